@@ -1,0 +1,101 @@
+"""Every path the engine has on disk, and nowhere else.
+
+``state`` is durable (survives a reboot); ``run`` is for this boot only (sockets, pids, mount points, zone files).
+
+    state/engine.db                     records (SQLite, WAL; the engine is the one writer)
+    state/blobs/sha256/<hex>            content-addressed blobs; state/ingest/ holds what is not yet verified
+    state/layers/<24 hex of chain id>/fs   an unpacked layer in overlayfs form
+    state/containers/<id>/              upper, work, log/, status.json (the shim is its one writer)
+    state/volumes/<name>/_data          the local volume driver's data
+    state/cache/                        anything that may be deleted at rest
+    run/engine.sock, engine.lock        the API socket (held by the keeper), the lock of this root
+    run/containers/<id>/                launch.json, bundle/, hosts, hostname, resolv.conf, resolver.json, shim.sock
+    run/networks/<id>/zone.json         names of one network, read by every shim on it
+    run/mounts/<uuid>/                  temporary merged views
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths of one engine instance. ``root`` is what identifies the instance; all are absolute."""
+
+    root: Path
+    state: Path
+    run: Path
+
+    @staticmethod
+    def for_root(root: str | os.PathLike[str] | None) -> Layout:
+        """The layout for ``--root`` / ``PYCOMPOSE_ROOT``, or the user's default when ``root`` is None or empty."""
+        if root:
+            base = Path(os.path.abspath(root))
+            return Layout(base, base / "state", base / "run")
+        if os.geteuid() == 0:
+            return Layout(Path("/var/lib/pycompose"), Path("/var/lib/pycompose"), Path("/run/pycompose"))
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "pycompose"
+        runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}") / "pycompose"
+        return Layout(data, data, runtime)
+
+    @property
+    def instance(self) -> str:
+        """Six hex digits derived from the root: the part of every kernel name that keeps two engines apart."""
+        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:6]
+
+    @property
+    def socket(self) -> Path:
+        return self.run / "engine.sock"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / "engine.lock"
+
+    @property
+    def engine_log(self) -> Path:
+        return self.run / "engine.log"
+
+    @property
+    def database(self) -> Path:
+        return self.state / "engine.db"
+
+    @property
+    def blobs(self) -> Path:
+        return self.state / "blobs" / "sha256"
+
+    @property
+    def ingest(self) -> Path:
+        return self.state / "ingest"
+
+    @property
+    def layers(self) -> Path:
+        return self.state / "layers"
+
+    @property
+    def cache(self) -> Path:
+        return self.state / "cache"
+
+    @property
+    def volumes(self) -> Path:
+        return self.state / "volumes"
+
+    @property
+    def mounts(self) -> Path:
+        return self.run / "mounts"
+
+    def layer(self, chain_id: str) -> Path:
+        """Directory of the layer with this chain ID (``sha256:<hex>`` or bare hex)."""
+        return self.layers / chain_id.removeprefix("sha256:")[:24]
+
+    def container_state(self, container_id: str) -> Path:
+        return self.state / "containers" / container_id
+
+    def container_run(self, container_id: str) -> Path:
+        return self.run / "containers" / container_id
+
+    def network_run(self, network_id: str) -> Path:
+        return self.run / "networks" / network_id
