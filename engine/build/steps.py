@@ -1,0 +1,117 @@
+"""One command run on top of layers: what a RUN instruction needs, and what image bootstrap needs for its packages.
+
+The protocol is the seam between the builder, which decides, and the container runtime, which runs. It is not a container:
+a step has no record, no log file, no restart policy; it leaves its changes in ``upper`` and is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import threading
+
+Stream = Literal["stdout", "stderr"]
+Output = Callable[[Stream, bytes], None]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _discard(stream: Stream, data: bytes) -> None:
+    """The default output: nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindMount:
+    """A file or directory of the engine host (already resolved) shown at ``target``. Writes never reach it unless ``writable``."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMount:
+    """A persistent directory (``source``, owned by the builder) shown writable at ``target``."""
+
+    source: Path
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TmpfsMount:
+    """An empty tmpfs of at most ``size`` bytes (None: the kernel's default)."""
+
+    target: str
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretMount:
+    """Bytes shown as a read-only file at ``target``; they live in memory only and never in a layer."""
+
+    content: bytes = field(repr=False)
+    target: str
+    mode: int = 0o400
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SshMount:
+    """An ssh-agent socket of the engine host (``source``) shown at ``target``."""
+
+    source: Path
+    target: str
+    mode: int = 0o600
+    uid: int = 0
+    gid: int = 0
+
+
+StepMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """One command to run.
+
+    ``lower`` are overlay directories, top-most first; ``upper`` and ``work`` exist, are empty or hold earlier changes, and
+    lie on one file system. ``args`` is the complete argv; ``env`` the complete environment. ``user`` is Docker's
+    ``name|uid[:group|gid]``, resolved inside the root. ``shm_size`` in bytes. ``ulimits`` maps a name to (soft, hard).
+    ``resources`` is the ``linux.resources`` object of the OCI runtime specification. ``output`` is called with chunks as they
+    arrive, from one thread at a time. When ``cancel`` is set the command is killed.
+    """
+
+    lower: Sequence[Path]
+    upper: Path
+    work: Path
+    args: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    cwd: str = "/"
+    user: str = ""
+    mounts: Sequence[StepMount] = ()
+    network: Literal["default", "none", "host"] = "default"
+    security: Literal["sandbox", "insecure"] = "sandbox"
+    hostname: str = "pycomposebuild"
+    extra_hosts: Sequence[str] = ()
+    shm_size: int | None = None
+    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=lambda: _NOTHING)
+    resources: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    output: Output = _discard
+    cancel: threading.Event | None = None
+
+
+class StepRunner(Protocol):
+    """Runs steps. Implementations: engine/build/runner.py for the real thing, a chroot in the tests."""
+
+    def run(self, step: RunStep) -> int:
+        """Run to the end and return the exit code (128+n for signal n; 126/127 when the program cannot be executed or found).
+
+        Raises EngineError when the step could not be set up at all, or was cancelled.
+        """
+        ...
