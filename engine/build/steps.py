@@ -1,19 +1,19 @@
 """One command run on top of layers: what a RUN instruction needs, and what image bootstrap needs for its packages.
 
-The protocol is the seam between the builder, which decides, and the container runtime, which runs. It is not a container:
-a step has no record, no log file, no restart policy; it leaves its changes in ``upper`` and is gone.
+The protocol is the seam between the builder, which decides, and the container runtime, which runs. A step is not a
+container: it has no record, no log file, no restart policy; it leaves its changes in ``upper`` and is gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import threading
+    from pathlib import Path
 
 Stream = Literal["stdout", "stderr"]
 Output = Callable[[Stream, bytes], None]
@@ -27,7 +27,10 @@ def _discard(stream: Stream, data: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BindMount:
-    """A file or directory of the engine host (already resolved) shown at ``target``. Writes never reach it unless ``writable``."""
+    """A file or directory of the engine host (already resolved) shown at ``target``.
+
+    When ``writable``, the command may write, and what it writes is thrown away with the step: ``source`` never changes.
+    """
 
     source: Path
     target: str
@@ -80,11 +83,11 @@ StepMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
 class RunStep:
     """One command to run.
 
-    ``lower`` are overlay directories, top-most first; ``upper`` and ``work`` exist, are empty or hold earlier changes, and
-    lie on one file system. ``args`` is the complete argv; ``env`` the complete environment. ``user`` is Docker's
-    ``name|uid[:group|gid]``, resolved inside the root. ``shm_size`` in bytes. ``ulimits`` maps a name to (soft, hard).
-    ``resources`` is the ``linux.resources`` object of the OCI runtime specification. ``output`` is called with chunks as they
-    arrive, from one thread at a time. When ``cancel`` is set the command is killed.
+    ``lower`` are overlay directories, top-most first; ``upper`` and ``work`` exist and lie on one file system, ``upper``
+    is empty or holds earlier changes. ``args`` is the complete argv; ``env`` the complete environment. ``user`` is
+    Docker's ``name|uid[:group|gid]``, resolved inside the root. ``shm_size`` in bytes. ``ulimits`` maps a name to
+    (soft, hard). ``resources`` is the ``linux.resources`` object of the OCI runtime specification. ``output`` is called
+    with chunks as they arrive, from one thread at a time. When ``cancel`` is set the command is killed.
     """
 
     lower: Sequence[Path]
@@ -110,7 +113,9 @@ class StepRunner(Protocol):
     """Runs steps. Implementations: engine/build/runner.py for the real thing, a chroot in the tests."""
 
     def run(self, step: RunStep) -> int:
-        """Run to the end and return the exit code (128+n for signal n; 126/127 when the program cannot be executed or found).
+        """Run to the end and return the exit code.
+
+        128+n for signal n; 126 when the program cannot be executed, 127 when it cannot be found.
 
         Raises EngineError when the step could not be set up at all, or was cancelled.
         """
