@@ -1,0 +1,78 @@
+"""The loaded project: frozen values that every later stage reads and none changes.
+
+The trees below are in exactly the form of ``docker compose config --format json``. This module holds no rules: how a
+file becomes a project is compose/load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from .errors import Diagnostic, Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Diagnostic", "LoadOptions", "Mark", "Project"]
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What the caller chose on the command line.
+
+    ``files`` are paths as given ("-" is ``stdin``); empty means COMPOSE_FILE or the default names, looked for from
+    ``cwd`` upwards. ``environment`` is a snapshot of the process environment: nothing below reads os.environ.
+    The ``interpolate`` … ``consistency`` switches are those of ``config --no-…``.
+    """
+
+    files: tuple[str, ...] = ()
+    project_directory: str | None = None
+    project_name: str | None = None
+    env_files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    cwd: Path = field(default_factory=Path.cwd)
+    stdin: str | None = None
+    interpolate: bool = True
+    normalize: bool = True
+    resolve_paths: bool = True
+    resolve_environment: bool = True
+    consistency: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Compose project after merging, normalisation and profile selection.
+
+    ``services`` are the active ones, ``disabled_services`` those left out by their profiles. Mappings are in the order
+    of ``config --format json`` (sorted by name). ``marks`` gives the source place of canonical key paths.
+    """
+
+    name: str
+    directory: Path
+    files: tuple[str, ...]
+    services: Mapping[str, Mapping[str, Any]]
+    networks: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    volumes: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    configs: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    secrets: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    models: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    extensions: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    disabled_services: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _EMPTY)
+    environment: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    profiles: tuple[str, ...] = ()
+    marks: Mapping[tuple[str | int, ...], Mark] = field(default_factory=lambda: _EMPTY)  # type: ignore[arg-type,return-value]
+    warnings: tuple[Diagnostic, ...] = ()
+
+    def mark(self, *path: str | int) -> Mark | None:
+        """The source place of ``path``, or of its nearest ancestor that has one."""
+        for length in range(len(path), 0, -1):
+            found = self.marks.get(path[:length])
+            if found is not None:
+                return found
+        return None
