@@ -1,0 +1,103 @@
+"""Restart policy as a decision: what happens to a container that has just ended.
+
+Pure functions of values. Waiting, starting and recording belong to the shim (while it lives) and to the engine (after
+a boot). No dataclasses here: the keeper imports this module and pays for every import.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FIRST_DELAY = 0.1
+"""Seconds before the first restart of a series."""
+LONGEST_DELAY = 60.0
+"""Seconds the doubling delay never exceeds."""
+STEADY = 10.0
+"""A run of at least this many seconds counts as healthy and ends the series: the next delay is the first one again."""
+
+NAMES = ("no", "always", "on-failure", "unless-stopped")
+
+
+class Policy(NamedTuple):
+    """A restart policy. ``maximum_retry_count`` is for on-failure only; 0 means no limit."""
+
+    name: str
+    maximum_retry_count: int = 0
+
+
+class Restart(NamedTuple):
+    """Run the container again after ``delay`` seconds; pass ``delay`` back as ``previous_delay`` next time."""
+
+    delay: float
+
+
+def parse(text: str) -> Policy:
+    """The policy written as ``no``, ``always``, ``on-failure[:N]`` or ``unless-stopped``; empty means ``no``.
+
+    Raises ValueError with a message for the user.
+    """
+    name, colon, count = text.partition(":")
+    name = name or "no"
+    if name not in NAMES:
+        raise ValueError(f"invalid restart policy {text!r}: expected one of {', '.join(NAMES)}")
+    if not colon:
+        return Policy(name)
+    if not (count.isascii() and count.isdigit()):
+        raise ValueError(f"invalid restart policy {text!r}: the maximum retry count must be a whole number")
+    return checked(name, int(count))
+
+
+def checked(name: str, maximum_retry_count: int) -> Policy:
+    """The policy from the two fields of the Engine API. Raises ValueError with a message for the user."""
+    name = name or "no"
+    if name not in NAMES:
+        raise ValueError(f"invalid restart policy {name!r}: expected one of {', '.join(NAMES)}")
+    if maximum_retry_count and name != "on-failure":
+        raise ValueError(f"maximum retry count cannot be used with restart policy {name!r}")
+    if maximum_retry_count < 0:
+        raise ValueError("maximum retry count cannot be negative")
+    return Policy(name, maximum_retry_count)
+
+
+def decide(
+    policy: Policy,
+    exit_code: int | None,
+    restart_count: int,
+    ran_for: float,
+    manually_stopped: bool = False,
+    previous_delay: float = 0.0,
+) -> Restart | None:
+    """Whether, and after how many seconds, a container that has ended runs again. None means it stays down.
+
+    ``exit_code`` None is an unknown end and counts as a failure. ``restart_count`` is the number of restarts by policy
+    so far. ``ran_for`` is how many seconds the run that ended took. ``manually_stopped`` is true after a stop or kill
+    by request: then no policy restarts it (``always`` does again after a boot, see :func:`decide_at_boot`).
+    """
+    if manually_stopped or not _wanted(policy, exit_code, restart_count):
+        return None
+    if previous_delay <= 0 or ran_for >= STEADY:
+        return Restart(FIRST_DELAY)
+    return Restart(min(previous_delay * 2, LONGEST_DELAY))
+
+
+def decide_at_boot(policy: Policy, was_running: bool, manually_stopped: bool, exit_code: int | None = None) -> bool:
+    """Whether a container that has been started at least once is started again when the engine finds it dead.
+
+    ``was_running`` is true when its shim went away with it (reboot, crash), so that no exit was recorded: on-failure
+    then counts that as a failure. ``always`` ignores an earlier manual stop, ``unless-stopped`` respects it.
+    """
+    if policy.name == "always":
+        return True
+    if policy.name == "unless-stopped":
+        return not manually_stopped
+    if policy.name == "on-failure":
+        return not manually_stopped and (was_running or exit_code != 0)
+    return False
+
+
+def _wanted(policy: Policy, exit_code: int | None, restart_count: int) -> bool:
+    if policy.name in ("always", "unless-stopped"):
+        return True
+    if policy.name == "on-failure" and exit_code != 0:
+        return policy.maximum_retry_count == 0 or restart_count < policy.maximum_retry_count
+    return False
