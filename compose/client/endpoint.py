@@ -1,0 +1,82 @@
+"""Which engine a command talks to: the first of -H, --root, PYCOMPOSE_HOST, PYCOMPOSE_ROOT, DOCKER_HOST, default.
+
+Pure: reads no environment but the mapping it is given, touches no file. Only an endpoint that belongs to an engine root
+(`root` is not None, or `own`) may be started automatically; a foreign engine is somebody else's to start.
+"""
+
+from __future__ import annotations
+
+import os.path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import UsageError
+from .http import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Endpoint(NamedTuple):
+    """An address; ``own`` says that it is our engine's socket; ``root`` is its root directory (None: the default)."""
+
+    address: Address
+    own: bool = False
+    root: str | None = None
+    origin: str = "the default"
+
+
+def run_directory(root: str | None, environment: Mapping[str, str], uid: int) -> str:
+    """Where the engine of ``root`` keeps its socket and its log; the same rule as the engine's own layout."""
+    if root:
+        return os.path.join(os.path.abspath(root), "run")
+    if uid == 0:
+        return "/run/pycompose"
+    return os.path.join(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}", "pycompose")
+
+
+def choose(environment: Mapping[str, str], uid: int, host: str | None = None, root: str | None = None) -> Endpoint:
+    """The endpoint for these choices. Raises `UsageError` for a host that cannot be one."""
+    if host:
+        return _from_host(host, environment, "-H")
+    if root:
+        return _own(root, environment, uid, "--root")
+    if environment.get("PYCOMPOSE_HOST"):
+        return _from_host(environment["PYCOMPOSE_HOST"], environment, "PYCOMPOSE_HOST")
+    if environment.get("PYCOMPOSE_ROOT"):
+        return _own(environment["PYCOMPOSE_ROOT"], environment, uid, "PYCOMPOSE_ROOT")
+    if environment.get("DOCKER_HOST"):
+        return _from_host(environment["DOCKER_HOST"], environment, "DOCKER_HOST")
+    return _own(None, environment, uid, "the default")
+
+
+def _own(root: str | None, environment: Mapping[str, str], uid: int, origin: str) -> Endpoint:
+    path = os.path.join(run_directory(root, environment, uid), "engine.sock")
+    return Endpoint(Address(path), True, os.path.abspath(root) if root else None, origin)
+
+
+def _from_host(host: str, environment: Mapping[str, str], origin: str) -> Endpoint:
+    scheme, separator, rest = host.partition("://")
+    if not separator:
+        scheme, rest = ("unix", host) if host.startswith("/") else ("tcp", host)
+    if scheme == "unix":
+        if not rest.startswith("/"):
+            raise UsageError(f"{origin}: {host!r} is no absolute socket path")
+        return Endpoint(Address(rest), origin=origin)
+    if scheme in ("tcp", "http", "https"):
+        tls = None
+        verify = bool(environment.get("DOCKER_TLS_VERIFY"))
+        if scheme == "https" or verify or environment.get("DOCKER_TLS"):
+            directory = environment.get("DOCKER_CERT_PATH") or os.path.join(environment.get("HOME", ""), ".docker")
+            tls = (directory, verify)
+        name, _, port = rest.rstrip("/").rpartition(":")
+        if not name:
+            name, port = rest.rstrip("/"), "2376" if tls else "2375"
+        if not port.isdigit() or not 0 < int(port) < 65536:
+            raise UsageError(f"{origin}: {host!r} has no valid port")
+        return Endpoint(Address(None, name.strip("[]"), int(port), tls), origin=origin)
+    if scheme == "ssh":
+        raise UsageError(
+            f"{origin}: ssh:// is not supported; forward the socket (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST)"
+            " and use unix:///tmp/docker.sock"
+        )
+    raise UsageError(f"{origin}: unknown scheme {scheme!r} in {host!r} (unix:// or tcp://)")

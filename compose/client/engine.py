@@ -1,0 +1,250 @@
+"""The Docker Engine API as typed calls, for any engine that speaks it.
+
+`Engine` holds the connections and the negotiated version; the calls are grouped by noun (``engine.containers.list()``),
+one file each. Synchronous and thread-safe: the executor calls it from worker threads, and the quick verbs straight.
+Answers are the API's own JSON objects; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError
+from .frames import json_lines
+from .http import Connection, ConnectionLost, Refused, Response, target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from .containers import Containers
+    from .endpoint import Endpoint
+    from .execs import Execs
+    from .images import Images
+    from .networks import Networks
+    from .system import System
+    from .volumes import Volumes
+
+NEWEST = (1, 47)
+"""The newest API version this client knows; an older engine is spoken to in its own."""
+
+ANSWER_TIMEOUT = 600.0
+"""Seconds an ordinary call may take. Long ones (stop, wait, streams) say their own."""
+
+
+class NotFound(EngineError):
+    """The object does not exist (404)."""
+
+
+class Conflict(EngineError):
+    """The object is in the wrong state, or the name is taken (409)."""
+
+
+def _error(status: int, message: str) -> EngineError:
+    kind = {404: NotFound, 409: Conflict}.get(status, EngineError)
+    return kind(message, status)
+
+
+class Engine:
+    """A client for the engine at ``endpoint``. ``start`` is called once when nobody listens there, to bring one up."""
+
+    def __init__(self, endpoint: Endpoint, start: Callable[[], None] | None = None) -> None:
+        self.endpoint = endpoint
+        self._start = start
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+        self._version: tuple[int, int] | None = None
+        self._ping: dict[str, str] = {}
+        self._extras: frozenset[str] | None = None
+
+    # -- nouns: imported when used, so that `ps` does not pay for archives and execs
+
+    @property
+    def containers(self) -> Containers:
+        from .containers import Containers
+
+        return Containers(self)
+
+    @property
+    def images(self) -> Images:
+        from .images import Images
+
+        return Images(self)
+
+    @property
+    def networks(self) -> Networks:
+        from .networks import Networks
+
+        return Networks(self)
+
+    @property
+    def volumes(self) -> Volumes:
+        from .volumes import Volumes
+
+        return Volumes(self)
+
+    @property
+    def execs(self) -> Execs:
+        from .execs import Execs
+
+        return Execs(self)
+
+    @property
+    def system(self) -> System:
+        from .system import System
+
+        return System(self)
+
+    # -- version
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The API version spoken: the engine's own or `NEWEST`, whichever is older."""
+        if self._version is None:
+            response = self.send("GET", "/_ping", versioned=False, timeout=30.0)
+            response.read()
+            self._release(response)
+            if response.status != 200:
+                raise EngineError(
+                    f"{self.endpoint.address} does not answer like a Docker engine (HTTP {response.status})"
+                )
+            self._ping = response.headers
+            major, _, minor = response.headers.get("api-version", "1.24").partition(".")
+            try:
+                self._version = min(NEWEST, (int(major), int(minor)))
+            except ValueError as error:
+                raise EngineError(f"{self.endpoint.address} names no API version") from error
+        return self._version
+
+    @property
+    def is_pycompose(self) -> bool:
+        """Whether this is our own engine, which has calls under /pycompose."""
+        self.version  # noqa: B018  (fills the ping's headers)
+        return self._ping.get("server", "").lower().startswith("pycompose")
+
+    # -- calls
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = ANSWER_TIMEOUT,
+        versioned: bool = True,
+    ) -> Any:
+        """One exchange: the decoded JSON answer, or None when there is none (204, 304). Raises `EngineError`."""
+        response = self.send(method, path, query, body, headers=headers, timeout=timeout, versioned=versioned)
+        data = response.read()
+        self._release(response)
+        self._check(response, data)
+        if not data or response.status in (204, 304):
+            return None
+        if not response.headers.get("content-type", "").startswith("application/json"):
+            return data.decode("utf-8", "replace")
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise EngineError(f"the engine's answer to {method} {path} is not JSON") from error
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        versioned: bool = True,
+    ) -> Response:
+        """An exchange whose answer is read piece by piece; close it, or read it to the end."""
+        response = self.send(method, path, query, body, headers=headers, timeout=timeout, versioned=versioned)
+        if response.status >= 400:
+            self._check(response, response.read())
+        return response
+
+    def lines(
+        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None, **options: Any
+    ) -> Iterator[dict[str, Any]]:
+        """JSON lines as they arrive. An object with ``error`` ends the stream with `EngineError`."""
+        with self.stream(method, path, query, body, **options) as response:
+            for item in json_lines(response.blocks()):
+                if "error" in item:
+                    detail = item.get("errorDetail") or {}
+                    raise EngineError(str(detail.get("message") or item["error"]))
+                yield item
+            self._release(response)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = ANSWER_TIMEOUT,
+        versioned: bool = True,
+    ) -> Response:
+        """The answer's head, whatever its status. ``body`` is a JSON value, bytes, or an iterable of bytes."""
+        if versioned:
+            major, minor = self.version
+            path = f"/v{major}.{minor}{path}"
+        all_headers = dict(headers or {})
+        payload: bytes | Iterable[bytes] | None = None
+        if isinstance(body, (dict, list)):
+            payload = json.dumps(body).encode()
+            all_headers.setdefault("Content-Type", "application/json")
+        elif body is not None:
+            payload = body
+        address = target(path, query)
+        while True:
+            connection = self._take()
+            reused = connection.used
+            try:
+                return connection.request(method, address, all_headers, payload, timeout)
+            except ConnectionLost:
+                # An idle connection may have been closed by the engine meanwhile: that is no answer, try a fresh one.
+                if not reused or not (payload is None or isinstance(payload, bytes)):
+                    raise
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return Connection(self.endpoint.address)
+        except Refused:
+            with self._lock:
+                start, self._start = self._start, None
+            if start is None:
+                raise
+            start()
+            return Connection(self.endpoint.address)
+
+    def _release(self, response: Response) -> None:
+        if response.finished and response.connection.reusable:
+            with self._lock:
+                self._idle.append(response.connection)
+
+    def _check(self, response: Response, data: bytes) -> None:
+        if response.status < 400:
+            return
+        message = ""
+        try:
+            decoded = json.loads(data)
+            if isinstance(decoded, dict):
+                message = str(decoded.get("message", ""))
+        except ValueError:
+            message = data.decode("utf-8", "replace").strip()
+        raise _error(response.status, message or f"the engine answered {response.status} {response.reason}")

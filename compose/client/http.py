@@ -1,0 +1,312 @@
+"""HTTP/1.1 over a unix or TCP socket, as much of it as the Docker Engine API needs.
+
+For: keep-alive calls, streamed bodies both ways, and *hijacked* connections (attach, exec), where the socket must be
+had raw after the response head. Not for: general HTTP. http.client and h11 would each cost `ps` a third of its time in
+imports, and the former hides the socket.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_HEAD_LIMIT = 256 * 1024
+_BLOCK = 256 * 1024
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for a connection; answers have timeouts of their own."""
+
+
+class ConnectionLost(EngineError):
+    """The engine closed the connection in the middle of an answer."""
+
+
+class Refused(EngineError):
+    """Nobody listens at the address."""
+
+
+class Address(NamedTuple):
+    """Where an engine listens: a unix socket path, or host and port with TLS material or none."""
+
+    path: str | None
+    host: str = ""
+    port: int = 0
+    tls: tuple[str, bool] | None = None  # certificate directory, whether to verify the server
+
+    def __str__(self) -> str:
+        return f"unix://{self.path}" if self.path is not None else f"tcp://{self.host}:{self.port}"
+
+
+def quote(text: str) -> str:
+    """Percent-encode everything but RFC 3986 unreserved characters."""
+    return "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))
+
+
+def target(path: str, query: Mapping[str, Any] | None = None) -> str:
+    """Path and query string; None values are left out, booleans become 1 and 0, lists repeat their key."""
+    if not query:
+        return path
+    parts: list[str] = []
+    for key, value in query.items():
+        if value is None:
+            continue
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            text = str(int(item)) if isinstance(item, bool) else str(item)
+            parts.append(f"{quote(key)}={quote(text)}")
+    return f"{path}?{'&'.join(parts)}" if parts else path
+
+
+def open_socket(address: Address) -> socket.socket:
+    """Connect, or raise `Refused` when nobody listens and `EngineError` for everything else."""
+    try:
+        if address.path is not None:
+            plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            try:
+                plain.settimeout(CONNECT_TIMEOUT)
+                plain.connect(address.path)
+            except OSError:
+                plain.close()
+                raise
+        else:
+            plain = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise Refused(f"cannot connect to the engine at {address}: nobody listens there") from error
+    except PermissionError as error:
+        raise EngineError(f"cannot connect to the engine at {address}: permission denied") from error
+    except OSError as error:
+        raise EngineError(f"cannot connect to the engine at {address}: {error.strerror or error}") from error
+    if address.tls is None:
+        return plain
+    return _wrap_tls(plain, address)
+
+
+def _wrap_tls(plain: socket.socket, address: Address) -> socket.socket:
+    import os.path
+    import ssl
+
+    assert address.tls is not None
+    directory, verify = address.tls
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    try:
+        if os.path.exists(os.path.join(directory, "ca.pem")):
+            context.load_verify_locations(os.path.join(directory, "ca.pem"))
+        if os.path.exists(os.path.join(directory, "cert.pem")):
+            context.load_cert_chain(os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem"))
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context.wrap_socket(plain, server_hostname=address.host)
+    except OSError as error:
+        plain.close()
+        raise EngineError(f"TLS with the engine at {address} failed: {error}") from error
+
+
+class Connection:
+    """One connection. Not for use by two threads at once."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.socket = open_socket(address)
+        self._buffer = bytearray()
+        self.reusable = True
+        self.used = False
+
+    def close(self) -> None:
+        self.reusable = False
+        self.socket.close()
+
+    def request(
+        self,
+        method: str,
+        path_and_query: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterable[bytes] | None,
+        timeout: float | None,
+    ) -> Response:
+        """Send one request and read the head of its answer. ``timeout`` is per read and write, in seconds."""
+        self.socket.settimeout(timeout)
+        host = "localhost" if self.address.path is not None else f"{self.address.host}:{self.address.port}"
+        head = [f"{method} {path_and_query} HTTP/1.1", f"Host: {host}", "User-Agent: pycompose"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
+        if isinstance(body, bytes):
+            head.append(f"Content-Length: {len(body)}")
+        elif body is not None:
+            head.append("Transfer-Encoding: chunked")
+        elif method in ("POST", "PUT"):
+            head.append("Content-Length: 0")
+        start = "\r\n".join([*head, "", ""]).encode("latin-1", "replace")
+        self.used = True
+        try:
+            if isinstance(body, bytes):
+                self.socket.sendall(start + body)
+            else:
+                self.socket.sendall(start)
+                if body is not None:
+                    self._send_chunked(body)
+            return self._read_head(method)
+        except TimeoutError as error:
+            self.close()
+            raise EngineError(
+                f"the engine at {self.address} did not answer {method} {path_and_query} in time"
+            ) from error
+        except OSError as error:
+            self.close()
+            raise ConnectionLost(
+                f"the connection to the engine at {self.address} broke: {error.strerror or error}"
+            ) from error
+
+    def _send_chunked(self, body: Iterable[bytes]) -> None:
+        try:
+            for block in body:
+                if block:
+                    self.socket.sendall(b"%x\r\n%b\r\n" % (len(block), block))
+            self.socket.sendall(b"0\r\n\r\n")
+        except (BrokenPipeError, ConnectionResetError):
+            # The engine may refuse early and say why; its answer is still to be read.
+            self.reusable = False
+
+    def _read_head(self, method: str) -> Response:
+        while True:
+            end = self._buffer.find(b"\r\n\r\n")
+            while end < 0:
+                if len(self._buffer) > _HEAD_LIMIT:
+                    raise EngineError(f"the engine at {self.address} sent no HTTP answer")
+                if not self._fill():
+                    raise ConnectionResetError(0, "closed before the answer")
+                end = self._buffer.find(b"\r\n\r\n")
+            lines = bytes(self._buffer[:end]).decode("latin-1").split("\r\n")
+            del self._buffer[: end + 4]
+            protocol, _, rest = lines[0].partition(" ")
+            code, _, reason = rest.partition(" ")
+            if not protocol.startswith("HTTP/1.") or not code.isdigit():
+                raise EngineError(f"the engine at {self.address} sent no HTTP answer")
+            headers: dict[str, str] = {}
+            for line in lines[1:]:
+                name, _, value = line.partition(":")
+                headers[name.strip().lower()] = value.strip()
+            if code == "100":
+                continue
+            return Response(self, method, int(code), reason, headers)
+
+    def _fill(self) -> bool:
+        data = self.socket.recv(_BLOCK)
+        self._buffer += data
+        return bool(data)
+
+    def read_some(self, limit: int) -> bytes:
+        """Up to ``limit`` bytes, at least one; b"" at the end of the stream."""
+        if not self._buffer:
+            return self.socket.recv(min(limit, _BLOCK))
+        data = bytes(self._buffer[:limit])
+        del self._buffer[:limit]
+        return data
+
+    def read_line(self) -> bytes:
+        while True:
+            end = self._buffer.find(b"\n")
+            if end >= 0:
+                line = bytes(self._buffer[: end + 1])
+                del self._buffer[: end + 1]
+                return line
+            if len(self._buffer) > _HEAD_LIMIT or not self._fill():
+                raise ConnectionResetError(0, "closed inside a chunk header")
+
+    def take_buffer(self) -> bytes:
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
+
+
+class Response:
+    """The answer to one request: head at once, body when asked for. Use as a context manager, or read to the end."""
+
+    def __init__(self, connection: Connection, method: str, status: int, reason: str, headers: dict[str, str]) -> None:
+        self.connection = connection
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.finished = False
+        self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+        length = headers.get("content-length")
+        self._remaining: int | None = int(length) if length is not None and length.isdigit() else None
+        if method == "HEAD" or status in (204, 304) or 100 <= status < 200:
+            self._remaining, self._chunked = 0, False
+        if headers.get("connection", "").lower() == "close":
+            connection.reusable = False
+        if self._remaining == 0 and not self._chunked and status != 101:
+            self.finished = True
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection up unless the body was read to its end."""
+        if not self.finished:
+            self.connection.close()
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body as it arrives."""
+        try:
+            if self._chunked:
+                yield from self._chunks()
+            else:
+                while self._remaining is None or self._remaining > 0:
+                    data = self.connection.read_some(
+                        _BLOCK if self._remaining is None else min(self._remaining, _BLOCK)
+                    )
+                    if not data:
+                        if self._remaining is not None:
+                            raise ConnectionResetError(0, "closed inside the body")
+                        self.connection.reusable = False
+                        break
+                    if self._remaining is not None:
+                        self._remaining -= len(data)
+                    yield data
+            self.finished = True
+        except TimeoutError as error:
+            self.connection.close()
+            raise EngineError(f"the engine at {self.connection.address} stopped answering") from error
+        except OSError as error:
+            self.connection.close()
+            raise ConnectionLost(
+                f"the connection to the engine at {self.connection.address} broke: {error.strerror or error}"
+            ) from error
+
+    def _chunks(self) -> Iterator[bytes]:
+        while True:
+            header = self.connection.read_line().split(b";", 1)[0].strip()
+            try:
+                size = int(header, 16)
+            except ValueError as error:
+                raise ConnectionResetError(0, "malformed chunk header") from error
+            if size == 0:
+                while self.connection.read_line().strip():
+                    pass
+                return
+            while size:
+                data = self.connection.read_some(size)
+                if not data:
+                    raise ConnectionResetError(0, "closed inside a chunk")
+                size -= len(data)
+                yield data
+            self.connection.read_line()
+
+    def read(self) -> bytes:
+        return b"".join(self.blocks())
+
+    def hijack(self) -> tuple[socket.socket, bytes]:
+        """The raw socket, and the bytes that came after the head. The caller closes the socket."""
+        self.connection.reusable = False
+        self.finished = True
+        self.connection.socket.settimeout(None)
+        return self.connection.socket, self.connection.take_buffer()

@@ -1,0 +1,71 @@
+"""Calls of the Engine API on the engine itself: version, info, events; and our engine's own status and stop."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from .frames import json_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from .engine import Engine
+    from .http import Response
+
+
+class Events:
+    """A subscription: the engine has it when this exists. Iterate for events; `close` from any thread ends it."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self._closed = False
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        from ..errors import EngineError
+
+        try:
+            yield from json_lines(self._response.blocks())
+        except (EngineError, ValueError):
+            if not self._closed:
+                raise
+
+    def close(self) -> None:
+        import contextlib
+        import socket
+
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._response.connection.socket.shutdown(socket.SHUT_RDWR)
+
+
+class System:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def version(self) -> dict[str, Any]:
+        result: dict[str, Any] = self._engine.call("GET", "/version")
+        return result
+
+    def info(self) -> dict[str, Any]:
+        result: dict[str, Any] = self._engine.call("GET", "/info")
+        return result
+
+    def events(
+        self, filters: Mapping[str, Sequence[str]] | None = None, since: str | None = None, until: str | None = None
+    ) -> Events:
+        query = {"filters": json.dumps(filters) if filters else None, "since": since, "until": until}
+        return Events(self._engine.stream("GET", "/events", query))
+
+    def disk_usage(self) -> dict[str, Any]:
+        result: dict[str, Any] = self._engine.call("GET", "/system/df")
+        return result
+
+    def engine_status(self) -> dict[str, Any]:
+        """Our engine only: version, root, socket, pid, keeper_pid, containers."""
+        result: dict[str, Any] = self._engine.call("GET", "/pycompose/engine", versioned=False)
+        return result
+
+    def engine_stop(self, *, force: bool = False) -> None:
+        """Our engine only: stop it; with ``force``, even while containers run."""
+        self._engine.call("POST", "/pycompose/engine/stop", {"force": force}, versioned=False)

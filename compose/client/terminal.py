@@ -1,0 +1,257 @@
+"""One interactive session over a hijacked connection: attach and exec, with or without a terminal.
+
+Copies stdin to the container and its output back until the container's side ends, or the user types the detach keys.
+With a terminal: raw mode while it lasts, and the window size follows SIGWINCH. Knows nothing of containers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import struct
+import sys
+import termios
+import tty as raw_mode
+from typing import TYPE_CHECKING
+
+from .frames import STDERR, demultiplex
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from .http import Response
+
+DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
+_BLOCK = 64 * 1024
+_HIGH_WATER = 1024 * 1024
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """``ctrl-p,ctrl-q`` or single characters, comma-separated, as bytes. Raises ValueError."""
+    keys = bytearray()
+    for name in filter(None, text.split(",")):
+        if name.startswith("ctrl-") and len(name) == 6:
+            code = ord(name[5].lower())
+            if not (97 <= code <= 122 or name[5] in "@[\\]^_"):
+                raise ValueError(f"unknown detach key {name!r}")
+            keys.append(code & 0x1F)
+        elif len(name) == 1:
+            keys += name.encode()
+        else:
+            raise ValueError(f"unknown detach key {name!r}")
+    return bytes(keys)
+
+
+def window_size(fd: int) -> tuple[int, int] | None:
+    """``(rows, columns)`` of the terminal at ``fd``, None when it is none."""
+    try:
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8))
+    except OSError:
+        return None
+    return (rows, columns) if rows and columns else None
+
+
+class _DetachFilter:
+    """Holds back a prefix of the detach keys until it is known whether the rest follows."""
+
+    def __init__(self, keys: bytes) -> None:
+        self._keys = keys
+        self._held = 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bool]:
+        if not self._keys:
+            return data, False
+        out = bytearray()
+        for byte in data:
+            if byte == self._keys[self._held]:
+                self._held += 1
+                if self._held == len(self._keys):
+                    return bytes(out), True
+                continue
+            out += self._keys[: self._held]
+            self._held = 1 if byte == self._keys[0] else 0
+            if not self._held:
+                out.append(byte)
+        return bytes(out), False
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
+
+
+def run_session(
+    response: Response,
+    *,
+    tty: bool,
+    stdin: int | None,
+    stdout: int = 1,
+    stderr: int = 2,
+    resize: Callable[[int, int], None] | None = None,
+    detach_keys: bytes = DETACH_KEYS,
+    on_signal: Callable[[int], None] | None = None,
+) -> bool:
+    """Run until the other side ends (False) or the user detaches (True).
+
+    ``tty`` tells the format of the stream. ``stdin`` None sends nothing. ``resize(rows, columns)`` is called at the
+    start and on every change of the window. ``on_signal`` gets SIGINT and SIGTERM instead of their default effect.
+    """
+    connection, early = response.hijack()
+    interactive = tty and stdin is not None and os.isatty(stdin)
+    wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    handled = {signal.SIGWINCH} if resize is not None else set()
+    if on_signal is not None:
+        handled |= {signal.SIGINT, signal.SIGTERM}
+    previous = {number: signal.signal(number, lambda *_: None) for number in handled}
+    old_wakeup = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    saved = None
+    try:
+        if interactive:
+            assert stdin is not None
+            saved = termios.tcgetattr(stdin)
+            raw_mode.setraw(stdin, termios.TCSANOW)
+        _follow_window(stdin if stdin is not None else stdout, resize)
+        return _copy(
+            connection,
+            early,
+            tty,
+            stdin,
+            stdout,
+            stderr,
+            resize,
+            detach_keys if interactive else b"",
+            on_signal,
+            wake_read,
+        )
+    finally:
+        if saved is not None and stdin is not None:
+            termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
+        signal.set_wakeup_fd(old_wakeup)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        os.close(wake_read)
+        os.close(wake_write)
+        connection.close()
+
+
+def _follow_window(fd: int, resize: Callable[[int, int], None] | None) -> None:
+    from ..errors import EngineError
+
+    size = window_size(fd)
+    if resize is not None and size is not None:
+        # The command may have ended already: then nobody is left to care about the size.
+        with contextlib.suppress(EngineError):
+            resize(*size)
+
+
+def _copy(
+    connection: socket.socket,
+    early: bytes,
+    tty: bool,
+    stdin: int | None,
+    stdout: int,
+    stderr: int,
+    resize: Callable[[int, int], None] | None,
+    detach_keys: bytes,
+    on_signal: Callable[[int], None] | None,
+    wake: int,
+) -> bool:
+    frames = None if tty else _Demultiplexer()
+
+    def deliver(data: bytes) -> None:
+        if frames is None:
+            _write_all(stdout, data)
+            return
+        for stream, payload in frames.feed(data):
+            _write_all(stderr if stream == STDERR else stdout, payload)
+
+    if early:
+        deliver(early)
+    connection.setblocking(False)
+    outgoing = bytearray()
+    source_open = stdin is not None
+    shut = stdin is None
+    keys = _DetachFilter(detach_keys)
+    poller = select.poll()
+    poller.register(wake, select.POLLIN)
+    while True:
+        poller.register(connection, select.POLLIN | (select.POLLOUT if outgoing else 0))
+        if source_open and stdin is not None:
+            if len(outgoing) < _HIGH_WATER:
+                poller.register(stdin, select.POLLIN)
+            else:
+                with contextlib.suppress(KeyError):
+                    poller.unregister(stdin)
+        for fd, events in poller.poll():
+            if fd == wake:
+                for number in os.read(wake, 64):
+                    if number == signal.SIGWINCH:
+                        _follow_window(stdin if stdin is not None else stdout, resize)
+                    elif on_signal is not None:
+                        on_signal(number)
+            elif fd == connection.fileno():
+                if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                    try:
+                        data = connection.recv(_BLOCK)
+                    except BlockingIOError:
+                        data = None
+                    except OSError:
+                        data = b""
+                    if data == b"":
+                        return False
+                    if data:
+                        deliver(data)
+                if events & select.POLLOUT and outgoing:
+                    try:
+                        del outgoing[: connection.send(outgoing)]
+                    except BlockingIOError:
+                        pass
+                    except OSError:
+                        outgoing.clear()
+                        source_open = False
+            elif stdin is not None and fd == stdin:
+                try:
+                    typed = os.read(stdin, _BLOCK)
+                except OSError:
+                    typed = b""
+                passed, detached = keys.feed(typed)
+                outgoing += passed
+                if detached:
+                    return True
+                if not typed:
+                    source_open = False
+                    poller.unregister(stdin)
+        if not source_open and not outgoing and not shut:
+            shut = True
+            with contextlib.suppress(OSError):
+                connection.shutdown(1)  # SHUT_WR: the container's stdin ends, its output goes on
+
+
+class _Demultiplexer:
+    """`demultiplex` for blocks that are pushed rather than pulled."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        self._buffer += data
+        while len(self._buffer) >= 8:
+            size = int.from_bytes(self._buffer[4:8], "big")
+            whole = 8 + size
+            if len(self._buffer) < whole:
+                return
+            frame = bytes(self._buffer[:whole])
+            del self._buffer[:whole]
+            yield from demultiplex((frame,))
+
+
+def stdio_is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,40 @@
+"""Calls of the Engine API on volumes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from .http import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .engine import Engine
+
+
+Objects = list[dict[str, Any]]
+
+
+class Volumes:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> Objects:
+        query = {"filters": json.dumps(filters) if filters else None}
+        return self._engine.call("GET", "/volumes", query).get("Volumes") or []
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        result: dict[str, Any] = self._engine.call("GET", f"/volumes/{quote(name)}")
+        return result
+
+    def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._engine.call("POST", "/volumes/create", None, dict(body))
+        return result
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        self._engine.call("DELETE", f"/volumes/{quote(name)}", {"force": force or None})
+
+    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = self._engine.call("POST", "/volumes/prune", {"filters": json.dumps(filters or {})})
+        return result
