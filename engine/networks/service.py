@@ -1,7 +1,7 @@
 """The engine's networks: records, address allocation and what the kernel must look like for them.
 
-``Networks`` is synchronous and may be called from any thread. It decides with the pure modules beside it (ipam, ruleset,
-zones) and acts through links, nft and ports. It never forks and never looks at services: names are names.
+``Networks`` is synchronous and may be called from any thread. It decides with the pure modules beside it (ipam,
+ruleset, zones) and acts through links, nft and ports. It never forks and never looks at services: names are names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from ..layout import Layout
     from ..store import Store
@@ -29,8 +31,8 @@ class Networks:
         self._lock = threading.RLock()
 
     def recover(self, live: Mapping[str, Sequence[PortBinding]]) -> None:
-        """Make kernel and run files agree with the records. ``live``: container id -> its actual (bound) ports, for every
-        container whose netns is alive. Endpoints of all other containers are dropped."""
+        """Make kernel and run files agree with the records. ``live``: container id -> its actual (bound) ports, for
+        every container whose netns is alive. Endpoints of all other containers are dropped."""
         raise NotImplementedError
 
     def create(self, body: Mapping[str, Any]) -> Network:
@@ -41,7 +43,7 @@ class Networks:
         """By name, id or unique id prefix; NotFound "network X not found"."""
         raise NotImplementedError
 
-    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[Network]:
+    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> builtins.list[Network]:
         """All networks, oldest first; ``filters`` as Docker's (driver, id, label, name, scope, type, dangling)."""
         raise NotImplementedError
 
@@ -53,7 +55,7 @@ class Networks:
         """Remove the network; Forbidden when predefined or endpoints are active."""
         raise NotImplementedError
 
-    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> builtins.list[str]:
         """Remove user-defined networks no container uses; the removed names. Filters: until, label, label!."""
         raise NotImplementedError
 
@@ -94,6 +96,10 @@ class Networks:
 
     def set_resolver(self, container_id: str, resolver: Resolver) -> None:
         """The container's own dns, dns_search and dns_opt; call before attach (kept until detach)."""
+        raise NotImplementedError
+
+    def resolver_path(self, container_id: str) -> Path | None:
+        """Where resolver.json is (launch.json's ``resolver``); None when no endpoint can have the embedded DNS."""
         raise NotImplementedError
 
     def resolv_conf(self, container_id: str) -> str:
