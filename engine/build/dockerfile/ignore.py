@@ -1,0 +1,177 @@
+"""Which files of a context a build sees: ``.dockerignore`` patterns with ``**`` and negation, as moby matches them."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .words import SPACES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class PatternError(ValueError):
+    """A pattern that means nothing; the message is the one users see."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    regex: re.Pattern[str]
+    negated: bool
+    # A negated pattern's directories, to tell whether something below an ignored directory may come back.
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Which patterns matched a directory: what lies below inherits it. See Ignore.check."""
+
+    ignored: bool
+    matches: tuple[bool, ...]
+
+
+class Ignore:
+    """An ordered list of patterns; the last that matches a path, or a directory above it, decides."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns = tuple(_compile(pattern) for pattern in patterns if pattern.strip(SPACES))
+        self.negates = any(pattern.negated for pattern in self._patterns)
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def check(self, path: str, parent: Verdict | None = None) -> Verdict:
+        """Look at one path of a walk. ``path`` is relative with slashes; ``parent`` the verdict on its directory."""
+        ignored = False
+        matches = []
+        inherited = parent.matches if parent else (False,) * len(self._patterns)
+        for pattern, above in zip(self._patterns, inherited, strict=True):
+            match = above or (pattern.negated == ignored and pattern.regex.match(path) is not None)
+            matches.append(match)
+            if match:
+                ignored = not pattern.negated
+        return Verdict(ignored, tuple(matches))
+
+    def ignores(self, path: str) -> bool:
+        """One path on its own; the directories above it are considered."""
+        verdict: Verdict | None = None
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            verdict = self.check("/".join(parts[:depth]), verdict)
+        return verdict is not None and verdict.ignored
+
+    def may_return(self, directory: str) -> bool:
+        """Whether something below an ignored directory could be taken back in by a negated pattern."""
+        parts = directory.split("/")
+        return any(pattern.negated and _could_be_below(pattern.parts, parts) for pattern in self._patterns)
+
+
+def _could_be_below(pattern: tuple[str, ...], directory: list[str]) -> bool:
+    for wanted, actual in zip(pattern, directory, strict=False):
+        if "**" in wanted:
+            return True
+        if re.search(r"[*?\[\\]", wanted):
+            continue
+        if wanted != actual:
+            return False
+    return True
+
+
+def read_patterns(text: str) -> tuple[str, ...]:
+    """The patterns of a ``.dockerignore`` file, comments and blank lines dropped, paths cleaned."""
+    patterns = []
+    for line in text.removeprefix("\ufeff").split("\n"):
+        if line.startswith("#"):
+            continue
+        pattern = line.strip(SPACES)
+        if not pattern:
+            continue
+        negated = pattern[0] == "!"
+        pattern = pattern[1:].strip(SPACES) if negated else pattern
+        if pattern:
+            pattern = _clean(pattern)
+            if len(pattern) > 1 and pattern[0] == "/":
+                pattern = pattern[1:]
+        patterns.append("!" + pattern if negated else pattern)
+    return tuple(patterns)
+
+
+def _clean(path: str) -> str:
+    cleaned = posixpath.normpath(path)
+    return "/" + cleaned.lstrip("/") if cleaned.startswith("//") else cleaned
+
+
+def _compile(pattern: str) -> _Pattern:
+    pattern = _clean(pattern.strip(SPACES))
+    negated = pattern[0] == "!"
+    if negated:
+        pattern = pattern[1:]
+        if not pattern:
+            raise PatternError('illegal exclusion pattern: "!"')
+    try:
+        regex = re.compile(_regex(pattern))
+    except re.error:
+        raise PatternError(f"syntax error in pattern: {pattern}") from None
+    return _Pattern(regex, negated, tuple(pattern.split("/")))
+
+
+def _regex(pattern: str) -> str:
+    out: list[str] = []
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        at += 1
+        if char == "*" and pattern[at : at + 1] == "*":
+            at += 1
+            if pattern[at : at + 1] == "/":
+                at += 1
+            # At the end ** takes everything, elsewhere any number of directories. As moby has it, a leading ** before
+            # ordinary characters also takes part of a name.
+            part_of_name = at == 2 and not re.search(r"[*?\[\]\\]", pattern[at:])
+            out.append("(?s:.*)" if at >= len(pattern) or part_of_name else "(?s:.*/)?")
+        elif char == "*":
+            out.append("[^/]*")
+        elif char == "?":
+            out.append("[^/]")
+        elif char == "[":
+            end, text = _class(pattern, at)
+            out.append(text)
+            at = end
+        elif char == "\\":
+            if at == len(pattern):
+                raise PatternError(f"syntax error in pattern: {pattern}")
+            out.append(re.escape(pattern[at]))
+            at += 1
+        else:
+            out.append(re.escape(char))
+    return "".join(out) + r"\Z"
+
+
+def _class(pattern: str, at: int) -> tuple[int, str]:
+    """A bracket expression from just after ``[``: Go's path.Match grammar."""
+    negated = pattern[at : at + 1] == "^"
+    at += negated
+    ranges: list[str] = []
+    while True:
+        if pattern[at : at + 1] == "]" and ranges:
+            return at + 1, f"[{'^' if negated else ''}{''.join(ranges)}]"
+        low, at = _class_char(pattern, at)
+        high = low
+        if pattern[at : at + 1] == "-":
+            high, at = _class_char(pattern, at + 1)
+        ranges.append(f"{re.escape(low)}-{re.escape(high)}" if high != low else re.escape(low))
+
+
+def _class_char(pattern: str, at: int) -> tuple[str, int]:
+    char = pattern[at : at + 1]
+    if char == "\\":
+        at += 1
+        char = pattern[at : at + 1]
+    elif char in ("-", "]"):
+        char = ""
+    if not char or at + 1 >= len(pattern):
+        raise PatternError(f"syntax error in pattern: {pattern}")
+    return char, at + 1
