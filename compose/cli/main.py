@@ -1,0 +1,188 @@
+"""The `pycompose` command: global options, the verb, and the one place where errors become exit codes.
+
+Imports next to nothing: the global options are read by hand, then only the verb's own module is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..errors import ComposeError
+from .flags import FlagError, Parser
+from .verbs import ALIASES, COMPOSE, GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+
+_GLOBAL = """\
+Global Options:
+      --ansi string                Control when to print ANSI control characters ("never"|"always"|"auto")
+      --all-resources              Include all resources, even those not used by services
+      --compatibility              Run compose in backward compatibility mode
+      --dry-run                    Show what would be done, and do nothing
+      --env-file stringArray       Specify an alternate environment file
+  -f, --file stringArray           Compose configuration files
+  -H, --host string                Engine socket to connect to (unix:// or tcp://)
+      --parallel int               Control max parallelism, -1 for unlimited
+      --profile stringArray        Specify a profile to enable
+      --progress string            Set type of progress output (auto, tty, plain, json, quiet)
+      --project-directory string   Specify an alternate working directory
+  -p, --project-name string        Project name
+      --root string                Directory of an engine of its own: state, socket, everything
+  -v, --version                    Show the version and exit
+"""
+
+_VALUES = {
+    "--ansi": "ansi",
+    "--env-file": "env_file",
+    "--file": "file",
+    "-f": "file",
+    "--host": "host",
+    "-H": "host",
+    "--parallel": "parallel",
+    "--profile": "profile",
+    "--progress": "progress",
+    "--project-directory": "project_directory",
+    "--workdir": "project_directory",
+    "--project-name": "project_name",
+    "-p": "project_name",
+    "--root": "root",
+}
+_LISTS = ("env_file", "file", "profile")
+_SWITCHES = {
+    "--all-resources": "all_resources",
+    "--compatibility": "compatibility",
+    "--dry-run": "dry_run",
+    "--help": "help",
+    "-h": "help",
+    "--version": "show_version",
+    "-v": "show_version",
+    "--verbose": "verbose",
+}
+
+
+def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """Global options as a namespace, and the words from the verb on. Raises `FlagError`."""
+    options = Namespace(**dict.fromkeys(_VALUES.values()), **dict.fromkeys(_SWITCHES.values(), False))
+    for name in _LISTS:
+        setattr(options, name, [])
+    queue = list(arguments)
+    while queue and queue[0].startswith("-"):
+        item = queue.pop(0)
+        if item in _SWITCHES:
+            setattr(options, _SWITCHES[item], True)
+            continue
+        name, equals, value = item.partition("=")
+        if name in _SWITCHES and equals:
+            setattr(options, _SWITCHES[name], value.lower() in ("true", "1", "t"))
+            continue
+        if not name.startswith("--") and len(item) > 2:
+            name, equals, value = item[:2], "=", item[2:].removeprefix("=")
+        if name not in _VALUES:
+            raise FlagError(f"unknown flag: {name}\nSee 'pycompose --help'.")
+        if not equals:
+            if not queue:
+                raise FlagError(f"flag needs an argument: {name}")
+            value = queue.pop(0)
+        if _VALUES[name] in _LISTS:
+            getattr(options, _VALUES[name]).append(value)
+        else:
+            setattr(options, _VALUES[name], value)
+    return options, queue
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. The console script's target."""
+    try:
+        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+    except ComposeError as error:
+        sys.stdout.flush()
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); give Python no second chance to complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    options, rest = parse_global(arguments)
+    if options.show_version:
+        rest = ["version"]
+    if not rest:
+        print(_overview())
+        return 0
+    verb, *words = rest
+    verb = verb if verb in COMPOSE else ALIASES.get(verb, verb)
+    if verb == "help":
+        return _dispatch([*words, "--help"])
+    if verb in GROUPS:
+        summary, table = GROUPS[verb]
+        if not words or words[0] in ("-h", "--help"):
+            print(_group_overview(verb, summary))
+            return 0
+        name, *words = words
+        name = name if name in table else ALIASES.get(name, name)
+        if name not in table:
+            raise FlagError(f"unknown command: \"pycompose {verb} {name}\"\nSee 'pycompose {verb} --help'.")
+        module_name, summary = table[name]
+        return _run_verb(f"pycompose {verb} {name}", f"{verb}.{module_name}", summary, options, words)
+    if verb not in COMPOSE:
+        raise FlagError(f"unknown command: \"pycompose {verb}\"\nSee 'pycompose --help'.")
+    module_name, summary = COMPOSE[verb]
+    return _run_verb(f"pycompose {verb}", module_name, summary, options, words)
+
+
+def _run_verb(prog: str, module_name: str, summary: str, options: Namespace, words: list[str]) -> int:
+    module = import_module(f".{module_name}", __package__)
+    parser = Parser(prog, summary, interspersed=getattr(module, "INTERSPERSED", True))
+    module.add_arguments(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", default=options.dry_run, help="Show what would be done, and do nothing"
+    )
+    helped = options.help
+    args = parser.parse(words, options)
+    if args.help or helped:
+        print(parser.help_text())
+        return 0
+    return int(module.run(args))
+
+
+def _overview() -> str:
+    width = max(len(name) for name in COMPOSE) + 2
+    lines = [
+        "Usage:  pycompose [OPTIONS] COMMAND",
+        "",
+        "Run multi-container applications from Compose files",
+        "",
+        _GLOBAL,
+    ]
+    lines += ["Commands:", *(f"  {name:<{width}}{summary}" for name, (_, summary) in sorted(COMPOSE.items()))]
+    lines += [
+        "",
+        "Management Commands:",
+        *(f"  {name:<{width}}{summary}" for name, (summary, _) in sorted(GROUPS.items())),
+    ]
+    lines += ["", "Run 'pycompose COMMAND --help' for more information on a command."]
+    return "\n".join(lines)
+
+
+def _group_overview(group: str, summary: str) -> str:
+    table = GROUPS[group][1]
+    width = max(len(name) for name in table) + 2
+    lines = [f"Usage:  pycompose {group} COMMAND", "", summary, "", "Commands:"]
+    lines += [f"  {name:<{width}}{text}" for name, (_, text) in sorted(table.items())]
+    lines += ["", f"Run 'pycompose {group} COMMAND --help' for more information on a command."]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

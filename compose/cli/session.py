@@ -1,0 +1,134 @@
+"""What a verb has in hand: its options, the engine, the project's identity and, when it asks, the loaded project."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..client import choose, connect
+from ..errors import PlanError, UsageError
+from ..labels import ONEOFF, PROJECT, WORKING_DIR
+from .identity import Identity, find_identity
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from ..client import Engine
+    from ..model import LoadOptions, Project
+
+
+class Session:
+    """Lazily everything a verb may need. One per command."""
+
+    def __init__(self, args: Namespace) -> None:
+        self.args = args
+
+    @cached_property
+    def engine(self) -> Engine:
+        return connect(choose(os.environ, os.geteuid(), self.args.host, self.args.root))
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The project's identity; the model is loaded only when the name cannot be read without."""
+        args = self.args
+        found = find_identity(
+            os.getcwd(),
+            os.environ,
+            project_name=args.project_name,
+            files=args.file,
+            project_directory=args.project_directory,
+            env_files=args.env_file,
+        )
+        if found.name is not None:
+            return found
+        project = self.project
+        return Identity(project.name, str(project.directory), project.files, explicit=False)
+
+    @property
+    def name(self) -> str:
+        assert self.identity.name is not None
+        return self.identity.name
+
+    @cached_property
+    def project(self) -> Project:
+        """The loaded project. Its warnings are printed once."""
+        from ..load import load_project
+
+        project = load_project(self.load_options())
+        for warning in project.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        return project
+
+    def load_options(self, **overrides: Any) -> LoadOptions:
+        """The loader's options from the global ones; ``overrides`` replace fields."""
+        from pathlib import Path
+
+        from ..model import LoadOptions
+
+        args = self.args
+        values: dict[str, Any] = {
+            "files": tuple(args.file),
+            "project_directory": args.project_directory,
+            "project_name": args.project_name,
+            "env_files": tuple(args.env_file),
+            "profiles": tuple(args.profile),
+            "environment": dict(os.environ),
+            "cwd": Path.cwd(),
+            "stdin": sys.stdin.read() if "-" in args.file else None,
+        }
+        values.update(overrides)
+        return LoadOptions(**values)
+
+    def containers(
+        self, services: Sequence[str] = (), *, all: bool = True, oneoff: bool = False
+    ) -> list[dict[str, Any]]:
+        """The project's containers as the engine lists them, by service and number; refuses another directory's project."""
+        wanted = [f"{PROJECT}={self.name}"]
+        if not oneoff:
+            wanted.append(f"{ONEOFF}=False")
+        found = self.engine.containers.list({"label": wanted}, all=all)
+        self.check_directory(found)
+        if services:
+            found = [one for one in found if one["Labels"].get("com.docker.compose.service") in services]
+        return sorted(found, key=container_order)
+
+    def check_directory(self, containers: Sequence[dict[str, Any]]) -> None:
+        """Two checkouts with one name are two projects. A name that the user wrote out means just what it says."""
+        if self.identity.explicit or self.identity.directory is None:
+            return
+        refuse_foreign(self.name, self.identity.directory, [one["Labels"] for one in containers])
+
+
+def refuse_foreign(name: str, directory: str, labels: Sequence[dict[str, str]]) -> None:
+    """Raise `PlanError` when objects of project ``name`` were made from another directory."""
+    others = sorted({one[WORKING_DIR] for one in labels if one.get(WORKING_DIR)})
+    foreign = [other for other in others if os.path.realpath(other) != os.path.realpath(directory)]
+    if foreign and len(foreign) == len(others):
+        raise PlanError(
+            f'project "{name}" already exists, made from {foreign[0]}; this is {directory}.'
+            f" Choose another name with -p or COMPOSE_PROJECT_NAME, or run the command there."
+        )
+
+
+def container_order(container: dict[str, Any]) -> tuple[str, int, str]:
+    labels = container.get("Labels") or {}
+    number = labels.get("com.docker.compose.container-number", "0")
+    return (
+        labels.get("com.docker.compose.service", ""),
+        int(number) if number.isdigit() else 0,
+        (container["Names"] or [""])[0],
+    )
+
+
+def require_services(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise `UsageError` for the first name that is no service."""
+    for name in names:
+        if name not in known:
+            raise NoSuchService(f"no such service: {name}")
+
+
+class NoSuchService(UsageError):
+    exit_code = 1

@@ -1,0 +1,45 @@
+"""The labels that tie engine objects to a project, as Docker Compose writes them, and the names derived from them."""
+
+from __future__ import annotations
+
+import re
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+NUMBER = "com.docker.compose.container-number"
+CONFIG_HASH = "com.docker.compose.config-hash"
+CONFIG_FILES = "com.docker.compose.project.config_files"
+WORKING_DIR = "com.docker.compose.project.working_dir"
+ENVIRONMENT_FILE = "com.docker.compose.project.environment_file"
+ONEOFF = "com.docker.compose.oneoff"
+DEPENDS_ON = "com.docker.compose.depends_on"
+IMAGE = "com.docker.compose.image"
+REPLACE = "com.docker.compose.replace"
+SLUG = "com.docker.compose.slug"
+VERSION = "com.docker.compose.version"
+NETWORK = "com.docker.compose.network"
+VOLUME = "com.docker.compose.volume"
+
+FIELDS = "io.pycompose.fields"
+"""Digests of the canonical service's leaves: what lets a later plan name the fields that changed."""
+
+COMPATIBLE_VERSION = "2.26.1"
+"""The Docker Compose version whose labels, names and resources these are; scripts compare it."""
+
+
+def container_name(project: str, service: str, number: int, separator: str = "-") -> str:
+    return separator.join((project, service, str(number)))
+
+
+def short_name(name: str, project: str) -> str:
+    """``project-service-1`` as ``service-1``: what log prefixes show."""
+    return name.removeprefix(f"{project}-")
+
+
+def normalize_project_name(name: str) -> str:
+    """A directory's base name as a project name: lower case, only letters, digits, dash and underscore."""
+    return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")
+
+
+def valid_project_name(name: str) -> bool:
+    return re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) is not None
