@@ -1,0 +1,80 @@
+"""The C library as seen by the kernel island: one handle, one way to call it, one error.
+
+Everything else in engine/linux declares its argument types here, once, and never again per call. This module knows no
+containers; it is not a general binding, only what the island needs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import c_char_p, c_int, c_long, c_size_t, c_ulong
+
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+AT_SYMLINK_NOFOLLOW = 0x100
+
+_MACHINE = os.uname().machine
+
+# Numbers from 424 on are the same on every architecture; the older ones have no wrapper in glibc.
+SYS_OPEN_TREE = 428
+SYS_MOVE_MOUNT = 429
+SYS_FSOPEN = 430
+SYS_FSCONFIG = 431
+SYS_FSMOUNT = 432
+SYS_CLONE3 = 435
+SYS_CLOSE_RANGE = 436
+SYS_OPENAT2 = 437
+SYS_MOUNT_SETATTR = 442
+SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(_MACHINE, 41)
+SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}.get(_MACHINE, 219)
+
+
+class KernelError(OSError):
+    """A system call failed. ``syscall`` and ``target`` say which and on what; ``errno`` says why."""
+
+    def __init__(self, errno: int, syscall: str, target: str = "", detail: str = "") -> None:
+        super().__init__(errno, os.strerror(errno))
+        self.syscall = syscall
+        self.target = target
+        self.detail = detail
+
+    def __str__(self) -> str:
+        where = f" {self.target}" if self.target else ""
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.syscall}{where}: {self.strerror}{detail}"
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_libc.syscall.restype = c_long
+_libc.mount.argtypes = (c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
+_libc.umount2.argtypes = (c_char_p, c_int)
+_libc.unshare.argtypes = (c_int,)
+_libc.setns.argtypes = (c_int, c_int)
+_libc.prctl.argtypes = (c_int, c_ulong, c_ulong, c_ulong, c_ulong)
+_libc.sethostname.argtypes = (c_char_p, c_size_t)
+_libc.setdomainname.argtypes = (c_char_p, c_size_t)
+
+mount = _libc.mount
+umount2 = _libc.umount2
+unshare = _libc.unshare
+setns = _libc.setns
+prctl = _libc.prctl
+sethostname = _libc.sethostname
+setdomainname = _libc.setdomainname
+
+
+def check(result: int, syscall: str, target: str | bytes | os.PathLike[str] = "") -> int:
+    """``result`` when it is not negative; KernelError with the thread's errno otherwise."""
+    if result < 0:
+        raise KernelError(ctypes.get_errno(), syscall, os.fsdecode(target))
+    return result
+
+
+def call(number: int, syscall: str, target: str | bytes | os.PathLike[str], *arguments: object) -> int:
+    """System call ``number``. Integers are widened to the register size, bytes passed as C strings."""
+    widened = [c_long(value) if isinstance(value, int) else value for value in arguments]
+    result: int = _libc.syscall(c_long(number), *widened)
+    return check(result, syscall, target)

@@ -1,0 +1,76 @@
+"""Namespaces: leave them, join them, and the few settings a fresh network namespace needs.
+
+Addresses, links and routes are not made here: that is the engine's work, over the netlink socket it is handed.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import socket
+import struct
+
+from . import libc
+
+CLONE_NEWTIME = 0x00000080
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+FLAGS = {
+    "mount": CLONE_NEWNS,
+    "cgroup": CLONE_NEWCGROUP,
+    "uts": CLONE_NEWUTS,
+    "ipc": CLONE_NEWIPC,
+    "pid": CLONE_NEWPID,
+    "network": CLONE_NEWNET,
+}
+"""By the names of the OCI runtime specification."""
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+
+
+def names(flags: int) -> str:
+    """``mount,pid`` and so on, for messages."""
+    return ",".join(name for name, flag in FLAGS.items() if flags & flag)
+
+
+def unshare(flags: int) -> None:
+    libc.check(libc.unshare(flags), "unshare", names(flags))
+
+
+def setns(descriptor: int, flags: int, target: str = "") -> None:
+    """Join what ``descriptor`` (of a namespace, or a pidfd with several flags) refers to."""
+    libc.check(libc.setns(descriptor, flags), "setns", target or names(flags))
+
+
+def open_own(kind: str) -> int:
+    """A handle on one of the caller's own namespaces: ``mnt``, ``net``, ``pid``…"""
+    return os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def set_hostname(name: str) -> None:
+    encoded = os.fsencode(name)
+    libc.check(libc.sethostname(encoded, len(encoded)), "sethostname", name)
+
+
+def set_domainname(name: str) -> None:
+    encoded = os.fsencode(name)
+    libc.check(libc.setdomainname(encoded, len(encoded)), "setdomainname", name)
+
+
+def loopback_up() -> None:
+    """Bring ``lo`` up in the caller's network namespace (the kernel gives it its addresses)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as handle:
+        request = array.array("b", struct.pack("16sh22x", b"lo", 0))
+        fcntl.ioctl(handle.fileno(), _SIOCGIFFLAGS, request)
+        (flags,) = struct.unpack_from("h", request, 16)
+        struct.pack_into("h", request, 16, flags | _IFF_UP)
+        fcntl.ioctl(handle.fileno(), _SIOCSIFFLAGS, request)

@@ -1,0 +1,232 @@
+"""Processes: creation into namespaces with a handle that cannot be reused (pidfd), identity, and last words.
+
+A process is named by its pid *and* its start time, or by a pidfd; never by pid alone. What the new process does until
+it executes a program is runtime/operations.py.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+import signal
+from typing import TYPE_CHECKING
+
+from . import libc
+from .libc import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
+_PR_SET_SECCOMP = 22
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_CHILD_SUBREAPER = 36
+_SECCOMP_MODE_FILTER = 2
+_CLONE_PIDFD = 0x00001000
+_CLONE_INTO_CGROUP = 0x200000000
+_CLOSE_RANGE_CLOEXEC = 4
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+
+
+class _CloneArgs(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags",
+            "pidfd",
+            "child_tid",
+            "parent_tid",
+            "exit_signal",
+            "stack",
+            "stack_size",
+            "tls",
+            "set_tid",
+            "set_tid_size",
+            "cgroup",
+        )
+    )
+
+
+class _SockFilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+# The GIL must stay with the calling thread through the fork, as in os.fork(): hence a PyDLL.
+_python = ctypes.PyDLL(None, use_errno=True)
+_python.syscall.restype = ctypes.c_long
+_python.PyOS_BeforeFork.restype = None
+_python.PyOS_AfterFork_Parent.restype = None
+_python.PyOS_AfterFork_Child.restype = None
+
+
+def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
+    """fork(2) into new namespaces (CLONE_NEW* of namespace.py), optionally straight into a cgroup v2 directory.
+
+    Returns ``(pid, pidfd)`` to the parent and ``(0, -1)`` to the child. The caller must be single-threaded.
+    """
+    pidfd = ctypes.c_int(-1)
+    arguments = _CloneArgs(flags=flags | _CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD)
+    if cgroup_fd is not None:
+        arguments.flags |= _CLONE_INTO_CGROUP
+        arguments.cgroup = cgroup_fd
+    size = ctypes.c_size_t(ctypes.sizeof(arguments))
+    _python.PyOS_BeforeFork()
+    pid: int = _python.syscall(ctypes.c_long(libc.SYS_CLONE3), ctypes.byref(arguments), size)
+    code = ctypes.get_errno()
+    if pid == 0:
+        _python.PyOS_AfterFork_Child()
+        return 0, -1
+    _python.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise KernelError(code, "clone3")
+    return pid, pidfd.value
+
+
+def start_time(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot (proc(5), field 22 of stat); None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as handle:
+            text = handle.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(text[text.rindex(b")") + 2 :].split()[19])
+
+
+def open_pidfd(pid: int, started: int | None) -> int | None:
+    """A pidfd of the process with this pid *and* start time, or None when that process is gone."""
+    if pid <= 0 or started is None:
+        return None
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    # The handle first, the identity after: what it refers to cannot change any more.
+    if start_time(pid) != started:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def is_alive(pid: int, started: int | None) -> bool:
+    """Whether the process with this pid and start time exists and is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as handle:
+            text = handle.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    fields = text[text.rindex(b")") + 2 :].split()
+    return int(fields[19]) == started and fields[0] not in (b"Z", b"X")
+
+
+def send_signal(pidfd: int, number: int) -> bool:
+    """Signal the process; False when it is gone."""
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def reap(pidfd: int) -> int | None:
+    """The exit code of a child that has ended (128 + signal number for a killed one), or None while it runs."""
+    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+    if result is None:
+        return None
+    return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
+
+
+def die_with_parent() -> None:
+    """SIGKILL for the caller when its parent ends. Must come after all changes of credentials, which clear it."""
+    libc.check(libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
+
+
+def set_dumpable(value: bool) -> None:
+    """Not dumpable: /proc/PID of the caller belongs to root, and nobody without CAP_SYS_PTRACE looks into it."""
+    libc.check(libc.prctl(_PR_SET_DUMPABLE, int(value), 0, 0, 0), "prctl PR_SET_DUMPABLE")
+
+
+def set_name(name: str) -> None:
+    """What ps(1) shows as the command name; 15 bytes."""
+    buffer = ctypes.create_string_buffer(os.fsencode(name)[:15])
+    libc.check(libc.prctl(_PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0), "prctl PR_SET_NAME", name)
+
+
+def become_subreaper() -> None:
+    libc.check(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl PR_SET_CHILD_SUBREAPER")
+
+
+def no_new_privileges() -> None:
+    libc.check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS")
+
+
+def load_seccomp(program: bytes) -> None:
+    """Install a compiled BPF filter (an array of struct sock_filter, 8 bytes each) for the calling thread."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    fprog = _SockFilterProgram(len(program) // 8, ctypes.addressof(buffer))
+    result = libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(fprog), 0, 0)
+    libc.check(result, "prctl PR_SET_SECCOMP")
+
+
+def new_session_keyring(name: str) -> None:
+    """Leave the host's session keyring for a new one. Kernels without keys have nothing to leave."""
+    try:
+        libc.call(libc.SYS_KEYCTL, "keyctl", name, _KEYCTL_JOIN_SESSION_KEYRING, os.fsencode(name), 0, 0, 0)
+    except KernelError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+
+
+def close_on_exec_from(first: int) -> None:
+    """Mark every descriptor from ``first`` on close-on-exec."""
+    libc.call(libc.SYS_CLOSE_RANGE, "close_range", "", first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC)
+
+
+def close_all_except(keep: Iterable[int]) -> None:
+    """Close every descriptor but those in ``keep``."""
+    first = 0
+    for descriptor in sorted(set(keep)):
+        if descriptor > first:
+            os.closerange(first, descriptor)
+        first = descriptor + 1
+    libc.call(libc.SYS_CLOSE_RANGE, "close_range", "", first, 0xFFFFFFFF, 0)
+
+
+def reset_signals() -> None:
+    """Default action for every signal and an empty mask: what a program expects, and what Python has changed."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except OSError:
+            # 32 and 33 belong to the C library.
+            continue
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def set_resource_limit(name: str, soft: int, hard: int) -> None:
+    """setrlimit(2); ``name`` as in ``RLIMIT_NOFILE``, -1 is unlimited. Raises KernelError."""
+    number = getattr(resource, name, None)
+    if number is None:
+        raise KernelError(errno.EINVAL, "setrlimit", name)
+    try:
+        resource.setrlimit(number, (soft, hard))
+    except (OSError, ValueError) as error:
+        now = resource.getrlimit(number)
+        raise KernelError(
+            error.errno or errno.EPERM if isinstance(error, OSError) else errno.EPERM,
+            "setrlimit",
+            f"{name} soft={soft} hard={hard}",
+            f"the limit of this host is soft={now[0]} hard={now[1]}",
+        ) from None
+
+
+def set_oom_score(value: int) -> None:
+    """/proc/self/oom_score_adj, -1000 to 1000. Lowering it takes CAP_SYS_RESOURCE."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as handle:
+            handle.write(str(value))
+    except OSError as error:
+        raise KernelError(error.errno or 0, "write", "oom_score_adj", str(value)) from None

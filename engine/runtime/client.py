@@ -1,0 +1,523 @@
+"""The engine's side of keeper and shims: asyncio, cancellable, and every request is answered or fails.
+
+    ShimError
+    ├── ShimLost       the peer died or was never there; nothing more will come
+    ├── LaunchError    the container's process could not be started; says which operation failed, and the exit code
+    └── RequestError   the shim refused (wrong state, no such exec)
+
+The engine process never forks; it asks the keeper. Runs on any asyncio loop (anyio's asyncio backend included), and
+all of it on the loop's own thread. Not here: records, networks, logs (the log file is read directly).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import termios
+from dataclasses import dataclass, field
+from fcntl import ioctl
+from typing import TYPE_CHECKING, Any
+
+from . import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from .restart import Policy
+
+
+class ShimError(Exception):
+    """Base of what keeper and shim can answer."""
+
+
+class ShimLost(ShimError):
+    """The peer is gone: its end is not known, and no further answer will come."""
+
+
+class RequestError(ShimError):
+    """The peer understood and refused; ``str(error)`` says why."""
+
+
+class LaunchError(ShimError):
+    """A process could not be started. ``operation`` describes the step, ``errno`` is the kernel's (0: none),
+    ``message`` the text for the user, ``exit_code`` Docker's: 127 not found, 126 not executable, 128 otherwise."""
+
+    def __init__(self, operation: str, errno: int, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.errno = errno
+        self.message = message
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The shim stands. The descriptors (a network namespace, a NETLINK_ROUTE socket in it) belong to the ShimClient
+    and live as long as it; both are None unless the launch asked for a new network namespace."""
+
+    netns_fd: int | None
+    rtnl_fd: int | None
+    state: ShimState
+
+
+@dataclass(frozen=True, slots=True)
+class ShimState:
+    """What the shim says about its container; the same as status.json. Times in ns since the epoch."""
+
+    status: str
+    pid: int | None
+    pid_starttime: int | None
+    shim_pid: int
+    shim_starttime: int
+    started_at: int | None
+    finished_at: int | None
+    exit_code: int | None
+    oom_killed: bool
+    error: str
+    restart_count: int
+
+    @staticmethod
+    def parse(document: Mapping[str, Any]) -> ShimState:
+        return ShimState(**{name: document[name] for name in ShimState.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The container's program runs. ``pid`` with ``pid_starttime`` (clock ticks since boot) names it on the host."""
+
+    pid: int
+    pid_starttime: int
+    started_at: int
+    restart_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The container has ended. With ``restarting`` it starts again after ``delay`` seconds, without being asked.
+
+    ``error`` is set when a restart by policy could not launch. ``manual`` tells a stop or kill by request.
+    """
+
+    exit_code: int | None
+    oom_killed: bool
+    started_at: int | None
+    finished_at: int
+    restarting: bool
+    delay: float
+    restart_count: int
+    error: str
+    manual: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The shim died without a release. The container is dead too or about to be (see :func:`engine.runtime.burial`);
+    its exit status is unknown. The last event."""
+
+
+ShimEvent = Started | Exited | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class ExecSpec:
+    """One more process in a running container (the Engine API's exec).
+
+    ``env`` is the complete environment, ``user`` is ``name|uid[:group|gid]`` ("" is the container's own user).
+    ``capabilities`` are names for all five sets as in the OCI specification; None: those of the container's process.
+    ``cwd`` "" is the container's own. Without ``terminal``, ``stdin`` asks for a pipe instead of /dev/null.
+    """
+
+    args: Sequence[str]
+    env: Sequence[str]
+    cwd: str = ""
+    user: str = ""
+    additional_groups: Sequence[str] = ()
+    terminal: bool = False
+    stdin: bool = False
+    rows: int = 0
+    columns: int = 0
+    capabilities: Mapping[str, Sequence[str]] | None = None
+    privileged: bool = False
+
+
+@dataclass(slots=True)
+class ExecProcess:
+    """A running exec. The descriptors are the caller's to close: either ``terminal`` (a pty master, also the input)
+    or ``stdout`` and ``stderr`` (and ``stdin`` where asked for)."""
+
+    pid: int
+    pid_starttime: int
+    stdin: int | None
+    stdout: int | None
+    stderr: int | None
+    terminal: int | None
+    _exit: asyncio.Future[int] = field(repr=False)
+
+    async def wait(self) -> int:
+        """The exit code. Raises ShimLost when the shim dies first."""
+        return await asyncio.shield(self._exit)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size; without a terminal nothing happens."""
+        if self.terminal is not None:
+            ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+class _Connection:
+    """Requests, replies and events over one SEQPACKET socket."""
+
+    def __init__(self, channel: socket.socket, on_event: Callable[[protocol.Message, list[int]], None]) -> None:
+        channel.setblocking(False)
+        self._channel = channel
+        self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._pending: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
+        self._next = 1
+        self.closed = asyncio.Event()
+        self._loop.add_reader(channel.fileno(), self._readable)
+
+    async def request(self, op: str, descriptors: Sequence[int] = (), **fields: Any) -> tuple[Any, list[int]]:
+        """Send a request and wait for its reply: the ``ok`` value and the descriptors that came along."""
+        if self.closed.is_set():
+            raise ShimLost("the other side is gone")
+        number = self._next
+        self._next += 1
+        reply: asyncio.Future[tuple[Any, list[int]]] = self._loop.create_future()
+        self._pending[number] = reply
+        try:
+            await self._send({"id": number, "op": op, **fields}, descriptors)
+            return await reply
+        except BaseException:
+            if reply.done() and not reply.cancelled() and reply.exception() is None:
+                _close(reply.result()[1])
+            raise
+        finally:
+            self._pending.pop(number, None)
+
+    async def _send(self, message: protocol.Message, descriptors: Sequence[int]) -> None:
+        while True:
+            try:
+                protocol.send(self._channel, message, descriptors)
+            except BlockingIOError:
+                await self._writable()
+            except OSError:
+                self.close()
+                raise ShimLost("the other side is gone") from None
+            else:
+                return
+
+    async def _writable(self) -> None:
+        ready: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_writer(self._channel.fileno(), _wake, ready)
+        gone = asyncio.ensure_future(self.closed.wait())
+        try:
+            await asyncio.wait((ready, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not self.closed.is_set():
+                self._loop.remove_writer(self._channel.fileno())
+        if self.closed.is_set():
+            raise ShimLost("the other side is gone")
+
+    def _readable(self) -> None:
+        while not self.closed.is_set():
+            try:
+                received = protocol.receive(self._channel)
+            except BlockingIOError:
+                return
+            except (OSError, ValueError):
+                received = None
+            if received is None:
+                self.close()
+                return
+            message, descriptors = received
+            if "reply" in message:
+                self._answer(message, descriptors)
+            else:
+                self._on_event(message, descriptors)
+
+    def _answer(self, message: protocol.Message, descriptors: list[int]) -> None:
+        reply = self._pending.pop(message["reply"], None)
+        if reply is None or reply.done():
+            _close(descriptors)
+        elif "error" in message:
+            _close(descriptors)
+            reply.set_exception(_error(message["error"]))
+        else:
+            reply.set_result((message.get("ok"), descriptors))
+
+    def close(self) -> None:
+        """Close the socket and fail everything that waits."""
+        if self.closed.is_set():
+            return
+        self.closed.set()
+        self._loop.remove_reader(self._channel.fileno())
+        self._loop.remove_writer(self._channel.fileno())
+        self._channel.close()
+        pending, self._pending = self._pending, {}
+        for reply in pending.values():
+            if not reply.done():
+                reply.set_exception(ShimLost("the other side is gone"))
+
+
+class KeeperClient:
+    """The channel to the keeper, on the descriptor given to the engine by ``--keeper-fd``."""
+
+    def __init__(self, keeper_fd: int) -> None:
+        channel = socket.socket(fileno=keeper_fd)
+        os.set_inheritable(keeper_fd, False)
+        self._connection = _Connection(channel, lambda message, descriptors: _close(descriptors))
+
+    @property
+    def closed(self) -> asyncio.Event:
+        """Set when the keeper died (or the channel was closed): no more shims can be had, time to drain and exit."""
+        return self._connection.closed
+
+    async def fork_shim(self, launch: Path, fds: Sequence[int] = ()) -> ShimClient:
+        """A shim for the container described by ``launch`` (a launch.json). ``fds`` (bound sockets of published ports)
+        are duplicated into the shim, which merely holds them until it is released; the caller's stay the caller's.
+
+        Raises ShimLost when the keeper is gone, RequestError when it cannot fork.
+        """
+        ours, theirs = protocol.pair()
+        try:
+            with theirs:
+                reply, _ = await self._connection.request("fork", (theirs.fileno(),), launch=os.fspath(launch))
+        except BaseException:
+            ours.close()
+            raise
+        shim = ShimClient(ours, reply["pid"])
+        try:
+            for first in range(0, len(fds), protocol.MOST_DESCRIPTORS):
+                await shim.hold(fds[first : first + protocol.MOST_DESCRIPTORS])
+        except BaseException:
+            shim.close()
+            raise
+        return shim
+
+    async def shutdown(self) -> None:
+        """Tell the keeper that the engine is about to exit for good: it then removes the socket and ends as well."""
+        await self._connection.request("shutdown")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class ShimClient:
+    """The control connection to one shim, either of its birth (:meth:`KeeperClient.fork_shim`) or by adoption."""
+
+    def __init__(self, channel: socket.socket, pid: int | None = None) -> None:
+        self.pid = pid
+        self._events: asyncio.Queue[ShimEvent] = asyncio.Queue()
+        self._execs: dict[int, asyncio.Future[int]] = {}
+        self._next_exec = 1
+        self._released = False
+        self._owned: list[int] = []
+        loop = asyncio.get_running_loop()
+        self._prepared: asyncio.Future[Prepared] = loop.create_future()
+        self._prepared.add_done_callback(_retrieve)
+        self._connection = _Connection(channel, self._on_event)
+        self._watch = loop.create_task(self._until_closed())
+
+    @staticmethod
+    async def connect(control: Path) -> ShimClient:
+        """Adopt the shim that listens at ``control`` (shim.sock). Raises ShimLost when there is none."""
+        try:
+            return ShimClient(protocol.connect(os.fspath(control)))
+        except OSError as error:
+            raise ShimLost(f"no shim at {control}: {error.strerror}") from None
+
+    @property
+    def closed(self) -> asyncio.Event:
+        """Set when the connection ended, by whichever side."""
+        return self._connection.closed
+
+    async def prepared(self) -> Prepared:
+        """Wait until the shim stands. Raises LaunchError when it cannot (bad launch.json, no namespace, no cgroup)."""
+        return await asyncio.shield(self._prepared)
+
+    async def start(self) -> Started:
+        """Read launch.json again and run the container. Raises LaunchError, RequestError when it runs already."""
+        reply, _ = await self._connection.request("start")
+        return Started(**reply)
+
+    async def signal(self, signum: int) -> None:
+        """Signal the container's first process; the restart policy stays in force."""
+        await self._connection.request("signal", signal=signum)
+
+    async def kill(self, signum: int = 9) -> None:
+        """Signal the container's first process, and let no policy restart it when it ends (``docker kill``)."""
+        await self._connection.request("kill", signal=signum)
+
+    async def stop(self, signum: int, grace: float | None) -> None:
+        """Send ``signum``, after ``grace`` seconds SIGKILL (None: never), and return when the container has ended and
+        its exit is recorded. No policy restarts it; a restart that is pending is called off. Thaws a frozen container.
+        """
+        await self._connection.request("stop", signal=signum, grace=grace)
+
+    async def resize(self, rows: int, cols: int) -> None:
+        """Set the size of the container's terminal, now and for later runs."""
+        await self._connection.request("resize", rows=rows, columns=cols)
+
+    async def close_stdin(self) -> None:
+        """Close the shim's end of the container's stdin: it reads end of file once nobody else holds the pipe."""
+        await self._connection.request("close_stdin")
+
+    async def open_stdin(self) -> int:
+        """A descriptor whose writes reach the container's stdin (a pipe, or the pty master); the caller closes it.
+
+        Raises RequestError when the container has no stdin or does not run.
+        """
+        _, descriptors = await self._connection.request("stdin")
+        _close(descriptors[1:])
+        return descriptors[0]
+
+    async def set_restart(self, policy: Policy) -> None:
+        """Replace the restart policy."""
+        await self._connection.request("restart_policy", policy=[policy.name, policy.maximum_retry_count])
+
+    async def hold(self, fds: Sequence[int]) -> None:
+        """Let the shim keep duplicates of ``fds`` (at most 200 a call) until it is released."""
+        await self._connection.request("hold", tuple(fds))
+
+    async def exec(self, spec: ExecSpec) -> ExecProcess:
+        """Run one more process in the container. Raises LaunchError (126, 127 as for the container itself)."""
+        number = self._next_exec
+        self._next_exec += 1
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        ended.add_done_callback(_retrieve)
+        ours: list[int | None] = [None, None, None]
+        theirs: list[int] = []
+        self._execs[number] = ended
+        try:
+            if not spec.terminal:
+                _pipes(spec.stdin, ours, theirs)
+            reply, received = await self._connection.request("exec", theirs, exec=number, **_document(spec))
+        except BaseException:
+            self._execs.pop(number, None)
+            _close([descriptor for descriptor in ours if descriptor is not None])
+            raise
+        finally:
+            _close(theirs)
+        terminal = received[0] if received else None
+        return ExecProcess(reply["pid"], reply["pid_starttime"], ours[0], ours[1], ours[2], terminal, ended)
+
+    async def events(self) -> AsyncIterator[ShimEvent]:
+        """What happens to the container, from the connection's beginning, in order; for one reader. Ends after
+        :class:`Lost`, or after a release."""
+        while True:
+            event = await self._events.get()
+            if isinstance(event, Lost):
+                # For the next reader, should there be one.
+                self._events.put_nowait(event)
+                if not self._released:
+                    yield event
+                return
+            yield event
+
+    async def release(self) -> None:
+        """The container has ended and is no longer needed: the shim removes its cgroup and ends, the network namespace
+        and the held sockets go. Raises RequestError while the container runs. Closes the client."""
+        self._released = True
+        try:
+            await self._connection.request("release")
+            await self._connection.closed.wait()
+        except RequestError:
+            self._released = False
+            raise
+        except ShimLost:
+            pass
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the shim without ending it (the engine exits, the container lives on)."""
+        self._connection.close()
+        _close(self._owned)
+        self._owned = []
+
+    def _on_event(self, message: protocol.Message, descriptors: list[int]) -> None:
+        match message["event"]:
+            case "prepared":
+                self._owned += descriptors
+                self.pid = message["state"]["shim_pid"]
+                netns, rtnl = descriptors if len(descriptors) == 2 else (None, None)
+                if not self._prepared.done():
+                    self._prepared.set_result(Prepared(netns, rtnl, ShimState.parse(message["state"])))
+                return
+            case "failed":
+                if not self._prepared.done():
+                    self._prepared.set_exception(_error(message["error"]))
+            case "started":
+                self._events.put_nowait(Started(**message["started"]))
+            case "exited":
+                self._events.put_nowait(Exited(**message["exited"]))
+            case "exec_exited":
+                ended = self._execs.pop(message["exec"], None)
+                if ended is not None and not ended.done():
+                    ended.set_result(message["exit_code"])
+        _close(descriptors)
+
+    async def _until_closed(self) -> None:
+        await self._connection.closed.wait()
+        lost = ShimLost("the shim is gone")
+        futures: list[asyncio.Future[Any]] = [self._prepared, *self._execs.values()]
+        for waiting in futures:
+            if not waiting.done():
+                waiting.set_exception(lost)
+        self._execs.clear()
+        self._events.put_nowait(Lost())
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    # Whoever never waits must not be told on the log that the exception was never retrieved.
+    if not future.cancelled():
+        future.exception()
+
+
+def _document(spec: ExecSpec) -> dict[str, Any]:
+    return {
+        "args": list(spec.args),
+        "env": list(spec.env),
+        "cwd": spec.cwd,
+        "user": spec.user,
+        "additional_groups": list(spec.additional_groups),
+        "terminal": spec.terminal,
+        "rows": spec.rows,
+        "columns": spec.columns,
+        "capabilities": None if spec.capabilities is None else {k: list(v) for k, v in spec.capabilities.items()},
+        "privileged": spec.privileged,
+    }
+
+
+def _pipes(stdin: bool, ours: list[int | None], theirs: list[int]) -> None:
+    if stdin:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        theirs.append(reader)
+        ours[0] = writer
+    else:
+        theirs.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+    for number in (1, 2):
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        theirs.append(writer)
+        ours[number] = reader
+
+
+def _error(document: Mapping[str, Any]) -> ShimError:
+    if "operation" in document:
+        return LaunchError(document["operation"], document["errno"], document["message"], document["exit_code"])
+    return RequestError(document["message"])
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
