@@ -1,0 +1,333 @@
+"""HTTP/1.1 as the API needs it: requests with bounded headers and bodies, plain and streamed responses, hijacked streams.
+
+h11 parses and formats; wire.py moves bytes. Nothing here knows a route. A connection serves requests one after another;
+a handler either returns a Response, or takes the stream over with ``Request.stream`` or ``Request.hijack``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote
+
+import anyio
+import h11
+
+from ..errors import EngineError, InvalidParameter
+from .wire import ClientGone, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+HEADER_LIMIT = 256 * 1024
+JSON_LIMIT = 16 * 1024 * 1024
+HEADER_SECONDS = 30.0
+IDLE_SECONDS = 600.0
+BODY_SECONDS = 120.0
+DRAIN_LIMIT = 1024 * 1024
+
+JSON_TYPE = "application/json"
+RAW_STREAM = "application/vnd.docker.raw-stream"
+MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+
+Headers = list[tuple[str, str]]
+
+
+class RequestTimeout(EngineError):
+    status = 408
+
+
+class TooLarge(EngineError):
+    status = 413
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer. ``body`` is sent as it is; ``headers`` are added to the server's own."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Headers = field(default_factory=list)
+
+    @staticmethod
+    def json(body: Any, status: int = 200) -> Response:
+        return Response(status, encode(body) + b"\n", [("Content-Type", JSON_TYPE)])
+
+    @staticmethod
+    def text(body: str, status: int = 200) -> Response:
+        return Response(status, body.encode(), [("Content-Type", "text/plain; charset=utf-8")])
+
+    @staticmethod
+    def error(status: int, message: str) -> Response:
+        return Response.json({"message": message}, status)
+
+
+def encode(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
+
+
+class Request:
+    """One request. ``query`` maps a name to its values; ``headers`` have lower-case names; ``path`` is decoded."""
+
+    def __init__(self, connection: Connection, event: h11.Request) -> None:
+        self._connection = connection
+        target = event.target.decode("ascii", "replace")
+        path, _, query = target.partition("?")
+        if "://" in path:
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        self.method = event.method.decode("ascii")
+        self.path = unquote(path)
+        try:
+            self.query = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
+        except ValueError as error:
+            raise InvalidParameter(f"invalid query: {error}") from None
+        self.headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
+        self.version = (0, 0)
+        self.params: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        """A part of the path, by its name in the route's pattern."""
+        return self.params[name]
+
+    # query -----------------------------------------------------------------------------------------------------------
+    def text(self, name: str, default: str = "") -> str:
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """As Docker reads a boolean: absent gives the default; "", 0, no, false and none are false; the rest is true."""
+        values = self.query.get(name)
+        if not values:
+            return default
+        return values[0].strip().lower() not in ("", "0", "no", "false", "none")
+
+    def number(self, name: str, default: int | None = None) -> int | None:
+        text = self.text(name)
+        if text == "":
+            return default
+        try:
+            return int(text)
+        except ValueError:
+            raise InvalidParameter(f"invalid value for {name}: {text!r} is not a number") from None
+
+    def filters(self) -> dict[str, list[str]]:
+        """``filters`` in both of Docker's forms: {"name": ["a"]} and the older {"name": {"a": true}}."""
+        text = self.text("filters")
+        if not text:
+            return {}
+        try:
+            body = json.loads(text)
+        except ValueError:
+            raise InvalidParameter("invalid filter: not a JSON object") from None
+        if not isinstance(body, dict):
+            raise InvalidParameter("invalid filter: not a JSON object")
+        result = {}
+        for key, values in body.items():
+            if isinstance(values, dict):
+                values = [value for value, wanted in values.items() if wanted]
+            if not isinstance(values, list):
+                raise InvalidParameter(f"invalid filter {key!r}: want a list of strings")
+            result[key] = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+        return result
+
+    # body ------------------------------------------------------------------------------------------------------------
+    async def chunk(self) -> bytes:
+        """The next piece of the body, b"" at its end."""
+        return await self._connection.body_chunk()
+
+    async def read(self, limit: int = JSON_LIMIT) -> bytes:
+        pieces = []
+        size = 0
+        while piece := await self.chunk():
+            size += len(piece)
+            if size > limit:
+                raise TooLarge(f"request body is larger than {limit} bytes")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def json(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty body is an empty object."""
+        text = await self.read()
+        if not text.strip():
+            return {}
+        kind = self.headers.get("content-type", JSON_TYPE).partition(";")[0].strip().lower()
+        if kind != JSON_TYPE and self.version >= (1, 24) and kind not in ("", "text/plain"):
+            raise InvalidParameter(f"unsupported Content-Type header ({kind}): must be 'application/json'")
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidParameter(f"invalid JSON: {error}") from None
+        if body is None:
+            return {}
+        if not isinstance(body, dict):
+            raise InvalidParameter("invalid JSON: want an object")
+        return body
+
+    # answers that are not one Response ---------------------------------------------------------------------------------
+    @asynccontextmanager
+    async def stream(
+        self, content_type: str = JSON_TYPE, *, status: int = 200, headers: Iterable[tuple[str, str]] = ()
+    ) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+        """Begin a streamed answer and yield its write function; the body is cancelled when the client goes away."""
+        await self._connection.begin(status, [("Content-Type", content_type), *headers])
+        async with self._connection.wire.cancel_when_gone():
+            yield self._connection.write
+        await self._connection.end()
+
+    async def hijack(self, content_type: str = RAW_STREAM) -> Wire:
+        """Turn the connection into a raw stream in both directions; HTTP is over on it."""
+        return await self._connection.hijack(content_type, upgrade=bool(self.headers.get("upgrade")))
+
+    async def switch(self, headers: Headers) -> Wire:
+        """Answer 101 with these headers (a WebSocket handshake) and give the raw stream."""
+        return await self._connection.switch(headers)
+
+    @property
+    def answered(self) -> bool:
+        return self._connection.answered
+
+
+Handler = "Callable[[Request], Awaitable[Response | None]]"
+
+
+class Connection:
+    """One client connection: reads requests, calls the handler, writes what it returns."""
+
+    def __init__(self, wire: Wire, common: Callable[[], Headers]) -> None:
+        self.wire = wire
+        self.answered = False
+        self.hijacked = False
+        self._common = common
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT)
+        self._expired = 0.0
+
+    async def serve(self, handler: Callable[[Request], Awaitable[Response | None]]) -> None:
+        """Serve until the client leaves, the connection is hijacked, or the protocol is broken."""
+        while True:
+            try:
+                event = await self._next_event(IDLE_SECONDS, HEADER_SECONDS)
+            except TimeoutError:
+                return
+            except h11.RemoteProtocolError as error:
+                await self._refuse(error)
+                return
+            if not isinstance(event, h11.Request):
+                return
+            self.answered = False
+            try:
+                response = await handler(Request(self, event))
+            except EngineError as error:
+                response = Response.error(error.status, str(error))
+            if self.hijacked:
+                return
+            if response is not None:
+                await self._respond(response, head=event.method == b"HEAD")
+            if not await self._settle():
+                return
+
+    async def _next_event(self, first: float, patience: float) -> h11.Event | type[h11.PAUSED]:
+        """Wait ``first`` seconds for the first byte, then ``patience`` seconds in all for the whole event."""
+        began = None
+        while True:
+            event = self._http.next_event()
+            if event is not h11.NEED_DATA:
+                return event  # type: ignore[return-value]
+            if self._http.they_are_waiting_for_100_continue:
+                await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+            now = time.monotonic()
+            if began is None and self._http.trailing_data[0]:
+                began = now
+            with anyio.fail_after(first if began is None else max(0.0, began + patience - now)):
+                data = await self.wire.receive()
+            if began is None:
+                began = time.monotonic()
+            self._http.receive_data(data)
+
+    async def _refuse(self, error: h11.RemoteProtocolError) -> None:
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            await self._respond(Response.error(error.error_status_hint, f"bad request: {error}"), head=False)
+
+    async def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            await self.wire.send(data)
+
+    async def body_chunk(self) -> bytes:
+        if self._http.their_state is not h11.SEND_BODY:
+            return b""
+        try:
+            event = await self._next_event(BODY_SECONDS, BODY_SECONDS)
+        except TimeoutError:
+            raise RequestTimeout("the request body did not arrive in time") from None
+        except h11.RemoteProtocolError as error:
+            raise InvalidParameter(f"bad request body: {error}") from None
+        if isinstance(event, h11.Data):
+            return bytes(event.data) or await self.body_chunk()
+        if isinstance(event, h11.ConnectionClosed):
+            raise ClientGone("the client closed the connection within its request")
+        return b""
+
+    async def _respond(self, response: Response, *, head: bool) -> None:
+        headers = [*self._common(), *response.headers]
+        if response.status not in (204, 304):
+            headers.append(("Content-Length", str(len(response.body))))
+        self.answered = True
+        parts = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        if response.body and not head and response.status not in (204, 304):
+            parts += self._http.send(h11.Data(data=response.body)) or b""
+        parts += self._http.send(h11.EndOfMessage()) or b""
+        await self.wire.send(parts)
+
+    async def _settle(self) -> bool:
+        """After an answer: drop what is left of the request body and get ready for the next; False to close."""
+        drained = 0
+        while self._http.their_state is h11.SEND_BODY and self._http.our_state is not h11.MUST_CLOSE:
+            try:
+                piece = await self.body_chunk()
+            except EngineError:
+                return False
+            drained += len(piece)
+            if drained > DRAIN_LIMIT:
+                return False
+        if self._http.our_state is h11.DONE and self._http.their_state in (h11.DONE, h11.MIGHT_SWITCH_PROTOCOL):
+            try:
+                self._http.start_next_cycle()
+            except h11.LocalProtocolError:
+                return False
+            return True
+        return False
+
+    # streams ---------------------------------------------------------------------------------------------------------
+    async def begin(self, status: int, headers: Headers) -> None:
+        self.answered = True
+        await self._send(h11.Response(status_code=status, headers=[*self._common(), *headers]))
+
+    async def write(self, data: bytes) -> None:
+        if data:
+            await self._send(h11.Data(data=data))
+
+    async def end(self) -> None:
+        await self._send(h11.EndOfMessage())
+
+    async def hijack(self, content_type: str, *, upgrade: bool) -> Wire:
+        if upgrade:
+            return await self.switch([("Content-Type", content_type), ("Connection", "Upgrade"), ("Upgrade", "tcp")])
+        self.answered = self.hijacked = True
+        self.wire.unread(self._http.trailing_data[0])
+        await self.wire.send(f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n".encode("ascii"))
+        return self.wire
+
+    async def switch(self, headers: Headers) -> Wire:
+        self.answered = self.hijacked = True
+        self.wire.unread(self._http.trailing_data[0])
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        await self.wire.send(f"HTTP/1.1 101 UPGRADED\r\n{lines}\r\n".encode("latin-1"))
+        return self.wire
+
+
+def date() -> str:
+    return formatdate(usegmt=True)

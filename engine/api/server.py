@@ -1,0 +1,77 @@
+"""The HTTP server: accepts on the inherited listening socket and runs one task per connection.
+
+A connection's failure ends that connection and no other. Nothing here knows what a container is; the application is one
+function from request to response. ``activity`` tells when the last request ended, for the engine's idle exit.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .http import Connection, Headers, Request, Response, date
+from .wire import ClientGone, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from anyio.abc import TaskGroup
+
+log = logging.getLogger(__name__)
+
+_TRANSIENT = {errno.ECONNABORTED, errno.EPROTO, errno.EINTR, errno.EPERM}
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Server:
+    def __init__(self, application: Callable[[Request], Awaitable[Response | None]], headers: Headers) -> None:
+        self._application = application
+        self._headers = headers
+        self.active = 0
+        self.last_active = time.monotonic()
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Accept until cancelled. Running connections are cancelled with it."""
+        listener.setblocking(False)
+        async with anyio.create_task_group() as group:
+            while True:
+                try:
+                    sock, _ = listener.accept()
+                except BlockingIOError:
+                    await anyio.wait_readable(listener)
+                except OSError as error:
+                    if error.errno in _EXHAUSTED:
+                        log.error("cannot accept a connection: %s", error.strerror)
+                        await anyio.sleep(0.1)  # until some connection ends; there is nothing to be told about
+                    elif error.errno not in _TRANSIENT:
+                        raise
+                else:
+                    self._begin(group, sock)
+
+    def _begin(self, group: TaskGroup, sock: socket.socket) -> None:
+        group.start_soon(self._connection, sock)
+
+    async def _connection(self, sock: socket.socket) -> None:
+        wire = Wire(sock)
+        connection = Connection(wire, lambda: [*self._headers, ("Date", date())])
+        try:
+            await connection.serve(self._request)
+        except ClientGone:
+            pass
+        except Exception:
+            log.exception("connection failed")
+        finally:
+            wire.close()
+
+    async def _request(self, request: Request) -> Response | None:
+        self.active += 1
+        try:
+            return await self._application(request)
+        finally:
+            self.active -= 1
+            self.last_active = time.monotonic()

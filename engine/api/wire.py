@@ -1,0 +1,106 @@
+"""A connected stream socket as the server uses it: receive, send, half-close, and noticing that the peer has gone.
+
+Not an HTTP thing: http.py builds on this, and a hijacked stream is exactly this. One task reads and one writes at a time.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CHUNK = 65536
+
+
+class ClientGone(Exception):
+    """The peer closed the connection or broke it; nobody is left to answer."""
+
+
+class Wire:
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._pending = b""
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back that were read too far; the next ``receive`` gives them first."""
+        self._pending = data + self._pending
+
+    async def receive(self, limit: int = CHUNK) -> bytes:
+        """The next bytes, b"" at the end of the peer's stream. Raises ClientGone."""
+        if self._pending:
+            data, self._pending = self._pending[:limit], self._pending[limit:]
+            return data
+        while True:
+            try:
+                return self._socket.recv(limit)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+            except OSError as error:
+                raise ClientGone(str(error)) from None
+
+    async def send(self, data: bytes) -> None:
+        """Send everything. Raises ClientGone."""
+        view = memoryview(data)
+        while view:
+            try:
+                sent = self._socket.send(view)
+            except BlockingIOError:
+                try:
+                    await anyio.wait_writable(self._socket)
+                except OSError as error:
+                    raise ClientGone(str(error)) from None
+                continue
+            except OSError as error:
+                raise ClientGone(str(error)) from None
+            view = view[sent:]
+
+    def send_end(self) -> None:
+        """Half-close: the peer sees the end of our stream and may go on sending."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        self._socket.close()
+
+    async def wait_gone(self) -> None:
+        """Return when the peer has closed both directions.
+
+        A peer that only half-closed its side (``printf … | nc``) still reads, so an end of stream alone does not count.
+        An epoll set without events reports nothing but hang-up and error, and is itself a waitable descriptor.
+        """
+        with select.epoll() as hangup:
+            hangup.register(self._socket, 0)
+            while not hangup.poll(0):
+                await anyio.wait_readable(hangup)
+
+    @asynccontextmanager
+    async def cancel_when_gone(self) -> AsyncIterator[None]:
+        """Run the body; when the peer vanishes meanwhile, cancel it and raise ClientGone."""
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            await self.wait_gone()
+            gone = True
+            group.cancel_scope.cancel()
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(watch)
+                yield
+                group.cancel_scope.cancel()
+        except BaseExceptionGroup as failures:
+            if len(failures.exceptions) == 1:  # the body's own error, not news about a group
+                raise failures.exceptions[0] from None
+            raise
+        if gone:
+            raise ClientGone("the client closed the connection")

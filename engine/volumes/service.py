@@ -1,0 +1,187 @@
+"""The engine's volumes: directories (or mounts) that outlive containers. The one driver is ``local``.
+
+``Volumes`` is synchronous and may be called from any thread. Data lies in ``state/volumes/<name>/_data``. A volume is
+never deleted because something failed, only when ``remove`` or ``prune`` names it and no container refers to it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Conflict, NotFound
+from . import driver, seed
+from .types import ANONYMOUS, Volume, check_driver, check_name, check_options, passes, truth
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ..layout import Layout
+    from ..store import Store
+
+    Publish = Callable[[str, str, str, Mapping[str, str]], None]
+
+
+class Volumes:
+    """``users`` tells which containers (ids) refer to a volume; the containers layer registers it with ``protect``."""
+
+    def __init__(self, layout: Layout, store: Store, publish: Publish) -> None:
+        self._layout = layout
+        self._store = store
+        self._publish = publish
+        self._lock = threading.RLock()
+        self._seeding: dict[str, threading.Lock] = {}
+        self._users: Callable[[str], Sequence[str]] = lambda name: ()
+
+    def protect(self, users: Callable[[str], Sequence[str]]) -> None:
+        """Register who knows the containers that refer to a volume by name."""
+        self._users = users
+
+    # look-up -------------------------------------------------------------------------------------------------------
+    def get(self, name: str) -> Volume:
+        body = self._store.get("volume", name)
+        if body is None:
+            raise NotFound(f"get {name}: no such volume")
+        return Volume.from_record(body)
+
+    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> builtins.list[Volume]:
+        """All volumes by name; filters as Docker's."""
+        volumes = [Volume.from_record(body) for body in self._store.all("volume").values()]
+        return [volume for volume in volumes if passes(volume, filters or {}, used=bool(self._users(volume.name)))]
+
+    def inspect(self, volume: Volume) -> dict[str, Any]:
+        return {
+            "CreatedAt": volume.created,
+            "Driver": "local",
+            "Labels": dict(volume.labels) or None,
+            "Mountpoint": str(self.path(volume.name)),
+            "Name": volume.name,
+            "Options": dict(volume.options) or None,
+            "Scope": "local",
+        }
+
+    def usage(self, volume: Volume) -> dict[str, int]:
+        """UsageData of GET /system/df: bytes, and how many containers refer to it."""
+        size = -1 if volume.options else seed.tree_size(self.path(volume.name))
+        return {"Size": size, "RefCount": len(self._users(volume.name))}
+
+    def path(self, name: str) -> Path:
+        return self._layout.volumes / name / "_data"
+
+    # change --------------------------------------------------------------------------------------------------------
+    def create(
+        self,
+        name: str = "",
+        *,
+        driver: str = "",
+        options: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Volume:
+        """The volume of this name, made when it is missing. Without a name: an anonymous one with 64 hex digits."""
+        check_driver(driver)
+        check_options(options or {})
+        given = dict(labels or {})
+        if name:
+            check_name(name)
+        else:
+            name = secrets.token_hex(32)
+            given.setdefault(ANONYMOUS, "")
+        with self._lock:
+            body = self._store.get("volume", name)
+            if body is not None:
+                return Volume.from_record(body)
+            self._layout.volumes.mkdir(parents=True, exist_ok=True, mode=0o711)
+            data = self.path(name)
+            data.parent.mkdir(exist_ok=True, mode=0o711)
+            data.mkdir(exist_ok=True, mode=0o755)
+            volume = Volume(name, _now(), given, dict(options or {}))
+            self._store.put("volume", name, volume.record())
+        self._publish("volume", "create", name, {"driver": "local"})
+        return volume
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        """Delete the volume and its data. Conflict while a container refers to it; with ``force`` absence is fine."""
+        with self._lock:
+            try:
+                self.get(name)
+            except NotFound:
+                if force:
+                    return
+                raise
+            if users := self._users(name):
+                raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
+            self._delete(name)
+        self._publish("volume", "destroy", name, {"driver": "local"})
+
+    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> tuple[builtins.list[str], int]:
+        """Remove unused anonymous volumes (all unused ones with filter all=true): names and bytes reclaimed."""
+        wanted = dict(filters or {})
+        every = truth("all", wanted["all"]) if wanted.get("all") else False
+        removed, reclaimed = [], 0
+        for volume in self.list({key: values for key, values in wanted.items() if key != "all"}):
+            if not every and not volume.anonymous:
+                continue
+            with self._lock:
+                if self._users(volume.name):
+                    continue
+                size = self.usage(volume)["Size"]
+                self._delete(volume.name)
+            reclaimed += max(size, 0)
+            removed.append(volume.name)
+            self._publish("volume", "destroy", volume.name, {"driver": "local"})
+        if removed:
+            self._publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
+        return removed, reclaimed
+
+    def _delete(self, name: str) -> None:
+        self.release(name)
+        root = self._layout.volumes / name
+        if driver.is_mounted(self.path(name)):
+            raise Conflict(f"remove {name}: {self.path(name)} is still mounted")
+        self._store.delete("volume", name)
+        if root.exists():
+            shutil.rmtree(root)
+
+    # use -----------------------------------------------------------------------------------------------------------
+    def acquire(self, name: str) -> Path:
+        """The directory to bind into a container; mounts what the driver options ask for, once per boot."""
+        volume = self.get(name)
+        data = self.path(name)
+        with self._lock:
+            if not data.is_dir():
+                data.mkdir(parents=True, mode=0o755)
+            if volume.options and not driver.is_mounted(data):
+                driver.mount(volume.options, data)
+        return data
+
+    def release(self, name: str) -> None:
+        """Undo what ``acquire`` mounted; nothing happens while something still uses it."""
+        if os.path.isdir(self.path(name)):
+            driver.unmount(self.path(name))
+
+    @contextmanager
+    def seeding(self, name: str) -> Iterator[Path | None]:
+        """Hold the volume for first use: yields its directory when it is still empty, else None.
+
+        One container at a time seeds a volume; a second one waits and finds it filled.
+        """
+        with self._lock:
+            lock = self._seeding.setdefault(name, threading.Lock())
+        with lock:
+            data = self.acquire(name)
+            yield None if any(os.scandir(data)) else data
+
+    def populate(self, data: Path, root_fd: int, destination: str) -> None:
+        """Fill an empty volume from ``destination`` below the image root ``root_fd``, if it is there."""
+        seed.copy_up(root_fd, destination, data)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

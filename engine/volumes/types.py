@@ -1,0 +1,112 @@
+"""A volume's record and the rules on what a volume may be asked to be. Pure data and decisions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidParameter, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ANONYMOUS = "com.docker.volume.anonymous"
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_OPTIONS = ("type", "o", "device", "size")
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One volume of the local driver. ``created`` is RFC 3339 text; ``options`` are the driver's type, o, device."""
+
+    name: str
+    created: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def anonymous(self) -> bool:
+        return ANONYMOUS in self.labels
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_record(body: Mapping[str, Any]) -> Volume:
+        return Volume(**body)
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidParameter in Docker's words."""
+    if len(name) < 2:
+        raise InvalidParameter("volume name is too short, names should be at least two alphanumeric characters")
+    if not _NAME.fullmatch(name) or len(name) > 255:
+        raise InvalidParameter(
+            f'create {name}: "{name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" '
+            "are allowed. If you intended to pass a host directory, use absolute path"
+        )
+
+
+def check_driver(driver: str) -> None:
+    if driver not in ("", "local", "default"):
+        raise NotFound(f'error looking up volume plugin {driver}: plugin "{driver}" not found')
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """The local driver mounts ``device`` with file system ``type`` and options ``o``; the first two belong together."""
+    for name, value in options.items():
+        if name not in _OPTIONS:
+            raise InvalidParameter(f'invalid option: "{name}"')
+        if "\0" in value:
+            raise InvalidParameter(f'invalid value for option "{name}"')
+    if "size" in options:
+        raise InvalidParameter("quota size requested but no quota support")
+    if options:
+        for name in ("device", "type"):
+            if not options.get(name) and not (name == "type" and _binds(options)):
+                raise InvalidParameter(f'missing required option: "{name}"')
+
+
+def _binds(options: Mapping[str, str]) -> bool:
+    return any(word in ("bind", "rbind") for word in options.get("o", "").split(","))
+
+
+def passes(volume: Volume, filters: Mapping[str, Sequence[str]], *, used: bool) -> bool:
+    """Docker's volume filters: name (substring), label, label!, driver, dangling. Raises InvalidParameter for others."""
+    for key, values in filters.items():
+        if not values:
+            continue
+        if key == "name":
+            passed = any(value in volume.name for value in values)
+        elif key == "label":
+            passed = all(has_label(volume.labels, value) for value in values)
+        elif key == "label!":
+            passed = not any(has_label(volume.labels, value) for value in values)
+        elif key == "driver":
+            passed = "local" in values
+        elif key == "dangling":
+            passed = used != truth(key, values)
+        elif key == "all":
+            passed = True
+        else:
+            raise InvalidParameter(f"invalid filter '{key}'")
+        if not passed:
+            return False
+    return True
+
+
+def truth(key: str, values: Sequence[str]) -> bool:
+    """A filter's boolean. Raises InvalidParameter."""
+    words = {value.lower() for value in values}
+    if len(words) == 1 and words <= {"1", "t", "true"}:
+        return True
+    if len(words) == 1 and words <= {"0", "f", "false"}:
+        return False
+    raise InvalidParameter(f"invalid filter '{key}={list(values)}'")
+
+
+def has_label(labels: Mapping[str, str], wanted: str) -> bool:
+    name, given, value = wanted.partition("=")
+    return name in labels and (not given or labels[name] == value)
