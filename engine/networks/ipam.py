@@ -79,9 +79,7 @@ def check_pool(pool: Pool, others: Collection[Subnet]) -> Pool:
     try:
         interface = ip_network(pool.subnet, strict=False)
     except ValueError as error:
-        raise InvalidParameter(f"invalid subnet {pool.subnet}: invalid CIDR address: {pool.subnet}") from error
-    if str(interface.network_address) != str(_address(pool.subnet.partition("/")[0])):
-        raise InvalidParameter(f"invalid subnet {pool.subnet}: it should be {interface}")
+        raise InvalidParameter(f"Invalid subnet {pool.subnet} : invalid CIDR address: {pool.subnet}") from error
     if any(interface.version == other.version and interface.overlaps(other) for other in others):
         raise Forbidden(OVERLAP)
     ip_range = ""
@@ -93,7 +91,7 @@ def check_pool(pool: Pool, others: Collection[Subnet]) -> Pool:
                 f"invalid ip-range {pool.ip_range}: invalid CIDR address: {pool.ip_range}"
             ) from error
         if not _within(section, interface):
-            raise InvalidParameter(f"invalid ip-range {pool.ip_range}: it is not within subnet {pool.subnet}")
+            raise InvalidParameter(f"no matching subnet for range {pool.ip_range}")
         ip_range = str(section)
     aux = {}
     for name, value in pool.aux_addresses.items():

@@ -66,6 +66,10 @@ class Batch:
         payload = nfgen(family) + b"".join(attrs)
         self._parts.append(message(SUBSYSTEM << 8 | kind, flags | NLM_F_REQUEST, len(self._parts), payload))
 
+    @property
+    def size(self) -> int:
+        return len(self._parts) - 1
+
     def data(self) -> bytes:
         return b"".join(self._parts) + message(_BATCH_END, NLM_F_REQUEST, len(self._parts), nfgen(0, SUBSYSTEM))
 
@@ -75,6 +79,7 @@ class Table:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.own_changes = 0  # transactions of ours, each of which raised the kernel's generation by one
         self._netlink: Netlink | None = None
 
     def netlink(self) -> Netlink:
@@ -118,7 +123,7 @@ class Table:
                 names = (text(1, self.name), text(2, chain.name))
                 batch.add(NEWRULE, INET, *names, expressions, flags=NLM_F_CREATE | NLM_F_APPEND)
         self._elements(batch, NEWSETELEM, ruleset.elements)
-        self.netlink().transact(f"replace nftables table {self.name}", batch.data())
+        self._commit(f"replace nftables table {self.name}", batch)
 
     def change(
         self, add: Mapping[str, frozenset[Element]], remove: Mapping[str, frozenset[Element]] | None = None
@@ -127,7 +132,8 @@ class Table:
         batch = Batch()
         self._elements(batch, DELSETELEM, remove or {})
         self._elements(batch, NEWSETELEM, add)
-        self.netlink().transact(f"change elements of nftables table {self.name}", batch.data())
+        if batch.size:
+            self._commit(f"change elements of nftables table {self.name}", batch)
 
     def delete(self) -> bool:
         """Delete the table; False when there was none."""
@@ -135,8 +141,12 @@ class Table:
             return False
         batch = Batch()
         batch.add(DELTABLE, INET, text(1, self.name))
-        self.netlink().transact(f"delete nftables table {self.name}", batch.data())
+        self._commit(f"delete nftables table {self.name}", batch)
         return True
+
+    def _commit(self, operation: str, batch: Batch) -> None:
+        self.netlink().transact(operation, batch.data())
+        self.own_changes += 1
 
     def elements(self, set_name: str) -> set[bytes]:
         """Raw keys of a set as the kernel has them, for checks."""
