@@ -1,0 +1,241 @@
+"""The engine's state of one project as one frozen snapshot: what reconciliation compares the model with.
+
+Few calls, no inspect storms: containers, networks and volumes come from one listing each, images are asked for once per
+reference. Reads, decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import labels
+from .client import NotFound
+from .convert.container import image_name
+from .convert.network import network_name
+from .convert.volume import volume_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .client import Engine
+    from .model import Project
+
+_EXIT = re.compile(r"Exited \((-?\d+)\)|Restarting \((-?\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMount:
+    kind: str
+    name: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedContainer:
+    """``state`` is the engine's word (running, exited, created, paused, restarting, dead); ``health`` is "" without a check."""
+
+    id: str
+    name: str
+    service: str
+    number: int
+    oneoff: bool = False
+    state: str = "running"
+    exit_code: int | None = None
+    health: str = ""
+    config_hash: str = ""
+    fields: Mapping[str, str] | None = None
+    image: str = ""
+    image_id: str = ""
+    networks: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[ObservedMount, ...] = ()
+    network_mode: str = ""
+    replaces: str = ""
+    working_dir: str = ""
+    version: str = ""
+    depends_on: str = ""
+    created: int = 0
+
+    @property
+    def running(self) -> bool:
+        return self.state in ("running", "restarting", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    id: str
+    name: str
+    tree: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.tree.get("Labels") or {}
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    name: str
+    driver: str = "local"
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedImage:
+    """``volumes`` are the paths the image declares; ``pulled`` is when its tag last moved, seconds since the epoch."""
+
+    ref: str
+    id: str
+    volumes: tuple[str, ...] = ()
+    pulled: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """``images`` maps references to images, None for one that the engine does not have."""
+
+    project: str
+    containers: tuple[ObservedContainer, ...] = ()
+    networks: Mapping[str, ObservedNetwork] = field(default_factory=dict)
+    volumes: Mapping[str, ObservedVolume] = field(default_factory=dict)
+    images: Mapping[str, ObservedImage | None] = field(default_factory=dict)
+
+    def of_service(self, name: str) -> list[ObservedContainer]:
+        """The service's containers without one-off ones, by number."""
+        found = [one for one in self.containers if one.service == name and not one.oneoff]
+        return sorted(found, key=lambda one: (one.number, one.name))
+
+
+def observe(engine: Engine, project: Project, *, images: Iterable[str] | None = None) -> Snapshot:
+    """The state of ``project``: its containers, the networks and volumes it names, and its services' images."""
+    containers = list_containers(engine, project.name)
+    networks = {network_name(project, key) for key in project.networks}
+    volumes = {volume_name(project, key) for key in project.volumes}
+    refs = dict.fromkeys(image_name(project, name) for name in project.services) if images is None else images
+    return Snapshot(
+        project=project.name,
+        containers=containers,
+        networks=_networks(engine, networks),
+        volumes=_volumes(engine, volumes),
+        images={ref: observe_image(engine, ref) for ref in refs},
+    )
+
+
+def observe_recorded(engine: Engine, name: str) -> Snapshot:
+    """What the engine has under the project's label, for `down` without a model."""
+    wanted = {"label": [f"{labels.PROJECT}={name}"]}
+    return Snapshot(
+        project=name,
+        containers=list_containers(engine, name),
+        networks={one["Name"]: ObservedNetwork(one["Id"], one["Name"], one) for one in engine.networks.list(wanted)},
+        volumes={one["Name"]: _volume(one) for one in engine.volumes.list(wanted)},
+    )
+
+
+def list_containers(engine: Engine, name: str) -> tuple[ObservedContainer, ...]:
+    found = engine.containers.list({"label": [f"{labels.PROJECT}={name}"]}, all=True)
+    return tuple(sorted((container(one) for one in found), key=lambda one: (one.service, one.number, one.name)))
+
+
+def container(tree: Mapping[str, Any]) -> ObservedContainer:
+    """One element of GET /containers/json."""
+    tags: Mapping[str, str] = tree.get("Labels") or {}
+    status = str(tree.get("Status") or "")
+    matched = _EXIT.search(status)
+    number = tags.get(labels.NUMBER, "1")
+    endpoints = (tree.get("NetworkSettings") or {}).get("Networks") or {}
+    return ObservedContainer(
+        id=str(tree["Id"]),
+        name=str((tree.get("Names") or [tree["Id"][:12]])[0]).removeprefix("/"),
+        service=tags.get(labels.SERVICE, ""),
+        number=int(number) if number.isdigit() else 1,
+        oneoff=tags.get(labels.ONEOFF, "False") == "True",
+        state=str(tree.get("State") or ""),
+        exit_code=int(matched[1] or matched[2]) if matched else None,
+        health=health_word(status),
+        config_hash=tags.get(labels.CONFIG_HASH, ""),
+        fields=_fields(tags.get(labels.FIELDS)),
+        image=str(tree.get("Image") or ""),
+        image_id=tags.get(labels.IMAGE) or str(tree.get("ImageID") or ""),
+        networks={name: str((one or {}).get("NetworkID") or "") for name, one in endpoints.items()},
+        mounts=tuple(
+            ObservedMount(
+                str(one.get("Type") or ""),
+                str(one.get("Name") or ""),
+                str(one.get("Source") or ""),
+                str(one.get("Destination") or ""),
+            )
+            for one in tree.get("Mounts") or ()
+        ),
+        network_mode=str((tree.get("HostConfig") or {}).get("NetworkMode") or ""),
+        replaces=tags.get(labels.REPLACE, ""),
+        working_dir=tags.get(labels.WORKING_DIR, ""),
+        version=tags.get(labels.VERSION, ""),
+        depends_on=tags.get(labels.DEPENDS_ON, ""),
+        created=int(tree.get("Created") or 0),
+    )
+
+
+def health_word(status: str) -> str:
+    """The health inside a status such as ``Up 3 seconds (healthy)``: healthy, unhealthy, starting or ""."""
+    for word, mark in (("starting", "(health: starting)"), ("unhealthy", "(unhealthy)"), ("healthy", "(healthy)")):
+        if mark in status:
+            return word
+    return ""
+
+
+def _fields(text: str | None) -> Mapping[str, str] | None:
+    if not text:
+        return None
+    try:
+        decoded = json.loads(text)
+    except ValueError:
+        return None
+    return decoded if isinstance(decoded, dict) else None
+
+
+def _networks(engine: Engine, names: Iterable[str]) -> dict[str, ObservedNetwork]:
+    wanted = set(names)
+    if not wanted:
+        return {}
+    found = engine.networks.list({"name": sorted(wanted)})
+    return {one["Name"]: ObservedNetwork(one["Id"], one["Name"], one) for one in found if one["Name"] in wanted}
+
+
+def _volumes(engine: Engine, names: Iterable[str]) -> dict[str, ObservedVolume]:
+    wanted = set(names)
+    if not wanted:
+        return {}
+    found = engine.volumes.list({"name": sorted(wanted)})
+    return {one["Name"]: _volume(one) for one in found if one["Name"] in wanted}
+
+
+def _volume(tree: Mapping[str, Any]) -> ObservedVolume:
+    return ObservedVolume(
+        tree["Name"], tree.get("Driver") or "local", tree.get("Options") or {}, tree.get("Labels") or {}
+    )
+
+
+def observe_image(engine: Engine, ref: str) -> ObservedImage | None:
+    try:
+        tree = engine.images.inspect(ref)
+    except NotFound:
+        return None
+    config = tree.get("Config") or {}
+    moved = (tree.get("Metadata") or {}).get("LastTagTime")
+    return ObservedImage(ref, str(tree["Id"]), tuple(sorted(config.get("Volumes") or ())), _seconds(moved))
+
+
+def _seconds(moment: str | None) -> float | None:
+    """RFC 3339 with nanoseconds as seconds since the epoch; None for none and for Go's zero time."""
+    if not moment or moment.startswith("0001-"):
+        return None
+    from datetime import datetime
+
+    matched = re.fullmatch(r"(.*?)(\.\d+)?(Z|[+-]\d\d:\d\d)", moment)
+    if matched is None:
+        return None
+    return datetime.fromisoformat(matched[1] + matched[3].replace("Z", "+00:00")).timestamp()
