@@ -100,7 +100,7 @@ class ForeignFirewall:
         for chain in chains:
             if not (chain.hook == _HOOK_FORWARD or chain.name == _USER_CHAIN):
                 continue
-            present = [rule for rule in self._rules(chain) if rule.comment.startswith(self._table.name)]
+            present = [rule for rule in self._rules(chain) if rule.comment.startswith(f"{self._table.name} ")]
             expected = _accept_rules(self._table.name, names) if chain in places else []
             if [rule.comment for rule in present] == [comment for comment, _ in expected]:
                 continue

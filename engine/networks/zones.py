@@ -1,0 +1,89 @@
+"""Names: what zone.json (one per network) and resolver.json (one per container) say. Pure, except for ``write``.
+
+The engine is their one writer, always temp + rename; every shim on the network reads them again when they change.
+
+    zone.json      {"network": id, "name": name, "names": {"db": ["172.18.0.2"]}, "reverse": {"172.18.0.2": "proj-db-1.net"}}
+    resolver.json  {"networks": [zone paths], "names": {private names}, "servers": [], "search": [], "options": []}
+
+Names are in lower case. A name several containers share (a service) has several addresses, in order of arrival.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from .resolvconf import ResolvConf
+    from .types import ContainerRef, Endpoint, Network
+
+HOST_NAMES = ("host.docker.internal", "host.containers.internal")
+
+
+def dns_names(container: ContainerRef, aliases: Iterable[str]) -> tuple[str, ...]:
+    """The names of a container on one network, in Docker's order and each once: its name, the aliases, the short id, the
+    hostname."""
+    names = [container.name, *aliases, container.id[:12], container.hostname]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def addresses(endpoint: Endpoint) -> list[str]:
+    return [address for address in (endpoint.ipv4_address, endpoint.ipv6_address) if address]
+
+
+def zone(network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """The content of a network's zone.json; ``endpoints`` in order of arrival."""
+    names: dict[str, list[str]] = {}
+    reverse: dict[str, str] = {}
+    for endpoint in endpoints:
+        own = addresses(endpoint)
+        for name in endpoint.dns_names:
+            for form in (name.lower(), f"{name}.{network.name}".lower()):
+                known = names.setdefault(form, [])
+                known.extend(address for address in own if address not in known)
+        for address in own:
+            reverse[address] = f"{endpoint.container.name}.{network.name}".lower()
+    return {"network": network.id, "name": network.name, "names": names, "reverse": reverse}
+
+
+def link_names(links: Iterable[str], zones: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
+    """Private names from links ("container:alias" or "container"), as far as the containers have addresses now."""
+    result: dict[str, list[str]] = {}
+    tables = tuple(zones)
+    for link in links:
+        target, _, alias = link.rpartition(":")
+        target = target or alias
+        found = [address for table in tables for address in table.get(target.lower(), ())]
+        if found:
+            result[alias.lower()] = found
+    return result
+
+
+def resolver(zone_paths: Sequence[Path], names: Mapping[str, Sequence[str]], upstream: ResolvConf) -> dict[str, Any]:
+    """The content of a container's resolver.json."""
+    return {
+        "networks": [str(path) for path in zone_paths],
+        "names": {name: list(found) for name, found in names.items()},
+        "servers": list(upstream.servers),
+        "search": list(upstream.search),
+        "options": list(upstream.options),
+    }
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a document so that readers see the old one or the new one. No fsync: /run does not survive a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(fd, "w") as file:
+            os.fchmod(file.fileno(), 0o644)
+            json.dump(content, file, separators=(",", ":"))
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
