@@ -56,6 +56,7 @@ _libc.setns.argtypes = (c_int, c_int)
 _libc.prctl.argtypes = (c_int, c_ulong, c_ulong, c_ulong, c_ulong)
 _libc.sethostname.argtypes = (c_char_p, c_size_t)
 _libc.setdomainname.argtypes = (c_char_p, c_size_t)
+_libc.syncfs.argtypes = (c_int,)
 
 mount = _libc.mount
 umount2 = _libc.umount2
@@ -64,6 +65,7 @@ setns = _libc.setns
 prctl = _libc.prctl
 sethostname = _libc.sethostname
 setdomainname = _libc.setdomainname
+syncfs = _libc.syncfs
 
 
 def check(result: int, syscall: str, target: str | bytes | os.PathLike[str] = "") -> int:

@@ -1,0 +1,169 @@
+"""``--change`` of import and commit: the few Dockerfile instructions that only alter an image's configuration. Pure.
+
+The real Dockerfile parser lives in engine/build; this one takes single lines, without variables or continuation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+_SHELL = ["/bin/sh", "-c"]
+_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+
+
+def apply_changes(config: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """The ``config`` member with the instructions applied in order. Raises InvalidParameter."""
+    result: dict[str, Any] = dict(config)
+    for line in changes:
+        name, _, rest = line.strip().partition(" ")
+        rest = rest.strip()
+        instruction = name.upper()
+        if instruction not in _INSTRUCTIONS:
+            raise InvalidParameter(f"{name.lower()} is not a valid change command")
+        if not rest:
+            raise InvalidParameter(f"{instruction} requires at least one argument")
+        _INSTRUCTIONS[instruction](result, rest)
+    return result
+
+
+def _argv(result: Mapping[str, Any], rest: str) -> list[str]:
+    if rest.startswith("["):
+        try:
+            value = json.loads(rest)
+        except ValueError:
+            value = None
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return value
+    return [*(result.get("Shell") or _SHELL), rest]
+
+
+def _words(rest: str) -> list[str]:
+    try:
+        return shlex.split(rest)
+    except ValueError as error:
+        raise InvalidParameter(f"invalid change {rest!r}: {error}") from None
+
+
+def _pairs(rest: str, instruction: str) -> dict[str, str]:
+    words = _words(rest)
+    if "=" not in words[0]:
+        key, _, value = rest.partition(" ")
+        if not value.strip():
+            raise InvalidParameter(f"{instruction} must have two arguments")
+        return {key: value.strip()}
+    pairs = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise InvalidParameter(f"Syntax error - can't find = in {word!r}. Must be of the form: name=value")
+        pairs[key] = value
+    return pairs
+
+
+def _cmd(result: dict[str, Any], rest: str) -> None:
+    result["Cmd"] = _argv(result, rest)
+
+
+def _entrypoint(result: dict[str, Any], rest: str) -> None:
+    result["Entrypoint"] = _argv(result, rest)
+
+
+def _env(result: dict[str, Any], rest: str) -> None:
+    env = dict(item.partition("=")[::2] for item in result.get("Env") or ())
+    env.update(_pairs(rest, "ENV"))
+    result["Env"] = [f"{key}={value}" for key, value in env.items()]
+
+
+def _label(result: dict[str, Any], rest: str) -> None:
+    result["Labels"] = {**(result.get("Labels") or {}), **_pairs(rest, "LABEL")}
+
+
+def _expose(result: dict[str, Any], rest: str) -> None:
+    ports = dict(result.get("ExposedPorts") or {})
+    for word in _words(rest):
+        match = _PORT.fullmatch(word)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if match is None or not 1 <= first <= last <= 65535:
+            raise InvalidParameter(f"invalid containerPort: {word}")
+        ports.update({f"{port}/{(match[3] or 'tcp').lower()}": {} for port in range(first, last + 1)})
+    result["ExposedPorts"] = ports
+
+
+def _volume(result: dict[str, Any], rest: str) -> None:
+    paths = json.loads(rest) if rest.startswith("[") else _words(rest)
+    result["Volumes"] = {**(result.get("Volumes") or {}), **{path: {} for path in paths}}
+
+
+def _workdir(result: dict[str, Any], rest: str) -> None:
+    base = "" if rest.startswith("/") else (result.get("WorkingDir") or "/").rstrip("/")
+    result["WorkingDir"] = rest if rest.startswith("/") else f"{base}/{rest}"
+
+
+def _user(result: dict[str, Any], rest: str) -> None:
+    result["User"] = rest
+
+
+def _stop_signal(result: dict[str, Any], rest: str) -> None:
+    result["StopSignal"] = rest
+
+
+def _on_build(result: dict[str, Any], rest: str) -> None:
+    result["OnBuild"] = [*(result.get("OnBuild") or ()), rest]
+
+
+def _shell(result: dict[str, Any], rest: str) -> None:
+    if not rest.startswith("["):
+        raise InvalidParameter("SHELL requires the arguments to be in JSON form")
+    result["Shell"] = _argv(result, rest)
+
+
+def _healthcheck(result: dict[str, Any], rest: str) -> None:
+    check: dict[str, Any] = {}
+    names = {"interval": "Interval", "timeout": "Timeout", "start-period": "StartPeriod", "retries": "Retries"}
+    names["start-interval"] = "StartInterval"
+    while match := re.match(r"--([a-z-]+)=(\S+)\s+", rest):
+        if match[1] not in names:
+            raise InvalidParameter(f"unknown flag: {match[1]}")
+        check[names[match[1]]] = int(match[2]) if match[1] == "retries" else _nanoseconds(match[2])
+        rest = rest[match.end() :]
+    kind, _, command = rest.partition(" ")
+    if kind.upper() == "NONE" and not command:
+        check["Test"] = ["NONE"]
+    elif kind.upper() == "CMD" and command:
+        argv = _argv({}, command.strip())
+        check["Test"] = ["CMD", *argv] if argv[: len(_SHELL)] != _SHELL else ["CMD-SHELL", command.strip()]
+    else:
+        raise InvalidParameter(f"unknown type {kind!r} in HEALTHCHECK (try CMD)")
+    result["Healthcheck"] = check
+
+
+def _nanoseconds(text: str) -> int:
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise InvalidParameter(f"invalid duration {text!r}")
+    return int(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+_INSTRUCTIONS = {
+    "CMD": _cmd,
+    "ENTRYPOINT": _entrypoint,
+    "ENV": _env,
+    "LABEL": _label,
+    "EXPOSE": _expose,
+    "VOLUME": _volume,
+    "WORKDIR": _workdir,
+    "USER": _user,
+    "STOPSIGNAL": _stop_signal,
+    "ONBUILD": _on_build,
+    "SHELL": _shell,
+    "HEALTHCHECK": _healthcheck,
+}

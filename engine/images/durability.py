@@ -1,0 +1,88 @@
+"""When what was written is safe on disk: one sync of the file system per burst of work, behind it, never in its way.
+
+A killed engine loses nothing the kernel already has; only a power cut does. So new layers and blobs are visible at once,
+marked with this boot's id; a thread syncs the file system and then takes the mark away. After a start in another boot,
+marked layers are dropped and blobs as young as the marker are checked by digest: whole or absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SLACK = 120.0
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+class Durability:
+    """Syncs behind the work. ``sync`` is the effect (syncfs of the state directory)."""
+
+    def __init__(self, marker: Path, sync: Callable[[], None]) -> None:
+        self._marker = marker
+        self._sync = sync
+        self._boot = boot_id()
+        self._lock = threading.Lock()
+        self._waiting: list[Callable[[], None]] = []
+        self._thread: threading.Thread | None = None
+
+    def lost_since(self) -> float | None:
+        """After a start: when the machine went down with unsynced work, the time from which files are in doubt."""
+        try:
+            marker = json.loads(self._marker.read_bytes())
+            return None if marker["boot"] == self._boot else float(marker["since"]) - _SLACK
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return 0.0
+
+    def clear(self) -> None:
+        """What was in doubt has been dealt with."""
+        self._marker.unlink(missing_ok=True)
+
+    def before(self) -> None:
+        """Call before anything new becomes visible: puts the marker on disk."""
+        with self._lock:
+            if self._marker.exists():
+                return
+            temporary = self._marker.with_suffix(".tmp")
+            with temporary.open("w") as file:
+                json.dump({"boot": self._boot, "since": time.time()}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._marker)
+
+    def after(self, done: Callable[[], None]) -> None:
+        """Call when it is visible: ``done`` is called once it is on disk."""
+        with self._lock:
+            self._waiting.append(done)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="images-sync", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
+                if not waiting:
+                    self._marker.unlink(missing_ok=True)
+                    self._thread = None
+                    return
+            self._sync()
+            for done in waiting:
+                done()
+
+    def close(self) -> None:
+        """Wait until everything is on disk."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()

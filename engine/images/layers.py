@@ -1,0 +1,253 @@
+"""The layer store: unpacked layers by chain ID, in overlayfs form, each made once and never changed.
+
+    layers/<24 hex of chain id>/fs      the tree, an overlay's lowerdir
+
+A layer is made in the ingest directory and renamed. Its record tells its parent, its size, and where its exact tar comes
+from: the tree itself (canonical, see pack.py) or a kept blob.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotFound
+from .blobs import DigestMismatch
+from .durability import boot_id
+from .pack import clamp_times, pack
+from .pipeline import Ahead, Digester, Produced
+from .types import Layer
+from .unpack import remove_tree, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from ..layout import Layout
+    from ..store import Store
+    from .durability import Durability
+    from .tarstream import Limits
+
+KIND = "layer"
+
+
+def chain_id(parent: str, diff_id: str) -> str:
+    """OCI image specification, config.md, "Layer ChainID"."""
+    if not parent:
+        return diff_id
+    return f"sha256:{hashlib.sha256(f'{parent} {diff_id}'.encode()).hexdigest()}"
+
+
+def chain(diff_ids: Iterable[str]) -> list[str]:
+    """The chain ID at each level, bottom first."""
+    chains: list[str] = []
+    for diff_id in diff_ids:
+        chains.append(chain_id(chains[-1] if chains else "", diff_id))
+    return chains
+
+
+class Layers:
+    def __init__(self, layout: Layout, store: Store, durability: Durability, limits: Limits | None = None) -> None:
+        self._layout = layout
+        self._store = store
+        self._durability = durability
+        self._limits = limits
+        self._boot = boot_id()
+        self._lock = threading.Lock()
+        self._held: Counter[str] = Counter()
+        layout.layers.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def path(self, chain_id: str) -> Path:
+        return self._layout.layer(chain_id) / "fs"
+
+    def record(self, chain_id: str) -> dict[str, Any] | None:
+        return self._store.get(KIND, chain_id)
+
+    def get(self, chain_id: str) -> Layer | None:
+        record = self.record(chain_id)
+        return None if record is None else Layer(record["diff_id"], chain_id, record["size"])
+
+    def stack(self, diff_ids: Iterable[str]) -> tuple[Layer, ...]:
+        """The layers of an image, bottom first. Raises NotFound when one is missing."""
+        layers = []
+        for level in chain(diff_ids):
+            layer = self.get(level)
+            if layer is None:
+                raise NotFound(f"layer {level} is not in the store")
+            layers.append(layer)
+        return tuple(layers)
+
+    # making --------------------------------------------------------------------------------------------------------
+    def apply(
+        self,
+        source: Iterable[bytes],
+        parents: Sequence[Layer],
+        *,
+        diff_id: str = "",
+        record: dict[str, Any] | None = None,
+    ) -> Layer:
+        """Unpack an uncompressed layer tar. With ``diff_id`` the stream must have that digest.
+
+        ``record`` says how to get the tar again (``blob``, ``media_type``); without it the tree is packed canonically,
+        and then the diff ID is that of the canonical form, whatever the stream was.
+        """
+        below = [self.path(layer.chain_id) for layer in reversed(parents)]
+        with self._making() as directory:
+            tree = directory / "fs"
+            with Digester() as digester, Ahead(digester.tee(source)) as ahead:
+                size = unpack(ahead, tree, layer=True, parents=below, limits=self._limits)
+                actual = digester.digest
+            if diff_id and actual != diff_id:
+                raise DigestMismatch(f"layer does not match its digest: expected {diff_id}, got {actual}")
+            if record is None:
+                actual, size = self._measure(tree)
+            return self._publish(directory, actual, parents, size, record or {})
+
+    def adopt(self, tree: Path, parents: Sequence[Layer], *, clamp: int | None = None) -> Layer:
+        """Take a directory in overlay-upper form away and make it a layer."""
+        with self._making(empty=True) as directory:
+            if clamp is not None:
+                clamp_times(tree, clamp)
+            diff_id, size = self._measure(tree)
+            os.rename(tree, directory / "fs")
+            return self._publish(directory, diff_id, parents, size, {})
+
+    def copy(self, tree: Path, parents: Sequence[Layer], *, clamp: int | None = None) -> Layer:
+        """Make a layer of a directory in overlay-upper form that stays where it is."""
+        with self._making() as directory:
+            target = directory / "fs"
+            with Produced(lambda write: pack(tree, write, layer=True, clamp=clamp)) as produced:
+                unpack(produced, target, layer=True, limits=self._limits)
+            diff_id, size = self._measure(target)
+            return self._publish(directory, diff_id, parents, size, {})
+
+    def tar(self, layer: Layer, write: Callable[[bytes | bytearray], object]) -> None:
+        """Send the canonical tar of a layer whose record has no blob to ``write``."""
+        pack(self.path(layer.chain_id), write, layer=True)
+
+    def _measure(self, tree: Path) -> tuple[str, int]:
+        with Digester() as digester:
+            size = pack(tree, digester.update, layer=True)
+            return digester.digest, size
+
+    @contextmanager
+    def _making(self, *, empty: bool = False) -> Iterator[Path]:
+        directory = self._layout.ingest / f"{os.urandom(12).hex()}.layer"
+        directory.mkdir(mode=0o700)
+        if not empty:
+            (directory / "fs").mkdir(mode=0o755)
+        try:
+            yield directory
+        finally:
+            self.delete_tree(directory)
+
+    def delete_tree(self, path: str | Path) -> None:
+        """Remove a directory of the store and all below it."""
+        directory = Path(path)
+        parent = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remove_tree(parent, os.fsencode(directory.name))
+        finally:
+            os.close(parent)
+
+    def _publish(
+        self, directory: Path, diff_id: str, parents: Sequence[Layer], size: int, record: dict[str, Any]
+    ) -> Layer:
+        parent = parents[-1].chain_id if parents else ""
+        layer = Layer(diff_id, chain_id(parent, diff_id), size)
+        body = {"diff_id": diff_id, "parent": parent, "size": size, "boot": self._boot, **record}
+        with self._lock:
+            if self.record(layer.chain_id) is not None:
+                return layer
+            self._durability.before()
+            target = self._layout.layer(layer.chain_id)
+            if target.exists():
+                self.delete_tree(target)  # a leftover without a record
+            os.rename(directory, target)
+            self._store.put(KIND, layer.chain_id, body)
+        self._durability.after(lambda: self._synced(layer.chain_id))
+        return layer
+
+    def _synced(self, chain_id: str) -> None:
+        with self._lock:
+            record = self.record(chain_id)
+            if record is not None and record.pop("boot", None):
+                self._store.put(KIND, chain_id, record)
+
+    # keeping and removing ------------------------------------------------------------------------------------------
+    @contextmanager
+    def hold(self, chain_ids: Sequence[str]) -> Iterator[None]:
+        with self._lock:
+            self._held.update(chain_ids)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.subtract(chain_ids)
+                for level in chain_ids:
+                    if self._held[level] <= 0:
+                        del self._held[level]
+
+    def collect(
+        self, used: Iterable[str], candidates: Iterable[str] | None = None
+    ) -> list[tuple[Layer, dict[str, Any]]]:
+        """Delete layers (of ``candidates``, or all) that neither ``used`` nor a hold needs; returns what went.
+
+        A used layer keeps all layers below it.
+        """
+        removed: list[tuple[Layer, dict[str, Any]]] = []
+        doomed: list[Path] = []
+        with self._lock:
+            records = self._store.all(KIND)
+            live: set[str] = set()
+            for level in [*used, *self._held]:
+                while level and level not in live:
+                    live.add(level)
+                    level = records.get(level, {}).get("parent", "")
+            wanted = records if candidates is None else [c for c in candidates if c in records]
+            with self._store.transaction():
+                for level in wanted:
+                    if level in live:
+                        continue
+                    self._store.delete(KIND, level)
+                    removed.append((Layer(records[level]["diff_id"], level, records[level]["size"]), records[level]))
+            for layer, _ in removed:
+                # Renamed first, so that a layer made again meanwhile finds its name free.
+                trash = self._layout.ingest / f"{os.urandom(12).hex()}.trash"
+                try:
+                    os.rename(self._layout.layer(layer.chain_id), trash)
+                except FileNotFoundError:
+                    continue
+                doomed.append(trash)
+        for trash in doomed:
+            self.delete_tree(trash)
+        return removed
+
+    def recover(self, in_doubt: bool) -> set[str]:
+        """Drop directories without a record, records without a directory and, after a power cut, what was not synced.
+
+        Returns the chain IDs that were lost.
+        """
+        records = self._store.all(KIND)
+        lost = {
+            level
+            for level, record in records.items()
+            if not self.path(level).is_dir() or (in_doubt and record.get("boot", self._boot) != self._boot)
+        }
+        while below := {level for level, record in records.items() if record["parent"] in lost} - lost:
+            lost |= below
+        with self._store.transaction():
+            for level in lost:
+                self._store.delete(KIND, level)
+        known = {self._layout.layer(level).name for level in records if level not in lost}
+        for entry in list(os.scandir(self._layout.layers)):
+            if entry.name not in known:
+                self.delete_tree(Path(entry.path))
+        for level, record in records.items():
+            if level not in lost and "boot" in record:
+                self._durability.after(lambda level=level: self._synced(level))  # type: ignore[misc]
+        return lost

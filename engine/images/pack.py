@@ -1,0 +1,269 @@
+"""Writing tar archives from trees: the canonical form of a layer, and exports of merged views.
+
+Canonical means that equal trees give equal bytes, so a diff ID can be computed again at any time: depth first, names
+sorted by bytes, numeric owners, whole seconds, PAX records (sorted) only where ustar cannot say it, no atime or ctime.
+Overlayfs whiteouts become ``.wh.`` entries. Files are read through directory descriptors without following links, so a
+tree that a container still writes cannot lead outside.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from .tarstream import BLOCK, TarError
+from .unpack import MAXIMUM_DEPTH, OPAQUE, OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_BUFFER = 1 << 20
+_READ = 1 << 18
+_RECORD = 20 * BLOCK
+_MOVED = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
+
+
+def pack(
+    tree: Path,
+    write: Callable[[bytes | bytearray], object],
+    *,
+    layer: bool,
+    prefix: bytes = b"",
+    clamp: int | None = None,
+) -> int:
+    """Send the tar of a directory to ``write`` in pieces of about a megabyte; returns the bytes of regular files.
+
+    With ``layer``, overlayfs marks are translated. ``prefix`` goes before each name (with its slash). ``clamp`` (seconds)
+    is an upper bound for times, as SOURCE_DATE_EPOCH asks.
+    """
+    packer = _Packer(write, layer, clamp)
+    fd = os.open(tree, _DIRECTORY_FLAGS)
+    try:
+        packer.directory(fd, os.fstat(fd), prefix or b"./")
+        packer.below(fd, prefix)
+    finally:
+        os.close(fd)
+    packer.finish()
+    return packer.size
+
+
+def clamp_times(tree: Path, limit: int) -> None:
+    """Set the modification times above ``limit`` (seconds) in a tree to it, so that its archive stays the same."""
+    nanoseconds = limit * 1_000_000_000
+
+    def visit(directory: int) -> None:
+        with os.scandir(directory) as entries:
+            items = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        for name, status in items:
+            if stat.S_ISDIR(status.st_mode):
+                below = os.open(name, _DIRECTORY_FLAGS, dir_fd=directory)
+                try:
+                    visit(below)
+                finally:
+                    os.close(below)
+            elif status.st_mtime_ns > nanoseconds:
+                os.utime(name, ns=(nanoseconds, nanoseconds), dir_fd=directory, follow_symlinks=False)
+        if os.fstat(directory).st_mtime_ns > nanoseconds:
+            os.utime(directory, ns=(nanoseconds, nanoseconds))
+
+    fd = os.open(tree, _DIRECTORY_FLAGS)
+    try:
+        visit(fd)
+    finally:
+        os.close(fd)
+
+
+class _Packer:
+    def __init__(self, write: Callable[[bytes | bytearray], object], layer: bool, clamp: int | None) -> None:
+        self._write = write
+        self._layer = layer
+        self._clamp = clamp
+        self._buffer = bytearray()
+        self._written = 0
+        self._links: dict[tuple[int, int], bytes] = {}
+        self.size = 0
+
+    def _flush(self) -> None:
+        self._write(self._buffer)
+        self._written += len(self._buffer)
+        self._buffer = bytearray()
+
+    def finish(self) -> None:
+        self._buffer += bytes(2 * BLOCK)
+        self._buffer += bytes(-(self._written + len(self._buffer)) % _RECORD)
+        self._flush()
+
+    def directory(self, fd: int, status: os.stat_result, name: bytes) -> None:
+        xattrs = _xattrs(fd)
+        opaque = xattrs.pop(OPAQUE, None)
+        self._header(name, status, b"5", xattrs=_portable(xattrs))
+        if self._layer:
+            if any(mark in xattrs for mark in _MOVED):
+                raise TarError("a layer holds redirected directories: mount its overlay with redirect_dir=off")
+            if opaque == b"y":
+                base = b"" if name == b"./" else name
+                self._header(base + OPAQUE_MARKER, status, b"0", mode=0)
+
+    def below(self, fd: int, prefix: bytes) -> None:
+        """Everything in an open directory whose name so far is ``prefix``."""
+        if prefix.count(b"/") > MAXIMUM_DEPTH:
+            raise TarError("a directory tree is too deep for an archive")
+        with os.scandir(fd) as entries:
+            names = sorted(os.fsencode(entry.name) for entry in entries)
+        for name in names:
+            try:
+                status = os.lstat(name, dir_fd=fd)
+            except FileNotFoundError:
+                continue  # a live tree: gone meanwhile
+            self._entry(fd, name, prefix + name, status)
+            if len(self._buffer) >= _BUFFER:
+                self._flush()
+
+    def _entry(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
+        mode = status.st_mode
+        if stat.S_ISREG(mode):
+            if not self._linked(path, status):
+                self._file(parent, name, path, status)
+        elif stat.S_ISDIR(mode):
+            try:
+                fd = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            try:
+                self.directory(fd, status, path + b"/")
+                self.below(fd, path + b"/")
+            finally:
+                os.close(fd)
+        elif stat.S_ISLNK(mode):
+            if not self._linked(path, status):
+                self._header(path, status, b"2", link=os.readlink(name, dir_fd=parent))
+        elif stat.S_ISCHR(mode):
+            if self._layer and status.st_rdev == 0:
+                head, slash, base = path.rpartition(b"/")
+                self._header(head + slash + WHITEOUT_PREFIX + base, status, b"0", mode=0)
+            elif not self._linked(path, status):
+                self._header(path, status, b"3")
+        elif stat.S_ISBLK(mode):
+            if not self._linked(path, status):
+                self._header(path, status, b"4")
+        elif stat.S_ISFIFO(mode) and not self._linked(path, status):
+            self._header(path, status, b"6")
+        # Sockets have no form in tar; Docker leaves them out as well.
+
+    def _linked(self, path: bytes, status: os.stat_result) -> bool:
+        if status.st_nlink < 2:
+            return False
+        first = self._links.setdefault((status.st_dev, status.st_ino), path)
+        if first is path:
+            return False
+        self._header(path, status, b"1", link=first)
+        return True
+
+    def _file(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
+        try:
+            fd = os.open(name, _FILE_FLAGS, dir_fd=parent)
+        except FileNotFoundError:
+            return
+        try:
+            now = os.fstat(fd)
+            if not stat.S_ISREG(now.st_mode):
+                return
+            size = now.st_size
+            self._header(path, now, b"0", size=size, xattrs=_portable(_xattrs(fd)))
+            self.size += size
+            buffer = self._buffer
+            left = size
+            while left:
+                data = os.read(fd, left if left < _READ else _READ)
+                if not data:
+                    data = bytes(min(left, _READ))  # a live file was cut: keep the archive well formed
+                buffer += data
+                left -= len(data)
+                if len(buffer) >= _BUFFER:
+                    self._flush()
+                    buffer = self._buffer
+            if size % BLOCK:
+                buffer += bytes(-size % BLOCK)
+        finally:
+            os.close(fd)
+
+    def _header(
+        self,
+        name: bytes,
+        status: os.stat_result,
+        type: bytes,
+        *,
+        size: int = 0,
+        link: bytes = b"",
+        mode: int | None = None,
+        xattrs: dict[str, bytes] | None = None,
+    ) -> None:
+        mtime = status.st_mtime_ns // 1_000_000_000
+        if self._clamp is not None and mtime > self._clamp:
+            mtime = self._clamp
+        permissions = stat.S_IMODE(status.st_mode) if mode is None else mode
+        device = status.st_rdev if type in b"34" else 0
+        records: dict[bytes, bytes] = {}
+        if len(name) > 100 or not name.isascii():
+            records[b"path"] = name
+        if len(link) > 100 or not link.isascii():
+            records[b"linkpath"] = link
+        uid, gid = status.st_uid, status.st_gid
+        if uid > 0o7777777:
+            records[b"uid"] = b"%d" % uid
+            uid = 0
+        if gid > 0o7777777:
+            records[b"gid"] = b"%d" % gid
+            gid = 0
+        stored = size
+        if size > 0o77777777777:
+            records[b"size"] = b"%d" % size
+            stored = 0
+        if not 0 <= mtime <= 0o77777777777:
+            records[b"mtime"] = b"%d" % mtime
+            mtime = 0
+        for key in xattrs or ():
+            records[b"SCHILY.xattr." + os.fsencode(key)] = (xattrs or {})[key]
+        if records:
+            body = b"".join(_record(key, records[key]) for key in sorted(records))
+            base = name.rstrip(b"/").rpartition(b"/")[2][:80]
+            self._buffer += _block(b"PaxHeaders.0/" + base, 0o644, 0, 0, len(body), 0, b"x", b"", 0)
+            self._buffer += body
+            self._buffer += bytes(-len(body) % BLOCK)
+        self._buffer += _block(name[:100], permissions, uid, gid, stored, mtime, type, link[:100], device)
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    size = len(key) + len(value) + 3
+    length = size + len(str(size))
+    if len(str(length)) != len(str(size)):
+        length = size + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _block(
+    name: bytes, mode: int, uid: int, gid: int, size: int, mtime: int, type: bytes, link: bytes, device: int
+) -> bytes:
+    head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
+    tail = b"%s%sustar\00000%s%07o\0%07o\0%s" % (
+        type,
+        link.ljust(100, b"\0"),
+        bytes(64),
+        os.major(device),
+        os.minor(device),
+        bytes(167),
+    )
+    return b"%s%06o\0 %s" % (head, sum(head) + sum(tail) + 256, tail)
+
+
+def _xattrs(fd: int) -> dict[str, bytes]:
+    names = os.listxattr(fd)
+    return {name: os.getxattr(fd, name) for name in names} if names else {}
+
+
+def _portable(xattrs: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: value for name, value in xattrs.items() if value and is_portable(name)}

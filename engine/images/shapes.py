@@ -1,0 +1,213 @@
+"""Images in the words of the Docker Engine API: ImageInspect, ImageSummary, history entries, list filters. Pure."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidParameter
+from . import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from .types import Image
+
+_PROCESS: dict[str, Any] = {
+    "Hostname": "",
+    "Domainname": "",
+    "User": "",
+    "AttachStdin": False,
+    "AttachStdout": False,
+    "AttachStderr": False,
+    "Tty": False,
+    "OpenStdin": False,
+    "StdinOnce": False,
+    "Env": None,
+    "Cmd": None,
+    "Image": "",
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
+ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+def now() -> str:
+    """The current time as RFC 3339 with nanoseconds, as image configurations have it."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
+def timestamp(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time; 0 when it is none."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return 0.0
+    zone = "+00:00" if match[3] in "Zz" else match[3]
+    try:
+        whole = datetime.fromisoformat(match[1].upper() + zone).timestamp()
+    except ValueError:
+        return 0.0
+    return whole + float(f"0.{match[2]}") if match[2] else whole
+
+
+def inspect(image: Image, paths: Sequence[Path], tagged: float) -> dict[str, Any]:
+    """GET /images/{name}/json. ``paths`` are the layers' directories, top-most first."""
+    config = image.config
+    data = {"UpperDir": str(paths[0])} if paths else {}
+    if len(paths) > 1:
+        data["LowerDir"] = ":".join(map(str, paths[1:]))
+    history = config.get("history") or [{}]
+    last = datetime.fromtimestamp(tagged, UTC).isoformat().replace("+00:00", "Z") if tagged else ZERO_TIME
+    result = {
+        "Id": image.id,
+        "RepoTags": list(image.repo_tags),
+        "RepoDigests": list(image.repo_digests),
+        "Parent": image.parent,
+        "Comment": config.get("comment") or history[-1].get("comment") or "",
+        "Created": image.created or ZERO_TIME,
+        "DockerVersion": config.get("docker_version") or "",
+        "Author": config.get("author") or "",
+        "Config": {**_PROCESS, **image.process},
+        "Architecture": config.get("architecture") or "",
+        "Os": config.get("os") or "",
+        "Size": image.size,
+        "VirtualSize": image.size,
+        "GraphDriver": {"Name": "overlay2", "Data": data},
+        "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in image.layers]},
+        "Metadata": {"LastTagTime": last},
+    }
+    if config.get("variant"):
+        result["Variant"] = config["variant"]
+    if config.get("os.version"):
+        result["OsVersion"] = config["os.version"]
+    return result
+
+
+def summary(image: Image) -> dict[str, Any]:
+    """One element of GET /images/json."""
+    return {
+        "Id": image.id,
+        "ParentId": image.parent,
+        "RepoTags": list(image.repo_tags),
+        "RepoDigests": list(image.repo_digests),
+        "Created": int(timestamp(image.created)),
+        "Size": image.size,
+        "VirtualSize": image.size,
+        "SharedSize": -1,
+        "Labels": dict(image.process.get("Labels") or {}),
+        "Containers": -1,
+    }
+
+
+def history(image: Image) -> list[dict[str, Any]]:
+    """GET /images/{name}/history: newest first; the sizes of layers go to entries that made one."""
+    entries = []
+    layers = iter(image.layers)
+    for item in image.config.get("history") or []:
+        layer = None if item.get("empty_layer") else next(layers, None)
+        entries.append(
+            {
+                "Id": "<missing>",
+                "Created": int(timestamp(item.get("created") or "")),
+                "CreatedBy": item.get("created_by") or "",
+                "Tags": None,
+                "Size": layer.size if layer else 0,
+                "Comment": item.get("comment") or "",
+            }
+        )
+    for layer in layers:
+        entries.append(  # noqa: PERF401 - reads like the loop above
+            {"Id": "<missing>", "Created": 0, "CreatedBy": "", "Tags": None, "Size": layer.size, "Comment": ""}
+        )
+    entries.reverse()
+    if entries:
+        entries[0]["Id"] = image.id
+        entries[0]["Tags"] = list(image.repo_tags) or None
+    return entries
+
+
+_FILTERS = frozenset({"reference", "dangling", "label", "label!", "before", "since", "until"})
+
+
+def selected(
+    images: Sequence[Image], filters: Mapping[str, Sequence[str]], resolve: Callable[[str], Image]
+) -> list[Image]:
+    """The images that match all filters, in order. ``reference`` narrows an image's names as Docker does."""
+    for name in filters:
+        if name not in _FILTERS:
+            raise InvalidParameter(f"invalid filter '{name}'")
+    found = list(images)
+    for value in filters.get("dangling", ()):
+        wanted = value.lower() in ("1", "true", "t")
+        if not wanted and value.lower() not in ("0", "false", "f"):
+            raise InvalidParameter(f"invalid filter 'dangling=[{value}]'")
+        found = [image for image in found if (not image.repo_tags) == wanted]
+    for value in filters.get("label", ()):
+        found = [image for image in found if _labelled(image, value)]
+    for value in filters.get("label!", ()):
+        found = [image for image in found if not _labelled(image, value)]
+    for value in filters.get("before", ()):
+        limit = timestamp(resolve(value).created)
+        found = [image for image in found if timestamp(image.created) < limit]
+    for value in filters.get("since", ()):
+        limit = timestamp(resolve(value).created)
+        found = [image for image in found if timestamp(image.created) > limit]
+    for value in filters.get("until", ()):
+        limit = until(value)
+        found = [image for image in found if timestamp(image.created) < limit]
+    patterns = filters.get("reference", ())
+    if patterns:
+        narrowed = []
+        for image in found:
+            tags = tuple(name for name in image.repo_tags if any(matches(name, p) for p in patterns))
+            digests = tuple(name for name in image.repo_digests if any(matches(name, p) for p in patterns))
+            if tags or digests:
+                narrowed.append(replace(image, repo_tags=tags, repo_digests=digests))
+        found = narrowed
+    return found
+
+
+def _labelled(image: Image, wanted: str) -> bool:
+    labels = image.process.get("Labels") or {}
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a familiar name matches a pattern of the reference filter; a "*" does not cross a slash."""
+    ref = reference.parse(name)
+    return any(_glob(text, pattern) for text in (ref.familiar, ref.familiar_name, str(ref), ref.name))
+
+
+def _glob(text: str, pattern: str) -> bool:
+    parts, patterns = text.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms)")
+
+
+def until(value: str) -> float:
+    """A filter's time: Go duration back from now, RFC 3339, a date, or seconds since the epoch."""
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    if re.fullmatch(rf"(?:{_DURATION.pattern})+", value):
+        unit = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+        return time.time() - sum(float(number) * unit[name] for number, name in _DURATION.findall(value))
+    if seconds := timestamp(value):
+        return seconds
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise InvalidParameter(f"invalid filter 'until={value}': not a time or duration") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,417 @@
+"""Writing tar entries below a directory that nothing can leave: layers into overlayfs form, or plain trees.
+
+Every path is walked component by component with directory descriptors and O_NOFOLLOW; a symbolic link in the middle of a
+path is resolved by hand as if the directory were "/". Descriptors of recent directories are kept, so an archive in
+directory order costs one openat per directory. The target must not be written by anyone else meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from .tarstream import (
+    BLOCK_DEVICE,
+    CHARACTER,
+    DIRECTORY,
+    FIFO,
+    LINK,
+    REGULAR,
+    SYMLINK,
+    Limits,
+    TarError,
+    TarReader,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from .tarstream import Entry
+
+OPAQUE = "trusted.overlay.opaque"
+WHITEOUT_PREFIX = b".wh."
+OPAQUE_MARKER = b".wh..wh..opq"
+
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_KEPT_DIRECTORIES = 128
+_MAXIMUM_LINKS = 40
+_MAXIMUM_ID = (1 << 32) - 2
+_LARGE = 64 << 20
+_REMOVE_DEPTH = 64
+MAXIMUM_DEPTH = 255
+"""Directories below each other that are still believed; more is an attack on whoever walks the tree."""
+
+
+def unpack(
+    source: Iterable[bytes],
+    target: Path,
+    *,
+    layer: bool,
+    parents: Sequence[Path] = (),
+    limits: Limits | None = None,
+) -> int:
+    """Unpack an uncompressed tar stream into the existing directory ``target``; returns the bytes of regular files.
+
+    With ``layer``, ``.wh.`` entries become overlayfs whiteouts and opaque marks; ``parents`` (top-most first) lend their
+    attributes to directories that the archive uses but does not list. Raises TarError (400) for what it refuses.
+    """
+    reader = TarReader(source, limits)
+    with _Tree(target, parents) as tree:
+        for entry in reader:
+            try:
+                tree.apply(entry, reader, layer)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+                    raise
+                name = entry.name[:300].decode("utf-8", "backslashreplace")
+                raise TarError(f"cannot unpack {name!r}: {error.strerror or error}") from error
+        tree.finish()
+        return tree.size
+
+
+def _components(name: bytes) -> tuple[bytes, ...]:
+    parts = tuple(part for part in name.split(b"/") if part and part != b".")
+    if b".." in parts:
+        raise TarError(f"refused: {name[:300].decode('utf-8', 'backslashreplace')!r} leaves the root directory")
+    if len(parts) > MAXIMUM_DEPTH:
+        raise TarError(f"refused: {name[:300].decode('utf-8', 'backslashreplace')!r} is too deep")
+    return parts
+
+
+class _Tree:
+    """The directory being filled: descriptors by canonical path, and times to set at the end."""
+
+    def __init__(self, target: Path, parents: Sequence[Path]) -> None:
+        self._root = os.open(target, _DIRECTORY_FLAGS)
+        self._open: dict[tuple[bytes, ...], int] = {}
+        self._parents = parents
+        self._times: dict[tuple[bytes, ...], int] = {}
+        self._whiteouts: set[tuple[bytes, ...]] = set()
+        self.size = 0
+
+    def __enter__(self) -> _Tree:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forget()
+        os.close(self._root)
+
+    def _forget(self) -> None:
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
+
+    # walking -------------------------------------------------------------------------------------------------------
+    def _directory(self, path: tuple[bytes, ...], *, create: bool) -> tuple[int, tuple[bytes, ...]]:
+        """Descriptor and canonical path of a directory; makes missing ones when told to."""
+        if not path:
+            return self._root, path
+        fd = self._open.get(path)
+        if fd is not None:
+            return fd, path
+        real: list[bytes] = []
+        todo = list(reversed(path))
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part == b"..":
+                if real:
+                    real.pop()
+                continue
+            parent = self._opened(tuple(real))
+            real.append(part)
+            if len(real) > MAXIMUM_DEPTH:
+                raise TarError(f"refused: {b'/'.join(path)[:300].decode('utf-8', 'backslashreplace')!r} is too deep")
+            key = tuple(real)
+            if key in self._open:
+                continue
+            try:
+                self._keep(key, os.open(part, _DIRECTORY_FLAGS, dir_fd=parent))
+            except FileNotFoundError:
+                if not create:
+                    raise
+                os.mkdir(part, 0o755, dir_fd=parent)
+                self._keep(key, os.open(part, _DIRECTORY_FLAGS, dir_fd=parent))
+                self._adopt(key)
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                if not stat.S_ISLNK(os.lstat(part, dir_fd=parent).st_mode):
+                    if not create:
+                        raise
+                    self._remove(parent, key)
+                    todo.append(real.pop())
+                    continue
+                links += 1
+                if links > _MAXIMUM_LINKS:
+                    raise
+                real.pop()
+                link = os.readlink(part, dir_fd=parent)
+                if link.startswith(b"/"):
+                    real.clear()
+                todo.extend(p for p in reversed(link.split(b"/")) if p and p != b".")
+        key = tuple(real)
+        return self._opened(key), key
+
+    def _opened(self, key: tuple[bytes, ...]) -> int:
+        """The descriptor of a canonical path, reopened from the root when it was dropped from the cache."""
+        if not key:
+            return self._root
+        fd = self._open.get(key)
+        if fd is None:
+            fd = os.open(key[-1], _DIRECTORY_FLAGS, dir_fd=self._opened(key[:-1]))
+            self._keep(key, fd)
+        return fd
+
+    def _keep(self, key: tuple[bytes, ...], fd: int) -> None:
+        if len(self._open) >= _KEPT_DIRECTORIES:
+            kept = {key[:depth] for depth in range(1, len(key))}
+            for other in [k for k in self._open if k not in kept]:
+                os.close(self._open.pop(other))
+        self._open[key] = fd
+
+    def _adopt(self, key: tuple[bytes, ...]) -> None:
+        """Give a directory that the archive does not list the attributes it has in the layers below."""
+        for parent in self._parents:
+            fd = os.open(parent, _DIRECTORY_FLAGS)
+            try:
+                for part in key:
+                    below = os.open(part, _DIRECTORY_FLAGS, dir_fd=fd)
+                    os.close(fd)
+                    fd = below
+                status = os.fstat(fd)
+                own = self._open[key]
+                os.fchown(own, status.st_uid, status.st_gid)
+                for name in os.listxattr(fd):
+                    if is_portable(name):
+                        os.setxattr(own, name, os.getxattr(fd, name))
+                os.fchmod(own, stat.S_IMODE(status.st_mode))
+                self._times[key] = status.st_mtime_ns
+                return
+            except OSError:
+                continue  # not there, or no directory there: the next layer decides
+            finally:
+                os.close(fd)
+
+    # entries -------------------------------------------------------------------------------------------------------
+    def apply(self, entry: Entry, reader: TarReader, layer: bool) -> None:
+        if not 0 <= entry.uid <= _MAXIMUM_ID or not 0 <= entry.gid <= _MAXIMUM_ID:
+            raise TarError(f"refused: owner {entry.uid}:{entry.gid} is out of range")
+        parts = _components(entry.name)
+        if not parts:
+            if entry.type == DIRECTORY:
+                self._attributes(self._root, entry)
+                self._times[()] = entry.mtime
+            return
+        parent, above = self._directory(parts[:-1], create=True)
+        name = parts[-1]
+        if layer and name.startswith(WHITEOUT_PREFIX):
+            self._whiteout(parent, above, name)
+            return
+        key = (*above, name)
+        if entry.type == REGULAR:
+            self._file(parent, key, entry, reader)
+        elif entry.type == DIRECTORY:
+            self._make_directory(parent, key, entry)
+        elif entry.type == SYMLINK:
+            self._replacing(parent, key, lambda: os.symlink(entry.link, name, dir_fd=parent))
+            self._path_attributes(parent, name, entry)
+        elif entry.type == LINK:
+            self._hard_link(parent, key, entry)
+        elif entry.type in (CHARACTER, BLOCK_DEVICE, FIFO):
+            kind = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}[entry.type]
+            device = os.makedev(entry.major & 0xFFF, entry.minor & 0xFFFFF)
+            self._replacing(parent, key, lambda: os.mknod(name, kind | 0o600, device, dir_fd=parent))
+            self._path_attributes(parent, name, entry)
+        else:
+            raise TarError(f"unhandled tar entry type {entry.type!r}")
+
+    def _file(self, parent: int, key: tuple[bytes, ...], entry: Entry, reader: TarReader) -> None:
+        if entry.size > _LARGE:
+            space = os.fstatvfs(self._root)
+            stored = entry.size if entry.sparse is None else sum(length for _, length in entry.sparse)
+            if stored > space.f_bavail * space.f_frsize:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(key[-1]))
+        try:
+            fd = os.open(key[-1], _CREATE_FLAGS, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._remove(parent, key)
+            fd = os.open(key[-1], _CREATE_FLAGS, 0o600, dir_fd=parent)
+        try:
+            if entry.sparse is None:
+                reader.payload(lambda piece: _write(fd, piece))
+            else:
+                _write_sparse(fd, entry, reader)
+            self._attributes(fd, entry)
+            os.utime(fd, ns=(entry.mtime, entry.mtime))
+        finally:
+            os.close(fd)
+        self.size += entry.size
+
+    def _make_directory(self, parent: int, key: tuple[bytes, ...], entry: Entry) -> None:
+        name = key[-1]
+        hidden = key in self._whiteouts
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
+                self._remove(parent, key)
+                os.mkdir(name, 0o700, dir_fd=parent)
+        fd = self._opened(key)
+        self._attributes(fd, entry)
+        if hidden:
+            os.setxattr(fd, OPAQUE, b"y")
+        self._times[key] = entry.mtime
+
+    def _hard_link(self, parent: int, key: tuple[bytes, ...], entry: Entry) -> None:
+        target = _components(entry.link)
+        if not target:
+            raise TarError("refused: a hard link to the root directory")
+        # Duplicates, because looking up one directory may drop the other's descriptor from the cache.
+        own = os.dup(parent)
+        try:
+            source, above = self._directory(target[:-1], create=False)
+            if (*above, target[-1]) == key:
+                return
+            source = os.dup(source)
+            try:
+                self._replacing(
+                    own,
+                    key,
+                    lambda: os.link(target[-1], key[-1], src_dir_fd=source, dst_dir_fd=own, follow_symlinks=False),
+                )
+            finally:
+                os.close(source)
+        finally:
+            os.close(own)
+
+    def _whiteout(self, parent: int, above: tuple[bytes, ...], name: bytes) -> None:
+        if name == OPAQUE_MARKER:
+            os.setxattr(parent, OPAQUE, b"y")
+            return
+        if name.startswith(WHITEOUT_PREFIX * 2):
+            return  # AUFS bookkeeping, which old images carry
+        hidden = name[len(WHITEOUT_PREFIX) :]
+        if hidden in (b"", b".", b".."):
+            raise TarError(f"refused: invalid whiteout {name!r}")
+        key = (*above, hidden)
+        self._whiteouts.add(key)
+        try:
+            os.mknod(hidden, stat.S_IFCHR, 0, dir_fd=parent)
+        except FileExistsError:
+            # The same layer brought it anew: a file hides what is below by itself, a directory must be opaque.
+            if stat.S_ISDIR(os.lstat(hidden, dir_fd=parent).st_mode):
+                os.setxattr(self._opened(key), OPAQUE, b"y")
+
+    # attributes ----------------------------------------------------------------------------------------------------
+    def _attributes(self, fd: int, entry: Entry) -> None:
+        """Owner, extended attributes, mode; in this order, as chown clears set-id bits and capabilities."""
+        os.fchown(fd, entry.uid, entry.gid)
+        for key, value in entry.xattrs.items():
+            name = os.fsdecode(key)
+            if is_portable(name):
+                os.setxattr(fd, name, value)
+        os.fchmod(fd, entry.mode & 0o7777)
+
+    def _path_attributes(self, parent: int, name: bytes, entry: Entry) -> None:
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if entry.type != SYMLINK:
+            os.chmod(name, entry.mode & 0o7777, dir_fd=parent)
+        os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
+
+    def _replacing(self, parent: int, key: tuple[bytes, ...], make: Callable[[], None]) -> None:
+        try:
+            make()
+        except FileExistsError:
+            self._remove(parent, key)
+            make()
+
+    def _remove(self, parent: int, key: tuple[bytes, ...]) -> None:
+        if stat.S_ISDIR(os.lstat(key[-1], dir_fd=parent).st_mode):
+            depth = len(key)
+            for other in [k for k in self._open if k[:depth] == key]:
+                os.close(self._open.pop(other))
+            for other in [k for k in self._times if k[:depth] == key]:
+                del self._times[other]
+            remove_tree(parent, key[-1])
+        else:
+            os.unlink(key[-1], dir_fd=parent)
+
+    def finish(self) -> None:
+        """Set the directories' times, which filling them changed."""
+        for key, mtime in sorted(self._times.items()):
+            os.utime(self._opened(key), ns=(mtime, mtime))
+
+
+def is_portable(name: str) -> bool:
+    """Which extended attributes belong to an image. Overlayfs' own marks must not come from outside; labels of security modules belong to the host."""
+    if name.startswith("trusted.overlay.") or name.startswith("user.overlay."):
+        return False
+    return not name.startswith("security.") or name == "security.capability"
+
+
+def _write(fd: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _write_sparse(fd: int, entry: Entry, reader: TarReader) -> None:
+    os.ftruncate(fd, entry.size)
+    for offset, length in entry.sparse or ():
+        os.lseek(fd, offset, os.SEEK_SET)
+        while length:
+            data = reader.read(min(length, 1 << 20))
+            if not data:
+                raise TarError("archive/tar: damaged sparse map")
+            _write(fd, memoryview(data))
+            length -= len(data)
+
+
+def remove_tree(parent: int, name: bytes) -> None:
+    """Delete a directory and all below, by descriptors, never following links; a missing one is fine.
+
+    Depth does not matter: what lies deeper than a process has descriptors for is moved up first.
+    """
+    try:
+        top = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
+    except FileNotFoundError:
+        return
+    try:
+        moved: list[bytes] = []
+        _empty(top, top, 0, moved)
+        while moved:
+            item = moved.pop()
+            fd = os.open(item, _DIRECTORY_FLAGS, dir_fd=top)
+            try:
+                _empty(fd, top, 0, moved)
+            finally:
+                os.close(fd)
+            os.rmdir(item, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _empty(directory: int, top: int, depth: int, moved: list[bytes]) -> None:
+    with os.scandir(directory) as entries:
+        items = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for item, is_directory in items:
+        if not is_directory:
+            with suppress(FileNotFoundError):
+                os.unlink(item, dir_fd=directory)
+        elif depth >= _REMOVE_DEPTH:
+            name = b".removed-" + os.urandom(8).hex().encode()
+            os.rename(item, name, src_dir_fd=directory, dst_dir_fd=top)
+            moved.append(name)
+        else:
+            fd = os.open(item, _DIRECTORY_FLAGS, dir_fd=directory)
+            try:
+                _empty(fd, top, depth + 1, moved)
+            finally:
+                os.close(fd)
+            os.rmdir(item, dir_fd=directory)
