@@ -1,13 +1,213 @@
-"""The phases of loading, in order, and the one entry point that runs them."""
+"""The phases of loading, in order, and the one entry point that runs them.
+
+    per document   yamltree → interpolate → extends → reset → include → merge → unique → schema → canonical → unique
+    per project    defaults → conflicts → paths → environment → normalize → bind → profiles → consistency → env files
+
+Each phase is a function from tree to tree in a module of its own; this one only strings them together and keeps what they
+share (`Loader`). What a phase may assume is what the ones before it promise.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from ..errors import LoadError
+from ..errors import Diagnostic, LoadError, Mark, Path
+from ..model import Project
+from . import canonical, check, merge, normalize, schema, source, yamltree
+from .bind import bind, plain
+from .extends import apply_extends
+from .include import apply_include
+from .interpolate import Interpolation
+from .paths import PathResolver
+from .services import resolve_files, select
+from .tree import Map, Place, clone, flatten_places, mark
 
 if TYPE_CHECKING:
-    from ..model import LoadOptions, Project
+    from collections.abc import Callable, Mapping
+
+    from ..model import LoadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one document (or the base of an ``extends``) contributed, before and after substitution; for `explain`."""
+
+    kind: str
+    file: str
+    raw: Any
+    tree: Any
+
+
+@dataclass(slots=True)
+class Loader:
+    """What the phases of one load share."""
+
+    files: source.Files
+    environment: Mapping[str, str]
+    home: str
+    base: str = "/"
+    """The directory that relative names of files are looked for in."""
+    interpolate: bool = True
+    validate: bool = True
+    warnings: list[Diagnostic] = field(default_factory=list)
+    unset: dict[str, Place | None] = field(default_factory=dict)
+    obsolete: set[str] = field(default_factory=set)
+    observe: Callable[[Layer], None] | None = None
+
+    def read(self, file: str) -> bytes:
+        """The content of a Compose file, with a `LoadError` for one that cannot be read."""
+        try:
+            return self.files.read(file)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise LoadError(Diagnostic(f"open {file}: {reason.lower()}")) from None
+
+    def load_file(
+        self,
+        file: str,
+        base: Map,
+        *,
+        included: tuple[str, ...] = (),
+        nested: str = "",
+    ) -> tuple[Map, tuple[Path, ...]]:
+        """``base`` with every document of ``file`` merged over it, canonical; and the paths its last document clears.
+
+        ``nested`` is "extends" when the file is only the home of a base service: then it is neither validated nor are its
+        own ``extends`` and ``include`` followed here.
+        """
+        cleared: tuple[Path, ...] = ()
+        for document in yamltree.parse(self.read(file), file):
+            tree = document.tree
+            if not isinstance(tree, Map):
+                place = Mark(file, 1, 1)
+                raise LoadError(Diagnostic("top-level object must be a mapping", mark=place))
+            raw = clone(tree) if self.observe is not None else None
+            if self.interpolate:
+                tree = self.substitute(tree)
+            if self.observe is not None:
+                self.observe(Layer(nested or "file", file, raw, clone(tree)))
+            cleared = document.cleared
+            if nested != "extends":
+                apply_extends(self, tree, file, cleared)
+            clear(base, cleared)
+            if nested != "extends":
+                apply_include(self, tree, (*included, file))
+            base = merge.unique(merge.merge(base, tree))
+            if nested != "extends" and self.validate:
+                schema.check(base, file)
+                if "version" in base:
+                    self.warn_version(base, file)
+                    del base["version"]
+            run = canonical.Canonical(lenient=not self.interpolate)
+            base = run.apply(base)
+            self.warnings += run.warnings
+            canonical.drop_empty(base)
+            base = merge.unique(base)
+        return base, cleared
+
+    def substitute(self, tree: Map) -> Map:
+        run = Interpolation(self.environment)
+        result = run.apply(tree)
+        for name, (path, place) in run.unset.items():
+            if name not in self.unset:
+                self.unset[name] = place
+                message = f'The "{name}" variable is not set. Defaulting to a blank string.'
+                self.warnings.append(Diagnostic(message, path, mark(place)))
+        assert isinstance(result, Map)
+        return result
+
+    def warn_version(self, tree: Map, file: str) -> None:
+        if file not in self.obsolete:
+            self.obsolete.add(file)
+            message = "the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential confusion"
+            self.warnings.append(Diagnostic(message, mark=mark(tree.places.get("version"))))
+
+    def load_model(
+        self, names: tuple[str, ...], directory: str, *, resolve_paths: bool = True, included: tuple[str, ...] = ()
+    ) -> Map:
+        """The merged, canonical tree of several files, with defaults and with paths against ``directory``."""
+        tree = Map()
+        for name in names:
+            tree, _ = self.load_file(name, tree, included=included)
+        canonical.defaults(tree)
+        if self.validate:
+            check.exclusive(tree)
+        if resolve_paths:
+            PathResolver(directory, self.home).resolve(tree)
+        normalize.resolve_environment(tree, self.environment)
+        return tree
+
+
+def clear(tree: Any, patterns: tuple[Path, ...], path: Path = ()) -> None:
+    """Remove what ``!reset`` and ``!override`` of a later document point at."""
+    if not patterns:
+        return
+    if isinstance(tree, dict):
+        for key in list(tree):
+            below = (*path, key)
+            if any(matches(below, pattern) for pattern in patterns):
+                del tree[key]
+            else:
+                clear(tree[key], patterns, below)
+    elif isinstance(tree, list):
+        for index, item in enumerate(tree):
+            clear(item, patterns, (*path, f"[{index}]"))
+
+
+def matches(path: Path, pattern: Path) -> bool:
+    return len(path) == len(pattern) and all(part in ("*", here) for here, part in zip(path, pattern, strict=True))
+
+
+def open_loader(options: LoadOptions) -> tuple[Loader, source.Source]:
+    """A loader for ``options``, and what it is to load."""
+    files = source.Files(options.stdin)
+    found = source.locate(options, files)
+    home = options.environment.get("HOME", "") or os.path.expanduser("~")
+    loader = Loader(files, found.environment, home, found.directory, interpolate=options.interpolate, warnings=list(found.warnings))
+    found.environment["COMPOSE_PROJECT_NAME"] = project_name(loader, found)
+    return loader, found
+
+
+def project_name(loader: Loader, found: source.Source) -> str:
+    """The project's name; raises `LoadError` when none can be made."""
+    if found.name:
+        return found.name
+    declared, place = "", None
+    for file in found.files:
+        for document in yamltree.parse(loader.read(file), file):
+            value = document.tree.get("name") if isinstance(document.tree, Map) else None
+            if isinstance(value, str) and value:
+                declared, place = value, document.tree.places.get("name")
+    name = ""
+    if declared:
+        holder = Map()
+        holder.put("name", declared, place)
+        interpolated = loader.substitute(holder)["name"] if loader.interpolate else declared
+        name = source.normalize_name(str(interpolated))
+    if not name and not declared:
+        name = source.normalize_name(os.path.basename(found.directory))
+    if not name:
+        raise LoadError(Diagnostic("project name must not be empty", mark=mark(place), hint="use --project-name"))
+    return name
+
+
+def load_model(options: LoadOptions) -> Map:
+    """The canonical tree before it is bound to types: what ``config --no-interpolate`` prints."""
+    loader, found = open_loader(options)
+    return _model(loader, found, options)
+
+
+def _model(loader: Loader, found: source.Source, options: LoadOptions) -> Map:
+    tree = loader.load_model(found.files, found.directory, resolve_paths=options.resolve_paths)
+    if not tree:
+        raise LoadError(Diagnostic("empty compose file", mark=Mark(found.files[0], 1, 1)))
+    if options.normalize:
+        normalize.normalize(tree, found.environment["COMPOSE_PROJECT_NAME"], loader.environment)
+    return tree
 
 
 def load_project(options: LoadOptions) -> Project:
@@ -15,4 +215,33 @@ def load_project(options: LoadOptions) -> Project:
 
     Raises `LoadError` with every diagnostic found, and `UsageError` when the options contradict each other.
     """
-    raise LoadError("loading is not there yet")
+    loader, found = open_loader(options)
+    tree = _model(loader, found, options)
+    name = found.environment["COMPOSE_PROJECT_NAME"]
+    sections, errors = bind(tree)
+    if errors:
+        raise LoadError(errors)
+    active, disabled = select(sections["services"], found.profiles)
+    if options.consistency:
+        check.consistency(sections, active, disabled)
+    if options.resolve_environment:
+        resolve_files(active, loader.files, loader.environment, loader.warnings)
+    extensions = {key: plain(tree[key]) for key in sorted(tree) if key.startswith("x-")}
+    places = dict(flatten_places(Map({key: value for key, value in sections.items() if value})))
+    return Project(
+        name=name,
+        directory=FilePath(found.directory),
+        files=found.files,
+        services=active,
+        disabled_services=disabled,
+        networks=sections["networks"],
+        volumes=sections["volumes"],
+        configs=sections["configs"],
+        secrets=sections["secrets"],
+        models=sections["models"],
+        extensions=extensions,
+        environment=MappingProxyType(dict(loader.environment)),
+        profiles=tuple(profile for profile in found.profiles if profile),
+        marks=MappingProxyType({path: Mark(*place) for path, place in places.items()}),
+        warnings=tuple(loader.warnings),
+    )

@@ -1,0 +1,101 @@
+"""``extends``: a service takes another one, of this file or of another, as its base.
+
+Bases are followed through chains; a chain that comes back to itself is an error that shows its trail. Paths in a base from
+another file are made relative to the project before merging.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import merge
+from .paths import PathResolver, join
+from .tree import Map, clone, fail
+
+if TYPE_CHECKING:
+    from ..errors import Path
+    from .pipeline import Loader
+
+Trail = tuple[tuple[str, str], ...]
+
+
+def apply_extends(loader: Loader, tree: Map, file: str, cleared: tuple[Path, ...]) -> None:
+    """Replace each service that extends another by the merged result, in place."""
+    services = tree.get("services")
+    if "services" not in tree:
+        return
+    if not isinstance(services, Map):
+        raise fail("services must be a mapping", ("services",), tree.places.get("services"))
+    for name in services:
+        services[name] = _extended(loader, name, services, file, (cleared,), ())
+
+
+def _extended(
+    loader: Loader,
+    name: str,
+    services: Map,
+    file: str,
+    cleared: tuple[tuple[Path, ...], ...],
+    trail: Trail,
+) -> Any:
+    from .pipeline import clear
+
+    service = services[name]
+    if service is None:
+        return None
+    path: Path = ("services", name)
+    if not isinstance(service, Map):
+        raise fail(f"services.{name} must be a mapping", path, services.places.get(name))
+    extends = service.get("extends")
+    if extends is None:
+        return service
+    place = service.places.get("extends")
+    reference = extends.get("service") if isinstance(extends, dict) else extends
+    other = extends.get("file") if isinstance(extends, dict) else None
+    if not isinstance(reference, str) or not (other is None or isinstance(other, str)):
+        raise fail("extends must name a service", (*path, "extends"), place)
+    pool = services
+    where = file
+    if other is not None:
+        pool, more = _services_of(loader, name, reference, other, place)
+        cleared = (*cleared, more)
+        where = other
+    elif reference not in services:
+        message = f"cannot extend service {name!r} in {file}: service {reference!r} not found"
+        raise fail(message, (*path, "extends"), place)
+    step = (where, name)
+    if step in trail:
+        first, *rest = (*trail, step)
+        steps = "".join(f" -> {service} ({os.path.basename(home)})" for home, service in rest)
+        raise fail(f"circular reference in extends: {first[1]} ({os.path.basename(first[0])}){steps}", path, place)
+    base = _extended(loader, reference, pool, file, cleared, (*trail, step))
+    if base is None:
+        return service
+    merged = clone(base)
+    for patterns in cleared:
+        clear(Map({"services": Map({name: merged})}), patterns)
+    result = merge.merge_service(merged, service, name)
+    result.pop("extends", None)
+    pool[name] = result
+    return result
+
+
+def _services_of(loader: Loader, name: str, reference: str, other: str, place: Any) -> tuple[Map, tuple[Path, ...]]:
+    from .pipeline import Layer
+
+    local = other if os.path.isabs(other) else join(loader.base, other)
+    tree, cleared = loader.load_file(local, Map(), nested="extends")
+    services = tree.get("services")
+    path: Path = ("services", name, "extends")
+    if not isinstance(services, Map):
+        raise fail(f"cannot extend service {name!r} in {local}: no services section", path, place)
+    if reference not in services:
+        message = f"cannot extend service {name!r}: service {reference!r} not found in {other}"
+        raise fail(message, path, place)
+    relative = os.path.relpath(os.path.dirname(local), loader.base)
+    PathResolver(relative, loader.home).resolve(tree)
+    if loader.observe is not None:
+        loader.observe(Layer("base", local, None, clone(tree)))
+    return services, cleared
+

@@ -1,0 +1,146 @@
+"""Which services a project runs, and what their ``env_file`` and ``label_file`` add.
+
+Profiles choose services; env files fill in ``environment`` under what the service itself says. Works on bound services.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Diagnostic, LoadError, Mark, Path, dotted
+from . import dotenv
+from .tree import Map, fail, mark, place_at, places_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from .source import Files
+
+
+def has_profile(service: Mapping[str, Any], profiles: Iterable[str]) -> bool:
+    """Whether ``profiles`` enable the service; one without profiles always is."""
+    own = service.get("profiles")
+    return not own or any(profile == "*" or profile in own for profile in profiles)
+
+
+def select(services: Map, profiles: tuple[str, ...]) -> tuple[Map, Map]:
+    """The services that the profiles enable, and the others."""
+    active, disabled = Map(), Map()
+    for name, service in services.items():
+        (active if has_profile(service, profiles) else disabled).take(name, services, service)
+    return active, disabled
+
+
+def resolve_files(services: Map, files: Files, environment: Mapping[str, str], warnings: list[Diagnostic]) -> None:
+    """Read env files and label files into ``environment`` and ``labels``, and drop the two attributes."""
+    for name, service in services.items():
+        _resolve_environment(service, ("services", name), files, environment, warnings)
+        _resolve_labels(service, ("services", name), files, warnings)
+
+
+def _resolve_environment(
+    service: Map, path: Path, files: Files, environment: Mapping[str, str], warnings: list[Diagnostic]
+) -> None:
+    own = service.get("environment") or Map()
+    for key, value in own.items():
+        if value is None and key in environment:
+            own[key] = environment[key]
+    entries = service.get("env_file")
+    if not entries:
+        if own:
+            service["environment"] = own
+        return
+    found = Map()
+
+    def lookup(name: str) -> str | None:
+        value = found.get(name)
+        return value if value is not None else environment.get(name)
+
+    for index, (entry, place) in enumerate(zip(entries, places_of(entries), strict=True)):
+        long = entry if isinstance(entry, dict) else {"path": entry, "required": True}
+        at = (*path, "env_file", index)
+        _read(found, long["path"], long.get("required", True), long.get("format", ""), files, lookup, at, place, warnings)
+    for key, value in own.items():
+        found.take(key, own, value)
+    merged = Map()
+    for key in sorted(found):
+        merged.take(key, found, found[key])
+    _put_back(service, "environment", merged)
+    del service["env_file"]
+
+
+def _resolve_labels(service: Map, path: Path, files: Files, warnings: list[Diagnostic]) -> None:
+    names = service.get("label_file")
+    if not names:
+        return
+    found = Map()
+    for index, (name, place) in enumerate(zip(names, places_of(names), strict=True)):
+        _read(found, name, True, "", files, found.get, (*path, "label_file", index), place, warnings, "label file")
+    own = service.get("labels") or Map()
+    for key, value in own.items():
+        found.take(key, own, value)
+    merged = Map()
+    for key in sorted(found):
+        merged.take(key, found, found[key])
+    _put_back(service, "labels", merged)
+    del service["label_file"]
+
+
+def _put_back(service: Map, key: str, value: Map) -> None:
+    """Set an attribute without losing the order of attributes."""
+    from .bind import SERVICE
+
+    place = place_at(service, (key,))
+    if key in service or not value:
+        if value:
+            service[key] = value
+        return
+    order = [field.key for field in SERVICE]
+    following = order[order.index(key) + 1 :]
+    moved = [(name, service.pop(name)) for name in following if name in service]
+    service.put(key, value, place)
+    for name, item in moved:
+        service[name] = item
+
+
+def _read(
+    out: Map,
+    name: str,
+    required: bool,
+    kind: str,
+    files: Files,
+    lookup: Callable[[str], str | None],
+    path: Path,
+    place: Any,
+    warnings: list[Diagnostic],
+    what: str = "env file",
+) -> None:
+    if not files.exists(name):
+        if required:
+            raise fail(f"{what} {name} not found", path, place)
+        return
+    try:
+        content = files.read(name).decode("utf-8", "replace")
+    except OSError as error:
+        raise fail(f"{what} {name}: {(error.strerror or str(error)).lower()}", path, place) from None
+    if kind == "raw":
+        out.update(dotenv.parse_raw(content))
+        return
+    if kind:
+        raise fail(f"unsupported env_file format {kind!r}", path, place, "raw is the only one")
+
+    def unset(variable: str, line: int) -> None:
+        message = f'The "{variable}" variable is not set. Defaulting to a blank string.'
+        warnings.append(Diagnostic(message, mark=Mark(name, line, 1)))
+
+    read: list[tuple[str, str, int]] = []
+    try:
+        read += dotenv.entries(content, lookup, unset)
+    except dotenv.DotenvError as error:
+        where = mark(place)
+        reason = f"failed to read {what}: {error.message}"
+        hint = f"named at {where}" if where is not None else f"named by {dotted(path)}"
+        raise LoadError(Diagnostic(reason, mark=Mark(name, error.line, 1), hint=hint)) from None
+    for key, value, line in read:
+        out.put(key, value, (name, line, 1))
+

@@ -1,0 +1,19 @@
+"""The nearest known name to one that is not known, for messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint such as ``did you mean ports?``, or "" when nothing is close."""
+    from difflib import get_close_matches
+
+    if len(name) > 64:
+        return ""
+    names = [item for item in known if len(item) <= 64]
+    found = get_close_matches(name, names, 1, 0.6) or get_close_matches(name.lower(), [item.lower() for item in names], 1, 0.6)
+    return f"did you mean {found[0]}?" if found else ""
