@@ -118,13 +118,13 @@ def _compile(pattern: str) -> _Pattern:
     return _Pattern(regex, negated, tuple(pattern.split("/")))
 
 
-def _regex(pattern: str) -> str:
+def _regex(pattern: str, *, globstar: bool = True) -> str:
     out: list[str] = []
     at = 0
     while at < len(pattern):
         char = pattern[at]
         at += 1
-        if char == "*" and pattern[at : at + 1] == "*":
+        if globstar and char == "*" and pattern[at : at + 1] == "*":
             at += 1
             if pattern[at : at + 1] == "/":
                 at += 1
@@ -148,6 +148,16 @@ def _regex(pattern: str) -> str:
         else:
             out.append(re.escape(char))
     return "".join(out) + r"\Z"
+
+
+def is_wildcard(name: str) -> bool:
+    """Whether a path component means more than itself (``*``, ``?``, ``[`` that is not escaped)."""
+    return re.search(r"(?<!\\)(?:\\\\)*[*?\[]", name) is not None
+
+
+def glob(component: str) -> re.Pattern[str]:
+    """One path component with wildcards, as Go's path.Match; raises PatternError."""
+    return re.compile(_regex(component, globstar=False))
 
 
 def _class(pattern: str, at: int) -> tuple[int, str]:

@@ -268,15 +268,12 @@ def _copy(statement: Statement, escape: str) -> Copy:
         message = "requires at least two arguments, but only one was provided. Destination could not be determined"
         raise ArgumentError(f"{keyword} {message}")
     add = keyword == "ADD"
-    flags = Flags.parse(
-        statement.flags,
-        {"chown": "text", "chmod": "text", "link": "bool", "exclude": "list"}
-        | (
-            {"keep-git-dir": "bool", "checksum": "text", "unpack": "bool"}
-            if add
-            else {"from": "text", "parents": "bool"}
-        ),
-    )
+    known: dict[str, Kind] = {"chown": "text", "chmod": "text", "link": "bool", "exclude": "list"}
+    if add:
+        known |= {"keep-git-dir": "bool", "checksum": "text", "unpack": "bool"}
+    else:
+        known |= {"from": "text", "parents": "bool"}
+    flags = Flags.parse(statement.flags, known)
     if _announces(words[-1]):
         raise ArgumentError(f"{keyword} cannot accept a heredoc as a destination")
     bodies = {heredoc.name: heredoc.content for heredoc in statement.heredocs}

@@ -1,0 +1,97 @@
+"""What a build is asked to do, as values: the context, the Dockerfile, and everything ``docker build`` has a flag for.
+
+Engine API and compose files are turned into these elsewhere; nothing is read or checked against the disk here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from ..images.types import Auth
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+Network = Literal["default", "none", "host"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryContext:
+    """A directory of the engine host, absolute. It is read in place, through its ``.dockerignore``."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TarContext:
+    """A tar of any compression, read once, as ``POST /build`` brings it."""
+
+    stream: BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteContext:
+    """A git repository (``https://host/repo.git#ref:subdir``), or the URL of a tar or of a lone Dockerfile."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyContext:
+    """No files at all: a Dockerfile from standard input."""
+
+
+Context = DirectoryContext | TarContext | RemoteContext | EmptyContext
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """One build.
+
+    ``dockerfile`` is a path inside the context; for a directory context it may be absolute or lead outside.
+    ``dockerfile_inline`` replaces it. ``args`` are build arguments. ``contexts`` are named contexts: an absolute
+    directory, a URL, ``docker-image://ref`` or ``target:stage``. ``secrets`` are the bytes by id; ``ssh`` the path of an
+    agent's socket by id. ``cache_from`` and ``cache_to`` are ``type=local,src=…``/``dest=…`` with absolute directories,
+    ``type=inline``, or an image reference. ``platforms`` may hold one. ``ulimits`` map a name to (soft, hard), ``shm_size``
+    is in bytes, ``resources`` as in the OCI runtime specification. ``entitlements`` are those of BuildKit
+    (``security.insecure``, ``network.host``); ``privileged`` grants both and runs every step unconfined.
+    ``provenance`` and ``sbom`` are answered with a warning: nothing here makes attestations.
+    ``auth`` are credentials by registry host. Setting ``cancel`` ends the build.
+    """
+
+    context: Context = EmptyContext()
+    dockerfile: str = "Dockerfile"
+    dockerfile_inline: str | None = None
+    target: str = ""
+    args: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    labels: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    tags: tuple[str, ...] = ()
+    no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
+    pull: bool = False
+    platforms: tuple[str, ...] = ()
+    contexts: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    secrets: Mapping[str, bytes] = field(default_factory=lambda: _NONE, repr=False)
+    ssh: Mapping[str, Path] = field(default_factory=lambda: _NONE)
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
+    network: Network = "default"
+    extra_hosts: tuple[str, ...] = ()
+    shm_size: int | None = None
+    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=lambda: _NONE)
+    resources: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+    hostname: str = ""
+    privileged: bool = False
+    entitlements: frozenset[str] = frozenset()
+    provenance: bool = False
+    sbom: bool = False
+    auth: Mapping[str, Auth] = field(default_factory=lambda: _NONE, repr=False)
+    workers: int = 2
+    cancel: threading.Event | None = None
