@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +44,9 @@ class Layout:
     @property
     def instance(self) -> str:
         """Six hex digits derived from the root: the part of every kernel name that keeps two engines apart."""
+        # Here, because OpenSSL is larger than the rest of the keeper, which imports this module too.
+        import hashlib
+
         return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:6]
 
     @property

@@ -230,3 +230,23 @@ def set_oom_score(value: int) -> None:
             handle.write(str(value))
     except OSError as error:
         raise KernelError(error.errno or 0, "write", "oom_score_adj", str(value)) from None
+
+
+def set_title(title: str) -> None:
+    """Overwrite the argument and environment area that ps(1) and /proc/PID/environ show.
+
+    What stood there (the host's environment) is gone afterwards from this process; os.environ is a copy and stays.
+    """
+    with open("/proc/self/stat", "rb") as handle:
+        text = handle.read()
+    fields = text[text.rindex(b")") + 2 :].split()
+    # Fields 48–51 of proc(5): arg_start, arg_end, env_start, env_end.
+    first, arguments_end, environment, last = (int(field) for field in fields[45:49])
+    if first == 0 or arguments_end == 0:
+        return
+    if environment and last > environment:
+        ctypes.memset(environment, 0, last - environment)
+    room = arguments_end - first
+    encoded = os.fsencode(title)[: room - 1]
+    ctypes.memset(first, 0, room)
+    ctypes.memmove(first, encoded, len(encoded))

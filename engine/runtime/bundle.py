@@ -1,0 +1,145 @@
+"""launch.json as values: what the engine asks the shim to run, checked once.
+
+The ``bundle`` in it is an OCI runtime-spec configuration and stays a plain document; around it stand the things the
+specification leaves to the engine (layers, log, restart policy, network, user by name). Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import Any, NamedTuple
+
+from . import restart
+
+
+class LogSpec(NamedTuple):
+    """Where output goes. ``driver`` is json-file, local, none or syslog; sizes in bytes, None is unlimited."""
+
+    directory: str
+    driver: str
+    max_size: int | None
+    max_file: int
+    options: dict[str, str]
+
+
+class LaunchSpec(NamedTuple):
+    """One container, ready to run. Paths are absolute; ``directory`` is that of launch.json itself."""
+
+    directory: str
+    id: str
+    config: dict[str, Any]
+    lower: tuple[str, ...]
+    upper: str
+    work: str
+    user: str
+    additional_groups: tuple[str, ...]
+    seccomp: str | None
+    init: bool
+    stdin_open: bool
+    stdin_once: bool
+    log: LogSpec
+    restart: restart.Policy
+    stop_signal: int
+    stop_timeout: float
+    network_mode: str
+    network_path: str
+    resolver: str | None
+    status: str
+    control: str
+    runtime: str
+
+    @property
+    def terminal(self) -> bool:
+        return bool(self.config["process"].get("terminal"))
+
+    @property
+    def root(self) -> str:
+        """Where the root is attached in the child's mount namespace: the bundle's ``root.path``."""
+        return os.path.join(self.directory, self.config.get("root", {}).get("path") or "rootfs")
+
+    @property
+    def cgroup(self) -> str:
+        """The control group's path below each hierarchy, or "" for none."""
+        return str(self.linux.get("cgroupsPath") or "")
+
+    @property
+    def linux(self) -> dict[str, Any]:
+        linux: dict[str, Any] = self.config.get("linux") or {}
+        return linux
+
+
+def read(path: str) -> LaunchSpec:
+    """The launch described by the file. Raises OSError, or ValueError when something is missing or malformed."""
+    with open(path, "rb") as handle:
+        document = json.loads(handle.read())
+    try:
+        return parse(document, os.path.dirname(os.path.abspath(path)))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: missing or malformed: {error}") from error
+
+
+def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
+    """The launch in a parsed launch.json that lies in ``directory``."""
+    rootfs = document.get("rootfs") or {}
+    stdin = document.get("stdin") or {}
+    log = document["log"]
+    policy = document.get("restart") or {}
+    stop = document.get("stop") or {}
+    network = document.get("network") or {"mode": "new"}
+    if not document["bundle"]["process"]["args"]:
+        raise ValueError("no command specified")
+    if network["mode"] not in ("new", "host", "path"):
+        raise ValueError(f"unknown network mode {network['mode']!r}")
+    return LaunchSpec(
+        directory=directory,
+        id=document["id"],
+        config=document["bundle"],
+        lower=tuple(rootfs.get("lower") or ()),
+        upper=rootfs.get("upper") or "",
+        work=rootfs.get("work") or "",
+        user=document.get("user") or "",
+        additional_groups=tuple(document.get("additional_groups") or ()),
+        seccomp=document.get("seccomp"),
+        init=bool(document.get("init")),
+        stdin_open=bool(stdin.get("open")),
+        stdin_once=bool(stdin.get("once")),
+        log=LogSpec(
+            log["directory"],
+            log.get("driver") or "json-file",
+            log.get("max_size"),
+            int(log.get("max_file") or 1),
+            dict(log.get("options") or {}),
+        ),
+        restart=restart.checked(policy.get("name") or "no", int(policy.get("maximum_retry_count") or 0)),
+        stop_signal=signal_number(stop.get("signal") or "SIGTERM"),
+        stop_timeout=float(10 if stop.get("timeout") is None else stop["timeout"]),
+        network_mode=network["mode"],
+        network_path=network.get("path") or "",
+        resolver=document.get("resolver"),
+        status=document["status"],
+        control=document["control"],
+        runtime=document.get("runtime") or "",
+    )
+
+
+def signal_number(text: str | int) -> int:
+    """15 for ``SIGTERM``, ``TERM``, ``term``, ``15`` or 15; ``RTMIN+3`` as well. Raises ValueError."""
+    name = str(text).upper().removeprefix("SIG")
+    if name.isdigit():
+        number = int(name)
+    elif name.startswith(("RTMIN", "RTMAX")):
+        base = signal.SIGRTMIN if name.startswith("RTMIN") else signal.SIGRTMAX
+        offset = name[5:] or "+0"
+        if offset[0] not in "+-" or not offset[1:].isdigit():
+            raise ValueError(f"invalid signal: {text}")
+        number = base + int(offset)
+    else:
+        found = getattr(signal, f"SIG{name}", None)
+        if not isinstance(found, signal.Signals):
+            raise ValueError(f"invalid signal: {text}")
+        number = int(found)
+    if not 1 <= number <= signal.SIGRTMAX:
+        raise ValueError(f"invalid signal: {text}")
+    return number

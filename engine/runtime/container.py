@@ -1,0 +1,346 @@
+"""The life of one container under its shim: start, end, restart by policy, stop.
+
+    created ──start──► running ──end──► exited ◄───────────┐
+       ▲                  ▲               │ policy          │ stop
+       │ launch failed    └──after delay──┴─► restarting ───┘
+
+The one writer of status.json. Facts only: what the user wants is the engine's business. Not here: the sockets
+(shim.py), the operations (launch.py).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..linux import process
+from ..linux.cgroup import Cgroup
+from . import bundle, child, launch, netns, restart, statusfile
+from .logfile import LogWriter, limits
+from .stage import Failure
+from .streams import Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .loop import Loop, Timer
+
+_KILL_PATIENCE = 10.0
+"""Seconds after SIGKILL until a stop is answered with an error: a process in the kernel's hands may never go."""
+
+
+class Refused(Exception):
+    """A request that makes no sense in the container's present state."""
+
+
+class LaunchFailed(Exception):
+    """The program could not be started."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Run(NamedTuple):
+    """One run of the container's program, from clone to exit."""
+
+    child: child.Child
+    pid_starttime: int
+    streams: Streams
+    clock: float
+    oom_kills: int
+
+
+class Container:
+    """``publish(event, fields)`` is told what happens, in order, after status.json says so."""
+
+    def __init__(
+        self, loop: Loop, host: launch.Host, path: str, publish: Callable[[str, dict[str, Any]], None]
+    ) -> None:
+        self._loop = loop
+        self._host = host
+        self._path = path
+        self._publish = publish
+        self.spec = bundle.read(path)
+        self.policy = self.spec.restart
+        self.network: netns.NetworkNamespace | None = None
+        if self.spec.network_mode == "new":
+            self.network = netns.create(resolver=self.spec.resolver is not None)
+        self.cgroup = Cgroup.at(self.spec.cgroup, host.hierarchies) if self.spec.cgroup else None
+        self.warnings: tuple[str, ...] = ()
+        self.seccomp = b""
+        self.run: Run | None = None
+        self.status = statusfile.created()
+        self._log: LogWriter | None = None
+        self._report = child.Report(-1, None)
+        self._launching: Callable[[dict[str, Any] | None, Failure | None], None] | None = None
+        self._delayed_signals: list[int] = []
+        self._restart: Timer | None = None
+        self._kill: Timer | None = None
+        self._delay = 0.0
+        self._manual = False
+        self._stopped: list[Callable[[str], None]] = []
+        self._size = (0, 0)
+        self._record()
+
+    @property
+    def launching(self) -> bool:
+        """Whether the first process is still on its way to the program."""
+        return self._launching is not None
+
+    # -- start -------------------------------------------------------------------------------------------------------
+
+    def start(self, done: Callable[[dict[str, Any] | None, Failure | None], None]) -> None:
+        """Read launch.json again and run; ``done`` gets the started document or the failure."""
+        if self.run is not None or self._restart is not None:
+            raise Refused("the container is already running")
+        try:
+            self.spec = bundle.read(self._path)
+            self.policy = self.spec.restart
+            self.seccomp = _read_bytes(self.spec.seccomp) if self.spec.seccomp else b""
+            if self.cgroup is not None:
+                self.warnings = self.cgroup.create() + self.cgroup.apply(self.spec.linux.get("resources") or {})
+            self._close_log()
+        except (OSError, ValueError) as error:
+            done(None, Failure.of("prepare", error))
+            return
+        self._manual = False
+        self._delay = 0.0
+        self.status["restart_count"] = 0
+        self._launch(done)
+
+    def _launch(self, done: Callable[[dict[str, Any] | None, Failure | None], None]) -> None:
+        try:
+            forked, streams = self._fork()
+        except (OSError, ValueError) as error:
+            done(None, Failure.of("launch", error))
+            return
+        self._report = child.Report(-1, None)
+        self._launching = done
+        kills = self.cgroup.oom_kills() if self.cgroup is not None else 0
+        self.run = Run(forked, process.start_time(forked.pid) or 0, streams, time.monotonic(), kills)
+        self._loop.watch(forked.channel.fileno(), lambda _: self._on_report())
+
+    def _fork(self) -> tuple[child.Child, Streams]:
+        spec = self.spec
+        network = self.network.descriptor if self.network is not None else -1
+        plan = launch.compile_launch(spec, self._host, netns=network, seccomp=self.seccomp)
+        streams = Streams(self._loop, self._open_log(), terminal=spec.terminal, stdin=spec.stdin_open)
+        try:
+            return child.fork(plan, streams.child, self.cgroup), streams
+        except OSError:
+            streams.finish()
+            raise
+        finally:
+            streams.forked()
+
+    def _open_log(self) -> LogWriter:
+        if self._log is None:
+            log = self.spec.log
+            size = limits(log.driver, log.max_size, log.max_file)
+            self._log = LogWriter(log.directory, size.max_size, size.max_file)
+        return self._log
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def _on_report(self) -> None:
+        assert self.run is not None
+        run = self.run
+        self._report, complete = child.receive(run.child.channel, self._report)
+        if not complete:
+            return
+        self._loop.forget(run.child.channel.fileno())
+        run.child.channel.close()
+        done, self._launching = self._launching, None
+        if self._report.failure is not None:
+            self._failed(run, self._report.failure, done)
+            return
+        if self._report.terminal >= 0:
+            run.streams.attach_terminal(self._report.terminal)
+            if all(self._size):
+                run.streams.resize(*self._size)
+        self._record(
+            status="running",
+            pid=run.child.pid,
+            pid_starttime=run.pid_starttime,
+            started_at=time.time_ns(),
+            exit_code=0,
+            oom_killed=False,
+            error="",
+        )
+        started = {key: self.status[key] for key in ("pid", "pid_starttime", "started_at", "restart_count")}
+        if done is not None:
+            done(started, None)
+        self._publish("started", {"started": started})
+        self._loop.watch(run.child.pidfd, lambda _: self._on_exit())
+        delayed, self._delayed_signals = self._delayed_signals, []
+        for number in delayed:
+            process.send_signal(run.child.pidfd, number)
+
+    def _failed(
+        self, run: Run, failure: Failure, done: Callable[[dict[str, Any] | None, Failure | None], None] | None
+    ) -> None:
+        # The child has said its last word and is on its way out; its exit code is the failure's.
+        os.waitid(os.P_PIDFD, run.child.pidfd, os.WEXITED)
+        os.close(run.child.pidfd)
+        if self._report.terminal >= 0:
+            os.close(self._report.terminal)
+        run.streams.finish()
+        self.run = None
+        self._delayed_signals = []
+        if done is None:
+            self._ended(failure.exit_code, False, 0.0, failure.message)
+            return
+        self._record(exit_code=failure.exit_code, error=failure.message, pid=None, pid_starttime=None)
+        self._settle()
+        done(None, failure)
+
+    # -- end ---------------------------------------------------------------------------------------------------------
+
+    def _on_exit(self) -> None:
+        assert self.run is not None
+        run = self.run
+        code = process.reap(run.child.pidfd)
+        if code is None:
+            return
+        self._loop.forget(run.child.pidfd)
+        os.close(run.child.pidfd)
+        if self.cgroup is not None and not self._owns_pids():
+            # Without a pid namespace of its own the container's other processes outlive the first.
+            self.cgroup.kill()
+        run.streams.finish()
+        self.run = None
+        oom = self.cgroup is not None and self.cgroup.oom_kills() > run.oom_kills
+        self._ended(code, oom, time.monotonic() - run.clock, "")
+
+    def _owns_pids(self) -> bool:
+        return any(
+            entry["type"] == "pid" and not entry.get("path") for entry in self.spec.linux.get("namespaces") or ()
+        )
+
+    def _ended(self, code: int, oom: bool, ran_for: float, error: str) -> None:
+        decision = restart.decide(self.policy, code, self.status["restart_count"], ran_for, self._manual, self._delay)
+        self._delay = decision.delay if decision is not None else 0.0
+        self._record(
+            status="exited" if decision is None else "restarting",
+            pid=None,
+            pid_starttime=None,
+            finished_at=time.time_ns(),
+            exit_code=code,
+            oom_killed=oom,
+            error=error,
+        )
+        if decision is not None:
+            self._restart = self._loop.after(decision.delay, self._restart_now)
+        self._announce_exit()
+        if decision is None:
+            self._settle()
+
+    def _announce_exit(self) -> None:
+        fields = {
+            key: self.status[key]
+            for key in ("exit_code", "oom_killed", "started_at", "finished_at", "restart_count", "error")
+        }
+        fields |= {"restarting": self._restart is not None, "delay": self._delay, "manual": self._manual}
+        self._publish("exited", {"exited": fields})
+
+    def _restart_now(self) -> None:
+        self._restart = None
+        self.status["restart_count"] += 1
+        self._launch(self._restarted)
+
+    def _restarted(self, started: dict[str, Any] | None, failure: Failure | None) -> None:
+        if failure is not None:
+            self._ended(failure.exit_code, False, 0.0, failure.message)
+
+    def _settle(self) -> None:
+        """The container is down for good: answer those who wait for that."""
+        if self._kill is not None:
+            self._kill.cancel()
+            self._kill = None
+        waiting, self._stopped = self._stopped, []
+        for done in waiting:
+            done("")
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def signal(self, number: int) -> None:
+        """To the first process. Raises Refused when there is none."""
+        if self.run is None:
+            raise Refused("the container is not running")
+        if number == signal.SIGKILL:
+            self._kill_all()
+        elif self._launching is not None:
+            # The first process of a pid namespace ignores what it has no handler for; it is not the program yet.
+            self._delayed_signals.append(number)
+        else:
+            process.send_signal(self.run.child.pidfd, number)
+
+    def forbid_restart(self) -> None:
+        """No policy starts the container again until it is started by request."""
+        self._manual = True
+
+    def stop(self, number: int, grace: float | None, done: Callable[[str], None]) -> None:
+        """Signal, SIGKILL after ``grace`` seconds; ``done("")`` when the container is down, or with what went wrong."""
+        self._manual = True
+        if self._restart is not None:
+            self._restart.cancel()
+            self._restart = None
+            self._record(status="exited")
+            self._announce_exit()
+        if self.run is None:
+            done("")
+            return
+        self._stopped.append(done)
+        if self.cgroup is not None:
+            self.cgroup.thaw()
+        self.signal(number)
+        if grace is not None and number != signal.SIGKILL:
+            if self._kill is not None:
+                self._kill.cancel()
+            self._kill = self._loop.after(grace, self._kill_all)
+
+    def _kill_all(self) -> None:
+        if self.run is None:
+            return
+        if self.cgroup is not None:
+            self.cgroup.thaw()
+        process.send_signal(self.run.child.pidfd, signal.SIGKILL)
+        if self._kill is not None:
+            self._kill.cancel()
+        self._kill = self._loop.after(_KILL_PATIENCE, self._give_up)
+
+    def _give_up(self) -> None:
+        waiting, self._stopped = self._stopped, []
+        for done in waiting:
+            done(f"the container did not end within {_KILL_PATIENCE:.0f} s of SIGKILL")
+
+    def set_policy(self, policy: restart.Policy) -> None:
+        self.policy = policy
+
+    def resize(self, rows: int, columns: int) -> None:
+        self._size = (rows, columns)
+        if self.run is not None:
+            self.run.streams.resize(rows, columns)
+
+    def release(self) -> None:
+        """Give everything back. Raises Refused while the container runs."""
+        if self.run is not None or self._restart is not None:
+            raise Refused("the container is running")
+        self._close_log()
+        if self.cgroup is not None:
+            self.cgroup.remove()
+
+    def _record(self, **changes: Any) -> None:
+        self.status.update(changes)
+        statusfile.write(self.spec.status, self.status)
+
+
+def _read_bytes(path: str) -> bytes:
+    with open(path, "rb") as handle:
+        return handle.read()

@@ -1,0 +1,398 @@
+"""Operations that build a container's view of the file system, up to pivot_root.
+
+Everything happens below ``stage.root_fd``, the root of the new overlay, and every destination is resolved with
+RESOLVE_IN_ROOT while the host is still in sight; pivot_root comes last. Which operations a container gets, and in
+which order, is decided in launch.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..linux import mount, namespace, paths, tty
+from ..linux.libc import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..linux.mount import Attributes
+    from .stage import Stage
+
+
+class OpenSources(NamedTuple):
+    """Open what will be bind-mounted, as detached copies of the mounts: (path, with submounts, in ``host``).
+
+    ``host`` is a handle on the mount namespace the user sees and works in; the keeper's own is a slave of it, so it may
+    lack what was mounted since, and has what the engine has mounted for itself.
+    """
+
+    sources: tuple[tuple[str, bool, bool], ...]
+    host: int | None
+
+    def execute(self, stage: Stage) -> None:
+        opened = dict(self._open(in_host=False))
+        if self.host is not None and any(in_host for _, _, in_host in self.sources):
+            own = namespace.open_own("mnt")
+            namespace.setns(self.host, namespace.CLONE_NEWNS)
+            try:
+                opened.update(self._open(in_host=True))
+            finally:
+                namespace.setns(own, namespace.CLONE_NEWNS)
+                os.close(own)
+        if self.host is not None:
+            os.close(self.host)
+        stage.sources = [opened[number] for number in range(len(self.sources))]
+
+    def _open(self, *, in_host: bool) -> Iterator[tuple[int, int]]:
+        for number, (path, recursive, host) in enumerate(self.sources):
+            if host == in_host:
+                yield number, mount.open_tree(path, recursive=recursive)
+
+    def describe(self) -> str:
+        return "open sources " + " ".join(path for path, _, _ in self.sources)
+
+
+class IsolateMounts(NamedTuple):
+    """A mount namespace of its own, from which nothing propagates back."""
+
+    propagation: int = mount.MS_PRIVATE
+
+    def execute(self, stage: Stage) -> None:
+        namespace.unshare(namespace.CLONE_NEWNS)
+        mount.set_propagation("/", self.propagation, recursive=True)
+
+    def describe(self) -> str:
+        return "unshare mount"
+
+
+class MountOverlay(NamedTuple):
+    """The container's root: an overlay of ``lower`` (top-most first) and a writable ``upper``."""
+
+    lower: tuple[str, ...]
+    upper: str
+    work: str
+    point: str
+    propagation: int = 0
+
+    def execute(self, stage: Stage) -> None:
+        stage.root_fd = mount.mount_overlay(self.lower, self.upper, self.work)
+        _attach(stage.root_fd, self.point)
+        if self.propagation:
+            mount.set_attributes(stage.root_fd, propagation=self.propagation)
+
+    def describe(self) -> str:
+        return f"overlay {self.upper} over {len(self.lower)} layers"
+
+
+class BindRoot(NamedTuple):
+    """The container's root: an existing directory, as an OCI bundle has it."""
+
+    path: str
+
+    def execute(self, stage: Stage) -> None:
+        stage.root_fd = mount.open_tree(self.path, recursive=True)
+        _attach(stage.root_fd, self.path)
+
+    def describe(self) -> str:
+        return f"root {self.path}"
+
+
+def _attach(root_fd: int, point: str) -> None:
+    os.makedirs(point, exist_ok=True)
+    target = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    mount.move_mount(root_fd, target, point)
+    os.close(target)
+
+
+class MountFilesystem(NamedTuple):
+    """A new instance of a file system (proc, sysfs, tmpfs, devpts, mqueue…) at ``destination``."""
+
+    kind: str
+    source: str
+    destination: str
+    attributes: Attributes
+
+    def execute(self, stage: Stage) -> None:
+        # Whoever redirects /proc or /sys by a symbolic link would have the masks below them miss.
+        strict = self.kind in ("proc", "sysfs", "cgroup2")
+        if strict:
+            os.close(_directory_without_links(stage.root_fd, self.destination))
+        data: list[str] = list(self.attributes.data)
+        existing = _existing(stage.root_fd, self.destination, symlinks=True)
+        if existing is not None:
+            # As runc does: a tmpfs over a directory of the image looks like that directory.
+            if self.kind == "tmpfs" and not any(option.startswith("mode=") for option in data):
+                data.append(f"mode={stat.S_IMODE(os.fstat(existing).st_mode):o}")
+            os.close(existing)
+        target = paths.make_directory(stage.root_fd, self.destination)
+        # Writable until its content is made (devices), see SetAttributes.
+        bits = self.attributes.set
+        if self.destination == "/dev":
+            bits &= ~mount.MOUNT_ATTR_RDONLY
+        filesystem = mount.new_filesystem(self.kind, data, bits, self.source)
+        mount.move_mount(filesystem, target, self.destination)
+        mount.apply(filesystem, self.attributes._replace(set=0, clear=0))
+        os.close(filesystem)
+        os.close(target)
+
+    def describe(self) -> str:
+        return f"mount {self.kind} on {self.destination}"
+
+
+class Bind(NamedTuple):
+    """A file or directory of the host, opened by OpenSources, at ``destination``."""
+
+    number: int
+    source: str
+    destination: str
+    attributes: Attributes
+
+    def execute(self, stage: Stage) -> None:
+        source = stage.sources[self.number]
+        if stat.S_ISDIR(os.fstat(source).st_mode):
+            target = paths.make_directory(stage.root_fd, self.destination)
+        else:
+            target = paths.make_file(stage.root_fd, self.destination)
+        mount.apply(source, self.attributes)
+        mount.move_mount(source, target, self.destination)
+        os.close(source)
+        os.close(target)
+
+    def describe(self) -> str:
+        return f"bind {self.source} on {self.destination}"
+
+
+class MountCgroups(NamedTuple):
+    """The container's own control groups: each v1 hierarchy in a tmpfs, or the one of v2.
+
+    ``hierarchies`` are (directory name, controllers joined by commas, host mount point); ``own`` is the group's path
+    below each mount point, used when the container shares the host's cgroup namespace.
+    """
+
+    destination: str
+    hierarchies: tuple[tuple[str, str, str], ...]
+    unified: str | None
+    own: str
+    private: bool
+    attributes: Attributes
+
+    def execute(self, stage: Stage) -> None:
+        os.close(_directory_without_links(stage.root_fd, self.destination))
+        if self.unified is not None:
+            self._attach(stage, self.destination, "cgroup2", (), self.unified)
+            return
+        target = paths.make_directory(stage.root_fd, self.destination)
+        protection = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
+        folder = mount.new_filesystem("tmpfs", ["mode=755"], protection, "tmpfs")
+        mount.move_mount(folder, target, self.destination)
+        for name, controllers, point in self.hierarchies:
+            os.mkdir(name, 0o755, dir_fd=folder)
+            self._attach(stage, f"{self.destination}/{name}", "cgroup", tuple(controllers.split(",")), point)
+            for controller in controllers.split(","):
+                if controller != name and not controller.startswith("name="):
+                    os.symlink(name, controller, dir_fd=folder)
+        if self.attributes.set & mount.MOUNT_ATTR_RDONLY:
+            mount.set_attributes(folder, set_bits=mount.MOUNT_ATTR_RDONLY)
+        os.close(folder)
+        os.close(target)
+
+    def _attach(self, stage: Stage, destination: str, kind: str, options: tuple[str, ...], point: str) -> None:
+        if self.private:
+            filesystem = mount.new_filesystem(kind, options, self.attributes.set, "cgroup")
+        else:
+            filesystem = mount.open_tree(point + self.own)
+            mount.set_attributes(filesystem, set_bits=self.attributes.set, propagation=mount.MS_PRIVATE)
+        target = paths.make_directory(stage.root_fd, destination)
+        mount.move_mount(filesystem, target, destination)
+        os.close(filesystem)
+        os.close(target)
+
+    def describe(self) -> str:
+        return f"mount cgroup on {self.destination}"
+
+
+class MakeDevice(NamedTuple):
+    """A device node. ``kind`` is c, b or p; the mode is exact, whatever the umask says."""
+
+    path: str
+    kind: str
+    major: int
+    minor: int
+    mode: int
+    uid: int
+    gid: int
+
+    def execute(self, stage: Stage) -> None:
+        parent_path, name = os.path.split(self.path)
+        parent = paths.make_directory(stage.root_fd, parent_path)
+        kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[self.kind]
+        try:
+            os.mknod(name, kind | self.mode, os.makedev(self.major, self.minor), dir_fd=parent)
+        except FileExistsError:
+            # A device asked for twice, or one the image brings along: ours counts.
+            os.unlink(name, dir_fd=parent)
+            os.mknod(name, kind | self.mode, os.makedev(self.major, self.minor), dir_fd=parent)
+        if self.uid or self.gid:
+            os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
+        os.close(parent)
+
+    def describe(self) -> str:
+        return f"device {self.path} {self.kind} {self.major}:{self.minor}"
+
+
+class MakeLinks(NamedTuple):
+    """Symbolic links (name, target) in the directory ``parent``; existing names are left alone."""
+
+    parent: str
+    links: tuple[tuple[str, str], ...]
+
+    def execute(self, stage: Stage) -> None:
+        parent = paths.make_directory(stage.root_fd, self.parent)
+        for name, target in self.links:
+            try:
+                os.symlink(target, name, dir_fd=parent)
+            except FileExistsError:
+                continue
+        os.close(parent)
+
+    def describe(self) -> str:
+        return f"links in {self.parent}"
+
+
+class OpenTerminal(NamedTuple):
+    """A terminal in the container's devpts: standard streams, controlling terminal and (``console``) /dev/console."""
+
+    rows: int
+    columns: int
+    console: bool = True
+
+    def execute(self, stage: Stage) -> None:
+        master, slave = tty.open_pair(stage.root_fd)
+        if self.rows and self.columns:
+            tty.resize(master, self.rows, self.columns)
+        if self.console:
+            console = mount.open_tree("", directory_fd=slave)
+            target = paths.make_file(stage.root_fd, "/dev/console", 0o600)
+            mount.move_mount(console, target, "/dev/console")
+            os.close(target)
+            os.close(console)
+        stage.send_terminal(master)
+        tty.take_control(slave)
+        os.close(slave)
+
+    def describe(self) -> str:
+        return "open terminal"
+
+
+class MaskPaths(NamedTuple):
+    """Hide paths: /dev/null over a file, an empty read-only tmpfs over a directory; missing ones are fine."""
+
+    paths: tuple[str, ...]
+
+    def execute(self, stage: Stage) -> None:
+        empty = -1
+        for path in self.paths:
+            target = _existing(stage.root_fd, path)
+            if target is None:
+                continue
+            if stat.S_ISDIR(os.fstat(target).st_mode):
+                if empty < 0:
+                    empty = cover = mount.new_filesystem("tmpfs", ["nr_blocks=1", "nr_inodes=1"], _HIDDEN, "tmpfs")
+                else:
+                    cover = mount.open_tree("", directory_fd=empty)
+            else:
+                cover = mount.open_tree("/dev/null")
+                mount.set_attributes(cover, propagation=mount.MS_PRIVATE)
+            mount.move_mount(cover, target, path)
+            if cover != empty:
+                os.close(cover)
+            os.close(target)
+        if empty >= 0:
+            os.close(empty)
+
+    def describe(self) -> str:
+        return "mask " + " ".join(self.paths)
+
+
+class ProtectPaths(NamedTuple):
+    """Make paths read-only, with all that is mounted below them; missing ones are fine."""
+
+    paths: tuple[str, ...]
+
+    def execute(self, stage: Stage) -> None:
+        for path in self.paths:
+            target = _existing(stage.root_fd, path)
+            if target is None:
+                continue
+            cover = mount.open_tree("", directory_fd=target, recursive=True)
+            mount.set_attributes(cover, set_bits=mount.MOUNT_ATTR_RDONLY, recursive=True)
+            mount.move_mount(cover, target, path)
+            os.close(cover)
+            os.close(target)
+
+    def describe(self) -> str:
+        return "read-only " + " ".join(self.paths)
+
+
+class SetAttributes(NamedTuple):
+    """Change flags of a mount that had to be writable until now."""
+
+    destination: str
+    bits: int
+
+    def execute(self, stage: Stage) -> None:
+        target = paths.open_in_root(stage.root_fd, self.destination)
+        mount.set_attributes(target, set_bits=self.bits)
+        os.close(target)
+
+    def describe(self) -> str:
+        return f"remount {self.destination}"
+
+
+class MakeWorkingDirectory(NamedTuple):
+    """Create the working directory where the image lacks it, while the root can still be written."""
+
+    path: str
+
+    def execute(self, stage: Stage) -> None:
+        os.close(paths.make_directory(stage.root_fd, self.path))
+
+    def describe(self) -> str:
+        return f"mkdir {self.path}"
+
+
+class PivotRoot(NamedTuple):
+    """The new root becomes the only one."""
+
+    def execute(self, stage: Stage) -> None:
+        mount.pivot_root(stage.root_fd)
+        os.umask(0o022)
+
+    def describe(self) -> str:
+        return "pivot_root"
+
+
+_HIDDEN = mount.MOUNT_ATTR_RDONLY | mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
+
+
+def _existing(root_fd: int, path: str, *, symlinks: bool = False) -> int | None:
+    try:
+        return paths.open_in_root(root_fd, path, symlinks=symlinks)
+    except KernelError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
+
+
+def _directory_without_links(root_fd: int, path: str) -> int:
+    try:
+        return paths.open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY, symlinks=False)
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            return paths.make_directory(root_fd, path)
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise KernelError(errno.ENOTDIR, "mount", path, "must be an ordinary directory in the image") from None
+        raise

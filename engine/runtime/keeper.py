@@ -1,0 +1,383 @@
+"""The keeper: the one process of an engine instance that forks, and the one that outlives the engine's crashes.
+
+    python -I -S -E <engine>/runtime/keeper.py --root ROOT [--foreground]
+
+Single-threaded and small on purpose. It holds the instance's lock and its API socket, starts the engine and starts it
+again when it crashes, and forks shims for it (protocol.py). When it dies itself, the engine drains and exits; shims and
+containers go on. Exit codes: 0 the engine has finished; 75 another keeper holds this root; 1 anything else.
+
+Without --foreground the command returns as soon as the socket accepts connections.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+if not __package__:
+    # Run by path, in isolated mode: the package has to be found first.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    __package__ = "engine.runtime"
+
+from ..layout import Layout
+from ..linux import cgroup, mount, namespace, process
+from . import bundle, protocol, shim, statusfile
+from .launch import Host
+from .loop import Loop
+
+_CRASHES = 5
+"""So many crashes in a row, each within _EARLY seconds of its start, and the keeper gives up."""
+_EARLY = 5.0
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
+
+EX_TEMPFAIL = 75
+
+
+class Keeper:
+    """Lock and socket are held by whoever constructs this; they are inherited by nobody but the engine."""
+
+    def __init__(self, layout: Layout, listener: socket.socket, host: Host) -> None:
+        self._layout = layout
+        self._listener = listener
+        self._host = host
+        self._loop = Loop()
+        self._channel: socket.socket | None = None
+        self._engine = -1
+        self._engine_started = 0.0
+        self._crashes = 0
+        self._shims: dict[int, str] = {}
+        self._finishing = False
+        self._terminating = False
+        self.exit_code = 0
+
+    def run(self) -> int:
+        """Keep until the engine has finished. Returns the exit code."""
+        self._catch_signals()
+        self._start_engine()
+        self._loop.run()
+        return self.exit_code
+
+    # -- the engine --------------------------------------------------------------------------------------------------
+
+    def _start_engine(self) -> None:
+        ours, theirs = protocol.pair()
+        pid = os.fork()
+        if pid == 0:
+            self._become_engine(theirs)
+        theirs.close()
+        self._engine = os.pidfd_open(pid)
+        self._engine_started = time.monotonic()
+        self._finishing = False
+        self.attach(ours)
+        self._loop.watch(self._engine, lambda _: self._engine_exited())
+
+    def _become_engine(self, channel: socket.socket) -> None:
+        try:
+            process.reset_signals()
+            for descriptor in (self._listener.fileno(), channel.fileno()):
+                os.set_inheritable(descriptor, True)
+            arguments = [sys.executable, "-I", "-m", "engine", "--root", str(self._layout.root)]
+            arguments += ["--listen-fd", str(self._listener.fileno()), "--keeper-fd", str(channel.fileno())]
+            os.execv(sys.executable, arguments)
+        except OSError as error:
+            _say(f"cannot execute {sys.executable}: {error}")
+        finally:
+            os._exit(127)
+
+    def attach(self, channel: socket.socket) -> None:
+        """Serve requests that come over ``channel``."""
+        self._channel = channel
+        self._loop.watch(channel.fileno(), lambda _: self._serve())
+
+    def _engine_exited(self) -> None:
+        code = process.reap(self._engine)
+        if code is None:
+            return
+        self._serve()
+        self._drop_channel()
+        self._loop.forget(self._engine)
+        os.close(self._engine)
+        self._engine = -1
+        if code == 0 or self._finishing:
+            if code == 0 and not self._terminating and _has_pending_connection(self._listener):
+                # A client came while the engine was leaving: it shall not see a closed door.
+                self._start_engine()
+                return
+            self.exit_code = 0 if code == 0 else 1
+            self._loop.stop()
+            return
+        early = time.monotonic() - self._engine_started < _EARLY
+        self._crashes = self._crashes + 1 if early else 1
+        _say(f"the engine ended with exit code {code}")
+        if self._crashes >= _CRASHES:
+            _say(
+                f"it did so {_CRASHES} times in a row within {_EARLY:.0f} s of its start: giving up. Containers go on."
+            )
+            self.exit_code = 1
+            self._loop.stop()
+            return
+        self._loop.after(min(_FIRST_DELAY * 2 ** (self._crashes - 1), _LONGEST_DELAY), self._start_engine)
+
+    def _drop_channel(self) -> None:
+        if self._channel is not None:
+            self._loop.forget(self._channel.fileno())
+            self._channel.close()
+            self._channel = None
+
+    def _serve(self) -> None:
+        while self._channel is not None:
+            try:
+                received = protocol.receive(self._channel)
+            except BlockingIOError:
+                return
+            if received is None:
+                self._drop_channel()
+                return
+            message, descriptors = received
+            try:
+                answer = self._answer(message, descriptors)
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+            if self._channel is not None:
+                try:
+                    protocol.send(self._channel, {"reply": message["id"], **answer})
+                except OSError:
+                    self._drop_channel()
+
+    def _answer(self, message: protocol.Message, descriptors: list[int]) -> protocol.Message:
+        if message["op"] == "shutdown":
+            self._finishing = True
+            return {"ok": None}
+        if message["op"] == "fork" and len(descriptors) == 1:
+            try:
+                return {"ok": self._fork_shim(message["launch"], descriptors[0])}
+            except OSError as error:
+                return {"error": {"message": f"cannot fork a shim: {error.strerror}"}}
+        return {"error": {"message": f"unknown request {message['op']!r}"}}
+
+    # -- shims -------------------------------------------------------------------------------------------------------
+
+    def _fork_shim(self, launch: str, control: int) -> protocol.Message:
+        pid = os.fork()
+        if pid == 0:
+            self._become_shim(launch, control)
+        pidfd = os.pidfd_open(pid)
+        self._shims[pidfd] = launch
+        self._loop.watch(pidfd, lambda _: self._shim_exited(pidfd))
+        return {"pid": pid, "pid_starttime": process.start_time(pid)}
+
+    def _become_shim(self, launch: str, control: int) -> None:
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            keep = [0, 1, 2, control]
+            if self._host.mount_namespace is not None:
+                keep.append(self._host.mount_namespace)
+            process.close_all_except(keep)
+            shim.main(launch, socket.socket(fileno=control), self._host)
+            code = 0
+        except BaseException:
+            # The last frame before the process ends: say what happened, whatever it is.
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(code)
+
+    def _shim_exited(self, pidfd: int) -> None:
+        code = process.reap(pidfd)
+        if code is None:
+            return
+        self._loop.forget(pidfd)
+        os.close(pidfd)
+        launch = self._shims.pop(pidfd)
+        if code != 0:
+            self._bury(launch, code)
+
+    def _bury(self, launch: str, code: int) -> None:
+        """A shim has died without a release: its container must not outlive it. In a child, since it may take time."""
+        pid = os.fork()
+        if pid:
+            grave = os.pidfd_open(pid)
+            self._loop.watch(grave, lambda _: self._buried(grave))
+            return
+        try:
+            _say(f"the shim of {launch} died (exit code {code})")
+            spec = bundle.read(launch)
+            statusfile.bury(spec.status, spec.cgroup, self._host.hierarchies)
+        except (OSError, ValueError) as error:
+            _say(f"after the shim of {launch}: {error}")
+        finally:
+            os._exit(0)
+
+    def _buried(self, grave: int) -> None:
+        if process.reap(grave) is not None:
+            self._loop.forget(grave)
+            os.close(grave)
+
+    # -- signals -----------------------------------------------------------------------------------------------------
+
+    def _catch_signals(self) -> None:
+        reader, writer = protocol.pair()
+        self._wake = (reader, writer)
+        signal.set_wakeup_fd(writer.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._loop.watch(reader.fileno(), lambda _: self._terminate())
+
+    def _terminate(self) -> None:
+        """SIGTERM or SIGINT: the engine finishes, and so do we. Containers go on."""
+        self._wake[0].recv(64)
+        self._terminating = self._finishing = True
+        if self._engine >= 0:
+            process.send_signal(self._engine, signal.SIGTERM)
+        else:
+            self._loop.stop()
+
+
+def main(arguments: list[str]) -> int:
+    """The command. Returns the exit code."""
+    root: str | None = None
+    foreground = False
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--foreground":
+            foreground = True
+        elif argument == "--root":
+            root = next(rest, "")
+        elif argument.startswith("--root="):
+            root = argument[7:]
+        else:
+            _say(f"unknown argument {argument!r}")
+            return 2
+    layout = Layout.for_root(root)
+    if foreground:
+        return _keep(layout, -1)
+    return _in_background(layout)
+
+
+def _in_background(layout: Layout) -> int:
+    """Detach; return when the detached keeper listens, or with its exit code when it ends before."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        if os.read(reader, 1):
+            return 0
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = 1
+    try:
+        os.close(reader)
+        os.setsid()
+        code = _keep(layout, writer)
+    finally:
+        os._exit(code)
+
+
+def _keep(layout: Layout, ready: int) -> int:
+    os.makedirs(layout.run, mode=0o700, exist_ok=True)
+    os.chdir("/")
+    os.umask(0o022)
+    lock = _take_lock(str(layout.lock))
+    if lock is None:
+        _say(f"an engine for {layout.root} is running already")
+        return EX_TEMPFAIL
+    if ready >= 0:
+        _redirect_output(str(layout.engine_log))
+    host = _isolate(layout)
+    listener = protocol.listen_stream(str(layout.socket))
+    keeper = Keeper(layout, listener, host)
+    if ready >= 0:
+        os.write(ready, b"1")
+        os.close(ready)
+    # Shims share these objects' pages for as long as no collection writes to them.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    code = keeper.run()
+    listener.close()
+    os.unlink(layout.socket)
+    if code == 0:
+        _clean_up(layout)
+    os.close(lock)
+    return code
+
+
+def _take_lock(path: str) -> int | None:
+    """The locked file, or None when someone else holds it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        # The holder before us may have removed the file between our open and our lock.
+        try:
+            same = os.path.samestat(os.stat(path), os.fstat(descriptor))
+        except FileNotFoundError:
+            same = False
+        if same:
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+            return descriptor
+        os.close(descriptor)
+
+
+def _redirect_output(path: str) -> None:
+    null = os.open("/dev/null", os.O_RDWR)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(null)
+    os.close(log)
+
+
+def _isolate(layout: Layout) -> Host:
+    """A mount namespace of our own: what the engine mounts is nobody's business and goes when we go."""
+    outside = namespace.open_own("mnt")
+    namespace.unshare(namespace.CLONE_NEWNS)
+    mount.set_propagation("/", mount.MS_SLAVE, recursive=True)
+    hierarchies = cgroup.Hierarchies.discover()
+    # Import the backend now, once, rather than in every shim.
+    controls_devices = cgroup.Cgroup.at("/pycompose", hierarchies).controls_devices
+    with open("/proc/self/oom_score_adj") as handle:
+        oom_score = int(handle.read())
+    private = (str(layout.state), str(layout.run))
+    return Host(hierarchies, outside, private, controls_devices, oom_score)
+
+
+def _has_pending_connection(listener: socket.socket) -> bool:
+    poller = select.poll()
+    poller.register(listener, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def _clean_up(layout: Layout) -> None:
+    """Remove what belongs to a running instance only. Whatever still holds something stays."""
+    cgroup.remove_instance(layout.instance)
+    for path in (layout.engine_log, layout.lock):
+        if os.path.exists(path):
+            os.unlink(path)
+    for directory in (layout.run / "containers", layout.run / "networks", layout.mounts, layout.run):
+        try:
+            os.rmdir(directory)
+        except OSError:
+            # Not there, or not empty: then it is not ours to remove.
+            continue
+
+
+def _say(text: str) -> None:
+    os.write(2, f"pycompose keeper: {text}\n".encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,251 @@
+"""From an OCI configuration to the ordered operations that launch it. Pure: no system call is made here.
+
+Order, and why: control groups first, because the host's hierarchies must be in sight and the cgroup namespace takes the
+group as its root. Bind sources before the mount namespace, in the namespace the user sees. Names and sysctls while the
+host's /proc is there. Then the file system, masks last, and pivot_root. The user is looked up inside the new root;
+limits, seccomp and identity follow; the death signal comes after them since each of them would revoke it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..linux import mount, namespace
+from . import defaults, filesystem, operations
+
+if TYPE_CHECKING:
+    from ..linux.cgroup import Hierarchies
+    from .bundle import LaunchSpec
+    from .stage import Operation
+
+
+class Host(NamedTuple):
+    """What the launch has to know of where it runs. ``private`` are directories whose mounts are the engine's own;
+    everything else is looked up in ``mount_namespace`` (None: right here)."""
+
+    hierarchies: Hierarchies
+    mount_namespace: int | None = None
+    private: tuple[str, ...] = ()
+    controls_devices: bool = True
+    """Whether the kernel enforces device rules here (control groups). Where not, nobody gets to make device nodes."""
+    oom_score: int = 0
+    """What a container without a score of its own gets; the shim's may differ."""
+
+
+class Plan(NamedTuple):
+    """The operations, and what the parent has to do around clone: new pid namespace, or one to be entered."""
+
+    operations: tuple[Operation, ...]
+    new_pid_namespace: bool
+    pid_namespace: str
+    descriptors: tuple[int, ...]
+    """What the child must not close; each operation closes its own when it is done."""
+
+
+def compile_launch(spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: bytes = b"") -> Plan:
+    """The launch of ``spec``. ``netns`` is the shim's network namespace for mode ``new``; ``seccomp`` the compiled
+    filter. Raises ValueError for what this runtime refuses."""
+    process: dict[str, Any] = spec.config["process"]
+    spaces = {entry["type"]: entry.get("path") or "" for entry in spec.linux.get("namespaces") or ()}
+    if "user" in spaces or "time" in spaces:
+        raise ValueError("user and time namespaces are not supported")
+    unshared = sum(namespace.FLAGS[kind] for kind in ("ipc", "uts", "cgroup") if spaces.get(kind) == "")
+    binds, mounts = _mounts(spec, host, private_cgroup="cgroup" in spaces)
+
+    steps: list[Operation] = [operations.NewSession(), operations.JoinKeyring(spec.id)]
+    if spec.cgroup:
+        steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
+    steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
+    steps += _open_sources(binds, host)
+    steps.append(filesystem.IsolateMounts())
+    steps += [operations.JoinNamespace(kind, spaces[kind]) for kind in ("ipc", "uts", "cgroup") if spaces.get(kind, "")]
+    if unshared:
+        steps.append(operations.Unshare(unshared))
+    if spec.network_mode == "path":
+        steps.append(operations.JoinNamespace("network", spec.network_path))
+    elif spec.network_mode == "new":
+        steps.append(operations.JoinNamespace("network", "of the shim", netns))
+    if spaces.get("uts") == "" and (spec.config.get("hostname") or spec.config.get("domainname")):
+        steps.append(operations.SetHostname(spec.config.get("hostname") or "", spec.config.get("domainname") or ""))
+    sysctls = spec.linux.get("sysctl") or {}
+    if sysctls:
+        steps.append(operations.SetSysctls(_checked_sysctls(sysctls, spaces, spec.network_mode)))
+    steps += _root(spec)
+    steps += mounts
+    steps += _devices(spec)
+    if process.get("terminal"):
+        size = process.get("consoleSize") or {}
+        steps.append(filesystem.OpenTerminal(int(size.get("height") or 0), int(size.get("width") or 0)))
+    steps += _finish_filesystem(spec)
+    steps.append(filesystem.PivotRoot())
+    steps += _become(spec, seccomp, host)
+    descriptors = tuple(fd for fd in (netns, host.mount_namespace) if fd is not None and fd >= 0)
+    return Plan(tuple(steps), spaces.get("pid") == "", spaces.get("pid") or "", descriptors)
+
+
+def _root(spec: LaunchSpec) -> list[Operation]:
+    propagation = _PROPAGATION.get(str(spec.linux.get("rootfsPropagation") or "").removeprefix("r"), 0)
+    if not spec.lower:
+        return [filesystem.BindRoot(spec.root)]
+    return [filesystem.MountOverlay(spec.lower, spec.upper, spec.work, spec.root, propagation)]
+
+
+_PROPAGATION = {"private": mount.MS_PRIVATE, "slave": mount.MS_SLAVE, "shared": mount.MS_SHARED}
+
+
+def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> tuple[list[tuple[str, bool]], list[Operation]]:
+    """The sources to open, in order, and the mount operations that refer to them by number."""
+    sources: list[tuple[str, bool]] = []
+    steps: list[Operation] = []
+    for entry in spec.config.get("mounts") or ():
+        attributes = mount.parse_options(entry.get("options") or ())
+        destination = os.path.normpath("/" + entry["destination"])
+        kind = entry.get("type") or ("bind" if attributes.bind else "")
+        if kind == "bind" or attributes.bind:
+            if attributes.data:
+                raise ValueError(f"mount {destination}: unknown option {attributes.data[0]!r}")
+            if not attributes.propagation:
+                attributes = attributes._replace(propagation=((mount.MS_PRIVATE, True),))
+            steps.append(filesystem.Bind(len(sources), entry["source"], destination, attributes))
+            sources.append((entry["source"], attributes.recursive_bind))
+        elif kind in ("cgroup", "cgroup2"):
+            steps.append(_cgroups(destination, spec, host, attributes, private=private_cgroup))
+        else:
+            steps.append(filesystem.MountFilesystem(kind, entry.get("source") or kind, destination, attributes))
+    return sources, steps
+
+
+def _cgroups(
+    destination: str, spec: LaunchSpec, host: Host, attributes: mount.Attributes, *, private: bool
+) -> Operation:
+    found = host.hierarchies
+    together: dict[str, list[str]] = {}
+    for controller, point in found.v1.items():
+        together.setdefault(point, []).append(controller)
+    return filesystem.MountCgroups(
+        destination,
+        tuple((os.path.basename(point), ",".join(names), point) for point, names in together.items()),
+        found.unified if found.pure_v2 else None,
+        spec.cgroup,
+        private,
+        attributes,
+    )
+
+
+def _open_sources(sources: list[tuple[str, bool]], host: Host) -> list[Operation]:
+    there = host.mount_namespace is not None
+    marked = tuple((path, recursive, there and not _inside(path, host.private)) for path, recursive in sources)
+    return [filesystem.OpenSources(marked, host.mount_namespace)]
+
+
+def _inside(path: str, directories: tuple[str, ...]) -> bool:
+    return any(path == directory or path.startswith(directory.rstrip("/") + "/") for directory in directories)
+
+
+def _devices(spec: LaunchSpec) -> list[Operation]:
+    mounts = {os.path.normpath(entry["destination"]): entry for entry in spec.config.get("mounts") or ()}
+    over = mounts.get("/dev")
+    if over is None or over.get("type") != "tmpfs":
+        # The image's own /dev, or the host's bound over it: not ours to furnish.
+        return []
+    wanted = {device["path"]: device for device in (*defaults.devices(), *(spec.linux.get("devices") or ()))}
+    steps: list[Operation] = [
+        filesystem.MakeDevice(
+            device["path"],
+            device["type"],
+            int(device.get("major") or 0),
+            int(device.get("minor") or 0),
+            int(device.get("fileMode") if device.get("fileMode") is not None else 0o666) & 0o7777,
+            int(device.get("uid") or 0),
+            int(device.get("gid") or 0),
+        )
+        for device in wanted.values()
+    ]
+    links: tuple[tuple[str, str], ...] = defaults.DEVICE_LINKS
+    if "/dev/pts" in mounts:
+        links = (*links, ("ptmx", "pts/ptmx"))
+    steps.append(filesystem.MakeLinks("/dev", links))
+    return steps
+
+
+def _finish_filesystem(spec: LaunchSpec) -> list[Operation]:
+    steps: list[Operation] = []
+    for entry in spec.config.get("mounts") or ():
+        attributes = mount.parse_options(entry.get("options") or ())
+        if (
+            os.path.normpath(entry["destination"]) == "/dev"
+            and entry.get("type") == "tmpfs"
+            and attributes.set & mount.MOUNT_ATTR_RDONLY
+        ):
+            steps.append(filesystem.SetAttributes("/dev", mount.MOUNT_ATTR_RDONLY))
+    steps += _missing_directory(spec)
+    if spec.linux.get("readonlyPaths"):
+        steps.append(filesystem.ProtectPaths(tuple(spec.linux["readonlyPaths"])))
+    if spec.linux.get("maskedPaths"):
+        steps.append(filesystem.MaskPaths(tuple(spec.linux["maskedPaths"])))
+    if spec.config.get("root", {}).get("readonly"):
+        steps.append(filesystem.SetAttributes("/", mount.MOUNT_ATTR_RDONLY))
+    return steps
+
+
+def _missing_directory(spec: LaunchSpec) -> list[Operation]:
+    cwd = spec.config["process"].get("cwd") or "/"
+    return [filesystem.MakeWorkingDirectory(cwd)] if cwd != "/" else []
+
+
+def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
+    process: dict[str, Any] = spec.config["process"]
+    limits = tuple((entry["type"], int(entry["soft"]), int(entry["hard"])) for entry in process.get("rlimits") or ())
+    steps: list[Operation] = [operations.ResolveUser(spec.user, spec.additional_groups), operations.OwnStreams()]
+    if limits:
+        steps.append(operations.SetLimits(limits))
+    steps.append(operations.EnterDirectory(process.get("cwd") or "/"))
+    steps += identity(process.get("capabilities"), bool(process.get("noNewPrivileges")), seccomp, host)
+    steps.append(
+        operations.Execute(
+            tuple(process["args"]),
+            tuple(process.get("env") or ()),
+            reaper=spec.init,
+            terminal=bool(process.get("terminal")),
+        )
+    )
+    return steps
+
+
+def identity(
+    capabilities: dict[str, list[str]] | None, no_new_privileges: bool, seccomp: bytes, host: Host
+) -> list[Operation]:
+    """Give up privileges: what launch and exec have in common."""
+    steps: list[Operation] = []
+    if no_new_privileges:
+        steps.append(operations.NoNewPrivileges())
+    if seccomp:
+        steps.append(operations.LoadSeccomp(seccomp))
+    steps.append(operations.ChangeIdentity())
+    steps.append(operations.DieWithShim())
+    return steps
+
+
+_IPC_SYSCTLS = frozenset(
+    f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
+)
+
+
+def _checked_sysctls(sysctls: dict[str, Any], spaces: dict[str, str], network_mode: str) -> tuple[tuple[str, str], ...]:
+    """Only parameters of namespaces that are the container's own: anything else would be the host's."""
+    for key in sysctls:
+        name = key.replace("/", ".")
+        if ".." in name or not name.strip("."):
+            raise ValueError(f"invalid sysctl {key!r}")
+        if name in _IPC_SYSCTLS or name.startswith("fs.mqueue."):
+            allowed, space = "ipc" in spaces, "IPC"
+        elif name.startswith("net."):
+            allowed, space = network_mode != "host", "network"
+        elif name == "kernel.domainname":
+            allowed, space = "uts" in spaces, "UTS"
+        else:
+            raise ValueError(f"sysctl {key!r} is not in a separate kernel namespace")
+        if not allowed:
+            raise ValueError(f"sysctl {key!r} not allowed in host {space} namespace")
+    return tuple((key.replace("/", "."), str(value)) for key, value in sysctls.items())

@@ -1,0 +1,62 @@
+"""The network namespace of a container: made by its shim, kept over restarts, gone with the shim.
+
+Links and addresses come from the engine over ``rtnl``, a netlink socket that keeps acting in the namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import NamedTuple
+
+from ..linux import namespace
+
+RESOLVER_ADDRESS = ("127.0.0.11", 53)
+
+_SYSCTLS = (
+    # What dockerd sets: a container without privileges may bind port 80 and use ping.
+    ("ipv4/ip_unprivileged_port_start", "0"),
+    ("ipv4/ping_group_range", "0 2147483647"),
+)
+
+
+class NetworkNamespace(NamedTuple):
+    """Handles on the namespace; ``udp`` and ``tcp`` are bound to 127.0.0.11:53 in it when a resolver was asked for."""
+
+    descriptor: int
+    rtnl: socket.socket
+    udp: socket.socket | None
+    tcp: socket.socket | None
+
+
+def create(*, resolver: bool) -> NetworkNamespace:
+    """A new namespace with ``lo`` up. Raises OSError. The caller's own namespace is unchanged afterwards."""
+    own = namespace.open_own("net")
+    namespace.unshare(namespace.CLONE_NEWNET)
+    try:
+        namespace.loopback_up()
+        for name, value in _SYSCTLS:
+            _write(f"/proc/sys/net/{name}", value)
+        rtnl = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        udp = tcp = None
+        if resolver:
+            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+            udp.bind(RESOLVER_ADDRESS)
+            tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tcp.bind(RESOLVER_ADDRESS)
+            tcp.listen(16)
+        return NetworkNamespace(namespace.open_own("net"), rtnl, udp, tcp)
+    finally:
+        namespace.setns(own, namespace.CLONE_NEWNET)
+        os.close(own)
+
+
+def _write(path: str, value: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # A kernel without the parameter has nothing to relax.
+        return
+    os.write(descriptor, value.encode())
+    os.close(descriptor)

@@ -1,0 +1,336 @@
+"""Operations on the process that becomes the container's program: groups, names, limits, identity, exec.
+
+The order matters and is launch.py's and enter.py's business; what each one needs from its predecessors is said here.
+The file system is in filesystem.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..linux import namespace, process
+from ..linux.cgroup import Cgroup
+from ..linux.libc import KernelError
+from . import init, users
+from .stage import ProgramError
+
+if TYPE_CHECKING:
+    from ..linux.cgroup import Hierarchies
+    from .stage import Stage
+
+
+class NewSession(NamedTuple):
+    """A session without a controlling terminal; modes are exact until pivot_root sets the usual umask."""
+
+    def execute(self, stage: Stage) -> None:
+        os.setsid()
+        os.umask(0)
+
+    def describe(self) -> str:
+        return "setsid"
+
+
+class JoinCgroup(NamedTuple):
+    """Enter the container's control groups. Before any namespace changes: the host's mounts must be in sight."""
+
+    path: str
+    hierarchies: Hierarchies
+
+    def execute(self, stage: Stage) -> None:
+        Cgroup.at(self.path, self.hierarchies).join_self()
+
+    def describe(self) -> str:
+        return f"join cgroup {self.path}"
+
+
+class JoinNamespace(NamedTuple):
+    """Enter an existing namespace, by an open descriptor or by path."""
+
+    kind: str
+    path: str
+    descriptor: int = -1
+
+    def execute(self, stage: Stage) -> None:
+        if self.descriptor >= 0:
+            namespace.setns(self.descriptor, namespace.FLAGS[self.kind], f"{self.kind} namespace")
+            os.close(self.descriptor)
+            return
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        namespace.setns(descriptor, namespace.FLAGS[self.kind], self.path)
+        os.close(descriptor)
+
+    def describe(self) -> str:
+        return f"join {self.kind} namespace {self.path}"
+
+
+class JoinContainer(NamedTuple):
+    """Enter all namespaces (but pid) of a running process at once; its root becomes ours."""
+
+    pidfd: int
+    flags: int
+
+    def execute(self, stage: Stage) -> None:
+        namespace.setns(self.pidfd, self.flags, "the container's namespaces")
+        os.close(self.pidfd)
+        stage.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def describe(self) -> str:
+        return f"join namespaces {namespace.names(self.flags)}"
+
+
+class Unshare(NamedTuple):
+    """New namespaces. A cgroup namespace's root is the group joined before."""
+
+    flags: int
+
+    def execute(self, stage: Stage) -> None:
+        namespace.unshare(self.flags)
+
+    def describe(self) -> str:
+        return f"unshare {namespace.names(self.flags)}"
+
+
+class SetHostname(NamedTuple):
+    name: str
+    domain: str = ""
+
+    def execute(self, stage: Stage) -> None:
+        if self.name:
+            namespace.set_hostname(self.name)
+        if self.domain:
+            namespace.set_domainname(self.domain)
+
+    def describe(self) -> str:
+        return f"hostname {self.name}"
+
+
+class SetSysctls(NamedTuple):
+    """Kernel parameters of our own namespaces, written through the host's /proc while it is in sight."""
+
+    values: tuple[tuple[str, str], ...]
+
+    def execute(self, stage: Stage) -> None:
+        for key, value in self.values:
+            path = "/proc/sys/" + key.replace(".", "/")
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+                os.write(descriptor, value.encode())
+                os.close(descriptor)
+            except OSError as error:
+                raise KernelError(error.errno or 0, "write sysctl", f"{key} = {value}") from None
+
+    def describe(self) -> str:
+        return "sysctl " + " ".join(f"{key}={value}" for key, value in self.values)
+
+
+class JoinKeyring(NamedTuple):
+    """A session keyring of its own: the one inherited holds the host's keys."""
+
+    name: str
+
+    def execute(self, stage: Stage) -> None:
+        process.new_session_keyring(self.name)
+
+    def describe(self) -> str:
+        return "session keyring"
+
+
+class SetOomScore(NamedTuple):
+    """How willing the kernel is to kill us for memory; lowering it takes CAP_SYS_RESOURCE."""
+
+    value: int
+
+    def execute(self, stage: Stage) -> None:
+        with open("/proc/self/oom_score_adj") as handle:
+            if int(handle.read()) == self.value:
+                return
+        process.set_oom_score(self.value)
+
+    def describe(self) -> str:
+        return f"oom_score_adj {self.value}"
+
+
+class SetLimits(NamedTuple):
+    """Resource limits (name, soft, hard). Raising a hard limit takes CAP_SYS_RESOURCE: the error says what is allowed."""
+
+    limits: tuple[tuple[str, int, int], ...]
+
+    def execute(self, stage: Stage) -> None:
+        for name, soft, hard in self.limits:
+            process.set_resource_limit(name, soft, hard)
+
+    def describe(self) -> str:
+        return "rlimits " + " ".join(name for name, _, _ in self.limits)
+
+
+class ResolveUser(NamedTuple):
+    """Look the user up in the container's own passwd and group files. Needs the root."""
+
+    user: str
+    additional_groups: tuple[str, ...]
+
+    def execute(self, stage: Stage) -> None:
+        passwd = stage.read_small_file("/etc/passwd", users.MAX_FILE)
+        group = stage.read_small_file("/etc/group", users.MAX_FILE)
+        stage.identity = users.resolve(self.user, passwd, group, self.additional_groups)
+
+    def describe(self) -> str:
+        return f"resolve user {self.user!r}"
+
+
+class OwnStreams(NamedTuple):
+    """Give the pipes or the terminal on 0, 1, 2 to the user, who could not reopen /dev/stdout otherwise."""
+
+    def execute(self, stage: Stage) -> None:
+        for number in (0, 1, 2):
+            status = os.fstat(number)
+            # /dev/null belongs to everybody.
+            if status.st_uid == stage.identity.uid or (stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == 1):
+                continue
+            os.fchown(number, stage.identity.uid, -1)
+
+    def describe(self) -> str:
+        return "chown stdio"
+
+
+class EnterDirectory(NamedTuple):
+    """The working directory. As root; retried as the user where root may not (a network file system)."""
+
+    path: str
+
+    def execute(self, stage: Stage) -> None:
+        try:
+            os.chdir(self.path)
+        except PermissionError:
+            stage.pending_directory = self.path
+            return
+        except OSError as error:
+            raise KernelError(error.errno or 0, "chdir to cwd", self.path) from None
+        # Refuse to stand outside of the root, wherever the path has led (/proc/self/fd/…).
+        if not os.getcwd().startswith("/"):
+            raise KernelError(errno.ENOENT, "chdir to cwd", self.path, "outside of the container")
+
+    def describe(self) -> str:
+        return f"chdir {self.path}"
+
+
+class NoNewPrivileges(NamedTuple):
+    def execute(self, stage: Stage) -> None:
+        process.no_new_privileges()
+
+    def describe(self) -> str:
+        return "no_new_privs"
+
+
+class LoadSeccomp(NamedTuple):
+    """The compiled filter. Without no_new_privs it takes CAP_SYS_ADMIN, so it comes before the identity changes."""
+
+    program: bytes
+
+    def execute(self, stage: Stage) -> None:
+        process.load_seccomp(self.program)
+
+    def describe(self) -> str:
+        return f"seccomp {len(self.program) // 8} instructions"
+
+
+class ChangeIdentity(NamedTuple):
+    """Groups, gid, uid."""
+
+    def execute(self, stage: Stage) -> None:
+        identity = stage.identity
+        # Groups first: after setuid nobody may change them.
+        os.setgroups(identity.groups)
+        os.setresgid(identity.gid, identity.gid, identity.gid)
+        os.setresuid(identity.uid, identity.uid, identity.uid)
+        if stage.pending_directory:
+            os.chdir(stage.pending_directory)
+
+    def describe(self) -> str:
+        return "identity"
+
+
+class DieWithShim(NamedTuple):
+    """The kernel kills us when the shim ends. After every change of credentials, since those revoke it."""
+
+    def execute(self, stage: Stage) -> None:
+        process.die_with_parent()
+        # The shim may have died before: then nobody reads the channel any more.
+        if select.select([stage.channel], [], [], 0)[0]:
+            raise KernelError(errno.ESRCH, "prctl PR_SET_PDEATHSIG", "shim", "it is gone")
+
+    def describe(self) -> str:
+        return "die with shim"
+
+
+class Execute(NamedTuple):
+    """Become the program. ``args[0]`` with a slash is a path (relative to the working directory), otherwise it is
+    looked for in the PATH of ``env``, as the user, inside the container. With ``reaper`` we stay as pid 1, reap and
+    forward signals, and a child becomes the program."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    reaper: bool = False
+    terminal: bool = False
+
+    def execute(self, stage: Stage) -> None:
+        environment = {}
+        for entry in self.env:
+            key, _, value = entry.partition("=")
+            environment[key] = value
+        environment.setdefault("HOME", stage.identity.home)
+        program = find_program(self.args[0], environment.get("PATH", ""))
+        process.close_on_exec_from(3)
+        process.reset_signals()
+        if self.reaper:
+            init.fork_program(self.terminal)
+        try:
+            os.execve(program, self.args, environment)
+        except OSError as error:
+            raise _not_executable(self.args[0], error) from None
+
+    def describe(self) -> str:
+        return f"exec {self.args[0]!r}"
+
+
+def find_program(name: str, search: str) -> str:
+    """The file to execute for argv[0]. Raises ProgramError with Docker's words and exit codes."""
+    if not name:
+        raise ProgramError('exec: "": executable file not found in $PATH', 127, errno.ENOENT)
+    if "/" in name:
+        try:
+            status = os.stat(name)
+        except OSError as error:
+            code = 126 if error.errno == errno.EACCES else 127
+            reason = (error.strerror or "").lower()
+            raise ProgramError(f'exec: "{name}": stat {name}: {reason}', code, error.errno or 0) from None
+        if stat.S_ISDIR(status.st_mode):
+            raise ProgramError(f'exec: "{name}": is a directory', 126, errno.EISDIR)
+        if not os.access(name, os.X_OK, effective_ids=True):
+            raise ProgramError(f'exec: "{name}": permission denied', 126, errno.EACCES)
+        return name
+    denied = False
+    for directory in search.split(":"):
+        path = os.path.join(directory or ".", name)
+        try:
+            if stat.S_ISDIR(os.stat(path).st_mode):
+                continue
+        except OSError as error:
+            denied = denied or error.errno == errno.EACCES
+            continue
+        if os.access(path, os.X_OK, effective_ids=True):
+            return path
+        denied = True
+    if denied:
+        raise ProgramError(f'exec: "{name}": permission denied', 126, errno.EACCES)
+    raise ProgramError(f'exec: "{name}": executable file not found in $PATH', 127, errno.ENOENT)
+
+
+def _not_executable(name: str, error: OSError) -> ProgramError:
+    # The file exists; ENOENT is about its interpreter then, and Docker calls that not found.
+    code = 127 if error.errno == errno.ENOENT else 126
+    return ProgramError(f'exec: "{name}": {(error.strerror or "").lower()}', code, error.errno or 0)

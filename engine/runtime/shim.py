@@ -1,0 +1,268 @@
+"""The shim: parent of one container, and all that is left of the engine when the engine is gone.
+
+Forked by the keeper, never executed: it shares the keeper's pages. Serves one control connection at a time (see
+protocol.py), holds the network namespace, the published ports' sockets and the container's name server, and ends when
+it is released. The container's life itself is container.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from ..linux import process
+from . import child, enter, protocol, restart
+from .container import Container, Refused
+from .loop import Loop
+from .stage import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .launch import Host
+
+
+class _Exec(NamedTuple):
+    number: int
+    connection: socket.socket
+    child: child.Child
+
+
+def main(launch: str, control: socket.socket, host: Host) -> None:
+    """Serve until released. ``control`` is the engine's connection; descriptors the shim does not need are closed."""
+    os.setsid()
+    loop = Loop()
+    shim = Shim(loop, control)
+    try:
+        shim.prepare(launch, host)
+    except (OSError, ValueError) as error:
+        shim.publish("failed", {"error": Failure.of("prepare", error)._asdict()})
+        return
+    process.set_title(f"pycompose-shim {shim.container.spec.id[:12]}")
+    loop.run()
+
+
+class Shim:
+    """Requests in, replies and events out."""
+
+    container: Container
+
+    def __init__(self, loop: Loop, control: socket.socket) -> None:
+        self._loop = loop
+        self._connection: socket.socket | None = control
+        self._listener: socket.socket | None = None
+        self._held: list[int] = []
+        self._execs: list[_Exec] = []
+
+    def prepare(self, launch: str, host: Host) -> None:
+        """Stand: namespace, control group, status file, control socket. Raises OSError and ValueError."""
+        self._host = host
+        self.container = Container(self._loop, host, launch, self.publish)
+        self._listener = protocol.listen(self.container.spec.control)
+        self._loop.watch(self._listener.fileno(), lambda _: self._accept())
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        wake, woken = protocol.pair()
+        signal.set_wakeup_fd(woken.fileno())
+        self._wake = (wake, woken)
+        self._loop.watch(wake.fileno(), lambda _: self._terminated())
+        assert self._connection is not None
+        self._adopt(self._connection)
+
+    def publish(self, event: str, fields: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        """Tell the engine, if one is there."""
+        self._send(self._connection, {"event": event, **fields}, descriptors)
+
+    def _send(
+        self, connection: socket.socket | None, message: protocol.Message, descriptors: Sequence[int] = ()
+    ) -> None:
+        if connection is None or connection is not self._connection:
+            return
+        try:
+            protocol.send(connection, message, descriptors)
+        except OSError:
+            # Gone, or not reading any more: both mean that a new engine will have to come and adopt.
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._loop.forget(self._connection.fileno())
+            self._connection.close()
+            self._connection = None
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        connection.setblocking(False)
+        self._disconnect()
+        self._connection = connection
+        self._adopt(connection)
+
+    def _adopt(self, connection: socket.socket) -> None:
+        network = self.container.network
+        descriptors = (network.descriptor, network.rtnl.fileno()) if network is not None else ()
+        self._loop.watch(connection.fileno(), lambda _: self._readable(connection))
+        self.publish("prepared", {"state": self.container.status}, descriptors)
+
+    def _readable(self, connection: socket.socket) -> None:
+        while connection is self._connection:
+            try:
+                received = protocol.receive(connection)
+            except BlockingIOError:
+                return
+            except ValueError:
+                received = None
+            if received is None:
+                self._disconnect()
+                return
+            self._serve(connection, *received)
+
+    def _serve(self, connection: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
+        def reply(ok: Any = None, *, error: dict[str, Any] | None = None, fds: Sequence[int] = ()) -> None:
+            answer = {"reply": message["id"], "ok": ok} if error is None else {"reply": message["id"], "error": error}
+            self._send(connection, answer, fds)
+
+        handler = getattr(self, f"_do_{message['op']}", None)
+        try:
+            if handler is None:
+                raise Refused(f"unknown request {message['op']!r}")
+            handler(message, descriptors, reply)
+        except (Refused, ValueError, OSError) as error:
+            reply(error={"message": str(error)})
+        except KeyError as error:
+            reply(error={"message": f"the request lacks {error}"})
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _do_start(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        def done(started: dict[str, Any] | None, failure: Failure | None) -> None:
+            if failure is None:
+                reply(started)
+            else:
+                reply(error=failure._asdict())
+
+        self.container.start(done)
+
+    def _do_signal(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        self.container.signal(message["signal"])
+        reply()
+
+    def _do_kill(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        self.container.signal(message["signal"])
+        self.container.forbid_restart()
+        reply()
+
+    def _do_stop(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        def done(problem: str) -> None:
+            if problem:
+                reply(error={"message": problem})
+            else:
+                reply()
+
+        self.container.stop(message["signal"], message["grace"], done)
+
+    def _do_resize(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        self.container.resize(message["rows"], message["columns"])
+        reply()
+
+    def _do_close_stdin(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        if self.container.run is not None:
+            self.container.run.streams.close_stdin()
+        reply()
+
+    def _do_stdin(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        if self.container.run is None:
+            raise Refused("the container is not running")
+        stdin = self.container.run.streams.stdin
+        if stdin < 0:
+            raise Refused("the container has no stdin")
+        reply(fds=(stdin,))
+
+    def _do_restart_policy(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        self.container.set_policy(restart.checked(*message["policy"]))
+        reply()
+
+    def _do_hold(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        self._held += descriptors
+        descriptors.clear()
+        reply()
+
+    def _do_release(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        self.container.release()
+        if self._listener is not None:
+            os.unlink(self.container.spec.control)
+        reply()
+        self._loop.stop()
+
+    def _do_exec(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        run = self.container.run
+        if run is None or self.container.launching:
+            raise Refused("the container is not running")
+        plan = enter.compile_exec(
+            message,
+            self.container.spec,
+            self._host,
+            pid=run.child.pid,
+            pidfd=run.child.pidfd,
+            seccomp=self.container.seccomp,
+        )
+        streams = descriptors
+        if message["terminal"]:
+            descriptors.append(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
+            streams = descriptors[-1:] * 3
+        forked = child.fork(plan, streams, self.container.cgroup)
+        assert self._connection is not None
+        execution = _Exec(message["exec"], self._connection, forked)
+        report = child.Report(-1, None)
+
+        def progress(_: int) -> None:
+            nonlocal report
+            report, complete = child.receive(forked.channel, report)
+            if complete:
+                self._loop.forget(forked.channel.fileno())
+                forked.channel.close()
+                self._exec_launched(execution, report, reply)
+
+        self._loop.watch(forked.channel.fileno(), progress)
+
+    def _exec_launched(self, execution: _Exec, report: child.Report, reply: Reply) -> None:
+        terminal = (report.terminal,) if report.terminal >= 0 else ()
+        if report.failure is not None:
+            os.waitid(os.P_PIDFD, execution.child.pidfd, os.WEXITED)
+            os.close(execution.child.pidfd)
+            reply(error=report.failure._asdict())
+        else:
+            self._execs.append(execution)
+            started = {"pid": execution.child.pid, "pid_starttime": process.start_time(execution.child.pid) or 0}
+            reply(started, fds=terminal)
+            self._loop.watch(execution.child.pidfd, lambda _: self._exec_exited(execution))
+        for descriptor in terminal:
+            os.close(descriptor)
+
+    def _exec_exited(self, execution: _Exec) -> None:
+        code = process.reap(execution.child.pidfd)
+        if code is None:
+            return
+        self._loop.forget(execution.child.pidfd)
+        os.close(execution.child.pidfd)
+        self._execs.remove(execution)
+        event = {"event": "exec_exited", "exec": execution.number, "exit_code": code}
+        self._send(execution.connection, event)
+
+    def _terminated(self) -> None:
+        """SIGTERM (the machine goes down): stop the container as its owner would, then end."""
+        while self._wake[0].recv(64, socket.MSG_DONTWAIT):
+            break
+        spec = self.container.spec
+        self.container.stop(spec.stop_signal, spec.stop_timeout, lambda problem: self._loop.stop())
+
+
+class Reply(Protocol):
+    """Answers one request, once."""
+
+    def __call__(self, ok: Any = None, *, error: dict[str, Any] | None = None, fds: Sequence[int] = ()) -> None: ...

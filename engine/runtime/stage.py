@@ -1,0 +1,104 @@
+"""What a launch carries from one operation to the next, inside the child: descriptors, the resolved user, the report.
+
+The child reports over a close-on-exec SEQPACKET socket: a terminal, a failure, or nothing but end of file, which means
+that the program is running. Plain mutable state on purpose: operations themselves are values.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ..linux import paths
+from ..linux.libc import KernelError
+from . import protocol, users
+
+if TYPE_CHECKING:
+    import socket
+
+
+class Operation(Protocol):
+    """One step of a launch. The parent builds it, the child executes it, and both can say what it is."""
+
+    def execute(self, stage: Stage) -> None: ...
+
+    def describe(self) -> str: ...
+
+
+class ProgramError(Exception):
+    """The program itself is at fault: ``exit_code`` is 127 (not found) or 126 (cannot be executed)."""
+
+    def __init__(self, message: str, exit_code: int, errno_: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.errno = errno_
+
+
+class Failure(NamedTuple):
+    """Why a launch did not come to its end."""
+
+    operation: str
+    errno: int
+    message: str
+    exit_code: int
+
+    @staticmethod
+    def of(operation: str, error: Exception) -> Failure:
+        """The failure for an exception raised by the operation described as ``operation``."""
+        if isinstance(error, ProgramError):
+            return Failure(operation, error.errno, str(error), error.exit_code)
+        if isinstance(error, users.UserError):
+            return Failure(operation, 0, str(error), 128)
+        number = error.errno or 0 if isinstance(error, OSError) else 0
+        return Failure(operation, number, f"{operation}: {error}", 128)
+
+
+class Stage:
+    """State of one launch in the child."""
+
+    __slots__ = ("channel", "identity", "pending_directory", "root_fd", "sources")
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.root_fd = -1
+        self.sources: list[int] = []
+        self.identity = users.Identity(0, 0, (0,), "/", "root")
+        self.pending_directory = ""
+
+    def send_terminal(self, master: int) -> None:
+        """Hand the pty master to the shim; the child has no use for it."""
+        protocol.send(self.channel, {"terminal": True}, (master,))
+        os.close(master)
+
+    def read_small_file(self, path: str, limit: int) -> bytes:
+        """The content of a regular file below the root, or nothing when it is missing; never more than ``limit``."""
+        try:
+            descriptor = paths.open_in_root(self.root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        except KernelError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+                return b""
+            raise
+        try:
+            # A pipe or a device in place of the file would block us, or feed us for ever.
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return b""
+            chunks: list[bytes] = []
+            while limit > 0 and (chunk := os.read(descriptor, min(limit, 65536))):
+                chunks.append(chunk)
+                limit -= len(chunk)
+            return b"".join(chunks)
+        finally:
+            os.close(descriptor)
+
+
+def run(operations: tuple[Operation, ...], stage: Stage) -> Failure:
+    """Execute in order. Returns only when one fails: the last one becomes the container's program."""
+    operation: Operation | None = None
+    try:
+        for operation in operations:
+            operation.execute(stage)
+    except (OSError, ValueError, ProgramError) as error:
+        return Failure.of(operation.describe() if operation else "launch", error)
+    return Failure("launch", 0, "the last operation returned instead of executing the program", 128)

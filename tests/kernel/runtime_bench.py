@@ -1,0 +1,235 @@
+"""A bench for kernel tests of the runtime: a keeper without an engine, a busybox root, launches, and what was left.
+
+Not a test. The keeper runs as a process of its own (``python -I -S -E runtime_bench.py FD ROOT``) and serves the
+channel the test holds, in place of an engine it would have started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+
+if __name__ == "__main__":
+    sys.path.append(str(REPOSITORY))
+
+from engine.layout import Layout
+from engine.runtime import defaults, protocol
+
+if __name__ != "__main__":
+    from collections.abc import AsyncIterator, Iterator
+    from typing import Any
+
+    from engine.linux.cgroup import Cgroup
+    from engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
+    from engine.runtime.logread import LogReader
+
+
+def serve(descriptor: int, root: str) -> None:
+    """The keeper's process."""
+    import gc
+    import socket
+
+    from engine.runtime import keeper
+
+    layout = Layout.for_root(root)
+    os.chdir("/")
+    listener = socket.socket()
+    kept = keeper.Keeper(layout, listener, keeper._isolate(layout))
+    kept.attach(socket.socket(fileno=descriptor))
+    gc.collect()
+    gc.freeze()
+    kept._loop.run()
+
+
+class Bench:
+    """One engine root with a keeper. Containers are named by letters for readability: ``id("a")``."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout.for_root(root)
+        self.layout.run.mkdir(parents=True)
+        self.layer = make_layer(self.layout.layers / "busybox" / "fs")
+        self.keeper: subprocess.Popen[bytes] | None = None
+        self._clients: list[KeeperClient] = []
+
+    @staticmethod
+    def id(letter: str) -> str:
+        return letter * 64
+
+    def start_keeper(self) -> KeeperClient:
+        ours, theirs = protocol.pair()
+        with theirs:
+            command = [sys.executable, "-I", "-S", "-E", __file__, str(theirs.fileno()), str(self.layout.root)]
+            self.keeper = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        client = KeeperClient(ours.detach())
+        self._clients.append(client)
+        return client
+
+    def launch(self, letter: str, *args: str, **changes: Any) -> Path:
+        """Write launch.json for ``args``; ``changes`` replace members of it, dotted with ``__`` (``bundle__hostname``)."""
+        identity = self.id(letter)
+        state, run = self.layout.container_state(identity), self.layout.container_run(identity)
+        for directory in (state / "upper", state / "work", run):
+            directory.mkdir(parents=True, exist_ok=True)
+        document: dict[str, Any] = {
+            "id": identity,
+            "bundle": {
+                "ociVersion": "1.0.2",
+                "root": {"path": "rootfs", "readonly": False},
+                "hostname": letter * 12,
+                "mounts": defaults.mounts(),
+                "process": {
+                    "args": list(args),
+                    "env": [f"PATH={defaults.PATH}"],
+                    "cwd": "/",
+                    "terminal": False,
+                    "capabilities": defaults.capabilities(),
+                    "noNewPrivileges": False,
+                },
+                "linux": {
+                    "namespaces": defaults.namespaces(),
+                    "resources": {"devices": defaults.device_rules()},
+                    "maskedPaths": list(defaults.MASKED_PATHS),
+                    "readonlyPaths": list(defaults.READONLY_PATHS),
+                    "cgroupsPath": f"/pycompose-{self.layout.instance}/{identity}",
+                },
+            },
+            "rootfs": {"lower": [str(self.layer)], "upper": str(state / "upper"), "work": str(state / "work")},
+            "user": "",
+            "additional_groups": [],
+            "seccomp": None,
+            "init": False,
+            "stdin": {"open": False, "once": False},
+            "log": {"directory": str(state / "log"), "driver": "json-file", "max_size": None, "max_file": 1},
+            "restart": {"name": "no", "maximum_retry_count": 0},
+            "stop": {"signal": "SIGTERM", "timeout": 10},
+            "network": {"mode": "new"},
+            "resolver": None,
+            "status": str(state / "status.json"),
+            "control": str(run / "shim.sock"),
+        }
+        for path, value in changes.items():
+            *parents, last = path.split("__")
+            target = document
+            for parent in parents:
+                target = target[parent]
+            target[last] = value
+        (run / "launch.json").write_text(json.dumps(document))
+        return run / "launch.json"
+
+    def status(self, letter: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.layout.container_state(self.id(letter)) / "status.json").read_text())
+        return document
+
+    def output(self, letter: str) -> bytes:
+        """Everything in the log, both streams in order."""
+        directory = self.layout.container_state(self.id(letter)) / "log"
+        return b"".join(path.read_bytes() for path in sorted(directory.glob("*.data")))
+
+    async def run(self, client: KeeperClient, letter: str, *args: str, **changes: Any) -> tuple[int | None, str]:
+        """Run to the end: exit code and output."""
+        shim = await client.fork_shim(self.launch(letter, *args, **changes))
+        try:
+            await shim.prepared()
+            await shim.start()
+            code = (await exited(shim)).exit_code
+        finally:
+            await discard(shim)
+        return code, self.output(letter).decode()
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        if self.keeper is not None:
+            self.keeper.kill()
+            self.keeper.wait()
+
+    def leftovers(self) -> list[str]:
+        """What still exists of this root in the kernel: processes, mounts, control groups."""
+        found: list[str] = []
+        root = str(self.layout.root)
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            with contextlib.suppress(OSError):
+                texts = [(entry / "cgroup").read_text(), (entry / "cmdline").read_text()]
+                if any(f"pycompose-{self.layout.instance}" in text or root in text for text in texts):
+                    found.append(f"process {entry.name} {texts[1]!r}")
+        found += [f"mount {line}" for line in Path("/proc/self/mountinfo").read_text().splitlines() if root in line]
+        instance = Cgroup.at(f"/pycompose-{self.layout.instance}")
+        for directory in instance.directories:
+            found += [f"cgroup {path}" for path in Path(directory).glob("*/")]
+        return found
+
+
+async def exited(shim: ShimClient, timeout: float = 20) -> Exited:
+    """The next final exit among the shim's events."""
+    async with asyncio.timeout(timeout):
+        async for event in shim.events():
+            if isinstance(event, Exited) and not event.restarting:
+                return event
+            assert not isinstance(event, Lost), "the shim died"
+    raise AssertionError("the shim was released")
+
+
+async def discard(shim: ShimClient) -> None:
+    """Stop at once and release."""
+    async with asyncio.timeout(20):
+        await shim.stop(signal.SIGKILL, None)
+        await shim.release()
+
+
+def make_layer(directory: Path) -> Path:
+    """A root file system around the host's static busybox."""
+    for name in ("bin", "etc", "tmp", "proc", "sys", "dev", "root", "home/alice"):
+        (directory / name).mkdir(parents=True)
+    (directory / "tmp").chmod(0o1777)
+    busybox = shutil.which("busybox")
+    assert busybox, "these tests need a static busybox on PATH"
+    shutil.copy(busybox, directory / "bin/busybox")
+    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for applet in applets:
+        if applet != "busybox":
+            (directory / "bin" / applet).symlink_to("busybox")
+    (directory / "etc/passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
+    )
+    (directory / "etc/group").write_text("root:x:0:\nalice:x:1000:\naudio:x:29:alice\nnogroup:x:65534:\n")
+    os.chown(directory / "home/alice", 1000, 1000)
+    return directory
+
+
+@contextlib.asynccontextmanager
+async def bench(root: Path) -> AsyncIterator[tuple[Bench, KeeperClient]]:
+    """A bench with its keeper; asserts at the end that nothing is left."""
+    made = Bench(root)
+    client = made.start_keeper()
+    try:
+        yield made, client
+    finally:
+        made.close()
+    await settled(made)
+
+
+async def settled(made: Bench, timeout: float = 5) -> None:
+    """Assert that nothing is left, giving the kernel a moment to finish."""
+    deadline = time.monotonic() + timeout
+    while made.leftovers() and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    assert made.leftovers() == []
+    from engine.linux.cgroup import remove_instance
+
+    remove_instance(made.layout.instance)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), sys.argv[2])
