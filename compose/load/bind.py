@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     Decoder = Callable[["Binder", Any, Path, Place | None], Any]
 
-USER_KEYED = {("services",), ("services", "*", "depends_on"), ("volumes",), ("networks",), ("secrets",), ("configs",), ("models",)}
+USER_KEYED = {
+    ("services",),
+    ("services", "*", "depends_on"),
+    ("volumes",),
+    ("networks",),
+    ("secrets",),
+    ("configs",),
+    ("models",),
+}
 """Where ``x-…`` is a name that the user chose rather than an extension."""
 
 
@@ -85,7 +93,9 @@ def is_zero(value: Any) -> bool:
     """Whether Go's omitempty would leave it out. `Kept` values never are."""
     if isinstance(value, Record):
         return False
-    return value is None or value is False or value == 0 or value == "" or (isinstance(value, (dict, list)) and not value)
+    return (
+        value is None or value is False or value == 0 or value == "" or (isinstance(value, (dict, list)) and not value)
+    )
 
 
 def kind(value: Any) -> str:
@@ -248,7 +258,10 @@ def command(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
             run.fail(f"{dotted(path)}: {error}: {value!r}", path, place)
             return None
     if isinstance(value, list):
-        return Words(string(run, item, (*path, i), where) for i, (item, where) in enumerate(zip(value, places_of(value), strict=True)))
+        return Words(
+            string(run, item, (*path, i), where)
+            for i, (item, where) in enumerate(zip(value, places_of(value), strict=True))
+        )
     return None
 
 
@@ -447,7 +460,9 @@ def listed(item: Decoder) -> Decoder:
                 run.fail(f"{dotted(path)}: expected a list, got {kind(value)}", path, place)
                 return Seq()
         places = places_of(value)
-        return Seq([item(run, part, (*path, index), places[index] or place) for index, part in enumerate(value)], list(places))
+        return Seq(
+            [item(run, part, (*path, index), places[index] or place) for index, part in enumerate(value)], list(places)
+        )
 
     return decode
 
@@ -570,7 +585,9 @@ _deploy = record(
     F("resources", embedded(F("limits", _resource), F("reservations", _resource)), omit=False),
     F(
         "restart_policy",
-        record(F("condition", string), F("delay", duration), F("max_attempts", optional_natural), F("window", duration)),
+        record(
+            F("condition", string), F("delay", duration), F("max_attempts", optional_natural), F("window", duration)
+        ),
     ),
     F(
         "placement",
@@ -736,7 +753,11 @@ NETWORK: tuple[Field, ...] = (
             F("driver", string),
             F(
                 "config",
-                listed(record(F("subnet", string), F("gateway", string), F("ip_range", string), F("aux_addresses", mapping))),
+                listed(
+                    record(
+                        F("subnet", string), F("gateway", string), F("ip_range", string), F("aux_addresses", mapping)
+                    )
+                ),
             ),
             F("options", options),
         ),

@@ -290,7 +290,9 @@ def drop_empty(tree: Map) -> None:
     for service in services.values() if isinstance(services, dict) else ():
         servers = service.get("dns") if isinstance(service, dict) else None
         if isinstance(servers, list):
-            kept = [(item, where) for item, where in zip(servers, places_of(servers), strict=True) if item not in (None, "")]
+            kept = [
+                (item, where) for item, where in zip(servers, places_of(servers), strict=True) if item not in (None, "")
+            ]
             service["dns"] = Seq([item for item, _ in kept], [where for _, where in kept])
 
 

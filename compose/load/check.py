@@ -148,7 +148,9 @@ class _Consistency:
                 other = self.active.get(target.removeprefix("service:"))
                 what = "unknown" if other is None else "non-buildable"
                 if other is None or other.get("build") is None:
-                    message = f'service "{name}" declares {what} service "{target[8:]}" as additional contexts {context}'
+                    message = (
+                        f'service "{name}" declares {what} service "{target[8:]}" as additional contexts {context}'
+                    )
                     self.report((*path, "additional_contexts", context), message)
         platforms = build.get("platforms")
         if platforms and service.get("platform") and service["platform"] not in platforms:
@@ -192,7 +194,9 @@ class _Consistency:
         ):
             bounds = resources.get(group)
             if service.get(key) and bounds is not None and bounds.get(other, 0) != service[key]:
-                message = f"services.{name}: can't set distinct values on '{key}' and 'deploy.resources.{group}.{other}'"
+                message = (
+                    f"services.{name}: can't set distinct values on '{key}' and 'deploy.resources.{group}.{other}'"
+                )
                 self.report((*path, key), message)
 
     def cycles(self) -> None:

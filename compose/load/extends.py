@@ -98,4 +98,3 @@ def _services_of(loader: Loader, name: str, reference: str, other: str, place: A
     if loader.observe is not None:
         loader.observe(Layer("base", local, None, clone(tree)))
     return services, cleared
-

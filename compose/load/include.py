@@ -62,7 +62,9 @@ def _include(
     base = loader.base
     files = [name if os.path.isabs(name) else join(base, name) for name in names]
     if unknown:
-        raise fail(f"{dotted(path)}: unknown key {unknown[0]!r}", path, place, "path, env_file and project_directory are known")
+        raise fail(
+            f"{dotted(path)}: unknown key {unknown[0]!r}", path, place, "path, env_file and project_directory are known"
+        )
     project_directory = entry.get("project_directory") or ""
     if not files:
         return

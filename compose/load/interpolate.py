@@ -133,7 +133,9 @@ def _to_int(value: str) -> int:
 
 
 def _to_float(value: str) -> float:
-    if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?(?i:inf|infinity|nan)", value, re.ASCII):
+    if not re.fullmatch(
+        r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?(?i:inf|infinity|nan)", value, re.ASCII
+    ):
         raise ValueError(f"{value!r} is not a number")
     return float(value)
 
@@ -247,7 +249,10 @@ class Interpolation:
             below = casts.step("*") if casts is not None else None
             places_list = places_of(value)
             return Seq(
-                [self._walk(item, below, (*path, index), places_list[index] or place) for index, item in enumerate(value)],
+                [
+                    self._walk(item, below, (*path, index), places_list[index] or place)
+                    for index, item in enumerate(value)
+                ],
                 places_list,
             )
         return value

@@ -123,7 +123,9 @@ class Loader:
     def warn_version(self, tree: Map, file: str) -> None:
         if file not in self.obsolete:
             self.obsolete.add(file)
-            message = "the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential confusion"
+            message = (
+                "the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential confusion"
+            )
             self.warnings.append(Diagnostic(message, mark=mark(tree.places.get("version"))))
 
     def load_model(
@@ -167,7 +169,9 @@ def open_loader(options: LoadOptions) -> tuple[Loader, source.Source]:
     files = source.Files(options.stdin)
     found = source.locate(options, files)
     home = options.environment.get("HOME", "") or os.path.expanduser("~")
-    loader = Loader(files, found.environment, home, found.directory, interpolate=options.interpolate, warnings=list(found.warnings))
+    loader = Loader(
+        files, found.environment, home, found.directory, interpolate=options.interpolate, warnings=list(found.warnings)
+    )
     found.environment["COMPOSE_PROJECT_NAME"] = project_name(loader, found)
     return loader, found
 

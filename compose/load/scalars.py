@@ -36,9 +36,7 @@ _TIMESTAMP = re.compile(
     r"|(?: (\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,9}))?))?",
     re.ASCII,
 )
-_INTEGER = re.compile(
-    r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)", re.ASCII
-)
+_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)", re.ASCII)
 
 
 class Timestamp:
@@ -149,7 +147,11 @@ def format_float(value: float, exponent_from: int = 6, bits: int = 64) -> str:
     exponent = int(exponent_text or 0) + len(whole) - 1 - leading
     digits = digits.rstrip("0") or "0"
     if exponent < -4 or exponent >= exponent_from:
-        body = digits[0] + ("." + digits[1:] if len(digits) > 1 else "") + f"e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+        body = (
+            digits[0]
+            + ("." + digits[1:] if len(digits) > 1 else "")
+            + f"e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+        )
     elif exponent < 0:
         body = "0." + "0" * (-exponent - 1) + digits
     else:

@@ -59,7 +59,9 @@ def _resolve_environment(
     for index, (entry, place) in enumerate(zip(entries, places_of(entries), strict=True)):
         long = entry if isinstance(entry, dict) else {"path": entry, "required": True}
         at = (*path, "env_file", index)
-        _read(found, long["path"], long.get("required", True), long.get("format", ""), files, lookup, at, place, warnings)
+        _read(
+            found, long["path"], long.get("required", True), long.get("format", ""), files, lookup, at, place, warnings
+        )
     for key, value in own.items():
         found.take(key, own, value)
     merged = Map()
@@ -143,4 +145,3 @@ def _read(
         raise LoadError(Diagnostic(reason, mark=Mark(name, error.line, 1), hint=hint)) from None
     for key, value, line in read:
         out.put(key, value, (name, line, 1))
-

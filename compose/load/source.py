@@ -164,7 +164,9 @@ def read_env_files(
                 if origins is not None:
                     origins[key] = f"{name}:{line}"
         except dotenv.DotenvError as error:
-            raise LoadError(Diagnostic(f"failed to read env file: {error.message}", mark=Mark(name, error.line, 1))) from None
+            raise LoadError(
+                Diagnostic(f"failed to read env file: {error.message}", mark=Mark(name, error.line, 1))
+            ) from None
         out.update(found)
     return out
 
@@ -204,7 +206,9 @@ def _directory(options: LoadOptions, paths: list[str], cwd: str) -> str:
     return next((os.path.dirname(path) for path in paths if path != "-"), cwd)
 
 
-def _env_files(chosen: tuple[str, ...], directory: str, environment: Mapping[str, str], files: Files) -> tuple[str, ...]:
+def _env_files(
+    chosen: tuple[str, ...], directory: str, environment: Mapping[str, str], files: Files
+) -> tuple[str, ...]:
     if chosen:
         return chosen
     if environment.get("COMPOSE_DISABLE_ENV_FILE", "").lower() in ("1", "t", "true"):

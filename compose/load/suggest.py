@@ -15,5 +15,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if len(name) > 64:
         return ""
     names = [item for item in known if len(item) <= 64]
-    found = get_close_matches(name, names, 1, 0.6) or get_close_matches(name.lower(), [item.lower() for item in names], 1, 0.6)
+    found = get_close_matches(name, names, 1, 0.6) or get_close_matches(
+        name.lower(), [item.lower() for item in names], 1, 0.6
+    )
     return f"did you mean {found[0]}?" if found else ""

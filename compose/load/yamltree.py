@@ -95,7 +95,9 @@ def _documents(parser: Any, yaml: Any, file: str) -> Iterator[Node]:
             node = Node(_SCALAR, tag, event.value, place.line + 1, place.column + 1, plain and not event.style)
         elif kind is mapping_start or kind is sequence_start:
             place = event.start_mark
-            node = Node(_MAPPING if kind is mapping_start else _SEQUENCE, event.tag, [], place.line + 1, place.column + 1)
+            node = Node(
+                _MAPPING if kind is mapping_start else _SEQUENCE, event.tag, [], place.line + 1, place.column + 1
+            )
             if len(stack) >= MAX_DEPTH:
                 raise _error(file, node, f"nested deeper than {MAX_DEPTH} levels")
         elif kind in ends:
@@ -289,5 +291,3 @@ class _Reader:
             return value
         shown = kind if wanted is None else f"!!{kind}"
         raise _error(self.file, node, f"cannot decode {node.content!r} as a {shown}")
-
-
