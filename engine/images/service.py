@@ -9,20 +9,27 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InvalidParameter, NotFound
 from ..linux import libc
 from . import reference, shapes
 from .blobs import Blobs
+from .bootstrap.archive import Archive
+from .bootstrap.base import build
+from .bootstrap.labels import bootstrap_config
+from .bootstrap.suites import distribution
 from .changes import apply_changes
 from .compression import chunks, decompress
 from .durability import Durability
 from .layers import KIND as LAYER
 from .layers import Layers, chain
 from .pack import pack
+from .progress import Reporter
 from .records import IMAGE, Records
 from .removal import untag
+from .transport import Transport
 from .types import Image, Platform
 from .views import Views
 
@@ -326,6 +333,42 @@ class Images:
         progress: Progress | None = None,
         mirror: str | None = None,
         platform: Platform | None = None,
+        allow_expired: bool = False,
     ) -> Image:
-        """Build a Debian or Ubuntu base image from the distribution's signed archive and tag it ``ref``."""
-        raise NotImplementedError
+        """Build a Debian or Ubuntu base image from the distribution's signed archive and tag it ``ref``.
+
+        ``mirror`` (else PYCOMPOSE_DEBIAN_MIRROR, PYCOMPOSE_UBUNTU_MIRROR) replaces the main archive. An archive past its
+        Valid-Until is refused unless ``allow_expired``; its signature is always checked.
+        """
+        parsed = reference.parse(ref).with_default_tag
+        chosen = platform or Platform.host()
+        target = distribution(parsed, chosen.architecture, mirror, os.environ)
+        reporter = Reporter(progress)
+        transport = Transport()
+        directory = self._layout.ingest / f"{os.urandom(12).hex()}.tree"
+        for name in ("fs", "work", "empty"):
+            (directory / name).mkdir(parents=True)
+            (directory / name).chmod(0o755)
+        try:
+            archive = Archive(
+                transport, self._layout.cache / "bootstrap", target.keyring, time.time, allow_expired=allow_expired
+            )
+            base = build(
+                target,
+                chosen.architecture,
+                archive,
+                directory / "fs",
+                directory / "work",
+                directory / "empty",
+                runner,
+                reporter,
+            )
+            layer = self._layers.adopt(directory / "fs", ())
+        finally:
+            transport.close()
+            self._layers.delete_tree(directory)
+        with self.hold([layer]):
+            image = self.add(bootstrap_config(target, base, chosen), [layer])
+            self.tag(image.id, parsed.familiar)
+        reporter.status(f"Status: Built {parsed.familiar} from the archive of {target.name}")
+        return self.resolve(image.id)

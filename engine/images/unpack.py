@@ -54,15 +54,21 @@ def unpack(
     layer: bool,
     parents: Sequence[Path] = (),
     limits: Limits | None = None,
+    accept: Callable[[Entry], bool] | None = None,
+    through_links: bool = False,
 ) -> int:
     """Unpack an uncompressed tar stream into the existing directory ``target``; returns the bytes of regular files.
 
     With ``layer``, ``.wh.`` entries become overlayfs whiteouts and opaque marks; ``parents`` (top-most first) lend their
-    attributes to directories that the archive uses but does not list. Raises TarError (400) for what it refuses.
+    attributes to directories that the archive uses but does not list. Entries that ``accept`` denies are left out. With
+    ``through_links`` a directory entry leaves a link to a directory as it is (dpkg's rule), instead of replacing it.
+    Raises TarError (400) for what it refuses.
     """
     reader = TarReader(source, limits)
-    with _Tree(target, parents) as tree:
+    with _Tree(target, parents, through_links) as tree:
         for entry in reader:
+            if accept is not None and not accept(entry):
+                continue
             try:
                 tree.apply(entry, reader, layer)
             except OSError as error:
@@ -86,7 +92,8 @@ def _components(name: bytes) -> tuple[bytes, ...]:
 class _Tree:
     """The directory being filled: descriptors by canonical path, and times to set at the end."""
 
-    def __init__(self, target: Path, parents: Sequence[Path]) -> None:
+    def __init__(self, target: Path, parents: Sequence[Path], through_links: bool) -> None:
+        self._through_links = through_links
         self._root = os.open(target, _DIRECTORY_FLAGS)
         self._open: dict[tuple[bytes, ...], int] = {}
         self._parents = parents
@@ -259,7 +266,11 @@ class _Tree:
         try:
             os.mkdir(name, 0o700, dir_fd=parent)
         except FileExistsError:
-            if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
+            mode = os.lstat(name, dir_fd=parent).st_mode
+            if self._through_links and stat.S_ISLNK(mode):
+                self._directory(key, create=False)
+                return
+            if not stat.S_ISDIR(mode):
                 self._remove(parent, key)
                 os.mkdir(name, 0o700, dir_fd=parent)
         fd = self._opened(key)

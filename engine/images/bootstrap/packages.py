@@ -1,0 +1,162 @@
+"""Package indexes and the choice of the minimal base: Essential, required and apt, with what they depend on. Pure.
+
+The set is that of ``debootstrap --variant=minbase``. Indexes hold 60,000 stanzas of which about a hundred matter, so
+stanzas are split from the text but only the wanted ones are parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...errors import EngineError
+from . import version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+_RELATION = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(<<|<=|=|>=|>>)\s*([^\s)]+)\s*\))?")
+_FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One version of a package in one archive. ``fields`` are the stanza's, ``mirror`` the archive's base URL."""
+
+    name: str
+    version: str
+    fields: Mapping[str, str]
+    mirror: str
+
+    @property
+    def filename(self) -> str:
+        return self.fields["Filename"]
+
+    @property
+    def size(self) -> int:
+        return int(self.fields["Size"])
+
+    @property
+    def sha256(self) -> str:
+        return self.fields["SHA256"].lower()
+
+
+def fields(stanza: str) -> dict[str, str]:
+    """The fields of one control stanza; continuation lines stay in the value."""
+    return {name: value.strip() for name, value in _FIELD.findall(stanza)}
+
+
+class Index:
+    """The packages of several archives; of each name the newest version counts."""
+
+    def __init__(self) -> None:
+        self._stanzas: dict[str, list[tuple[str, str]]] = {}
+        self._parsed: dict[str, Package] = {}
+        self._providers: dict[str, list[str]] = {}
+        self._seeds: list[str] = []
+
+    def add(self, text: str, mirror: str) -> None:
+        """Take in one Packages file."""
+        for stanza in text.split("\n\n"):
+            if not stanza.startswith("Package: "):
+                continue
+            name = stanza[9 : stanza.index("\n")].strip()
+            self._stanzas.setdefault(name, []).append((stanza, mirror))
+            if "\nPriority: required\n" in stanza or "\nEssential: yes\n" in stanza:
+                self._seeds.append(name)
+            provides = stanza.find("\nProvides: ")
+            if provides >= 0:
+                line = stanza[provides + 11 : stanza.find("\n", provides + 1)]
+                for item in line.split(","):
+                    self._providers.setdefault(item.split("(")[0].strip(), []).append(name)
+
+    def get(self, name: str) -> Package | None:
+        package = self._parsed.get(name)
+        if package is None and name in self._stanzas:
+            candidates = []
+            for stanza, mirror in self._stanzas[name]:
+                values = fields(stanza)
+                candidates.append(Package(name, values["Version"], values, mirror))
+            package = max(candidates, key=lambda item: version.key(item.version))
+            self._parsed[name] = package
+        return package
+
+    @property
+    def seeds(self) -> list[str]:
+        """Packages whose newest version is Essential or of priority required."""
+        found = []
+        for name in sorted(set(self._seeds)):
+            package = self.get(name)
+            if package and (package.fields.get("Essential") == "yes" or package.fields.get("Priority") == "required"):
+                found.append(name)
+        return found
+
+    def providers(self, name: str) -> list[str]:
+        return sorted(set(self._providers.get(name, ())))
+
+
+def minimal(index: Index, extra: Iterable[str]) -> list[Package]:
+    """The base set with ``extra`` packages and all dependencies, sorted by name. Raises EngineError if one is missing."""
+    chosen: dict[str, Package] = {}
+    waiting: list[str] = []
+
+    def take(name: str) -> None:
+        package = index.get(name)
+        if package is None:
+            raise EngineError(f"package {name} is in none of the archive's indexes")
+        if name not in chosen:
+            chosen[name] = package
+            waiting.append(name)
+
+    for name in (*index.seeds, *extra):
+        take(name)
+    while waiting:
+        package = chosen[waiting.pop(0)]
+        for field in ("Pre-Depends", "Depends"):
+            for clause in package.fields.get(field, "").split(","):
+                if clause.strip():
+                    _satisfy(clause, package, index, chosen, take)
+    return [chosen[name] for name in sorted(chosen)]
+
+
+def _satisfy(
+    clause: str, package: Package, index: Index, chosen: Mapping[str, Package], take: Callable[[str], None]
+) -> None:
+    alternatives = _alternatives(clause)
+    for name, relation, wanted in alternatives:
+        have = chosen.get(name)
+        if have is not None and (not relation or version.satisfies(have.version, relation, wanted)):
+            return
+    for name, relation, wanted in alternatives:
+        if any(_provides(chosen[other], name, relation, wanted) for other in index.providers(name) if other in chosen):
+            return
+    for name, relation, wanted in alternatives:
+        candidate = index.get(name)
+        if candidate is not None and (not relation or version.satisfies(candidate.version, relation, wanted)):
+            take(name)
+            return
+    for name, relation, wanted in alternatives:
+        for other in index.providers(name):
+            provider = index.get(other)
+            if provider is not None and _provides(provider, name, relation, wanted):
+                take(other)
+                return
+    raise EngineError(f"package {package.name}: nothing satisfies {clause.strip()}")
+
+
+def _alternatives(clause: str) -> Sequence[tuple[str, str, str]]:
+    found = []
+    for alternative in clause.split("|"):
+        match = _RELATION.match(alternative.strip())
+        if match is not None:
+            found.append((match[1], match[2] or "", match[3] or ""))
+    return found
+
+
+def _provides(package: Package, name: str, relation: str, wanted: str) -> bool:
+    for item in package.fields.get("Provides", "").split(","):
+        match = _RELATION.match(item.strip())
+        if match is not None and match[1] == name:
+            return not relation or (bool(match[3]) and version.satisfies(match[3], relation, wanted))
+    return False

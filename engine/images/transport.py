@@ -1,0 +1,172 @@
+"""HTTP for registries and package archives: one pool of keep-alive connections, proxies of the environment, retries.
+
+Only connections and retries here; what the answers mean is for the callers. Connections make the difference: the same
+package set took 0.1 s over kept ones and 15 s with one per file.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, LocationParseError, SSLError
+
+from ..errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from urllib3.response import BaseHTTPResponse
+
+_RETRIED = frozenset({429, 500, 502, 503, 504})
+_ATTEMPTS = 6
+_LONGEST_WAIT = 60.0
+_TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)
+
+
+class Transport:
+    """Requests with retries. ``sleep`` waits between them; ``insecure`` hosts get no certificate check.
+
+    Thread-safe. Bodies are streamed (``preload_content=False``): release or drain every response.
+    """
+
+    def __init__(
+        self, *, connections: int = 8, sleep: Callable[[float], None] = time.sleep, user_agent: str = "pycompose"
+    ) -> None:
+        self._connections = connections
+        self._sleep = sleep
+        self._agent = user_agent
+        self._lock = threading.Lock()
+        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._proxies = urllib.request.getproxies()
+
+    def close(self) -> None:
+        with self._lock:
+            for pool in self._pools.values():
+                pool.clear()
+            self._pools.clear()
+
+    def _pool(self, url: str, insecure: bool) -> urllib3.PoolManager:
+        parts = urlsplit(url)
+        proxy = self._proxies.get(parts.scheme) or self._proxies.get("all") or ""
+        if proxy and urllib.request.proxy_bypass(parts.hostname or ""):
+            proxy = ""
+        with self._lock:
+            pool = self._pools.get((proxy, insecure))
+            if pool is None:
+                options: dict[str, Any] = {
+                    "maxsize": self._connections,
+                    "block": False,
+                    "retries": False,
+                    "timeout": _TIMEOUT,
+                    "ssl_context": _context(insecure),
+                }
+                if proxy:
+                    address = proxy if "://" in proxy else f"http://{proxy}"
+                    credentials = urlsplit(address)
+                    if credentials.username:
+                        options["proxy_headers"] = urllib3.make_headers(
+                            proxy_basic_auth=f"{credentials.username}:{credentials.password or ''}"
+                        )
+                    pool = urllib3.ProxyManager(address, **options)
+                else:
+                    pool = urllib3.PoolManager(**options)
+                self._pools[(proxy, insecure)] = pool
+            return pool
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        insecure: bool = False,
+        retry: bool = True,
+    ) -> BaseHTTPResponse:
+        """One exchange, not following redirects; retried on 429, 5xx and broken connections, with back-off.
+
+        Raises Unavailable when the server cannot be reached. ``body`` of a retried request must be repeatable.
+        """
+        all_headers = {"User-Agent": self._agent, **(headers or {})}
+        attempt = 0
+        while True:
+            attempt += 1
+            last = attempt >= _ATTEMPTS or not retry
+            try:
+                pool = self._pool(url, insecure)
+                response = pool.request(
+                    method,
+                    url,
+                    headers=all_headers,
+                    body=body,
+                    preload_content=False,
+                    decode_content=False,
+                    redirect=False,
+                )
+            except SSLError as error:
+                raise Unavailable(f"{_address(url)}: {_reason(error)}") from error
+            except (HTTPError, LocationParseError, OSError) as error:
+                # A name that does not resolve, or a refused connection, does not get better by asking again and again.
+                if last or (attempt >= 2 and not isinstance(error, urllib3.exceptions.ProtocolError)):
+                    raise Unavailable(f"{_address(url)}: {_reason(error)}") from error
+                self._sleep(_backoff(attempt))
+                continue
+            if response.status not in _RETRIED or last:
+                return response
+            wait = retry_after(response.headers.get("Retry-After", ""), time.time())
+            response.drain_conn()
+            response.release_conn()
+            self._sleep(min(wait if wait is not None else _backoff(attempt), _LONGEST_WAIT))
+
+
+def _backoff(attempt: int) -> float:
+    """Doubling from 0.2 s, with jitter, so that many clients do not come back together."""
+    return float(min(0.2 * 2**attempt, 10.0) * (0.5 + os.urandom(1)[0] / 510))
+
+
+def retry_after(text: str, now: float) -> float | None:
+    """Seconds to wait: RFC 9110 section 10.2.3 has seconds or a date."""
+    if not text:
+        return None
+    if text.isdigit():
+        return float(text)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def _context(insecure: bool) -> ssl.SSLContext:
+    """The host's certificate authorities; SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL's default paths."""
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in one phrase, without object addresses."""
+    while True:
+        inner = getattr(error, "reason", None)
+        inner = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+        if inner is None:
+            break
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
