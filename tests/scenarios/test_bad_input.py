@@ -1,0 +1,116 @@
+"""Bad input gets one clear message with its place, the usual exit code, no traceback, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from support.busybox_image import busybox_rootfs
+from support.command import Command
+from support.engine_root import assert_nothing_left
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("bad-input")
+    command = Command(root, root)
+    command("image", "import", "-", "busybox", stdin=busybox_rootfs().read())
+    yield root
+    command("engine", "stop", "--force")
+    assert_nothing_left(root)
+
+
+@pytest.fixture
+def command(root: Path, tmp_path: Path) -> Iterator[Command]:
+    project = tmp_path / "project"
+    project.mkdir()
+    command = Command(root, project)
+    yield command
+    assert command("container", "ls", "--all", "--quiet").stdout == ""
+    assert [
+        line for line in command("network", "ls", "--format", "json").stdout.splitlines() if "project" in line
+    ] == []
+
+
+# name, file, what the message must say after `compose.yaml:LINE:COLUMN: `
+REFUSED = [
+    ("unknown key", "services:\n  web:\n    image: busybox\n    comand: 'true'\n", "4:5", "comand"),
+    ("wrong type", "services:\n  web:\n    image: busybox\n    ports: 80\n", "4:12", "ports"),
+    (
+        "cycle",
+        "services:\n  a:\n    image: busybox\n    depends_on: [b]\n  b:\n    image: busybox\n    depends_on: [a]\n",
+        "",
+        "cycle",
+    ),
+    ("undefined network", "services:\n  web:\n    image: busybox\n    networks: [back]\n", "4:16", "back"),
+    ("missing required variable", "services:\n  web:\n    image: ${IMAGE:?set the image}\n", "3:12", "set the image"),
+    ("not YAML", "services: [\n", "", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+@pytest.mark.parametrize("verb", ["config", "up"])
+def test_refused_files(command: Command, verb: str, text: str, place: str, words: str) -> None:
+    file = command.directory / "compose.yaml"
+    file.write_text(text)
+    result = command(verb, *(["-d"] if verb == "up" else []), check=False)
+    assert result.returncode not in (0, None)
+    assert f"compose.yaml:{place}" in result.stderr
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 4
+
+
+def test_no_file(command: Command) -> None:
+    result = command("up", "-d", check=False)
+    assert result.returncode != 0
+    assert "compose.yaml" in result.stderr
+
+
+def test_file_that_is_a_directory(command: Command) -> None:
+    (command.directory / "compose.yaml").mkdir()
+    result = command("up", "-d", check=False)
+    assert result.returncode != 0
+    assert "compose.yaml" in result.stderr
+
+
+def test_taken_port(command: Command) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        (command.directory / "compose.yaml").write_text(
+            f"services:\n  web:\n    image: busybox\n    command: sleep 1000\n    ports: ['127.0.0.1:{port}:80']\n"
+        )
+        result = command("up", "-d", check=False)
+    assert result.returncode == 1
+    assert str(port) in result.stderr
+    assert "already" in result.stderr
+    command("down")
+
+
+def test_missing_executable(command: Command) -> None:
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  web:\n    image: busybox\n    command: no-such-program\n"
+    )
+    result = command("up", "-d", check=False)
+    assert result.returncode != 0
+    assert "no-such-program" in result.stderr
+    assert "not found" in result.stderr
+    command("down")
+
+
+def test_missing_image(command: Command) -> None:
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  web:\n    image: 127.0.0.1:1/no/such:image\n  other:\n    image: busybox\n    command: sleep 1000\n"
+    )
+    result = command("up", "-d", check=False)
+    assert result.returncode != 0
+    assert "no/such" in result.stderr
+    command("down")

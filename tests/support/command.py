@@ -1,0 +1,60 @@
+"""The installed `pycompose` command on an engine root of its own, as a user would type it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PYCOMPOSE = Path(sys.executable).with_name("pycompose")
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Runs `pycompose --root ROOT …` in ``directory``. A traceback on stderr fails the test, whatever the exit code."""
+
+    root: Path
+    directory: Path
+
+    def __call__(
+        self, *arguments: str, check: bool = True, stdin: bytes = b"", timeout: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        clean = {
+            key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_"))
+        }
+        result = subprocess.run(
+            [str(PYCOMPOSE), "--root", str(self.root), *arguments],
+            cwd=self.directory,
+            env=clean | environment,
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        out, err = result.stdout.decode(errors="replace"), result.stderr.decode(errors="replace")
+        assert "Traceback" not in err, err
+        if check:
+            assert result.returncode == 0, f"{' '.join(arguments)}: exit {result.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(result.args, result.returncode, out, err)
+
+    def engine(self) -> dict[str, Any]:
+        """`engine status`: version, root, socket, pid, keeper_pid, containers."""
+        status: dict[str, Any] = json.loads(self("engine", "status", "--format", "json").stdout)
+        return status
+
+    def ps(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        """`ps --all`, by container name."""
+        rows = map(json.loads, self(*arguments, "ps", "--all", "--format", "json").stdout.splitlines())
+        return {row["Name"]: row for row in rows}
