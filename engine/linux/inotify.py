@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 from typing import NamedTuple
+
+from . import libc
 
 IN_MODIFY = 0x2
 IN_ATTRIB = 0x4
@@ -21,13 +22,6 @@ IN_IGNORED = 0x8000
 IN_ONLYDIR = 0x1000000
 
 _HEADER = struct.Struct("iIII")
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.inotify_init1.argtypes = (ctypes.c_int,)
-_libc.inotify_init1.restype = ctypes.c_int
-_libc.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
-_libc.inotify_add_watch.restype = ctypes.c_int
-_libc.inotify_rm_watch.argtypes = (ctypes.c_int, ctypes.c_int)
-_libc.inotify_rm_watch.restype = ctypes.c_int
 
 
 class Event(NamedTuple):
@@ -42,23 +36,23 @@ class Inotify:
     """A non-blocking inotify instance. Raises OSError with the path; EMFILE when the user has too many instances."""
 
     def __init__(self) -> None:
-        self._fd: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
-            raise _error("inotify_init1")
+        self._fd = libc.check(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1")
 
     def fileno(self) -> int:
         return self._fd
 
     def add(self, path: str, mask: int) -> int:
         """Watch ``path``; returns the number its events carry."""
-        watch: int = _libc.inotify_add_watch(self._fd, os.fsencode(path), mask)
-        if watch < 0:
-            raise _error(path)
-        return watch
+        watch = libc.inotify_add_watch(self._fd, os.fsencode(path), mask)
+        try:
+            return libc.check(watch, "inotify_add_watch", path)
+        except libc.KernelError as error:
+            # As open(2) would say it: FileNotFoundError and its kin.
+            raise OSError(error.errno, error.strerror, path) from None
 
     def discard(self, watch: int) -> None:
         """Stop watching; a watch whose file is gone already is fine."""
-        _libc.inotify_rm_watch(self._fd, watch)
+        libc.inotify_rm_watch(self._fd, watch)
 
     def read(self) -> list[Event]:
         """All events there are now; empty when there is none."""
@@ -84,8 +78,3 @@ class Inotify:
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self.detach())
-
-
-def _error(subject: str) -> OSError:
-    number = ctypes.get_errno()
-    return OSError(number, os.strerror(number), subject)

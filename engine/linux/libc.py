@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import c_char_p, c_int, c_long, c_size_t, c_ulong
+from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint32, c_ulong, c_void_p
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -57,6 +57,11 @@ _libc.prctl.argtypes = (c_int, c_ulong, c_ulong, c_ulong, c_ulong)
 _libc.sethostname.argtypes = (c_char_p, c_size_t)
 _libc.setdomainname.argtypes = (c_char_p, c_size_t)
 _libc.syncfs.argtypes = (c_int,)
+_libc.capget.argtypes = (c_void_p, c_void_p)
+_libc.capset.argtypes = (c_void_p, c_void_p)
+_libc.inotify_init1.argtypes = (c_int,)
+_libc.inotify_add_watch.argtypes = (c_int, c_char_p, c_uint32)
+_libc.inotify_rm_watch.argtypes = (c_int, c_int)
 
 mount = _libc.mount
 umount2 = _libc.umount2
@@ -66,6 +71,11 @@ prctl = _libc.prctl
 sethostname = _libc.sethostname
 setdomainname = _libc.setdomainname
 syncfs = _libc.syncfs
+capget = _libc.capget
+capset = _libc.capset
+inotify_init1 = _libc.inotify_init1
+inotify_add_watch = _libc.inotify_add_watch
+inotify_rm_watch = _libc.inotify_rm_watch
 
 
 def check(result: int, syscall: str, target: str | bytes | os.PathLike[str] = "") -> int:
