@@ -106,8 +106,8 @@ class Archive:
         return _SHIPPED / f"{self._keyring}.gpg"
 
     # files ---------------------------------------------------------------------------------------------------------
-    def index(self, release: Release, component: str, architecture: str) -> str:
-        """The text of one Packages file, verified."""
+    def index(self, release: Release, component: str, architecture: str) -> bytes:
+        """One Packages file, verified and decompressed."""
         base = f"{component}/binary-{architecture}/Packages"
         for suffix in (".xz", ".gz"):
             name = base + suffix
@@ -121,7 +121,7 @@ class Archive:
             urls = [f"{root}/{directory}/by-hash/SHA256/{digest}"] if release.by_hash else []
             path = self.file([*urls, f"{root}/{name}"], digest, size)
             data = path.read_bytes()
-            return (lzma.decompress(data) if suffix == ".xz" else gzip.decompress(data)).decode("utf-8", "replace")
+            return lzma.decompress(data) if suffix == ".xz" else gzip.decompress(data)
         raise NotFound(f"{release.source.mirror} {release.source.suite} has no {component} packages for {architecture}")
 
     def file(

@@ -81,7 +81,7 @@ class Database:
 
     def write(self) -> None:
         (self._dpkg / "status").write_text("\n".join(self._status))
-        for name in ("available", "diversions", "statoverride", "triggers/Unincorp", "triggers/Lock", "lock"):
+        for name in ("available", "diversions", "statoverride", "triggers/Unincorp"):
             (self._dpkg / name).touch()
         if self._file_interests:
             (self._dpkg / "triggers/File").write_text("".join(self._file_interests))

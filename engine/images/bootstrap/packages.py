@@ -7,6 +7,7 @@ stanzas are split from the text but only the wanted ones are parsed.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _RELATION = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(<<|<=|=|>=|>>)\s*([^\s)]+)\s*\))?")
+_STANZA = re.compile(rb"(?:\A|\n\n)(Package: )")
+_SEED = re.compile(rb"^(?:Priority: required|Essential: yes)$", re.MULTILINE)
+_PROVIDES = re.compile(rb"^Provides: (.*)$", re.MULTILINE)
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 
@@ -51,32 +55,33 @@ class Index:
     """The packages of several archives; of each name the newest version counts."""
 
     def __init__(self) -> None:
-        self._stanzas: dict[str, list[tuple[str, str]]] = {}
+        self._stanzas: dict[str, list[tuple[memoryview, str]]] = {}
         self._parsed: dict[str, Package] = {}
         self._providers: dict[str, list[str]] = {}
-        self._seeds: list[str] = []
+        self._seeds: set[str] = set()
 
-    def add(self, text: str, mirror: str) -> None:
-        """Take in one Packages file."""
-        for stanza in text.split("\n\n"):
-            if not stanza.startswith("Package: "):
-                continue
-            name = stanza[9 : stanza.index("\n")].strip()
-            self._stanzas.setdefault(name, []).append((stanza, mirror))
-            if "\nPriority: required\n" in stanza or "\nEssential: yes\n" in stanza:
-                self._seeds.append(name)
-            provides = stanza.find("\nProvides: ")
-            if provides >= 0:
-                line = stanza[provides + 11 : stanza.find("\n", provides + 1)]
-                for item in line.split(","):
-                    self._providers.setdefault(item.split("(")[0].strip(), []).append(name)
+    def add(self, text: bytes, mirror: str) -> None:
+        """Take in one Packages file. It is kept as it is; stanzas are views of it."""
+        view = memoryview(text)
+        starts = [match.start(1) for match in _STANZA.finditer(text)]
+        names = []
+        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+            name = text[start + 9 : text.index(b"\n", start)].decode("ascii", "replace").strip()
+            names.append(name)
+            self._stanzas.setdefault(name, []).append((view[start:end], mirror))
+        for match in _SEED.finditer(text):
+            self._seeds.add(names[bisect_right(starts, match.start()) - 1])
+        for match in _PROVIDES.finditer(text):
+            name = names[bisect_right(starts, match.start()) - 1]
+            for item in match[1].decode("ascii", "replace").split(","):
+                self._providers.setdefault(item.split("(")[0].strip(), []).append(name)
 
     def get(self, name: str) -> Package | None:
         package = self._parsed.get(name)
         if package is None and name in self._stanzas:
             candidates = []
             for stanza, mirror in self._stanzas[name]:
-                values = fields(stanza)
+                values = fields(bytes(stanza).decode("utf-8", "replace"))
                 candidates.append(Package(name, values["Version"], values, mirror))
             package = max(candidates, key=lambda item: version.key(item.version))
             self._parsed[name] = package
@@ -86,7 +91,7 @@ class Index:
     def seeds(self) -> list[str]:
         """Packages whose newest version is Essential or of priority required."""
         found = []
-        for name in sorted(set(self._seeds)):
+        for name in sorted(self._seeds):
             package = self.get(name)
             if package and (package.fields.get("Essential") == "yes" or package.fields.get("Priority") == "required"):
                 found.append(name)
