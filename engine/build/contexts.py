@@ -11,12 +11,10 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter, NotFound, Unprocessable
 from ..images.compression import chunks, decompress
-
 from ..images.unpack import unpack
 from ..linux.libc import KernelError
 from . import remote
@@ -26,6 +24,7 @@ from .trees import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from .options import Context
 

@@ -92,7 +92,7 @@ class Destination:
             missing.append(probe)
             probe = probe.rpartition("/")[0]
         for made in reversed(missing):
-            with self._inside(made) as (parent, name):
+            with self.inside(made) as (parent, name):
                 os.mkdir(name, mode, dir_fd=parent)
                 fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
                 try:
@@ -106,7 +106,7 @@ class Destination:
         return real
 
     @contextlib.contextmanager
-    def _inside(self, path: str) -> Iterator[tuple[int, str]]:
+    def inside(self, path: str) -> Iterator[tuple[int, str]]:
         """(descriptor of the parent directory, last name) of a canonical path. The parent keeps its times."""
         parent_path, _, name = path.rpartition("/")
         fd = open_in_root(self.fd, parent_path or ".", os.O_RDONLY | os.O_DIRECTORY, symlinks=False)
@@ -157,7 +157,7 @@ class Destination:
             if stat.S_ISDIR(entry.status.st_mode):
                 status = self.root.status(path)
                 if status is None:
-                    with self._inside(path) as (parent, name):
+                    with self.inside(path) as (parent, name):
                         os.mkdir(name, 0o700, dir_fd=parent)
                 elif not stat.S_ISDIR(status.st_mode):
                     raise Unprocessable(f"cannot copy to non-directory: /{path}")
@@ -179,7 +179,7 @@ class Destination:
         existing = self.root.status(path)
         if existing is not None and stat.S_ISDIR(existing.st_mode):
             raise Unprocessable(f"cannot replace to directory /{path} with file")
-        with self._inside(path) as (parent, name):
+        with self.inside(path) as (parent, name):
             if existing is not None:
                 os.unlink(name, dir_fd=parent)
             if stat.S_ISREG(status.st_mode):
@@ -199,7 +199,7 @@ class Destination:
     def _regular(self, tree: Tree, entry: Entry, parent: int, name: str, path: str) -> None:
         inode = (entry.status.st_dev, entry.status.st_ino)
         if entry.status.st_nlink > 1 and inode in self._links:
-            with self._inside(self._links[inode]) as (first, first_name):
+            with self.inside(self._links[inode]) as (first, first_name):
                 os.link(first_name, name, src_dir_fd=first, dst_dir_fd=parent, follow_symlinks=False)
             return
         with opened(tree, entry) as source:
@@ -250,7 +250,7 @@ class Destination:
         status = self.root.status(path)
         if status is not None and stat.S_ISDIR(status.st_mode):
             raise Unprocessable(f"cannot replace to directory /{path} with file")
-        with self._inside(path) as (parent, last):
+        with self.inside(path) as (parent, last):
             if status is not None:
                 os.unlink(last, dir_fd=parent)
             fd = os.open(

@@ -117,7 +117,7 @@ def _with_query(git: GitSource, query: str) -> GitSource:
 
 def download(url: str, directory: Path, cancelled: Callable[[], bool]) -> Download:
     """Fetch a URL into a new file of ``directory``; follows redirects; raises Unavailable."""
-    import urllib3  # noqa: PLC0415 - takes 80 ms, and most builds fetch nothing
+    import urllib3  # here: it takes 80 ms, and most builds fetch nothing
 
     name = os.path.basename(unquote(urlsplit(url).path)) or "__unnamed__"
     path = directory / f"download-{os.urandom(6).hex()}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
-COMMENT = "buildkit.dockerfile.v0"
+COMMENT = "pycompose.dockerfile.v0"
 _PORT = re.compile(r"\d+", re.ASCII)
 
 
@@ -168,9 +168,8 @@ class ImageState:
     def set_healthcheck(self, check: Healthcheck) -> None:
         body: dict[str, Any] = {"Test": list(check.test)}
         times = (("Interval", check.interval), ("Timeout", check.timeout), ("StartPeriod", check.start_period))
-        for name, value in (*times, ("StartInterval", check.start_interval), ("Retries", check.retries)):
-            if value:
-                body[name] = value
+        rest = (("StartInterval", check.start_interval), ("Retries", check.retries))
+        body |= {name: value for name, value in (*times, *rest) if value}
         self.process["Healthcheck"] = body
         self.record(f"HEALTHCHECK {json.dumps(body, separators=(',', ':'))}")
 

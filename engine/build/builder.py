@@ -1,0 +1,272 @@
+"""Builds images from Dockerfiles: the one door to engine/build.
+
+A build reads its Dockerfile, plans the stages its target needs, builds independent stages at the same time, each step
+from the cache where it can, and stores the result as an image. Synchronous; call it from a thread. Several builds may
+run at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError, InvalidParameter, NotImplemented_, Unprocessable
+from ..images import reference
+from ..images.types import Platform
+from . import plan as planning
+from .cache import BuildCache, key_of, timestamp
+from .cachedir import MEMBER, CacheStores, parse_cache
+from .contexts import open_context
+from .dockerfile import DockerfileError, parse
+from .dockerfile.errors import excerpt
+from .filecache import FileDigests
+from .mountcache import MountCache
+from .progress import Finished, Notice, Planned, StepFailed
+from .session import Session
+from .stage import StageBuild
+from .state import platform_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from ..images.service import Images
+    from ..layout import Layout
+    from ..store import Store
+    from .contexts import OpenContext
+    from .dockerfile import Dockerfile
+    from .options import BuildOptions
+    from .plan import Plan, Source
+    from .progress import Event
+    from .state import ImageState
+    from .steps import StepRunner
+
+    Publish = Callable[[str, str, str, Mapping[str, str]], None]
+
+_EPOCH = "SOURCE_DATE_EPOCH"
+
+
+class Builder:
+    """``runner`` runs RUN's commands; ``publish`` is told of finished images."""
+
+    def __init__(self, images: Images, runner: StepRunner, layout: Layout, store: Store, publish: Publish) -> None:
+        self._images, self._runner, self._publish = images, runner, publish
+        root = layout.cache / "build"
+        self._work = root / "work"
+        self._cache = BuildCache(store, images)
+        self._mounts = MountCache(root / "mounts")
+        self._files = FileDigests(root / "files.db")
+
+    def recover(self) -> None:
+        """Drop what a killed engine left half built. Call once at engine start, before any build."""
+        shutil.rmtree(self._work, ignore_errors=True)
+        self._mounts.recover()
+
+    def close(self) -> None:
+        self._files.close()
+
+    # cache ---------------------------------------------------------------------------------------------------------
+    def usage(self) -> list[dict[str, Any]]:
+        """BuildCache entries of ``GET /system/df``."""
+        return [*self._cache.usage(), *self._mounts.usage()]
+
+    def prune(self, *, all: bool = False, keep_storage: int = 0, until: float | None = None) -> tuple[list[str], int]:
+        """Forget cached steps and delete cache directories; (ids, bytes). ``until`` in seconds since the epoch.
+
+        The layers of forgotten steps that no image shares are deleted by the next ``Images.prune``.
+        """
+        removed, freed = self._cache.prune(all=all, keep_storage=keep_storage, until=until)
+        directories, more = self._mounts.prune(until=until) if all else ([], 0)
+        return [*removed, *directories], freed + more
+
+    # building ------------------------------------------------------------------------------------------------------
+    def build(self, options: BuildOptions, progress: Callable[[Event], None]) -> str:
+        """Build and return the image ID (``sha256:…``). Progress comes from several threads, one call at a time.
+
+        Raises EngineError; a failing step is told as StepFailed first. ``options.cancel``, when given, is also set by the
+        build itself once a stage has failed, so that stages beside it stop.
+        """
+        stop = options.cancel or threading.Event()
+        platform = _platform(options)
+        tags = [str(reference.parse(tag).with_default_tag.familiar) for tag in options.tags]
+        targets = [parse_cache(text) for text in options.cache_to]
+        workdir = self._work / os.urandom(8).hex()
+        workdir.mkdir(parents=True, mode=0o700)
+        try:
+            with (
+                ExitStack() as resources,
+                open_context(
+                    options.context,
+                    dockerfile=options.dockerfile,
+                    inline=options.dockerfile_inline,
+                    workdir=workdir,
+                    cancelled=stop.is_set,
+                ) as context,
+            ):
+                stores = CacheStores(self._images, lambda text: progress(Notice(text)))
+                session = self._session(options, context, platform, workdir, stop, resources, progress, stores)
+                stores.load(options.cache_from, lambda ref: session.image(planning.ImageSource(ref)))
+                plan = self._plan(session)
+                self._build_stages(session, plan)
+                image = self._finish(
+                    session, session.results[plan.target], inline=any(t.kind == "inline" for t in targets)
+                )
+                for tag in tags:
+                    self._images.tag(image, tag)
+                for target in targets:
+                    self._export(session, target.kind, target.place)
+        finally:
+            shutil.rmtree(workdir)
+            self._files.flush()
+        progress(Finished(image, tuple(tags)))
+        self._publish("builder", "build", image, {"name": tags[0] if tags else image})
+        return image
+
+    def _session(
+        self,
+        options: BuildOptions,
+        context: OpenContext,
+        platform: Platform,
+        workdir: Path,
+        stop: threading.Event,
+        resources: ExitStack,
+        progress: Callable[[Event], None],
+        stores: CacheStores,
+    ) -> Session:
+        dockerfile = self._parse(context, progress)
+        for line, text in dockerfile.warnings:
+            progress(Notice(text, line))
+        if options.provenance or options.sbom:
+            progress(Notice("provenance and sbom attestations are not made by this engine: ignored"))
+        predefined = platform_arguments(Platform.host(), platform, options.target, options.args)
+        try:
+            arguments = planning.global_arguments(dockerfile, options.args, predefined)
+        except DockerfileError as error:
+            raise _explained(error, dockerfile, progress) from None
+        epoch = options.args.get(_EPOCH) or arguments.get(_EPOCH) or ""
+        if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) <= 12):
+            raise InvalidParameter(f"invalid {_EPOCH} {epoch!r}: want seconds since 1970")
+        return Session(
+            options=options,
+            dockerfile=dockerfile,
+            context=context,
+            images=self._images,
+            runner=self._runner,
+            cache=self._cache,
+            mounts=self._mounts,
+            files=self._files,
+            stores=stores,
+            workdir=workdir,
+            platform=platform,
+            arguments=arguments,
+            epoch=int(epoch) if epoch else None,
+            stop=stop,
+            resources=resources,
+            progress=progress,
+        )
+
+    @staticmethod
+    def _parse(context: OpenContext, progress: Callable[[Event], None]) -> Dockerfile:
+        try:
+            return parse(context.dockerfile, context.dockerfile_name)
+        except DockerfileError as error:
+            source = context.dockerfile.decode("utf-8", "replace")
+            shown = excerpt(source, error.span, context.dockerfile_name) if error.span else ""
+            progress(StepFailed(0, str(error), shown))
+            raise
+
+    def _plan(self, session: Session) -> Plan:
+        def triggers(base: Source) -> list[str]:
+            source = session.named_image(base) if isinstance(base, planning.NamedContext) else base
+            if not isinstance(source, planning.ImageSource):
+                return []
+            return list(session.image(source).process.get("OnBuild") or ())
+
+        try:
+            plan = planning.plan(
+                session.dockerfile,
+                target=session.options.target,
+                arguments=session.arguments,
+                contexts=session.options.contexts,
+                triggers=triggers,
+            )
+        except DockerfileError as error:
+            raise _explained(error, session.dockerfile, session.progress) from None
+        session.emit(Planned(plan.total, session.options.target))
+        return plan
+
+    @staticmethod
+    def _build_stages(session: Session, plan: Plan) -> None:
+        """Start each stage when all it needs is done; after a failure nothing more is started."""
+        waiting = {index: plan.stages[index].needs for index in plan.order}
+        running: dict[Future[ImageState], int] = {}
+        failure: EngineError | None = None
+        with ThreadPoolExecutor(max(1, session.options.workers), "build") as pool:
+            while waiting or running:
+                ready = [index for index, needs in waiting.items() if needs <= session.results.keys()]
+                for index in ready if failure is None else ():
+                    del waiting[index]
+                    running[pool.submit(StageBuild(session, plan.stages[index]).run)] = index
+                if not running:
+                    break
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    index = running.pop(future)
+                    try:
+                        session.results[index] = future.result()
+                    except EngineError as error:
+                        failure = failure or error
+                        session.stop.set()
+        if failure is not None:
+            raise failure
+
+    def _finish(self, session: Session, state: ImageState, *, inline: bool) -> str:
+        """Store the target's configuration as an image; all times come from the layers' making, or from the epoch."""
+        process = dict(state.process)
+        if session.options.labels:
+            process["Labels"] = {**(process.get("Labels") or {}), **session.options.labels}
+        config: dict[str, Any] = {**state.other, "config": process}
+        if inline:
+            config[MEMBER] = session.stores.index()
+        own = [entry for entry in state.history if entry.get("created") == ""]
+        stamps = [entry["created"] for entry in state.history if entry.get("created")]
+        key = key_of("config", config, state.history, [layer.chain_id for layer in state.layers])
+        if session.epoch is not None:
+            created = timestamp(session.epoch)
+        elif own or not stamps or session.options.no_cache:
+            # Settled once per configuration, so that an unchanged build gives the same image again.
+            created = session.cache.memo(key, lambda: timestamp(time.time()))
+        else:
+            created = stamps[-1]
+        history = []
+        for entry in state.history:
+            mine = entry.get("comment") and session.epoch is not None
+            history.append({**entry, "created": created if mine or not entry.get("created") else entry["created"]})
+        config["created"] = created
+        config["history"] = history
+        return self._images.add(config, state.layers).id
+
+    def _export(self, session: Session, kind: str, place: str) -> None:
+        if kind == "local":
+            from pathlib import Path
+
+            session.stores.export(Path(place))
+        elif kind == "registry":
+            raise NotImplemented_("cache export to a registry: use type=inline and push the image")
+
+
+def _platform(options: BuildOptions) -> Platform:
+    if len(options.platforms) > 1:
+        raise Unprocessable("one build makes an image for one platform: give a single platform")
+    return Platform.parse(options.platforms[0]) if options.platforms else Platform.host()
+
+
+def _explained(error: DockerfileError, dockerfile: Dockerfile, progress: Callable[[Event], None]) -> DockerfileError:
+    shown = excerpt(dockerfile.source, error.span, dockerfile.name) if error.span else ""
+    progress(StepFailed(0, str(error), shown))
+    return error

@@ -1,0 +1,196 @@
+"""The build cache: what a step with this key made, by digests of everything that can change its result.
+
+Records live in the store (kind ``build-cache``) and name a layer by chain ID, atop the parent chain that is part of the
+key; layers they name are kept from collection. ``memo`` records hold values derived from immutable things. Everything may
+be called from any thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..images.types import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ..images.service import Images
+    from ..store import Store
+
+KIND = "build-cache"
+MEMO = "build-memo"
+_TOUCH = 60.0  # seconds before another use is written down
+
+
+def key_of(*parts: Any) -> str:
+    """A key from JSON-like parts; their order counts."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRecord:
+    """One remembered step. ``layer`` is None when the step changed nothing. Times in seconds since the epoch.
+
+    ``extra`` belongs to whoever stored it.
+    """
+
+    key: str
+    layer: Layer | None
+    parent: str
+    text: str
+    created: float
+    used: float
+    uses: int
+    extra: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        layer = self.layer
+        return {
+            "layer": None if layer is None else [layer.diff_id, layer.chain_id, layer.size],
+            "parent": self.parent,
+            "text": self.text,
+            "created": self.created,
+            "used": self.used,
+            "uses": self.uses,
+            "extra": dict(self.extra),
+        }
+
+    @staticmethod
+    def parse(key: str, body: Mapping[str, Any]) -> CacheRecord:
+        layer = Layer(*body["layer"]) if body["layer"] else None
+        return CacheRecord(
+            key, layer, body["parent"], body["text"], body["created"], body["used"], body["uses"], body["extra"]
+        )
+
+
+class BuildCache:
+    def __init__(self, store: Store, images: Images, clock: Callable[[], float] = time.time) -> None:
+        self._store, self._images, self._clock = store, images, clock
+        images.protect(self._chains)
+
+    def _chains(self) -> Iterator[str]:
+        for record in self.records():
+            if record.layer is not None:
+                yield record.layer.chain_id
+
+    def records(self) -> list[CacheRecord]:
+        return [CacheRecord.parse(key, body) for key, body in self._store.all(KIND).items()]
+
+    def find(self, key: str) -> CacheRecord | None:
+        """The record of a step, if its layer is still there."""
+        body = self._store.get(KIND, key)
+        if body is None:
+            return None
+        record = CacheRecord.parse(key, body)
+        if record.layer is not None and not self._images.layer_path(record.layer).is_dir():
+            self._store.delete(KIND, key)
+            return None
+        now = self._clock()
+        if now - record.used > _TOUCH:
+            self._store.put(KIND, key, {**body, "used": now, "uses": record.uses + 1})
+        return record
+
+    def add(
+        self,
+        key: str,
+        layer: Layer | None,
+        *,
+        parent: str,
+        text: str,
+        extra: Mapping[str, Any] | None = None,
+        created: float | None = None,
+    ) -> CacheRecord:
+        now = self._clock()
+        record = CacheRecord(key, layer, parent, text, now if created is None else created, now, 1, extra or {})
+        self._store.put(KIND, key, record.document())
+        return record
+
+    def memo(self, key: str, compute: Callable[[], Any]) -> Any:
+        """A JSON value that depends on ``key`` alone."""
+        body = self._store.get(MEMO, key)
+        if body is None:
+            body = {"value": compute()}
+            self._store.put(MEMO, key, body)
+        return body["value"]
+
+    # Docker's view -------------------------------------------------------------------------------------------------
+    def usage(self, in_use: Callable[[str], bool] = lambda chain: False) -> list[dict[str, Any]]:
+        """BuildCache entries of ``GET /system/df``."""
+        return [_docker(record, in_use) for record in self.records()]
+
+    def prune(
+        self, *, all: bool = False, keep_storage: int = 0, until: float | None = None, ids: Sequence[str] = ()
+    ) -> tuple[list[str], int]:
+        """Forget records, least recently used first, until at most ``keep_storage`` bytes are left.
+
+        Without ``all`` only records that no image shares its layer with; ``until`` spares what was used after that time.
+        Layers go when the images' own collection next runs. Returns (ids, bytes).
+        """
+        shared = self._image_chains()
+        records = sorted(self.records(), key=lambda record: record.used)
+        total = sum(_size(record) for record in records)
+        removed: list[str] = []
+        freed = 0
+        with self._store.transaction():
+            for record in records:
+                if ids and not any(record.key.startswith(id) for id in ids):
+                    continue
+                if until is not None and record.used > until:
+                    continue
+                is_shared = record.layer is not None and record.layer.chain_id in shared
+                if (is_shared and not all) or (keep_storage and total - freed <= keep_storage):
+                    continue
+                self._store.delete(KIND, record.key)
+                removed.append(record.key)
+                freed += 0 if is_shared else _size(record)
+            if all and not ids and until is None:
+                for key in self._store.all(MEMO):
+                    self._store.delete(MEMO, key)
+        return removed, freed
+
+    def _image_chains(self) -> set[str]:
+        return {layer.chain_id for image in self._images.list() for layer in image.layers}
+
+
+def _size(record: CacheRecord) -> int:
+    return record.layer.size if record.layer else 0
+
+
+def _docker(record: CacheRecord, in_use: Callable[[str], bool]) -> dict[str, Any]:
+    return {
+        "ID": record.key[:25],
+        "Parents": [record.parent] if record.parent else None,
+        "Type": "regular",
+        "Description": record.text,
+        "InUse": record.layer is not None and in_use(record.layer.chain_id),
+        "Shared": False,
+        "Size": _size(record),
+        "CreatedAt": timestamp(record.created),
+        "LastUsedAt": timestamp(record.used),
+        "UsageCount": record.uses,
+    }
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC with nanoseconds, as Docker writes it."""
+    whole = int(seconds)
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+    nanoseconds = int((seconds - whole) * 10**9)
+    return f"{text}.{nanoseconds:09d}Z" if nanoseconds else f"{text}Z"
+
+
+def directory_size(path: Path) -> int:
+    """Bytes of regular files below a directory of ours."""
+    import os
+
+    total = 0
+    for _, _, names, fd in os.fwalk(path):
+        for name in names:
+            total += os.stat(name, dir_fd=fd, follow_symlinks=False).st_size
+    return total

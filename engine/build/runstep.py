@@ -1,0 +1,329 @@
+"""RUN: the command line, its mounts, the cache key's part of both, and running it on top of the parent's layers.
+
+Secrets reach the command as mounts and variables only: neither their content nor the variables are part of a key, of the
+history or of a layer.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Forbidden, InvalidParameter, Unprocessable
+from .cache import key_of
+from .copying import Destination, Ownership
+from .dockerfile.lines import parse_heredoc
+from .dockerfile.words import ExpansionError
+from .steps import BindMount, CacheMount, RunStep, SecretMount, SshMount, StepMount, TmpfsMount
+from .trees import digest, select
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from .dockerfile.instructions import Run
+    from .dockerfile.mounts import Mount
+    from .plan import Source
+    from .session import Session
+    from .state import ImageState
+    from .steps import Output
+
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+# What the runtime itself mounts or writes: made in the upper directory when the image lacks it, and no part of the layer.
+_STUBS = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+
+
+@dataclass(slots=True)
+class RunPlan:
+    """A RUN with everything decided but its mounts' sources, which are opened only when it really runs."""
+
+    session: Session
+    instruction: Run
+    state: ImageState
+    mounts: Sequence[Mount]
+    sources: Mapping[str, Source]
+    argv: list[str] = field(default_factory=list)
+    script: tuple[str, bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self._decide_command()
+        self._check_rights()
+
+    def _decide_command(self) -> None:
+        """Here-documents: one that is the whole command is given to the shell, or to its #! interpreter."""
+        run = self.instruction
+        if not run.heredocs:
+            self.argv = self.state.argv(run.command)
+            return
+        text = run.command.words[0]
+        if _is_heredoc(text):
+            first = run.heredocs[0]
+            if first.text.startswith("#!"):
+                path = f"/dev/pipes/{first.name}"
+                self.script = (path, first.text.encode("utf-8", "surrogateescape"))
+                # As in BuildKit the shell starts it: its words are joined like any shell form's.
+                self.argv = self.state.argv(replace(run.command, words=(path,)))
+                return
+            self.argv = self.state.argv(replace(run.command, words=(first.text,)))
+            return
+        bodies = "".join(f"\n{heredoc.content}{heredoc.name}" for heredoc in run.heredocs)
+        self.argv = self.state.argv(replace(run.command, words=(text + bodies,)))
+
+    def _check_rights(self) -> None:
+        options, run = self.session.options, self.instruction
+        if run.security == "insecure" and not self._entitled("security.insecure"):
+            raise Forbidden("security.insecure is not allowed: the build lacks this entitlement")
+        if run.network == "host" and options.network != "host" and not self._entitled("network.host"):
+            raise Forbidden("network.host is not allowed: the build lacks this entitlement")
+        if run.devices:
+            raise Unprocessable("RUN --device: CDI devices are not supported by this engine")
+
+    def _entitled(self, name: str) -> bool:
+        return self.session.options.privileged or name in self.session.options.entitlements
+
+    @property
+    def network(self) -> Any:
+        return self.session.options.network if self.instruction.network == "default" else self.instruction.network
+
+    @property
+    def security(self) -> Any:
+        return "insecure" if self.session.options.privileged else self.instruction.security
+
+    # key -----------------------------------------------------------------------------------------------------------
+    def key(self) -> list[Any]:
+        script = None if self.script is None else [self.script[0], self.script[1].decode("utf-8", "replace")]
+        return [
+            self.argv,
+            sorted(self.state.env.items()),
+            self.state.cwd,
+            self.state.user,
+            self.network,
+            self.security,
+            script,
+            [self._mount_key(mount) for mount in self.mounts],
+        ]
+
+    def _mount_key(self, mount: Mount) -> list[Any]:
+        target = self._target(mount)
+        if mount.type == "bind":
+            return ["bind", target, mount.read_only, self._bind_digest(mount)]
+        rest = [mount.id or mount.source, mount.env, mount.mode, mount.uid, mount.gid, mount.size, mount.sharing]
+        return [mount.type, target, mount.read_only, *rest]
+
+    def _origin(self, mount: Mount) -> Source | None:
+        return self.sources[mount.origin] if mount.origin else None
+
+    def _bind_digest(self, mount: Mount) -> str:
+        source = self._origin(mount)
+        identity = self.session.identity(source)
+        if identity is None:
+            return self._compute_digest(source, mount.source)
+        key = key_of("bind-from", identity, mount.source)
+        found: str = self.session.cache.memo(key, lambda: self._compute_digest(source, mount.source))
+        return found
+
+    def _compute_digest(self, source: Source | None, path: str) -> str:
+        with self.session.origin(source) as origin:
+            return key_of(*(digest(selection, self.session.files) for selection in select(origin.tree, path or "/")))
+
+    def _target(self, mount: Mount) -> str:
+        if not mount.target and mount.type in ("secret", "ssh"):
+            return ""
+        target = self.state.absolute(mount.target).rstrip("/") or "/"
+        if target == "/":
+            raise InvalidParameter(f'invalid mount target "{mount.target}"')
+        return target
+
+    # running -------------------------------------------------------------------------------------------------------
+    def run(self, upper: Path, work: Path, output: Output) -> int:
+        """Run on top of the state's layers, leaving the changes in ``upper``; the exit code."""
+        session, state, options = self.session, self.state, self.session.options
+        env = dict(state.env)
+        for name, value in options.args.items():
+            if name.lower() in _PROXIES:
+                env.setdefault(name, value)
+        lower = session.lower(state.layers)
+        with ExitStack() as stack:
+            mounts: list[StepMount] = []
+            for mount in self.mounts:
+                mounts += self._open(mount, env, stack)
+            if self.script is not None:
+                mounts.append(SecretMount(self.script[1], self.script[0], 0o755))
+            targets = [*_STUBS, *(mount.target for mount in mounts)]
+            stubs = self._missing(lower, targets, stack)
+            code = session.runner.run(
+                RunStep(
+                    lower=lower,
+                    upper=upper,
+                    work=work,
+                    args=self.argv,
+                    env=env,
+                    cwd=state.cwd,
+                    user=state.user,
+                    mounts=tuple(mounts),
+                    network=self.network,
+                    security=self.security,
+                    hostname=options.hostname or "buildkitsandbox",
+                    extra_hosts=options.extra_hosts,
+                    shm_size=options.shm_size,
+                    ulimits=options.ulimits,
+                    resources=options.resources,
+                    output=output,
+                    cancel=session.stop,
+                )
+            )
+        _remove_stubs(upper, stubs)
+        return code
+
+    def _missing(self, lower: Sequence[Path], targets: Sequence[str], stack: ExitStack) -> list[str]:
+        """Mount points that the image lacks, with the missing directories above them, deepest first."""
+        del stack
+        with self.session.images.mounted(lower) as root:
+            fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                destination = Destination(fd)
+                found: set[str] = set()
+                for target in targets:
+                    real = destination.resolve(target)
+                    while real and destination.root.status(real) is None:
+                        found.add(real)
+                        real = real.rpartition("/")[0]
+            finally:
+                os.close(fd)
+        return sorted(found, key=lambda path: (-path.count("/"), path))
+
+    def _open(self, mount: Mount, env: dict[str, str], stack: ExitStack) -> list[StepMount]:
+        match mount.type:
+            case "bind":
+                return [self._bind(mount, stack)]
+            case "cache":
+                return [self._cache(mount, stack)]
+            case "tmpfs":
+                return [TmpfsMount(self._target(mount), mount.size)]
+            case "secret":
+                return self._secret(mount, env)
+            case "ssh":
+                return self._ssh(mount, env)
+
+    def _bind(self, mount: Mount, stack: ExitStack) -> BindMount:
+        origin = stack.enter_context(self.session.origin(self._origin(mount)))
+        path = origin.path
+        source = mount.source or "/"
+        if origin.tree.ignore is not None:
+            # Ignored files must not be seen: the mount gets a copy without them.
+            path = self._copied(mount)
+            real = os.listdir(path)[0] if mount.source and not (path / "0").is_dir() else "0"
+        else:
+            found = origin.tree.canonical(source)
+            if found is None:
+                raise Unprocessable(f'failed to calculate checksum of {origin.tree.name}: "{source}": not found')
+            real = found
+        path = path / real if real else path
+        if not mount.read_only and path.is_dir():
+            upper, work = self.session.scratch_directory("bind"), self.session.scratch_directory("bind")
+            path = stack.enter_context(self.session.images.mounted((path,), upper, work))
+        return BindMount(path, self._target(mount), writable=not mount.read_only)
+
+    def _copied(self, mount: Mount) -> Path:
+        """A directory whose entry ``0`` is a copy of what the mount names in its context."""
+        holder = self.session.scratch_directory("bind")
+        with self.session.origin(self._origin(mount)) as origin:
+            fd = os.open(holder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                for selection in select(origin.tree, mount.source or "/"):
+                    Destination(fd, cancelled=self.session.cancelled).place(selection, "/0")
+            finally:
+                os.close(fd)
+        return holder
+
+    def _cache(self, mount: Mount, stack: ExitStack) -> CacheMount:
+        target = self._target(mount)
+        owner = (mount.uid or 0, mount.gid or 0)
+
+        def fill(directory: Path) -> None:
+            os.chown(directory, *owner)
+            os.chmod(directory, 0o755 if mount.mode is None else mount.mode)
+            source = self._origin(mount)
+            if source is None:
+                return
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                with self.session.origin(source) as origin:
+                    for selection in select(origin.tree, mount.source or "/"):
+                        Destination(fd, Ownership(), self.session.cancelled).place(selection, "/")
+            finally:
+                os.close(fd)
+
+        use = self.session.mounts.use(mount.id or target, mount.sharing, self.session.cancelled, fill)
+        return CacheMount(stack.enter_context(use), target, mount.read_only)
+
+    def _secret(self, mount: Mount, env: dict[str, str]) -> list[StepMount]:
+        id = mount.id or mount.source or os.path.basename(mount.target)
+        content = self.session.options.secrets.get(id)
+        if content is None:
+            if mount.required:
+                raise Unprocessable(f"secret {id}: not found")
+            return []
+        if mount.env is not None:
+            if b"\0" in content:
+                raise Unprocessable(f"secret {id}: a zero byte cannot be part of a variable")
+            env[mount.env or id] = content.decode("utf-8", "surrogateescape")
+            if not mount.target:
+                return []
+        target = self._target(mount) or f"/run/secrets/{os.path.basename(id)}"
+        mode = 0o400 if mount.mode is None else mount.mode
+        return [SecretMount(content, target, mode, mount.uid or 0, mount.gid or 0)]
+
+    def _ssh(self, mount: Mount, env: dict[str, str]) -> list[StepMount]:
+        id = mount.id or "default"
+        agent = self.session.options.ssh.get(id)
+        if agent is None:
+            if mount.required:
+                raise Unprocessable(f"unset ssh forward key {id}")
+            return []
+        try:
+            is_socket = stat.S_ISSOCK(os.stat(agent).st_mode)
+        except OSError as error:
+            raise Unprocessable(f"ssh agent {id}: {agent}: {error.strerror}") from None
+        if not is_socket:
+            raise Unprocessable(f"ssh agent {id}: {agent} is not a socket (keys must be loaded into an agent)")
+        target = self._target(mount) or f"/run/buildkit/ssh_agent.{len([m for m in env if m == 'SSH_AUTH_SOCK'])}"
+        env.setdefault("SSH_AUTH_SOCK", target)
+        mode = 0o600 if mount.mode is None else mount.mode
+        return [SshMount(agent, target, mode, mount.uid or 0, mount.gid or 0)]
+
+
+def _is_heredoc(text: str) -> bool:
+    try:
+        return parse_heredoc(text) is not None
+    except ExpansionError:
+        return False
+
+
+def _remove_stubs(upper: Path, stubs: Sequence[str]) -> None:
+    """Take empty mount points, made by the runtime, out of the changes; deepest come first."""
+    fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        tree = Destination(fd)
+        for path in stubs:
+            status = tree.root.status(path)
+            if status is None:
+                continue
+            with tree.inside(path) as (parent, name):
+                if stat.S_ISDIR(status.st_mode):
+                    try:
+                        os.rmdir(name, dir_fd=parent)
+                    except OSError:
+                        continue  # the command has put something there
+                elif stat.S_ISREG(status.st_mode) and status.st_size == 0:
+                    os.unlink(name, dir_fd=parent)
+    finally:
+        os.close(fd)
+
+
+def describe_failure(argv: Sequence[str], code: int) -> str:
+    """BuildKit's words for a command that failed."""
+    return f'process "{" ".join(argv)}" did not complete successfully: exit code: {code}'

@@ -1,0 +1,236 @@
+"""One build in progress: what all of its stages share, and how the things they copy from are opened."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotFound, Unprocessable
+from ..images.types import Image, Platform
+from .contexts import fill_from_archive, open_directory
+from .plan import ImageSource, NamedContext, Scratch, Source, StageSource
+from .progress import Notice, StepStatus
+from .remote import clone, download, parse_git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..images.service import Images
+    from ..images.types import Layer
+    from .cache import BuildCache
+    from .cachedir import CacheStores
+    from .contexts import OpenContext
+    from .dockerfile import Dockerfile
+    from .filecache import FileDigests
+    from .mountcache import MountCache
+    from .options import BuildOptions
+    from .progress import Event
+    from .state import ImageState
+    from .steps import StepRunner
+    from .trees import Tree
+
+_IMAGE_SCHEME = "docker-image://"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Something to copy from, opened. ``path`` is its root on the host."""
+
+    tree: Tree
+    path: Path
+
+
+@dataclass(slots=True)
+class Session:
+    """``workdir`` is the build's own directory, on the file system of the layers. ``epoch`` is SOURCE_DATE_EPOCH.
+
+    ``results`` are finished stages; a stage reads only those it depends on. ``resources`` is closed with the build.
+    """
+
+    options: BuildOptions
+    dockerfile: Dockerfile
+    context: OpenContext
+    images: Images
+    runner: StepRunner
+    cache: BuildCache
+    mounts: MountCache
+    files: FileDigests
+    stores: CacheStores
+    workdir: Path
+    platform: Platform
+    arguments: dict[str, str]
+    epoch: int | None
+    stop: threading.Event
+    resources: ExitStack
+    progress: Callable[[Event], None]
+    results: dict[int, ImageState] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _steps: int = 0
+    _images: dict[ImageSource, Image] = field(default_factory=dict)
+    _named: dict[str, Path] = field(default_factory=dict)
+
+    def emit(self, event: Event) -> None:
+        """Report progress, one event at a time."""
+        with self._lock:
+            self.progress(event)
+
+    def next_step(self) -> int:
+        with self._lock:
+            self._steps += 1
+            return self._steps
+
+    def cancelled(self) -> bool:
+        return self.stop.is_set()
+
+    def check(self) -> None:
+        if self.stop.is_set():
+            raise Unprocessable("context canceled")
+
+    def hold(self, layers: Sequence[Layer]) -> None:
+        """Keep layers from being pruned until the build ends."""
+        with self._lock:
+            self.resources.enter_context(self.images.hold(layers))
+
+    def scratch_directory(self, purpose: str) -> Path:
+        """A new directory of the build's own."""
+        path = self.workdir / f"{purpose}-{os.urandom(6).hex()}"
+        path.mkdir(mode=0o755)
+        return path
+
+    # bases ---------------------------------------------------------------------------------------------------------
+    def image(self, source: ImageSource, step: int = 0) -> Image:
+        """The image a source names: the local one, or pulled when there is none, or when the build says to pull."""
+        with self._lock:
+            known = self._images.get(source)
+        if known is not None:
+            return known
+        platform = Platform.parse(source.platform) if source.platform else self.platform
+        image = self._local(source.reference, platform, explicit=bool(source.platform or self.options.platforms))
+        if image is None:
+            image = self.images.pull(
+                source.reference,
+                auth=self._auth(source.reference),
+                platform=platform,
+                progress=lambda status: self.emit(StepStatus(step, status)),
+            )
+        self.hold(image.layers)
+        with self._lock:
+            return self._images.setdefault(source, image)
+
+    def _local(self, reference: str, platform: Platform, *, explicit: bool) -> Image | None:
+        is_id = reference.startswith("sha256:")
+        if self.options.pull and not is_id:
+            return None
+        try:
+            image = self.images.resolve(reference)
+        except NotFound:
+            if is_id:
+                raise
+            return None
+        architecture = image.config.get("architecture") or platform.architecture
+        if architecture != platform.architecture:
+            if explicit and not is_id:
+                return None
+            self.emit(Notice(f"{reference} is for {architecture}, the build for {platform.architecture}"))
+        return image
+
+    def _auth(self, reference: str) -> Any:
+        from ..images.reference import parse  # here: only pulls need it
+
+        return self.options.auth.get(parse(reference).domain)
+
+    def image_layers(self, source: Source) -> tuple[Layer, ...] | None:
+        """The layers that a source consists of, bottom first; None when it is no image."""
+        if isinstance(source, StageSource):
+            return tuple(self.results[source.index].layers)
+        if isinstance(source, ImageSource):
+            return self.image(source).layers
+        if isinstance(source, Scratch):
+            return ()
+        image = self.named_image(source)
+        return None if image is None else self.image(image).layers
+
+    def named_image(self, source: NamedContext) -> ImageSource | None:
+        value = self.options.contexts[source.name]
+        if value.startswith(_IMAGE_SCHEME):
+            return ImageSource(value.removeprefix(_IMAGE_SCHEME))
+        return None
+
+    # copying from --------------------------------------------------------------------------------------------------
+    def identity(self, source: Source | None) -> str | None:
+        """A text that stands for everything in an immutable source; None for contexts, which may change."""
+        if source is None:
+            return None
+        layers = self.image_layers(source)
+        if layers is None:
+            return None
+        return layers[-1].chain_id if layers else "scratch"
+
+    @contextmanager
+    def origin(self, source: Source | None) -> Iterator[Origin]:
+        """Open what a COPY or a mount reads: None is the build context."""
+        if source is None:
+            yield Origin(self.context.tree, self.context.path)
+            return
+        layers = self.image_layers(source)
+        if layers is not None:
+            lower = self.lower(layers)
+            with self.images.mounted(lower) as path, open_directory(path, self._describe(source)) as tree:
+                yield Origin(tree, path)
+            return
+        assert isinstance(source, NamedContext)
+        path = self._named_directory(source.name)
+        with open_directory(path, f"context {source.name}", own=True) as tree:
+            yield Origin(tree, path)
+
+    def lower(self, layers: Sequence[Layer]) -> tuple[Path, ...]:
+        """An overlay's directories, top-most first; never none."""
+        paths = tuple(self.images.layer_path(layer) for layer in reversed(layers))
+        return paths or (self.empty_directory(),)
+
+    def empty_directory(self) -> Path:
+        path = self.workdir / "empty"
+        path.mkdir(mode=0o755, exist_ok=True)
+        return path
+
+    @staticmethod
+    def _describe(source: Source) -> str:
+        return f"stage {source.index}" if isinstance(source, StageSource) else str(getattr(source, "reference", source))
+
+    def _named_directory(self, name: str) -> Path:
+        with self._lock:
+            known = self._named.get(name)
+            if known is None:
+                known = self._named[name] = self._open_named(name, self.options.contexts[name])
+        return known
+
+    def _open_named(self, name: str, value: str) -> Path:
+        git = parse_git(value, context=True)
+        if git is not None:
+            path = self.scratch_directory("context")
+            clone(git, path, self.cancelled, keep_git_dir=bool(git.keep_git_dir))
+            if not git.directory:
+                return path
+            with open_directory(path, "repository") as tree:
+                inner = tree.canonical(git.directory)
+            if inner is None:
+                raise Unprocessable(f"{value}: the repository has no directory {git.directory!r}")
+            return path / inner
+        if value.startswith(("http://", "https://")):
+            path = self.scratch_directory("context")
+            got = download(value, self.workdir, self.cancelled)
+            with got.path.open("rb") as stream:
+                lone = fill_from_archive(iter(lambda: stream.read(1 << 20), b""), path)
+            if lone is not None:
+                (path / got.name).write_bytes(lone)
+            return path
+        local = Path(value.removeprefix("dir:"))
+        if not local.is_absolute():
+            raise Unprocessable(
+                f"named context {name!r}: {value!r} is neither an absolute directory, a URL nor an image"
+            )
+        return local

@@ -1,0 +1,376 @@
+"""One stage, instruction by instruction: what changes only the configuration, and what makes a layer, cached or anew."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError, InvalidParameter
+from ..runtime.users import MAX_FILE, UserError, resolve
+from .cache import CacheRecord, key_of, timestamp
+from .contexts import open_directory, read_file
+from .copying import Destination, Ownership, kernel_message
+from .copystep import CopyStep
+from .dockerfile.arguments import ArgumentError
+from .dockerfile.errors import excerpt
+from .dockerfile.instructions import (
+    Arg,
+    Cmd,
+    Copy,
+    Entrypoint,
+    Env,
+    Expose,
+    Healthcheck,
+    Instruction,
+    Label,
+    Maintainer,
+    Onbuild,
+    Run,
+    Shell,
+    Stopsignal,
+    User,
+    Volume,
+    Workdir,
+)
+from .dockerfile.mounts import parse_mount
+from .dockerfile.words import ExpansionError, expand
+from .plan import ImageSource, NamedContext, Scratch, StageSource
+from .progress import StepCached, StepDone, StepFailed, StepLog, StepStarted
+from .runstep import RunPlan, describe_failure
+from .state import ImageState, exposed_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ..images.types import Layer
+    from .plan import Planned
+    from .session import Session
+    from .steps import Stream
+
+_TAIL = 20  # lines of output shown with a failure
+_TAIL_BYTES = 64 << 10
+_SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9]*(?:[+-]\d+)?|\d{1,2}", re.ASCII)
+
+
+class StepError(EngineError):
+    """A step failed; ``str`` is the message, the event that tells more was already sent."""
+
+    status = 500
+
+    def __init__(self, message: str, excerpt: str, output: str = "", code: int = 0) -> None:
+        super().__init__(message)
+        self.excerpt, self.output, self.code = excerpt, output, code
+
+
+class StageBuild:
+    """Builds one planned stage in a session; everything it depends on is in ``session.results``."""
+
+    def __init__(self, session: Session, stage: Planned) -> None:
+        self._session, self._stage = session, stage
+        self._escape = session.dockerfile.escape
+        names = {name.lower() for name in session.options.no_cache_filter}
+        self._use_cache = not session.options.no_cache and stage.name not in names
+        self._state = ImageState()
+        self._step = 0
+        self._tail = bytearray()
+        self._secrets: list[bytes] = []
+
+    def run(self) -> ImageState:
+        """The finished stage. Raises StepError after telling what failed."""
+        total = 1 + len(self._stage.instructions)
+        self._guarded(self._stage.start, 1, total, self._base)
+        for index, instruction in enumerate(self._stage.instructions, 2):
+            self._guarded(instruction, index, total, lambda instruction=instruction: self._dispatch(instruction))  # type: ignore[misc]
+        return self._state
+
+    # steps ---------------------------------------------------------------------------------------------------------
+    def _guarded(
+        self, instruction: Instruction, index: int, total: int, action: Callable[[], StepCached | None]
+    ) -> None:
+        session = self._session
+        session.check()
+        self._step = session.next_step()
+        self._tail.clear()
+        text = instruction.code
+        if 1 < index <= 1 + self._stage.triggers:
+            text = f"ONBUILD {text}"
+        session.emit(StepStarted(self._step, self._stage.label, text, index, total, instruction.span.first))
+        started = time.monotonic()
+        try:
+            cached = action()
+        except (ArgumentError, ExpansionError) as error:
+            raise self._failed(instruction, str(error)) from None
+        except OSError as error:
+            raise self._failed(instruction, kernel_message(error)) from error
+        except StepError:
+            raise
+        except EngineError as error:
+            raise self._failed(instruction, str(error), getattr(error, "code", 0)) from error
+        if cached is not None:
+            session.emit(cached)
+        else:
+            layer = self._state.chain_id if isinstance(instruction, (Run, Copy, Workdir)) else ""
+            session.emit(StepDone(self._step, time.monotonic() - started, layer))
+
+    def _failed(self, instruction: Instruction, message: str, code: int = 0) -> StepError:
+        session = self._session
+        lines = bytes(self._tail).decode("utf-8", "replace").splitlines()[-_TAIL:]
+        shown = excerpt(session.dockerfile.source, instruction.span, session.dockerfile.name)
+        output = "\n".join(lines)
+        if not session.cancelled():
+            session.emit(StepFailed(self._step, message, shown, output, code))
+        return StepError(message, shown, output, code)
+
+    def _log(self, stream: Stream, data: bytes) -> None:
+        self._tail += data
+        if len(self._tail) > 2 * _TAIL_BYTES:
+            del self._tail[:-_TAIL_BYTES]
+        self._session.emit(StepLog(self._step, stream, data))
+
+    def _base(self) -> StepCached | None:
+        session, base = self._session, self._stage.base
+        if isinstance(base, StageSource):
+            self._state = session.results[base.index].branch()
+        elif isinstance(base, ImageSource):
+            self._state = ImageState.of_image(session.image(base, self._step))
+        elif isinstance(base, Scratch):
+            self._state = ImageState.scratch(session.platform)
+        else:
+            return self._context_base(base)
+        return None
+
+    def _context_base(self, base: NamedContext) -> StepCached | None:
+        """FROM a named context: an image, or a directory that becomes the one layer of a fresh image."""
+        session = self._session
+        image = session.named_image(base)
+        if image is not None:
+            self._state = ImageState.of_image(session.image(image, self._step))
+            return None
+        self._state = ImageState.scratch(session.platform)
+        copy = Copy(self._stage.start.span, self._stage.start.code, False, ("/",), (), "/")
+        return self._copy_from(copy, base)
+
+    def _dispatch(self, instruction: Instruction) -> StepCached | None:
+        state = self._state
+        match instruction:
+            case Env():
+                state.add_env([(self._expand(name), self._expand(value)) for name, value, _ in instruction.pairs])
+            case Label():
+                state.add_labels([(self._expand(name), self._expand(value)) for name, value, _ in instruction.pairs])
+            case Arg():
+                self._arguments(instruction)
+            case Run():
+                return self._run(instruction)
+            case Copy():
+                return self._copy(instruction)
+            case Workdir():
+                return self._workdir(instruction)
+            case Cmd():
+                state.set_command(instruction.command)
+            case Entrypoint():
+                state.set_entrypoint(instruction.command)
+            case Healthcheck():
+                state.set_healthcheck(instruction)
+            case Expose():
+                words = [word for port in instruction.ports for word in self._words(port)]
+                state.expose(exposed_ports(words))
+            case User():
+                state.set_user(self._expand(instruction.user))
+            case Volume():
+                paths = [self._expand(path) for path in instruction.paths]
+                if not all(paths):
+                    raise ArgumentError("VOLUME specified can not be an empty string")
+                state.add_volumes(paths)
+            case Stopsignal():
+                signal = self._expand(instruction.signal)
+                if not _SIGNAL.fullmatch(signal.upper()):
+                    raise ArgumentError(f"invalid signal: {signal}")
+                state.set_stop_signal(signal)
+            case Shell():
+                state.set_shell(instruction.shell)
+            case Maintainer():
+                state.set_author(instruction.author)
+            case Onbuild():
+                state.add_trigger(instruction.expression)
+        return None
+
+    def _expand(self, text: str) -> str:
+        return expand(text, self._state.env, escape=self._escape).text
+
+    def _words(self, text: str) -> tuple[str, ...]:
+        return expand(text, self._state.env, escape=self._escape).words
+
+    def _arguments(self, instruction: Arg) -> None:
+        given = self._session.options.args
+        pairs: list[tuple[str, str | None]] = []
+        for name, default in instruction.pairs:
+            value: str | None
+            if name in given:
+                value = given[name]
+            elif default is not None:
+                value = self._expand(default)
+            else:
+                value = self._session.arguments.get(name)
+            pairs.append((name, value))
+            if value is not None:
+                self._state.env[name] = value  # visible to the defaults of the names that follow
+        self._state.add_args(pairs)
+
+    # layers --------------------------------------------------------------------------------------------------------
+    def _layer(
+        self, key: str, created_by: str, make: Callable[[Path, Path], bool], *, always: bool = True
+    ) -> StepCached | None:
+        """Take the layer from the cache, or make it in an upper directory; the event when it was cached.
+
+        ``make`` gets (upper, work) and tells whether there is a layer at all. Without ``always`` a step that makes none
+        leaves no trace but its history.
+        """
+        session, state = self._session, self._state
+        record = self._cached(key) if self._use_cache else None
+        cached = record is not None
+        if record is None:
+            session.check()
+            layer = self._make(make)
+            record = session.cache.add(key, layer, parent=state.chain_id, text=created_by)
+        session.stores.used[key] = record
+        if record.layer is not None:
+            session.hold([record.layer])
+        state.record(created_by, record.layer, timestamp(record.created))
+        if not cached:
+            return None
+        return StepCached(self._step, record.layer.chain_id if record.layer else "")
+
+    def _cached(self, key: str) -> CacheRecord | None:
+        session = self._session
+        record = session.cache.find(key)
+        if record is not None:
+            return record
+        imported = session.stores.find(key, self._state.layers)
+        if imported is None:
+            return None
+        layer, created, text = imported
+        return session.cache.add(key, layer, parent=self._state.chain_id, text=text, created=created)
+
+    def _make(self, make: Callable[[Path, Path], bool]) -> Layer | None:
+        session = self._session
+        step = session.scratch_directory("step")
+        upper, work = step / "upper", step / "work"
+        upper.mkdir(mode=0o755)
+        work.mkdir(mode=0o755)
+        try:
+            if not make(upper, work):
+                return None
+            return session.images.commit_layer(upper, self._state.layers, clamp=session.epoch)
+        finally:
+            shutil.rmtree(step)
+
+    def _key(self, kind: str, *parts: Any) -> str:
+        return key_of(kind, self._state.chain_id, self._state.platform, self._session.epoch, *parts)
+
+    def _run(self, instruction: Run) -> StepCached | None:
+        state = self._state
+        mounts = [parse_mount(mount, self._expand) for mount in instruction.mounts]
+        plan = RunPlan(self._session, instruction, state, mounts, self._stage.sources)
+
+        def make(upper: Path, work: Path) -> bool:
+            code = plan.run(upper, work, self._log)
+            self._session.check()
+            if code:
+                raise self._failed(instruction, describe_failure(plan.argv, code), code)
+            return True
+
+        return self._layer(self._key("run", plan.key()), state.run_text(plan.argv), make)
+
+    def _copy(self, instruction: Copy) -> StepCached | None:
+        documents = tuple(
+            replace(
+                document,
+                content=expand(document.text, self._state.env, quoting=False).text
+                if document.expand
+                else document.text,
+            )
+            for document in instruction.documents
+        )
+        expanded = replace(
+            instruction,
+            sources=tuple(self._expand(source) for source in instruction.sources),
+            documents=documents,
+            target=self._expand(instruction.target),
+            chown=self._expand(instruction.chown),
+            chmod=self._expand(instruction.chmod),
+            checksum=self._expand(instruction.checksum),
+        )
+        source = self._stage.sources[instruction.source] if instruction.source else None
+        return self._copy_from(expanded, source)
+
+    def _copy_from(self, copy: Copy, source: Any) -> StepCached | None:
+        session, state = self._session, self._state
+        target = state.absolute(copy.target)
+        flags = [f"--chown={copy.chown}"] if copy.chown else []
+        flags += [f"--chmod={copy.chmod}"] if copy.chmod else []
+        words = [*copy.sources, *(f"<<{document.name}" for document in copy.documents)]
+        text = " ".join(["ADD" if copy.add else "COPY", *flags, *words, copy.target, "# buildkit"])
+        with CopyStep(session, copy, target, source) as step:
+            digests = step.prepare()
+            options = [copy.add, target, copy.chown, copy.chmod, copy.link, copy.parents, copy.unpack]
+
+            def make(upper: Path, work: Path) -> bool:
+                lower = session.lower(state.layers)
+                if copy.link:
+                    owner = self._owner(copy.chown, lower)
+                    step.place(upper, owner)
+                else:
+                    with session.images.mounted(lower, upper, work) as root:
+                        owner = self._owner(copy.chown, (), root)
+                        step.place(root, owner)
+                return True
+
+            return self._layer(self._key("copy", options, digests), text, make)
+
+    def _owner(self, spec: str, lower: tuple[Path, ...], root: Path | None = None) -> tuple[int, int] | None:
+        """``--chown`` by the image's own passwd and group; a bare number is user and group."""
+        if not spec:
+            return None
+        if root is None:
+            with self._session.images.mounted(lower) as view:
+                return self._owner(spec, lower, view)
+        user, colon, _ = spec.partition(":")
+        if user.isdecimal() and not colon:
+            spec = f"{user}:{user}"
+        with open_directory(root, "image") as tree:
+            passwd = read_file(tree, "etc/passwd", MAX_FILE) or b""
+            groups = read_file(tree, "etc/group", MAX_FILE) or b""
+        try:
+            identity = resolve(spec, passwd, groups)
+        except UserError as error:
+            raise InvalidParameter(str(error)) from None
+        return identity.uid, identity.gid
+
+    def _workdir(self, instruction: Workdir) -> StepCached | None:
+        session, state = self._session, self._state
+        path = state.absolute(self._expand(instruction.path)).rstrip("/") or "/"
+        state.process["WorkingDir"] = path
+        text = f"WORKDIR {path}"
+        if path == "/":
+            state.record(text)
+            return None
+
+        def make(upper: Path, work: Path) -> bool:
+            with session.images.mounted(session.lower(state.layers), upper, work) as root:
+                owner = self._owner(state.user, (), root)
+                fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    destination = Destination(fd, Ownership(owner))
+                    if destination.is_directory(path):
+                        return False
+                    destination.make_directories(path)
+                finally:
+                    os.close(fd)
+            return True
+
+        return self._layer(self._key("workdir", path, state.user), text, make)
