@@ -1,7 +1,7 @@
-"""Bringing up our own engine when nobody listens on its socket: spawn the keeper, wait until it says that it is ready.
+"""Bringing up our own engine when nobody listens on its socket: run the keeper's command, which returns when it listens.
 
 The engine's package is found without importing it (compose/ imports nothing of engine/): the keeper is a script that is
-run by path. Readiness is one byte on an inherited pipe; the pipe's end without a byte is failure.
+run by path. It detaches itself; what goes wrong before that is on its stderr, what goes wrong later in the engine's log.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 READY_TIMEOUT = 30.0
-"""Seconds an engine may take to open its API, recovery included."""
+"""Seconds the keeper may take to listen."""
+
+ALREADY_RUNNING = 75
+"""The keeper's exit code when another one holds this root."""
 
 _TAIL_LINES = 12
 
@@ -36,68 +39,56 @@ def keeper_script() -> str:
 
 
 def start_engine(root: str | None, environment: Mapping[str, str]) -> None:
-    """Start keeper and engine for ``root`` (None: the default) and return when the API answers."""
-    script = keeper_script()
-    run = run_directory(root, environment, os.geteuid())
-    try:
-        os.makedirs(run, mode=0o711, exist_ok=True)
-        log_path = os.path.join(run, "engine.log")
-        log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise EngineError(f"cannot start the engine: {error.strerror}: {error.filename}") from error
-    offset = os.fstat(log).st_size
-    ready, signal_end = os.pipe2(os.O_CLOEXEC)
-    arguments = [sys.executable, "-I", "-S", "-E", script]
+    """Start keeper and engine for ``root`` (None: the default) and return when the socket accepts connections.
+
+    That another command starts the same engine at the same moment is no error.
+    """
+    arguments = [sys.executable, "-I", "-S", "-E", keeper_script()]
     if root is not None:
         arguments += ["--root", root]
-    arguments += ["--ready-fd", str(signal_end)]
+    errors, errors_end = os.pipe2(os.O_CLOEXEC)
     try:
-        pid = _spawn(arguments, environment, log, signal_end)
+        pid = _spawn(arguments, environment, errors_end)
+        os.close(errors_end)
+        status = _wait(pid)
+        message = os.read(errors, 65536).decode("utf-8", "replace").strip() if status not in (0, None) else ""
     finally:
-        os.close(log)
-        os.close(signal_end)
-    try:
-        readable, _, _ = select.select([ready], [], [], READY_TIMEOUT)
-        if readable and os.read(ready, 1):
-            return
-    finally:
-        os.close(ready)
-    reason = "it ended at once" if readable else f"it was not ready after {READY_TIMEOUT:.0f} s"
-    if readable:
-        os.waitpid(pid, os.WNOHANG)
-    tail = _tail(log_path, offset)
-    raise EngineError(
-        f"the engine did not start: {reason}"
-        + (f"; its log ({log_path}) ends with:\n{tail}" if tail else f"; see {log_path}")
-    )
+        os.close(errors)
+    if status in (0, ALREADY_RUNNING):
+        return
+    reason = f"it was not ready after {READY_TIMEOUT:.0f} s" if status is None else message or f"exit code {status}"
+    raise EngineError(f"the engine did not start: {reason}{log_tail(root, environment)}")
 
 
-def _spawn(arguments: list[str], environment: Mapping[str, str], log: int, signal_end: int) -> int:
-    """Start detached: own session, stdio away from the terminal."""
+def _spawn(arguments: list[str], environment: Mapping[str, str], errors: int) -> int:
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    os.set_inheritable(signal_end, True)
+    actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, errors, 2)]
     try:
-        return os.posix_spawn(
-            arguments[0],
-            arguments,
-            dict(environment),
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, null, 0),
-                (os.POSIX_SPAWN_DUP2, log, 1),
-                (os.POSIX_SPAWN_DUP2, log, 2),
-            ],
-            setsid=True,
-        )
+        return os.posix_spawn(arguments[0], arguments, dict(environment), file_actions=actions)
     finally:
         os.close(null)
 
 
-def _tail(path: str, offset: int) -> str:
-    """The last lines that were written to the log since ``offset``."""
+def _wait(pid: int) -> int | None:
+    """The exit code of the starting command; None when it takes too long."""
+    handle = os.pidfd_open(pid)
+    try:
+        poller = select.poll()
+        poller.register(handle, select.POLLIN)
+        if not poller.poll(READY_TIMEOUT * 1000):
+            return None
+    finally:
+        os.close(handle)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def log_tail(root: str | None, environment: Mapping[str, str]) -> str:
+    """The last lines of the engine's log, as the end of an error message."""
+    path = os.path.join(run_directory(root, environment, os.geteuid()), "engine.log")
     try:
         with open(path, "rb") as file:
-            file.seek(offset)
+            file.seek(max(os.fstat(file.fileno()).st_size - 16384, 0))
             lines = file.read().decode("utf-8", "replace").strip().splitlines()
     except OSError:
         return ""
-    return "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+    return f"\nThe engine's log ({path}) ends with:\n" + "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
@@ -31,6 +32,9 @@ NEWEST = (1, 47)
 
 ANSWER_TIMEOUT = 600.0
 """Seconds an ordinary call may take. Long ones (stop, wait, streams) say their own."""
+
+STARTING_TRIES, STARTING_PAUSE = 100, 0.02
+"""How often, and after how many seconds each, to try a socket that another command is about to open."""
 
 
 class NotFound(EngineError):
@@ -230,7 +234,16 @@ class Engine:
             if start is None:
                 raise
             start()
-            return Connection(self.endpoint.address)
+            return self._connect_started()
+
+    def _connect_started(self) -> Connection:
+        """Another command may be the one that starts the engine: its socket appears a moment after its lock."""
+        for _ in range(STARTING_TRIES):
+            try:
+                return Connection(self.endpoint.address)
+            except Refused:
+                time.sleep(STARTING_PAUSE)
+        return Connection(self.endpoint.address)
 
     def _release(self, response: Response) -> None:
         if response.finished and response.connection.reusable:

@@ -1,0 +1,178 @@
+"""Building a service's image: by our engine's own call when it can read the context, else by the classic POST /build."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..convert.container import image_name
+from ..convert.values import byte_count, pairs
+from ..credentials import all_registries
+from ..errors import OperationError
+from .context import tar_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ..client import Engine
+    from ..model import Project
+
+_INLINE = ".pycompose.inline.Dockerfile"
+_REMOTE = ("http://", "https://", "git://", "git@", "github.com/", "ssh://")
+_BUILDKIT_ONLY = ("additional_contexts", "secrets", "ssh", "cache_to", "no_cache_filter", "entitlements")
+
+
+def is_remote(context: str) -> bool:
+    return context.startswith(_REMOTE)
+
+
+def build_service(
+    engine: Engine, project: Project, name: str, overrides: Mapping[str, Any], output: Callable[[str], None]
+) -> str:
+    """Build and tag the image of service ``name``; its id. ``overrides`` are build flags: no_cache, pull, args, memory.
+
+    Raises `EngineError` with the engine's message when the build fails.
+    """
+    service = project.services[name]
+    tree: dict[str, Any] = {**service["build"]}
+    ref = image_name(project, name)
+    tree["args"] = {**pairs(tree.get("args")), **(overrides.get("args") or {})}
+    for key in ("no_cache", "pull"):
+        tree[key] = bool(tree.get(key) or overrides.get(key))
+    if overrides.get("ssh"):
+        tree["ssh"] = overrides["ssh"]
+    platforms = list(tree.get("platforms") or ([service["platform"]] if service.get("platform") else []))
+    tags = [ref, *(tag for tag in tree.get("tags") or () if tag != ref)]
+    local = engine.endpoint.address.path is not None and engine.is_pycompose
+    if local:
+        lines = engine.images.build_local(_local_body(project, tree, tags, platforms, overrides))
+    else:
+        lines = _classic(engine, project, name, tree, tags, platforms, overrides)
+    return follow(engine, lines, ref, output)
+
+
+def follow(engine: Engine, lines: Iterator[dict[str, Any]], ref: str, output: Callable[[str], None]) -> str:
+    """Show a build's output; the id of the image."""
+    image_id = ""
+    for line in lines:
+        if line.get("stream"):
+            output(str(line["stream"]))
+        elif line.get("status"):
+            mark = f"{line['id']}: " if line.get("id") else ""
+            output(f"{mark}{line['status']}\n")
+        image_id = str((line.get("aux") or {}).get("ID") or image_id)
+    return image_id or str(engine.images.inspect(ref)["Id"])
+
+
+def _arguments(tree: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Build arguments; one without a value takes that of the environment, or none."""
+    return {key: environment.get(key) if value is None else str(value) for key, value in tree["args"].items()}
+
+
+def _classic(
+    engine: Engine,
+    project: Project,
+    name: str,
+    tree: Mapping[str, Any],
+    tags: list[str],
+    platforms: list[str],
+    overrides: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+    unsupported = [key for key in _BUILDKIT_ONLY if tree.get(key)]
+    if unsupported:
+        raise OperationError(f"services.{name}.build: this engine's build call has no {', '.join(unsupported)}")
+    context = str(tree.get("context") or project.directory)
+    dockerfile = str(tree.get("dockerfile") or "Dockerfile")
+    query: dict[str, Any] = {
+        "t": tags,
+        "buildargs": json.dumps(_arguments(tree, project.environment)),
+        "labels": json.dumps({**pairs(tree.get("labels"))}),
+        "cachefrom": json.dumps(list(tree.get("cache_from") or ())),
+        "target": tree.get("target"),
+        "nocache": tree["no_cache"] or None,
+        "pull": tree["pull"] or None,
+        "networkmode": tree.get("network"),
+        "extrahosts": ",".join(_extra_hosts(tree)) or None,
+        "shmsize": byte_count(tree["shm_size"]) if tree.get("shm_size") else None,
+        "memory": overrides.get("memory"),
+        "platform": ",".join(platforms) or None,
+        "ulimits": json.dumps(_ulimits(tree)) if tree.get("ulimits") else None,
+        "rm": 1,
+        "forcerm": 1,
+    }
+    if is_remote(context):
+        query |= {"remote": context, "dockerfile": dockerfile}
+        return engine.images.build(query, iter(()), all_registries())
+    extra: dict[str, bytes] = {}
+    if tree.get("dockerfile_inline"):
+        dockerfile, extra = _INLINE, {_INLINE: str(tree["dockerfile_inline"]).encode()}
+    else:
+        full = os.path.normpath(os.path.join(context, dockerfile))
+        if os.path.relpath(full, context).startswith(".."):
+            extra = {_INLINE: _read(full)}
+            dockerfile = _INLINE
+        else:
+            _read(full)
+            dockerfile = os.path.relpath(full, context)
+    query["dockerfile"] = dockerfile
+    return engine.images.build(query, tar_stream(context, dockerfile, extra), all_registries())
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise OperationError(f"failed to read dockerfile: {path}: {error.strerror}") from error
+
+
+def _extra_hosts(tree: Mapping[str, Any]) -> list[str]:
+    value = tree.get("extra_hosts") or []
+    if isinstance(value, list):
+        return [item.replace("=", ":", 1) if "=" in item else item for item in value]
+    return [f"{name}:{address}" for name, address in value.items()]
+
+
+def _ulimits(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+    from ..convert.resources import resources
+
+    found: list[dict[str, Any]] = resources({"ulimits": tree["ulimits"]})["Ulimits"]
+    return found
+
+
+def _local_body(
+    project: Project, tree: Mapping[str, Any], tags: list[str], platforms: list[str], overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body of our engine's POST /pycompose/build: the service's build section, made absolute and complete."""
+    body = {key: value for key, value in tree.items() if value is not None}
+    body["context"] = str(tree.get("context") or project.directory)
+    body["args"] = {key: value for key, value in _arguments(tree, project.environment).items() if value is not None}
+    body["tags"] = tags
+    body["platforms"] = platforms
+    body["extra_hosts"] = _extra_hosts(tree)
+    body["labels"] = pairs(tree.get("labels"))
+    if overrides.get("memory"):
+        body["memory"] = overrides["memory"]
+    if tree.get("secrets"):
+        body["secrets"] = _secrets(project, tree)
+    return body
+
+
+def _secrets(project: Project, tree: Mapping[str, Any]) -> dict[str, str]:
+    """Secret id -> base64 of its bytes."""
+    import base64
+
+    from ..convert.mounts import file_content
+
+    result: dict[str, str] = {}
+    for use in tree["secrets"]:
+        source = str(use["source"])
+        content = file_content(project, "secrets", source)
+        if content is None:
+            content = _read(str(project.secrets[source]["file"]))
+        result[str(use.get("target") or source)] = base64.b64encode(content).decode()
+    return result
+
+
+__all__ = ["build_service", "follow", "is_remote"]

@@ -1,0 +1,57 @@
+"""One line per change, for pipes and logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...events import Output, Progress
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import TextIO
+
+    from ...events import Event
+
+
+class PlainRenderer:
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._last: dict[tuple[str, str], str] = {}
+        self._partial: dict[str, str] = {}
+
+    def __enter__(self) -> PlainRenderer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for text in self._partial.values():
+            self._print(f"{text}\n")
+        self._partial.clear()
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, Output):
+            self._output(event)
+            return
+        key = (event.parent, event.id)
+        if self._last.get(key) == event.status:
+            return
+        self._last[key] = event.status
+        self._print(f"{line(event)}\n")
+
+    def _output(self, event: Output) -> None:
+        *lines, rest = (self._partial.get(event.id, "") + event.text).split("\n")
+        self._partial[event.id] = rest
+        if not rest:
+            del self._partial[event.id]
+        for one in lines:
+            self._print(f"{one.rstrip(chr(13))}\n")
+
+    def _print(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+def line(event: Progress) -> str:
+    words = f" {event.parent} {event.id} {event.status}" if event.parent else f" {event.id}  {event.status}"
+    return f"{words} {event.detail}" if event.detail else words

@@ -1,0 +1,45 @@
+"""One lock per project and engine: two commands never change the same project at once, and never wait for another one's.
+
+An flock on a file in the user's run directory: it goes with the process that holds it, whatever becomes of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def lock_directory() -> str:
+    base = os.environ.get("XDG_RUNTIME_DIR") or ("/run" if os.geteuid() == 0 else f"/tmp/pycompose-{os.geteuid()}")
+    return os.path.join(base, "pycompose-locks")
+
+
+@contextmanager
+def project_lock(engine_address: str, project: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the lock of ``project`` on this engine; ``waiting`` is called once when somebody else holds it."""
+    directory = lock_directory()
+    digest = hashlib.sha256(engine_address.encode()).hexdigest()[:8]
+    path = os.path.join(directory, f"{project}-{digest}.lock")
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise PlanError(f"cannot lock project {project}: {error.filename}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is not None:
+                waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

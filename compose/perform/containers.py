@@ -1,0 +1,164 @@
+"""Creating, starting, stopping, renaming and removing containers."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from typing import TYPE_CHECKING
+
+from ..client import NotFound
+from ..convert import Facts, create_request
+from ..convert.container import image_name
+from ..digest import service_digest
+from ..errors import EngineError, OperationError
+from ..events import DONE, Progress
+from ..graph import shared_services
+from .hooks import run_hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from ..convert.mounts import PlacedFile
+    from ..ops import CreateContainer, RemoveContainer, RenameContainer, StartContainer, StopContainer
+    from .world import World
+
+
+def create_container(world: World, operation: CreateContainer) -> None:
+    shown = f"Container {operation.name}"
+    if operation.replaces:
+        world.replacing.add(operation.name)
+    world.emit(Progress(shown, "Recreate" if operation.replaces else "Creating"))
+    project = world.project
+    facts = facts_for(world, operation.service, dict(operation.kept_volumes), operation.replaces)
+    request = create_request(project, operation.service, operation.number, facts)
+    answer = world.engine.containers.create(request.body, request.name, request.platform)
+    identity = str(answer["Id"])
+    try:
+        for network, settings in request.connect:
+            world.engine.networks.connect(network, identity, settings)
+        place_files(world, identity, request.files)
+    except EngineError:
+        # A container without its networks or files must never be taken for a finished one.
+        world.engine.containers.remove(identity, force=True)
+        raise
+    world.created(operation.name, operation.service, operation.number, identity)
+    if not operation.replaces:
+        world.emit(Progress(shown, "Created", DONE))
+
+
+def facts_for(world: World, service_name: str, kept: Mapping[str, str], replaces: str = "") -> Facts:
+    """What the engine and this run know that the body of a container depends on."""
+    project = world.project
+    service = project.services[service_name]
+    ref = image_name(project, service_name)
+    if ref not in world.image_ids:
+        world.image_ids[ref] = str(world.engine.images.inspect(ref)["Id"])
+    digest = service_digest(project, service_name, world.contents)
+    linked = {str(link).partition(":")[0] for link in service.get("links") or ()}
+    wanted = {*shared_services(service), *linked}
+    extra: dict[str, str] = {}
+    for name in service.get("depends_on") or ():
+        extra.update(world.provided.get(name, {}))
+    return Facts(
+        api=world.engine.version,
+        image_id=world.image_ids[ref],
+        config_hash=digest.config_hash,
+        fields=json.dumps(digest.fields(), separators=(",", ":")),
+        containers={name: identity for name, identity in world.service_containers.items() if name in wanted},
+        kept_volumes=kept,
+        replaces=replaces,
+        socket=world.engine.endpoint.address.path,
+        extra_environment=extra,
+        security_files=_security_files(service, str(project.directory)),
+    )
+
+
+def _security_files(service: Mapping[str, Any], directory: str) -> dict[str, str]:
+    """The contents of the seccomp profiles that the service names by path."""
+    import os.path
+
+    found: dict[str, str] = {}
+    for item in service.get("security_opt") or ():
+        name, _, value = item.partition("=") if "=" in item else item.partition(":")
+        if name == "seccomp" and value not in ("unconfined", "builtin", "") and not value.lstrip().startswith("{"):
+            try:
+                with open(os.path.join(directory, value), encoding="utf-8") as file:
+                    found[value] = json.dumps(json.load(file))
+            except (OSError, ValueError) as error:
+                raise OperationError(f"seccomp profile {value}: {error}") from error
+    return found
+
+
+def place_files(world: World, identity: str, files: Sequence[PlacedFile]) -> None:
+    """Put configs and secrets with owner and mode into a container that has not started."""
+    if not files:
+        return
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for file in files:
+            content = file.content
+            if content is None:
+                try:
+                    with open(str(file.source), "rb") as source:
+                        content = source.read()
+                except OSError as error:
+                    raise OperationError(f"{error.filename}: {error.strerror}") from error
+            info = tarfile.TarInfo(file.target.lstrip("/"))
+            info.size = len(content)
+            info.uid, info.gid, info.mode, info.mtime = file.uid, file.gid, file.mode, int(time.time())
+            tar.addfile(info, io.BytesIO(content))
+    world.engine.containers.put_archive(identity, "/", archive.getvalue())
+
+
+def start_container(world: World, operation: StartContainer) -> None:
+    shown = f"Container {operation.name}"
+    identity = world.container_id(operation.name, operation.id)
+    world.emit(Progress(shown, "Starting"))
+    world.engine.containers.start(identity)
+    if world.on_start is not None:
+        world.on_start(operation.name, identity)
+    if operation.hooks:
+        run_hooks(world, operation.service, operation.name, identity, "post_start")
+    world.emit(Progress(shown, "Started", DONE))
+
+
+def stop_container(world: World, operation: StopContainer) -> None:
+    shown = f"Container {operation.name}"
+    quiet = operation.name in world.replacing
+    if not quiet:
+        world.emit(Progress(shown, "Stopping"))
+    try:
+        if operation.hooks and world.has_project:
+            run_hooks(world, operation.service, operation.name, operation.id, "pre_stop")
+        world.engine.containers.stop(operation.id, operation.timeout)
+    except NotFound:
+        pass
+    if not quiet:
+        world.emit(Progress(shown, "Stopped", DONE))
+
+
+def remove_container(world: World, operation: RemoveContainer) -> None:
+    shown = f"Container {operation.name}"
+    quiet = operation.name in world.replacing
+    if not quiet:
+        world.emit(Progress(shown, "Removing"))
+    try:
+        world.engine.containers.remove(operation.id, force=operation.force, volumes=operation.volumes)
+    except NotFound:
+        pass
+    except EngineError as error:
+        if error.status != 409 or "already in progress" not in str(error):
+            raise
+    if not quiet:
+        world.emit(Progress(shown, "Removed", DONE))
+
+
+def rename_container(world: World, operation: RenameContainer) -> None:
+    identity = world.container_id(operation.name, operation.id)
+    world.engine.containers.rename(identity, operation.name)
+    world.container_ids[operation.name] = identity
+    if operation.name in world.replacing:
+        world.emit(Progress(f"Container {operation.name}", "Recreated", DONE))

@@ -1,0 +1,149 @@
+"""Which images must be pulled or built before the containers: pull policies and build flags, decided."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..convert.container import image_name
+from ..errors import Diagnostic, PlanError
+from ..ops import BuildImage, Cause, PullImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..model import Project
+    from ..observe import Snapshot
+    from ..ops import Operation
+    from .options import UpOptions
+
+_EVERY = {"daily": 86400.0, "weekly": 7 * 86400.0}
+_PART = re.compile(r"(\d+)([wdhms])")
+_SECONDS = {"w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+@dataclass(slots=True)
+class ImagePlan:
+    """``keys`` maps each service to the operations its containers wait for; ``refreshed`` are services whose image exists
+    and may change, so that only after these operations it is known whether their containers are out of date."""
+
+    operations: list[Operation] = field(default_factory=list)
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refreshed: set[str] = field(default_factory=set)
+
+
+def plan_images(
+    project: Project, names: Sequence[str], snapshot: Snapshot, options: UpOptions, now: float
+) -> ImagePlan:
+    """Raises `PlanError` for an image that is missing and may be neither pulled nor built."""
+    plan = ImagePlan()
+    made: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        service = project.services[name]
+        if service.get("provider"):
+            continue
+        ref = image_name(project, name)
+        present = snapshot.images.get(ref) is not None
+        if ref in made:
+            plan.keys[name] = made[ref]
+            continue
+        operations = _decide(project, name, service, ref, present, snapshot, options, now)
+        plan.operations += operations
+        made[ref] = plan.keys[name] = tuple(operation.key for operation in operations)
+        if operations and (present or snapshot.of_service(name)):
+            plan.refreshed.add(name)
+    _order_builds(project, plan)
+    return plan
+
+
+def _decide(
+    project: Project,
+    name: str,
+    service: Mapping[str, Any],
+    ref: str,
+    present: bool,
+    snapshot: Snapshot,
+    options: UpOptions,
+    now: float,
+) -> list[Operation]:
+    policy = str(options.pull or service.get("pull_policy") or "")
+    if policy == "policy":
+        policy = str(service.get("pull_policy") or "")
+    mark = project.mark("services", name, "pull_policy") or project.mark("services", name, "image")
+    build_mark = project.mark("services", name, "build")
+    platform = str(service.get("platform") or "")
+    buildable = bool(service.get("build")) and options.build is not False
+    if service.get("build") and (options.build or policy == "build") and buildable:
+        why = "--build was given" if options.build else "pull_policy is build"
+        return [BuildImage(ref=ref, service=name, cause=Cause(why, mark=build_mark))]
+    due = _due(policy, ref, present, snapshot, now)
+    if due and service.get("image"):
+        pull = PullImage(
+            ref=ref, service=name, platform=platform, optional=buildable or present, cause=Cause(due, mark=mark)
+        )
+        if not buildable:
+            return [pull]
+        build = BuildImage(
+            ref=ref,
+            service=name,
+            unless_pulled=True,
+            after=(pull.key,),
+            cause=Cause("if it cannot be pulled", mark=build_mark),
+        )
+        return [pull] if present else [pull, build]
+    if present:
+        return []
+    if buildable:
+        return [BuildImage(ref=ref, service=name, cause=Cause("image is missing", mark=build_mark))]
+    if service.get("build"):
+        reason = f'image "{ref}" of service "{name}" is missing, and --no-build forbids to build it'
+    elif policy in ("never", "build"):
+        reason = f'image "{ref}" of service "{name}" is missing, and its pull policy is "{policy}"'
+    else:
+        reason = f'service "{name}" has neither an image nor a build section'
+    path = ("services", name, "image")
+    raise PlanError(str(Diagnostic(reason, path, project.mark(*path) or mark)))
+
+
+def _due(policy: str, ref: str, present: bool, snapshot: Snapshot, now: float) -> str:
+    """Why the image must be pulled; "" when it need not."""
+    if policy in ("never", "build"):
+        return ""
+    if not present:
+        return "image is missing"
+    if policy == "always":
+        return "pull policy is always"
+    age = _EVERY.get(policy)
+    if age is None and policy.startswith("every_"):
+        age = float(sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(policy.removeprefix("every_"))))
+    image = snapshot.images[ref]
+    if age is not None and image is not None and (image.pulled is None or now - image.pulled >= age):
+        return f"pull policy is {policy}"
+    return ""
+
+
+def _order_builds(project: Project, plan: ImagePlan) -> None:
+    """A build with the context ``service:x`` waits for x's image."""
+    for index, operation in enumerate(plan.operations):
+        if not isinstance(operation, BuildImage):
+            continue
+        contexts = (project.services[operation.service].get("build") or {}).get("additional_contexts") or {}
+        sources = (
+            contexts.values() if isinstance(contexts, dict) else [str(item).partition("=")[2] for item in contexts]
+        )
+        needs = [
+            key
+            for source in sources
+            if str(source).startswith("service:")
+            for key in plan.keys.get(str(source).removeprefix("service:"), ())
+        ]
+        if needs:
+            plan.operations[index] = BuildImage(
+                ref=operation.ref,
+                service=operation.service,
+                unless_pulled=operation.unless_pulled,
+                after=operation.after,
+                needs=tuple(needs),
+                cause=operation.cause,
+            )

@@ -1,0 +1,506 @@
+"""`up` decided: desired project against observed state, as a plan. Pure.
+
+Two passes over the services: forward (dependencies first) for what is created and replaced, backward (dependants first)
+for what is started, because a one-shot that ended well runs again only when somebody who depends on it starts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import labels
+from ..digest import service_digest
+from ..errors import PlanError
+from ..graph import COMPLETED, HEALTHY, check, closure, dependants, dependencies
+from ..ops import (
+    Cause,
+    CreateContainer,
+    RemoveContainer,
+    RenameContainer,
+    RunProvider,
+    StartContainer,
+    StopContainer,
+    Unchanged,
+    WaitCompleted,
+    WaitHealthy,
+)
+from ..plan import Plan, assemble
+from .containers import Replica, ServiceState, decide, orphans
+from .images import plan_images
+from .resources import plan_resources, replace_networks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..digest import ServiceDigest
+    from ..model import Project
+    from ..observe import ObservedContainer, Snapshot
+    from ..ops import Operation
+    from .images import ImagePlan
+    from .options import UpOptions
+
+_SHARED_NOTE = "images may change: whether containers of {} are replaced is decided after"
+
+
+def reconcile_up(
+    project: Project,
+    snapshot: Snapshot,
+    options: UpOptions,
+    contents: Mapping[tuple[str, str], str],
+    *,
+    now: float = 0.0,
+) -> Plan:
+    """The plan that makes ``snapshot`` what ``project`` says. ``contents`` are digests of configs and secrets.
+
+    Raises `PlanError` and `LoadError` for what cannot be planned.
+    """
+    return _Planner(project, snapshot, options, contents, now).plan()
+
+
+def needs_image_stage(project: Project, snapshot: Snapshot, options: UpOptions, now: float) -> Plan | None:
+    """The image operations alone, when their outcome decides about existing containers; None when one plan will do."""
+    check(project)
+    names = selection(project, options)
+    images = plan_images(project, names, snapshot, options, now)
+    if not any(snapshot.of_service(name) for name in images.refreshed):
+        return None
+    return assemble(
+        project.name, images.operations, warnings=[_SHARED_NOTE.format(", ".join(sorted(images.refreshed)))]
+    )
+
+
+def selection(project: Project, options: UpOptions) -> list[str]:
+    """The services to bring up, dependencies first. Raises `PlanError` for an unknown one."""
+    for name in (*options.services, *options.scale):
+        if name not in project.services:
+            if name in project.disabled_services:
+                raise PlanError(f'service "{name}" is disabled by its profiles; enable one of them with --profile')
+            raise PlanError(f"no such service: {name}")
+    wanted = list(options.services) or list(project.services)
+    order = closure(project.services, wanted)
+    return order if options.with_dependencies else [name for name in order if name in wanted]
+
+
+class _Planner:
+    def __init__(
+        self,
+        project: Project,
+        snapshot: Snapshot,
+        options: UpOptions,
+        contents: Mapping[tuple[str, str], str],
+        now: float,
+    ) -> None:
+        check(project)
+        _check_identity(project, snapshot)
+        self.project = project
+        self.snapshot = snapshot
+        self.options = options
+        self.names = selection(project, options)
+        self.images: ImagePlan = plan_images(project, self.names, snapshot, options, now)
+        self.resources = plan_resources(project, self.names, snapshot)
+        self.digests: dict[str, ServiceDigest] = {
+            name: service_digest(project, name, contents)
+            for name in self.names
+            if not project.services[name].get("provider")
+        }
+        self.states: dict[str, ServiceState] = {}
+        self.operations: list[Operation] = [*self.images.operations, *self.resources.operations]
+        self.unchanged: list[Unchanged] = []
+        self.warnings = list(self.resources.warnings)
+        self.starting: dict[str, set[str]] = {}
+        self.restarting: dict[str, Cause] = {}
+        self.removed: list[str] = []
+        self.leaving: dict[str, list[str]] = {}
+
+    def plan(self) -> Plan:
+        self._orphans()
+        for name in self.names:
+            if name in self.digests:
+                self._decide(name)
+        for name in reversed(self.names):
+            if name in self.digests:
+                self._decide_starts(name)
+        for name in self.names:
+            if name in self.digests:
+                self._containers(name)
+            else:
+                self._provider(name)
+        self.operations += replace_networks(self.project, self.resources, self.leaving)
+        if self.options.start:
+            self._starts()
+        return assemble(self.project.name, self.operations, self.unchanged, self.warnings)
+
+    # -- forward: what is created, replaced, removed
+
+    def _decide(self, name: str) -> None:
+        selected = not self.options.services or name in self.options.services
+        state = decide(
+            self.project,
+            name,
+            self.snapshot,
+            self.digests[name],
+            self.options,
+            self.resources,
+            self.states,
+            selected=selected,
+        )
+        self.states[name] = state
+        for other, dependency in dependencies(self.project.services[name]).items():
+            if (
+                dependency.restart
+                and other in self.states
+                and (self.states[other].recreated or other in self.restarting)
+            ):
+                self.restarting[name] = Cause(
+                    f"service {other} is replaced and restarts those that depend on it",
+                    mark=self.project.mark("services", name, "depends_on", other),
+                )
+
+    def _provider(self, name: str) -> None:
+        needs = self._dependency_keys(name)
+        cause = Cause(
+            "provider services are brought up every time", mark=self.project.mark("services", name, "provider")
+        )
+        if self.options.start:
+            self.operations.append(RunProvider(service=name, action="up", needs=needs[0], after=needs[1], cause=cause))
+
+    def _orphans(self) -> None:
+        found = orphans(self.project, self.snapshot)
+        if not found or self.options.ignore_orphans:
+            return
+        if not self.options.remove_orphans:
+            names = ", ".join(one.name for one in found)
+            self.warnings.append(
+                f"Found orphan containers ([{names}]) for this project. If you removed or renamed this service in your"
+                " compose file, you can run this command with the --remove-orphans flag to clean it up."
+            )
+            return
+        for one in found:
+            self.removed.append(self._remove(one, Cause(f"the model has no service {one.service}")))
+
+    def _remove(
+        self, one: ObservedContainer, cause: Cause, *, needs: tuple[str, ...] = (), volumes: bool = False
+    ) -> str:
+        """Stop and remove; the removal's key."""
+        before = needs
+        if one.running:
+            stop = StopContainer(
+                id=one.id,
+                name=one.name,
+                service=one.service,
+                number=one.number,
+                timeout=self.options.timeout,
+                hooks=self._has_hook(one.service, "pre_stop"),
+                needs=needs,
+                cause=cause,
+            )
+            self.operations.append(stop)
+            before = (stop.key,)
+        remove = RemoveContainer(
+            id=one.id, name=one.name, service=one.service, number=one.number, volumes=volumes, needs=before, cause=cause
+        )
+        self.operations.append(remove)
+        return remove.key
+
+    def _has_hook(self, service: str, hook: str) -> bool:
+        return bool(self.project.services.get(service, {}).get(hook))
+
+    def _containers(self, name: str) -> None:
+        state = self.states[name]
+        for left, final in state.leftovers:
+            if final is None:
+                self._remove(left, Cause("it is left over from an interrupted recreation"))
+        count = len(state.replicas)
+        for extra in state.surplus:
+            self._remove(extra, Cause(f"service {name} is scaled to {count}", mark=self.project.mark("services", name)))
+        update = (self.project.services[name].get("deploy") or {}).get("update_config") or {}
+        replaced: list[str] = []
+        for replica in state.replicas:
+            one = replica.observed
+            if one is None:
+                self._create(replica, ())
+            elif replica.cause is not None:
+                batch = int(update.get("parallelism") or 0)
+                gate = (
+                    (replaced[len(replaced) - batch],)
+                    if batch and len(replaced) >= batch and self.options.start
+                    else ()
+                )
+                self._replace(
+                    replica, one, gate, start_first=update.get("order") == "start-first" and self.options.start
+                )
+                replaced.append(f"{StartContainer.verb} {replica.name}")
+            elif replica.name != one.name:
+                self.operations.append(
+                    RenameContainer(
+                        id=one.id,
+                        name=replica.name,
+                        service=name,
+                        number=one.number,
+                        cause=Cause("an interrupted recreation left it with a temporary name"),
+                    )
+                )
+            elif name in self.restarting and one.running:
+                self._stop_for_restart(one, self.restarting[name])
+            elif replica.name not in self.starting[name]:
+                self.unchanged.append(Unchanged(one.name, name, one.state))
+
+    def _stop_for_restart(self, one: ObservedContainer, cause: Cause) -> None:
+        self.operations.append(
+            StopContainer(
+                id=one.id,
+                name=one.name,
+                service=one.service,
+                number=one.number,
+                timeout=self.options.timeout,
+                hooks=self._has_hook(one.service, "pre_stop"),
+                cause=cause,
+            )
+        )
+
+    def _create(self, replica: Replica, gate: tuple[str, ...]) -> str:
+        one = replica.observed
+        assert replica.cause is not None
+        create = CreateContainer(
+            name=replica.name,
+            service=replica.service,
+            number=replica.number,
+            config_hash=self.digests[replica.service].config_hash,
+            replaces=one.id if one is not None else "",
+            kept_volumes=replica.kept_volumes,
+            needs=(*self._creation_needs(replica.service), *gate),
+            cause=replica.cause,
+        )
+        self.operations.append(create)
+        return create.key
+
+    def _replace(self, replica: Replica, one: ObservedContainer, gate: tuple[str, ...], *, start_first: bool) -> None:
+        """Create under a temporary name, stop and remove the old one, rename; or start the new one first.
+
+        A network that is itself replaced needs the old container gone before it can be made: then removal comes first.
+        """
+        assert replica.cause is not None
+        blocked = [
+            key
+            for key in self.project.services[replica.service].get("networks") or ()
+            if key in self.resources.replaced
+        ]
+        shared = self._sharing_stops(replica.service)
+        if blocked:
+            removal = self._remove(one, replica.cause, needs=(*gate, *shared))
+            for key in blocked:
+                self.leaving.setdefault(key, []).append(removal)
+            self._create(
+                Replica(replica.name, replica.service, replica.number, None, replica.cause, replica.kept_volumes),
+                (removal,),
+            )
+            return
+        created = self._create(replica, gate)
+        before: tuple[str, ...] = (created, *shared)
+        if start_first:
+            before = (f"{StartContainer.verb} {replica.name}", *shared)
+        removal = self._remove(one, replica.cause, needs=before)
+        self.operations.append(
+            RenameContainer(
+                name=replica.name,
+                service=replica.service,
+                number=replica.number,
+                needs=(created, removal),
+                cause=replica.cause,
+            )
+        )
+
+    def _sharing_stops(self, name: str) -> tuple[str, ...]:
+        """Stops of running dependants that are restarted around the replacement of ``name``."""
+        result = []
+        for other, dependency in dependants(self.project.services)[name].items():
+            if dependency.restart and other in self.restarting:
+                result += [
+                    f"{StopContainer.verb} {replica.name}"
+                    for replica in self.states[other].replicas
+                    if replica.observed is not None and replica.observed.running and replica.cause is None
+                ]
+        return tuple(result)
+
+    def _creation_needs(self, name: str) -> tuple[str, ...]:
+        service = self.project.services[name]
+        needs = list(self.images.keys.get(name, ()))
+        if len(needs) > 1:
+            needs = needs[-1:]  # a pull that may fail, and the build that stands in for it
+        needs += [
+            self.resources.network_keys[key]
+            for key in service.get("networks") or ()
+            if key in self.resources.network_keys
+        ]
+        for item in service.get("volumes") or ():
+            if item.get("source") in self.resources.volume_keys and (item.get("type") or "volume") == "volume":
+                needs.append(self.resources.volume_keys[item["source"]])
+        for other in dependencies(service):
+            if other in self.states and self._tied(service, other):
+                needs += [
+                    f"{CreateContainer.verb} {one.name}" for one in self.states[other].replicas if one.cause is not None
+                ]
+        return tuple(dict.fromkeys(needs))
+
+    def _tied(self, service: Mapping[str, Any], other: str) -> bool:
+        from ..graph import shared_services
+
+        return other in shared_services(service) or any(
+            str(link).partition(":")[0] == other for link in service.get("links") or ()
+        )
+
+    # -- backward: what is started
+
+    def _decide_starts(self, name: str) -> None:
+        chosen: set[str] = set()
+        followers = dependants(self.project.services)[name]
+        waited = [other for other, one in followers.items() if one.condition == COMPLETED and other in self.states]
+        for replica in self.states[name].replicas:
+            one = replica.observed
+            if one is None or replica.cause is not None:
+                chosen.add(replica.name)
+            elif one.running:
+                if name in self.restarting:
+                    chosen.add(replica.name)
+            elif (
+                waited
+                and one.state == "exited"
+                and one.exit_code == 0
+                and not any(self.starting[other] for other in waited)
+            ):
+                continue  # a one-shot that has done its work for dependants that stay as they are
+            else:
+                chosen.add(replica.name)
+        self.starting[name] = chosen
+
+    def _starts(self) -> None:
+        for name in self.names:
+            if name not in self.digests:
+                continue
+            needs, after = self._dependency_keys(name) if self.starting[name] else ((), ())
+            hooks = self._has_hook(name, "post_start")
+            update = (self.project.services[name].get("deploy") or {}).get("update_config") or {}
+            for replica in self.states[name].replicas:
+                if replica.name in self.starting[name]:
+                    self._start(replica, needs, after, hooks, start_first=update.get("order") == "start-first")
+        if self.options.wait:
+            for name in self.names:
+                if name in self.digests:
+                    self._wait_for(name)
+
+    def _start(
+        self, replica: Replica, needs: tuple[str, ...], after: tuple[str, ...], hooks: bool, *, start_first: bool
+    ) -> None:
+        one = replica.observed
+        own: tuple[str, ...] = ()
+        cause = replica.cause
+        if one is None:
+            own = (f"{CreateContainer.verb} {replica.name}",)
+        elif cause is not None:
+            known = {operation.key for operation in self.operations}
+            rename = f"{RenameContainer.verb} {replica.name}"
+            own = (rename,) if rename in known and not start_first else (f"{CreateContainer.verb} {replica.name}",)
+        elif replica.name != one.name:
+            own = (f"{RenameContainer.verb} {replica.name}",)
+        elif one.running:
+            own, cause = (f"{StopContainer.verb} {replica.name}",), self.restarting[replica.service]
+        if cause is None:
+            state = f"exited with {one.exit_code}" if one is not None and one.exit_code is not None else "not running"
+            cause = Cause(f"it is {state}", mark=self.project.mark("services", replica.service))
+        self.operations.append(
+            StartContainer(
+                id=one.id if one is not None and replica.cause is None else "",
+                name=replica.name,
+                service=replica.service,
+                number=replica.number,
+                hooks=hooks,
+                needs=(*own, *needs),
+                after=(*after, *self.removed),
+                cause=cause,
+            )
+        )
+
+    def _dependency_keys(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Operations that must succeed, and those that must be over, before ``name`` starts."""
+        needs: list[str] = []
+        after: list[str] = []
+        for other, dependency in dependencies(self.project.services[name]).items():
+            if other not in self.names:
+                continue
+            keys = needs if dependency.required else after
+            if other not in self.digests:
+                keys.append(f"up provider {other}")
+                continue
+            cause = Cause(
+                f"service {name} waits for it to be {'healthy' if dependency.condition == HEALTHY else 'completed'}",
+                mark=self.project.mark("services", name, "depends_on", other),
+            )
+            for replica in self.states[other].replicas:
+                keys += self._condition(replica, dependency.condition, cause)
+        return tuple(dict.fromkeys(needs)), tuple(dict.fromkeys(after))
+
+    def _condition(self, replica: Replica, condition: str, cause: Cause) -> list[str]:
+        """The operation after which the replica meets ``condition``; none when it does already."""
+        starts = replica.name in self.starting[replica.service]
+        start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
+        one = replica.observed
+        identity = one.id if one is not None and replica.cause is None else ""
+        wait: Operation
+        if condition == HEALTHY:
+            if not starts and one is not None and one.health == "healthy":
+                return []
+            wait = WaitHealthy(
+                id=identity, name=replica.name, service=replica.service, number=replica.number, needs=start, cause=cause
+            )
+        elif condition == COMPLETED:
+            if not starts and one is not None and one.state == "exited":
+                return []
+            wait = WaitCompleted(
+                id=identity, name=replica.name, service=replica.service, number=replica.number, needs=start, cause=cause
+            )
+        else:
+            return list(start)
+        self._add_wait(wait)
+        return [wait.key]
+
+    def _add_wait(self, wait: Operation) -> None:
+        if all(operation.key != wait.key for operation in self.operations):
+            self.operations.append(wait)
+
+    def _wait_for(self, name: str) -> None:
+        """`--wait`: everything runs, and is healthy where there is a check, or has ended well."""
+        known = {operation.key for operation in self.operations}
+        for replica in self.states[name].replicas:
+            if f"{WaitCompleted.verb} {replica.name}" in known:
+                continue
+            one = replica.observed
+            starts = replica.name in self.starting[name]
+            if not starts and (one is None or not one.running or one.health in ("", "healthy")):
+                continue
+            start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
+            self._add_wait(
+                WaitHealthy(
+                    id=one.id if one is not None and replica.cause is None else "",
+                    name=replica.name,
+                    service=name,
+                    number=replica.number,
+                    running_is_enough=True,
+                    needs=start,
+                    cause=Cause("--wait was given"),
+                )
+            )
+
+
+def _check_identity(project: Project, snapshot: Snapshot) -> None:
+    """Two directories with one project name are two projects: refuse the second, naming both."""
+    import os.path
+
+    here = os.path.realpath(project.directory)
+    others: Sequence[str] = sorted({one.working_dir for one in snapshot.containers if one.working_dir})
+    foreign = [other for other in others if os.path.realpath(other) != here]
+    if foreign and len(foreign) == len(others):
+        raise PlanError(
+            f'project "{project.name}" already exists, made from {foreign[0]}; this is {project.directory}.'
+            f" Choose another name with -p, COMPOSE_PROJECT_NAME or the top-level name, or take the other one down first"
+            f" ({labels.PROJECT}={project.name})."
+        )
