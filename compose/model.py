@@ -43,6 +43,8 @@ class LoadOptions:
     resolve_paths: bool = True
     resolve_environment: bool = True
     consistency: bool = True
+    all_resources: bool = False
+    """Keep networks, volumes, configs and secrets that no active service uses."""
 
 
 @dataclass(frozen=True, slots=True)

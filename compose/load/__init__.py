@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .pipeline import load_project
+from .pipeline import load_model, load_project
+from .services import with_services
 
-__all__ = ["load_project"]
+__all__ = ["load_model", "load_project", "with_services"]

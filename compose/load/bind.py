@@ -116,9 +116,9 @@ def kind(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value for output as it stands."""
+    """A value for output as it stands, keys sorted."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(value[key]) for key in sorted(value)}
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, Timestamp):
@@ -411,8 +411,8 @@ def optional_natural(run: Binder, value: Any, path: Path, place: Place | None) -
     return None if value is None else Kept(natural(run, value, path, place))
 
 
-def any_value(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    return value
+def free(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+    return plain(value)
 
 
 def device_count(run: Binder, value: Any, path: Path, place: Place | None) -> int:
@@ -669,7 +669,7 @@ SERVICE: tuple[Field, ...] = (
     F("dns_opt", strings),
     F("dns_search", strings),
     F("domainname", string),
-    F("provider", record(F("type", string), F("options", any_value))),
+    F("provider", record(F("type", string), F("options", free))),
     F("entrypoint", command, omit=False),
     F("environment", environment),
     F("env_file", listed(env_file)),

@@ -1,7 +1,6 @@
-"""A project as text: the JSON and YAML of ``config``, byte for byte what Docker Compose writes.
+"""A project as JSON: byte for byte what ``docker compose config --format json`` writes. yamldump.py has the YAML form.
 
-Only shapes of text are decided here: key order and omissions are those of the bound tree, except for what the YAML form
-leaves out or shows differently.
+Only shapes of text are decided here: key order and omissions are those of the bound tree.
 """
 
 from __future__ import annotations
@@ -10,46 +9,71 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from .bind import Float32, plain
-from .scalars import format_float
+from .bind import Float32
+from .scalars import Timestamp, format_float
 
 if TYPE_CHECKING:
     from ..model import Project
 
-_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029", "\x7f": "\x7f"}
+_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _ESCAPE = re.compile("[<>&\u2028\u2029]")
 
 
 def sections(project: Project) -> dict[str, Any]:
-    """The top level of a project, in the order of its JSON form."""
+    """The top level of a project in the order of its JSON form; content that came from elsewhere is left out."""
     top: dict[str, Any] = {"name": project.name, "services": project.services}
     for key in ("networks", "volumes", "secrets", "configs", "models"):
         value = getattr(project, key)
         if value:
-            top[key] = value
-    top.update(project.extensions)
+            top[key] = without_content(value, key) if key in ("secrets", "configs") else value
+    top.update({key: _no_empty_lists(value) for key, value in project.extensions.items()})
     return {key: top[key] for key in sorted(top)}
 
 
+def without_content(resources: Any, section: str) -> Any:
+    out = {}
+    for name, value in resources.items():
+        if "content" in value and (section == "secrets" or value.get("environment")):
+            shown = type(value)()
+            shown.update({key: item for key, item in value.items() if key != "content"})
+            if hasattr(value, "extensions"):
+                shown.extensions = value.extensions
+            out[name] = shown
+        else:
+            out[name] = value
+    return out
+
+
+def _no_empty_lists(value: Any) -> Any:
+    """Docker Compose shows an empty list in an extension as null."""
+    if isinstance(value, dict):
+        return {key: _no_empty_lists(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_no_empty_lists(item) for item in value] or None
+    return value
+
+
 def to_json(project: Project) -> str:
-    """``config --format json``."""
-    top = sections(project)
-    for key in ("secrets", "configs"):
-        if key in top:
-            top[key] = _without_content(top[key], key)
-    return json_text(top).replace("$", "$$")
+    """``config --format json``, without a newline at the end."""
+    return escape_dollars(json_text(sections(project)))
 
 
-def _without_content(resources: Any, section: str) -> Any:
-    """Content that came from elsewhere is not shown."""
-    return {
-        name: {
-            key: item
-            for key, item in value.items()
-            if key != "content" or (section == "configs" and not value.get("environment"))
-        }
-        for name, value in resources.items()
-    }
+def escape_dollars(text: str) -> str:
+    """So that the output can be loaded again."""
+    return text.replace("$", "$$")
+
+
+def model_json(model: Any) -> str:
+    """``config --no-interpolate --format json``."""
+    return json_text(_sorted(_no_empty_lists(model)))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
 
 
 def json_text(value: Any) -> str:
@@ -60,61 +84,49 @@ def json_text(value: Any) -> str:
 
 
 def _json(value: Any, newline: str, out: list[str]) -> None:
-    if isinstance(value, dict):
+    if isinstance(value, (dict, list)):
+        brackets = "{}" if isinstance(value, dict) else "[]"
         if not value:
-            out.append("{}")
+            out.append(brackets)
             return
         inner = newline + "  "
-        separator = "{" + inner
-        for key, item in value.items():
-            out.append(separator)
-            out.append(_json_string(key))
-            out.append(": ")
-            _json(item, inner, out)
-            separator = "," + inner
-        out.append(newline + "}")
-    elif isinstance(value, list):
-        if not value:
-            out.append("[]")
-            return
-        inner = newline + "  "
-        separator = "[" + inner
-        for item in value:
-            out.append(separator)
-            _json(item, inner, out)
-            separator = "," + inner
-        out.append(newline + "]")
+        separator = brackets[0] + inner
+        if isinstance(value, dict):
+            for key, item in value.items():
+                out.append(f"{separator}{_json_string(key)}: ")
+                _json(item, inner, out)
+                separator = "," + inner
+        else:
+            for item in value:
+                out.append(separator)
+                _json(item, inner, out)
+                separator = "," + inner
+        out.append(newline + brackets[1])
     else:
-        out.append(_json_scalar(value))
+        out.append(json_scalar(value))
 
 
-def _json_scalar(value: Any) -> str:
+def json_scalar(value: Any) -> str:
     if isinstance(value, str):
         return _json_string(value)
-    if isinstance(value, float):
-        return json_number(value)
     if value is None:
         return "null"
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    return str(plain(value)) if isinstance(value, int) else _json_string(str(plain(value)))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _json_number(value)
+    return _json_string(value.rfc3339()) if isinstance(value, Timestamp) else str(value)
 
 
-def json_number(value: float) -> str:
-    """A number as Go's JSON encoder writes it."""
+def _json_number(value: float) -> str:
     bits = 32 if isinstance(value, Float32) else 64
     size = abs(value)
-    if size != 0 and (size < 1e-6 or size >= 1e21):
-        text = format_float(value, 0 if size >= 1 else -400, bits) if size >= 1e21 else format_float(value, 21, bits)
-        return re.sub(r"e-0(\d)$", r"e-\1", text)
-    text = format_float(value, 400, bits)
-    if "e" in text:
-        mantissa, _, exponent = text.partition("e")
-        digits = mantissa.lstrip("-").replace(".", "")
-        text = ("-" if value < 0 else "") + "0." + "0" * (-int(exponent) - 1) + digits
-    return text
+    text = format_float(value, 21, bits)
+    if "e-" in text and size >= 1e-6:
+        mantissa, _, exponent = text.lstrip("-").partition("e-")
+        zeros = "0" * (int(exponent) - 1)
+        text = ("-" if value < 0 else "") + "0." + zeros + mantissa.replace(".", "")
+    return re.sub(r"e-0(\d)$", r"e-\1", text)
 
 
 def _json_string(text: str) -> str:

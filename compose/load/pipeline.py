@@ -23,7 +23,7 @@ from .extends import apply_extends
 from .include import apply_include
 from .interpolate import Interpolation
 from .paths import PathResolver
-from .services import resolve_files, select
+from .services import resolve_files, select, used_resources
 from .tree import Map, Place, clone, flatten_places, mark
 
 if TYPE_CHECKING:
@@ -230,6 +230,7 @@ def load_project(options: LoadOptions) -> Project:
         check.consistency(sections, active, disabled)
     if options.resolve_environment:
         resolve_files(active, loader.files, loader.environment, loader.warnings)
+    resources = sections if options.all_resources else used_resources(sections, active)
     extensions = {key: plain(tree[key]) for key in sorted(tree) if key.startswith("x-")}
     places = dict(flatten_places(Map({key: value for key, value in sections.items() if value})))
     return Project(
@@ -238,11 +239,11 @@ def load_project(options: LoadOptions) -> Project:
         files=found.files,
         services=active,
         disabled_services=disabled,
-        networks=sections["networks"],
-        volumes=sections["volumes"],
-        configs=sections["configs"],
-        secrets=sections["secrets"],
-        models=sections["models"],
+        networks=resources["networks"],
+        volumes=resources["volumes"],
+        configs=resources["configs"],
+        secrets=resources["secrets"],
+        models=resources["models"],
         extensions=extensions,
         environment=MappingProxyType(dict(loader.environment)),
         profiles=tuple(profile for profile in found.profiles if profile),

@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Path, dotted
-from .bind import kind, plain
+from .bind import kind
 from .scalars import Timestamp
 from .suggest import nearest
 from .tree import Map, diagnostic
@@ -239,12 +239,20 @@ def explain(tree: Map) -> Iterator[Diagnostic]:
     registry: Any = Registry().with_resources((name, Resource.from_contents(document(name))) for name in names)
     validator = jsonschema.Draft202012Validator(document("compose.json"), registry=registry)
     seen: set[tuple[Path, str]] = set()
-    for error in validator.iter_errors(plain(tree)):
+    for error in validator.iter_errors(_jsonable(tree)):
         for leaf, path in _leaves(error, ()):
             for finding in _describe(leaf, path, tree):
                 if (finding.path, finding.message) not in seen:
                     seen.add((finding.path, finding.message))
                     yield finding
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
+    return str(value) if isinstance(value, Timestamp) else value
 
 
 def _leaves(error: ValidationError, above: Path) -> Iterator[tuple[ValidationError, Path]]:

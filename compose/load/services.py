@@ -5,16 +5,20 @@ Profiles choose services; env files fill in ``environment`` under what the servi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Mark, Path, dotted
 from . import dotenv
-from .tree import Map, fail, mark, place_at, places_of
+from .merge import as_map
+from .source import Files
+from .suggest import nearest
+from .tree import Map, clone, fail, mark, place_at, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .source import Files
+    from ..model import Project
 
 
 def has_profile(service: Mapping[str, Any], profiles: Iterable[str]) -> bool:
@@ -29,6 +33,90 @@ def select(services: Map, profiles: tuple[str, ...]) -> tuple[Map, Map]:
     for name, service in services.items():
         (active if has_profile(service, profiles) else disabled).take(name, services, service)
     return active, disabled
+
+
+def used_resources(sections: Mapping[str, Map], services: Map) -> dict[str, Map]:
+    """The resources that the services refer to."""
+    wanted: dict[str, set[str]] = {name: set() for name in ("networks", "volumes", "configs", "secrets", "models")}
+    for service in services.values():
+        wanted["networks"].update(service.get("networks") or ())
+        wanted["models"].update(service.get("models") or ())
+        wanted["volumes"].update(
+            volume["source"]
+            for volume in service.get("volumes") or ()
+            if volume.get("type") == "volume" and "source" in volume
+        )
+        wanted["configs"].update(use.get("source", "") for use in service.get("configs") or ())
+        wanted["secrets"].update(use.get("source", "") for use in service.get("secrets") or ())
+        wanted["secrets"].update(use.get("source", "") for use in (service.get("build") or {}).get("secrets") or ())
+    out = {}
+    for section, names in wanted.items():
+        kept = Map()
+        for name, resource in sections[section].items():
+            if name in names:
+                kept.take(name, as_map(sections[section]), resource)
+        out[section] = kept
+    return out
+
+
+def with_services(project: Project, names: Iterable[str], *, dependencies: bool = True) -> Project:
+    """The project reduced to ``names`` and, unless told otherwise, what they depend on.
+
+    A named service is enabled whatever its profiles. Raises `LoadError` for a name that does not exist.
+    """
+    chosen = list(names)
+    if not chosen:
+        return project
+    everything = {**project.services, **project.disabled_services}
+    for name in chosen:
+        if name not in everything:
+            raise LoadError(Diagnostic(f"no such service: {name}", hint=nearest(name, everything)))
+    profiles = [*project.profiles]
+    for name in chosen:
+        if name not in project.services:
+            profiles += everything[name].get("profiles") or ()
+    warnings = list(project.warnings)
+    active, disabled = Map(), Map()
+    for name in sorted(everything):
+        if name in project.services or has_profile(everything[name], profiles):
+            active[name] = clone(everything[name])
+        else:
+            disabled[name] = everything[name]
+    fresh = Map({name: service for name, service in active.items() if name not in project.services})
+    resolve_files(fresh, Files(), project.environment, warnings)
+    kept: set[str] = set()
+    pending = list(chosen)
+    while pending:
+        name = pending.pop()
+        if name in kept:
+            continue
+        service = active.get(name)
+        if service is None:
+            raise LoadError(Diagnostic(f"no such service: {name}"))
+        kept.add(name)
+        if dependencies:
+            needed = service.get("depends_on") or {}
+            pending += [other for other, how in needed.items() if other in active or how.get("required")]
+    for name in list(active):
+        if name not in kept:
+            disabled[name] = active.pop(name)
+    for service in active.values():
+        depends = service.get("depends_on")
+        if depends:
+            for other in [other for other in depends if other not in kept]:
+                del depends[other]
+            if not depends:
+                del service["depends_on"]
+    sections = {key: as_map(getattr(project, key)) for key in ("networks", "volumes", "configs", "secrets", "models")}
+    used = used_resources(sections, active)
+    return replace(
+        project,
+        services=active,
+        disabled_services=Map(sorted(disabled.items())),
+        profiles=tuple(profiles),
+        warnings=tuple(warnings),
+        **used,
+    )
 
 
 def resolve_files(services: Map, files: Files, environment: Mapping[str, str], warnings: list[Diagnostic]) -> None:

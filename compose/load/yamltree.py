@@ -27,6 +27,7 @@ MAX_ALIASED = 400_000
 
 _SCALAR, _SEQUENCE, _MAPPING, _ALIAS = range(4)
 _STR = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class Node:
@@ -239,7 +240,7 @@ class _Reader:
                     )
                 )
             seen[name] = key_node
-            if name == "<<" and target.plain:
+            if name == "<<" and (target.tag == _MERGE if target.tag else target.plain):
                 merge = value_node
                 continue
             if target.plain or target.tag:
