@@ -71,6 +71,7 @@ class ForeignFirewall:
         self._table = table
         self._seen: tuple[int, tuple[str, ...]] | None = None
         self.warnings: tuple[str, ...] = ()
+        self._told: frozenset[str] = frozenset()
 
     def ensure(self, names: Sequence[str]) -> None:
         """Put accept rules where a foreign chain would drop. Costs one query while nobody touched the ruleset."""
@@ -86,6 +87,12 @@ class ForeignFirewall:
                 raise
             self._apply(wanted)  # the owner replaced its chain between our look and our change
         self._seen = (self._table.generation() - self._table.own_changes, wanted)
+
+    def take_new_warnings(self) -> tuple[str, ...]:
+        """Warnings not returned before."""
+        fresh = tuple(warning for warning in self.warnings if warning not in self._told)
+        self._told |= set(fresh)
+        return fresh
 
     def clear(self) -> None:
         """Take every rule of ours out again."""

@@ -1,8 +1,8 @@
 """Address management: which subnet a network gets, and which address an endpoint gets. Pure.
 
 Subnets come from a list of default pools in Docker's order (172.17.0.0/16 to 172.31, slices of 192.168, then 10.x),
-skipping what the host routes and what other networks have. Addresses are handed out in rising order after the last one
-given, as Docker does, so that a freed address is not reused at once (stale ARP and connection tracking entries).
+skipping what the host routes and what other networks have. An endpoint gets the lowest free address, as with Docker; the
+MAC address follows from it, so neighbours' caches stay right when an address is used again.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ def choose_subnet(pools: Iterable[DefaultPool], used: Collection[Subnet]) -> Sub
     raise InvalidParameter(EXHAUSTED.format(family=family))
 
 
+def overlapping(left: Subnet, right: Subnet) -> bool:
+    """Whether two subnets, of whatever versions, share addresses."""
+    return left.version == right.version and left.overlaps(right)
+
+
 def _within(inner: Subnet, outer: Subnet) -> bool:
     return inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.overlaps(outer)
 
@@ -80,7 +85,7 @@ def check_pool(pool: Pool, others: Collection[Subnet]) -> Pool:
         interface = ip_network(pool.subnet, strict=False)
     except ValueError as error:
         raise InvalidParameter(f"Invalid subnet {pool.subnet} : invalid CIDR address: {pool.subnet}") from error
-    if any(interface.version == other.version and interface.overlaps(other) for other in others):
+    if any(overlapping(interface, other) for other in others):
         raise Forbidden(OVERLAP)
     ip_range = ""
     if pool.ip_range:
@@ -116,8 +121,8 @@ def chosen_pool(subnet: Subnet) -> Pool:
     return Pool(str(subnet), gateway=str(subnet.network_address + 1))
 
 
-def allocate(pool: Pool, used: Collection[str], *, wanted: str = "", after: str = "") -> str:
-    """An address of ``pool``: ``wanted`` if given, else the first free one following ``after``, wrapping round.
+def allocate(pool: Pool, used: Collection[str], wanted: str = "") -> str:
+    """An address of ``pool``: ``wanted`` if given, else the lowest free one (of its ip_range).
 
     ``used`` are addresses that endpoints hold. Raises Forbidden when the address is taken or the pool exhausted,
     InvalidParameter when ``wanted`` is outside the subnet. A wanted address may lie outside ip_range.
@@ -134,14 +139,10 @@ def allocate(pool: Pool, used: Collection[str], *, wanted: str = "", after: str 
         return str(address)
     section = ip_network(pool.ip_range) if pool.ip_range else subnet
     first, last = _bounds(subnet, section)
-    count = last - first + 1
-    start = int(ip_address(after)) + 1 - first if after else 0
-    if not 0 <= start < count:
-        start = 0
     kind = IPv4Address if subnet.version == 4 else IPv6Address
     # At most len(reserved) candidates can be taken, so this ends after len(reserved) + 1 steps even in a /64.
-    for step in range(min(count, len(reserved) + 1)):
-        candidate = str(kind(first + (start + step) % count))
+    for number in range(first, min(last, first + len(reserved)) + 1):
+        candidate = str(kind(number))
         if candidate not in reserved:
             return candidate
     raise Forbidden(f"no available IPv{subnet.version} addresses on this network's address pools")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _RTM_NEWLINK = 16
 _RTM_DELLINK = 17
 _RTM_NEWADDR = 20
-_RTM_DELADDR = 21
 _RTM_GETADDR = 22
 _RTM_NEWROUTE = 24
 _RTM_DELROUTE = 25
@@ -33,7 +33,6 @@ _IFA_F_NODAD = 0x02
 _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3
 _RTN_UNICAST = 1
-_RT_SCOPE_LINK = 253
 _ADDR_GEN_NONE = 1
 _SIOCGIFINDEX = 0x8933
 _NAME_SIZE = 16
@@ -64,8 +63,10 @@ def _link(fields: dict[str, int], attrs: list[tuple[str, Any]]) -> bytes:
     return _encode(ifinfmsg, {"family": socket.AF_UNSPEC, **fields}, attrs)
 
 
-def _no_link_local() -> tuple[str, Any]:
-    return "IFLA_AF_SPEC", {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_NONE)]})]}
+def _no_link_local() -> list[tuple[str, Any]]:
+    if not os.path.exists("/proc/sys/net/ipv6"):
+        return []
+    return [("IFLA_AF_SPEC", {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_NONE)]})]})]
 
 
 def _info(kind: str, data: Sequence[tuple[str, Any]] = ()) -> tuple[str, Any]:
@@ -75,33 +76,32 @@ def _info(kind: str, data: Sequence[tuple[str, Any]] = ()) -> tuple[str, Any]:
     return "IFLA_LINKINFO", {"attrs": attrs}
 
 
-def add_bridge(name: str, mac: str, mtu: int, link_local: bool) -> Request:
-    """A bridge, up. Its own MAC keeps it from changing address with its ports; ``link_local`` leaves IPv6 to the
-    kernel's default."""
-    attrs: list[tuple[str, Any]] = [("IFLA_IFNAME", name), ("IFLA_ADDRESS", mac), ("IFLA_MTU", mtu)]
-    if not link_local:
-        attrs.append(_no_link_local())
-    attrs.append(_info("bridge", [("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0)]))
-    payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, attrs)
-    return Request(f"create bridge {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,))
+def add_bridge(name: str, mac: str, mtu: int) -> Request:
+    """A bridge, down. A MAC of its own keeps it from changing address with its ports."""
+    attrs: list[tuple[str, Any]] = [
+        ("IFLA_IFNAME", name),
+        ("IFLA_ADDRESS", mac),
+        ("IFLA_MTU", mtu),
+        _info("bridge", [("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0)]),
+    ]
+    return Request(f"create bridge {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link({}, attrs), (errno.EEXIST,))
 
 
 def add_veth(name: str, bridge: int, peer: str, netns_fd: int, mac: str, mtu: int) -> Request:
-    """A veth pair: ``name`` up in this namespace as a port of ``bridge`` (an index), ``peer`` down in ``netns_fd``."""
+    """A veth pair, both down: ``name`` here as a port of ``bridge`` (an index), ``peer`` in ``netns_fd``."""
     other = [("IFLA_IFNAME", peer), ("IFLA_ADDRESS", mac), ("IFLA_MTU", mtu), ("IFLA_NET_NS_FD", netns_fd)]
     attrs: list[tuple[str, Any]] = [
         ("IFLA_IFNAME", name),
         ("IFLA_MTU", mtu),
         ("IFLA_MASTER", bridge),
-        _no_link_local(),
         _info("veth", [("VETH_INFO_PEER", {"attrs": other})]),
     ]
-    payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, attrs)
-    return Request(f"create veth {name} to {peer}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload)
+    return Request(f"create veth {name} to {peer}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link({}, attrs))
 
 
 def port_options(name: str, isolated: bool) -> Request:
-    """Hairpin on (a container reaches itself through its published port); ``isolated`` ports see only the bridge."""
+    """Hairpin on (a container reaches itself through its published port), no IPv6 link-local address (only possible once
+    the link exists, only useful before it is up); ``isolated`` ports see only the bridge."""
     data: list[tuple[str, Any]] = [("IFLA_BRPORT_MODE", 1)]
     if isolated:
         data.append(("IFLA_BRPORT_ISOLATED", 1))
@@ -109,7 +109,8 @@ def port_options(name: str, isolated: bool) -> Request:
         "IFLA_LINKINFO",
         {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": data})]},
     )
-    return Request(f"set bridge port {name}", _RTM_NEWLINK, 0, _link({}, [("IFLA_IFNAME", name), slave]))
+    payload = _link({}, [("IFLA_IFNAME", name), *_no_link_local(), slave])
+    return Request(f"set bridge port {name}", _RTM_NEWLINK, 0, payload)
 
 
 def add_macvlan(name: str, parent: int, mode: str, netns_fd: int, mac: str, mtu: int) -> Request:
@@ -145,6 +146,20 @@ def add_dummy(name: str) -> Request:
     return Request(f"create dummy {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,))
 
 
+def set_master(name: str, master: int) -> Request:
+    payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, [("IFLA_IFNAME", name), ("IFLA_MASTER", master)])
+    return Request(f"put {name} under its bridge", _RTM_NEWLINK, 0, payload)
+
+
+def master_of(name: str) -> int:
+    """Index of the bridge a link is a port of; 0 when it is none or does not exist."""
+    try:
+        with open(f"/sys/class/net/{name}/master/ifindex") as file:
+            return int(file.read())
+    except OSError:
+        return 0
+
+
 def set_up(name: str) -> Request:
     payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, [("IFLA_IFNAME", name)])
     return Request(f"bring up {name}", _RTM_NEWLINK, 0, payload)
@@ -170,40 +185,24 @@ def add_address(index: int, address: str, prefix: int) -> Request:
 
 
 def add_default_route(index: int, gateway: str) -> Request:
-    """The default route through ``gateway`` ("" means straight onto the link)."""
+    payload = _default_route(index, gateway)
     return Request(
-        f"add default route via {gateway or 'link'}",
-        _RTM_NEWROUTE,
-        NLM_F_CREATE | NLM_F_EXCL,
-        _default_route(index, gateway, 4 if not gateway else ip_address(gateway).version),
-        (errno.EEXIST,),
+        f"add default route via {gateway}", _RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,)
     )
 
 
 def delete_default_route(index: int, gateway: str) -> Request:
     return Request(
-        f"delete default route via {gateway or 'link'}",
-        _RTM_DELROUTE,
-        0,
-        _default_route(index, gateway, 4 if not gateway else ip_address(gateway).version),
-        (errno.ESRCH,),
+        f"delete default route via {gateway}", _RTM_DELROUTE, 0, _default_route(index, gateway), (errno.ESRCH,)
     )
 
 
-def _default_route(index: int, gateway: str, version: int) -> bytes:
+def _default_route(index: int, gateway: str) -> bytes:
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-    fields = {
-        "family": socket.AF_INET if version == 4 else socket.AF_INET6,
-        "table": _RT_TABLE_MAIN,
-        "proto": _RTPROT_BOOT,
-        "type": _RTN_UNICAST,
-        "scope": 0 if gateway else _RT_SCOPE_LINK,
-    }
-    attrs: list[tuple[str, Any]] = [("RTA_OIF", index)]
-    if gateway:
-        attrs.append(("RTA_GATEWAY", gateway))
-    return _encode(rtmsg, fields, attrs)
+    family = socket.AF_INET if ip_address(gateway).version == 4 else socket.AF_INET6
+    fields = {"family": family, "table": _RT_TABLE_MAIN, "proto": _RTPROT_BOOT, "type": _RTN_UNICAST, "scope": 0}
+    return _encode(rtmsg, fields, [("RTA_OIF", index), ("RTA_GATEWAY", gateway)])
 
 
 def index_of(fd: int, name: str) -> int:

@@ -35,6 +35,10 @@ class PortTaken(Conflict):
     """Somebody else, inside or outside this engine, has the host port."""
 
 
+class AddressRefused(EngineError):
+    """The host has no such address, or the kernel refuses to bind it."""
+
+
 def expand(binding: PortBinding, default_ip: str = "") -> tuple[str, ...]:
     """The host addresses a binding stands for: both unspecified ones when it names none. InvalidParameter for text that
     is no address."""
@@ -133,7 +137,7 @@ def _bind(
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(_taken(binding, address, port, name, held)) from error
             words = (error.strerror or "").lower()
-            raise EngineError(f"Error starting userland proxy: listen {binding.protocol}{version} {name}: bind: {words}") from error  # fmt: skip
+            raise AddressRefused(f"Error starting userland proxy: listen {binding.protocol}{version} {name}: bind: {words}") from error  # fmt: skip
         undo.pop_all()
     return opened
 

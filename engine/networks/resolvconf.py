@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "127.0.0.11"
 HOST_FILE = Path("/etc/resolv.conf")
+HOSTS_FILE = Path("/etc/hosts")
 SYSTEMD_FILE = Path("/run/systemd/resolve/resolv.conf")
 HOST_GATEWAY = "host-gateway"
 
@@ -143,6 +144,20 @@ def hosts_text(
     own = f"{hostname}.{domainname} {hostname}" if domainname else hostname
     lines += [f"{address}\t{own}\n" for address in addresses if own]
     return _FIXED_HOSTS + "".join(lines)
+
+
+def host_network_hosts(extra_hosts: Iterable[str], path: Path = HOSTS_FILE) -> str:
+    """Text of /etc/hosts with the host's network: the host's own and the extra entries ("host-gateway" is loopback)."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        text = _FIXED_HOSTS
+    if not text.endswith("\n"):
+        text += "\n"
+    entries = [split_extra_host(entry) for entry in extra_hosts]
+    return text + "".join(
+        f"{'127.0.0.1' if address == HOST_GATEWAY else address}\t{name}\n" for name, address in entries
+    )
 
 
 def split_extra_host(entry: str) -> tuple[str, str]:

@@ -1,115 +1,523 @@
 """The engine's networks: records, address allocation and what the kernel must look like for them.
 
-``Networks`` is synchronous and may be called from any thread. It decides with the pure modules beside it (ipam,
-ruleset, zones) and acts through links, nft and ports. It never forks and never looks at services: names are names.
+``Networks`` is synchronous and may be called from any thread. It decides with the pure modules beside it (definition,
+ipam, endpoints, ruleset, zones) and acts through kernel.py and ports.py, one call at a time under one lock: each takes
+about a millisecond, and the kernel's own lock for links would serialise them anyway. It never forks.
+
+    allocate   addresses, MACs, link names reserved and recorded; host ports bound       (container not yet running)
+    attach     links in the namespace, names and ports published                        (before its first process)
+    detach     everything forgotten; the links go with the namespace                    (after the container ended)
 """
 
 from __future__ import annotations
 
+import logging
+import secrets
+import shutil
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from time import time_ns
 from typing import TYPE_CHECKING, Any
+
+from ..errors import Conflict, Forbidden, NotFound
+from . import definition, endpoints, interface, links, listing, macvlan, ports, resolvconf, zones
+from .bridge import link_index
+from .ipam import DEFAULT_POOLS, overlapping, unique_local_pool
+from .kernel import Kernel, published_ports
+from .registry import Registry
+from .types import BRIDGE_HOST_BINDING, Allocation, Resolver
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Mapping, Sequence
+    from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
 
     from ..layout import Layout
     from ..store import Store
-    from .types import Allocation, ContainerRef, Endpoint, EndpointRequest, Network, PortBinding, Resolver
+    from .ipam import DefaultPool
+    from .types import ContainerRef, Endpoint, EndpointRequest, Network, PortBinding
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
 
+log = logging.getLogger(__name__)
+
 
 class Networks:
-    """Networks and endpoints of one engine instance; see the methods for what each needs and raises."""
+    """Networks and endpoints of one engine instance."""
 
-    def __init__(self, layout: Layout, store: Store, publish: Publish) -> None:
+    def __init__(
+        self, layout: Layout, store: Store, publish: Publish, pools: Sequence[DefaultPool] = DEFAULT_POOLS
+    ) -> None:
         self._layout = layout
-        self._store = store
         self._publish = publish
+        self._pools = tuple(pools)
         self._lock = threading.RLock()
+        self._registry = Registry(store)
+        self._kernel = Kernel(layout.instance)
+        self._published: dict[str, tuple[PortBinding, ...]] = {}
+        for name in definition.PREDEFINED:
+            if self._registry.named(name) is None:
+                self._registry.put_network(self._predefined(name))
 
-    def recover(self, live: Mapping[str, Sequence[PortBinding]]) -> None:
-        """Make kernel and run files agree with the records. ``live``: container id -> its actual (bound) ports, for
-        every container whose netns is alive. Endpoints of all other containers are dropped."""
-        raise NotImplementedError
+    # ---- networks
 
     def create(self, body: Mapping[str, Any]) -> Network:
-        """Docker's NetworkCreate body -> the new network, its bridge up. Conflict when the name is taken."""
-        raise NotImplementedError
+        """Docker's NetworkCreate body -> the new network, its bridge up.
+
+        Raises Conflict when the name is taken, Forbidden when a given subnet overlaps another network's, and what
+        definition.parse raises.
+        """
+        with self._lock:
+            id = secrets.token_hex(32)
+            network = definition.parse(body, id, _now(), self._kernel.bridge_name(id))
+            if self._registry.named(network.name) is not None:
+                raise Conflict(f"network with name {network.name} already exists")
+            if network.driver == "bridge":
+                self._check_bridge_free(network)
+                network = replace(network, adopted=bool(link_index(network.bridge)))
+            else:
+                network = replace(network, adopted=bool(link_index(macvlan.parent_of(network))))
+            network = self._with_pools(network)
+            self._kernel.bring_up(network)
+            try:
+                self._registry.put_network(network)
+            except BaseException:
+                self._kernel.take_down(network)
+                raise
+        self._tell("create", network)
+        return network
 
     def get(self, ref: str) -> Network:
-        """By name, id or unique id prefix; NotFound "network X not found"."""
-        raise NotImplementedError
+        """By id, name or unique id prefix; NotFound "network X not found", InvalidParameter when ambiguous."""
+        with self._lock:
+            return self._registry.network(ref)
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> builtins.list[Network]:
         """All networks, oldest first; ``filters`` as Docker's (driver, id, label, name, scope, type, dangling)."""
-        raise NotImplementedError
+        with self._lock:
+            return [
+                network
+                for network in self._registry.networks()
+                if listing.matches(network, filters or {}, bool(self._registry.of_network(network.id)))
+            ]
 
     def inspect(self, network: Network) -> dict[str, Any]:
         """Docker's Network resource."""
-        raise NotImplementedError
+        with self._lock:
+            return listing.to_docker(network, self._registry.of_network(network.id))
 
     def remove(self, ref: str) -> None:
-        """Remove the network; Forbidden when predefined or endpoints are active."""
-        raise NotImplementedError
+        """Remove the network; NotFound, or Forbidden when it is predefined or has endpoints."""
+        with self._lock:
+            network = self._registry.network(ref)
+            if network.predefined:
+                raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+            if self._registry.of_network(network.id):
+                raise Forbidden(
+                    f"error while removing network: network {network.name} id {network.id} has active endpoints"
+                )
+            self._kernel.take_down(network)
+            self._registry.delete_network(network)
+            shutil.rmtree(self._layout.network_run(network.id), ignore_errors=True)
+        self._tell("destroy", network)
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> builtins.list[str]:
-        """Remove user-defined networks no container uses; the removed names. Filters: until, label, label!."""
-        raise NotImplementedError
+        """Remove user-defined networks without endpoints; the names of those removed. Filters: until, label, label!."""
+        removed = []
+        now = datetime.now(UTC)
+        for network in self.list({"type": ["custom"]}):
+            if listing.prunable(network, filters or {}, now):
+                try:
+                    self.remove(network.id)
+                except (Forbidden, NotFound):
+                    continue  # in use, or gone in the meantime
+                removed.append(network.name)
+        return removed
+
+    # ---- a container's life
 
     def allocate(
-        self, container: ContainerRef, requests: Sequence[EndpointRequest], ports: Sequence[PortBinding]
+        self, container: ContainerRef, requests: Sequence[EndpointRequest], bindings: Sequence[PortBinding]
     ) -> Allocation:
-        """Reserve addresses (persisted) and bind the host ports. All or nothing. A second call for the same container
-        keeps what is reserved and still asked for. Requests for "host"/"none" give endpoints without addresses."""
-        raise NotImplementedError
+        """Reserve addresses (recorded) and bind host ports; all or nothing. Reservations the container already had are
+        given up first. Interfaces are numbered in the order of ``requests``, higher ``priority`` first.
 
-    def attach(self, container_id: str, netns_fd: int, rtnl_fd: int) -> tuple[Endpoint, ...]:
-        """Put the reserved endpoints into the container's netns; publish its ports; write zones and resolver.json."""
-        raise NotImplementedError
+        Requests for host and none give endpoints without addresses. Ports are not published when no network can (host,
+        none, internal, macvlan): then Allocation.ports is empty. Raises NotFound (network), InvalidParameter, Forbidden
+        (address in use), Conflict (host port taken).
+        """
+        with self._lock:
+            self._release(container.id)
+            ordered = sorted(requests, key=lambda request: -request.priority)
+            networks = [self._registry.network(request.network) for request in ordered]
+            endpoints.check_together(networks)
+            reserved: builtins.list[Endpoint] = []
+            for network, request in zip(networks, ordered, strict=True):
+                reserved.append(self._reserve(network, container, request, reserved))
+            actual: tuple[PortBinding, ...] = ()
+            sockets: tuple[int, ...] = ()
+            pairs = [*zip(networks, reserved, strict=True)]
+            if any(network.driver == "bridge" and not network.internal for network in networks):
+                actual, sockets = self._bind(bindings, pairs)
+            self._registry.put_endpoints(reserved)
+            self._published[container.id] = actual
+            return Allocation(tuple(reserved), actual, sockets)
+
+    def attach(self, container_id: str, netns_fd: int, rtnl_fd: int | None = None) -> tuple[Endpoint, ...]:
+        """Put the reserved endpoints into the container's namespace, write its names, publish its ports.
+
+        ``rtnl_fd``: a NETLINK_ROUTE socket of that namespace, if there is one. Both fds stay the caller's. When it fails
+        the reservation stays: call detach.
+        """
+        with self._lock:
+            before = self._registry.of_container(container_id)
+            pairs = [(self._registry.network(endpoint.network_id), endpoint) for endpoint in before]
+            linked = [(network, endpoint) for network, endpoint in pairs if network.has_addresses]
+            if linked:
+                routes = interface.default_routes(before)
+                self._kernel.plug(linked, netns_fd, None if rtnl_fd is None or rtnl_fd < 0 else rtnl_fd, routes)
+            after = tuple(replace(endpoint, attached=True) for endpoint in before)
+            self._registry.put_endpoints(after)
+            self._write_names({endpoint.network_id for endpoint in after})
+            self._write_resolver(container_id)
+            self._publish_ports(container_id)
+        for endpoint in after:
+            self._tell_endpoint("connect", endpoint)
+        return after
 
     def detach(self, container_id: str) -> None:
-        """Forget everything of the container: ports, names, addresses. The links go with the netns. Idempotent."""
-        raise NotImplementedError
+        """Forget the container: ports, names, addresses. The links go with the namespace. Idempotent."""
+        with self._lock:
+            gone = self._release(container_id)
+            self._registry.set_resolver(container_id, None)
+        for endpoint in gone:
+            if endpoint.attached:
+                self._tell_endpoint("disconnect", endpoint)
 
     def connect(self, container: ContainerRef, request: EndpointRequest, netns_fd: int | None) -> Endpoint:
-        """Join one more network; live when ``netns_fd`` is given. Forbidden when already there."""
-        raise NotImplementedError
+        """Join one more network. With ``netns_fd`` at once; without (container not running) the request is only checked
+        and a preview returned: pass it to allocate at the next start. Forbidden when already connected."""
+        with self._lock:
+            network = self._registry.network(request.network)
+            own = self._registry.of_container(container.id)
+            if any(endpoint.network_id == network.id for endpoint in own):
+                raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+            joined = [self._registry.network(endpoint.network_id) for endpoint in own]
+            endpoints.check_together([*joined, network])
+            endpoint = self._reserve(network, container, request, own)
+            if netns_fd is None:
+                return endpoint
+            was, will = set(interface.default_routes(own)), set(interface.default_routes([*own, endpoint]))
+            if network.has_addresses:
+                self._kernel.plug([(network, endpoint)], netns_fd, None, tuple(will - was), tuple(was - will))
+            endpoint = replace(endpoint, attached=True)
+            self._registry.put_endpoints([endpoint])
+            self._write_names({network.id})
+            self._write_resolver(container.id)
+            self._publish_ports(container.id)
+        self._tell_endpoint("connect", endpoint)
+        return endpoint
 
     def disconnect(self, container_id: str, ref: str, netns_fd: int | None, force: bool = False) -> None:
-        """Leave a network; live when ``netns_fd`` is given."""
-        raise NotImplementedError
+        """Leave a network, at once when ``netns_fd`` is given. Forbidden when not connected, unless ``force``."""
+        with self._lock:
+            network = self._registry.network(ref)
+            own = self._registry.of_container(container_id)
+            endpoint = next((item for item in own if item.network_id == network.id), None)
+            if endpoint is None:
+                if force:
+                    return
+                raise Forbidden(f"container {container_id} is not connected to network {network.name}")
+            if network.driver == "host":
+                raise Forbidden("container cannot be disconnected from host network or connected to host network")
+            rest = [item for item in own if item is not endpoint]
+            if netns_fd is not None and endpoint.attached and network.has_addresses:
+                routes = set(interface.default_routes(rest)) - set(interface.default_routes(own))
+                self._kernel.unplug(endpoint, netns_fd, tuple(routes))
+            self._registry.delete_endpoints([endpoint])
+            self._write_names({network.id})
+            self._write_resolver(container_id)
+            self._publish_ports(container_id)
+        if endpoint.attached:
+            self._tell_endpoint("disconnect", endpoint)
 
     def endpoints(self, container_id: str) -> tuple[Endpoint, ...]:
-        """The container's endpoints in interface order (eth0 first)."""
-        raise NotImplementedError
+        """The container's endpoints in interface order (eth0 first); empty when it is not running."""
+        with self._lock:
+            return self._registry.of_container(container_id)
 
     def published(self, container_id: str) -> tuple[PortBinding, ...]:
-        """The container's actual host ports (host_port filled in)."""
-        raise NotImplementedError
+        """The container's actual host ports, one per host address, as allocate returned them."""
+        with self._lock:
+            return self._published.get(container_id, ())
 
     def rename(self, container: ContainerRef) -> None:
         """The container has a new name: its DNS names follow."""
-        raise NotImplementedError
+        with self._lock:
+            renamed = [
+                replace(
+                    endpoint,
+                    container=container,
+                    dns_names=zones.dns_names(container, endpoint.aliases) if endpoint.dns_names else (),
+                )
+                for endpoint in self._registry.of_container(container.id)
+            ]
+            self._registry.put_endpoints(renamed)
+            self._write_names({endpoint.network_id for endpoint in renamed})
+
+    # ---- names
 
     def set_resolver(self, container_id: str, resolver: Resolver) -> None:
         """The container's own dns, dns_search and dns_opt; call before attach (kept until detach)."""
-        raise NotImplementedError
+        with self._lock:
+            self._registry.set_resolver(container_id, resolver)
 
     def resolver_path(self, container_id: str) -> Path | None:
-        """Where resolver.json is (launch.json's ``resolver``); None when no endpoint can have the embedded DNS."""
-        raise NotImplementedError
+        """Where resolver.json is (launch.json's ``resolver``); None with the host's network or none. Containers on the
+        default bridge have it too, since they may be connected to a network with names while they run."""
+        with self._lock:
+            if not any(endpoint.ifname for endpoint in self._registry.of_container(container_id)):
+                return None
+        return self._layout.container_run(container_id) / "resolver.json"
 
     def resolv_conf(self, container_id: str) -> str:
-        """Text of the container's /etc/resolv.conf for its present endpoints."""
-        raise NotImplementedError
+        """Text of the container's /etc/resolv.conf for its present endpoints; changes with connect and disconnect."""
+        with self._lock:
+            own = self._registry.of_container(container_id)
+            return resolvconf.container_resolv_conf(
+                resolvconf.host_resolv_conf(),
+                self._registry.resolver(container_id),
+                embedded=any(endpoint.dns_names for endpoint in own),
+                own_namespace=not any(endpoint.driver == "host" for endpoint in own),
+            )
 
-    def hosts(self, container_id: str, extra_hosts: Sequence[str] = ()) -> str:
-        """Text of the container's /etc/hosts; ``extra_hosts`` as "name:address", address may be "host-gateway"."""
-        raise NotImplementedError
+    def hosts(
+        self, container_id: str, extra_hosts: Sequence[str] = (), container_links: Mapping[str, Sequence[str]] = {}
+    ) -> str:
+        """Text of the container's /etc/hosts; changes with connect and disconnect.
+
+        ``extra_hosts`` as "name:address", where the address may be "host-gateway". ``container_links`` are the default
+        bridge's links: container id -> names for it here.
+        """
+        with self._lock:
+            own = self._registry.of_container(container_id)
+            if any(endpoint.driver == "host" for endpoint in own):
+                return resolvconf.host_network_hosts(extra_hosts)
+            container = own[0].container if own else None
+            return resolvconf.hosts_text(
+                [address for endpoint in own for address in zones.addresses(endpoint)],
+                (container.hostname or container.id[:12]) if container else "",
+                container.domainname if container else "",
+                extra_hosts,
+                self._host_gateway(own),
+                [
+                    (address, names)
+                    for target, names in container_links.items()
+                    for endpoint in self._registry.of_container(target)[:1]
+                    for address in zones.addresses(endpoint)
+                ],
+            )
+
+    # ---- the engine's life
+
+    def recover(self, live: Mapping[str, Sequence[PortBinding]]) -> None:
+        """Make kernel and run files agree with the records; the same path at every engine start.
+
+        ``live``: container id -> its actual ports (Allocation.ports), for every container whose namespace is alive.
+        Endpoints of all other containers are dropped. Networks without live endpoints come up again at first use.
+        """
+        with self._lock:
+            for container_id in self._registry.containers():
+                if container_id not in live:
+                    self._registry.delete_endpoints(self._registry.of_container(container_id))
+                    self._registry.set_resolver(container_id, None)
+            self._published = {container: tuple(bindings) for container, bindings in live.items()}
+            networks = self._registry.networks()
+            self._kernel.remove_strays({network.bridge for network in networks})
+            busy = [
+                network
+                for network in networks
+                if network.has_addresses and any(item.attached for item in self._registry.of_network(network.id))
+            ]
+            self._kernel.rebuild(
+                busy,
+                {container: published_ports(self._published[container], self._pairs(container)) for container in live},
+            )
+            for network in busy:
+                for endpoint in self._registry.of_network(network.id):
+                    if network.driver == "bridge" and endpoint.attached:
+                        self._kernel.reattach(network, endpoint)
+            self._write_names({network.id for network in busy})
+            for container_id in live:
+                self._write_resolver(container_id)
+            known = {network.id for network in networks}
+            for directory in self._layout.network_run("x").parent.glob("*"):
+                if directory.name not in known:
+                    shutil.rmtree(directory, ignore_errors=True)
+
+    def preload(self) -> None:
+        """Import pyroute2 ahead of the first use (50 ms); call it on a thread once the API is open."""
+        links.preload()
+
+    def check_firewall(self) -> builtins.list[str]:
+        """Renew our accept rules in foreign chains that drop (a firewall may have been started or reloaded since); what
+        cannot be helped, in words. Costs one small query while nobody touched the ruleset."""
+        with self._lock:
+            self._kernel.pass_foreign_firewalls()
+            return [*self._kernel.firewall.warnings]
 
     def shutdown(self) -> None:
-        """Remove table, bridges and run files of this instance. Only when no container runs."""
-        raise NotImplementedError
+        """Remove table, rules in foreign chains, bridges and run files of this instance; records stay. Only when no
+        container runs. Everything is tried; the first error is raised afterwards."""
+        with self._lock:
+            errors = self._kernel.shutdown(self._registry.networks())
+            shutil.rmtree(self._layout.network_run("x").parent, ignore_errors=True)
+        for error in errors[1:]:
+            log.warning("while removing networks: %s", error)
+        if errors:
+            raise errors[0]
+
+    # ---- within
+
+    def _predefined(self, name: str) -> Network:
+        id = secrets.token_hex(32)
+        bridge = self._kernel.bridge_name(id)
+        if name != "bridge":
+            return definition.predefined(name, id, _now(), bridge, 0)
+        network = definition.predefined(name, id, _now(), bridge, self._kernel.uplink_mtu())
+        return self._with_pools(network)
+
+    def _with_pools(self, network: Network) -> Network:
+        others = self._subnets(network.id)
+        ula = (unique_local_pool(self._layout.instance),)
+        return definition.with_pools(network, others, self._kernel.used_subnets(), self._pools, ula)
+
+    def _subnets(self, apart_from: str) -> builtins.list[IPv4Network | IPv6Network]:
+        return [
+            ip_network(pool.subnet)
+            for network in self._registry.networks()
+            if network.id != apart_from
+            for pool in network.pools
+        ]
+
+    def _check_bridge_free(self, network: Network) -> None:
+        for other in self._registry.networks():
+            if other.bridge == network.bridge:
+                raise Forbidden(
+                    f"cannot create network {network.id} ({network.bridge}): conflicts with network {other.id}"
+                    f" ({other.bridge}): networks have same bridge name"
+                )
+
+    def _reserve(
+        self, network: Network, container: ContainerRef, request: EndpointRequest, own: Sequence[Endpoint]
+    ) -> Endpoint:
+        """An endpoint with addresses nobody has; nothing is recorded yet."""
+        network = self._renumbered(network)
+        used = [address for endpoint in self._registry.of_network(network.id) for address in zones.addresses(endpoint)]
+        taken = [endpoint.ifname for endpoint in own if endpoint.ifname]
+        id = secrets.token_hex(32)
+        return endpoints.reserve(
+            network, container, request, id, used, taken, self._kernel.veth_name(id), time_ns() + len(own)
+        )
+
+    def _renumbered(self, network: Network) -> Network:
+        """A network that is not up may find its chosen subnet taken by the host since (another engine, a VPN): as nobody
+        is on it, it gets another one."""
+        if not network.chosen or self._kernel.is_up(network) or self._registry.of_network(network.id):
+            return network
+        used = self._kernel.used_subnets()
+        own = [ip_network(pool.subnet) for pool in network.pools]
+        if not any(overlapping(left, right) for left in own for right in used if right.prefixlen):
+            return network
+        renumbered = self._with_pools(replace(network, pools=()))
+        self._registry.put_network(renumbered)
+        return renumbered
+
+    def _bind(
+        self, bindings: Sequence[PortBinding], pairs: Sequence[tuple[Network, Endpoint]]
+    ) -> tuple[tuple[PortBinding, ...], tuple[int, ...]]:
+        held = [binding for items in self._published.values() for binding in items]
+        default_ip = next((network.options.get(BRIDGE_HOST_BINDING, "") for network, _ in pairs), "")
+        if default_ip == "0.0.0.0":
+            default_ip = ""  # Docker's default, which stands for IPv6 as well
+        try:
+            actual, sockets = ports.reserve(bindings, held, default_ip)
+        except (ports.PortTaken, ports.AddressRefused) as error:
+            endpoint = pairs[0][1]
+            raise type(error)(
+                f"driver failed programming external connectivity on endpoint {endpoint.container.name}"
+                f" ({endpoint.id}): {error}"
+            ) from error
+        return actual, tuple(item.detach() for item in sockets)
+
+    def _release(self, container_id: str) -> tuple[Endpoint, ...]:
+        gone = self._registry.of_container(container_id)
+        self._published.pop(container_id, None)
+        self._kernel.publish(container_id, ())
+        self._registry.delete_endpoints(gone)
+        self._write_names({endpoint.network_id for endpoint in gone if endpoint.attached})
+        return gone
+
+    def _pairs(self, container_id: str) -> builtins.list[tuple[Network, Endpoint]]:
+        return [
+            (self._registry.network(endpoint.network_id), endpoint)
+            for endpoint in self._registry.of_container(container_id)
+            if endpoint.attached
+        ]
+
+    def _publish_ports(self, container_id: str) -> None:
+        bindings = self._published.get(container_id, ())
+        self._kernel.publish(container_id, published_ports(bindings, self._pairs(container_id)))
+
+    def _write_names(self, network_ids: set[str]) -> None:
+        """Write the zones of these networks, and the resolvers of containers whose links may point into them."""
+        for network_id in network_ids:
+            network = self._registry.network(network_id)
+            if not (network.user_defined and network.has_addresses):
+                continue
+            present = [endpoint for endpoint in self._registry.of_network(network_id) if endpoint.attached]
+            zones.write(self._zone_path(network_id), zones.zone(network, present))
+            for endpoint in present:
+                if endpoint.links:
+                    self._write_resolver(endpoint.container.id)
+
+    def _write_resolver(self, container_id: str) -> None:
+        own = [endpoint for endpoint in self._registry.of_container(container_id) if endpoint.ifname]
+        if not own:
+            return
+        names: dict[str, Sequence[str]] = {}
+        gateway = self._host_gateway(own)
+        if gateway:
+            names.update({name: [gateway] for name in zones.HOST_NAMES})
+        for endpoint in own:
+            if endpoint.links:
+                network = self._registry.network(endpoint.network_id)
+                present = [item for item in self._registry.of_network(network.id) if item.attached]
+                names.update(zones.link_names(endpoint.links, zones.zone(network, present)["names"]))
+        upstream = resolvconf.upstream(resolvconf.host_resolv_conf(), self._registry.resolver(container_id))
+        paths = [self._zone_path(endpoint.network_id) for endpoint in own if endpoint.dns_names]
+        zones.write(self._layout.container_run(container_id) / "resolver.json", zones.resolver(paths, names, upstream))
+
+    def _zone_path(self, network_id: str) -> Path:
+        return self._layout.network_run(network_id) / "zone.json"
+
+    def _host_gateway(self, own: Sequence[Endpoint]) -> str:
+        """An address of the host that the container reaches: its default gateway, when that is a bridge of ours."""
+        routes = interface.default_routes([endpoint for endpoint in own if endpoint.driver == "bridge"])
+        return routes[0].gateway if routes else ""
+
+    def _tell(self, action: str, network: Network) -> None:
+        self._publish("network", action, network.id, {"name": network.name, "type": network.driver})
+
+    def _tell_endpoint(self, action: str, endpoint: Endpoint) -> None:
+        attributes = {"container": endpoint.container.id, "name": endpoint.network_name, "type": endpoint.driver}
+        self._publish("network", action, endpoint.network_id, attributes)
+
+
+def _now() -> str:
+    """Now in RFC 3339 with nanoseconds, as Docker writes it."""
+    now = time_ns()
+    return f"{datetime.fromtimestamp(now // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{now % 10**9:09d}Z"

@@ -24,6 +24,11 @@ ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
 DRIVERS = ("bridge", "host", "null", "macvlan", "ipvlan")
 
 
+def is_true(text: str) -> bool:
+    """A boolean driver option as Docker reads it."""
+    return text.strip().lower() in ("1", "t", "true")
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerRef:
     """Who an endpoint belongs to. ``name`` has no leading slash; ``id`` is 64 hex digits."""
@@ -65,7 +70,8 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network's record. ``bridge`` is the kernel name of its bridge ("" for drivers that have none)."""
+    """A network's record. ``bridge`` is the kernel name of its bridge ("" for drivers that have none); ``adopted`` that
+    the bridge was there before us and stays; ``chosen`` that its subnets were our choice and may change while unused."""
 
     id: str
     name: str
@@ -83,6 +89,8 @@ class Network:
     options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     bridge: str = ""
+    adopted: bool = False
+    chosen: bool = False
 
     @property
     def predefined(self) -> bool:
@@ -92,6 +100,25 @@ class Network:
     def user_defined(self) -> bool:
         """Has the embedded DNS: every network except the predefined ones."""
         return not self.predefined
+
+    @property
+    def has_addresses(self) -> bool:
+        """Its driver gives endpoints a link and addresses."""
+        return self.driver not in ("host", "null")
+
+    def pool(self, version: int) -> Pool | None:
+        """The pool endpoints get their address of this IP version from; None when the version is not enabled."""
+        if not (self.enable_ipv4 if version == 4 else self.enable_ipv6):
+            return None
+        return next((pool for pool in self.pools if (":" in pool.subnet) == (version == 6)), None)
+
+    @property
+    def icc(self) -> bool:
+        return is_true(self.options.get(BRIDGE_ICC, "true"))
+
+    @property
+    def masquerade(self) -> bool:
+        return is_true(self.options.get(BRIDGE_MASQUERADE, "true"))
 
     def record(self) -> dict[str, Any]:
         body: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -210,6 +237,7 @@ class Endpoint:
     gw_priority: int = 0
     requested: Mapping[str, Any] = field(default_factory=dict)  # IPAMConfig and MacAddress as the client gave them
     driver_opts: Mapping[str, str] = field(default_factory=dict)
+    position: int = 0  # order of reservation within the engine: containers by arrival, eth0 before eth1
     attached: bool = False  # the kernel has the link (false: reserved only, or the container is stopped)
 
     def record(self) -> dict[str, Any]:
@@ -225,12 +253,17 @@ class Endpoint:
             values[name] = tuple(body[name])
         return Endpoint(**values)
 
+    def _shown_aliases(self) -> list[str]:
+        """Up to API 1.44 the short id is listed as an alias once the endpoint is there."""
+        own = (self.container.id[:12],) if self.attached and self.dns_names else ()
+        return list(dict.fromkeys((*self.aliases, *own)))
+
     def to_docker(self) -> dict[str, Any]:
         """The EndpointSettings of ``NetworkSettings.Networks`` in a container's inspect."""
         return {
             "IPAMConfig": self.requested.get("IPAMConfig"),
             "Links": list(self.links) or None,
-            "Aliases": list(self.aliases) or None,
+            "Aliases": self._shown_aliases() or None,
             "MacAddress": self.mac_address if self.attached else "",
             "DriverOpts": dict(self.driver_opts) or None,
             "GwPriority": self.gw_priority,

@@ -1,0 +1,87 @@
+"""The bridge driver: one Linux bridge per network, a veth pair per endpoint created straight into the container's
+namespace. Nothing here deletes veth pairs of ended containers: the kernel drops them with the namespace, all at once.
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import EngineError
+from . import links
+from .inside import write_sysctl
+from .ipam import mac_from
+from .types import DRIVER_MTU
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .netlink import Netlink, Request
+    from .types import Endpoint, Network
+
+_IPV6 = Path("/proc/sys/net/ipv6/conf")
+
+
+def link_index(name: str) -> int:
+    """Index of a link on the host; 0 when there is none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
+def bring_up(netlink: Netlink, network: Network) -> None:
+    """Make the network's bridge exist with its addresses and settings; its MTU is the uplink's unless the network says
+    otherwise. Repeating it repairs."""
+    name = network.bridge
+    ipv6 = network.pool(6) is not None
+    if not link_index(name):
+        mtu = int(network.options.get(DRIVER_MTU) or links.uplink_mtu(links.host_routes(netlink)))
+        netlink.run([links.add_bridge(name, mac_from(network.id), mtu)])
+    index = link_index(name)
+    settings = {f"net/ipv4/conf/{name}/route_localnet": "1"}
+    if _IPV6.exists():
+        settings |= {f"net/ipv6/conf/{name}/disable_ipv6": str(int(not ipv6))}
+        if ipv6:
+            settings |= {f"net/ipv6/conf/{name}/accept_ra": "0", f"net/ipv6/conf/{name}/accept_dad": "0"}
+    for path, value in settings.items():
+        write_sysctl(path, value)
+    requests = [links.set_up(name)]
+    for version in (4, 6):
+        pool = network.pool(version)
+        if pool is not None:
+            requests.append(links.add_address(index, pool.gateway, ip_network(pool.subnet).prefixlen))
+    netlink.run(requests)
+
+
+def enable_forwarding(ipv6: bool) -> None:
+    """Let the host route. As with Docker it stays on afterwards: others may have come to rely on it.
+
+    IPv6 forwarding makes the kernel ignore router advertisements where ``accept_ra`` is 1; those links go to 2.
+    """
+    _switch_on("net/ipv4/ip_forward")
+    if ipv6 and _IPV6.exists() and (_IPV6 / "all/forwarding").read_text().strip() != "1":
+        for link in _IPV6.iterdir():
+            if link.name not in ("all", "default") and (link / "accept_ra").read_text().strip() == "1":
+                write_sysctl(f"net/ipv6/conf/{link.name}/accept_ra", "2")
+        _switch_on("net/ipv6/conf/all/forwarding")
+
+
+def _switch_on(name: str) -> None:
+    if Path("/proc/sys", name).read_text().strip() == "0":
+        write_sysctl(name, "1")
+
+
+def endpoint_requests(network: Network, endpoint: Endpoint, netns_fd: int) -> Sequence[Request]:
+    """Requests that put an endpoint's pair between the bridge and ``netns_fd``."""
+    index = link_index(network.bridge)
+    if not index:
+        raise EngineError(f"bridge {network.bridge} of network {network.name} is gone")
+    mtu = int(Path("/sys/class/net", network.bridge, "mtu").read_text())
+    return (
+        links.add_veth(endpoint.veth, index, endpoint.ifname, netns_fd, endpoint.mac_address, mtu),
+        links.port_options(endpoint.veth, isolated=not network.icc),
+        links.set_up(endpoint.veth),
+    )

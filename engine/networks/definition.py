@@ -1,0 +1,136 @@
+"""From a NetworkCreate body to a Network: what the client may ask for and what is filled in. Pure; the id, the time and
+the subnets in use come in as arguments, so does the kernel name of a bridge.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Forbidden, InvalidParameter, NotFound, NotImplemented_, Unavailable
+from . import ipam, macvlan
+from .types import BRIDGE_NAME, DRIVER_MTU, DRIVERS, Network, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from ipaddress import IPv4Network, IPv6Network
+
+    from .ipam import DefaultPool
+
+PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
+_LINK_NAME = re.compile(r"[^/\s:]{1,15}")
+_MTU = range(68, 65536)
+
+
+def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Network:
+    """The network a client describes, its pools as written. ``bridge`` is its link's name unless an option gives one.
+
+    Raises InvalidParameter, Forbidden (predefined names), NotFound (unknown drivers), NotImplemented_ (swarm).
+    """
+    name = body.get("Name") or ""
+    if not name.strip():
+        raise InvalidParameter("invalid name: name is empty")
+    if name in (*PREDEFINED, "container", "default"):
+        raise Forbidden(f"operation is not permitted on predefined {name} network")
+    driver = body.get("Driver") or "bridge"
+    if driver in ("host", "null"):
+        raise Forbidden(f'only one instance of "{driver}" network is allowed')
+    if driver == "overlay" or body.get("Scope") == "swarm" or body.get("Ingress"):
+        raise Unavailable(
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to'
+            " swarm and try again."
+        )
+    if driver not in DRIVERS:
+        raise NotFound(f'plugin "{driver}" not found')
+    if body.get("ConfigOnly") or (body.get("ConfigFrom") or {}).get("Network"):
+        raise NotImplemented_("configuration-only networks are not offered")
+    config = body.get("IPAM") or {}
+    if (config.get("Driver") or "default") != "default":
+        raise NotFound(f'plugin "{config["Driver"]}" not found')
+    options = {str(key): str(value) for key, value in (body.get("Options") or {}).items()}
+    if driver == "bridge":
+        bridge = options.get(BRIDGE_NAME) or bridge
+        if not _LINK_NAME.fullmatch(bridge) or bridge in (".", ".."):
+            raise InvalidParameter(f"invalid bridge name {bridge}: an interface name has 1 to 15 characters")
+    network = Network(
+        id=id,
+        name=name,
+        created=created,
+        driver=driver,
+        pools=tuple(Pool.from_docker(item) for item in config.get("Config") or ()),
+        ipam_options=dict(config.get("Options") or {}),
+        internal=bool(body.get("Internal")),
+        attachable=bool(body.get("Attachable")),
+        enable_ipv4=body.get("EnableIPv4") is not False,
+        enable_ipv6=bool(body.get("EnableIPv6")),
+        options=options,
+        labels={str(key): str(value) for key, value in (body.get("Labels") or {}).items()},
+        bridge=bridge if driver == "bridge" else "",
+    )
+    _check_options(network)
+    return network
+
+
+def predefined(name: str, id: str, created: str, bridge: str, mtu: int) -> Network:
+    """One of the networks that always exist; "bridge" still without a subnet."""
+    options = {}
+    if name == "bridge":
+        options = {
+            "com.docker.network.bridge.default_bridge": "true",
+            "com.docker.network.bridge.enable_icc": "true",
+            "com.docker.network.bridge.enable_ip_masquerade": "true",
+            "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+            BRIDGE_NAME: bridge,
+            DRIVER_MTU: str(mtu),
+        }
+    return Network(
+        id=id, name=name, created=created, driver=PREDEFINED[name], options=options,
+        bridge=bridge if name == "bridge" else "",
+    )  # fmt: skip
+
+
+def _check_options(network: Network) -> None:
+    mtu = network.options.get(DRIVER_MTU)
+    if mtu is not None and not (mtu.isdecimal() and int(mtu) in _MTU):
+        raise InvalidParameter(f"failed to parse {DRIVER_MTU} value: {mtu} (a number of bytes from 68 to 65535)")
+    if network.driver in ("macvlan", "ipvlan"):
+        macvlan.mode_of(network)
+    if not (network.enable_ipv4 or network.enable_ipv6):
+        raise InvalidParameter("IPv4 or IPv6 must be enabled")
+
+
+def with_pools(
+    network: Network,
+    others: Collection[IPv4Network | IPv6Network],
+    host: Collection[IPv4Network | IPv6Network],
+    ipv4_pools: Iterable[DefaultPool],
+    ipv6_pools: Iterable[DefaultPool],
+) -> Network:
+    """The network with checked pools, or with chosen ones for each enabled IP version that has none.
+
+    ``others`` are the subnets of this engine's networks: a given subnet must not overlap them. ``host`` are those the
+    host routes: a chosen subnet avoids both, a given one may coincide (as with an adopted bridge).
+    """
+    if not network.has_addresses:
+        return network
+    given = [pool for pool in network.pools if pool.subnet]
+    without = [pool for pool in network.pools if not pool.subnet]
+    if any(pool.ip_range or pool.gateway or pool.aux_addresses for pool in without):
+        pool = without[0]
+        kind = "gateway" if pool.gateway else "range" if pool.ip_range else "aux-address"
+        raise InvalidParameter(f"no matching subnet for {kind} {pool.gateway or pool.ip_range or ''}".rstrip())
+    pools: list[Pool] = []
+    for pool in given:
+        taken = [*others, *(ip_network(other.subnet) for other in pools)]
+        pools.append(ipam.check_pool(pool, taken))
+    chosen = False
+    for version, enabled, defaults in ((4, network.enable_ipv4, ipv4_pools), (6, network.enable_ipv6, ipv6_pools)):
+        own = [pool for pool in pools if ip_network(pool.subnet).version == version]
+        if network.driver == "bridge" and len(own) > 1:
+            raise InvalidParameter("bridge driver doesn't support multiple subnets")
+        if enabled and not own:
+            pools.append(ipam.chosen_pool(ipam.choose_subnet(defaults, [*others, *host])))
+            chosen = not given
+    return replace(network, pools=tuple(pools), chosen=chosen)

@@ -1,0 +1,107 @@
+"""A link inside a container's namespace: its settings, addresses and the default routes. Runs on a thread that is already
+inside (inside.py), so that sysctls land there too.
+
+The link is created down. Its IPv6 settings come first, then addresses, then "up": with arp_notify on, the kernel itself
+announces the addresses (gratuitous ARP) at that moment, and neighbours forget an earlier owner.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import links
+from .inside import write_sysctl, write_sysctls
+from .netlink import Netlink, NetlinkError
+from .types import ENDPOINT_SYSCTLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .netlink import Request
+    from .types import Endpoint
+
+_IPV6 = Path("/proc/sys/net/ipv6")
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultRoute:
+    """A default route by link name."""
+
+    ifname: str
+    gateway: str
+
+
+def default_routes(endpoints: Iterable[Endpoint]) -> tuple[DefaultRoute, ...]:
+    """The default routes of a container: for each IP version through the endpoint of the highest gw_priority, the first
+    network by name among equals. Endpoints of internal networks have no gateway and never win."""
+    ranked = sorted(endpoints, key=lambda endpoint: (-endpoint.gw_priority, endpoint.network_name))
+    ipv4 = [DefaultRoute(endpoint.ifname, endpoint.ipv4_gateway) for endpoint in ranked if endpoint.ipv4_gateway]
+    ipv6 = [DefaultRoute(endpoint.ifname, endpoint.ipv6_gateway) for endpoint in ranked if endpoint.ipv6_gateway]
+    return (*ipv4[:1], *ipv6[:1])
+
+
+def configure(
+    rtnl_fd: int | None, endpoints: Sequence[Endpoint], add: Iterable[DefaultRoute], remove: Iterable[DefaultRoute] = ()
+) -> None:
+    """Configure the links of ``endpoints`` and change default routes. ``rtnl_fd`` is a netlink socket of this namespace
+    (None: make one). Raises NetlinkError or EngineError naming the operation."""
+    with Netlink(fd=rtnl_fd) as netlink:
+        requests: list[Request] = []
+        for endpoint in endpoints:
+            index = index_of(netlink, endpoint.ifname)
+            write_sysctls(_settings(endpoint))
+            requests += [links.add_address(index, address, prefix) for address, prefix in _addresses(endpoint)]
+            requests.append(links.set_up(endpoint.ifname))
+        requests += [links.delete_default_route(index_of(netlink, route.ifname), route.gateway) for route in remove]
+        requests += [links.add_default_route(index_of(netlink, route.ifname), route.gateway) for route in add]
+        netlink.run(requests)
+        for endpoint in endpoints:
+            for name, value in endpoint_sysctls(endpoint):
+                write_sysctl(name, value)
+
+
+def _addresses(endpoint: Endpoint) -> list[tuple[str, int]]:
+    both = ((endpoint.ipv4_address, endpoint.ipv4_prefix), (endpoint.ipv6_address, endpoint.ipv6_prefix))
+    local = [(address, 64 if ":" in address else 16) for address in endpoint.link_local_ips]
+    return [(address, prefix) for address, prefix in both if address] + local
+
+
+def delete(rtnl_fd: int | None, ifname: str, add: Iterable[DefaultRoute]) -> None:
+    """Take one link away and put the default route elsewhere."""
+    with Netlink(fd=rtnl_fd) as netlink:
+        netlink.run([links.delete_link(ifname)])
+        netlink.run([links.add_default_route(index_of(netlink, route.ifname), route.gateway) for route in add])
+
+
+def index_of(netlink: Netlink, ifname: str) -> int:
+    index = links.index_of(netlink.fileno(), ifname)
+    if index == 0:
+        raise NetlinkError(f"look up link {ifname}", errno.ENODEV)
+    return index
+
+
+def _settings(endpoint: Endpoint) -> dict[str, str]:
+    settings = {f"net/ipv4/conf/{endpoint.ifname}/arp_notify": "1"}
+    if _IPV6.exists():
+        base = f"net/ipv6/conf/{endpoint.ifname}"
+        if endpoint.ipv6_address:
+            settings |= {f"{base}/disable_ipv6": "0", f"{base}/accept_dad": "0", f"{base}/accept_ra": "0",
+                         f"{base}/ndisc_notify": "1"}  # fmt: skip
+        else:
+            settings[f"{base}/disable_ipv6"] = "1"
+    return settings
+
+
+def endpoint_sysctls(endpoint: Endpoint) -> list[tuple[str, str]]:
+    """Settings asked for by the endpoint's driver option: "net.ipv4.conf.IFNAME.log_martians=1,…", as paths."""
+    settings = []
+    for item in endpoint.driver_opts.get(ENDPOINT_SYSCTLS, "").split(","):
+        name, _, value = item.strip().partition("=")
+        parts = name.split(".")
+        if len(parts) == 5 and parts[0] == "net" and parts[3] == "IFNAME":
+            parts[3] = endpoint.ifname
+            settings.append(("/".join(parts), value))
+    return settings

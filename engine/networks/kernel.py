@@ -1,0 +1,247 @@
+"""What this instance has in the kernel: bridges, pairs, the nftables table, rules in foreign chains. The one place that
+acts; every decision comes in as a value. Not locked: service.py calls it under its lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from ..errors import EngineError
+from . import bridge, conntrack, interface, links, macvlan, ruleset
+from .foreign import ForeignFirewall
+from .inside import inside
+from .netlink import Netlink, NetlinkError
+from .nft import Table
+from .ruleset import NetworkRules, PublishedPort
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from ipaddress import IPv4Network, IPv6Network
+
+    from .interface import DefaultRoute
+    from .netlink import Request
+    from .types import Endpoint, Network, PortBinding
+
+log = logging.getLogger(__name__)
+
+
+class Kernel:
+    """``instance`` is Layout.instance: the part of every name that keeps two engines apart."""
+
+    def __init__(self, instance: str) -> None:
+        self.prefix = f"pc{instance[:4]}"
+        self.table = Table(f"pycompose_{instance}")
+        self.firewall = ForeignFirewall(self.table)
+        self._netlink: Netlink | None = None
+        self._table_written = False
+        self._up: dict[str, Network] = {}
+        self._ports: dict[str, tuple[PublishedPort, ...]] = {}
+
+    def bridge_name(self, network_id: str) -> str:
+        """Interface names have at most 15 characters."""
+        return f"{self.prefix}{network_id[:9]}"
+
+    def veth_name(self, endpoint_id: str) -> str:
+        """Endpoint ids are fresh, so is this name: the kernel frees an old pair only some time after its namespace."""
+        return f"pv{self.prefix[2:]}{endpoint_id[:9]}"
+
+    def used_subnets(self) -> list[IPv4Network | IPv6Network]:
+        """What the host routes or has addresses in, apart from the bridges of this instance that are up."""
+        own = {bridge.link_index(network.bridge) for network in self._up.values() if network.bridge}
+        return [route.destination for route in links.host_routes(self._route()) if route.link not in own]
+
+    def uplink_mtu(self) -> int:
+        return links.uplink_mtu(links.host_routes(self._route()))
+
+    def is_up(self, network: Network) -> bool:
+        return network.id in self._up
+
+    def bring_up(self, network: Network) -> None:
+        """Make the network exist in the kernel; nothing to do when it does."""
+        if network.id in self._up or not network.has_addresses:
+            return
+        if network.driver != "bridge":
+            macvlan.bring_up(self._route(), network)
+            self._up[network.id] = network
+            return
+        bridge.enable_forwarding(ipv6=network.pool(6) is not None)
+        created = not bridge.link_index(network.bridge)
+        try:
+            bridge.bring_up(self._route(), network)
+            self._up[network.id] = network
+            if self._table_written:
+                self.table.change(ruleset.network_elements(rules_of(network)))
+            else:
+                self._write_table()
+        except EngineError:
+            self._up.pop(network.id, None)
+            if created:
+                self._route().run([links.delete_link(network.bridge)])
+            raise
+        self.pass_foreign_firewalls()
+
+    def take_down(self, network: Network) -> None:
+        """Remove the network's bridge (or the parent created for it) and its elements. Idempotent."""
+        was_up = self._up.pop(network.id, None) is not None
+        if network.driver == "bridge":
+            if was_up and self._table_written:
+                self.table.change({}, ruleset.network_elements(rules_of(network)))
+            if not network.adopted:
+                self._route().run([links.delete_link(network.bridge)])
+        elif network.adopted is False and network.driver in ("macvlan", "ipvlan"):
+            self._route().run([links.delete_link(macvlan.parent_of(network))])
+
+    def plug(
+        self,
+        pairs: Sequence[tuple[Network, Endpoint]],
+        netns_fd: int,
+        rtnl_fd: int | None,
+        add: Sequence[DefaultRoute],
+        remove: Sequence[DefaultRoute] = (),
+    ) -> None:
+        """Create the endpoints' links in the namespace and configure them; all or nothing."""
+        requests: list[Request] = []
+        for network, endpoint in pairs:
+            self.bring_up(network)
+            if network.driver == "bridge":
+                requests += bridge.endpoint_requests(network, endpoint, netns_fd)
+            else:
+                requests.append(macvlan.endpoint_request(network, endpoint, netns_fd))
+        endpoints = [endpoint for _, endpoint in pairs]
+        try:
+            self._route().run(requests)
+            inside(netns_fd, lambda: interface.configure(rtnl_fd, endpoints, add, remove))
+        except EngineError:
+            self._route().run([links.delete_link(endpoint.veth) for endpoint in endpoints if endpoint.veth])
+            raise
+        self.pass_foreign_firewalls()
+
+    def unplug(self, endpoint: Endpoint, netns_fd: int, add: Sequence[DefaultRoute]) -> None:
+        """Take a link out of a namespace that lives on."""
+        inside(netns_fd, lambda: interface.delete(None, endpoint.ifname, add))
+
+    def publish(self, container_id: str, ports: Iterable[PublishedPort]) -> None:
+        """Make exactly these the published ports of a container (none withdraws them)."""
+        before = self._ports.pop(container_id, ())
+        after = tuple(ports)
+        if before == after and not after:
+            return
+        if not self._table_written:
+            self._write_table()
+        self.table.change(ruleset.port_elements(after), ruleset.port_elements(before))
+        if after:
+            self._ports[container_id] = after
+        changed = [port for port in {*before, *after} if port.protocol == "udp"]
+        if changed:
+            gone = {port.address for port in before if port.protocol == "udp"}
+            conntrack.forget_udp(self.table.netlink(), {port.host_port for port in changed}, gone)
+
+    def rebuild(self, networks: Iterable[Network], ports: Mapping[str, Iterable[PublishedPort]]) -> None:
+        """Start anew from the records: these networks up, these ports published, nothing else of this instance."""
+        wanted = {network.id: network for network in networks}
+        self._ports = {container: tuple(items) for container, items in ports.items()}
+        self._up = {}
+        for network in wanted.values():
+            if network.driver == "bridge":
+                bridge.enable_forwarding(ipv6=network.pool(6) is not None)
+                bridge.bring_up(self._route(), network)
+            else:
+                macvlan.bring_up(self._route(), network)
+            self._up[network.id] = network
+        if self._up or any(self._ports.values()):
+            self._write_table()
+        elif self.table.delete():
+            self._table_written = False
+        self.pass_foreign_firewalls()
+
+    def reattach(self, network: Network, endpoint: Endpoint) -> None:
+        """Put a living pair back under its bridge, should the bridge have been deleted by somebody."""
+        master = links.master_of(endpoint.veth)
+        index = bridge.link_index(network.bridge)
+        if bridge.link_index(endpoint.veth) and master != index:
+            self._route().run(
+                [links.set_master(endpoint.veth, index), links.port_options(endpoint.veth, isolated=not network.icc)]
+            )
+
+    def remove_strays(self, known: Collection[str]) -> None:
+        """Delete bridges with this instance's prefix that belong to no network (a crash between kernel and record)."""
+        strays = [name for _, name in socket.if_nameindex() if name.startswith(self.prefix) and name not in known]
+        self._route().run([links.delete_link(name) for name in strays])
+
+    def pass_foreign_firewalls(self) -> None:
+        """Keep our accept rules in chains that would drop; a refusal there is reported, not raised."""
+        custom = {network.bridge for network in self._up.values() if network.bridge} - {""}
+        names = [f"{self.prefix}*", *sorted(name for name in custom if not name.startswith(self.prefix))]
+        try:
+            self.firewall.ensure(names if custom else [])
+        except NetlinkError as error:
+            log.warning("a foreign firewall may drop packets of containers: %s", error)
+        for warning in self.firewall.take_new_warnings():
+            log.warning("%s", warning)
+
+    def shutdown(self, networks: Iterable[Network]) -> list[EngineError]:
+        """Remove everything of this instance; the errors on the way. Repeating it is harmless."""
+        errors: list[EngineError] = []
+        self._table_written = False
+        self._ports = {}
+        for step in (self.table.delete, self.firewall.clear):
+            try:
+                step()
+            except EngineError as error:
+                errors.append(error)
+        for network in networks:
+            try:
+                if network.id in self._up or bridge.link_index(network.bridge):
+                    self.take_down(network)
+            except EngineError as error:
+                errors.append(error)
+        self._up = {}
+        self.table.close()
+        if self._netlink is not None:
+            self._netlink.close()
+            self._netlink = None
+        return errors
+
+    def _route(self) -> Netlink:
+        if self._netlink is None:
+            self._netlink = Netlink()
+        return self._netlink
+
+    def _write_table(self) -> None:
+        rules = [rules_of(network) for network in self._up.values() if network.driver == "bridge"]
+        ports = [port for items in self._ports.values() for port in items]
+        self.table.replace(ruleset.build(self.table.name, rules, ports))
+        self._table_written = True
+
+
+def rules_of(network: Network) -> NetworkRules:
+    """The part of a network the table needs."""
+    pools = [pool for pool in (network.pool(4), network.pool(6)) if pool is not None]
+    return NetworkRules(
+        bridge=network.bridge,
+        subnets=tuple(str(ip_network(pool.subnet)) for pool in pools),
+        internal=network.internal,
+        masquerade=network.masquerade,
+        icc=network.icc,
+    )
+
+
+def published_ports(
+    bindings: Iterable[PortBinding], pairs: Iterable[tuple[Network, Endpoint]]
+) -> tuple[PublishedPort, ...]:
+    """Where each host port leads: to the endpoint on a bridge, not internal, that also has the default route."""
+    able = [(network, endpoint) for network, endpoint in pairs if network.driver == "bridge" and not network.internal]
+    able.sort(key=lambda pair: (-pair[1].gw_priority, pair[1].network_name))
+    addresses = {
+        4: next((endpoint.ipv4_address for _, endpoint in able if endpoint.ipv4_address), ""),
+        6: next((endpoint.ipv6_address for _, endpoint in able if endpoint.ipv6_address), ""),
+    }
+    return tuple(
+        PublishedPort(binding.protocol, binding.host_ip, binding.host_port, address, binding.container_port)
+        for binding in bindings
+        for version, address in addresses.items()
+        if address and (not binding.host_ip or ip_address(binding.host_ip).version == version)
+    )

@@ -1,0 +1,133 @@
+"""Networks as the Docker Engine API shows and filters them. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .types import Endpoint, Network
+
+_LIST_FILTERS = {"driver", "id", "label", "name", "scope", "type", "dangling", "idOrName"}
+_PRUNE_FILTERS = {"until", "label", "label!"}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms|us|µs|ns)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> dict[str, Any]:
+    """Docker's Network resource, with the containers that are attached now."""
+    return {
+        "Name": network.name,
+        "Id": network.id,
+        "Created": network.created,
+        "Scope": network.scope,
+        "Driver": network.driver,
+        "EnableIPv4": network.enable_ipv4,
+        "EnableIPv6": network.enable_ipv6,
+        "IPAM": {
+            "Driver": network.ipam_driver,
+            "Options": None if network.predefined else dict(network.ipam_options),
+            "Config": [pool.to_docker() for pool in network.pools],
+        },
+        "Internal": network.internal,
+        "Attachable": network.attachable,
+        "Ingress": network.ingress,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": {
+            endpoint.container.id: {
+                "Name": endpoint.container.name,
+                "EndpointID": endpoint.id,
+                "MacAddress": endpoint.mac_address,
+                "IPv4Address": f"{endpoint.ipv4_address}/{endpoint.ipv4_prefix}" if endpoint.ipv4_address else "",
+                "IPv6Address": f"{endpoint.ipv6_address}/{endpoint.ipv6_prefix}" if endpoint.ipv6_address else "",
+            }
+            for endpoint in endpoints
+            if endpoint.attached
+        },
+        "Options": dict(network.options),
+        "Labels": dict(network.labels),
+    }
+
+
+def matches(network: Network, filters: Mapping[str, Sequence[str]], in_use: bool) -> bool:
+    """Whether a network passes Docker's list filters: values of one filter are alternatives, labels all count.
+
+    Raises InvalidParameter for an unknown filter or value.
+    """
+    for name in filters:
+        if name not in _LIST_FILTERS:
+            raise InvalidParameter(f"invalid filter '{name}'")
+    checks: dict[str, Callable[[str], bool]] = {
+        "driver": lambda value: network.driver == value,
+        "id": lambda value: network.id.startswith(value),
+        "name": lambda value: value in network.name,
+        "idOrName": lambda value: network.id.startswith(value) or value == network.name,
+        "scope": lambda value: network.scope == value,
+        "type": lambda value: _is_type(network, value),
+        "dangling": lambda value: _boolean(value) == (not in_use and not network.predefined),
+    }
+    for name, check in checks.items():
+        values = filters.get(name)
+        if values and not any([check(value) for value in values]):
+            return False
+    return all(has_label(network, label) for label in filters.get("label") or ())
+
+
+def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: datetime) -> bool:
+    """Whether Docker's prune filters let an unused network go."""
+    for name in filters:
+        if name not in _PRUNE_FILTERS:
+            raise InvalidParameter(f"invalid filter '{name}'")
+    until = [moment(value, now) for value in filters.get("until") or ()]
+    if len(until) > 1:
+        raise InvalidParameter("more than one until filter specified")
+    if until and _parse_time(network.created) >= until[0]:
+        return False
+    if not all(has_label(network, label) for label in filters.get("label") or ()):
+        return False
+    return not any(has_label(network, label) for label in filters.get("label!") or ())
+
+
+def has_label(network: Network, wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in network.labels and (not equals or network.labels[key] == value)
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """A point in time: seconds since the epoch, RFC 3339, or a Go duration before ``now`` ("1h30m")."""
+    parts = _DURATION.findall(text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return now - timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except ValueError:
+        pass
+    try:
+        return _parse_time(text)
+    except ValueError as error:
+        raise InvalidParameter(f"failed to parse time: {text}") from error
+
+
+def _parse_time(text: str) -> datetime:
+    """RFC 3339 with up to nine fractional digits."""
+    trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text.replace("Z", "+00:00"))
+    parsed = datetime.fromisoformat(trimmed)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _is_type(network: Network, value: str) -> bool:
+    if value not in ("custom", "builtin"):
+        raise InvalidParameter(f"invalid filter: 'type'='{value}'")
+    return network.predefined == (value == "builtin")
+
+
+def _boolean(value: str) -> bool:
+    if value.lower() not in ("1", "true", "0", "false"):
+        raise InvalidParameter(f"invalid filter 'dangling={value}'")
+    return value.lower() in ("1", "true")

@@ -1,0 +1,108 @@
+"""Records of networks and endpoints: in memory for reading, in the store for the next start. Not locked.
+
+Kinds in the store: ``network``, ``endpoint`` (both by id) and ``resolver`` (a container's DNS wishes, by container id).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidParameter, NotFound
+from .types import Endpoint, Network, Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..store import Store
+
+
+class Registry:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._networks = {id: Network.from_record(body) for id, body in store.all("network").items()}
+        self._names = {network.name: network for network in self._networks.values()}
+        self._endpoints: dict[str, dict[str, Endpoint]] = {}  # container id -> endpoint id -> endpoint
+        found = [Endpoint.from_record(body) for body in store.all("endpoint").values()]
+        for endpoint in sorted(found, key=lambda item: item.position):
+            self._endpoints.setdefault(endpoint.container.id, {})[endpoint.id] = endpoint
+        self._resolvers = {
+            id: Resolver(*(tuple(body[name]) for name in ("servers", "search", "options")))
+            for id, body in store.all("resolver").items()
+        }
+
+    def networks(self) -> list[Network]:
+        """Oldest first."""
+        return sorted(self._networks.values(), key=lambda network: (network.created, network.id))
+
+    def named(self, name: str) -> Network | None:
+        return self._names.get(name)
+
+    def network(self, ref: str) -> Network:
+        """By full id, name, or unique id prefix, in this order."""
+        exact = self._networks.get(ref) or self._names.get(ref)
+        if exact is not None:
+            return exact
+        found = [network for id, network in self._networks.items() if ref and id.startswith(ref)]
+        if len(found) > 1:
+            raise InvalidParameter(f"network {ref} is ambiguous ({len(found)} matches found based on ID prefix)")
+        if not found:
+            raise NotFound(f"network {ref} not found")
+        return found[0]
+
+    def put_network(self, network: Network) -> None:
+        self._store.put("network", network.id, network.record())
+        self._networks[network.id] = network
+        self._names[network.name] = network
+
+    def delete_network(self, network: Network) -> None:
+        self._store.delete("network", network.id)
+        self._networks.pop(network.id, None)
+        self._names.pop(network.name, None)
+
+    def containers(self) -> list[str]:
+        return list(self._endpoints)
+
+    def of_container(self, container_id: str) -> tuple[Endpoint, ...]:
+        """In interface order."""
+        return tuple(self._endpoints.get(container_id, {}).values())
+
+    def of_network(self, network_id: str) -> list[Endpoint]:
+        """In order of arrival of their containers."""
+        return [
+            endpoint
+            for endpoints in self._endpoints.values()
+            for endpoint in endpoints.values()
+            if endpoint.network_id == network_id
+        ]
+
+    def put_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
+        items = tuple(endpoints)
+        with self._store.transaction():
+            for endpoint in items:
+                self._store.put("endpoint", endpoint.id, endpoint.record())
+        for endpoint in items:
+            self._endpoints.setdefault(endpoint.container.id, {})[endpoint.id] = endpoint
+
+    def delete_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
+        items = tuple(endpoints)
+        with self._store.transaction():
+            for endpoint in items:
+                self._store.delete("endpoint", endpoint.id)
+        for endpoint in items:
+            own = self._endpoints.get(endpoint.container.id, {})
+            own.pop(endpoint.id, None)
+            if not own:
+                self._endpoints.pop(endpoint.container.id, None)
+
+    def resolver(self, container_id: str) -> Resolver:
+        return self._resolvers.get(container_id, Resolver())
+
+    def set_resolver(self, container_id: str, resolver: Resolver | None) -> None:
+        """None or an empty wish forgets it."""
+        if resolver is None or resolver == Resolver():
+            if self._resolvers.pop(container_id, None) is not None:
+                self._store.delete("resolver", container_id)
+            return
+        self._resolvers[container_id] = resolver
+        self._store.put("resolver", container_id, asdict(resolver))

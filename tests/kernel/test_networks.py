@@ -1,0 +1,478 @@
+"""engine/networks against the real kernel: traffic between namespaces, published ports, isolation, recovery, nothing left."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.namespaces import Namespace
+
+from engine.errors import Conflict, EngineError, Forbidden, InvalidParameter
+from engine.layout import Layout
+from engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding
+from engine.networks.netlink import NETLINK_NETFILTER, Netlink, attributes
+from engine.networks.nft import GETRULE, GETTABLE, SUBSYSTEM, UNSPEC, nfgen
+from engine.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+pytestmark = pytest.mark.root
+
+
+def wait_until(check: Any, seconds: float = 5.0) -> None:
+    """The kernel dismantles namespaces in its own time; poll, since nothing tells."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "condition not reached"
+        time.sleep(0.02)
+
+
+def tables() -> set[str]:
+    with Netlink(NETLINK_NETFILTER) as netlink:
+        found = netlink.dump("list tables", SUBSYSTEM << 8 | GETTABLE, nfgen(UNSPEC))
+    return {dict(attributes(body[4:]))[1].rstrip(b"\0").decode() for body in found}
+
+
+def foreign_rules(table: str) -> list[bytes]:
+    with Netlink(NETLINK_NETFILTER) as netlink:
+        found = netlink.dump("list rules", SUBSYSTEM << 8 | GETRULE, nfgen(UNSPEC))
+    return [body for body in found if table.encode() in dict(attributes(body[4:])).get(7, b"")]
+
+
+class Instance:
+    """One engine's networks with stand-in containers."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout.for_root(root)
+        self.store = Store(self.layout.database)
+        self.events: list[tuple[str, str]] = []
+        self.networks = self.load()
+        self.running: dict[str, Namespace] = {}
+        self.sockets: dict[str, Sequence[int]] = {}
+
+    def load(self) -> Networks:
+        return Networks(self.layout, self.store, lambda kind, action, id, attrs: self.events.append((kind, action)))
+
+    def links(self) -> list[str]:
+        short = self.layout.instance[:4]
+        return [name for _, name in socket.if_nameindex() if name.startswith((f"pc{short}", f"pv{short}"))]
+
+    def start(
+        self, name: str, *networks: str | EndpointRequest, ports: Sequence[PortBinding] = ()
+    ) -> tuple[Namespace, Allocation]:
+        container = ref(name)
+        requests = [item if isinstance(item, EndpointRequest) else EndpointRequest(item) for item in networks]
+        allocation = self.networks.allocate(container, requests, ports)
+        namespace = Namespace.make()
+        self.running[container.id] = namespace
+        self.sockets[container.id] = allocation.sockets
+        self.networks.attach(container.id, namespace.fd, namespace.rtnl_fd)
+        return namespace, replace(allocation, endpoints=self.networks.endpoints(container.id))
+
+    def stop(self, name: str) -> None:
+        id = ref(name).id
+        self.networks.detach(id)
+        self.running.pop(id).close()
+        for fd in self.sockets.pop(id):
+            os.close(fd)
+
+    def close(self) -> None:
+        for id in list(self.running):
+            self.networks.detach(id)
+            self.running.pop(id).close()
+            for fd in self.sockets.pop(id, ()):
+                os.close(fd)
+        self.networks.shutdown()
+        self.store.close()
+        wait_until(lambda: not self.links())
+        assert f"pycompose_{self.layout.instance}" not in tables()
+        assert not foreign_rules(f"pycompose_{self.layout.instance}")
+        assert not (self.layout.run / "networks").exists()
+
+
+def ref(name: str) -> ContainerRef:
+    return ContainerRef(id=name.encode().hex().ljust(64, "0"), name=name, hostname=name)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    made = Instance(tmp_path / "root")
+    yield made
+    made.close()
+
+
+def own_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.77", 9))
+        return str(probe.getsockname()[0])
+
+
+def tcp(host: str, port: int, timeout: float = 3.0) -> str:
+    try:
+        with socket.create_connection((host, port), timeout=timeout) as peer:
+            return peer.recv(200).decode()
+    except OSError as error:
+        return type(error).__name__
+
+
+def udp(host: str, port: int, timeout: float = 3.0) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.settimeout(timeout)
+        try:
+            peer.sendto(b"hello", (host, port))
+            return peer.recv(200).decode()
+        except OSError as error:
+            return type(error).__name__
+
+
+def test_two_containers_reach_each_other(instance: Instance) -> None:
+    network = instance.networks.create({"Name": "front"})
+    one, first = instance.start("one", "front")
+    two, second = instance.start("two", "front")
+    one.run("serve_tcp(80, 'one')")
+    address = first.endpoints[0].ipv4_address
+    assert two.evaluate(f"tcp({address!r}, 80)") == f"one {second.endpoints[0].ipv4_address}"
+    # what the container sees
+    assert one.evaluate("open('/proc/net/route').read().count('eth0')") == 2
+    assert one.evaluate("open('/proc/sys/net/ipv6/conf/eth0/disable_ipv6').read().strip()") == "1"
+    mtu = Path(f"/sys/class/net/{network.bridge}/mtu").read_text()
+    assert one.evaluate("[name for _, name in socket.if_nameindex()]")[:1] == ["lo"]
+    assert "eth0" in one.evaluate("[name for _, name in socket.if_nameindex()]")
+    uplink = next(
+        line.split()[0] for line in Path("/proc/net/route").read_text().splitlines() if line.split()[1] == "00000000"
+    )
+    assert mtu == Path(f"/sys/class/net/{uplink}/mtu").read_text()
+    inspected = instance.networks.inspect(network)
+    assert inspected["Containers"][ref("one").id]["IPv4Address"] == f"{address}/16"
+    with pytest.raises(Forbidden, match="has active endpoints"):
+        instance.networks.remove("front")
+    instance.stop("one")
+    instance.stop("two")
+    instance.networks.remove("front")
+    assert network.bridge not in [name for _, name in socket.if_nameindex()]
+    assert instance.events == [("network", event) for event in (
+        "create", "connect", "connect", "disconnect", "disconnect", "destroy")]  # fmt: skip
+
+
+def test_published_port_from_everywhere(instance: Instance) -> None:
+    instance.networks.create({"Name": "front"})
+    instance.networks.create({"Name": "other"})
+    ports = [PortBinding(80), PortBinding(53, "udp")]
+    web, allocation = instance.start("web", "front", ports=ports)
+    web.run("serve_tcp(80, 'web'); serve_udp(53, 'dns')")
+    port = allocation.ports[0].host_port
+    datagram = next(item.host_port for item in allocation.ports if item.protocol == "udp")
+    assert {item.host_ip for item in allocation.ports} == {"0.0.0.0", "::"}
+    gateway = allocation.endpoints[0].ipv4_gateway
+    host = own_address()
+    assert tcp("127.0.0.1", port) == f"web {gateway}"
+    assert tcp("127.0.0.5", port).startswith("web ")
+    assert tcp(host, port).startswith("web ")
+    assert tcp(gateway, port).startswith("web ")
+    assert tcp(allocation.endpoints[0].ipv4_address, 80).startswith("web ")
+    assert udp("127.0.0.1", datagram).startswith("dns ")
+    assert udp(host, datagram).startswith("dns ")
+    neighbour, _ = instance.start("neighbour", "front")
+    stranger, _ = instance.start("stranger", "other")
+    for client in (neighbour, stranger, web):
+        assert client.evaluate(f"tcp({host!r}, {port})").startswith("web ")
+        assert client.evaluate(f"tcp({gateway!r}, {port})").startswith("web ")
+        assert client.evaluate(f"udp({host!r}, {datagram})").startswith("dns ")
+    # refused at once where translation does not reach
+    before = time.monotonic()
+    assert tcp("::1", port) == "ConnectionRefusedError"
+    assert time.monotonic() - before < 1
+    instance.stop("web")
+    assert tcp("127.0.0.1", port) == "ConnectionRefusedError"
+
+
+def test_port_on_one_address(instance: Instance) -> None:
+    web, allocation = instance.start("web", "bridge", ports=[PortBinding(80, host_ip="127.0.0.1")])
+    web.run("serve_tcp(80, 'web')")
+    port = allocation.ports[0].host_port
+    assert tcp("127.0.0.1", port).startswith("web ")
+    assert tcp(own_address(), port) == "ConnectionRefusedError"
+    assert [item.host_ip for item in allocation.ports] == ["127.0.0.1"]
+
+
+def test_container_cannot_reach_loopback_of_the_host(instance: Instance) -> None:
+    """route_localnet is on for the bridge; the raw chain must make up for it."""
+    client, allocation = instance.start("client", "bridge")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        gateway = allocation.endpoints[0].ipv4_gateway
+        client.run(
+            "from engine.networks.netlink import Netlink\n"
+            "from engine.networks import links\n"
+            "open('/proc/sys/net/ipv4/conf/eth0/route_localnet', 'w').write('1')\n"
+            "import struct, fcntl\n"
+        )
+        # a route to 127.0.0.1 through the bridge: what an attacker with NET_ADMIN would set
+        client.run(
+            "from pyroute2.netlink.rtnl.rtmsg import rtmsg\n"
+            "from engine.networks.netlink import Request\n"
+            "payload = links._encode(rtmsg, {'family': 2, 'dst_len': 32, 'table': 254, 'proto': 3, 'type': 1},"
+            f" [('RTA_DST', '127.0.0.9'), ('RTA_GATEWAY', '{gateway}'), ('RTA_OIF', socket.if_nametoindex('eth0'))])\n"
+            "netlink = Netlink(); netlink.run([Request('route', 24, 0x400, payload)])\n"
+            "open('/proc/sys/net/ipv4/conf/lo/route_localnet', 'w').write('0')\n"
+        )
+        assert client.evaluate(f"tcp('127.0.0.9', {port}, 0.5)") in (
+            "TimeoutError",
+            "OSError",
+            "ConnectionRefusedError",
+        )
+
+
+def test_networks_are_isolated(instance: Instance) -> None:
+    instance.networks.create({"Name": "front"})
+    instance.networks.create({"Name": "back"})
+    one, first = instance.start("one", "front")
+    two, second = instance.start("two", "back")
+    both, _ = instance.start("both", "front", "back")
+    one.run("serve_tcp(80, 'one')")
+    two.run("serve_tcp(80, 'two')")
+    assert two.evaluate(f"tcp({first.endpoints[0].ipv4_address!r}, 80, 0.5)") == "TimeoutError"
+    assert one.evaluate(f"tcp({second.endpoints[0].ipv4_address!r}, 80, 0.5)") == "TimeoutError"
+    assert both.evaluate(f"tcp({first.endpoints[0].ipv4_address!r}, 80)").startswith("one ")
+    assert both.evaluate(f"tcp({second.endpoints[0].ipv4_address!r}, 80)").startswith("two ")
+    assert {"eth0", "eth1"} <= set(both.evaluate("[name for _, name in socket.if_nameindex()]"))
+
+
+def test_internal_network(instance: Instance) -> None:
+    instance.networks.create({"Name": "closed", "Internal": True})
+    instance.networks.create({"Name": "open"})
+    db, allocation = instance.start("db", "closed", ports=[PortBinding(80)])
+    app, _ = instance.start("app", "closed")
+    outside, _ = instance.start("outside", "open", ports=[PortBinding(80)])
+    db.run("serve_tcp(80, 'db')")
+    outside.run("serve_tcp(80, 'outside')")
+    assert allocation.ports == () and allocation.sockets == ()
+    assert app.evaluate(f"tcp({allocation.endpoints[0].ipv4_address!r}, 80)").startswith("db ")
+    assert db.evaluate("open('/proc/net/route').read().count('00000000\\t')") in (0, 1)  # only the subnet's own route
+    assert db.evaluate("tcp('192.0.2.77', 80, 0.5)") == "OSError"  # no route to host
+    published = instance.networks.published(ref("outside").id)[0].host_port
+    assert db.evaluate(f"tcp({own_address()!r}, {published}, 0.5)") in ("OSError", "TimeoutError")
+
+
+@pytest.mark.network
+def test_egress(instance: Instance) -> None:
+    client, _ = instance.start("client", "bridge")
+    address = socket.getaddrinfo("deb.debian.org", 80, socket.AF_INET)[0][4][0]
+    client.run(
+        "def fetch(host):\n"
+        "    with socket.create_connection((host, 80), timeout=10) as peer:\n"
+        "        peer.sendall(b'HEAD /debian/ HTTP/1.0\\r\\nHost: deb.debian.org\\r\\n\\r\\n')\n"
+        "        return peer.recv(100).decode()\n"
+    )
+    assert client.evaluate(f"fetch({address!r})").startswith("HTTP/1.")
+
+
+def test_ipv6(instance: Instance) -> None:
+    instance.networks.create({"Name": "six", "EnableIPv6": True})
+    web, allocation = instance.start("web", "six", ports=[PortBinding(80)])
+    client, _ = instance.start("client", "six")
+    endpoint = allocation.endpoints[0]
+    assert endpoint.ipv6_address.startswith("fd") and endpoint.ipv6_gateway
+    web.run("serve_tcp(80, 'web', '::', socket.AF_INET6)")
+    assert client.evaluate(f"tcp({endpoint.ipv6_address!r}, 80)").startswith("web fd")
+    port = allocation.ports[0].host_port
+    assert tcp(endpoint.ipv6_address, 80).startswith("web fd")
+    assert tcp(endpoint.ipv6_gateway, port).startswith("web ")
+    assert tcp("::1", port) == "x"
+
+
+def test_addresses_as_asked(instance: Instance) -> None:
+    config = {"Config": [{"Subnet": "10.123.45.0/24", "Gateway": "10.123.45.254", "IPRange": "10.123.45.128/25"}]}
+    instance.networks.create({"Name": "fixed", "IPAM": config, "Options": {"com.docker.network.driver.mtu": "1280"}})
+    request = EndpointRequest(
+        "fixed", ipv4_address="10.123.45.9", mac_address="02:00:00:00:00:09", interface_name="net9",
+        link_local_ips=("169.254.8.8",), driver_opts={"com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1"},
+    )  # fmt: skip
+    one, allocation = instance.start("one", request)
+    assert allocation.endpoints[0].ipv4_address == "10.123.45.9"
+    assert one.evaluate("open('/proc/sys/net/ipv4/conf/net9/log_martians').read().strip()") == "1"
+    assert one.evaluate("[open('/proc/net/fib_trie').read().count(a) > 0 for a in ('10.123.45.9', '169.254.8.8')]") == [True, True]  # fmt: skip
+    one.run(
+        "import fcntl, struct\n"
+        "def ioctl(number):\n"
+        "    with socket.socket() as handle:\n"
+        "        return fcntl.ioctl(handle, number, struct.pack('40s', b'net9'))\n"
+    )
+    assert one.evaluate("ioctl(0x8927)[18:24].hex()") == "020000000009"
+    assert one.evaluate("struct.unpack_from('i', ioctl(0x8921), 16)[0]") == 1280
+    _, other = instance.start("two", "fixed")
+    assert other.endpoints[0].ipv4_address == "10.123.45.128"
+    with pytest.raises(Forbidden, match="Address already in use"):
+        instance.networks.allocate(ref("three"), [EndpointRequest("fixed", ipv4_address="10.123.45.9")], [])
+
+
+def test_connect_and_disconnect_while_running(instance: Instance) -> None:
+    instance.networks.create({"Name": "front"})
+    instance.networks.create({"Name": "back"})
+    one, _ = instance.start("one", "front")
+    two, second = instance.start("two", "back")
+    two.run("serve_tcp(80, 'two')")
+    address = second.endpoints[0].ipv4_address
+    assert one.evaluate(f"tcp({address!r}, 80, 0.3)") == "TimeoutError"
+    joined = instance.networks.connect(ref("one"), EndpointRequest("back", aliases=("uno",)), one.fd)
+    assert (joined.ifname, joined.attached) == ("eth1", True)
+    assert one.evaluate(f"tcp({address!r}, 80)").startswith("two ")
+    with pytest.raises(Forbidden, match="already exists in network"):
+        instance.networks.connect(ref("one"), EndpointRequest("back"), one.fd)
+    # the first network by name has the default route ("back"); without it the other takes over
+    gateway = socket.inet_ntoa(
+        int(
+            one.evaluate("[l.split()[2] for l in open('/proc/net/route') if l.split()[1] == '00000000'][0]"), 16
+        ).to_bytes(4, "little")
+    )
+    assert gateway == joined.ipv4_gateway
+    instance.networks.disconnect(ref("one").id, "back", one.fd)
+    assert one.evaluate(f"tcp({address!r}, 80, 0.3)") == "TimeoutError"
+    assert "eth1" not in one.evaluate("[name for _, name in socket.if_nameindex()]")
+    assert one.evaluate("len([l for l in open('/proc/net/route') if l.split()[1] == '00000000'])") == 1
+    with pytest.raises(Forbidden, match="is not connected to"):
+        instance.networks.disconnect(ref("one").id, "back", one.fd)
+    instance.networks.disconnect(ref("one").id, "back", one.fd, force=True)
+
+
+def test_port_conflicts(instance: Instance) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(Conflict, match=f"listen tcp4 0.0.0.0:{port}: bind: address already in use"):
+            instance.networks.allocate(ref("one"), [EndpointRequest("bridge")], [PortBinding(80, host_port=port)])
+    assert instance.networks.endpoints(ref("one").id) == ()
+    instance.start("one", "bridge", ports=[PortBinding(80, host_port=port)])
+    with pytest.raises(Conflict, match=f"Bind for 0.0.0.0:{port} failed: port is already allocated"):
+        instance.networks.allocate(ref("two"), [EndpointRequest("bridge")], [PortBinding(80, host_port=port)])
+    with pytest.raises(OSError, match="in use"), socket.create_server(("127.0.0.1", port)):
+        pass
+    span = PortBinding(80, host_port=port, host_port_end=port + 40)
+    second = instance.networks.allocate(ref("two"), [EndpointRequest("bridge")], [span])
+    assert port < second.ports[0].host_port <= port + 40
+    for fd in second.sockets:
+        os.close(fd)
+    instance.networks.detach(ref("two").id)
+    with pytest.raises(EngineError, match="cannot assign requested address"):
+        instance.networks.allocate(
+            ref("two"), [EndpointRequest("bridge")], [PortBinding(80, host_ip="198.51.100.1", host_port=port + 1)]
+        )
+    with pytest.raises(InvalidParameter, match="invalid hostIP"):
+        instance.networks.allocate(ref("two"), [EndpointRequest("bridge")], [PortBinding(80, host_ip="nope")])
+
+
+def test_recover_after_a_crash(instance: Instance) -> None:
+    network = instance.networks.create({"Name": "front"})
+    web, allocation = instance.start("web", EndpointRequest("front", aliases=("site",)), ports=[PortBinding(80)])
+    web.run("serve_tcp(80, 'web')")
+    dead, _ = instance.start("dead", "front", ports=[PortBinding(81)])
+    port = allocation.ports[0].host_port
+    dead.close()  # died while no engine was there
+    instance.running.pop(ref("dead").id)
+    for fd in instance.sockets.pop(ref("dead").id):
+        os.close(fd)
+    instance.networks._kernel.table.delete()  # and somebody flushed the ruleset
+    (instance.layout.network_run(network.id) / "zone.json").unlink()
+    assert tcp("127.0.0.1", port) == "ConnectionRefusedError"
+    instance.networks = instance.load()
+    instance.networks.recover({ref("web").id: allocation.ports})
+    assert tcp("127.0.0.1", port).startswith("web ")
+    assert instance.networks.endpoints(ref("dead").id) == ()
+    zone = (instance.layout.network_run(network.id) / "zone.json").read_text()
+    assert '"site"' in zone and "dead" not in zone
+    # a bridge that somebody deleted comes back with its ports
+    with Netlink() as netlink:
+        from engine.networks import links
+
+        netlink.run([links.delete_link(network.bridge)])
+    instance.networks = instance.load()
+    instance.networks.recover({ref("web").id: allocation.ports})
+    assert tcp("127.0.0.1", port).startswith("web ")
+
+
+def test_instances_side_by_side(tmp_path: Path) -> None:
+    one, two = Instance(tmp_path / "one"), Instance(tmp_path / "two")
+    try:
+        first, left = one.start("web", "bridge", ports=[PortBinding(80)])
+        second, right = two.start("web", "bridge", ports=[PortBinding(80)])
+        first.run("serve_tcp(80, 'one')")
+        second.run("serve_tcp(80, 'two')")
+        assert left.endpoints[0].ipv4_gateway != right.endpoints[0].ipv4_gateway
+        assert tcp("127.0.0.1", left.ports[0].host_port).startswith("one ")
+        assert tcp("127.0.0.1", right.ports[0].host_port).startswith("two ")
+        assert first.evaluate(f"tcp({right.endpoints[0].ipv4_address!r}, 80, 0.5)") == "TimeoutError"
+        assert first.evaluate(f"tcp({own_address()!r}, {right.ports[0].host_port})").startswith("two ")
+        with pytest.raises(Conflict, match="address already in use"):
+            two.networks.allocate(
+                ref("x"), [EndpointRequest("bridge")], [PortBinding(80, host_port=left.ports[0].host_port)]
+            )
+        one.close()
+        assert tcp("127.0.0.1", right.ports[0].host_port).startswith("two ")
+    finally:
+        if one.running:
+            one.close()
+        two.close()
+
+
+def test_concurrent_starts(instance: Instance) -> None:
+    """Ten at once, as an `up` does: no address twice, every one reachable."""
+    instance.networks.create({"Name": "front"})
+    spaces = {f"c{number}": Namespace.make() for number in range(10)}
+    failures: list[BaseException] = []
+
+    def start(name: str, space: Namespace) -> None:
+        try:
+            instance.networks.allocate(ref(name), [EndpointRequest("front", aliases=("svc",))], [])
+            instance.networks.attach(ref(name).id, space.fd, space.rtnl_fd)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start, args=item) for item in spaces.items()]
+    before = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spent = time.perf_counter() - before
+    instance.running.update({ref(name).id: space for name, space in spaces.items()})
+    assert not failures
+    addresses = {instance.networks.endpoints(ref(name).id)[0].ipv4_address for name in spaces}
+    assert len(addresses) == 10
+    print(f"{spent * 100:.2f} ms a container", file=sys.stderr)
+
+
+def test_subnets_of_the_host_are_avoided_and_overlaps_refused(instance: Instance) -> None:
+    from ipaddress import ip_network
+
+    from engine.networks import links
+
+    with Netlink() as netlink:
+        host = [route.destination for route in links.host_routes(netlink) if route.destination.prefixlen]
+    network = instance.networks.create({"Name": "front"})
+    subnet = ip_network(network.pools[0].subnet)
+    assert not any(subnet.version == other.version and subnet.overlaps(other) for other in host)
+    with pytest.raises(Forbidden, match="Pool overlaps with other one on this address space"):
+        instance.networks.create({"Name": "copy", "IPAM": {"Config": [{"Subnet": str(subnet)}]}})
+    with pytest.raises(Conflict, match="network with name front already exists"):
+        instance.networks.create({"Name": "front"})
+    assert {item.name for item in instance.networks.list()} == {"bridge", "host", "none", "front"}
+
+
+def test_host_and_none(instance: Instance) -> None:
+    allocation = instance.networks.allocate(ref("one"), [EndpointRequest("host")], [PortBinding(80, host_port=80)])
+    assert allocation.ports == () and allocation.sockets == ()
+    assert instance.networks.attach(ref("one").id, -1)[0].attached
+    assert instance.networks.resolver_path(ref("one").id) is None
+    assert "localhost" in instance.networks.hosts(ref("one").id)
+    instance.networks.detach(ref("one").id)
+    with pytest.raises(InvalidParameter, match="cannot be connected to any other network"):
+        instance.networks.allocate(ref("one"), [EndpointRequest("host"), EndpointRequest("bridge")], [])
+    with pytest.raises(Forbidden, match="pre-defined network"):
+        instance.networks.remove("host")
