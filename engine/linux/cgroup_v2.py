@@ -1,7 +1,7 @@
 """Control groups version 2 (Documentation/admin-guide/cgroup-v2.rst): one hierarchy, controllers enabled from above.
 
-Device rules are programs on v2, not files: this module does not write them and says so in a warning
-(``controls_devices`` is false), so that the launcher can take CAP_MKNOD away.
+Device rules are programs on v2, not files (devicefilter). Where the kernel takes none, that is a warning and
+``controls_devices`` is false, so that the launcher can take CAP_MKNOD away.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import select
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import cgroupfs, inotify
+from . import cgroupfs, devicefilter, inotify
 from .cgroup import Cgroup, make
+from .libc import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 WANTED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb")
 DEFAULT_PERIOD = 100_000
@@ -40,7 +41,7 @@ class CgroupV2(Cgroup):
 
     @property
     def controls_devices(self) -> bool:
-        return False
+        return devicefilter.is_supported()
 
     def create(self) -> tuple[str, ...]:
         mount = str(self.hierarchies.unified)
@@ -141,7 +142,7 @@ class CgroupV2(Cgroup):
             return done
 
         if resources.get("devices"):
-            warnings.append("device rules are not enforced: cgroup v2 takes them as a BPF program only")
+            warnings += self._apply_devices(resources["devices"])
         memory = resources.get("memory") or {}
         for name, value in memory_files(memory):
             put(name, value, f"memory {name.partition('.')[2]}")
@@ -159,6 +160,15 @@ class CgroupV2(Cgroup):
                 raise cgroupfs.CgroupError(errno.EINVAL, self._file(name.replace("/", "_")), str(value))
             put(name, value, name)
         return tuple(dict.fromkeys(warnings))
+
+    def _apply_devices(self, rules: Sequence[Mapping[str, Any]]) -> list[str]:
+        if devicefilter.allows_everything(rules):
+            return []
+        try:
+            devicefilter.attach(self._directory, rules)
+        except KernelError as error:
+            return [f"device rules are not enforced: {error}"]
+        return []
 
     def _apply_cpu(self, cpu: Mapping[str, Any], put: Any, warnings: list[str]) -> None:
         if shares := cpu.get("shares"):

@@ -49,7 +49,6 @@ DEVICE_LINKS = (
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
-    ("core", "/proc/kcore"),
 )
 
 NAMESPACES = ("mount", "uts", "ipc", "pid", "network", "cgroup")

@@ -56,6 +56,7 @@ def compile_exec(
         bool(process.get("noNewPrivileges")) and not privileged,
         b"" if privileged else seccomp,
         host,
+        spec,
     )
     steps.append(operations.Execute(tuple(request["args"]), tuple(request["env"])))
     return Plan(tuple(steps), False, f"/proc/{pid}/ns/pid" if "pid" in spaces else "", (pidfd,))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..linux import mount, namespace
+from ..linux import caps, devicefilter, mount, namespace
 from . import defaults, filesystem, operations
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def compile_launch(spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: by
     if process.get("terminal"):
         size = process.get("consoleSize") or {}
         steps.append(filesystem.OpenTerminal(int(size.get("height") or 0), int(size.get("width") or 0)))
-    steps += _finish_filesystem(spec)
+    steps += _finish_filesystem(spec, host)
     steps.append(filesystem.PivotRoot())
     steps += _become(spec, seccomp, host)
     descriptors = tuple(fd for fd in (netns, host.mount_namespace) if fd is not None and fd >= 0)
@@ -100,11 +100,13 @@ def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> tuple[list
     steps: list[Operation] = []
     for entry in spec.config.get("mounts") or ():
         attributes = mount.parse_options(entry.get("options") or ())
-        destination = os.path.normpath("/" + entry["destination"])
+        destination = _destination(entry)
         kind = entry.get("type") or ("bind" if attributes.bind else "")
         if kind == "bind" or attributes.bind:
             if attributes.data:
                 raise ValueError(f"mount {destination}: unknown option {attributes.data[0]!r}")
+            if _devices_unguarded(spec, host):
+                attributes = attributes._replace(recursive_set=attributes.recursive_set | mount.MOUNT_ATTR_NODEV)
             if not attributes.propagation:
                 attributes = attributes._replace(propagation=((mount.MS_PRIVATE, True),))
             steps.append(filesystem.Bind(len(sources), entry["source"], destination, attributes))
@@ -133,6 +135,10 @@ def _cgroups(
     )
 
 
+def _destination(entry: dict[str, Any]) -> str:
+    return os.path.normpath("/" + entry["destination"].lstrip("/"))
+
+
 def _open_sources(sources: list[tuple[str, bool]], host: Host) -> list[Operation]:
     there = host.mount_namespace is not None
     marked = tuple((path, recursive, there and not _inside(path, host.private)) for path, recursive in sources)
@@ -144,7 +150,7 @@ def _inside(path: str, directories: tuple[str, ...]) -> bool:
 
 
 def _devices(spec: LaunchSpec) -> list[Operation]:
-    mounts = {os.path.normpath(entry["destination"]): entry for entry in spec.config.get("mounts") or ()}
+    mounts = {_destination(entry): entry for entry in spec.config.get("mounts") or ()}
     over = mounts.get("/dev")
     if over is None or over.get("type") != "tmpfs":
         # The image's own /dev, or the host's bound over it: not ours to furnish.
@@ -169,23 +175,22 @@ def _devices(spec: LaunchSpec) -> list[Operation]:
     return steps
 
 
-def _finish_filesystem(spec: LaunchSpec) -> list[Operation]:
+def _finish_filesystem(spec: LaunchSpec, host: Host) -> list[Operation]:
     steps: list[Operation] = []
     for entry in spec.config.get("mounts") or ():
         attributes = mount.parse_options(entry.get("options") or ())
-        if (
-            os.path.normpath(entry["destination"]) == "/dev"
-            and entry.get("type") == "tmpfs"
-            and attributes.set & mount.MOUNT_ATTR_RDONLY
-        ):
+        if _destination(entry) == "/dev" and entry.get("type") == "tmpfs" and attributes.set & mount.MOUNT_ATTR_RDONLY:
             steps.append(filesystem.SetAttributes("/dev", mount.MOUNT_ATTR_RDONLY))
     steps += _missing_directory(spec)
     if spec.linux.get("readonlyPaths"):
         steps.append(filesystem.ProtectPaths(tuple(spec.linux["readonlyPaths"])))
     if spec.linux.get("maskedPaths"):
         steps.append(filesystem.MaskPaths(tuple(spec.linux["maskedPaths"])))
-    if spec.config.get("root", {}).get("readonly"):
-        steps.append(filesystem.SetAttributes("/", mount.MOUNT_ATTR_RDONLY))
+    root_bits = mount.MOUNT_ATTR_RDONLY if spec.config.get("root", {}).get("readonly") else 0
+    if _devices_unguarded(spec, host):
+        root_bits |= mount.MOUNT_ATTR_NODEV
+    if root_bits:
+        steps.append(filesystem.SetAttributes("/", root_bits))
     return steps
 
 
@@ -201,7 +206,7 @@ def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
     if limits:
         steps.append(operations.SetLimits(limits))
     steps.append(operations.EnterDirectory(process.get("cwd") or "/"))
-    steps += identity(process.get("capabilities"), bool(process.get("noNewPrivileges")), seccomp, host)
+    steps += identity(process.get("capabilities"), bool(process.get("noNewPrivileges")), seccomp, host, spec)
     steps.append(
         operations.Execute(
             tuple(process["args"]),
@@ -214,17 +219,26 @@ def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
 
 
 def identity(
-    capabilities: dict[str, list[str]] | None, no_new_privileges: bool, seccomp: bytes, host: Host
+    capabilities: dict[str, list[str]] | None, no_new_privileges: bool, seccomp: bytes, host: Host, spec: LaunchSpec
 ) -> list[Operation]:
     """Give up privileges: what launch and exec have in common."""
+    sets = caps.Sets.from_oci(capabilities or {})
+    if _devices_unguarded(spec, host):
+        sets = sets.within(~caps.mask(("CAP_MKNOD",)))
     steps: list[Operation] = []
     if no_new_privileges:
         steps.append(operations.NoNewPrivileges())
     if seccomp:
         steps.append(operations.LoadSeccomp(seccomp))
-    steps.append(operations.ChangeIdentity())
+    steps.append(operations.ChangeIdentity(sets))
     steps.append(operations.DieWithShim())
     return steps
+
+
+def _devices_unguarded(spec: LaunchSpec, host: Host) -> bool:
+    """Whether device rules were asked for that nothing enforces: then no device node may be made or opened."""
+    rules = (spec.linux.get("resources") or {}).get("devices") or ()
+    return not host.controls_devices and not devicefilter.allows_everything(rules)
 
 
 _IPC_SYSCTLS = frozenset(

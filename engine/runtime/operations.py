@@ -12,7 +12,7 @@ import select
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..linux import namespace, process
+from ..linux import caps, namespace, process
 from ..linux.cgroup import Cgroup
 from ..linux.libc import KernelError
 from . import init, users
@@ -239,19 +239,26 @@ class LoadSeccomp(NamedTuple):
 
 
 class ChangeIdentity(NamedTuple):
-    """Groups, gid, uid."""
+    """Groups, gid, uid and capabilities, in the order in which each step is still allowed. ``sets`` None: keep all."""
+
+    sets: caps.Sets | None
 
     def execute(self, stage: Stage) -> None:
         identity = stage.identity
+        if self.sets is not None:
+            caps.limit_bounding(self.sets.bounding)
+            caps.keep_over_setuid()
         # Groups first: after setuid nobody may change them.
         os.setgroups(identity.groups)
         os.setresgid(identity.gid, identity.gid, identity.gid)
         os.setresuid(identity.uid, identity.uid, identity.uid)
+        if self.sets is not None:
+            caps.apply(self.sets)
         if stage.pending_directory:
             os.chdir(stage.pending_directory)
 
     def describe(self) -> str:
-        return "identity"
+        return "identity and capabilities"
 
 
 class DieWithShim(NamedTuple):

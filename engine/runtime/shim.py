@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..linux import process
 from . import child, enter, protocol, restart
 from .container import Container, Refused
+from .dns import DnsServer
 from .loop import Loop
 from .stage import Failure
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .launch import Host
+    from .loop import Timer
 
 
 class _Exec(NamedTuple):
@@ -62,6 +65,7 @@ class Shim:
         self.container = Container(self._loop, host, launch, self.publish)
         self._listener = protocol.listen(self.container.spec.control)
         self._loop.watch(self._listener.fileno(), lambda _: self._accept())
+        self._serve_names()
         signal.signal(signal.SIGTERM, lambda *_: None)
         wake, woken = protocol.pair()
         signal.set_wakeup_fd(woken.fileno())
@@ -69,6 +73,24 @@ class Shim:
         self._loop.watch(wake.fileno(), lambda _: self._terminated())
         assert self._connection is not None
         self._adopt(self._connection)
+
+    def _serve_names(self) -> None:
+        network, resolver = self.container.network, self.container.spec.resolver
+        if network is None or network.udp is None or network.tcp is None or resolver is None:
+            return
+        server = DnsServer(network.udp, network.tcp, resolver)
+        timer: Timer | None = None
+
+        def handle(_: int = 0) -> None:
+            nonlocal timer
+            server.handle()
+            server.expire(time.monotonic())
+            if timer is not None:
+                timer.cancel()
+            deadline = server.next_deadline()
+            timer = self._loop.after(deadline - time.monotonic(), handle) if deadline is not None else None
+
+        self._loop.watch(server.fileno(), handle)
 
     def publish(self, event: str, fields: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Tell the engine, if one is there."""
