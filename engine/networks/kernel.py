@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
+from ..runtime.relay import RELAY_ADDRESS
 from . import bridge, conntrack, interface, links, macvlan, ruleset
 from .foreign import ForeignFirewall
 from .inside import inside
@@ -199,11 +200,14 @@ class Kernel:
             except EngineError as error:
                 errors.append(error)
         self._up = {}
+        self.close()
+        return errors
+
+    def close(self) -> None:
         self.table.close()
         if self._netlink is not None:
             self._netlink.close()
             self._netlink = None
-        return errors
 
     def _route(self) -> Netlink:
         if self._netlink is None:
@@ -232,16 +236,28 @@ def rules_of(network: Network) -> NetworkRules:
 def published_ports(
     bindings: Iterable[PortBinding], pairs: Iterable[tuple[Network, Endpoint]]
 ) -> tuple[PublishedPort, ...]:
-    """Where each host port leads: to the endpoint on a bridge, not internal, that also has the default route."""
+    """Where each host port leads: to the endpoint on a bridge, not internal, that also has the default route.
+
+    A TCP port on IPv6 addresses only is also led there from RELAY_ADDRESS, where the shim's relay connects to; ports on
+    0.0.0.0 cover that address anyway.
+    """
     able = [(network, endpoint) for network, endpoint in pairs if network.driver == "bridge" and not network.internal]
     able.sort(key=lambda pair: (-pair[1].gw_priority, pair[1].network_name))
     addresses = {
         4: next((endpoint.ipv4_address for _, endpoint in able if endpoint.ipv4_address), ""),
         6: next((endpoint.ipv6_address for _, endpoint in able if endpoint.ipv6_address), ""),
     }
-    return tuple(
-        PublishedPort(binding.protocol, binding.host_ip, binding.host_port, address, binding.container_port)
-        for binding in bindings
-        for version, address in addresses.items()
-        if address and (not binding.host_ip or ip_address(binding.host_ip).version == version)
-    )
+    items = tuple(bindings)
+    everywhere = {(item.protocol, item.host_port) for item in items if item.host_ip in ("", "0.0.0.0")}
+    ports = []
+    for item in items:
+        versions = (4, 6) if not item.host_ip else (ip_address(item.host_ip).version,)
+        led = [(version, item.host_ip) for version in versions]
+        if 4 not in versions and item.protocol == "tcp" and (item.protocol, item.host_port) not in everywhere:
+            led.append((4, RELAY_ADDRESS))
+        ports += [
+            PublishedPort(item.protocol, host_ip, item.host_port, addresses[version], item.container_port)
+            for version, host_ip in led
+            if addresses[version]
+        ]
+    return tuple(ports)

@@ -1,9 +1,10 @@
 """Host ports: each published port is also a bound socket, so that a collision is an error and not a silent diversion.
 
 nftables translates packets before they reach a socket, so a program that listens on a published port would simply hear
-nothing. These sockets make its bind fail, as ours fails when it was first. They are bound and do not listen: what
-translation does not cover (``[::1]`` and a container without IPv6) is refused at once, and clients go on to IPv4.
-The shim holds them, so they outlive the engine.
+nothing. These sockets make its bind fail, as ours fails when it was first. The shim holds them, so they outlive the
+engine. IPv4 and UDP sockets are only bound: nothing arrives there while translation works, and is refused otherwise.
+TCP over IPv6 listens, for translation cannot lead from ``[::1]`` or to a container without IPv6: the shim carries those
+connections on (runtime/relay.py). UDP over IPv6 reaches only containers that have IPv6.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .types import PortBinding
 
 _ATTEMPTS = 32  # for a port the kernel picked in IPv4 and that is taken in IPv6
+_BACKLOG = 128
 _TYPES = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
@@ -130,7 +132,12 @@ def _bind(
         if kind == socket.SOCK_DGRAM:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # nobody reads; the kernel keeps its minimum
         try:
-            _bind_past_old_connections(opened, address, port)
+            if version == 6 and binding.protocol == "tcp":
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                opened.bind((address, port))
+                opened.listen(_BACKLOG)
+            else:
+                _bind_past_old_connections(opened, address, port)
         except OSError as error:
             if optional and error.errno == errno.EADDRNOTAVAIL:
                 return None

@@ -1,6 +1,7 @@
 """Records of networks and endpoints: in memory for reading, in the store for the next start. Not locked.
 
-Kinds in the store: ``network``, ``endpoint`` (both by id) and ``resolver`` (a container's DNS wishes, by container id).
+Kinds in the store: ``network`` and ``endpoint`` by their id; ``published`` (a container's actual host ports) and
+``resolver`` (its DNS wishes) by container id.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter, NotFound
-from .types import Endpoint, Network, Resolver
+from .types import Endpoint, Network, PortBinding, Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,10 @@ class Registry:
         found = [Endpoint.from_record(body) for body in store.all("endpoint").values()]
         for endpoint in sorted(found, key=lambda item: item.position):
             self._endpoints.setdefault(endpoint.container.id, {})[endpoint.id] = endpoint
+        self._published = {
+            id: tuple(PortBinding(**binding) for binding in body["ports"])
+            for id, body in store.all("published").items()
+        }
         self._resolvers = {
             id: Resolver(*(tuple(body[name]) for name in ("servers", "search", "options")))
             for id, body in store.all("resolver").items()
@@ -60,9 +65,6 @@ class Registry:
         self._networks.pop(network.id, None)
         self._names.pop(network.name, None)
 
-    def containers(self) -> list[str]:
-        return list(self._endpoints)
-
     def of_container(self, container_id: str) -> tuple[Endpoint, ...]:
         """In interface order."""
         return tuple(self._endpoints.get(container_id, {}).values())
@@ -94,6 +96,26 @@ class Registry:
             own.pop(endpoint.id, None)
             if not own:
                 self._endpoints.pop(endpoint.container.id, None)
+
+    def published(self, container_id: str) -> tuple[PortBinding, ...]:
+        return self._published.get(container_id, ())
+
+    def all_published(self) -> list[PortBinding]:
+        return [binding for bindings in self._published.values() for binding in bindings]
+
+    def set_published(self, container_id: str, bindings: Iterable[PortBinding]) -> None:
+        """None of them forgets the container's ports."""
+        items = tuple(bindings)
+        if not items:
+            if self._published.pop(container_id, None) is not None:
+                self._store.delete("published", container_id)
+            return
+        self._published[container_id] = items
+        self._store.put("published", container_id, {"ports": [binding.record() for binding in items]})
+
+    def known_containers(self) -> set[str]:
+        """Every container that anything is recorded of."""
+        return {*self._endpoints, *self._published, *self._resolvers}
 
     def resolver(self, container_id: str) -> Resolver:
         return self._resolvers.get(container_id, Resolver())

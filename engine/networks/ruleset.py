@@ -2,6 +2,7 @@
 
 The rules never change; networks and ports are elements of sets and maps, so that adding one is a single message.
 
+    output       leaves [::1] alone: the kernel drops answers to it, so connections there go to the shim's relay
     raw          nobody behind a bridge may speak to 127.0.0.0/8, which route_localnet would otherwise allow
     prerouting, output → publish   whatever is sent to an address of this host at a published port goes to the container
     postrouting  containers leave with the host's address; loopback and container clients of a published port are
@@ -122,7 +123,7 @@ CHAINS: tuple[Chain, ...] = (
     Chain("raw", ((_IN_BRIDGE, AddressWithin("daddr", "127.0.0.0/8"), DROP),), "filter", "prerouting", -300, "raw"),
     Chain("prerouting", ((LinkIn(Meta.IIFNAME, "internal"), RETURN), (ToLocal(), Decide(Verdict.GOTO, "publish"))),
           "nat", "prerouting", -100, "dstnat"),
-    Chain("output", ((ToLocal(), Decide(Verdict.GOTO, "publish")),), "nat", "output", -100, "-100"),
+    Chain("output", ((AddressWithin("daddr", "::1/128"), RETURN), (ToLocal(), Decide(Verdict.GOTO, "publish")),), "nat", "output", -100, "-100"),
     Chain("postrouting", (
         (_OUT_BRIDGE, AddressWithin("saddr", "127.0.0.0/8"), _MASQUERADE),
         (_OUT_BRIDGE, AddressWithin("saddr", "::1/128"), _MASQUERADE),

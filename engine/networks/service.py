@@ -57,7 +57,6 @@ class Networks:
         self._lock = threading.RLock()
         self._registry = Registry(store)
         self._kernel = Kernel(layout.instance)
-        self._published: dict[str, tuple[PortBinding, ...]] = {}
         for name in definition.PREDEFINED:
             if self._registry.named(name) is None:
                 self._registry.put_network(self._predefined(name))
@@ -163,7 +162,7 @@ class Networks:
             if any(network.driver == "bridge" and not network.internal for network in networks):
                 actual, sockets = self._bind(bindings, pairs)
             self._registry.put_endpoints(reserved)
-            self._published[container.id] = actual
+            self._registry.set_published(container.id, actual)
             return Allocation(tuple(reserved), actual, sockets)
 
     def attach(self, container_id: str, netns_fd: int, rtnl_fd: int | None = None) -> tuple[Endpoint, ...]:
@@ -250,9 +249,9 @@ class Networks:
             return self._registry.of_container(container_id)
 
     def published(self, container_id: str) -> tuple[PortBinding, ...]:
-        """The container's actual host ports, one per host address, as allocate returned them."""
+        """The container's actual host ports, one per host address, as allocate returned them; recorded until detach."""
         with self._lock:
-            return self._published.get(container_id, ())
+            return self._registry.published(container_id)
 
     def rename(self, container: ContainerRef) -> None:
         """The container has a new name: its DNS names follow."""
@@ -330,11 +329,12 @@ class Networks:
         Endpoints of all other containers are dropped. Networks without live endpoints come up again at first use.
         """
         with self._lock:
-            for container_id in self._registry.containers():
-                if container_id not in live:
-                    self._registry.delete_endpoints(self._registry.of_container(container_id))
-                    self._registry.set_resolver(container_id, None)
-            self._published = {container: tuple(bindings) for container, bindings in live.items()}
+            for container_id in self._registry.known_containers() - live.keys():
+                self._registry.delete_endpoints(self._registry.of_container(container_id))
+                self._registry.set_published(container_id, ())
+                self._registry.set_resolver(container_id, None)
+            for container_id, bindings in live.items():
+                self._registry.set_published(container_id, bindings)
             networks = self._registry.networks()
             self._kernel.remove_strays({network.bridge for network in networks})
             busy = [
@@ -344,7 +344,7 @@ class Networks:
             ]
             self._kernel.rebuild(
                 busy,
-                {container: published_ports(self._published[container], self._pairs(container)) for container in live},
+                {container: published_ports(live[container], self._pairs(container)) for container in live},
             )
             for network in busy:
                 for endpoint in self._registry.of_network(network.id):
@@ -379,6 +379,11 @@ class Networks:
             log.warning("while removing networks: %s", error)
         if errors:
             raise errors[0]
+
+    def close(self) -> None:
+        """Close the sockets; the kernel's state stays. For an engine that leaves its containers running."""
+        with self._lock:
+            self._kernel.close()
 
     # ---- within
 
@@ -439,12 +444,11 @@ class Networks:
     def _bind(
         self, bindings: Sequence[PortBinding], pairs: Sequence[tuple[Network, Endpoint]]
     ) -> tuple[tuple[PortBinding, ...], tuple[int, ...]]:
-        held = [binding for items in self._published.values() for binding in items]
         default_ip = next((network.options.get(BRIDGE_HOST_BINDING, "") for network, _ in pairs), "")
         if default_ip == "0.0.0.0":
             default_ip = ""  # Docker's default, which stands for IPv6 as well
         try:
-            actual, sockets = ports.reserve(bindings, held, default_ip)
+            actual, sockets = ports.reserve(bindings, self._registry.all_published(), default_ip)
         except (ports.PortTaken, ports.AddressRefused) as error:
             endpoint = pairs[0][1]
             raise type(error)(
@@ -455,7 +459,7 @@ class Networks:
 
     def _release(self, container_id: str) -> tuple[Endpoint, ...]:
         gone = self._registry.of_container(container_id)
-        self._published.pop(container_id, None)
+        self._registry.set_published(container_id, ())
         self._kernel.publish(container_id, ())
         self._registry.delete_endpoints(gone)
         self._write_names({endpoint.network_id for endpoint in gone if endpoint.attached})
@@ -469,7 +473,7 @@ class Networks:
         ]
 
     def _publish_ports(self, container_id: str) -> None:
-        bindings = self._published.get(container_id, ())
+        bindings = self._registry.published(container_id)
         self._kernel.publish(container_id, published_ports(bindings, self._pairs(container_id)))
 
     def _write_names(self, network_ids: set[str]) -> None:

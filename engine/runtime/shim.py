@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..linux import process
-from . import child, enter, protocol, restart
+from . import child, enter, protocol, relay, restart
 from .container import Container, Refused
 from .dns import DnsServer
 from .loop import Loop
@@ -211,6 +211,9 @@ class Shim:
 
     def _do_hold(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
         self._held += descriptors
+        for descriptor in descriptors:
+            if relay.wanted(descriptor):
+                relay.Relay(self._loop, descriptor)
         descriptors.clear()
         reply()
 

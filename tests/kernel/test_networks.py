@@ -381,7 +381,9 @@ def test_recover_after_a_crash(instance: Instance) -> None:
     instance.networks._kernel.table.delete()  # and somebody flushed the ruleset
     (instance.layout.network_run(network.id) / "zone.json").unlink()
     assert tcp("127.0.0.1", port) == "ConnectionRefusedError"
+    instance.networks.close()
     instance.networks = instance.load()
+    assert instance.networks.published(ref("web").id) == allocation.ports
     instance.networks.recover({ref("web").id: allocation.ports})
     assert tcp("127.0.0.1", port).startswith("web ")
     assert instance.networks.endpoints(ref("dead").id) == ()
@@ -392,6 +394,7 @@ def test_recover_after_a_crash(instance: Instance) -> None:
         from engine.networks import links
 
         netlink.run([links.delete_link(network.bridge)])
+    instance.networks.close()
     instance.networks = instance.load()
     instance.networks.recover({ref("web").id: allocation.ports})
     assert tcp("127.0.0.1", port).startswith("web ")
