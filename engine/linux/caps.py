@@ -110,16 +110,15 @@ def missing(wanted: Iterable[str]) -> tuple[str, ...]:
 
 
 def current() -> Sets:
-    """The sets of the calling thread, ambient left out (0)."""
+    """The effective, permitted and inheritable sets of the calling thread; the other two are left out (0)."""
     data = (_Data * 2)()
     header = _Header(_VERSION_3, 0)
     libc.check(libc.capget(ctypes.byref(header), ctypes.byref(data)), "capget")
     low, high = data
     return Sets(
-        bounding(),
-        low.effective | high.effective << 32,
-        low.permitted | high.permitted << 32,
-        low.inheritable | high.inheritable << 32,
+        effective=low.effective | high.effective << 32,
+        permitted=low.permitted | high.permitted << 32,
+        inheritable=low.inheritable | high.inheritable << 32,
     )
 
 

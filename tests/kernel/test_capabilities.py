@@ -66,7 +66,7 @@ def test_current_agrees_with_proc() -> None:
     with open("/proc/self/status") as file:
         shown = {line.split()[0]: int(line.split()[1], 16) for line in file if line.startswith("Cap")}
     now = caps.current()
-    assert (now.bounding, now.effective, now.permitted, now.inheritable) == (
+    assert (caps.bounding(), now.effective, now.permitted, now.inheritable) == (
         shown["CapBnd:"],
         shown["CapEff:"],
         shown["CapPrm:"],
