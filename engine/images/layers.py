@@ -14,11 +14,13 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NotFound
 from .blobs import DigestMismatch
+from .compression import chunks, decompress
 from .durability import boot_id
+from .manifest import Descriptor
 from .pack import clamp_times, pack
 from .pipeline import Ahead, Digester, Produced
 from .types import Layer
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..store import Store
+    from .blobs import Blobs
     from .durability import Durability
     from .tarstream import Limits
 
@@ -50,15 +53,25 @@ def chain(diff_ids: Iterable[str]) -> list[str]:
     return chains
 
 
+class _Measure(NamedTuple):
+    diff_id: str
+    size: int
+    tar_size: int
+
+
 class Layers:
-    def __init__(self, layout: Layout, store: Store, durability: Durability, limits: Limits | None = None) -> None:
+    def __init__(
+        self, layout: Layout, store: Store, blobs: Blobs, durability: Durability, limits: Limits | None = None
+    ) -> None:
         self._layout = layout
+        self._blobs = blobs
         self._store = store
         self._durability = durability
         self._limits = limits
         self._boot = boot_id()
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
+        self._leases: list[set[str]] = []
         layout.layers.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def path(self, chain_id: str) -> Path:
@@ -88,33 +101,39 @@ class Layers:
         parents: Sequence[Layer],
         *,
         diff_id: str = "",
-        record: dict[str, Any] | None = None,
+        blob: Descriptor | None = None,
+        keep: Callable[[], Descriptor] | None = None,
     ) -> Layer:
-        """Unpack an uncompressed layer tar. With ``diff_id`` the stream must have that digest.
+        """Unpack an uncompressed layer tar.
 
-        ``record`` says how to get the tar again (``blob``, ``media_type``); without it the tree is packed canonically,
-        and then the diff ID is that of the canonical form, whatever the stream was.
+        Without ``diff_id`` the layer's tar is the canonical one, whatever the stream was. With it, the stream must have
+        that digest (DigestMismatch), and its exact tar stays available: from ``blob``, which holds it compressed; else
+        from the tree, when the stream was canonical; else from what ``keep`` makes of it.
         """
         below = [self.path(layer.chain_id) for layer in reversed(parents)]
         with self._making() as directory:
             tree = directory / "fs"
             with Digester() as digester, Ahead(digester.tee(source)) as ahead:
                 size = unpack(ahead, tree, layer=True, parents=below, limits=self._limits)
-                actual = digester.digest
+                actual, tar_size = digester.digest, digester.size
             if diff_id and actual != diff_id:
                 raise DigestMismatch(f"layer does not match its digest: expected {diff_id}, got {actual}")
-            if record is None:
-                actual, size = self._measure(tree)
-            return self._publish(directory, actual, parents, size, record or {})
+            if blob is None:
+                canonical = self._measure(tree)
+                if not diff_id:
+                    return self._publish(directory, parents, canonical, None)
+                if canonical.diff_id != diff_id and keep is not None:
+                    blob = keep()
+            return self._publish(directory, parents, _Measure(diff_id, size, tar_size), blob)
 
     def adopt(self, tree: Path, parents: Sequence[Layer], *, clamp: int | None = None) -> Layer:
         """Take a directory in overlay-upper form away and make it a layer."""
         with self._making(empty=True) as directory:
             if clamp is not None:
                 clamp_times(tree, clamp)
-            diff_id, size = self._measure(tree)
+            measure = self._measure(tree)
             os.rename(tree, directory / "fs")
-            return self._publish(directory, diff_id, parents, size, {})
+            return self._publish(directory, parents, measure, None)
 
     def copy(self, tree: Path, parents: Sequence[Layer], *, clamp: int | None = None) -> Layer:
         """Make a layer of a directory in overlay-upper form that stays where it is."""
@@ -122,17 +141,43 @@ class Layers:
             target = directory / "fs"
             with Produced(lambda write: pack(tree, write, layer=True, clamp=clamp)) as produced:
                 unpack(produced, target, layer=True, limits=self._limits)
-            diff_id, size = self._measure(target)
-            return self._publish(directory, diff_id, parents, size, {})
+            return self._publish(directory, parents, self._measure(target), None)
 
-    def tar(self, layer: Layer, write: Callable[[bytes | bytearray], object]) -> None:
-        """Send the canonical tar of a layer whose record has no blob to ``write``."""
-        pack(self.path(layer.chain_id), write, layer=True)
+    @contextmanager
+    def tar(self, layer: Layer) -> Iterator[Iterator[bytes]]:
+        """The layer's exact tar, uncompressed, as chunks."""
+        blob = self.blob(layer)
+        if blob is not None:
+            with self._blobs.open(blob.digest) as file:
+                yield decompress(chunks(file))
+            return
+        tree = self.path(layer.chain_id)
+        with Produced(lambda write: pack(tree, write, layer=True)) as produced:
+            yield produced
 
-    def _measure(self, tree: Path) -> tuple[str, int]:
+    def tar_size(self, layer: Layer) -> int:
+        """Bytes of the layer's uncompressed tar."""
+        record = self.record(layer.chain_id) or {}
+        return int(record["tar_size"])
+
+    def blob(self, layer: Layer) -> Descriptor | None:
+        """The blob that holds the layer as it came, or None when its tree is enough."""
+        record = self.record(layer.chain_id) or {}
+        if "blob" not in record:
+            return None
+        return Descriptor(record["media_type"], record["blob"], record["blob_size"])
+
+    def note(self, layer: Layer, **values: Any) -> None:
+        """Remember something about a layer, such as the digest of its compressed form."""
+        with self._lock:
+            record = self.record(layer.chain_id)
+            if record is not None:
+                self._store.put(KIND, layer.chain_id, {**record, **values})
+
+    def _measure(self, tree: Path) -> _Measure:
         with Digester() as digester:
             size = pack(tree, digester.update, layer=True)
-            return digester.digest, size
+            return _Measure(digester.digest, size, digester.size)
 
     @contextmanager
     def _making(self, *, empty: bool = False) -> Iterator[Path]:
@@ -154,13 +199,21 @@ class Layers:
         finally:
             os.close(parent)
 
-    def _publish(
-        self, directory: Path, diff_id: str, parents: Sequence[Layer], size: int, record: dict[str, Any]
-    ) -> Layer:
+    def _publish(self, directory: Path, parents: Sequence[Layer], measure: _Measure, blob: Descriptor | None) -> Layer:
         parent = parents[-1].chain_id if parents else ""
-        layer = Layer(diff_id, chain_id(parent, diff_id), size)
-        body = {"diff_id": diff_id, "parent": parent, "size": size, "boot": self._boot, **record}
+        layer = Layer(measure.diff_id, chain_id(parent, measure.diff_id), measure.size)
+        body: dict[str, Any] = {
+            "diff_id": measure.diff_id,
+            "parent": parent,
+            "size": measure.size,
+            "tar_size": measure.tar_size,
+            "boot": self._boot,
+        }
+        if blob is not None:
+            body |= {"blob": blob.digest, "blob_size": blob.size, "media_type": blob.media_type}
         with self._lock:
+            for lease in self._leases:
+                lease.add(layer.chain_id)
             if self.record(layer.chain_id) is not None:
                 return layer
             self._durability.before()
@@ -192,6 +245,18 @@ class Layers:
                     if self._held[level] <= 0:
                         del self._held[level]
 
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """While inside, layers made meanwhile (by whomever) stay, though no image has them yet."""
+        lease: set[str] = set()
+        with self._lock:
+            self._leases.append(lease)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._leases = [other for other in self._leases if other is not lease]
+
     def collect(
         self, used: Iterable[str], candidates: Iterable[str] | None = None
     ) -> list[tuple[Layer, dict[str, Any]]]:
@@ -204,7 +269,7 @@ class Layers:
         with self._lock:
             records = self._store.all(KIND)
             live: set[str] = set()
-            for level in [*used, *self._held]:
+            for level in [*used, *self._held, *(level for lease in self._leases for level in lease)]:
                 while level and level not in live:
                     live.add(level)
                     level = records.get(level, {}).get("parent", "")

@@ -237,6 +237,20 @@ class _Packer:
         self._buffer += _block(name[:100], permissions, uid, gid, stored, mtime, type, link[:100], device)
 
 
+def header(name: bytes, mode: int, size: int, type: bytes) -> bytes:
+    """One plain header for generated archives: root's, without a time; a size above 8 GiB becomes a PAX record."""
+    if size <= 0o77777777777:
+        return _block(name, mode, 0, 0, size, 0, type, b"", 0)
+    body = _record(b"size", b"%d" % size)
+    extended = _block(b"PaxHeaders.0/" + name[:80], 0o644, 0, 0, len(body), 0, b"x", b"", 0)
+    return extended + body + padding(len(body)) + _block(name, mode, 0, 0, 0, 0, type, b"", 0)
+
+
+def padding(size: int) -> bytes:
+    """The zeros after ``size`` bytes of content."""
+    return bytes(-size % BLOCK)
+
+
 def _record(key: bytes, value: bytes) -> bytes:
     size = len(key) + len(value) + 3
     length = size + len(str(size))

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InvalidParameter, NotFound
@@ -25,17 +26,19 @@ from .compression import chunks, decompress
 from .durability import Durability
 from .layers import KIND as LAYER
 from .layers import Layers, chain
+from .load import Loader
 from .pack import pack
 from .progress import Reporter
 from .records import IMAGE, Records
 from .removal import untag
+from .save import save
 from .transport import Transport
 from .types import Image, Platform
 from .views import Views
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -53,10 +56,11 @@ class Images:
         self._layout = layout
         self._store = store
         self._publish = publish
+        self._limits = limits
         self._lock = threading.RLock()  # over changes of names and removals; making layers needs no lock
         self._durability = Durability(layout.state / "unsynced", self._sync)
         self._blobs = Blobs(layout)
-        self._layers = Layers(layout, store, self._durability, limits)
+        self._layers = Layers(layout, store, self._blobs, self._durability, limits)
         self._records = Records(store, self._blobs, self._layers)
         self._views = Views(layout.mounts)
         self._sources: list[Callable[[], Iterable[str]]] = []
@@ -264,8 +268,8 @@ class Images:
         target = reference.parse(ref).with_default_tag if ref else None
         process = apply_changes({}, changes)
         chosen = platform or Platform.host()
-        layer = self._layers.apply(decompress(chunks(stream)), ())
-        with self.hold([layer]):
+        with self.lease():
+            layer = self._layers.apply(decompress(chunks(stream)), ())
             created = shapes.now()
             config: dict[str, Any] = {
                 "created": created,
@@ -292,6 +296,12 @@ class Images:
         """Protect layers from remove and prune while something is being made from them."""
         return self._layers.hold([layer.chain_id for layer in layers])
 
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """While inside, layers and blobs made meanwhile are safe from remove and prune: for builds, pulls, loads."""
+        with self._blobs.lease(), self._layers.lease():
+            yield
+
     # carry ---------------------------------------------------------------------------------------------------------
     def export(self, lower: Sequence[Path], upper: Path | None, out: BinaryIO) -> None:
         """docker export: the merged view as one tar."""
@@ -300,11 +310,51 @@ class Images:
 
     def save(self, refs: Sequence[str], out: BinaryIO, *, format: str = "docker-archive") -> None:
         """Formats: docker-archive (with an OCI layout inside, as docker save ≥ 25 writes), oci-archive."""
-        raise NotImplementedError
+        chosen: dict[str, builtins.list[str]] = {}
+        for text in refs:
+            for id, name in self._selected(text):
+                names = chosen.setdefault(id, [])
+                if name and name not in names:
+                    names.append(name)
+        images = [(self.resolve(id), names) for id, names in chosen.items()]
+        with self.hold([layer for image, _ in images for layer in image.layers]):
+            save(images, out.write, format, self._blobs, self._layers)
+
+    def _selected(self, text: str) -> builtins.list[tuple[str, str]]:
+        """What a name means for save: a repository without a tag stands for all its tags."""
+        id, found = self._records.resolve(text) if not _is_repository(text) else ("", None)
+        if id:
+            return [(id, found.familiar if found is not None and found.tag and not found.digest else "")]
+        name = reference.parse(text).familiar_name
+        tags = [
+            (image.id, tag)
+            for image in self._records.all()
+            for tag in image.repo_tags
+            if tag.rpartition(":")[0] == name
+        ]
+        if not tags:
+            id, _ = self._records.resolve(text)
+            return [(id, "")]
+        return tags
 
     def load(self, stream: BinaryIO, progress: Progress | None = None) -> builtins.list[Image]:
         """Either format, any compression, from a stream."""
-        raise NotImplementedError
+        reporter = Reporter(progress)
+        images: builtins.list[Image] = []
+        with self.lease():
+            loader = Loader(self._blobs, self._layers, Platform.host(), reporter)
+            for loaded in loader.load(stream, self._limits):
+                image = self._add(loaded.config, loaded.layers)
+                for name in loaded.names:
+                    ref = reference.parse(name)
+                    self._records.tag(image.id, ref)
+                    reporter({"stream": f"Loaded image: {ref.familiar}\n"})
+                    self._publish("image", "load", image.id, {"name": ref.familiar})
+                if not loaded.names:
+                    reporter({"stream": f"Loaded image ID: {image.id}\n"})
+                    self._publish("image", "load", image.id, {"name": image.id})
+                images.append(self.resolve(image.id))
+        return images
 
     def pull(
         self,
@@ -363,12 +413,20 @@ class Images:
                 runner,
                 reporter,
             )
-            layer = self._layers.adopt(directory / "fs", ())
+            with self.lease():
+                layer = self._layers.adopt(directory / "fs", ())
+                image = self.add(bootstrap_config(target, base, chosen), [layer])
+                self.tag(image.id, parsed.familiar)
         finally:
             transport.close()
             self._layers.delete_tree(directory)
-        with self.hold([layer]):
-            image = self.add(bootstrap_config(target, base, chosen), [layer])
-            self.tag(image.id, parsed.familiar)
         reporter.status(f"Status: Built {parsed.familiar} from the archive of {target.name}")
         return self.resolve(image.id)
+
+
+def _is_repository(text: str) -> bool:
+    """A name without tag, digest or the look of an ID."""
+    if reference.id_prefix(text) is not None:
+        return False
+    ref = reference.parse(text)
+    return not ref.tag and not ref.digest

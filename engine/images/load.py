@@ -1,0 +1,248 @@
+"""Reading image archives: what docker save wrote in any version since 1.10, and OCI layouts as tar, any compression.
+
+The archive may have its members in any order and comes as a stream, so its files are spooled to the ingest directory
+first, named by what they are called inside, and no name of theirs ever becomes a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import zstandard
+
+from ..errors import InvalidParameter
+from . import reference
+from .blobs import DigestMismatch, Ingest
+from .compression import chunks, decompress, kind
+from .layers import chain_id
+from .manifest import (
+    LARGEST,
+    OCI_LAYER,
+    Descriptor,
+    descriptor,
+    diff_ids,
+    document,
+    is_index,
+    manifest,
+    select,
+)
+from .manifest import kind as manifest_kind
+from .pipeline import Ahead
+from .tarstream import LINK, REGULAR, SYMLINK, Limits, TarReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from .blobs import Blobs
+    from .layers import Layers
+    from .progress import Reporter
+    from .types import Layer, Platform
+
+_LARGEST_DOCUMENT = 2 * LARGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One image of an archive, its layers already in the store: configuration bytes, layers, names."""
+
+    config: bytes
+    layers: tuple[Layer, ...]
+    names: tuple[str, ...]
+
+
+class Spool:
+    """The files of an archive on disk, by their name inside. Leave the ``with`` block and they are gone."""
+
+    def __init__(self, directory: Path, limits: Limits | None) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._files: dict[str, Path] = {}
+        self._links: dict[str, str] = {}
+
+    def __enter__(self) -> Spool:
+        self._directory.mkdir(mode=0o700)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for path in self._directory.iterdir():
+            path.unlink()
+        self._directory.rmdir()
+
+    def read(self, source: Iterable[bytes]) -> None:
+        reader = TarReader(source, self._limits)
+        for entry in reader:
+            name = posixpath.normpath(entry.name.decode("utf-8", "surrogateescape")).lstrip("/")
+            if entry.type == REGULAR and entry.sparse is None:
+                path = self._directory / str(len(self._files))
+                with path.open("xb", buffering=0) as file:
+                    reader.payload(lambda piece, file=file: _write(file, piece))  # type: ignore[misc]
+                self._files[name] = path
+            elif entry.type in (SYMLINK, LINK):
+                # docker save ≤ 24 links equal layers: "../<id>/layer.tar".
+                link = entry.link.decode("utf-8", "surrogateescape")
+                base = posixpath.dirname(name) if entry.type == SYMLINK else ""
+                self._links[name] = posixpath.normpath(posixpath.join(base, link)).lstrip("/")
+
+    def path(self, name: str) -> Path:
+        name = posixpath.normpath(name).lstrip("/")
+        for _ in range(8):
+            if name not in self._links:
+                break
+            name = self._links[name]
+        if name not in self._files:
+            raise InvalidParameter(f"invalid archive: it has no file {name[:200]!r}")
+        return self._files[name]
+
+    def has(self, name: str) -> bool:
+        return name in self._files
+
+    def document(self, name: str, digest: str = "") -> bytes:
+        """A small file, checked against ``digest`` when given."""
+        path = self.path(name)
+        if path.stat().st_size > _LARGEST_DOCUMENT:
+            raise InvalidParameter(f"invalid archive: {name[:200]!r} is too large")
+        data = path.read_bytes()
+        if digest and f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
+            raise DigestMismatch(f"invalid archive: {name[:200]!r} does not match its digest")
+        return data
+
+
+def _write(file: BinaryIO, data: memoryview) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+class Loader:
+    def __init__(self, blobs: Blobs, layers: Layers, platform: Platform, reporter: Reporter) -> None:
+        self._blobs = blobs
+        self._layers = layers
+        self._platform = platform
+        self._report = reporter
+
+    def load(self, stream: BinaryIO, limits: Limits | None = None) -> Iterator[Loaded]:
+        """The images of an archive, one by one. Raises InvalidParameter when it is none."""
+        with Spool(self._blobs.ingest_path(f"{os.urandom(12).hex()}.load"), limits) as spool:
+            with Ahead(decompress(chunks(stream))) as source:
+                spool.read(source)
+            if spool.has("manifest.json"):
+                yield from self._docker(spool)
+            elif spool.has("index.json"):
+                yield from self._oci(spool)
+            else:
+                raise InvalidParameter("invalid archive: it has neither manifest.json nor index.json (docker import?)")
+
+    # docker save ---------------------------------------------------------------------------------------------------
+    def _docker(self, spool: Spool) -> Iterator[Loaded]:
+        wrapped = document(b'{"images":' + spool.document("manifest.json") + b"}", "manifest.json")
+        images = wrapped["images"]
+        if not isinstance(images, list):
+            raise InvalidParameter("invalid archive: manifest.json is not a list")
+        for item in images:
+            item = item if isinstance(item, dict) else {}
+            paths, names = item.get("Layers") or [], item.get("RepoTags") or []
+            if not _strings(paths) or not _strings(names) or not isinstance(item.get("Config"), str):
+                raise InvalidParameter("invalid archive: malformed manifest.json")
+            config = spool.document(item["Config"])
+            ids = diff_ids(document(config, item["Config"]), len(paths), "the archive")
+            stack: list[Layer] = []
+            for path, diff_id in zip(paths, ids, strict=True):
+                stack.append(self._layer(spool.path(path), diff_id, stack, None))
+            yield Loaded(config, tuple(stack), tuple(_canonical(name) for name in names))
+
+    # OCI layout ----------------------------------------------------------------------------------------------------
+    def _oci(self, spool: Spool) -> Iterator[Loaded]:
+        index = document(spool.document("index.json"), "index.json")
+        entries = index.get("manifests")
+        if not isinstance(entries, list):
+            raise InvalidParameter("invalid archive: index.json has no manifests")
+        for entry in entries:
+            found = descriptor(entry, "index.json")
+            if entry.get("annotations", {}).get("vnd.docker.reference.type") == "attestation-manifest":
+                continue
+            names = _names(entry.get("annotations"))
+            value = document(spool.document(_blob(found.digest), found.digest), found.digest)
+            media_type = manifest_kind(value, found.media_type)
+            if is_index(media_type):
+                found = select(value, self._platform, "the archive")
+                value = document(spool.document(_blob(found.digest), found.digest), found.digest)
+                media_type = manifest_kind(value, found.media_type)
+            image = manifest(value, media_type, "the archive")
+            config = spool.document(_blob(image.config.digest), image.config.digest)
+            ids = diff_ids(document(config, "the configuration"), len(image.layers), "the archive")
+            stack: list[Layer] = []
+            for layer, diff_id in zip(image.layers, ids, strict=True):
+                stack.append(self._layer(spool.path(_blob(layer.digest)), diff_id, stack, layer))
+            yield Loaded(config, tuple(stack), names)
+
+    # layers --------------------------------------------------------------------------------------------------------
+    def _layer(self, path: Path, diff_id: str, parents: list[Layer], told: Descriptor | None) -> Layer:
+        known = self._layers.get(chain_id(parents[-1].chain_id if parents else "", diff_id))
+        short = diff_id.removeprefix("sha256:")[:12]
+        if known is not None:
+            self._report.status("Already exists", short)
+            return known
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            compression = kind(file.read(8))
+        blob = self._keep(path, told, compression) if compression in ("gzip", "zstd") else None
+        with path.open("rb") if blob is None else self._blobs.open(blob.digest) as file:
+            source = decompress(self._counted(file, short, size))
+            layer = self._layers.apply(source, parents, diff_id=diff_id, blob=blob, keep=lambda: self._compress(path))
+        self._report.status("Load complete", short)
+        return layer
+
+    def _counted(self, file: BinaryIO, short: str, size: int) -> Iterator[bytes]:
+        done = 0
+        for data in chunks(file):
+            done += len(data)
+            self._report.counter("Loading layer", short, done, size)
+            yield data
+
+    def _keep(self, path: Path, told: Descriptor | None, compression: str) -> Descriptor:
+        """A compressed layer as it came: its tar cannot be told from the tree, and a push sends it unchanged."""
+        size = path.stat().st_size
+        with Ingest(self._blobs) as ingest, path.open("rb") as file:
+            for data in chunks(file, 1 << 20):
+                ingest.write(data)
+            digest = ingest.commit(told.digest if told else "", told.size if told else size)
+        return Descriptor(f"{OCI_LAYER}+{compression}", digest, size)
+
+    def _compress(self, path: Path) -> Descriptor:
+        """A foreign tar that the tree cannot reproduce byte by byte."""
+        compressor = zstandard.ZstdCompressor(level=1).compressobj()
+        with path.open("rb") as file, Ingest(self._blobs) as ingest:
+            for data in decompress(chunks(file, 1 << 20)):
+                ingest.write(compressor.compress(data))
+            ingest.write(compressor.flush())
+            digest = ingest.commit()
+            return Descriptor(f"{OCI_LAYER}+zstd", digest, ingest.offset)
+
+
+def _strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix('sha256:')}"
+
+
+def _canonical(name: str) -> str:
+    return str(reference.parse(name).with_default_tag)
+
+
+def _names(annotations: Any) -> tuple[str, ...]:
+    """containerd's full name, else the layout's ref.name when it is a whole reference (skopeo, podman)."""
+    if not isinstance(annotations, dict):
+        return ()
+    full = annotations.get("io.containerd.image.name")
+    short = annotations.get("org.opencontainers.image.ref.name")
+    if isinstance(full, str) and full:
+        return (_canonical(full),)
+    if isinstance(short, str) and (":" in short or "/" in short):
+        return (_canonical(short),)
+    return ()
