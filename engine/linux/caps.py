@@ -49,6 +49,10 @@ class _Data(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
+# 64 bits come as two structures of 32 (_LINUX_CAPABILITY_U32S_3).
+_Words = _Data * 2
+
+
 class Sets(NamedTuple):
     """The five sets of a process, as bit masks."""
 
@@ -111,7 +115,7 @@ def missing(wanted: Iterable[str]) -> tuple[str, ...]:
 
 def current() -> Sets:
     """The effective, permitted and inheritable sets of the calling thread; the other two are left out (0)."""
-    data = (_Data * 2)()
+    data = _Words()
     header = _Header(_VERSION_3, 0)
     libc.check(libc.capget(ctypes.byref(header), ctypes.byref(data)), "capget")
     low, high = data
@@ -145,7 +149,7 @@ def apply(sets: Sets) -> Sets:
     What this process does not have itself cannot be given and is left out (see :func:`missing`). Raises KernelError.
     """
     possible = sets.within(current().permitted)
-    data = (_Data * 2)()
+    data = _Words()
     for word in range(2):
         shift = 32 * word
         data[word].effective = possible.effective >> shift & 0xFFFFFFFF

@@ -57,6 +57,8 @@ class LogReader:
         lines: bool = True,
         follow: bool = False,
     ) -> None:
+        if tail and not lines:
+            raise ValueError("a tail is counted in lines")
         self._directory = directory
         self._since = since or 0
         self._until = until
