@@ -1,0 +1,296 @@
+"""Attached `up`: output of all services while they run, exits as they happen, Ctrl-C to stop, once more to kill.
+
+Containers are created first; then every start attaches a follower, so no line is lost. It ends when nothing runs any
+more, when --abort-on-container-exit says so, or when it is interrupted. A lost exit code is never 0.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError
+from ..labels import short_name
+from ..watch_events import ContainerEvents
+from .converge import converge, report_failures
+from .follow import Follower, in_parallel, log_query
+from .logprinter import LogPrinter, want_color
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..perform import World
+    from ..plan import Plan
+    from ..reconcile import UpOptions
+    from .session import Session
+
+INTERRUPTED = 130
+UNKNOWN_EXIT = 255
+
+
+class _Attachment:
+    """The containers that are followed, and how each ended."""
+
+    def __init__(self, session: Session, args: Namespace, services: set[str]) -> None:
+        self.session = session
+        self.args = args
+        self.services = services
+        self.printer = LogPrinter(color=want_color(args.no_color, args.ansi), prefix=not args.no_log_prefix)
+        self.changed = threading.Condition()
+        self.followers: dict[str, Follower] = {}
+        self.names: dict[str, str] = {}
+        self.service_of: dict[str, str] = {}
+        self.running: set[str] = set()
+        self.exits: list[tuple[str, int]] = []
+        self.last_end: dict[str, str] = {}
+        self.error: EngineError | None = None
+        self.stopping = False
+
+    def name(self, container: str) -> str:
+        return short_name(container, self.session.project.name)
+
+    def prepare(self, world: World, plan: Plan) -> None:
+        """Called when everything is created and nothing started: announce, follow what runs already, hook the starts."""
+        names: dict[str, str] = {}
+        for operation in plan.operations:
+            if operation.verb == "start":
+                names[operation.subject] = getattr(operation, "service", "")
+        for one in plan.unchanged:
+            names[one.name] = one.service
+        attached = sorted(name for name, service in names.items() if service in self.services)
+        self.printer.register(self.name(name) for name in attached)
+        self.events = ContainerEvents(self.session.engine, self.session.project.name)
+        threading.Thread(target=self._listen, daemon=True).start()
+        if attached:
+            print(f"Attaching to {', '.join(self.name(name) for name in attached)}", flush=True)
+        self.service_names = names
+
+        def started(name: str, identity: str) -> None:
+            self.follow(name, identity, fresh=True)
+
+        world.on_start = started
+        for one in plan.unchanged:
+            if one.state in ("running", "restarting", "paused"):
+                self.follow(one.name, world.container_ids[one.name], fresh=False)
+
+    def follow(self, name: str, identity: str, *, fresh: bool) -> None:
+        service = self.service_names.get(name, "")
+        with self.changed:
+            self.names[identity] = name
+            self.service_of[identity] = service
+            self.running.add(identity)
+        if service in self.services:
+            self._attach(identity, name, None if fresh else "now")
+
+    def _attach(self, identity: str, name: str, since: str | None) -> None:
+        import time
+
+        tree = self.session.engine.containers.inspect(identity)
+        moment = since
+        if since is None and identity in self.last_end:
+            moment = self.last_end[identity]
+        elif since is None and int(tree.get("RestartCount") or 0) == 0 and _has_run_before(tree):
+            moment = _epoch(str(tree["State"]["FinishedAt"]))
+        elif since == "now":
+            moment = f"{time.time():.9f}"
+        query = log_query(follow=True, since=moment, timestamps=self.args.timestamps)
+        follower = Follower(
+            self.session.engine, identity, self.name(name), self.printer, query, bool(tree["Config"].get("Tty"))
+        )
+        self.followers[identity] = follower
+        follower.start()
+
+    def _listen(self) -> None:
+        try:
+            self.events.run(self._event)
+        except EngineError as error:
+            with self.changed:
+                self.error = error
+                self.changed.notify_all()
+
+    def _event(self, event: dict[str, Any]) -> None:
+        if not event:
+            self._look_again()
+            return
+        identity = str((event.get("Actor") or {}).get("ID", ""))
+        if identity not in self.names:
+            return
+        action = str(event.get("Action") or event.get("status") or "")
+        if action == "die":
+            self.last_end[identity] = f"{event.get('time', 0)}.{int(event.get('timeNano', 0)) % 10**9:09d}"
+            code = (event["Actor"].get("Attributes") or {}).get("exitCode")
+            self._ended(identity, int(code) if code not in (None, "") else UNKNOWN_EXIT)
+        elif action == "start":
+            with self.changed:
+                again = identity not in self.running
+                self.running.add(identity)
+            if again and self.service_of[identity] in self.services and identity in self.last_end:
+                self._attach(identity, self.names[identity], None)
+
+    def _look_again(self) -> None:
+        """Events were lost (the engine restarted): believe the containers."""
+        for identity in list(self.running):
+            try:
+                state = self.session.engine.containers.inspect(identity)["State"]
+            except EngineError as error:
+                if error.status == 404:
+                    self._ended(identity, UNKNOWN_EXIT)
+                continue
+            if state.get("Status") in ("exited", "dead"):
+                code = state.get("ExitCode")
+                self._ended(identity, UNKNOWN_EXIT if code is None else int(code))
+
+    def _ended(self, identity: str, code: int) -> None:
+        follower = self.followers.get(identity)
+        if follower is not None:
+            follower.join(5.0)
+        restarting = not self.stopping and self._will_restart(identity)
+        if self.service_of[identity] in self.services:
+            note = " (restarting)" if restarting else ""
+            self.printer.message(self.name(self.names[identity]), f"exited with code {code}{note}")
+        with self.changed:
+            if not restarting:
+                self.running.discard(identity)
+                self.exits.append((self.service_of[identity], code))
+            self.changed.notify_all()
+
+    def _will_restart(self, identity: str) -> bool:
+        try:
+            tree = self.session.engine.containers.inspect(identity)
+        except EngineError:
+            return False
+        return bool(tree["State"].get("Restarting")) or tree["State"].get("Status") in ("restarting", "running")
+
+    def wait(self) -> str:
+        """Block until there is something to decide: "done", or "abort". Raises KeyboardInterrupt and `EngineError`."""
+        args = self.args
+        with self.changed:
+            while True:
+                if self.error is not None:
+                    raise self.error
+                if args.abort_on_container_exit and self.exits:
+                    return "abort"
+                if args.abort_on_container_failure and any(code != 0 for _, code in self.exits):
+                    return "abort"
+                if not self.running:
+                    return "done"
+                self.changed.wait()
+
+    def drain(self) -> None:
+        for follower in self.followers.values():
+            follower.join(5.0)
+
+    def close(self) -> None:
+        self.events.close()
+        for follower in self.followers.values():
+            follower.close()
+
+
+def _has_run_before(tree: dict[str, Any]) -> bool:
+    return not str(tree["State"].get("FinishedAt") or "0001").startswith("0001")
+
+
+def _epoch(moment: str) -> str:
+    """RFC 3339 as seconds with nanoseconds, the form `since` takes."""
+    import re
+    from datetime import datetime
+
+    matched = re.fullmatch(r"(.*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", moment)
+    if matched is None:
+        return "0"
+    whole = datetime.fromisoformat(matched[1] + matched[3].replace("Z", "+00:00")).timestamp()
+    return f"{int(whole)}.{(matched[2] or '0'):0<9}"
+
+
+def attached_services(session: Session, options: UpOptions, args: Namespace) -> set[str]:
+    """Whose output is shown: --attach, --no-attach, ``attach: false``, and dependencies only where asked."""
+    from ..reconcile import selection
+
+    project = session.project
+    names = selection(project, options)
+    if options.services and not args.attach_dependencies:
+        names = [name for name in names if name in options.services]
+    if args.attach:
+        names = [name for name in selection(project, options) if name in args.attach]
+    else:
+        names = [name for name in names if project.services[name].get("attach") is not False]
+    return {name for name in names if name not in args.no_attach}
+
+
+def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
+    from .up import settings
+
+    if args.exit_code_from and args.exit_code_from not in session.project.services:
+        from .session import NoSuchService
+
+        raise NoSuchService(f"no such service: {args.exit_code_from}")
+    attachment = _Attachment(session, args, attached_services(session, options, args))
+    watcher = None
+    try:
+        result = converge(session, options, settings=settings(args), attach=attachment.prepare)
+        if args.timings is not None:
+            from .timings import show_timings
+
+            show_timings(result, args.timings)
+        if result.failures:
+            code = report_failures(session, result)
+            if hasattr(attachment, "events"):
+                stop_all(session, attachment, options.timeout)
+            return code
+        if args.watch:
+            from .watch import start_watching
+
+            watcher = start_watching(session, args)
+        verdict = attachment.wait()
+        attachment.drain()
+        if verdict == "abort":
+            print("Aborting on container exit...", flush=True)
+            attachment.stopping = True
+            stop_all(session, attachment, options.timeout)
+            return _exit_code(attachment, args)
+        return 0
+    except KeyboardInterrupt:
+        return _interrupted(session, attachment, options.timeout)
+    finally:
+        if watcher is not None:
+            watcher.close()
+        if hasattr(attachment, "events"):
+            attachment.close()
+
+
+def _exit_code(attachment: _Attachment, args: Namespace) -> int:
+    """The chosen service's code, else that of the container whose end stopped everything."""
+    exits = list(attachment.exits)
+    if args.exit_code_from:
+        return next((code for service, code in exits if service == args.exit_code_from), UNKNOWN_EXIT)
+    if args.abort_on_container_failure and not args.abort_on_container_exit:
+        return next((code for _, code in exits if code != 0), 0)
+    return exits[0][1] if exits else UNKNOWN_EXIT
+
+
+def _interrupted(session: Session, attachment: _Attachment, timeout: int | None) -> int:
+    print("\nGracefully stopping... (press Ctrl+C again to force)", file=sys.stderr, flush=True)
+    attachment.stopping = True
+    try:
+        stop_all(session, attachment, timeout)
+    except KeyboardInterrupt:
+        identities = [one.id for one in _project_containers(session) if one.running]
+        in_parallel([lambda one=one: session.engine.containers.kill(one) for one in identities])  # type: ignore[misc]
+    return INTERRUPTED
+
+
+def _project_containers(session: Session) -> list[Any]:
+    from ..observe import list_containers
+
+    return [one for one in list_containers(session.engine, session.project.name) if not one.oneoff]
+
+
+def stop_all(session: Session, attachment: _Attachment, timeout: int | None) -> None:
+    """Stop the project's containers, dependants first, each level at once; wait until their ends are known."""
+    from .stopping import stop_containers
+
+    stop_containers(session, _project_containers(session), timeout)
+    with attachment.changed:
+        attachment.changed.wait_for(lambda: not attachment.running or attachment.error is not None, timeout=10.0)
+    attachment.drain()

@@ -1,0 +1,129 @@
+"""`pycompose build`: build the services' images, each after those whose images it builds upon."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .flags import FlagError
+from .session import Session, require_services
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("--build-arg", action="append", default=[], metavar="KEY=VALUE", help="Set build-time variables for services")
+    flag("--builder", metavar="NAME", help="Accepted for compatibility: there is one builder")
+    flag("--check", action="store_true", help="Check the build configuration and build nothing")
+    flag("-m", "--memory", metavar="BYTES", help="Set memory limit for the build container")
+    flag("--no-cache", action="store_true", help="Do not use cache when building the image")
+    flag("--print", action="store_true", help="Print what would be built as JSON")
+    flag("--pull", action="store_true", help="Always attempt to pull a newer version of the image")
+    flag("--push", action="store_true", help="Push service images")
+    flag("-q", "--quiet", action="store_true", help="Don't print the build output")
+    flag(
+        "--ssh",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="Set SSH authentications used when building service images",
+    )
+    flag("--with-dependencies", action="store_true", help="Also build dependencies (transitively)")
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def overrides(args: Namespace) -> dict[str, Any]:
+    """Build settings that the flags say."""
+    from ..units import parse_bytes
+
+    memory = None
+    if args.memory:
+        try:
+            memory = parse_bytes(args.memory)
+        except ValueError as error:
+            raise FlagError(f"--memory: {error}") from None
+    arguments: dict[str, str | None] = {}
+    for item in args.build_arg:
+        name, equals, value = item.partition("=")
+        arguments[name] = value if equals else None
+    return {"no_cache": args.no_cache, "pull": args.pull, "args": arguments, "memory": memory, "ssh": list(args.ssh)}
+
+
+def run(args: Namespace) -> int:
+    from ..convert.container import image_name
+    from ..execute import run_plan
+    from ..graph import closure
+    from ..observe import Snapshot
+    from ..perform import Settings, World
+    from ..plan import assemble
+    from ..reconcile.images import plan_images
+    from ..reconcile.options import UpOptions
+    from .render import choose_renderer
+
+    session = Session(args)
+    project = session.project
+    require_services(args.services, [*project.services, *project.disabled_services])
+    wanted = list(args.services) or list(project.services)
+    names = closure(project.services, wanted) if args.with_dependencies else wanted
+    names = [name for name in names if project.services.get(name, {}).get("build")]
+    if not names:
+        print("No services to build", file=sys.stderr)
+        return 0
+    snapshot = Snapshot(project.name)
+    images = plan_images(project, _with_contexts(project.services, names), snapshot, UpOptions(build=True), 0.0)
+    plan = assemble(project.name, images.operations)
+    if args.print:
+        import json
+
+        tree = {name: {**project.services[name]["build"], "tags": [image_name(project, name)]} for name in names}
+        print(json.dumps({"target": tree}, indent=2, default=str))
+        return 0
+    if args.check or args.dry_run:
+        print(plan.text(), end="")
+        return 0
+    renderer = choose_renderer(args.progress, args.ansi, "Building")
+    world = World(
+        session.engine,
+        snapshot,
+        renderer.handle,
+        project,
+        settings=Settings(build=overrides(args), quiet_build=args.quiet),
+    )
+    with renderer:
+        outcomes = run_plan(plan, world)
+    failures = [one.error for one in outcomes.values() if one.error is not None]
+    for error in failures:
+        print(error, file=sys.stderr)
+    if failures:
+        return max(error.exit_code for error in failures)
+    if args.push:
+        from .push import push_images
+
+        return push_images(session, [image_name(project, name) for name in names])
+    return 0
+
+
+def _with_contexts(services: Any, names: list[str]) -> list[str]:
+    """``names`` and the services whose images are contexts of theirs, those first."""
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        contexts = (services[name].get("build") or {}).get("additional_contexts") or {}
+        sources = (
+            contexts.values() if isinstance(contexts, dict) else [str(item).partition("=")[2] for item in contexts]
+        )
+        for source in sources:
+            other = str(source).removeprefix("service:")
+            if str(source).startswith("service:") and other in services:
+                visit(other)
+        order.append(name)
+
+    for name in names:
+        visit(name)
+    return order

@@ -1,0 +1,224 @@
+"""What `up`, `create`, `scale`, `run` and `watch` share: observe, plan, carry out, and turn outcomes into an exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import ComposeError, OperationError
+from ..events import DONE, Progress
+from ..reconcile import needs_image_stage, reconcile_up, selection
+from .render import choose_renderer
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+
+    from ..execute import Outcome
+    from ..model import Project
+    from ..observe import Snapshot
+    from ..perform import Settings, World
+    from ..plan import Plan
+    from ..reconcile import UpOptions
+    from .session import Session
+
+
+@dataclass(slots=True)
+class Convergence:
+    """What happened: the plans in order, their outcomes, and the state they started from."""
+
+    plans: list[Plan] = field(default_factory=list)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    world: World | None = None
+    snapshot: Snapshot | None = None
+    started: float = 0.0
+
+    @property
+    def failures(self) -> list[tuple[str, ComposeError]]:
+        return [(key, one.error) for key, one in self.outcomes.items() if one.error is not None]
+
+
+def parallel_limit(args: Namespace) -> int | None:
+    """--parallel or COMPOSE_PARALLEL_LIMIT; None for no limit."""
+    import os
+
+    text = args.parallel or os.environ.get("COMPOSE_PARALLEL_LIMIT")
+    if not text:
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        raise OperationError(f"--parallel: {text!r} is not a number") from None
+    return number if number > 0 else None
+
+
+def prepare(session: Session, options: UpOptions) -> tuple[Project, Snapshot, dict[tuple[str, str], str]]:
+    """The loaded project, the observed state, and the digests of its configs' and secrets' contents."""
+    from ..digest import content_digests
+    from ..observe import observe
+
+    project = session.project
+    names = selection(project, options)
+    from ..convert.container import image_name
+
+    refs = dict.fromkeys(image_name(project, name) for name in names if not project.services[name].get("provider"))
+    return project, observe(session.engine, project, images=refs), content_digests(project)
+
+
+def converge(
+    session: Session,
+    options: UpOptions,
+    *,
+    settings: Settings | None = None,
+    wait_timeout: float | None = None,
+    attach: Callable[[World, Plan], None] | None = None,
+) -> Convergence:
+    """Bring the project to what the model says. With ``attach``, containers are created first, then ``attach`` is called,
+    and only then is anything started.
+
+    Returns with failures recorded, not raised; planning errors are raised.
+    """
+    from ..lock import project_lock
+    from ..perform import Settings
+
+    result = Convergence(started=time.monotonic())
+
+    def waiting() -> None:
+        print(f"another command is changing project {session.project.name}; waiting for it", file=sys.stderr)
+
+    with project_lock(str(session.engine.endpoint.address), session.project.name, waiting):
+        project, snapshot, contents = prepare(session, options)
+        stage = needs_image_stage(project, snapshot, options, time.time())
+        if stage is not None:
+            _run(session, result, stage, snapshot, contents, settings or Settings())
+            if result.failures:
+                return result
+            snapshot = prepare(session, options)[1]
+            from dataclasses import replace
+
+            options = replace(options, build=None if options.build else options.build, pull="missing")
+        plan = reconcile_up(project, snapshot, options, contents, now=0.0 if stage is not None else time.time())
+        for warning in plan.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        if stage is not None:
+            plan = _without_images(plan)
+        _run(session, result, plan, snapshot, contents, settings or Settings(), wait_timeout, attach)
+    return result
+
+
+def _without_images(plan: Plan) -> Plan:
+    """Images were dealt with in the stage before; what pull policies say again now is the same thing."""
+    from dataclasses import replace
+
+    from ..ops import BuildImage, PullImage
+
+    return replace(
+        plan, operations=tuple(one for one in plan.operations if not isinstance(one, (PullImage, BuildImage)))
+    )
+
+
+def _run(
+    session: Session,
+    result: Convergence,
+    plan: Plan,
+    snapshot: Snapshot,
+    contents: dict[tuple[str, str], str],
+    settings: Settings,
+    wait_timeout: float | None = None,
+    attach: Callable[[World, Plan], None] | None = None,
+) -> None:
+    from ..perform import World
+
+    result.plans.append(plan)
+    result.snapshot = snapshot
+    renderer = choose_renderer(session.args.progress, session.args.ansi)
+    world = World(session.engine, snapshot, renderer.handle, session.project, contents, settings)
+    result.world = world
+    first, second = split(plan) if attach is not None else ([one.key for one in plan.operations], [])
+    with renderer:
+        for one in plan.unchanged:
+            word = "Running" if one.state == "running" else one.state.capitalize()
+            renderer.handle(Progress(f"Container {one.name}", word, DONE))
+        if session.args.dry_run:
+            dry_run(plan, renderer.handle)
+            return
+        if first:
+            from ..execute import run_plan
+
+            result.outcomes |= run_plan(
+                plan,
+                world,
+                parallel=parallel_limit(session.args),
+                wait_timeout=wait_timeout,
+                only=first,
+                known=result.outcomes,
+            )
+    if attach is not None and not result.failures:
+        world = World(session.engine, snapshot, lambda event: None, session.project, contents, settings)
+        world.container_ids |= result.world.container_ids
+        world.service_containers |= result.world.service_containers
+        world.image_ids |= result.world.image_ids
+        world.replacing |= result.world.replacing
+        world.provided |= result.world.provided
+        result.world = world
+        attach(world, plan)
+        if second:
+            from ..execute import run_plan
+
+            result.outcomes |= run_plan(
+                plan, world, parallel=parallel_limit(session.args), only=second, known=result.outcomes
+            )
+
+
+def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
+    for operation in plan.operations:
+        handle(
+            Progress(
+                f"DRY-RUN MODE - {operation.noun.capitalize()} {operation.subject}",
+                operation.verb or operation.key,
+                DONE,
+            )
+        )
+
+
+def split(plan: Plan) -> tuple[list[str], list[str]]:
+    """The operations before anything starts, and those from the first start on."""
+    from ..ops import RunProvider, StartContainer, WaitCompleted, WaitHealthy
+
+    later: set[str] = set()
+    first: list[str] = []
+    second: list[str] = []
+    for operation in plan.operations:
+        starts = isinstance(operation, (StartContainer, WaitHealthy, WaitCompleted, RunProvider))
+        if starts or any(key in later for key in (*operation.needs, *operation.after)):
+            later.add(operation.key)
+            second.append(operation.key)
+        else:
+            first.append(operation.key)
+    return first, second
+
+
+def report_failures(session: Session, result: Convergence) -> int:
+    """Print why it failed, once per cause; the exit code (0 without failures)."""
+    if not result.failures:
+        return 0
+    from .report import failure_report
+
+    print(failure_report(session, result), file=sys.stderr)
+    codes = [error.exit_code for _, error in result.failures]
+    return max(codes)
+
+
+def parse_scale(items: Sequence[str]) -> dict[str, int]:
+    """``SERVICE=NUM`` items. Raises `FlagError`."""
+    from .flags import FlagError
+
+    result: dict[str, int] = {}
+    for item in items:
+        name, equals, count = item.partition("=")
+        if not equals or not count.isdigit() or not name:
+            raise FlagError(f'invalid scale "{item}": use SERVICE=NUM')
+        result[name] = int(count)
+    return result

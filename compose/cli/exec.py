@@ -1,0 +1,104 @@
+"""`pycompose exec`: a command in a running container of a service. Loads no model: the project's name is enough."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ComposeError
+from ..labels import NUMBER
+from .flags import integer
+from .session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..client import Engine
+    from .flags import Parser
+
+INTERSPERSED = False
+UNKNOWN_EXIT = 255
+
+
+class NotRunning(ComposeError):
+    """The service has no running container to execute in."""
+
+
+def add_arguments(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("-d", "--detach", action="store_true", help="Detached mode: Run command in the background")
+    flag("-e", "--env", action="append", default=[], metavar="KEY=VALUE", help="Set environment variables")
+    flag(
+        "--index", type=integer, default=0, metavar="N", help="Index of the container if service has multiple replicas"
+    )
+    flag("-i", "--interactive", action="store_true", default=True, help="Keep STDIN open even if not attached")
+    flag("-T", "--no-TTY", "--no-tty", action="store_true", dest="no_tty", help="Disable pseudo-TTY allocation")
+    flag("-t", "--tty", action="store_true", help="Allocate a pseudo-TTY (default where there is a terminal)")
+    flag("--privileged", action="store_true", help="Give extended privileges to the process")
+    flag("-u", "--user", default="", metavar="USER", help="Run the command as this user")
+    flag("-w", "--workdir", default="", metavar="DIR", help="Path to workdir directory for this command")
+    parser.add_argument("service")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+
+
+def run(args: Namespace) -> int:
+    from .flags import FlagError
+
+    if not args.command:
+        raise FlagError("\"pycompose exec\" requires at least 2 arguments.\nSee 'pycompose exec --help'.")
+    session = Session(args)
+    found = session.containers([args.service], all=False)
+    if args.index:
+        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
+    if not found:
+        raise NotRunning(
+            f'service "{args.service}" is not running' + (f" container #{args.index}" if args.index else "")
+        )
+    tty = not args.no_tty and not args.detach and sys.stdin.isatty() and sys.stdout.isatty()
+    return execute(session.engine, found[0]["Id"], args, tty=tty)
+
+
+def execute(engine: Engine, container: str, args: Namespace, *, tty: bool) -> int:
+    """Run ``args.command`` in ``container``; its exit code."""
+    interactive = args.interactive and not args.detach
+    body: dict[str, Any] = {
+        "AttachStdin": interactive,
+        "AttachStdout": not args.detach,
+        "AttachStderr": not args.detach,
+        "Tty": tty,
+        "Cmd": list(args.command),
+        "Env": exec_environment(args.env),
+        "User": args.user,
+        "WorkingDir": args.workdir,
+        "Privileged": args.privileged,
+    }
+    ident = engine.execs.create(container, body)
+    if args.detach:
+        engine.execs.start_detached(ident, tty=tty)
+        return 0
+    from ..client.terminal import run_session
+
+    sys.stdout.flush()
+    response = engine.execs.start(ident, tty=tty)
+    run_session(
+        response,
+        tty=tty,
+        stdin=sys.stdin.fileno() if interactive else None,
+        resize=partial(engine.execs.resize, ident) if tty else None,
+    )
+    code = engine.execs.inspect(ident).get("ExitCode")
+    return UNKNOWN_EXIT if code is None else int(code)
+
+
+def exec_environment(items: list[str]) -> list[str]:
+    """``KEY=VALUE`` items; a bare KEY takes the value of this process's environment, and is left out without one."""
+    result = []
+    for item in items:
+        if "=" in item:
+            result.append(item)
+        elif item in os.environ:
+            result.append(f"{item}={os.environ[item]}")
+    return result

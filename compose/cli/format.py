@@ -1,0 +1,171 @@
+"""Tables, JSON and templates for listings, and the words for sizes, ages and ports as Docker users know them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from .flags import FlagError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Row = dict[str, Any]
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], minimum: int = 10, padding: int = 3) -> str:
+    """Columns as wide as their longest cell plus ``padding``, at least ``minimum``; the last one is not padded."""
+    lines = [list(headers), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(max(len(line[column]) for line in lines) + padding, minimum) for column in range(len(headers) - 1)]
+    return "\n".join(
+        "".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) + line[-1] for line in lines
+    )
+
+
+def show(
+    form: str | None,
+    rows: Sequence[Row],
+    columns: Sequence[tuple[str, str]],
+    *,
+    json_list: bool = False,
+    minimum: int = 10,
+) -> str:
+    """``rows`` in the format asked for: table, json, ``table TEMPLATE`` or TEMPLATE.
+
+    ``columns`` are (header, key) of the default table. ``json_list``: one list instead of an object per line.
+    """
+    form = form or "table"
+    if form == "table":
+        return table(
+            [header for header, _ in columns], ([_cell(row.get(key)) for _, key in columns] for row in rows), minimum
+        )
+    if form == "json":
+        visible = [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
+        if json_list:
+            return json.dumps(visible, separators=(",", ":"), ensure_ascii=False)
+        return "\n".join(json.dumps(row, separators=(",", ":"), ensure_ascii=False) for row in visible)
+    return _templated(form, rows, {key: header for header, key in columns})
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _templated(form: str, rows: Sequence[Row], headers: Mapping[str, str]) -> str:
+    from .gotemplate import Template, TemplateError
+
+    is_table = form.startswith("table ")
+    source = (form.removeprefix("table ") if is_table else form).replace("\\t", "\t").replace("\\n", "\n")
+    try:
+        template = Template(source)
+        lines = [template.render({**row, "Label": _labels(row)}) for row in rows]
+    except TemplateError as error:
+        raise FlagError(f"template parsing error: {error}") from None
+    if not is_table:
+        return "\n".join(lines)
+    import re
+
+    names = re.findall(r"\.([A-Za-z]+)", source)
+    head = [headers.get(name, _spaced(name)) for name in dict.fromkeys(names)]
+    cells = [line.split("\t") for line in lines]
+    width = max([len(head), *(len(one) for one in cells)])
+    return table((head + [""] * width)[:width], [(one + [""] * width)[:width] for one in cells])
+
+
+def _spaced(name: str) -> str:
+    import re
+
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).upper()
+
+
+def _labels(row: Row) -> Any:
+    labels = row.get("_labels") or {}
+    return lambda name: labels.get(name, "")
+
+
+def age(seconds: float) -> str:
+    """A span as docker says it: ``3 minutes``, ``About an hour``, ``2 weeks``."""
+    span = int(seconds)
+    if span < 1:
+        return "Less than a second"
+    if span == 1:
+        return "1 second"
+    if span < 60:
+        return f"{span} seconds"
+    minutes = span // 60
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    hours = round(span / 3600)
+    if hours == 1:
+        return "About an hour"
+    if hours < 48:
+        return f"{hours} hours"
+    if hours < 24 * 7 * 2:
+        return f"{hours // 24} days"
+    if hours < 24 * 30 * 2:
+        return f"{hours // 24 // 7} weeks"
+    if hours < 24 * 365 * 2:
+        return f"{hours // 24 // 30} months"
+    return f"{hours // 24 // 365} years"
+
+
+def ago(moment: float) -> str:
+    return f"{age(max(time.time() - moment, 0.0))} ago"
+
+
+def size(count: float) -> str:
+    """Bytes as ``12.3MB``, in powers of 1000, three significant digits."""
+    return _scaled(count, 1000.0, ("B", "kB", "MB", "GB", "TB", "PB"), 3)
+
+
+def binary_size(count: float) -> str:
+    """Bytes as ``12.3MiB``, four significant digits."""
+    return _scaled(count, 1024.0, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), 4)
+
+
+def _scaled(count: float, base: float, units: Sequence[str], digits: int) -> str:
+    index = 0
+    while count >= base and index < len(units) - 1:
+        count /= base
+        index += 1
+    return f"{count:.{digits}g}{units[index]}"
+
+
+def ports(items: Iterable[Mapping[str, Any]]) -> str:
+    """Published ports as ``0.0.0.0:80->80/tcp``; neighbouring ports are put together as docker does."""
+    groups: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for item in items:
+        key = (str(item.get("IP") or ""), str(item.get("Type") or "tcp"))
+        groups.setdefault(key, []).append((int(item.get("PublicPort") or 0), int(item["PrivatePort"])))
+    texts: list[tuple[int, str, str]] = []
+    for (address, protocol), pairs in groups.items():
+        for first, last in _runs(sorted(set(pairs), key=lambda pair: (pair[1], pair[0]))):
+            private = str(first[1]) if first == last else f"{first[1]}-{last[1]}"
+            if first[0]:
+                public = str(first[0]) if first == last else f"{first[0]}-{last[0]}"
+                texts.append((first[1], protocol, f"{address}:{public}->{private}/{protocol}"))
+            else:
+                texts.append((first[1], protocol, f"{private}/{protocol}"))
+    texts.sort(key=lambda item: (item[0], item[1]))
+    return ", ".join(text for _, _, text in texts)
+
+
+def _runs(pairs: Sequence[tuple[int, int]]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Stretches in which both sides count up together."""
+    runs: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    for pair in pairs:
+        if runs:
+            first, last = runs[-1]
+            public_follows = pair[0] == last[0] + 1 if last[0] else pair[0] == 0
+            if pair[1] == last[1] + 1 and public_follows:
+                runs[-1] = (first, pair)
+                continue
+        runs.append((pair, pair))
+    return runs
+
+
+def shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,165 @@
+"""`pycompose logs`: the output of the project's containers. Loads no model."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..labels import NUMBER, PROJECT, SERVICE, short_name
+from .flags import FlagError, integer
+from .follow import Follower, log_query
+from .logprinter import LogPrinter, want_color
+from .session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("-f", "--follow", action="store_true", help="Follow log output")
+    flag(
+        "--index", type=integer, default=0, metavar="N", help="index of the container if service has multiple replicas"
+    )
+    flag("--no-color", action="store_true", help="Produce monochrome output")
+    flag("--no-log-prefix", action="store_true", help="Don't print prefix in logs")
+    flag("--since", metavar="TIME", help="Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m)")
+    flag(
+        "-n",
+        "--tail",
+        default="all",
+        metavar="N",
+        help="Number of lines to show from the end of the logs for each container",
+    )
+    flag("-t", "--timestamps", action="store_true", help="Show timestamps")
+    flag("--until", metavar="TIME", help="Show logs before a timestamp or relative")
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def moment(text: str | None) -> str | None:
+    """A time as the API takes it: seconds since the epoch. Relative ones (``42m``) count back from now."""
+    if text is None:
+        return None
+    import re
+    import time
+
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return text
+    if re.fullmatch(r"(\d+(\.\d+)?(h|ms|m|s|us|ns))+", text):
+        from ..units import parse_duration
+
+        return f"{time.time() - parse_duration(text) / 1e9:.9f}"
+    from datetime import datetime
+
+    try:
+        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise FlagError(
+            f"invalid time {text!r}: a timestamp such as 2013-01-02T13:23:37Z, or a duration such as 42m"
+        ) from None
+    return f"{parsed.timestamp():.9f}"
+
+
+def tail_count(text: str) -> str:
+    if text not in ("all", "") and not text.lstrip("-").isdigit():
+        raise FlagError(f"invalid --tail {text!r}: a number, or all")
+    return "all" if text in ("all", "") or text.startswith("-") else text
+
+
+def run(args: Namespace) -> int:
+    session = Session(args)
+    query = log_query(
+        follow=args.follow,
+        since=moment(args.since),
+        until=moment(args.until),
+        timestamps=args.timestamps,
+        tail=tail_count(args.tail),
+    )
+    found = session.containers()
+    if args.services:
+        _check_services(session, args.services, found)
+        found = [one for one in found if one["Labels"].get(SERVICE) in args.services]
+    if args.index:
+        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
+    printer = LogPrinter(color=want_color(args.no_color, args.ansi), prefix=not args.no_log_prefix)
+    names = {one["Id"]: short_name(one["Names"][0].removeprefix("/"), session.name) for one in found}
+    printer.register(names.values())
+    followers = [_follower(session, one["Id"], names[one["Id"]], printer, query) for one in found]
+    if args.follow:
+        return _follow(session, args, followers, printer, names, query)
+    for follower in followers:
+        follower.start()
+        follower.join()  # one after the other: the output of one container stays together
+    return 0
+
+
+def _check_services(session: Session, services: list[str], found: list[dict[str, Any]]) -> None:
+    known = {one["Labels"].get(SERVICE) for one in found}
+    missing = [name for name in services if name not in known]
+    if missing:
+        from .session import NoSuchService, require_services
+
+        if session.identity.files:
+            require_services(missing, [*session.project.services, *session.project.disabled_services])
+        else:
+            raise NoSuchService(f"no such service: {missing[0]}")
+
+
+def _follower(session: Session, identity: str, name: str, printer: LogPrinter, query: dict[str, object]) -> Follower:
+    tty = bool((session.engine.containers.inspect(identity).get("Config") or {}).get("Tty"))
+    return Follower(session.engine, identity, name, printer, query, tty)
+
+
+def _follow(
+    session: Session,
+    args: Namespace,
+    followers: list[Follower],
+    printer: LogPrinter,
+    names: dict[str, str],
+    query: dict[str, object],
+) -> int:
+    """Until every container has ended, or Ctrl-C; containers that start meanwhile join in."""
+    filters = {"type": ["container"], "event": ["start", "die"], "label": [f"{PROJECT}={session.name}"]}
+    events = session.engine.system.events(filters)
+    running = {one["Id"] for one in session.containers(args.services, all=False)}
+    changed = threading.Condition()
+    ended: dict[str, str] = {}
+
+    def listen() -> None:
+        for event in events:
+            identity = str((event.get("Actor") or {}).get("ID", ""))
+            attributes = (event.get("Actor") or {}).get("Attributes") or {}
+            if args.services and attributes.get(SERVICE) not in args.services:
+                continue
+            if attributes.get("com.docker.compose.oneoff") == "True":
+                continue
+            when = f"{event.get('time', 0)}.{int(event.get('timeNano', 0)) % 10**9:09d}"
+            with changed:
+                if event.get("Action") == "die":
+                    running.discard(identity)
+                    ended[identity] = when
+                else:
+                    running.add(identity)
+                    if identity not in names:
+                        names[identity] = short_name(str(attributes.get("name", identity[:12])), session.name)
+                        printer.register([names[identity]])
+                    since = {**query, "since": ended.get(identity), "tail": "all"}
+                    follower = _follower(session, identity, names[identity], printer, since)
+                    followers.append(follower)
+                    follower.start()
+                changed.notify_all()
+        with changed:
+            running.clear()
+            changed.notify_all()
+
+    for follower in followers:
+        follower.start()
+    threading.Thread(target=listen, daemon=True).start()
+    with changed:
+        changed.wait_for(lambda: not running)
+    for follower in followers:
+        follower.join()
+    events.close()
+    return 0

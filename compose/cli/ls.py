@@ -1,0 +1,59 @@
+"""`pycompose ls`: the projects that the engine has containers of."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ..labels import CONFIG_FILES, PROJECT
+from . import format
+from .flags import FlagError
+from .session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+COLUMNS = (("NAME", "Name"), ("STATUS", "Status"), ("CONFIG FILES", "ConfigFiles"))
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-a", "--all", action="store_true", help="Show all stopped Compose projects")
+    parser.add_argument("--filter", action="append", default=[], metavar="FILTER", help="Filter output (name=REGEX)")
+    parser.add_argument("--format", metavar="FORMAT", help="Format the output. Values: [table | json]")
+    parser.add_argument("-q", "--quiet", action="store_true", help="Only display project names")
+
+
+def run(args: Namespace) -> int:
+    if args.format not in (None, "table", "json"):
+        raise FlagError(f'format value "{args.format}" could not be parsed: table or json')
+    session = Session(args)
+    found = session.engine.containers.list({"label": [PROJECT]}, all=args.all)
+    projects: dict[str, list[dict[str, str]]] = {}
+    for one in found:
+        files = one["Labels"].get(CONFIG_FILES) or "N/A"
+        projects.setdefault(one["Labels"][PROJECT], []).append({"state": one["State"], "files": files})
+    rows = []
+    for name in sorted(projects):
+        states: dict[str, int] = {}
+        for one in projects[name]:
+            states[one["state"]] = states.get(one["state"], 0) + 1
+        files = ",".join(dict.fromkeys(path for one in projects[name] for path in one["files"].split(",")))
+        status = ", ".join(f"{state}({states[state]})" for state in sorted(states))
+        rows.append({"Name": name, "Status": status, "ConfigFiles": files})
+    for item in args.filter:
+        import re
+
+        key, _, value = item.partition("=")
+        if key != "name":
+            raise FlagError(f"unknown filter {key}: only name is known")
+        rows = [row for row in rows if re.search(value, row["Name"])]
+    if args.quiet:
+        for row in rows:
+            print(row["Name"])
+    elif args.format == "json":
+        print(json.dumps(rows, separators=(",", ":")))
+    else:
+        print(format.show("table", rows, COLUMNS, minimum=20))
+    return 0

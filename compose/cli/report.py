@@ -1,0 +1,137 @@
+"""The report after a failed `up`: which service, what it blocked, its last probe, its end, its last lines, and a hint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..client import NotFound
+from ..client.frames import demultiplex, raw
+from ..errors import EngineError
+from ..ops import ContainerOperation
+from ..readiness import NotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..ops import Operation
+    from .converge import Convergence
+    from .session import Session
+
+LINES = 20
+
+
+def failure_report(session: Session, result: Convergence) -> str:
+    """The whole report as text, one paragraph per failure."""
+    operations = {operation.key: operation for plan in result.plans for operation in plan.operations}
+    parts: list[str] = []
+    for key, error in result.failures:
+        operation = operations.get(key)
+        lines = [_headline(operation, str(error))]
+        blocked = blocked_by(result, key)
+        if blocked:
+            lines.append(f"  not started because of it: {', '.join(blocked)}")
+        if operation is not None and isinstance(operation, ContainerOperation) and result.world is not None:
+            identity = result.world.container_ids.get(operation.name, "")
+            # A container that never existed has nothing to tell.
+            if identity and (isinstance(error, NotReady) or operation.verb.startswith("wait")):
+                lines += _container_lines(session, identity)
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _headline(operation: Operation | None, message: str) -> str:
+    if operation is None or isinstance(operation, ContainerOperation) is False:
+        return message
+    if operation.verb.startswith("wait"):
+        return f"dependency failed to start: {message}" if operation.cause.reason.startswith("service ") else message
+    return f"Error response from daemon: {message}" if operation.subject not in message else message
+
+
+def blocked_by(result: Convergence, key: str) -> list[str]:
+    """Services whose start was skipped because of ``key``, directly or through others, nearest first."""
+    blocked: list[str] = []
+    front = {key}
+    grown = True
+    while grown:
+        grown = False
+        for name, outcome in result.outcomes.items():
+            if outcome.state == "skipped" and name not in front and outcome.blocked_by in front:
+                front.add(name)
+                grown = True
+    for plan in result.plans:
+        for operation in plan.operations:
+            if operation.key in front and operation.key != key and operation.verb == "start":
+                service = getattr(operation, "service", "")
+                if service and service not in blocked:
+                    blocked.append(service)
+    return blocked
+
+
+def _container_lines(session: Session, identity: str) -> list[str]:
+    try:
+        tree = session.engine.containers.inspect(identity)
+    except NotFound:
+        return []
+    state: Mapping[str, Any] = tree["State"]
+    lines: list[str] = []
+    ending = _ending(state)
+    if ending:
+        lines.append(f"  {ending}")
+    probes = (state.get("Health") or {}).get("Log") or []
+    if probes:
+        last = probes[-1]
+        output = str(last.get("Output") or "").strip().splitlines()
+        lines.append(f"  last health probe: exit code {last.get('ExitCode')}" + (":" if output else ""))
+        lines += [f"    {one}" for one in output[-LINES:]]
+    tail = _last_lines(session, identity, bool((tree.get("Config") or {}).get("Tty")))
+    if tail:
+        lines.append(f"  last {len(tail)} log line{'s'[: len(tail) != 1]}:")
+        lines += [f"    {one}" for one in tail]
+    hint = _hint(tree, state)
+    if hint:
+        lines.append(f"  hint: {hint}")
+    return lines
+
+
+def _ending(state: Mapping[str, Any]) -> str:
+    if state.get("Status") not in ("exited", "dead", "restarting"):
+        return ""
+    code = state.get("ExitCode")
+    words = "ended with an unknown exit code" if code is None else f"ended with exit code {code}"
+    if code is not None and 128 < int(code) < 193:
+        import signal
+
+        number = int(code) - 128
+        known = {one.value: one.name for one in signal.Signals}
+        words += f" (signal {known.get(number, number)})"
+    if state.get("OOMKilled"):
+        words += ", killed because it was out of memory"
+    if state.get("Error"):
+        words += f": {state['Error']}"
+    return words
+
+
+def _last_lines(session: Session, identity: str, tty: bool) -> list[str]:
+    query = {"stdout": 1, "stderr": 1, "tail": str(LINES)}
+    try:
+        with session.engine.containers.log_stream(identity, query) as response:
+            data = b"".join(part for _, part in (raw if tty else demultiplex)(response.blocks()))
+    except EngineError:
+        return []
+    return data.decode("utf-8", "replace").splitlines()[-LINES:]
+
+
+def _hint(tree: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    code = state.get("ExitCode")
+    probe = (((state.get("Health") or {}).get("Log") or [{}])[-1] or {}).get("ExitCode")
+    if state.get("OOMKilled"):
+        return "raise the service's memory limit (mem_limit or deploy.resources.limits.memory)"
+    if state.get("Status") in ("exited", "dead") and code == 127:
+        return "the command was not found in the image"
+    if state.get("Status") in ("exited", "dead") and code == 126:
+        return "the command is not executable"
+    if probe in (126, 127):
+        return "the health check's own command is not in the image"
+    if (state.get("Health") or {}).get("Status") == "unhealthy":
+        return "raise healthcheck.start_period or retries if the service only needs longer"
+    return ""

@@ -1,0 +1,36 @@
+"""`pycompose restart`: stop and start the project's containers; those that depend on them with ``restart: true`` too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import OperationError
+from .flags import integer
+from .session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--no-deps", action="store_true", help="Don't restart dependent services")
+    parser.add_argument(
+        "-t", "--timeout", type=integer, metavar="SECONDS", help="Specify a shutdown timeout in seconds"
+    )
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def run(args: Namespace) -> int:
+    from ..reconcile.lifecycle import plan_restart
+    from .lifecycle import carry_out
+    from .stop import chosen
+
+    session = Session(args)
+    everything = chosen(session, [])
+    containers = chosen(session, args.services)
+    if not containers:
+        raise OperationError(f'no container found for project "{session.name}"')
+    plan = plan_restart(session.name, everything, containers, args.timeout, dependants=not args.no_deps)
+    return carry_out(session, plan)

@@ -1,0 +1,79 @@
+"""Stopping containers level by level without a plan: `stop`, `restart`, and the end of attached commands.
+
+Light on purpose: no model, no event loop. Hooks (pre_stop) run only where the model is at hand.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..client import NotFound
+from ..errors import OperationError
+from ..events import DONE, ERROR, Progress
+from ..reconcile.down import stop_levels
+from .follow import in_parallel
+from .render import choose_renderer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..observe import ObservedContainer
+    from .session import Session
+
+
+def stop_containers(session: Session, containers: Sequence[ObservedContainer], timeout: int | None) -> None:
+    """Raises `OperationError` when one could not be stopped; the others are stopped then."""
+    running = [one for one in containers if one.running]
+    engine = session.engine
+    run_levels(
+        session,
+        stop_levels(running),
+        "Stopping",
+        "Stopped",
+        lambda one: engine.containers.stop(one.id, timeout),
+    )
+
+
+def run_levels(
+    session: Session,
+    levels: Sequence[Sequence[ObservedContainer]],
+    working: str,
+    done: str,
+    act: Callable[[ObservedContainer], None],
+) -> None:
+    """Do ``act`` to every container, one level after the other, and show it."""
+    import threading
+
+    renderer = choose_renderer(session.args.progress, session.args.ansi)
+    lock = threading.Lock()
+    failures: list[str] = []
+
+    def emit(event: Progress) -> None:
+        with lock:
+            renderer.handle(event)
+
+    def task(one: ObservedContainer) -> None:
+        from ..errors import EngineError
+
+        shown = f"Container {one.name}"
+        emit(Progress(shown, working))
+        try:
+            act(one)
+        except NotFound:
+            pass
+        except EngineError as error:
+            failures.append(f"{one.name}: {error}")
+            emit(Progress(shown, "Error", ERROR, detail=str(error)))
+            return
+        emit(Progress(shown, done, DONE))
+
+    with renderer:
+        for level in levels:
+            if session.args.dry_run:
+                for one in level:
+                    emit(Progress(f"DRY-RUN MODE - Container {one.name}", done, DONE))
+                continue
+            in_parallel([partial(task, one) for one in level])
+    if failures:
+        raise OperationError("\n".join(failures))

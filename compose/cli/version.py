@@ -1,0 +1,40 @@
+"""`pycompose version`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from .flags import FlagError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-f", "--format", metavar="FORMAT", help="Format the output. Values: [pretty | json]")
+    parser.add_argument("--short", action="store_true", help="Shows only the version number")
+
+
+def installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("pycompose")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def run(args: Namespace) -> int:
+    number = installed_version()
+    if args.format not in (None, "", "pretty", "json"):
+        raise FlagError(f'format value "{args.format}" could not be parsed: pretty or json')
+    if args.short:
+        print(number)
+    elif args.format == "json":
+        print(json.dumps({"version": number}))
+    else:
+        print(f"pycompose version {number}")
+    return 0

@@ -1,0 +1,130 @@
+"""`start` and `restart` decided from the containers' own labels: their depends_on is the order, no model is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..graph import COMPLETED, HEALTHY
+from ..ops import Cause, StartContainer, StopContainer, WaitCompleted, WaitHealthy
+from ..plan import Plan, assemble
+from .down import recorded_dependencies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..observe import ObservedContainer
+    from ..ops import Operation
+
+
+def conditions(one: ObservedContainer) -> dict[str, tuple[str, bool]]:
+    """Service -> (condition, restart), from the container's depends_on label."""
+    result: dict[str, tuple[str, bool]] = {}
+    for item in filter(None, one.depends_on.split(",")):
+        name, _, rest = item.partition(":")
+        condition, _, restart = rest.partition(":")
+        result[name] = (condition, restart == "true")
+    return result
+
+
+def plan_start(project: str, containers: Sequence[ObservedContainer], *, wait: bool = False) -> Plan:
+    """Start what does not run, after what it depends on has met its condition."""
+    starting = [one for one in containers if not one.running]
+    return assemble(project, _starts(starting, containers, {}, wait))
+
+
+def plan_restart(
+    project: str,
+    everything: Sequence[ObservedContainer],
+    chosen: Sequence[ObservedContainer],
+    timeout: int | None,
+    *,
+    dependants: bool,
+) -> Plan:
+    """Stop and start ``chosen`` and, with ``dependants``, running ones that depend on them with ``restart: true``."""
+    services = {one.service for one in chosen}
+    picked = list(chosen)
+    grown = dependants
+    while grown:
+        grown = False
+        for one in everything:
+            if one in picked or not one.running:
+                continue
+            if any(name in services and restart for name, (_, restart) in conditions(one).items()):
+                picked.append(one)
+                services.add(one.service)
+                grown = True
+    needs = recorded_dependencies(picked)
+    stops: dict[str, str] = {}
+    operations: list[Operation] = []
+    for one in picked:
+        if not one.running:
+            continue
+        followers = tuple(
+            f"{StopContainer.verb} {other.name}"
+            for other in picked
+            if other.running and one.service in needs.get(other.service, ()) and other.service != one.service
+        )
+        stop = StopContainer(
+            id=one.id,
+            name=one.name,
+            service=one.service,
+            number=one.number,
+            timeout=timeout,
+            after=followers,
+            cause=Cause("a restart was asked for" if one in chosen else "it depends on a service that is restarted"),
+        )
+        operations.append(stop)
+        stops[one.name] = stop.key
+    operations += _starts(picked, picked, stops, False)
+    return assemble(project, operations)
+
+
+def _starts(
+    starting: Sequence[ObservedContainer], everything: Sequence[ObservedContainer], stops: dict[str, str], wait: bool
+) -> list[Operation]:
+    operations: dict[str, Operation] = {}
+    names = {one.name for one in starting}
+    for one in starting:
+        needs = [stops[one.name]] if one.name in stops else []
+        for service, (condition, _) in conditions(one).items():
+            for other in everything:
+                if other.service != service or other.service == one.service:
+                    continue
+                start = f"{StartContainer.verb} {other.name}"
+                own = (start,) if other.name in names else ()
+                cause = Cause(f"service {one.service} waits for it")
+                gate: Operation
+                if condition == HEALTHY and not (other.health == "healthy" and not own):
+                    gate = WaitHealthy(
+                        id=other.id, name=other.name, service=service, number=other.number, needs=own, cause=cause
+                    )
+                elif condition == COMPLETED and (own or other.exit_code != 0):
+                    gate = WaitCompleted(
+                        id=other.id, name=other.name, service=service, number=other.number, needs=own, cause=cause
+                    )
+                else:
+                    needs += own
+                    continue
+                operations.setdefault(gate.key, gate)
+                needs.append(gate.key)
+        operations[f"{StartContainer.verb} {one.name}"] = StartContainer(
+            id=one.id,
+            name=one.name,
+            service=one.service,
+            number=one.number,
+            needs=tuple(dict.fromkeys(needs)),
+            cause=Cause("a restart was asked for" if one.name in stops else "it does not run"),
+        )
+    if wait:
+        for one in starting:
+            gate = WaitHealthy(
+                id=one.id,
+                name=one.name,
+                service=one.service,
+                number=one.number,
+                running_is_enough=True,
+                needs=(f"{StartContainer.verb} {one.name}",),
+                cause=Cause("--wait was given"),
+            )
+            operations.setdefault(gate.key, gate)
+    return list(operations.values())
