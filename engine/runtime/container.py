@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..linux import process
 from ..linux.cgroup import Cgroup
@@ -35,12 +35,10 @@ class Refused(Exception):
     """A request that makes no sense in the container's present state."""
 
 
-class LaunchFailed(Exception):
-    """The program could not be started."""
+class Done(Protocol):
+    """Gets the answer to a start: the started document or the failure."""
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+    def __call__(self, started: dict[str, Any] | None, failure: Failure | None, /) -> None: ...
 
 
 class Run(NamedTuple):
@@ -75,12 +73,12 @@ class Container:
         self.status = statusfile.created()
         self._log: LogWriter | None = None
         self._report = child.Report(-1, None)
-        self._launching: Callable[[dict[str, Any] | None, Failure | None], None] | None = None
+        self._launching: Done | None = None
         self._delayed_signals: list[int] = []
         self._restart: Timer | None = None
         self._kill: Timer | None = None
         self._delay = 0.0
-        self._manual = False
+        self._manual = self._by_policy = False
         self._stopped: list[Callable[[str], None]] = []
         self._size = (0, 0)
         self._record()
@@ -92,10 +90,12 @@ class Container:
 
     # -- start -------------------------------------------------------------------------------------------------------
 
-    def start(self, done: Callable[[dict[str, Any] | None, Failure | None], None]) -> None:
+    def start(self, done: Done) -> None:
         """Read launch.json again and run; ``done`` gets the started document or the failure."""
         if self.run is not None or self._restart is not None:
             raise Refused("the container is already running")
+        self._manual = self._by_policy = False
+        self._delay = 0.0
         try:
             self.spec = bundle.read(self._path)
             self.policy = self.spec.restart
@@ -104,18 +104,16 @@ class Container:
                 self.warnings = self.cgroup.create() + self.cgroup.apply(self.spec.linux.get("resources") or {})
             self._close_log()
         except (OSError, ValueError) as error:
-            done(None, Failure.of("prepare", error))
+            self._refuse(Failure.of("prepare", error), done)
             return
-        self._manual = False
-        self._delay = 0.0
         self.status["restart_count"] = 0
         self._launch(done)
 
-    def _launch(self, done: Callable[[dict[str, Any] | None, Failure | None], None]) -> None:
+    def _launch(self, done: Done) -> None:
         try:
             forked, streams = self._fork()
         except (OSError, ValueError) as error:
-            done(None, Failure.of("launch", error))
+            self._refuse(Failure.of("launch", error), done)
             return
         self._report = child.Report(-1, None)
         self._launching = done
@@ -157,6 +155,7 @@ class Container:
         self._loop.forget(run.child.channel.fileno())
         run.child.channel.close()
         done, self._launching = self._launching, None
+        assert done is not None
         if self._report.failure is not None:
             self._failed(run, self._report.failure, done)
             return
@@ -174,17 +173,14 @@ class Container:
             error="",
         )
         started = {key: self.status[key] for key in ("pid", "pid_starttime", "started_at", "restart_count")}
-        if done is not None:
-            done(started, None)
+        done(started, None)
         self._publish("started", {"started": started})
         self._loop.watch(run.child.pidfd, lambda _: self._on_exit())
         delayed, self._delayed_signals = self._delayed_signals, []
         for number in delayed:
             process.send_signal(run.child.pidfd, number)
 
-    def _failed(
-        self, run: Run, failure: Failure, done: Callable[[dict[str, Any] | None, Failure | None], None] | None
-    ) -> None:
+    def _failed(self, run: Run, failure: Failure, done: Done) -> None:
         # The child has said its last word and is on its way out; its exit code is the failure's.
         os.waitid(os.P_PIDFD, run.child.pidfd, os.WEXITED)
         os.close(run.child.pidfd)
@@ -193,11 +189,15 @@ class Container:
         run.streams.finish()
         self.run = None
         self._delayed_signals = []
-        if done is None:
+        self._refuse(failure, done)
+
+    def _refuse(self, failure: Failure, done: Done) -> None:
+        """The program does not run. At a start by request that is the answer; at one by policy it counts as an end."""
+        if self._by_policy:
             self._ended(failure.exit_code, False, 0.0, failure.message)
-            return
-        self._record(exit_code=failure.exit_code, error=failure.message, pid=None, pid_starttime=None)
-        self._settle()
+        else:
+            self._record(exit_code=failure.exit_code, error=failure.message)
+            self._settle()
         done(None, failure)
 
     # -- end ---------------------------------------------------------------------------------------------------------
@@ -251,12 +251,9 @@ class Container:
 
     def _restart_now(self) -> None:
         self._restart = None
+        self._by_policy = True
         self.status["restart_count"] += 1
-        self._launch(self._restarted)
-
-    def _restarted(self, started: dict[str, Any] | None, failure: Failure | None) -> None:
-        if failure is not None:
-            self._ended(failure.exit_code, False, 0.0, failure.message)
+        self._launch(lambda started, failure: None)
 
     def _settle(self) -> None:
         """The container is down for good: answer those who wait for that."""

@@ -78,13 +78,17 @@ class MountOverlay(NamedTuple):
     propagation: int = 0
 
     def execute(self, stage: Stage) -> None:
-        stage.root_fd = mount.mount_overlay(self.lower, self.upper, self.work)
+        stage.root_fd = mount.mount_overlay(self.lower, self.upper, self.work, _OVERLAY_OPTIONS)
         _attach(stage.root_fd, self.point)
         if self.propagation:
             mount.set_attributes(stage.root_fd, propagation=self.propagation)
 
     def describe(self) -> str:
         return f"overlay {self.upper} over {len(self.lower)} layers"
+
+
+# What the upper directory holds must make sense without the lower ones: it may become a layer of its own.
+_OVERLAY_OPTIONS = ("redirect_dir=off", "metacopy=off", "index=off")
 
 
 class BindRoot(NamedTuple):

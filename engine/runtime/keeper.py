@@ -47,7 +47,7 @@ class Keeper:
         self._layout = layout
         self._listener = listener
         self._host = host
-        self._loop = Loop()
+        self.loop = Loop()
         self._channel: socket.socket | None = None
         self._engine = -1
         self._engine_started = 0.0
@@ -61,7 +61,7 @@ class Keeper:
         """Keep until the engine has finished. Returns the exit code."""
         self._catch_signals()
         self._start_engine()
-        self._loop.run()
+        self.loop.run()
         return self.exit_code
 
     # -- the engine --------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class Keeper:
         self._engine_started = time.monotonic()
         self._finishing = False
         self.attach(ours)
-        self._loop.watch(self._engine, lambda _: self._engine_exited())
+        self.loop.watch(self._engine, lambda _: self._engine_exited())
 
     def _become_engine(self, channel: socket.socket) -> None:
         try:
@@ -94,7 +94,7 @@ class Keeper:
     def attach(self, channel: socket.socket) -> None:
         """Serve requests that come over ``channel``."""
         self._channel = channel
-        self._loop.watch(channel.fileno(), lambda _: self._serve())
+        self.loop.watch(channel.fileno(), lambda _: self._serve())
 
     def _engine_exited(self) -> None:
         code = process.reap(self._engine)
@@ -102,7 +102,7 @@ class Keeper:
             return
         self._serve()
         self._drop_channel()
-        self._loop.forget(self._engine)
+        self.loop.forget(self._engine)
         os.close(self._engine)
         self._engine = -1
         if code == 0 or self._finishing:
@@ -111,7 +111,7 @@ class Keeper:
                 self._start_engine()
                 return
             self.exit_code = 0 if code == 0 else 1
-            self._loop.stop()
+            self.loop.stop()
             return
         early = time.monotonic() - self._engine_started < _EARLY
         self._crashes = self._crashes + 1 if early else 1
@@ -121,13 +121,13 @@ class Keeper:
                 f"it did so {_CRASHES} times in a row within {_EARLY:.0f} s of its start: giving up. Containers go on."
             )
             self.exit_code = 1
-            self._loop.stop()
+            self.loop.stop()
             return
-        self._loop.after(min(_FIRST_DELAY * 2 ** (self._crashes - 1), _LONGEST_DELAY), self._start_engine)
+        self.loop.after(min(_FIRST_DELAY * 2 ** (self._crashes - 1), _LONGEST_DELAY), self._start_engine)
 
     def _drop_channel(self) -> None:
         if self._channel is not None:
-            self._loop.forget(self._channel.fileno())
+            self.loop.forget(self._channel.fileno())
             self._channel.close()
             self._channel = None
 
@@ -171,7 +171,7 @@ class Keeper:
             self._become_shim(launch, control)
         pidfd = os.pidfd_open(pid)
         self._shims[pidfd] = launch
-        self._loop.watch(pidfd, lambda _: self._shim_exited(pidfd))
+        self.loop.watch(pidfd, lambda _: self._shim_exited(pidfd))
         return {"pid": pid, "pid_starttime": process.start_time(pid)}
 
     def _become_shim(self, launch: str, control: int) -> None:
@@ -194,7 +194,7 @@ class Keeper:
         code = process.reap(pidfd)
         if code is None:
             return
-        self._loop.forget(pidfd)
+        self.loop.forget(pidfd)
         os.close(pidfd)
         launch = self._shims.pop(pidfd)
         if code != 0:
@@ -205,7 +205,7 @@ class Keeper:
         pid = os.fork()
         if pid:
             grave = os.pidfd_open(pid)
-            self._loop.watch(grave, lambda _: self._buried(grave))
+            self.loop.watch(grave, lambda _: self._buried(grave))
             return
         try:
             _say(f"the shim of {launch} died (exit code {code})")
@@ -218,7 +218,7 @@ class Keeper:
 
     def _buried(self, grave: int) -> None:
         if process.reap(grave) is not None:
-            self._loop.forget(grave)
+            self.loop.forget(grave)
             os.close(grave)
 
     # -- signals -----------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self._loop.watch(reader.fileno(), lambda _: self._terminate())
+        self.loop.watch(reader.fileno(), lambda _: self._terminate())
 
     def _terminate(self) -> None:
         """SIGTERM or SIGINT: the engine finishes, and so do we. Containers go on."""
@@ -239,7 +239,7 @@ class Keeper:
         if self._engine >= 0:
             process.send_signal(self._engine, signal.SIGTERM)
         else:
-            self._loop.stop()
+            self.loop.stop()
 
 
 def main(arguments: list[str]) -> int:
@@ -291,7 +291,7 @@ def _keep(layout: Layout, ready: int) -> int:
         return EX_TEMPFAIL
     if ready >= 0:
         _redirect_output(str(layout.engine_log))
-    host = _isolate(layout)
+    host = isolate(layout)
     listener = protocol.listen_stream(str(layout.socket))
     keeper = Keeper(layout, listener, host)
     if ready >= 0:
@@ -341,7 +341,7 @@ def _redirect_output(path: str) -> None:
     os.close(log)
 
 
-def _isolate(layout: Layout) -> Host:
+def isolate(layout: Layout) -> Host:
     """A mount namespace of our own: what the engine mounts is nobody's business and goes when we go."""
     outside = namespace.open_own("mnt")
     namespace.unshare(namespace.CLONE_NEWNS)

@@ -136,7 +136,7 @@ def _cgroups(
 
 
 def _destination(entry: dict[str, Any]) -> str:
-    return os.path.normpath("/" + entry["destination"].lstrip("/"))
+    return os.path.normpath("/" + str(entry["destination"]).lstrip("/"))
 
 
 def _open_sources(sources: list[tuple[str, bool]], host: Host) -> list[Operation]:

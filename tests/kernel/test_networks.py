@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from engine.layout import Layout
 from engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding
 from engine.networks.netlink import NETLINK_NETFILTER, Netlink, attributes
 from engine.networks.nft import GETRULE, GETTABLE, SUBSYSTEM, UNSPEC, nfgen
+from engine.runtime import relay
+from engine.runtime.loop import Loop
 from engine.store import Store
 
 if TYPE_CHECKING:
@@ -186,12 +189,59 @@ def test_published_port_from_everywhere(instance: Instance) -> None:
         assert client.evaluate(f"tcp({host!r}, {port})").startswith("web ")
         assert client.evaluate(f"tcp({gateway!r}, {port})").startswith("web ")
         assert client.evaluate(f"udp({host!r}, {datagram})").startswith("dns ")
-    # refused at once where translation does not reach
-    before = time.monotonic()
-    assert tcp("::1", port) == "ConnectionRefusedError"
-    assert time.monotonic() - before < 1
+    with relays(allocation):
+        assert tcp("::1", port) == f"web {gateway}"
     instance.stop("web")
     assert tcp("127.0.0.1", port) == "ConnectionRefusedError"
+
+
+@contextmanager
+def relays(allocation: Allocation) -> Iterator[None]:
+    """What the shim does with the sockets it holds."""
+    loop = Loop()
+    served = [relay.Relay(loop, os.dup(fd)) for fd in allocation.sockets if relay.wanted(fd)]
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        wake, woken = os.pipe()
+        loop.watch(wake, lambda _: loop.stop())
+        os.close(woken)
+        thread.join()
+        os.close(wake)
+        for item in served:
+            item.close()
+        loop.close()
+
+
+def test_port_on_ipv6_only(instance: Instance) -> None:
+    web, allocation = instance.start("web", "bridge", ports=[PortBinding(80, host_ip="::1")])
+    web.run("serve_tcp(80, 'web')")
+    port = allocation.ports[0].host_port
+    with relays(allocation):
+        assert tcp("::1", port).startswith("web ")
+        assert tcp("127.0.0.1", port) == "ConnectionRefusedError"
+    instance.stop("web")
+    web, allocation = instance.start("web", "bridge", ports=[PortBinding(81, host_ip="::1")])
+    web.run(
+        "listener = socket.create_server(('', 81))\n"
+        "def loop():\n"
+        "    peer, _ = listener.accept()\n"
+        "    with peer:\n"
+        "        while data := peer.recv(65536): peer.sendall(data)\n"
+        "threading.Thread(target=loop, daemon=True).start()\n"
+    )
+    # much data, in both directions at once, each closed on its own
+    sent = os.urandom(1 << 21)
+    with relays(allocation), socket.create_connection(("::1", allocation.ports[0].host_port), timeout=5) as peer:
+        sender = threading.Thread(target=lambda: (peer.sendall(sent), peer.shutdown(socket.SHUT_WR)))
+        sender.start()
+        received = b""
+        while data := peer.recv(65536):
+            received += data
+        sender.join()
+    assert received == sent
 
 
 def test_port_on_one_address(instance: Instance) -> None:
@@ -286,7 +336,8 @@ def test_ipv6(instance: Instance) -> None:
     port = allocation.ports[0].host_port
     assert tcp(endpoint.ipv6_address, 80).startswith("web fd")
     assert tcp(endpoint.ipv6_gateway, port).startswith("web ")
-    assert tcp("::1", port) == "x"
+    with relays(allocation):  # the relay goes by IPv4, where this server does not listen
+        assert tcp("::1", port) in ("", "ConnectionResetError")
 
 
 def test_addresses_as_asked(instance: Instance) -> None:

@@ -1,8 +1,4 @@
-"""A bench for kernel tests of the runtime: a keeper without an engine, a busybox root, launches, and what was left.
-
-Not a test. The keeper runs as a process of its own (``python -I -S -E runtime_bench.py FD ROOT``) and serves the
-channel the test holds, in place of an engine it would have started.
-"""
+"""A bench for kernel tests of the runtime: a keeper without an engine, a busybox root, launches, and what was left."""
 
 from __future__ import annotations
 
@@ -16,39 +12,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-
-REPOSITORY = Path(__file__).parents[2]
-
-if __name__ == "__main__":
-    sys.path.append(str(REPOSITORY))
+from typing import TYPE_CHECKING, Any
 
 from engine.layout import Layout
+from engine.linux.cgroup import Cgroup, remove_instance
 from engine.runtime import defaults, protocol
+from engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
 
-if __name__ != "__main__":
-    from collections.abc import AsyncIterator, Iterator
-    from typing import Any
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
-    from engine.linux.cgroup import Cgroup
-    from engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
-    from engine.runtime.logread import LogReader
-
-
-def serve(descriptor: int, root: str) -> None:
-    """The keeper's process."""
-    import gc
-    import socket
-
-    from engine.runtime import keeper
-
-    layout = Layout.for_root(root)
-    os.chdir("/")
-    listener = socket.socket()
-    kept = keeper.Keeper(layout, listener, keeper._isolate(layout))
-    kept.attach(socket.socket(fileno=descriptor))
-    gc.collect()
-    gc.freeze()
-    kept._loop.run()
+BARE_KEEPER = Path(__file__).parent / "bare_keeper.py"
 
 
 class Bench:
@@ -68,7 +42,7 @@ class Bench:
     def start_keeper(self) -> KeeperClient:
         ours, theirs = protocol.pair()
         with theirs:
-            command = [sys.executable, "-I", "-S", "-E", __file__, str(theirs.fileno()), str(self.layout.root)]
+            command = [sys.executable, "-I", "-S", "-E", str(BARE_KEEPER), str(theirs.fileno()), str(self.layout.root)]
             self.keeper = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         client = KeeperClient(ours.detach())
         self._clients.append(client)
@@ -127,7 +101,9 @@ class Bench:
         return run / "launch.json"
 
     def status(self, letter: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.layout.container_state(self.id(letter)) / "status.json").read_text())
+        document: dict[str, Any] = json.loads(
+            (self.layout.container_state(self.id(letter)) / "status.json").read_text()
+        )
         return document
 
     def output(self, letter: str) -> bytes:
@@ -162,7 +138,8 @@ class Bench:
                 continue
             with contextlib.suppress(OSError):
                 texts = [(entry / "cgroup").read_text(), (entry / "cmdline").read_text()]
-                if any(f"pycompose-{self.layout.instance}" in text or root in text for text in texts):
+                held = [os.readlink(link) for link in (entry / "fd").iterdir()]
+                if any(f"pycompose-{self.layout.instance}" in text or root in text for text in [*texts, *held]):
                     found.append(f"process {entry.name} {texts[1]!r}")
         found += [f"mount {line}" for line in Path("/proc/self/mountinfo").read_text().splitlines() if root in line]
         instance = Cgroup.at(f"/pycompose-{self.layout.instance}")
@@ -226,10 +203,4 @@ async def settled(made: Bench, timeout: float = 5) -> None:
     while made.leftovers() and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
     assert made.leftovers() == []
-    from engine.linux.cgroup import remove_instance
-
     remove_instance(made.layout.instance)
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2])
