@@ -10,6 +10,7 @@
     state/cache/                        anything that may be deleted at rest
     run/engine.sock, engine.lock        the API socket (held by the keeper), the lock of this root
     run/containers/<id>/                launch.json, bundle/, hosts, hostname, resolv.conf, resolver.json, shim.sock
+    run/build/<id>/                     launch.json, hosts, resolv.conf, shim.sock of one RUN step of a build
     run/networks/<id>/zone.json         names of one network, read by every shim on it
     run/mounts/<uuid>/                  temporary merged views
 """
@@ -98,6 +99,14 @@ class Layout:
 
     def container_run(self, container_id: str) -> Path:
         return self.run / "containers" / container_id
+
+    @property
+    def build_runs(self) -> Path:
+        return self.run / "build"
+
+    @property
+    def build_cache(self) -> Path:
+        return self.cache / "build"
 
     def network_run(self, network_id: str) -> Path:
         return self.run / "networks" / network_id

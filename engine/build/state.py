@@ -29,7 +29,7 @@ _PORT = re.compile(r"\d+", re.ASCII)
 class ImageState:
     """``process`` is the ``config`` member of the OCI image configuration, ``other`` the rest of it.
 
-    ``history`` entries carry no time yet but that of their layer: builder.py settles them at the end. ``env`` is what RUN
+    ``history`` entries carry no time yet but that of their layer: service.py settles them at the end. ``env`` is what RUN
     and expansion see: the image's variables and the stage's build arguments. ``args`` are the latter in order of
     declaration.
     """

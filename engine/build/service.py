@@ -56,7 +56,7 @@ class Builder:
 
     def __init__(self, images: Images, runner: StepRunner, layout: Layout, store: Store, publish: Publish) -> None:
         self._images, self._runner, self._publish = images, runner, publish
-        root = layout.cache / "build"
+        root = layout.build_cache
         self._work = root / "work"
         self._cache = BuildCache(store, images)
         self._mounts = MountCache(root / "mounts")
@@ -71,7 +71,7 @@ class Builder:
         self._files.close()
 
     # cache ---------------------------------------------------------------------------------------------------------
-    def usage(self) -> list[dict[str, Any]]:
+    def cache_usage(self) -> list[dict[str, Any]]:
         """BuildCache entries of ``GET /system/df``."""
         return [*self._cache.usage(), *self._mounts.usage()]
 
