@@ -33,7 +33,8 @@ class Kernel:
     """``instance`` is Layout.instance: the part of every name that keeps two engines apart."""
 
     def __init__(self, instance: str) -> None:
-        self.prefix = f"pc{instance[:4]}"
+        self.prefix = f"pc{instance}"
+        self._group = 0x50000000 | int(instance, 16)
         self.table = Table(f"pycompose_{instance}")
         self.firewall = ForeignFirewall(self.table)
         self._netlink: Netlink | None = None
@@ -43,11 +44,15 @@ class Kernel:
 
     def bridge_name(self, network_id: str) -> str:
         """Interface names have at most 15 characters."""
-        return f"{self.prefix}{network_id[:9]}"
+        return f"{self.prefix}{network_id[:7]}"
 
     def veth_name(self, endpoint_id: str) -> str:
         """Endpoint ids are fresh, so is this name: the kernel frees an old pair only some time after its namespace."""
-        return f"pv{self.prefix[2:]}{endpoint_id[:9]}"
+        return f"{self._veth_prefix}{endpoint_id[:7]}"
+
+    @property
+    def _veth_prefix(self) -> str:
+        return f"pv{self.prefix[2:]}"
 
     def used_subnets(self) -> list[IPv4Network | IPv6Network]:
         """What the host routes or has addresses in, apart from the bridges of this instance that are up."""
@@ -90,10 +95,12 @@ class Kernel:
         if network.driver == "bridge":
             if was_up and self._table_written:
                 self.table.change({}, ruleset.network_elements(rules_of(network)))
-            if not network.adopted:
-                self._route().run([links.delete_link(network.bridge)])
-        elif network.adopted is False and network.driver in ("macvlan", "ipvlan"):
-            self._route().run([links.delete_link(macvlan.parent_of(network))])
+            # Ports of containers that ended may still be there: a connection nobody acknowledges keeps a namespace
+            # alive for minutes.
+            own = [name for name in links.ports_of(network.bridge) if name.startswith(self._veth_prefix)]
+            self._delete([*own, *([] if network.adopted else [network.bridge])])
+        elif network.driver in ("macvlan", "ipvlan") and not network.adopted:
+            self._delete([macvlan.parent_of(network)])
 
     def plug(
         self,
@@ -169,8 +176,7 @@ class Kernel:
 
     def remove_strays(self, known: Collection[str]) -> None:
         """Delete bridges with this instance's prefix that belong to no network (a crash between kernel and record)."""
-        strays = [name for _, name in socket.if_nameindex() if name.startswith(self.prefix) and name not in known]
-        self._route().run([links.delete_link(name) for name in strays])
+        self._delete([name for name in self._own_links(self.prefix) if name not in known])
 
     def pass_foreign_firewalls(self) -> None:
         """Keep our accept rules in chains that would drop; a refusal there is reported, not raised."""
@@ -193,12 +199,16 @@ class Kernel:
                 step()
             except EngineError as error:
                 errors.append(error)
+        doomed = {*self._own_links(self.prefix), *self._own_links(self._veth_prefix)}
         for network in networks:
-            try:
-                if network.id in self._up or bridge.link_index(network.bridge):
-                    self.take_down(network)
-            except EngineError as error:
-                errors.append(error)
+            if network.driver == "bridge" and not network.adopted:
+                doomed.add(network.bridge)
+            elif network.driver in ("macvlan", "ipvlan") and not network.adopted:
+                doomed.add(macvlan.parent_of(network))
+        try:
+            self._delete(doomed)
+        except EngineError as error:
+            errors.append(error)
         self._up = {}
         self.close()
         return errors
@@ -213,6 +223,18 @@ class Kernel:
         if self._netlink is None:
             self._netlink = Netlink()
         return self._netlink
+
+    def _own_links(self, prefix: str) -> list[str]:
+        return [name for _, name in socket.if_nameindex() if name.startswith(prefix)]
+
+    def _delete(self, names: Iterable[str]) -> None:
+        """Delete links that may or may not be there, all at once."""
+        present = [name for name in names if bridge.link_index(name)]
+        if len(present) == 1:
+            self._route().run([links.delete_link(present[0])])
+        elif present:
+            marks = [links.set_group(name, self._group) for name in present]
+            self._route().run([*marks, links.delete_group(self._group)])
 
     def _write_table(self) -> None:
         rules = [rules_of(network) for network in self._up.values() if network.driver == "bridge"]

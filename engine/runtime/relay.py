@@ -42,7 +42,7 @@ def wanted(descriptor: int) -> bool:
 
 
 class Relay:
-    """Serves one listener (a descriptor it takes over) on the shim's loop until the process ends."""
+    """Serves one listener (a descriptor it takes over) on the shim's loop until closed."""
 
     def __init__(self, loop: Loop, descriptor: int) -> None:
         self._loop = loop
@@ -51,6 +51,13 @@ class Relay:
         self._connections: set[Connection] = set()
         self._listener.setblocking(False)
         loop.watch(descriptor, lambda _: self._accept())
+
+    def close(self) -> None:
+        """Stop listening, and cut what is under way."""
+        self._loop.forget(self._listener.fileno())
+        self._listener.close()
+        for connection in tuple(self._connections):
+            connection.cut()
 
     def _accept(self) -> None:
         try:
@@ -104,7 +111,7 @@ class Connection:
                 self._flush(side)
                 self._read(side)
         except OSError:
-            self._break()
+            self.cut()
             return
         if all(self._ended) and not any(self._pending):
             self._finish()
@@ -134,7 +141,8 @@ class Connection:
             return
         self._pending[side] = self._pending[side][sent:]
 
-    def _break(self) -> None:
+    def cut(self) -> None:
+        """End both sides with a reset."""
         for own in self._sides:
             self._loop.forget(own.fileno())
             abort(own)

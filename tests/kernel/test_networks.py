@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from support.namespaces import Namespace
 
 from engine.errors import Conflict, EngineError, Forbidden, InvalidParameter
 from engine.layout import Layout
-from engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding
+from engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding, links
 from engine.networks.netlink import NETLINK_NETFILTER, Netlink, attributes
 from engine.networks.nft import GETRULE, GETTABLE, SUBSYSTEM, UNSPEC, nfgen
 from engine.runtime import relay
@@ -442,13 +443,186 @@ def test_recover_after_a_crash(instance: Instance) -> None:
     assert '"site"' in zone and "dead" not in zone
     # a bridge that somebody deleted comes back with its ports
     with Netlink() as netlink:
-        from engine.networks import links
-
         netlink.run([links.delete_link(network.bridge)])
     instance.networks.close()
     instance.networks = instance.load()
     instance.networks.recover({ref("web").id: allocation.ports})
     assert tcp("127.0.0.1", port).startswith("web ")
+
+
+_FOREIGN = """
+import struct, tempfile
+from pathlib import Path
+from support.namespaces import Namespace
+from engine.layout import Layout
+from engine.networks import ContainerRef, EndpointRequest, Networks, PortBinding
+from engine.networks.expressions import ACCEPT, DROP, Counter, Decide, Verdict
+from engine.networks.netlink import NETLINK_NETFILTER, NLM_F_APPEND, NLM_F_CREATE, Netlink, attributes, be32, nested, text
+from engine.networks.nft import Batch, NEWCHAIN, NEWRULE, NEWTABLE
+from engine.store import Store
+
+netfilter = Netlink(NETLINK_NETFILTER)
+
+def chain(family, table, name, policy=None, rules=()):
+    batch = Batch()
+    batch.add(NEWTABLE, family, text(1, table), be32(2, 0), flags=NLM_F_CREATE)
+    base = [] if policy is None else [nested(4, be32(1, 2), be32(2, 0)), be32(5, policy), text(7, "filter")]
+    batch.add(NEWCHAIN, family, text(1, table), text(3, name), *base, flags=NLM_F_CREATE)
+    for rule in rules:
+        expressions = nested(4, *(item.encode() for item in rule))
+        batch.add(NEWRULE, family, text(1, table), text(2, name), expressions, flags=NLM_F_CREATE | NLM_F_APPEND)
+    netfilter.transact("foreign", batch.data())
+
+def rules(table, name):
+    from engine.networks.nft import GETRULE, SUBSYSTEM, UNSPEC, nfgen
+    found = [dict(attributes(body[4:])) for body in netfilter.dump("x", SUBSYSTEM << 8 | GETRULE, nfgen(UNSPEC))]
+    return sum(1 for item in found if item[1] == table.encode() + bytes(1) and item[2] == name.encode() + bytes(1))
+
+root = tempfile.TemporaryDirectory()
+layout = Layout.for_root(root.name)
+store = Store(layout.database)
+networks = Networks(layout, store, lambda *event: None)
+networks.create({"Name": "front"}); networks.create({"Name": "back"})
+spaces = {}
+
+def start(name, network, ports=()):
+    ref = ContainerRef(name.encode().hex().ljust(64, "0"), name)
+    made = networks.allocate(ref, [EndpointRequest(network)], ports)
+    spaces[name] = Namespace.make()
+    networks.attach(ref.id, spaces[name].fd, spaces[name].rtnl_fd)
+    return made
+
+made = start("web", "front", [PortBinding(80)])
+start("client", "back")
+spaces["web"].run("serve_tcp(80, 'web')")
+port, gateway = made.ports[0].host_port, made.endpoints[0].ipv4_gateway
+
+def reach():
+    return spaces["client"].evaluate(f"tcp({gateway!r}, {port}, 0.5)")
+
+def leave():
+    for space in spaces.values():
+        space.close()
+    networks.shutdown(); store.close(); netfilter.close(); root.cleanup()
+"""
+
+
+def test_foreign_firewalls_that_drop() -> None:
+    """A host of its own (one more namespace), so that no other traffic of this machine is dropped meanwhile."""
+    host = Namespace.make()
+    try:
+        host.run(f"import os; sys.path.insert(0, {str(Path(__file__).parents[1])!r})")
+        host.run(_FOREIGN)
+        assert host.evaluate("reach()").startswith("web ")
+        # dockerd came up next to us: FORWARD drops, and has a chain for the likes of us
+        host.run("chain(2, 'filter', 'DOCKER-USER', None, [(Decide(Verdict.RETURN),)])")
+        host.run("chain(2, 'filter', 'FORWARD', 0, [(Counter(), Decide(Verdict.JUMP, 'DOCKER-USER'))])")
+        assert host.evaluate("reach()") == "TimeoutError"
+        host.run("networks.check_firewall()")
+        assert host.evaluate("reach()").startswith("web ")
+        assert host.evaluate("[rules('filter', 'DOCKER-USER'), rules('filter', 'FORWARD')]") == [3, 1]
+        # a server's own ruleset, dropping by policy, and one rejecting in its last rule
+        host.run("chain(1, 'mine', 'forward', 0)")
+        host.run("chain(1, 'other', 'forward', 1, [(Counter(), DROP)])")
+        assert host.evaluate("reach()") == "TimeoutError"
+        host.run("networks.check_firewall()")
+        assert host.evaluate("reach()").startswith("web ")
+        assert host.evaluate("[rules('mine', 'forward'), rules('other', 'forward')]") == [2, 3]
+        host.run("leave_rules = lambda: [rules(*n) for n in (('mine', 'forward'), ('other', 'forward'), ('filter', 'DOCKER-USER'))]")  # fmt: skip
+        host.run("for space in spaces.values(): space.close()\nnetworks.shutdown()")
+        assert host.evaluate("leave_rules()") == [0, 1, 1]
+        host.run("leave()")
+    finally:
+        host.close()
+
+
+def test_udp_follows_a_restarted_container(instance: Instance) -> None:
+    """A client that keeps sending from one socket must not stay bound to the address the container had before."""
+    instance.networks.create({"Name": "front"})
+    first, allocation = instance.start("dns", "front", ports=[PortBinding(53, "udp")])
+    first.run("serve_udp(53, 'first')")
+    port = allocation.ports[0].host_port
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        client.connect(("127.0.0.1", port))
+        client.send(b"x")
+        assert client.recv(100).startswith(b"first ")
+        instance.stop("dns")
+        instance.start("squatter", "front")  # takes the address
+        second, _ = instance.start("dns", "front", ports=[PortBinding(53, "udp", host_port=port)])
+        second.run("serve_udp(53, 'second')")
+        client.send(b"x")
+        assert client.recv(100).startswith(b"second ")
+
+
+def test_macvlan(instance: Instance) -> None:
+    """Two containers on one parent, a veth end that is nobody's uplink; they see each other and not the host."""
+    with Netlink() as netlink:
+        netlink.run([links.add_bridge("pctestparent", "02:00:00:00:77:01", 1500), links.set_up("pctestparent")])
+    try:
+        with pytest.raises(InvalidParameter, match="invalid subinterface vlan name nope0"):
+            instance.networks.create({"Name": "x", "Driver": "macvlan", "Options": {"parent": "nope0"}})
+        instance.networks.create(
+            {
+                "Name": "lan",
+                "Driver": "macvlan",
+                "Options": {"parent": "pctestparent"},
+                "IPAM": {"Config": [{"Subnet": "10.231.7.0/24"}]},
+            }
+        )
+        one, first = instance.start("one", "lan", ports=[PortBinding(80)])
+        two, _ = instance.start("two", "lan")
+        assert first.ports == ()
+        one.run("serve_tcp(80, 'one')")
+        assert two.evaluate(f"tcp({first.endpoints[0].ipv4_address!r}, 80)") == "one 10.231.7.3"
+        instance.stop("one")
+        instance.stop("two")
+        instance.networks.remove("lan")
+        assert socket.if_nametoindex("pctestparent")
+    finally:
+        with Netlink() as netlink:
+            netlink.run([links.delete_link("pctestparent")])
+
+
+def test_own_bridge_of_the_user_stays(instance: Instance) -> None:
+    with Netlink() as netlink:
+        netlink.run([links.add_bridge("pctestmine", "02:00:00:00:77:02", 1500)])
+    try:
+        instance.networks.create({"Name": "mine", "Options": {"com.docker.network.bridge.name": "pctestmine"}})
+        with pytest.raises(Forbidden, match="networks have same bridge name"):
+            instance.networks.create({"Name": "copy", "Options": {"com.docker.network.bridge.name": "pctestmine"}})
+        one, first = instance.start("one", "mine")
+        two, _ = instance.start("two", "mine")
+        one.run("serve_tcp(80, 'one')")
+        assert two.evaluate(f"tcp({first.endpoints[0].ipv4_address!r}, 80)").startswith("one ")
+        instance.stop("one")
+        instance.stop("two")
+        instance.networks.remove("mine")
+        assert socket.if_nametoindex("pctestmine")
+    finally:
+        with Netlink() as netlink:
+            netlink.run([links.delete_link("pctestmine")])
+
+
+def test_no_traffic_between_containers_without_icc(instance: Instance) -> None:
+    instance.networks.create({"Name": "apart", "Options": {"com.docker.network.bridge.enable_icc": "false"}})
+    one, first = instance.start("one", "apart", ports=[PortBinding(80)])
+    two, _ = instance.start("two", "apart")
+    one.run("serve_tcp(80, 'one')")
+    assert two.evaluate(f"tcp({first.endpoints[0].ipv4_address!r}, 80, 0.3)") in ("TimeoutError", "OSError")
+    assert tcp("127.0.0.1", first.ports[0].host_port).startswith("one ")
+
+
+def test_failed_attach_leaves_no_link(instance: Instance) -> None:
+    instance.networks.create({"Name": "front"})
+    instance.networks.allocate(ref("one"), [EndpointRequest("front", interface_name="lo2")], [])
+    space = Namespace.make()
+    instance.running[ref("one").id] = space
+    with open("/dev/null") as wrong, pytest.raises(EngineError, match="create veth"):
+        instance.networks.attach(ref("one").id, wrong.fileno(), None)
+    assert [name for name in instance.links() if name.startswith("pv")] == []
+    # the same reservation can still be used
+    assert instance.networks.attach(ref("one").id, space.fd, None)[0].attached
 
 
 def test_instances_side_by_side(tmp_path: Path) -> None:
@@ -503,10 +677,6 @@ def test_concurrent_starts(instance: Instance) -> None:
 
 
 def test_subnets_of_the_host_are_avoided_and_overlaps_refused(instance: Instance) -> None:
-    from ipaddress import ip_network
-
-    from engine.networks import links
-
     with Netlink() as netlink:
         host = [route.destination for route in links.host_routes(netlink) if route.destination.prefixlen]
     network = instance.networks.create({"Name": "front"})
