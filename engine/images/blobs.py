@@ -154,6 +154,11 @@ class Ingest:
         while view:
             view = view[self._file.write(view) or 0 :]
 
+    @property
+    def digest(self) -> str:
+        """Of what has been written so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
     def restart(self) -> None:
         """Throw away what is there."""
         self._file.seek(0)

@@ -11,11 +11,12 @@ import json
 import os
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _SLACK = 120.0
 
@@ -32,7 +33,8 @@ class Durability:
         self._sync = sync
         self._boot = boot_id()
         self._lock = threading.Lock()
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[Callable[[], None] | None] = []
+        self._writers = 0
         self._thread: threading.Thread | None = None
 
     def lost_since(self) -> float | None:
@@ -49,37 +51,47 @@ class Durability:
         """What was in doubt has been dealt with."""
         self._marker.unlink(missing_ok=True)
 
-    def before(self) -> None:
-        """Call before anything new becomes visible: puts the marker on disk."""
+    @contextmanager
+    def writing(self, done: Callable[[], None] | None = None) -> Iterator[None]:
+        """Around making something visible. The marker is on disk before; ``done`` is called once the rest is."""
         with self._lock:
-            if self._marker.exists():
-                return
-            temporary = self._marker.with_suffix(".tmp")
-            with temporary.open("w") as file:
-                json.dump({"boot": self._boot, "since": time.time()}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._marker)
+            self._writers += 1
+            if not self._marker.exists():
+                self._mark()
+        try:
+            yield
+        except BaseException:
+            done = None
+            raise
+        finally:
+            with self._lock:
+                self._writers -= 1
+                self._waiting.append(done)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="images-sync", daemon=True)
+                    self._thread.start()
 
-    def after(self, done: Callable[[], None]) -> None:
-        """Call when it is visible: ``done`` is called once it is on disk."""
-        with self._lock:
-            self._waiting.append(done)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="images-sync", daemon=True)
-                self._thread.start()
+    def _mark(self) -> None:
+        temporary = self._marker.with_suffix(".tmp")
+        with temporary.open("w") as file:
+            json.dump({"boot": self._boot, "since": time.time()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self._marker)
 
     def _run(self) -> None:
         while True:
             with self._lock:
                 waiting, self._waiting = self._waiting, []
                 if not waiting:
-                    self._marker.unlink(missing_ok=True)
+                    if not self._writers:
+                        self._marker.unlink(missing_ok=True)
                     self._thread = None
                     return
             self._sync()
             for done in waiting:
-                done()
+                if done is not None:
+                    done()
 
     def close(self) -> None:
         """Wait until everything is on disk."""

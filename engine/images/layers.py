@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .tarstream import Limits
 
 KIND = "layer"
+LOCAL_ZSTD = "application/vnd.pycompose.layer.tar+zstd"
+"""The media type of blobs that only this store keeps, to give back a foreign tar exactly; never sent to a registry."""
 
 
 def chain_id(parent: str, diff_id: str) -> str:
@@ -174,6 +176,12 @@ class Layers:
             if record is not None:
                 self._store.put(KIND, layer.chain_id, {**record, **values})
 
+    def note_place(self, layer: Layer, repository: str) -> None:
+        """Remember that a repository (canonical name) has the layer's blob: it can be mounted into its neighbours."""
+        record = self.record(layer.chain_id) or {}
+        others = [place for place in record.get("places", []) if place != repository]
+        self.note(layer, places=[repository, *others][:8])
+
     def _measure(self, tree: Path) -> _Measure:
         with Digester() as digester:
             size = pack(tree, digester.update, layer=True)
@@ -216,13 +224,12 @@ class Layers:
                 lease.add(layer.chain_id)
             if self.record(layer.chain_id) is not None:
                 return layer
-            self._durability.before()
-            target = self._layout.layer(layer.chain_id)
-            if target.exists():
-                self.delete_tree(target)  # a leftover without a record
-            os.rename(directory, target)
-            self._store.put(KIND, layer.chain_id, body)
-        self._durability.after(lambda: self._synced(layer.chain_id))
+            with self._durability.writing(lambda: self._synced(layer.chain_id)):
+                target = self._layout.layer(layer.chain_id)
+                if target.exists():
+                    self.delete_tree(target)  # a leftover without a record
+                os.rename(directory, target)
+                self._store.put(KIND, layer.chain_id, body)
         return layer
 
     def _synced(self, chain_id: str) -> None:
@@ -314,5 +321,6 @@ class Layers:
                 self.delete_tree(Path(entry.path))
         for level, record in records.items():
             if level not in lost and "boot" in record:
-                self._durability.after(lambda level=level: self._synced(level))  # type: ignore[misc]
+                with self._durability.writing(lambda level=level: self._synced(level)):  # type: ignore[misc]
+                    pass  # a killed engine of this boot did not come to sync it
         return lost

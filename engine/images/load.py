@@ -18,7 +18,7 @@ from ..errors import InvalidParameter
 from . import reference
 from .blobs import DigestMismatch, Ingest
 from .compression import chunks, decompress, kind
-from .layers import chain_id
+from .layers import LOCAL_ZSTD, chain_id
 from .manifest import (
     LARGEST,
     OCI_LAYER,
@@ -220,7 +220,7 @@ class Loader:
                 ingest.write(compressor.compress(data))
             ingest.write(compressor.flush())
             digest = ingest.commit()
-            return Descriptor(f"{OCI_LAYER}+zstd", digest, ingest.offset)
+            return Descriptor(LOCAL_ZSTD, digest, ingest.offset)
 
 
 def _strings(value: Any) -> bool:

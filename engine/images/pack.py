@@ -51,6 +51,13 @@ def pack(
     return packer.size
 
 
+def pack_entry(parent_fd: int, name: str, path: bytes, write: Callable[[bytes | bytearray], object]) -> None:
+    """Send the tar of one directory entry, whatever it is and with all below it; ``path`` is its name in the archive."""
+    packer = _Packer(write, False, None)
+    packer.entry(parent_fd, os.fsencode(name), path)
+    packer.finish()
+
+
 def clamp_times(tree: Path, limit: int) -> None:
     """Set the modification times above ``limit`` (seconds) in a tree to it, so that its archive stays the same."""
     nanoseconds = limit * 1_000_000_000
@@ -122,6 +129,10 @@ class _Packer:
             self._entry(fd, name, prefix + name, status)
             if len(self._buffer) >= _BUFFER:
                 self._flush()
+
+    def entry(self, parent: int, name: bytes, path: bytes) -> None:
+        """One member of an open directory."""
+        self._entry(parent, name, path, os.lstat(name, dir_fd=parent))
 
     def _entry(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
         mode = status.st_mode

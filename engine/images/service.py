@@ -6,6 +6,7 @@ only joins them with the store and publishes events.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import threading
@@ -30,6 +31,8 @@ from .load import Loader
 from .pack import pack
 from .progress import Reporter
 from .records import IMAGE, Records
+from .registry.endpoints import RegistryConfig
+from .registry.session import Registries
 from .removal import untag
 from .save import save
 from .transport import Transport
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..store import Store
+    from .registry.session import Session
     from .tarstream import Limits
     from .types import Auth, ImageUser, Layer, RootRunner
 
@@ -52,7 +56,15 @@ if TYPE_CHECKING:
 
 
 class Images:
-    def __init__(self, layout: Layout, store: Store, publish: Publish, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        store: Store,
+        publish: Publish,
+        *,
+        limits: Limits | None = None,
+        registries: RegistryConfig | None = None,
+    ) -> None:
         self._layout = layout
         self._store = store
         self._publish = publish
@@ -63,6 +75,7 @@ class Images:
         self._layers = Layers(layout, store, self._blobs, self._durability, limits)
         self._records = Records(store, self._blobs, self._layers)
         self._views = Views(layout.mounts)
+        self._registries = Registries(self._blobs, registries or RegistryConfig(), os.environ)
         self._sources: list[Callable[[], Iterable[str]]] = []
 
     def _sync(self) -> None:
@@ -242,15 +255,13 @@ class Images:
     def _add(self, document: bytes, layers: Sequence[Layer], **record: Any) -> Image:
         """Store a configuration, byte by byte as given, and its record."""
         levels = chain(layer.diff_id for layer in layers)
-        with self._lock:
+        with self._lock, self._durability.writing():
             for level in levels:
                 if self._layers.get(level) is None:
                     raise NotFound(f"layer {level} is not in the store")
-            self._durability.before()
             id = self._blobs.add(document)  # safe: removals take the same lock
             known = self._records.record(id) or {}
             self._records.put(id, {**known, "layers": levels, **{k: v for k, v in record.items() if v}})
-            self._durability.after(lambda: None)
             image = self._records.get(id)
         assert image is not None
         return image
@@ -299,7 +310,7 @@ class Images:
     @contextmanager
     def lease(self) -> Iterator[None]:
         """While inside, layers and blobs made meanwhile are safe from remove and prune: for builds, pulls, loads."""
-        with self._blobs.lease(), self._layers.lease():
+        with self._blobs.lease(), self._layers.lease(), self._durability.writing():
             yield
 
     # carry ---------------------------------------------------------------------------------------------------------
@@ -365,15 +376,64 @@ class Images:
         progress: Progress | None = None,
         all_tags: bool = False,
     ) -> Image:
-        raise NotImplementedError
+        """Pull by tag or digest (``:latest`` by default); ``all_tags`` pulls every tag of the repository.
+
+        Without ``auth`` the user's own ~/.docker/config.json is asked. Returns the (last) image.
+        """
+        parsed = reference.parse(ref)
+        reporter = Reporter(progress)
+        with self._registries.session(parsed.domain, auth) as registries:
+            if all_tags:
+                image: Image | None = None
+                for tag in registries.tags(parsed):
+                    image = self._pull(registries, dataclasses.replace(parsed, tag=tag), platform, reporter)
+                if image is None:
+                    raise NotFound(f"{parsed.familiar_name} has no tags")
+                return image
+            return self._pull(registries, parsed.with_default_tag, platform, reporter)
+
+    def _pull(self, session: Session, ref: reference.Reference, platform: Platform | None, reporter: Reporter) -> Image:
+        reporter({"status": f"Pulling from {ref.path}", "id": ref.version})
+        before = self._records.named(ref)
+        with self.lease():
+            pulled = session.pull(ref, platform or Platform.host(), self._blobs, self._layers, reporter)
+            image = self._add(pulled.config, pulled.layers, manifest=pulled.manifest, blobs=list(pulled.blobs))
+            with self._lock:
+                self._records.tag(image.id, dataclasses.replace(ref, digest=pulled.digest))
+        fresh = "Downloaded newer image for" if before != image.id else "Image is up to date for"
+        reporter({"status": f"Digest: {pulled.digest}"})
+        reporter({"status": f"Status: {fresh} {ref.familiar}"})
+        self._publish("image", "pull", ref.familiar, {"name": ref.familiar_name})
+        return self.resolve(image.id)
 
     def push(self, ref: str, *, auth: Auth | None = None, progress: Progress | None = None) -> str:
         """Returns the digest of the pushed manifest."""
-        raise NotImplementedError
+        """Push a tag, under the name it has here. Returns the digest of the pushed manifest.
+
+        Without ``auth`` the user's own ~/.docker/config.json is asked.
+        """
+        parsed = reference.parse(ref).with_default_tag
+        if parsed.digest:
+            raise InvalidParameter("cannot push a digest reference")
+        id = self._records.named(parsed)
+        if not id:
+            raise NotFound(f"An image does not exist locally with the tag: {parsed.familiar_name}")
+        image = self.resolve(id)
+        record = self._records.record(id) or {}
+        reporter = Reporter(progress)
+        reporter({"status": f"The push refers to repository [{parsed.name}]"})
+        with self._registries.session(parsed.domain, auth) as session, self.hold(image.layers), self.lease():
+            pushed = session.push(parsed, image, record.get("manifest", ""), self._blobs, self._layers, reporter)
+        self._records.tag(id, dataclasses.replace(parsed, tag="", digest=pushed.digest))
+        reporter({"status": f"{parsed.tag}: digest: {pushed.digest} size: {pushed.size}"})
+        reporter({"progressDetail": {}, "aux": {"Tag": parsed.tag, "Digest": pushed.digest, "Size": pushed.size}})
+        self._publish("image", "push", parsed.familiar, {"name": parsed.familiar_name})
+        return pushed.digest
 
     def login(self, auth: Auth, server: str = "") -> str:
         """Check credentials against a registry; returns an identity token or ""; Unauthorized when refused."""
-        raise NotImplementedError
+        with self._registries.session(server or reference.DEFAULT_DOMAIN, auth) as session:
+            return session.login()
 
     def bootstrap(
         self,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError, SSLError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError, SSLError
 
 from ..errors import Unavailable
 
@@ -60,6 +60,8 @@ class Transport:
         with self._lock:
             pool = self._pools.get((proxy, insecure))
             if pool is None:
+                if insecure:
+                    urllib3.disable_warnings(InsecureRequestWarning)  # asked for by configuration, or loopback
                 options: dict[str, Any] = {
                     "maxsize": self._connections,
                     "block": False,

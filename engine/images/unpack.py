@@ -98,6 +98,7 @@ class _Tree:
         self._open: dict[tuple[bytes, ...], int] = {}
         self._parents = parents
         self._times: dict[tuple[bytes, ...], int] = {}
+        self._time = 0
         self._whiteouts: set[tuple[bytes, ...]] = set()
         self.size = 0
 
@@ -144,6 +145,9 @@ class _Tree:
                     raise
                 os.mkdir(part, 0o755, dir_fd=parent)
                 self._keep(key, os.open(part, _DIRECTORY_FLAGS, dir_fd=parent))
+                os.fchmod(self._open[key], 0o755)
+                # Not the present time: equal archives shall give equal trees.
+                self._times[key] = self._time
                 self._adopt(key)
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
@@ -210,6 +214,8 @@ class _Tree:
         if not 0 <= entry.uid <= _MAXIMUM_ID or not 0 <= entry.gid <= _MAXIMUM_ID:
             raise TarError(f"refused: owner {entry.uid}:{entry.gid} is out of range")
         parts = _components(entry.name)
+        self._time = entry.mtime
+        self._times.setdefault((), entry.mtime)
         if not parts:
             if entry.type == DIRECTORY:
                 self._attributes(self._root, entry)

@@ -1,0 +1,296 @@
+"""One registry as HTTP: finds the scheme that works, climbs the authentication ladder, follows blob redirects.
+
+    no credentials ─401 Bearer─► token (anonymous, password or identity token) ─► request
+                   ─401 Basic──► user name and password ─────────────────────────► request
+
+Status codes become the engine's errors here, in Docker's words; what a body means is for pull and push.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from ...errors import EngineError, NotFound, Unauthorized, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from urllib3.response import BaseHTTPResponse
+
+    from ..transport import Transport
+    from ..types import Auth
+    from .endpoints import Endpoint
+
+_PARAMETER = re.compile(r'([a-zA-Z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+_LARGEST_ANSWER = 1 << 20
+_MAXIMUM_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class RegistryError(EngineError):
+    """A registry answered with an error that has no better kind. ``code`` is its first error code, upper case."""
+
+    status = 500
+
+    def __init__(self, message: str, http_status: int, code: str = "") -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.code = code
+
+
+class Denied(Unauthorized):
+    """401 or 403 after all credentials were tried."""
+
+
+class Registry:
+    """A registry endpoint for one set of credentials. Thread-safe."""
+
+    def __init__(self, transport: Transport, endpoint: Endpoint, auth: Auth | None) -> None:
+        self._transport = transport
+        self._endpoint = endpoint
+        self._auth = auth if auth and not endpoint.mirror else None
+        self._lock = threading.Lock()
+        self._base: tuple[str, bool] | None = None
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._challenge: tuple[str, dict[str, str]] | None = None
+
+    @property
+    def is_mirror(self) -> bool:
+        return self._endpoint.mirror
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        retry: bool = True,
+    ) -> BaseHTTPResponse:
+        """One exchange, authenticated as far as the registry asks. ``path`` is below /v2/, or an absolute URL.
+
+        ``scope`` is what a token is asked for (``repository:library/debian:pull``). Raises Denied, Unavailable; any other
+        status is the caller's. The response is streamed; release it.
+        """
+        base, insecure = self._reach()
+        url = path if "://" in path else f"{base}/v2/{path}"
+        own = urlsplit(base).netloc
+        for attempt in range(3):
+            all_headers = dict(headers or {})
+            foreign = urlsplit(url).netloc != own
+            if not foreign and (value := self._authorization(scope, base, insecure)):
+                all_headers["Authorization"] = value
+            response = self._follow(method, url, all_headers, body, insecure, retry, own)
+            if response.status != 401:
+                return response
+            challenge = parse_challenge(response.headers.get_all("WWW-Authenticate") or ())
+            message = error_text(response)
+            if challenge is None or attempt == 2 or (attempt == 1 and challenge == self._challenge):
+                raise Denied(message)
+            with self._lock:
+                self._challenge = challenge
+                self._tokens.pop(scope, None)
+        raise AssertionError("unreachable")
+
+    def _follow(
+        self, method: str, url: str, headers: dict[str, str], body: Any, insecure: bool, retry: bool, own: str
+    ) -> BaseHTTPResponse:
+        for _ in range(_MAXIMUM_REDIRECTS):
+            response = self._transport.request(method, url, headers=headers, body=body, insecure=insecure, retry=retry)
+            location = response.headers.get("Location", "")
+            if method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not location:
+                return response
+            response.drain_conn()
+            response.release_conn()
+            target = urljoin(url, location)
+            if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https" and not insecure:
+                raise Unavailable(f"{own} redirects from https to {urlsplit(target).scheme}: refused")
+            if urlsplit(target).netloc != own:
+                # Storage elsewhere has its own signature in the URL, and must not see our credentials.
+                headers = {key: value for key, value in headers.items() if key != "Authorization"}
+            url = target
+        raise Unavailable(f"{own}: too many redirects")
+
+    # reaching ------------------------------------------------------------------------------------------------------
+    def _reach(self) -> tuple[str, bool]:
+        """The first base URL that answers."""
+        with self._lock:
+            if self._base is not None:
+                return self._base
+            if len(self._endpoint.urls) == 1:
+                self._base = self._endpoint.urls[0]
+                return self._base
+            failure: Unavailable | None = None
+            for url, insecure in self._endpoint.urls:
+                try:
+                    response = self._transport.request("GET", f"{url}/v2/", insecure=insecure, retry=False)
+                except Unavailable as error:
+                    # The last message wins unless nothing listens at all, where all say the same.
+                    failure = error
+                    continue
+                response.drain_conn()
+                response.release_conn()
+                if response.status == 400 and url.startswith("http://"):
+                    continue
+                self._base = (url, insecure)
+                return self._base
+            raise failure or Unavailable(f"registry {self._endpoint.domain} does not answer")
+
+    # authentication ------------------------------------------------------------------------------------------------
+    def _authorization(self, scope: str, base: str, insecure: bool) -> str:
+        auth = self._auth
+        if auth is not None and auth.registry_token:
+            return f"Bearer {auth.registry_token}"
+        with self._lock:
+            challenge = self._challenge
+            token = self._tokens.get(scope)
+        if challenge is None:
+            return ""
+        scheme, parameters = challenge
+        if scheme == "basic":
+            return _basic(auth) if auth is not None and auth.username else ""
+        if token is not None and token[1] > time.monotonic():
+            return f"Bearer {token[0]}"
+        text, lifetime = self._token(parameters, scope, base, insecure)
+        with self._lock:
+            self._tokens[scope] = (text, time.monotonic() + lifetime)
+        return f"Bearer {text}"
+
+    def _token(self, parameters: Mapping[str, str], scope: str, base: str, insecure: bool) -> tuple[str, float]:
+        """Distribution's token specification: GET with basic authentication, or OAuth2 POST with an identity token."""
+        realm = urljoin(f"{base}/v2/", parameters.get("realm", ""))
+        if urlsplit(base).scheme == "https" and urlsplit(realm).scheme != "https" and not insecure:
+            raise Unavailable(f"{urlsplit(base).netloc} asks to send credentials without TLS: refused")
+        service = parameters.get("service", "")
+        scopes = scope or parameters.get("scope", "")
+        auth = self._auth
+        if auth is not None and auth.identity_token:
+            form = {
+                "grant_type": "refresh_token",
+                "refresh_token": auth.identity_token,
+                "service": service,
+                "client_id": "pycompose",
+                "scope": scopes,
+            }
+            response = self._transport.request(
+                "POST",
+                realm,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                body=urlencode(form),
+                insecure=insecure,
+            )
+        else:
+            query = [("service", service)] if service else []
+            query += [("scope", item) for item in scopes.split(" ") if item]
+            if auth is not None and auth.username:
+                query.append(("account", auth.username))
+            url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}" if query else realm
+            headers = {"Authorization": _basic(auth)} if auth is not None and auth.username else {}
+            response = self._transport.request("GET", url, headers=headers, insecure=insecure)
+        if response.status in (401, 403):
+            raise Denied(error_text(response))
+        if response.status != 200:
+            raise Unavailable(f"{urlsplit(realm).netloc}: no token: {error_text(response)}")
+        value = _object(read(response))
+        token = value.get("token") or value.get("access_token")
+        if not isinstance(token, str) or not token.isprintable():
+            raise Unavailable(f"{urlsplit(realm).netloc}: its answer has no token")
+        lifetime = value.get("expires_in")
+        return token, max(30.0, float(lifetime) - 10.0 if isinstance(lifetime, int) else 50.0)
+
+
+def _basic(auth: Auth) -> str:
+    return "Basic " + base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
+
+
+def parse_challenge(values: Any) -> tuple[str, dict[str, str]] | None:
+    """The strongest challenge of the WWW-Authenticate headers: bearer before basic; None when there is neither."""
+    found = {}
+    for value in values:
+        scheme, _, rest = value.strip().partition(" ")
+        parameters = {match[1].lower(): match[2] or match[3] or "" for match in _PARAMETER.finditer(rest)}
+        found[scheme.lower()] = parameters
+    for scheme in ("bearer", "basic"):
+        if scheme in found and (scheme == "basic" or found[scheme].get("realm")):
+            return scheme, found[scheme]
+    return None
+
+
+def read(response: BaseHTTPResponse, largest: int = _LARGEST_ANSWER) -> bytes:
+    """A small body as a whole; raises Unavailable when it is larger than ``largest`` bytes."""
+    try:
+        data = bytearray()
+        for piece in response.stream(1 << 16):
+            data += piece
+            if len(data) > largest:
+                response.close()
+                raise Unavailable("a registry's answer is absurdly large")
+        return bytes(data)
+    finally:
+        response.release_conn()
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def errors(response: BaseHTTPResponse) -> list[tuple[str, str]]:
+    """(code, message) pairs of an error body, made safe to print. Reads and releases the response."""
+    value = _object(read(response))
+    listed = value.get("errors")
+    items = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    found = [(_safe(item.get("code")), _safe(item.get("message"))) for item in items]
+    if not found and isinstance(value.get("details"), str):
+        found.append(("", _safe(value["details"])))
+    return found
+
+
+def _safe(value: Any) -> str:
+    return "".join(c for c in str(value or "") if c.isprintable())[:300]
+
+
+def error_text(response: BaseHTTPResponse) -> str:
+    """Docker's form ``code: message`` in lower case, else the status."""
+    found = errors(response)
+    if not found and response.status == 401:
+        return "unauthorized: authentication required"
+    if not found and response.status == 403:
+        return "denied: requested access to the resource is denied"
+    if not found:
+        return f"unexpected status {response.status} {response.reason or ''}".rstrip()
+    code, message = found[0]
+    word = code.lower().replace("_", " ")
+    return f"{word}: {message}" if word and message else word or message
+
+
+def failure(response: BaseHTTPResponse) -> EngineError:
+    """The error for an unexpected answer, by status."""
+    status = response.status
+    found = errors(response)
+    code, message = found[0] if found else ("", "")
+    word = code.lower().replace("_", " ")
+    text = f"{word}: {message}" if word and message else word or message or f"unexpected status {status}"
+    if status == 404:
+        return NotFound(text)
+    if status in (401, 403):
+        return Denied(text)
+    if status == 429:
+        return Unavailable(text if found else "toomanyrequests: the registry limits the rate of requests")
+    if status >= 500:
+        return Unavailable(f"the registry answers {status}: {text}")
+    return RegistryError(text, status, code)
+
+
+def quoted(path: str) -> str:
+    return quote(path, safe="/:@.-_")

@@ -1,0 +1,63 @@
+"""Where a registry is spoken to: canonical host names, mirrors, and who may be spoken to without TLS. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ..reference import DEFAULT_DOMAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOCKER_HUB = "registry-1.docker.io"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryConfig:
+    """The engine's registry settings. ``mirrors`` maps a domain (``docker.io``) to base URLs tried first, in order;
+    ``insecure`` lists ``host`` or ``host:port`` that may have plain HTTP or unknown certificates."""
+
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    insecure: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One base to try: ``urls`` in order of preference (https before http), ``insecure`` without certificate check."""
+
+    domain: str
+    urls: tuple[tuple[str, bool], ...]
+    mirror: bool = False
+
+
+def endpoints(domain: str, config: RegistryConfig) -> list[Endpoint]:
+    """The mirrors of a domain, then the registry itself."""
+    found = []
+    for url in config.mirrors.get(domain, ()):
+        base = url if "://" in url else f"https://{url}"
+        parts = urlsplit(base)
+        # A mirror that is written with http:// was meant so.
+        insecure = parts.netloc in config.insecure or (parts.hostname or "") in config.insecure
+        found.append(Endpoint(domain, ((base.rstrip("/"), insecure),), mirror=True))
+    return [*found, main(domain, config)]
+
+
+def main(domain: str, config: RegistryConfig) -> Endpoint:
+    host = DOCKER_HUB if domain == DEFAULT_DOMAIN else domain
+    name = urlsplit(f"//{host}").hostname or host
+    if host in config.insecure or name in config.insecure or is_loopback(name):
+        # The certificate is checked first, so a good one is used as such.
+        return Endpoint(domain, ((f"https://{host}", False), (f"https://{host}", True), (f"http://{host}", False)))
+    return Endpoint(domain, ((f"https://{host}", False),))
+
+
+def is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

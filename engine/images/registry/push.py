@@ -1,0 +1,278 @@
+"""Pushing: layers that the registry lacks, then the configuration, then the manifest.
+
+A layer goes as the blob it came as; one that was made here is compressed with gzip, the same way every time, so its
+digest can be asked for before the next push. A layer known to lie elsewhere in the same registry is mounted from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from ...errors import EngineError, Unauthorized
+from ..blobs import Ingest
+from ..gzipwriter import compress
+from ..layers import LOCAL_ZSTD
+from ..manifest import (
+    DOCKER_CONFIG,
+    DOCKER_LAYER,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    Descriptor,
+    document,
+    encode,
+    kind,
+)
+from .client import Denied, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from urllib3.response import BaseHTTPResponse
+
+    from ..blobs import Blobs
+    from ..layers import Layers
+    from ..progress import Reporter
+    from ..reference import Reference
+    from ..types import Image, Layer
+    from .client import Registry
+
+_PARALLEL = 4
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    digest: str
+    size: int
+    manifest: bytes
+
+
+class Pusher:
+    def __init__(self, registry: Registry, ref: Reference, blobs: Blobs, layers: Layers, reporter: Reporter) -> None:
+        self._registry = registry
+        self._ref = ref
+        self._blobs = blobs
+        self._layers = layers
+        self._report = reporter
+        self._scope = f"repository:{ref.path}:pull,push"
+
+    def push(self, image: Image, original: str) -> Pushed:
+        """Push an image; ``original`` is the digest of the manifest it was pulled by, or "".
+
+        Raises Unauthorized ("denied: …"), Unavailable.
+        """
+        try:
+            return self._push(image, original)
+        except Denied as error:
+            raise Unauthorized(str(error) or "denied: requested access to the resource is denied") from error
+
+    def _push(self, image: Image, original: str) -> Pushed:
+        for layer in image.layers:
+            self._report({"status": "Preparing", "progressDetail": {}, "id": _short(layer.diff_id)})
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="push") as pool:
+            futures = {layer.chain_id: pool.submit(self._layer, layer) for layer in image.layers}
+            layers = [futures[layer.chain_id].result() for layer in image.layers]
+        data = self._manifest(image, layers, original)
+        config = self._blobs.read(image.id)
+        described = Descriptor("", image.id, len(config))
+        if not self._exists(described):
+            self._upload(described, image.id, lambda: _Body(config))
+        media_type = kind(document(data, "the manifest"))
+        response = self._registry.request(
+            "PUT",
+            f"{self._ref.path}/manifests/{self._ref.version}",
+            scope=self._scope,
+            headers={"Content-Type": media_type},
+            body=data,
+        )
+        if response.status not in (200, 201, 202):
+            raise failure(response)
+        response.drain_conn()
+        response.release_conn()
+        return Pushed(f"sha256:{hashlib.sha256(data).hexdigest()}", len(data), data)
+
+    def _manifest(self, image: Image, layers: list[Descriptor], original: str) -> bytes:
+        """The manifest as it was pulled when that still describes the layers, else one of our own."""
+        if original and self._blobs.has(original):
+            data = self._blobs.read(original)
+            value = json.loads(data)
+            if [item["digest"] for item in value["layers"]] == [layer.digest for layer in layers]:
+                return data
+        size = self._blobs.size(image.id)
+        if any("zstd" in layer.media_type for layer in layers):
+            described = [Descriptor(_oci(layer.media_type), layer.digest, layer.size) for layer in layers]
+            return encode(Descriptor(OCI_CONFIG, image.id, size), described, OCI_MANIFEST)
+        described = [Descriptor(f"{DOCKER_LAYER}.gzip", layer.digest, layer.size) for layer in layers]
+        return encode(Descriptor(DOCKER_CONFIG, image.id, size), described, DOCKER_MANIFEST)
+
+    # layers --------------------------------------------------------------------------------------------------------
+    def _layer(self, layer: Layer) -> Descriptor:
+        blob = self._layers.blob(layer)
+        if blob is not None and blob.media_type != LOCAL_ZSTD:
+            short = _short(layer.diff_id)
+            if not self._present(blob, layer):
+                counter = self._counter(short, blob)
+                self._upload(blob, layer.diff_id, lambda: _FileBody(self._blobs.open(blob.digest), counter))
+            self._layers.note_place(layer, self._ref.name)
+            return blob
+        record = self._layers.record(layer.chain_id) or {}
+        if "gzip" in record:
+            known = Descriptor(f"{OCI_LAYER}+gzip", record["gzip"]["digest"], record["gzip"]["size"])
+            if self._present(known, layer):
+                return known
+        return self._compressed(layer)
+
+    def _present(self, blob: Descriptor, layer: Layer) -> bool:
+        """Whether the repository has the blob, if need be by mounting it from another one of the same registry."""
+        short = _short(layer.diff_id)
+        if self._exists(blob):
+            self._report({"status": "Layer already exists", "progressDetail": {}, "id": short})
+            return True
+        place = self._mount(blob, layer)
+        if place:
+            self._report({"status": f"Mounted from {place}", "progressDetail": {}, "id": short})
+        return bool(place)
+
+    def _compressed(self, layer: Layer) -> Descriptor:
+        short = _short(layer.diff_id)
+        total = self._layers.tar_size(layer)
+        done = 0
+        with Ingest(self._blobs) as ingest:
+            with self._layers.tar(layer) as tar:
+
+                def counted() -> Iterator[bytes]:
+                    nonlocal done
+                    for data in tar:
+                        done += len(data)
+                        self._report.counter("Compressing", short, done, total)
+                        yield data
+
+                for piece in compress(counted()):
+                    ingest.write(piece)
+            blob = Descriptor(f"{OCI_LAYER}+gzip", ingest.digest, ingest.offset)
+            self._upload(blob, layer.diff_id, lambda: _FileBody(ingest.path.open("rb"), self._counter(short, blob)))
+        self._layers.note(layer, gzip={"digest": blob.digest, "size": blob.size})
+        self._layers.note_place(layer, self._ref.name)
+        return blob
+
+    # uploads -------------------------------------------------------------------------------------------------------
+    def _exists(self, blob: Descriptor) -> bool:
+        response = self._registry.request("HEAD", f"{self._ref.path}/blobs/{blob.digest}", scope=self._scope)
+        status = response.status
+        response.drain_conn()
+        response.release_conn()
+        return status == 200
+
+    def _mount(self, blob: Descriptor, layer: Layer) -> str:
+        record = self._layers.record(layer.chain_id) or {}
+        for place in record.get("places", []):
+            domain, _, path = place.partition("/")
+            if domain != self._ref.domain or path == self._ref.path:
+                continue
+            query = urlencode({"mount": blob.digest, "from": path})
+            response = self._registry.request(
+                "POST",
+                f"{self._ref.path}/blobs/uploads/?{query}",
+                scope=f"{self._scope} repository:{path}:pull",
+                headers={"Content-Length": "0"},
+            )
+            status, location = response.status, response.headers.get("Location", "")
+            response.drain_conn()
+            response.release_conn()
+            if status == 201:
+                return str(path)
+            if status == 202 and location:
+                # The registry began an upload instead; end it, or it stays open for days.
+                cancelled = self._registry.request("DELETE", self._url(location, response), scope=self._scope)
+                cancelled.drain_conn()
+                cancelled.release_conn()
+        return ""
+
+    def _upload(self, blob: Descriptor, shown: str, body: Callable[[], _Body | _FileBody]) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            response = self._registry.request(
+                "POST", f"{self._ref.path}/blobs/uploads/", scope=self._scope, headers={"Content-Length": "0"}
+            )
+            if response.status != 202:
+                raise failure(response)
+            url = self._url(response.headers.get("Location", ""), response)
+            response.drain_conn()
+            response.release_conn()
+            url += f"{'&' if '?' in url else '?'}{urlencode({'digest': blob.digest})}"
+            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+            content = body()
+            try:
+                response = self._registry.request(
+                    "PUT", url, scope=self._scope, headers=headers, body=content, retry=False
+                )
+            except EngineError:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            finally:
+                content.close()
+            if response.status in (200, 201, 202, 204):
+                response.drain_conn()
+                response.release_conn()
+                self._report({"status": "Pushed", "progressDetail": {}, "id": _short(shown)})
+                return
+            if attempt == _ATTEMPTS or response.status < 500:
+                raise failure(response)
+            response.drain_conn()
+            response.release_conn()
+
+    def _url(self, location: str, response: BaseHTTPResponse) -> str:
+        url = urljoin(response.geturl() or "", location)
+        if not location or urlsplit(url).scheme not in ("http", "https"):
+            raise EngineError("the registry named no place to upload to")
+        return url
+
+    def _counter(self, short: str, blob: Descriptor) -> Callable[[int], None]:
+        return lambda done: self._report.counter("Pushing", short, done, blob.size)
+
+
+class _Body:
+    """Bytes in memory as a request body."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._data if size < 0 else self._data[:size]
+        self._data = self._data[len(data) :]
+        return data
+
+    def close(self) -> None:
+        self._data = b""
+
+
+class _FileBody:
+    """A file as a request body that tells how far it is."""
+
+    def __init__(self, file: BinaryIO, report: Callable[[int], None]) -> None:
+        self._file = file
+        self._report = report
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(1 << 18 if size < 0 else max(size, 1 << 18))
+        self._report(self._file.tell())
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _oci(media_type: str) -> str:
+    return media_type if media_type.startswith(OCI_LAYER) else f"{OCI_LAYER}+gzip"
