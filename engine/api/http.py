@@ -178,6 +178,20 @@ class Request:
             yield self._connection.write
         await self._connection.end()
 
+    async def begin(self, content_type: str = JSON_TYPE, *, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Begin a streamed answer by hand; then ``write`` and ``end``."""
+        await self._connection.begin(status, [("Content-Type", content_type), *headers])
+
+    async def write(self, data: bytes) -> None:
+        await self._connection.write(data)
+
+    async def end(self) -> None:
+        await self._connection.end()
+
+    async def wait_gone(self) -> None:
+        """Return when the client has closed the connection."""
+        await self._connection.wire.wait_gone()
+
     async def hijack(self, content_type: str = RAW_STREAM) -> Wire:
         """Turn the connection into a raw stream in both directions; HTTP is over on it."""
         return await self._connection.hijack(content_type, upgrade=bool(self.headers.get("upgrade")))

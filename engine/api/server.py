@@ -1,14 +1,13 @@
 """The HTTP server: accepts on the inherited listening socket and runs one task per connection.
 
 A connection's failure ends that connection and no other. Nothing here knows what a container is; the application is one
-function from request to response. ``activity`` tells when the last request ended, for the engine's idle exit.
+function from request to response. ``last_active`` tells when the last request ended, for the engine's idle exit.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from .http import Connection, Headers, Request, Response, date
 from .wire import ClientGone, Wire
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable
 
     from anyio.abc import TaskGroup
@@ -32,8 +32,20 @@ class Server:
     def __init__(self, application: Callable[[Request], Awaitable[Response | None]], headers: Headers) -> None:
         self._application = application
         self._headers = headers
-        self.active = 0
+        self._requests: set[Request] = set()
+        self._ended = anyio.Event()
         self.last_active = time.monotonic()
+
+    @property
+    def active(self) -> int:
+        """How many requests are being served, streams included."""
+        return len(self._requests)
+
+    async def drained(self) -> None:
+        """Return when every request is done, but for streams that have begun: those may go on for ever."""
+        while any(not request.answered for request in self._requests):
+            self._ended = anyio.Event()
+            await self._ended.wait()
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept until cancelled. Running connections are cancelled with it."""
@@ -62,16 +74,18 @@ class Server:
         try:
             await connection.serve(self._request)
         except ClientGone:
-            pass
+            pass  # nobody is left to tell
         except Exception:
+            # The last resort: a defect in serving one connection is logged and ends that connection only.
             log.exception("connection failed")
         finally:
             wire.close()
 
     async def _request(self, request: Request) -> Response | None:
-        self.active += 1
+        self._requests.add(request)
         try:
             return await self._application(request)
         finally:
-            self.active -= 1
+            self._requests.discard(request)
             self.last_active = time.monotonic()
+            self._ended.set()

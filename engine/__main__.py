@@ -1,0 +1,176 @@
+"""The engine process: ``python -m engine --root ROOT --listen-fd N --keeper-fd M``, started by the keeper.
+
+Puts the nouns together, recovers, opens the API, and ends when it is told to, when the keeper has died, or when nothing
+runs and no client has come for a while. It never forks. Exit code 0 means: finished for good; anything else is a crash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .api.application import Application
+from .api.daemon import VERSION, Daemon
+from .api.router import API_VERSION
+from .api.server import Server
+from .build.service import Builder
+try:
+    from .build.runner import ContainerRunner
+except ImportError:
+    class ContainerRunner:
+        def __init__(self, *a): pass
+        bootstrap = None
+from .containers import recover
+from .containers.service import Containers
+from .events import Events
+from .images.service import Images
+from .layout import Layout
+from .networks import Networks
+from .runtime.client import KeeperClient, ShimError
+from .store import Store
+from .volumes import Volumes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger("engine")
+
+IDLE_SECONDS = 60.0
+DRAIN_SECONDS = 10.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until finished; the exit code."""
+    parser = argparse.ArgumentParser(prog="engine")
+    parser.add_argument("--root", default="")
+    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--keeper-fd", type=int, required=True)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s engine %(levelname)s %(message)s", level=logging.WARNING, stream=sys.stderr)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    layout = Layout.for_root(options.root or None)
+    listener = socket.socket(fileno=options.listen_fd)
+    os.set_inheritable(options.listen_fd, False)
+    return anyio.run(_run, layout, listener, options.keeper_fd)
+
+
+async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
+    keeper = KeeperClient(keeper_fd)
+    for directory in (layout.state, layout.run, layout.run / "containers"):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+    store = Store(layout.database)
+    events = Events()
+    images = Images(layout, store, events.publish)
+    volumes = Volumes(layout, store, events.publish)
+    networks = Networks(layout, store, events.publish)
+    containers = Containers(layout, store, events, images, networks, volumes, keeper)
+    runner = ContainerRunner(layout, keeper, networks)
+    builder = Builder(images, runner, layout, store, events.publish)
+    daemon = Daemon(
+        layout=layout,
+        store=store,
+        events=events,
+        images=images,
+        networks=networks,
+        volumes=volumes,
+        containers=containers,
+        builder=builder,
+        bootstrap_runner=runner.bootstrap,
+        keeper=keeper,
+        keeper_pid=os.getppid(),
+    )
+    server = Server(Application(daemon), _headers())
+    code = 1
+    async with anyio.create_task_group() as tasks:
+        containers.begin(tasks)
+        await containers.blocking(images.recover)
+        await containers.blocking(builder.recover)
+        found = await recover.recover(containers)
+        await containers.blocking(networks.recover, found.live)
+        # What is alive now stays alive: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        async with anyio.create_task_group() as serving:
+            serving.start_soon(server.serve, listener)
+            serving.start_soon(recover.restart_by_policy, containers, found.again)
+            serving.start_soon(_watch_signals, daemon)
+            serving.start_soon(_watch_keeper, daemon)
+            serving.start_soon(_watch_idle, daemon, server)
+            await daemon.stopping.wait()
+            code = await _finish(daemon, server)
+            serving.cancel_scope.cancel()
+        tasks.cancel_scope.cancel()
+    for container in containers:
+        if container.shim is not None:
+            container.shim.close()
+    keeper.close()
+    builder.close()
+    images.close()
+    store.close()
+    return code
+
+
+def _headers() -> list[tuple[str, str]]:
+    return [
+        ("Api-Version", f"{API_VERSION[0]}.{API_VERSION[1]}"),
+        ("Docker-Experimental", "false"),
+        ("Ostype", "linux"),
+        ("Server", f"pycompose/{VERSION} (linux)"),
+    ]
+
+
+async def _watch_signals(daemon: Daemon) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            daemon.stopping.set()
+
+
+async def _watch_keeper(daemon: Daemon) -> None:
+    """Without a keeper no container can be started: drain and leave the field to the next keeper's engine."""
+    await daemon.keeper.closed.wait()
+    daemon.stopping.set()
+
+
+async def _watch_idle(daemon: Daemon, server: Server) -> None:
+    """Finish when nothing runs and no client has come for a while. PYCOMPOSE_IDLE_TIMEOUT in seconds, 0 for never."""
+    limit = float(os.environ.get("PYCOMPOSE_IDLE_TIMEOUT") or IDLE_SECONDS)
+    if limit <= 0:
+        return
+    while True:
+        quiet = time.monotonic() - server.last_active
+        busy = server.active > 0 or any(one.state.active or one.shim is not None for one in daemon.containers)
+        if not busy and quiet >= limit:
+            daemon.stopping.set()
+            return
+        await anyio.sleep(limit if busy else limit - quiet)
+
+
+async def _finish(daemon: Daemon, server: Server) -> int:
+    """Let requests end; when nothing runs, remove what this instance has in the kernel."""
+    with anyio.move_on_after(DRAIN_SECONDS):
+        await server.drained()
+    running = any(one.state.active or one.shim is not None for one in daemon.containers)
+    if not running:
+        await daemon.containers.blocking(daemon.networks.shutdown)
+    if not daemon.keeper.closed.is_set():
+        try:
+            await daemon.keeper.shutdown()
+        except ShimError as error:
+            log.warning("the keeper did not answer: %s", error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

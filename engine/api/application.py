@@ -1,0 +1,45 @@
+"""The application: a request finds its route, and whatever goes wrong becomes one JSON error body.
+
+The one place where an unexpected failure of a request ends: it is logged with its traceback, the client gets words.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..errors import EngineError, NotModified
+from .http import Response
+from .router import Router
+from .routes import ROUTES
+from .wire import ClientGone
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+    from .http import Request
+
+log = logging.getLogger(__name__)
+
+
+class Application:
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._router = Router(ROUTES)
+
+    async def __call__(self, request: Request) -> Response | None:
+        try:
+            route = self._router.match(request)
+            return await route.handler(self._daemon, request)
+        except NotModified:
+            return Response(304)
+        except EngineError as error:
+            failure = Response.error(error.status, str(error))
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            failure = Response.error(500, "internal error; the engine's log has the details")
+        if request.answered:
+            # The answer has begun; all that is left is to break it off so that the client notices.
+            raise ClientGone("failed within a streamed answer")
+        return failure

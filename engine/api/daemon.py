@@ -1,0 +1,46 @@
+"""The engine as the routes see it: all nouns of one instance, and what ends its life."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+if TYPE_CHECKING:
+    from ..build.service import Builder
+    from ..containers.service import Containers
+    from ..events import Events
+    from ..images.service import Images
+    from ..images.types import RootRunner
+    from ..layout import Layout
+    from ..networks import Networks
+    from ..runtime.client import KeeperClient
+    from ..store import Store
+    from ..volumes import Volumes
+
+T = TypeVar("T")
+
+VERSION = "0.1.0"
+TRANSFERS = 64
+
+
+@dataclass(slots=True)
+class Daemon:
+    """``transfers`` bounds the worker threads that move streams, apart from those for short work: clients that are slow
+    with their archives wait for each other only. ``stopping`` is set when the engine shall end."""
+
+    layout: Layout
+    store: Store
+    events: Events
+    images: Images
+    networks: Networks
+    volumes: Volumes
+    containers: Containers
+    builder: Builder
+    keeper: KeeperClient
+    bootstrap_runner: RootRunner
+    keeper_pid: int
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    transfers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TRANSFERS))

@@ -1,0 +1,19 @@
+"""The route tables, one module per noun."""
+
+from __future__ import annotations
+
+from . import archives, build, containers, execs, images, instance, networks, streams, system, unsupported, volumes
+
+ROUTES = (
+    *system.ROUTES,
+    *containers.ROUTES,
+    *streams.ROUTES,
+    *archives.ROUTES,
+    *execs.ROUTES,
+    *images.ROUTES,
+    *build.ROUTES,
+    *networks.ROUTES,
+    *volumes.ROUTES,
+    *instance.ROUTES,
+    *unsupported.ROUTES,
+)

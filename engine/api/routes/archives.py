@@ -1,0 +1,113 @@
+"""Routes for a container's files: archive, export, changes, commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import anyio.from_thread
+
+from ...containers import archive as files
+from ...containers import changes, commit
+from ...errors import InvalidParameter
+from .. import transfer
+from ..http import Response
+from ..router import Route
+
+if TYPE_CHECKING:
+    from ..daemon import Daemon
+    from ..http import Request
+
+_STAT = "X-Docker-Container-Path-Stat"
+_TAR = "application/x-tar"
+
+
+async def head(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    stat = await transfer.in_thread(daemon, files.head, daemon.containers, container, _path(request))
+    return Response(200, b"", [(_STAT, stat)])
+
+
+def _path(request: Request) -> str:
+    path = request.text("path")
+    if not path:
+        raise InvalidParameter("bad parameter: path cannot be empty")
+    return path
+
+
+async def get(daemon: Daemon, request: Request) -> None:
+    container = daemon.containers.get(request["id"])
+    path = _path(request)
+
+    def work() -> None:
+        def begin(stat: str) -> None:
+            anyio.from_thread.run(_begin, stat)
+
+        file = transfer.output(request.write)
+        files.get(daemon.containers, container, path, begin, cast("BinaryIO", file))
+        file.flush()
+
+    async def _begin(stat: str) -> None:
+        await request.begin(_TAR, headers=[(_STAT, stat)])
+
+    await transfer.in_thread(daemon, work)
+    await request.end()
+
+
+async def put(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    await transfer.in_thread(
+        daemon,
+        files.put,
+        daemon.containers,
+        container,
+        _path(request),
+        transfer.body(request),
+        keep_kinds=request.flag("noOverwriteDirNonDir"),
+        own=request.flag("copyUIDGID"),
+    )
+    daemon.containers.publish(container, "extract-to-dir")
+    return Response(200)
+
+
+async def export(daemon: Daemon, request: Request) -> None:
+    container = daemon.containers.get(request["id"])
+    daemon.containers.publish(container, "export")
+    await transfer.send_file(
+        daemon,
+        request,
+        lambda out: files.export(daemon.containers, container, out),
+        content_type="application/octet-stream",
+    )
+
+
+async def changes_(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    found = await daemon.containers.blocking(changes.changes, daemon.containers, container)
+    return Response.json(found or None)
+
+
+async def commit_(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request.text("container"))
+    repo, tag = request.text("repo"), request.text("tag")
+    body = await request.json()
+    image = await commit.commit(
+        daemon.containers,
+        container,
+        ref=f"{repo}:{tag}" if repo and tag else repo,
+        author=request.text("author"),
+        comment=request.text("comment"),
+        changes=[line for value in request.query.get("changes", []) for line in value.splitlines() if line.strip()],
+        config=body,
+        pause=request.flag("pause", True),
+    )
+    return Response.json({"Id": image.id}, 201)
+
+
+ROUTES = (
+    Route("HEAD", "/containers/{id}/archive", head),
+    Route("GET", "/containers/{id}/archive", get),
+    Route("PUT", "/containers/{id}/archive", put),
+    Route("GET", "/containers/{id}/export", export),
+    Route("GET", "/containers/{id}/changes", changes_),
+    Route("POST", "/commit", commit_),
+)

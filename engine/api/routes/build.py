@@ -1,0 +1,248 @@
+"""Image builds: the classic endpoint with a tar context, our own with a directory of this machine, and the build cache."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
+from ...build.progress import Classic, Finished, StepFailed
+from ...containers import resources, validate
+from ...containers.times import parse_time
+from ...errors import EngineError, InvalidParameter, NotImplemented_
+from .. import transfer
+from ..http import Response
+from ..router import Route
+from .images import auth_from, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...build.options import Network
+    from ...build.progress import Event
+    from ...images.types import Auth
+    from ..daemon import Daemon
+    from ..http import Request
+    from ..transfer import Progress
+
+
+async def build(daemon: Daemon, request: Request) -> None:
+    if request.text("version") == "2":
+        raise NotImplemented_("BuildKit sessions: this engine builds with its own builder; set DOCKER_BUILDKIT=0")
+    await _run(daemon, request, _classic_options(request), quiet=request.flag("q"))
+
+
+def _classic_options(request: Request) -> BuildOptions:
+    remote = request.text("remote")
+    context: Any = RemoteContext(remote) if remote and remote != "client-session" else TarContext(transfer.body(request))
+    limits = {
+        "Memory": request.number("memory", 0) or 0,
+        "MemorySwap": request.number("memswap", 0) or 0,
+        "CpuShares": request.number("cpushares", 0) or 0,
+        "CpuPeriod": request.number("cpuperiod", 0) or 0,
+        "CpuQuota": request.number("cpuquota", 0) or 0,
+        "CpusetCpus": request.text("cpusetcpus"),
+        "CpusetMems": request.text("cpusetmems"),
+    }
+    if request.flag("squash"):
+        raise InvalidParameter("squash is not offered by this engine")
+    return BuildOptions(
+        context=context,
+        dockerfile=request.text("dockerfile") or "Dockerfile",
+        target=request.text("target"),
+        args={name: value for name, value in _map(request, "buildargs").items() if value is not None},
+        labels={name: str(value) for name, value in _map(request, "labels").items()},
+        tags=tuple(request.query.get("t", ())),
+        no_cache=request.flag("nocache"),
+        pull=request.flag("pull"),
+        platforms=tuple(filter(None, request.text("platform").split(","))),
+        cache_from=tuple(_list(request, "cachefrom")),
+        network=_network(request.text("networkmode")),
+        extra_hosts=tuple(filter(None, request.text("extrahosts").split(","))),
+        shm_size=request.number("shmsize") or None,
+        ulimits={one["Name"]: (one.get("Soft", 0), one.get("Hard", 0)) for one in _ulimits(_list(request, "ulimits"))},
+        resources=_resources(limits),
+        auth=_registries(request),
+    )
+
+
+def _json(request: Request, name: str) -> Any:
+    text = request.text(name)
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InvalidParameter(f"invalid JSON in {name}") from None
+
+
+def _map(request: Request, name: str) -> dict[str, Any]:
+    value = _json(request, name) or {}
+    if not isinstance(value, dict):
+        raise InvalidParameter(f"{name}: want a JSON object")
+    return value
+
+
+def _list(request: Request, name: str) -> list[Any]:
+    value = _json(request, name) or []
+    if not isinstance(value, list):
+        raise InvalidParameter(f"{name}: want a JSON list")
+    return value
+
+
+def _network(mode: str) -> Network:
+    if mode in ("", "default", "bridge"):
+        return "default"
+    if mode == "none" or mode == "host":
+        return mode  # type: ignore[return-value]
+    raise NotImplemented_(f"build network {mode!r}: this engine offers default, host and none")
+
+
+def _ulimits(entries: list[Any]) -> list[dict[str, Any]]:
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.get("Name") not in validate.ULIMITS:
+            raise InvalidParameter("ulimits: want a list of {Name, Soft, Hard}")
+    return entries
+
+
+def _resources(limits: Mapping[str, Any]) -> dict[str, Any]:
+    empty: dict[str, Any] = {"MemoryReservation": 0, "MemorySwappiness": None, "OomKillDisable": None, "NanoCpus": 0}
+    empty |= {"CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "PidsLimit": None, "BlkioWeight": 0}
+    empty |= dict.fromkeys(("BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps"))
+    empty |= dict.fromkeys(("BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"))
+    return resources.limits({**empty, **limits})
+
+
+def _registries(request: Request) -> dict[str, Auth]:
+    """X-Registry-Config: credentials by registry host."""
+    text = request.headers.get("x-registry-config", "")
+    if not text:
+        return {}
+    return {host: auth_from(body) for host, body in decode(text, "X-Registry-Config").items() if isinstance(body, dict)}
+
+
+async def build_local(daemon: Daemon, request: Request) -> None:
+    """POST /pycompose/build: a service's build section, its paths absolute, read where it lies."""
+    body = await request.json()
+    await _run(daemon, request, _local_options(body, _registries(request)), quiet=False)
+
+
+def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOptions:
+    where = str(body.get("context") or "")
+    context: Any = EmptyContext()
+    if where.startswith("/"):
+        context = DirectoryContext(Path(where))
+    elif where:
+        context = RemoteContext(where)
+    try:
+        secrets = {name: base64.b64decode(value) for name, value in (body.get("secrets") or {}).items()}
+    except (binascii.Error, TypeError, AttributeError):
+        raise InvalidParameter("secrets: want a map of base64 text") from None
+    memory = body.get("memory")
+    limits = {"Memory": 0 if not memory else memory if isinstance(memory, int) else validate.size(str(memory), "memory")}
+    limits |= {"MemorySwap": 0, "CpuShares": 0, "CpuPeriod": 0, "CpuQuota": 0, "CpusetCpus": "", "CpusetMems": ""}  # type: ignore[dict-item]
+    shm = body.get("shm_size")
+    return BuildOptions(
+        context=context,
+        dockerfile=str(body.get("dockerfile") or "Dockerfile"),
+        dockerfile_inline=body.get("dockerfile_inline"),
+        target=str(body.get("target") or ""),
+        args={name: str(value) for name, value in (body.get("args") or {}).items() if value is not None},
+        labels={name: str(value) for name, value in (body.get("labels") or {}).items()},
+        tags=tuple(body.get("tags") or ()),
+        no_cache=bool(body.get("no_cache")),
+        no_cache_filter=tuple(body.get("no_cache_filter") or ()),
+        pull=bool(body.get("pull")),
+        platforms=tuple(body.get("platforms") or ()),
+        contexts={name: str(value) for name, value in (body.get("additional_contexts") or {}).items()},
+        secrets=secrets,
+        ssh=_ssh(body.get("ssh")),
+        cache_from=tuple(body.get("cache_from") or ()),
+        cache_to=tuple(body.get("cache_to") or ()),
+        network=_network(str(body.get("network") or "")),
+        extra_hosts=tuple(body.get("extra_hosts") or ()),
+        shm_size=None if not shm else shm if isinstance(shm, int) else validate.size(str(shm), "shm_size"),
+        ulimits=_compose_ulimits(body.get("ulimits") or {}),
+        resources=_resources(limits),
+        privileged=bool(body.get("privileged")),
+        entitlements=frozenset(body.get("entitlements") or ()),
+        provenance=_attested(body.get("provenance")),
+        sbom=_attested(body.get("sbom")),
+        auth=auth,
+    )
+
+
+def _attested(value: object) -> bool:
+    return value not in (None, False, "", "false")
+
+
+def _ssh(value: object) -> dict[str, Path]:
+    """``{"id": "/path"}``, or a list of ``id=/path``; ``default`` alone has no meaning without the client's agent."""
+    if isinstance(value, dict):
+        return {str(name): Path(str(path)) for name, path in value.items() if path}
+    if isinstance(value, list):
+        pairs = (str(entry).partition("=") for entry in value)
+        return {name: Path(path) for name, given, path in pairs if given}
+    return {}
+
+
+def _compose_ulimits(value: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    result = {}
+    for name, limit in value.items():
+        if name not in validate.ULIMITS:
+            raise InvalidParameter(f"invalid ulimit type: {name}")
+        soft, hard = (limit.get("soft", 0), limit.get("hard", 0)) if isinstance(limit, dict) else (limit, limit)
+        result[name] = (int(soft), int(hard))
+    return result
+
+
+async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet: bool) -> None:
+    from dataclasses import replace
+
+    def work(progress: Progress) -> None:
+        fold = Classic()
+        told = False
+
+        def tell(event: Event) -> None:
+            nonlocal told
+            told = told or isinstance(event, StepFailed)
+            if quiet and not isinstance(event, StepFailed | Finished):
+                return
+            if quiet and isinstance(event, Finished):
+                progress({"stream": f"{event.image}\n"})
+                return
+            for message in fold.render(event):
+                progress(message)
+
+        try:
+            daemon.builder.build(replace(options, cancel=progress.gone), tell)
+        except EngineError:
+            if not told:
+                raise
+
+    await transfer.with_progress(daemon, request, work)
+
+
+async def prune(daemon: Daemon, request: Request) -> Response:
+    filters = request.filters()
+    until = None
+    if values := filters.get("until"):
+        until = parse_time(values[0], time.time_ns()) / 1e9
+    removed, freed = await daemon.containers.blocking(
+        daemon.builder.prune,
+        all=request.flag("all"),
+        keep_storage=request.number("keep-storage", 0) or 0,
+        until=until,
+    )
+    return Response.json({"CachesDeleted": removed or None, "SpaceReclaimed": freed})
+
+
+ROUTES = (
+    Route("POST", "/build", build),
+    Route("POST", "/build/prune", prune),
+    Route("POST", "/pycompose/build", build_local),
+)

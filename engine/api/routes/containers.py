@@ -1,0 +1,276 @@
+"""Container routes with plain answers: create, list, inspect and the verbs."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ...containers import create as creation
+from ...containers import filters, inspect, remove, start, stop, top, update
+from ...errors import Conflict, InvalidParameter, NotFound
+from ..http import Response, encode
+from ..router import Route
+
+if TYPE_CHECKING:
+    from ...containers.container import Container
+    from ..daemon import Daemon
+    from ..http import Request
+
+
+async def create(daemon: Daemon, request: Request) -> Response:
+    body = await request.json()
+    container, warnings = await creation.create(
+        daemon.containers,
+        body,
+        name=request.text("name"),
+        platform=request.text("platform"),
+        one_network=request.version < (1, 44),
+    )
+    return Response.json({"Id": container.id, "Warnings": warnings}, 201)
+
+
+async def list_(daemon: Daemon, request: Request) -> Response:
+    wanted = request.filters()
+    filters.check(wanted)
+    limit = request.number("limit", 0) or 0
+    everything = request.flag("all") or limit > 0 or any(wanted.get(key) for key in ("status", "exited", "before", "since"))
+    before = daemon.containers.get(wanted["before"][0]).record.created if wanted.get("before") else None
+    since = daemon.containers.get(wanted["since"][0]).record.created if wanted.get("since") else None
+    ancestors = await _ancestors(daemon, wanted.get("ancestor") or [])
+    names = _image_names(daemon)
+    now = time.time_ns()
+    rows = []
+    chosen = []
+    for container in sorted(daemon.containers, key=lambda one: one.record.created, reverse=True):
+        if not everything and not container.state.active:
+            continue
+        if not filters.passes(
+            container, wanted, ancestors=ancestors, networks=lambda one: _networks(daemon, one), before=before, since=since
+        ):
+            continue
+        chosen.append(container)
+        if limit > 0 and len(chosen) == limit:
+            break
+    for container in chosen:
+        name = _image_name(container, names)
+        row = inspect.summary(daemon.containers, container, now, version=request.version, image_name=name)
+        if request.flag("size"):
+            row |= await _sizes(daemon, container)
+        rows.append(row)
+    return Response.json(rows)
+
+
+def _image_names(daemon: Daemon) -> dict[str, str]:
+    """Reference as given at creation -> the image id it means now; asked once per listing and name."""
+    found: dict[str, str] = {}
+    for container in daemon.containers:
+        reference = container.record.config["Image"]
+        if reference not in found:
+            try:
+                found[reference] = daemon.images.resolve(reference).id
+            except (NotFound, InvalidParameter):
+                found[reference] = ""
+    return found
+
+
+def _image_name(container: Container, names: dict[str, str]) -> str:
+    """The name the container was made by, as long as that still means its image; else the image's id."""
+    reference = str(container.record.config["Image"])
+    return reference if names.get(reference) == container.record.image else container.record.image
+
+
+async def _ancestors(daemon: Daemon, references: list[str]) -> frozenset[str]:
+    """The images that filter ancestor names, and all that are built upon one of them."""
+    if not references:
+        return frozenset()
+    tops = set()
+    result = set()
+    for reference in references:
+        try:
+            image = daemon.images.resolve(reference)
+        except (NotFound, InvalidParameter):
+            continue
+        result.add(image.id)
+        if image.layers:
+            tops.add(image.layers[-1].chain_id)
+    for image in await daemon.containers.blocking(daemon.images.list):
+        if any(layer.chain_id in tops for layer in image.layers):
+            result.add(image.id)
+    return frozenset(result)
+
+
+def _networks(daemon: Daemon, container: Container) -> set[str]:
+    names = set(container.record.networks)
+    return names | {daemon.containers.network_id(name) for name in names}
+
+
+async def _sizes(daemon: Daemon, container: Container) -> dict[str, int]:
+    own = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
+    try:
+        image = daemon.images.resolve(container.record.image).size
+    except NotFound:
+        image = 0
+    return {"SizeRw": own, "SizeRootFs": own + image}
+
+
+async def inspect_(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    body = inspect.inspect(daemon.containers, container, version=request.version)
+    if request.flag("size"):
+        body |= await _sizes(daemon, container)
+    return Response.json(body)
+
+
+async def start_(daemon: Daemon, request: Request) -> Response:
+    await start.start(daemon.containers, daemon.containers.get(request["id"]))
+    return Response(204)
+
+
+def _timeout(request: Request) -> int | None:
+    return request.number("t")
+
+
+async def stop_(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    await stop.stop(daemon.containers, container, timeout=_timeout(request), signal=request.text("signal"))
+    return Response(204)
+
+
+async def restart(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    await stop.restart(daemon.containers, container, timeout=_timeout(request), signal=request.text("signal"))
+    return Response(204)
+
+
+async def kill(daemon: Daemon, request: Request) -> Response:
+    await stop.kill(daemon.containers, daemon.containers.get(request["id"]), request.text("signal"))
+    return Response(204)
+
+
+async def pause(daemon: Daemon, request: Request) -> Response:
+    await stop.pause(daemon.containers, daemon.containers.get(request["id"]))
+    return Response(204)
+
+
+async def unpause(daemon: Daemon, request: Request) -> Response:
+    await stop.unpause(daemon.containers, daemon.containers.get(request["id"]))
+    return Response(204)
+
+
+async def rename(daemon: Daemon, request: Request) -> Response:
+    await update.rename(daemon.containers, daemon.containers.get(request["id"]), request.text("name"))
+    return Response(204)
+
+
+async def update_(daemon: Daemon, request: Request) -> Response:
+    body = await request.json()
+    warnings = await update.update(daemon.containers, daemon.containers.get(request["id"]), body)
+    return Response.json({"Warnings": warnings})
+
+
+async def wait(daemon: Daemon, request: Request) -> None:
+    """The header goes out at once, the body when the condition holds: clients rely on it to wait before they start."""
+    container = daemon.containers.get(request["id"])
+    condition = request.text("condition") or "not-running"
+    if condition not in ("not-running", "next-exit", "removed"):
+        raise InvalidParameter(f"invalid condition: {condition!r}")
+    exits = container.exits
+
+    def met() -> bool:
+        if condition == "removed":
+            return container.removed
+        if condition == "next-exit":
+            return container.exits > exits or container.removed
+        return not container.state.active
+
+    async with request.stream() as write:
+        await container.until(met)
+        state = container.state
+        body: dict[str, Any] = {"StatusCode": state.exit_code}
+        if state.error and state.exit_code:
+            body["Error"] = {"Message": state.error}
+        await write(encode(body) + b"\n")
+
+
+async def remove_(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    if request.flag("link"):
+        raise InvalidParameter("removing a link is not supported; remove the container that has it")
+    await remove.remove(daemon.containers, container, force=request.flag("force"), volumes=request.flag("v"))
+    return Response(204)
+
+
+async def prune(daemon: Daemon, request: Request) -> Response:
+    removed, freed = await remove.prune(daemon.containers, request.filters())
+    return Response.json({"ContainersDeleted": removed or None, "SpaceReclaimed": freed})
+
+
+async def top_(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    if not container.state.running:
+        raise Conflict(f"container {container.id} is not running")
+    arguments = request.text("ps_args") or "-ef"
+    return Response.json(await daemon.containers.blocking(top.top, stop.cgroup(daemon.containers, container), arguments))
+
+
+async def resize(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    rows, columns = size(request)
+    shim = container.shim
+    if shim is None or not container.state.running:
+        raise Conflict(f"container {container.id} is not running")
+    await shim.resize(rows, columns)
+    daemon.containers.publish(container, "resize", height=str(rows), width=str(columns))
+    return Response(200)
+
+
+def size(request: Request) -> tuple[int, int]:
+    """(rows, columns) of a resize request."""
+    rows, columns = request.number("h"), request.number("w")
+    if rows is None or columns is None or not (0 <= rows < 65536 and 0 <= columns < 65536):
+        raise InvalidParameter("invalid resize: want h and w")
+    return rows, columns
+
+
+async def stats(daemon: Daemon, request: Request) -> None:
+    """One document a second while the client listens; a single one with stream=0."""
+    from ...containers import stats as counters
+
+    container = daemon.containers.get(request["id"])
+    streaming = request.flag("stream", True)
+    one_shot = request.flag("one-shot")
+    meter = counters.Meter(daemon.containers, container)
+    async with request.stream() as write:
+        if not streaming and not one_shot and container.state.running:
+            await meter.read()
+            await anyio.sleep(1)  # a rate needs two readings a while apart
+        while not container.removed:
+            await write(json.dumps(await meter.read()).encode() + b"\n")
+            if not streaming:
+                return
+            with anyio.move_on_after(1):
+                await container.until(lambda: container.removed)
+
+
+ROUTES = (
+    Route("GET", "/containers/json", list_),
+    Route("POST", "/containers/create", create),
+    Route("POST", "/containers/prune", prune),
+    Route("GET", "/containers/{id}/json", inspect_),
+    Route("POST", "/containers/{id}/start", start_),
+    Route("POST", "/containers/{id}/stop", stop_),
+    Route("POST", "/containers/{id}/restart", restart),
+    Route("POST", "/containers/{id}/kill", kill),
+    Route("POST", "/containers/{id}/pause", pause),
+    Route("POST", "/containers/{id}/unpause", unpause),
+    Route("POST", "/containers/{id}/rename", rename),
+    Route("POST", "/containers/{id}/update", update_),
+    Route("POST", "/containers/{id}/wait", wait),
+    Route("POST", "/containers/{id}/resize", resize),
+    Route("GET", "/containers/{id}/top", top_),
+    Route("GET", "/containers/{id}/stats", stats),
+    Route("DELETE", "/containers/{id}", remove_),
+)

@@ -1,0 +1,74 @@
+"""Exec routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...containers import attach, execs, pump
+from ...errors import Conflict, InvalidParameter
+from ..http import Response
+from ..router import Route
+from .containers import size
+from .streams import stream_type
+
+if TYPE_CHECKING:
+    from ..daemon import Daemon
+    from ..http import Request
+
+
+async def create(daemon: Daemon, request: Request) -> Response:
+    container = daemon.containers.get(request["id"])
+    execution = execs.create(daemon.containers, container, await request.json())
+    return Response.json({"Id": execution.id}, 201)
+
+
+async def start(daemon: Daemon, request: Request) -> Response | None:
+    execution = execs.find(daemon.containers, request["id"])
+    body = await request.json()
+    detach, tty = bool(body.get("Detach")), bool(body.get("Tty"))
+    execs.check_startable(execution)
+    if not detach and tty != execution.config["Tty"] and tty:
+        raise InvalidParameter("the exec instance was not created with a terminal")
+    rows, columns = _console(body.get("ConsoleSize"))
+    await execs.run(daemon.containers, execution, rows=rows, columns=columns)
+    if detach:
+        daemon.containers.spawn(f"output of exec {execution.id[:12]}", lambda: attach.drain(execution))
+        return Response(200)
+    try:
+        wire = await request.hijack(stream_type(execution.config["Tty"], request))
+    except BaseException:
+        daemon.containers.spawn(f"output of exec {execution.id[:12]}", lambda: attach.drain(execution))
+        raise
+    keys = pump.parse_keys(execution.config["DetachKeys"])
+    await attach.serve_exec(daemon.containers, execution, wire, framed=not execution.config["Tty"], keys=keys)
+    wire.send_end()
+    return None
+
+
+def _console(size: object) -> tuple[int, int]:
+    if isinstance(size, list) and len(size) == 2 and all(isinstance(one, int) and 0 <= one < 65536 for one in size):
+        return size[0], size[1]
+    return 0, 0
+
+
+async def inspect(daemon: Daemon, request: Request) -> Response:
+    return Response.json(execs.find(daemon.containers, request["id"]).to_docker())
+
+
+async def resize(daemon: Daemon, request: Request) -> Response:
+    execution = execs.find(daemon.containers, request["id"])
+    rows, columns = size(request)
+    execution.size = (rows, columns)
+    if execution.process is None and execution.started:
+        raise Conflict(f"exec {execution.id} is not running")
+    if execution.process is not None:
+        execution.process.resize(rows, columns)
+    return Response(200)
+
+
+ROUTES = (
+    Route("POST", "/containers/{id}/exec", create),
+    Route("POST", "/exec/{id}/start", start),
+    Route("POST", "/exec/{id}/resize", resize),
+    Route("GET", "/exec/{id}/json", inspect),
+)

@@ -1,0 +1,185 @@
+"""Image routes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InvalidParameter, NotImplemented_
+from ...images.types import Auth, ImageUser, Platform
+from .. import transfer
+from ..http import Response
+from ..router import Route
+
+if TYPE_CHECKING:
+    from ..daemon import Daemon
+    from ..http import Request
+    from ..transfer import Progress
+
+
+def registry_auth(request: Request) -> Auth | None:
+    """Credentials of the X-Registry-Auth header; None when there is none."""
+    text = request.headers.get("x-registry-auth", "")
+    if not text:
+        return None
+    body = decode(text, "X-Registry-Auth")
+    return auth_from(body)
+
+
+def decode(text: str, what: str) -> dict[str, Any]:
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        body = json.loads(base64.urlsafe_b64decode(padded.replace("+", "-").replace("/", "_")))
+    except (binascii.Error, ValueError):
+        raise InvalidParameter(f"invalid {what} header") from None
+    return body if isinstance(body, dict) else {}
+
+
+def auth_from(body: dict[str, Any]) -> Auth:
+    return Auth(
+        str(body.get("username") or ""),
+        str(body.get("password") or ""),
+        str(body.get("identitytoken") or ""),
+        str(body.get("registrytoken") or ""),
+    )
+
+
+def _platform(request: Request) -> Platform | None:
+    text = request.text("platform")
+    return Platform.parse(text) if text else None
+
+
+async def list_(daemon: Daemon, request: Request) -> Response:
+    filters = request.filters()
+    if request.text("filter"):
+        filters.setdefault("reference", []).append(request.text("filter"))
+    images = await daemon.containers.blocking(daemon.images.list, filters)
+    return Response.json([daemon.images.summary(image) for image in images])
+
+
+async def inspect(daemon: Daemon, request: Request) -> Response:
+    return Response.json(daemon.images.inspect(daemon.images.resolve(request["name"])))
+
+
+async def history(daemon: Daemon, request: Request) -> Response:
+    return Response.json(daemon.images.history(daemon.images.resolve(request["name"])))
+
+
+async def create(daemon: Daemon, request: Request) -> None:
+    """Pull (fromImage) or import (fromSrc)."""
+    source, image, tag = request.text("fromSrc"), request.text("fromImage"), request.text("tag")
+    if source:
+        await _import(daemon, request, source)
+        return
+    if not image:
+        raise InvalidParameter("fromImage or fromSrc is needed")
+    ref = image if not tag else f"{image}@{tag}" if ":" in tag else f"{image}:{tag}"
+    auth, platform = registry_auth(request), _platform(request)
+
+    def work(progress: Progress) -> None:
+        daemon.images.pull(ref, auth=auth, platform=platform, progress=progress)
+
+    await transfer.with_progress(daemon, request, work)
+
+
+async def _import(daemon: Daemon, request: Request, source: str) -> None:
+    if source != "-":
+        raise NotImplemented_("importing from a URL: download it and import it from a file or from standard input")
+    repo, tag = request.text("repo"), request.text("tag")
+    changes = [line for value in request.query.get("changes", []) for line in value.splitlines() if line.strip()]
+    stream, platform = transfer.body(request), _platform(request)
+
+    def work(progress: Progress) -> None:
+        image = daemon.images.import_rootfs(
+            stream,
+            ref=f"{repo}:{tag}" if repo and tag else repo,
+            changes=changes,
+            message=request.text("message"),
+            platform=platform,
+        )
+        progress({"status": image.id})
+
+    await transfer.with_progress(daemon, request, work)
+
+
+async def push(daemon: Daemon, request: Request) -> None:
+    ref, tag = request["name"], request.text("tag")
+    auth = registry_auth(request)
+    if tag:
+        ref = f"{ref}:{tag}"
+    daemon.images.resolve(ref)
+
+    def work(progress: Progress) -> None:
+        daemon.images.push(ref, auth=auth, progress=progress)
+
+    await transfer.with_progress(daemon, request, work)
+
+
+async def tag(daemon: Daemon, request: Request) -> Response:
+    image = daemon.images.resolve(request["name"])
+    repo, name = request.text("repo"), request.text("tag")
+    if not repo:
+        raise InvalidParameter("repo: which name shall the image have?")
+    await daemon.containers.blocking(daemon.images.tag, image.id, f"{repo}:{name}" if name else repo)
+    return Response(201)
+
+
+def users(daemon: Daemon, image_id: str) -> list[ImageUser]:
+    return [ImageUser(id, running) for id, running in daemon.containers.image_users(image_id)]
+
+
+async def remove(daemon: Daemon, request: Request) -> Response:
+    removed = await daemon.containers.blocking(
+        daemon.images.remove,
+        request["name"],
+        force=request.flag("force"),
+        prune=not request.flag("noprune"),
+        in_use=lambda id: users(daemon, id),
+    )
+    return Response.json(removed)
+
+
+async def prune(daemon: Daemon, request: Request) -> Response:
+    removed, freed = await daemon.containers.blocking(
+        daemon.images.prune, filters=request.filters(), in_use=lambda id: users(daemon, id)
+    )
+    return Response.json({"ImagesDeleted": removed or None, "SpaceReclaimed": freed})
+
+
+async def save(daemon: Daemon, request: Request) -> None:
+    names = [request["name"]] if "name" in request.params else request.query.get("names", [])
+    if not names:
+        raise InvalidParameter("names: which images shall be saved?")
+    await transfer.send_file(daemon, request, lambda out: daemon.images.save(names, out))
+
+
+async def load(daemon: Daemon, request: Request) -> None:
+    stream = transfer.body(request)
+    quiet = request.flag("quiet")
+
+    def work(progress: Progress) -> None:
+        daemon.images.load(stream, (lambda message: progress(message) if "stream" in message else None) if quiet else progress)
+
+    await transfer.with_progress(daemon, request, work)
+
+
+async def search(daemon: Daemon, request: Request) -> Response:
+    raise NotImplemented_("searching Docker Hub: this engine does not offer it")
+
+
+ROUTES = (
+    Route("GET", "/images/json", list_),
+    Route("GET", "/images/search", search),
+    Route("GET", "/images/get", save),
+    Route("POST", "/images/create", create),
+    Route("POST", "/images/load", load),
+    Route("POST", "/images/prune", prune),
+    Route("GET", "/images/{name:path}/json", inspect),
+    Route("GET", "/images/{name:path}/history", history),
+    Route("GET", "/images/{name:path}/get", save),
+    Route("POST", "/images/{name:path}/push", push),
+    Route("POST", "/images/{name:path}/tag", tag),
+    Route("DELETE", "/images/{name:path}", remove),
+)

@@ -1,0 +1,68 @@
+"""Routes of pycompose's own: the engine instance, its end, and base images from a distribution's archive."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...containers import stop
+from ...errors import Conflict, InvalidParameter, NotModified
+from .. import transfer
+from ..daemon import VERSION
+from ..http import Response
+from ..router import Route
+
+if TYPE_CHECKING:
+    from ..daemon import Daemon
+    from ..http import Request
+    from ..transfer import Progress
+
+
+async def engine(daemon: Daemon, request: Request) -> Response:
+    return Response.json(
+        {
+            "version": VERSION,
+            "root": str(daemon.layout.root),
+            "socket": str(daemon.layout.socket),
+            "pid": os.getpid(),
+            "keeper_pid": daemon.keeper_pid,
+            "containers": daemon.containers.counts(),
+        }
+    )
+
+
+async def stop_(daemon: Daemon, request: Request) -> Response:
+    """End engine and keeper. With running containers only by force, which stops them first."""
+    if request.flag("force"):
+        for container in daemon.containers:
+            if container.state.active:
+                try:
+                    await stop.stop(daemon.containers, container)
+                except NotModified:
+                    continue
+    running = [container.name for container in daemon.containers if container.state.active]
+    if running:
+        raise Conflict(f"containers are running: {', '.join(sorted(running))}; stop them first, or use force")
+    daemon.stopping.set()
+    return Response(204)
+
+
+async def bootstrap(daemon: Daemon, request: Request) -> None:
+    ref = request.text("ref")
+    if not ref:
+        raise InvalidParameter("ref: which image shall be made?")
+
+    def work(progress: Progress) -> None:
+        image = daemon.images.bootstrap(
+            ref, runner=daemon.bootstrap_runner, progress=progress, mirror=request.text("mirror") or None
+        )
+        progress({"status": "Bootstrapped", "id": ref, "aux": {"ID": image.id}})
+
+    await transfer.with_progress(daemon, request, work)
+
+
+ROUTES = (
+    Route("GET", "/pycompose/engine", engine),
+    Route("POST", "/pycompose/engine/stop", stop_),
+    Route("POST", "/pycompose/images/bootstrap", bootstrap),
+)

@@ -1,0 +1,78 @@
+"""Network routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...containers import update
+from ...errors import InvalidParameter
+from ..http import Response
+from ..router import Route
+
+if TYPE_CHECKING:
+    from ..daemon import Daemon
+    from ..http import Request
+
+
+async def list_(daemon: Daemon, request: Request) -> Response:
+    networks = await daemon.containers.blocking(daemon.networks.list, request.filters())
+    rows = [daemon.networks.inspect(network) for network in networks]
+    for row in rows:
+        row["Containers"] = {}  # as Docker since 17.10: a listing does not tell them
+    return Response.json(rows)
+
+
+async def inspect(daemon: Daemon, request: Request) -> Response:
+    network = await daemon.containers.blocking(daemon.networks.get, request["id"])
+    return Response.json(daemon.networks.inspect(network))
+
+
+async def create(daemon: Daemon, request: Request) -> Response:
+    network = await daemon.containers.blocking(daemon.networks.create, await request.json())
+    return Response.json({"Id": network.id, "Warning": ""}, 201)
+
+
+async def remove(daemon: Daemon, request: Request) -> Response:
+    await daemon.containers.blocking(daemon.networks.remove, request["id"])
+    return Response(204)
+
+
+async def prune(daemon: Daemon, request: Request) -> Response:
+    removed = await daemon.containers.blocking(daemon.networks.prune, request.filters())
+    return Response.json({"NetworksDeleted": removed or None})
+
+
+async def connect(daemon: Daemon, request: Request) -> Response:
+    body = await request.json()
+    container = daemon.containers.get(_container(body))
+    settings = body.get("EndpointConfig") or {}
+    if not isinstance(settings, dict):
+        raise InvalidParameter("invalid JSON: EndpointConfig: want an object")
+    await update.connect(daemon.containers, container, request["id"], settings)
+    return Response(200)
+
+
+async def disconnect(daemon: Daemon, request: Request) -> Response:
+    body = await request.json()
+    container = daemon.containers.get(_container(body))
+    await update.disconnect(daemon.containers, container, request["id"], force=bool(body.get("Force")))
+    return Response(200)
+
+
+def _container(body: dict[str, Any]) -> str:
+    name = body.get("Container")
+    if not isinstance(name, str) or not name:
+        raise InvalidParameter("no container given")
+    return name
+
+
+
+ROUTES = (
+    Route("GET", "/networks", list_),
+    Route("POST", "/networks/create", create),
+    Route("POST", "/networks/prune", prune),
+    Route("GET", "/networks/{id}", inspect),
+    Route("DELETE", "/networks/{id}", remove),
+    Route("POST", "/networks/{id}/connect", connect),
+    Route("POST", "/networks/{id}/disconnect", disconnect),
+)

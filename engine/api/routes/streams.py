@@ -1,0 +1,109 @@
+"""Container routes that stream: logs and attach, over a hijacked connection or a WebSocket."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ...containers import attach, logs, pump
+from ...containers.times import parse_time
+from ...errors import Conflict, InvalidParameter
+from .. import websocket
+from ..http import MULTIPLEXED, RAW_STREAM, Response
+from ..router import Route
+
+if TYPE_CHECKING:
+    from ...containers.container import Container
+    from ..daemon import Daemon
+    from ..http import Request
+
+
+def stream_type(container_tty: bool, request: Request) -> str:
+    """The media type of a container's output: since API 1.42 it tells framed from raw."""
+    return RAW_STREAM if container_tty or request.version < (1, 42) else MULTIPLEXED
+
+
+async def logs_(daemon: Daemon, request: Request) -> None:
+    container = daemon.containers.get(request["id"])
+    now = time.time_ns()
+    wanted = logs.LogRequest(
+        streams=tuple(
+            number for name, number in (("stdout", pump.STDOUT), ("stderr", pump.STDERR)) if request.flag(name)
+        ),
+        since=_time(request, "since", now),
+        until=_time(request, "until", now),
+        tail=_tail(request.text("tail")),
+        timestamps=request.flag("timestamps"),
+        follow=request.flag("follow"),
+    )
+    logs.check(container, wanted)
+    async with request.stream(stream_type(container.record.tty, request)) as write:
+        await logs.stream(daemon.containers, container, wanted, write)
+
+
+def _time(request: Request, name: str, now: int) -> int | None:
+    text = request.text(name)
+    return None if text in ("", "0") else parse_time(text, now)
+
+
+def _tail(text: str) -> int | None:
+    if text in ("", "all"):
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        return None
+    return number if number >= 0 else None
+
+
+async def attach_(daemon: Daemon, request: Request) -> None:
+    container = daemon.containers.get(request["id"])
+    keys = _check(container, request)
+    wire = await request.hijack(stream_type(container.record.tty, request))
+    await _attach(daemon, container, request, wire, keys, framed=not container.record.tty)
+    wire.send_end()
+
+
+def _check(container: Container, request: Request) -> bytes:
+    keys = pump.parse_keys(request.text("detachKeys"))
+    if container.state.status == "paused":
+        raise Conflict(f"container {container.id} is paused, unpause the container before attach")
+    if container.state.status == "restarting":
+        raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+    return keys
+
+
+async def _attach(
+    daemon: Daemon, container: Container, request: Request, client: pump.Client, keys: bytes, *, framed: bool
+) -> None:
+    outputs = [number for name, number in (("stdout", pump.STDOUT), ("stderr", pump.STDERR)) if request.flag(name)]
+    daemon.containers.publish(container, "attach")
+    await attach.attach(
+        daemon.containers,
+        container,
+        client,
+        logs=request.flag("logs"),
+        stream=request.flag("stream"),
+        stdin=request.flag("stdin"),
+        outputs=outputs,
+        keys=keys,
+        framed=framed,
+    )
+
+
+async def attach_websocket(daemon: Daemon, request: Request) -> Response | None:
+    container = daemon.containers.get(request["id"])
+    keys = _check(container, request)
+    if request.headers.get("upgrade", "").lower() != "websocket":
+        raise InvalidParameter("not a WebSocket handshake")
+    socket = await websocket.accept(request)
+    await _attach(daemon, container, request, socket, keys, framed=False)
+    await socket.close()
+    return None
+
+
+ROUTES = (
+    Route("GET", "/containers/{id}/logs", logs_),
+    Route("POST", "/containers/{id}/attach", attach_),
+    Route("GET", "/containers/{id}/attach/ws", attach_websocket),
+)

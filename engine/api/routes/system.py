@@ -1,0 +1,263 @@
+"""System routes: ping, version, info, events, disk usage, registry login."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ...containers import inspect, remove
+from ...containers.state import rfc3339
+from ...containers.times import parse_time
+from ...errors import InvalidParameter
+from ...events import matches
+from ...images.types import Auth, Platform
+from ...linux.cgroup import Hierarchies
+from ..daemon import VERSION
+from ..http import Response, encode
+from ..router import API_VERSION, MIN_API_VERSION, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from ...events import Event
+    from ..daemon import Daemon
+    from ..http import Request
+
+_EVENT_FILTERS = {
+    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret", "service",
+    "type", "volume",
+}  # fmt: skip
+
+
+async def ping(daemon: Daemon, request: Request) -> Response:
+    headers = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Builder-Version", "1"),
+        ("Swarm", "inactive"),
+        ("Cache-Control", "no-cache, no-store, must-revalidate"),
+        ("Pragma", "no-cache"),
+    ]
+    return Response(200, b"OK", headers)
+
+
+async def version(daemon: Daemon, request: Request) -> Response:
+    host = os.uname()
+    details = {
+        "ApiVersion": _text(API_VERSION),
+        "Arch": Platform.host().architecture,
+        "BuildTime": "",
+        "Experimental": "false",
+        "GitCommit": "",
+        "GoVersion": f"python{platform.python_version()}",
+        "KernelVersion": host.release,
+        "MinAPIVersion": _text(MIN_API_VERSION),
+        "Os": "linux",
+    }
+    body = {
+        "Platform": {"Name": "pycompose"},
+        "Components": [{"Name": "Engine", "Version": VERSION, "Details": details}],
+        "Version": VERSION,
+        "ApiVersion": details["ApiVersion"],
+        "MinAPIVersion": details["MinAPIVersion"],
+        "GitCommit": "",
+        "GoVersion": details["GoVersion"],
+        "Os": "linux",
+        "Arch": details["Arch"],
+        "KernelVersion": host.release,
+        "BuildTime": "",
+    }
+    return Response.json(body)
+
+
+def _text(value: tuple[int, int]) -> str:
+    return f"{value[0]}.{value[1]}"
+
+
+async def info(daemon: Daemon, request: Request) -> Response:
+    images = await daemon.containers.blocking(daemon.images.list)
+    return Response.json(_info(daemon, len(images)))
+
+
+def _info(daemon: Daemon, images: int) -> dict[str, Any]:
+    counts = daemon.containers.counts()
+    host = os.uname()
+    hierarchies = Hierarchies.discover()
+    controllers = set(hierarchies.v1)
+    if hierarchies.pure_v2 and hierarchies.unified:
+        with open(f"{hierarchies.unified}/cgroup.controllers") as file:
+            controllers = {*file.read().split(), "freezer", "devices"}
+    with open("/proc/meminfo") as file:
+        memory = int(file.readline().split()[1]) * 1024
+    registry = {"IndexConfigs": {"docker.io": {"Mirrors": [], "Name": "docker.io", "Official": True, "Secure": True}}}
+    registry |= {"InsecureRegistryCIDRs": ["127.0.0.0/8"], "Mirrors": []}  # type: ignore[dict-item]
+    return {
+        "ID": daemon.layout.instance,
+        "Containers": sum(counts.values()),
+        "ContainersRunning": counts["running"],
+        "ContainersPaused": counts["paused"],
+        "ContainersStopped": counts["stopped"],
+        "Images": images,
+        "Driver": "overlay2",
+        "DriverStatus": [["Backing Filesystem", "unknown"], ["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
+            "Authorization": None,
+            "Log": ["json-file", "local", "none", "syslog"],
+        },
+        "MemoryLimit": "memory" in controllers,
+        "SwapLimit": "memory" in controllers,
+        "KernelMemory": False,
+        "CpuCfsPeriod": "cpu" in controllers,
+        "CpuCfsQuota": "cpu" in controllers,
+        "CPUShares": "cpu" in controllers,
+        "CPUSet": "cpuset" in controllers,
+        "PidsLimit": "pids" in controllers,
+        "IPv4Forwarding": _flag("/proc/sys/net/ipv4/ip_forward"),
+        "BridgeNfIptables": False,
+        "BridgeNfIp6tables": False,
+        "Debug": False,
+        "NFd": len(os.listdir("/proc/self/fd")),
+        "OomKillDisable": "memory" in hierarchies.v1,
+        "NGoroutines": 1,
+        "SystemTime": rfc3339(time.time_ns()),
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": "2" if hierarchies.pure_v2 else "1",
+        "NEventsListener": 0,
+        "KernelVersion": host.release,
+        "OperatingSystem": _os_name(),
+        "OSVersion": "",
+        "OSType": "linux",
+        "Architecture": host.machine,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": registry,
+        "NCPU": os.cpu_count(),
+        "MemTotal": memory,
+        "GenericResources": None,
+        "DockerRootDir": str(daemon.layout.state),
+        "HttpProxy": "",
+        "HttpsProxy": "",
+        "NoProxy": "",
+        "Name": host.nodename,
+        "Labels": [],
+        "ExperimentalBuild": False,
+        "ServerVersion": VERSION,
+        "Runtimes": {"pycompose": {"path": "pycompose"}},
+        "DefaultRuntime": "pycompose",
+        "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": "", "RemoteManagers": None},
+        "LiveRestoreEnabled": True,
+        "Isolation": "",
+        "InitBinary": "pycompose-init",
+        "ContainerdCommit": {"ID": "", "Expected": ""},
+        "RuncCommit": {"ID": "", "Expected": ""},
+        "InitCommit": {"ID": "", "Expected": ""},
+        "SecurityOptions": ["name=seccomp,profile=builtin", *(["name=cgroupns"] if os.path.exists("/proc/self/ns/cgroup") else [])],
+        "Warnings": [],
+    }
+
+
+def _flag(path: str) -> bool:
+    try:
+        with open(path) as file:
+            return file.read().strip() == "1"
+    except OSError:
+        return False
+
+
+def _os_name() -> str:
+    try:
+        with open("/etc/os-release") as file:
+            values = dict(line.strip().split("=", 1) for line in file if "=" in line)
+    except OSError:
+        return "Linux"
+    return values.get("PRETTY_NAME", "Linux").strip('"')
+
+
+async def events(daemon: Daemon, request: Request) -> Response | None:
+    filters = request.filters()
+    for key in filters:
+        if key not in _EVENT_FILTERS:
+            raise InvalidParameter(f"invalid filter '{key}'")
+    now = time.time_ns()
+    since = parse_time(text, now) if (text := request.text("since")) else None
+    until = parse_time(text, now) if (text := request.text("until")) else None
+    if since is not None and until is not None and until < since:
+        raise InvalidParameter(f"`since` time ({request.text('since')}) cannot be after `until` time ({request.text('until')})")
+    with daemon.events.subscribe(since) as (past, subscription):
+        async with request.stream() as write:
+            for event in past:
+                if until is None or event.time <= until:
+                    await _tell(write, event, filters)
+            patience = None if until is None else max(0.0, (until - time.time_ns()) / 1e9)
+            with anyio.move_on_after(patience):
+                while (event := await subscription.next()) is not None:
+                    if until is not None and event.time > until:
+                        break
+                    await _tell(write, event, filters)
+    return None
+
+
+async def _tell(write: Callable[[bytes], Awaitable[None]], event: Event, filters: Mapping[str, Sequence[str]]) -> None:
+    if matches(event, filters):
+        await write(encode(event.to_docker()) + b"\n")
+
+
+async def disk_usage(daemon: Daemon, request: Request) -> Response:
+    kinds = request.query.get("type") or ["container", "image", "volume", "build-cache"]
+    body: dict[str, Any] = {"LayersSize": 0, "Images": None, "Containers": None, "Volumes": None, "BuildCache": None}
+    if "image" in kinds:
+        images = await daemon.containers.blocking(daemon.images.list)
+        rows = [daemon.images.summary(image) for image in images]
+        for row in rows:
+            row["Containers"] = len(daemon.containers.image_users(row["Id"]))
+        body["Images"] = rows
+        body["LayersSize"] = sum({layer.chain_id: layer.size for image in images for layer in image.layers}.values())
+    if "container" in kinds:
+        body["Containers"] = [await _container_usage(daemon, container, request) for container in daemon.containers]
+    if "volume" in kinds:
+        volumes = await daemon.containers.blocking(daemon.volumes.list)
+        body["Volumes"] = [
+            {**daemon.volumes.inspect(one), "UsageData": await daemon.containers.blocking(daemon.volumes.usage, one)}
+            for one in volumes
+        ]
+    if "build-cache" in kinds:
+        body["BuildCache"] = await daemon.containers.blocking(daemon.builder.usage)
+        body["BuilderSize"] = sum(record["Size"] for record in body["BuildCache"])
+    return Response.json(body)
+
+
+async def _container_usage(daemon: Daemon, container: Any, request: Request) -> dict[str, Any]:
+    row = inspect.summary(
+        daemon.containers, container, time.time_ns(), version=request.version, image_name=container.record.config["Image"]
+    )
+    row["SizeRw"] = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
+    row["SizeRootFs"] = row["SizeRw"]
+    return row
+
+
+async def auth(daemon: Daemon, request: Request) -> Response:
+    body = await request.json()
+    credentials = Auth(
+        str(body.get("username") or ""),
+        str(body.get("password") or ""),
+        str(body.get("identitytoken") or ""),
+        str(body.get("registrytoken") or ""),
+    )
+    token = await daemon.containers.blocking(daemon.images.login, credentials, str(body.get("serveraddress") or ""))
+    return Response.json({"Status": "Login Succeeded", "IdentityToken": token})
+
+
+ROUTES = (
+    Route("GET", "/_ping", ping),
+    Route("HEAD", "/_ping", ping),
+    Route("GET", "/version", version),
+    Route("GET", "/info", info),
+    Route("GET", "/events", events),
+    Route("GET", "/system/df", disk_usage),
+    Route("POST", "/auth", auth),
+)

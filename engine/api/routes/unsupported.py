@@ -1,0 +1,34 @@
+"""What the Engine API has and this engine does not: swarm, plugins, checkpoints. 501 with words, never silence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import NotImplemented_, Unavailable
+from ..router import Route
+
+if TYPE_CHECKING:
+    from ..daemon import Daemon
+    from ..http import Request, Response
+
+_SWARM = "This node is not a swarm manager. pycompose has no swarm mode."
+
+
+async def swarm(daemon: Daemon, request: Request) -> Response:
+    raise Unavailable(_SWARM)
+
+
+async def absent(daemon: Daemon, request: Request) -> Response:
+    raise NotImplemented_(f"{request.method} {request.path}: this engine does not offer it")
+
+
+_SWARM_PATHS = ("/swarm", "/swarm/{rest:path}", "/nodes", "/nodes/{rest:path}", "/services", "/services/{rest:path}")
+_SWARM_PATHS += ("/tasks", "/tasks/{rest:path}", "/secrets", "/secrets/{rest:path}", "/configs", "/configs/{rest:path}")
+_ABSENT = ("/plugins/{rest:path}", "/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{rest:path}")
+_ABSENT += ("/distribution/{name:path}/json", "/session", "/grpc")
+_METHODS = ("GET", "POST", "PUT", "DELETE")
+
+ROUTES = (
+    *(Route(method, path, swarm) for path in _SWARM_PATHS for method in _METHODS),
+    *(Route(method, path, absent) for path in _ABSENT for method in _METHODS),
+)

@@ -1,0 +1,164 @@
+"""Streams between the event loop and worker threads: a request body as a file to read, a response as a file to write,
+and progress messages as JSON lines. What runs in the thread blocks on these until the client has kept up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from ..errors import EngineError
+from .http import encode
+from .wire import ClientGone
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+    from .http import Request
+
+T = TypeVar("T")
+
+_BUFFER = 256 * 1024
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class _Body(io.RawIOBase):
+    """A request body, read from a worker thread."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            self._rest = anyio.from_thread.run(self._request.chunk)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+class _Output(io.RawIOBase):
+    """A streamed response, written from a worker thread."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        anyio.from_thread.run(self._write, piece)
+        return len(piece)
+
+
+def body(request: Request) -> BinaryIO:
+    """The request body as a buffered binary file, for use in a worker thread."""
+    return cast("BinaryIO", io.BufferedReader(_Body(request), _BUFFER))
+
+
+def output(write: Write) -> io.BufferedWriter:
+    """A streamed response as a buffered binary file, for use in a worker thread; flush it at the end."""
+    return io.BufferedWriter(_Output(write), _BUFFER)
+
+
+async def in_thread(daemon: Daemon, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """Run something long in a thread of the transfers' own pool."""
+    return await anyio.to_thread.run_sync(partial(function, *arguments, **options), limiter=daemon.transfers)
+
+
+async def send_file(
+    daemon: Daemon, request: Request, produce: Callable[[BinaryIO], None], *, content_type: str = "application/x-tar"
+) -> None:
+    """Stream what ``produce`` writes from a worker thread. The answer begins with its first piece, so that a failure
+    before that gets its own status."""
+    begun = False
+
+    async def write(data: bytes) -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            await request.begin(content_type)
+        await request.write(data)
+
+    def work() -> None:
+        file = output(write)
+        produce(cast("BinaryIO", file))
+        file.flush()
+
+    await in_thread(daemon, work)
+    if not begun:
+        await request.begin(content_type)
+    await request.end()
+
+
+class Progress:
+    """JSON lines of a long operation, sent as they come; callable from any thread but the loop's.
+
+    ``gone`` is set when the client has left, which the operation may look at; the next message raises then.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._loop = asyncio.get_running_loop()
+        self.gone = threading.Event()
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        if self.gone.is_set():
+            raise ClientGone("the client closed the connection")
+        asyncio.run_coroutine_threadsafe(self._send(encode(message) + b"\r\n"), self._loop).result()
+
+    async def _send(self, data: bytes) -> None:
+        await self._write(data)
+
+
+async def with_progress(
+    daemon: Daemon, request: Request, work: Callable[[Progress], Any], *, content_type: str = "application/json"
+) -> None:
+    """Run ``work`` in a thread and stream its messages; its failure is the last message, in Docker's form.
+
+    The answer begins with the first message: a failure before that is raised, so that it gets its own status.
+    """
+    begun = False
+    failure: EngineError | ClientGone | None = None
+
+    async def write(data: bytes) -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            await request.begin(content_type)
+        await request.write(data)
+
+    progress = Progress(write)
+
+    async def watch() -> None:
+        await request.wait_gone()
+        progress.gone.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        try:
+            await in_thread(daemon, work, progress)
+        except (EngineError, ClientGone) as error:
+            failure = error
+        group.cancel_scope.cancel()
+    if isinstance(failure, ClientGone) or (failure is not None and not begun):
+        raise failure
+    if failure is not None:
+        text = str(failure)
+        await write(encode({"errorDetail": {"message": text}, "error": text}) + b"\r\n")
+    if not begun:
+        await request.begin(content_type)
+    await request.end()

@@ -1,0 +1,229 @@
+"""Creating a container: from a request body to a record, its directories and its volumes. Nothing runs yet."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError, InvalidParameter, NotFound
+from ..images.types import Platform
+from ..runtime import defaults
+from . import bundle, fields, merge, mounts, names, resources, security, validate
+from .container import Container
+from .record import ContainerRecord, MountPoint
+from .state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..images.types import Image
+    from .service import Containers
+
+
+async def create(
+    containers: Containers, body: Mapping[str, Any], *, name: str = "", platform: str = "", one_network: bool = False
+) -> tuple[Container, list[str]]:
+    """The new container and warnings. ``one_network``: before API 1.44 a container is created on one network only."""
+    if not body:
+        raise InvalidParameter("config cannot be empty in order to create a container")
+    wanted = fields.normalize(fields.CONFIG, body, "")
+    host_body = body.get("HostConfig") or {}
+    if not isinstance(host_body, dict):
+        raise InvalidParameter("invalid JSON: HostConfig: want an object")
+    host = fields.normalize(fields.HOST_CONFIG, host_body, "HostConfig")
+    validate.config(wanted)
+    warnings = validate.host_config(host, wanted)
+    validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))
+    validate.storage(host, quota_supported=False)
+    security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
+    security.security_options(host["SecurityOpt"])
+    image = containers.images.resolve(wanted["Image"])
+    _check_platform(image, wanted["Image"], platform)
+    config = merge.with_image(wanted, image.process)
+    validate.config(config)
+    id = secrets.token_hex(32)
+    _complete(host, config, id)
+    networks = endpoints(body, host, config, one_network=one_network)
+    points = mounts.collect(config, host, lambda ref: _donor(containers, ref))
+    _check_sources(points)
+    if name:
+        name = validate.container_name(name)
+    else:
+        name = names.unused(containers.has_name)
+    containers.reserve(name, id)
+    record = ContainerRecord(
+        id=id,
+        name=name,
+        created=time.time_ns(),
+        image=image.id,
+        config=config,
+        host=host,
+        networks=networks,
+        mounts=points,
+        layers=tuple(layer.chain_id for layer in image.layers),
+    )
+    try:
+        bundle.cgroup_path(record, containers.layout)
+        resources.devices(host)
+        if any(point.type in ("volume", "image") for point in points):
+            record = replace(record, mounts=await containers.blocking(_volumes, containers, record))
+        state = containers.layout.container_state(id)
+        for directory in (state, state / "upper", state / "work", state / "log"):
+            directory.mkdir(parents=True, mode=0o700 if directory is state else 0o755)
+        container = Container(record, State())
+        containers.add(container)
+        containers.save(container)
+    except BaseException:
+        containers.free(name, id)
+        shutil.rmtree(containers.layout.container_state(id), ignore_errors=True)
+        raise
+    containers.publish(container, "create")
+    return container, warnings
+
+
+def _runtime_known(name: str) -> bool:
+    return name in bundle.OWN_RUNTIMES or ("/" not in name and shutil.which(name) is not None)
+
+
+def _check_platform(image: Image, ref: str, platform: str) -> None:
+    if not platform:
+        return
+    wanted = Platform.parse(platform)
+    architecture = image.config.get("architecture") or Platform.host().architecture
+    actual = Platform(str(image.config.get("os") or "linux"), str(architecture), str(image.config.get("variant") or ""))
+    if (wanted.os, wanted.architecture) != (actual.os, actual.architecture):
+        raise NotFound(
+            f"image with reference {ref} was found but does not match the specified platform: "
+            f"wanted {wanted}, actual: {actual}"
+        )
+
+
+def _complete(host: dict[str, Any], config: dict[str, Any], id: str) -> None:
+    """Fill in what depends on other members, as inspect will show it."""
+    mode = host["NetworkMode"] = host["NetworkMode"] or "default"
+    host["IpcMode"] = host["IpcMode"] or "private"
+    host["CgroupnsMode"] = host["CgroupnsMode"] or ("host" if host["Privileged"] else "private")
+    host["Runtime"] = host["Runtime"] or "pycompose"
+    host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
+    host["LogConfig"] = {"Type": host["LogConfig"].get("Type") or "json-file", "Config": host["LogConfig"].get("Config") or {}}
+    for member in ("Dns", "DnsOptions", "DnsSearch", "Devices"):
+        host[member] = host[member] or []
+    host["PortBindings"] = _port_bindings(host["PortBindings"] or {})
+    host["MemorySwap"] = resources.effective_swap(host)
+    options = security.security_options(host["SecurityOpt"])
+    host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, options)
+    if host["PortBindings"]:
+        config["ExposedPorts"] = {**(config["ExposedPorts"] or {}), **dict.fromkeys(host["PortBindings"], {})}
+    if config["ExposedPorts"]:
+        config["ExposedPorts"] = dict.fromkeys((_port_name(port) for port in config["ExposedPorts"]), {})
+    if not config["Hostname"]:
+        if mode == "host" or host["UTSMode"] == "host":
+            config["Hostname"] = os.uname().nodename
+        elif not mode.startswith("container:"):
+            config["Hostname"] = id[:12]
+    config["StopSignal"] = config["StopSignal"] or ""
+
+
+def _port_name(port: str) -> str:
+    low, high, protocol = validate.exposed_port(port)
+    return f"{low}/{protocol}" if low == high else f"{low}-{high}/{protocol}"
+
+
+def _port_bindings(given: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    result: dict[str, list[dict[str, str]]] = {}
+    for port, bindings in given.items():
+        name = _port_name(port)
+        for binding in bindings or [{}]:
+            entry = {"HostIp": str(binding.get("HostIp") or ""), "HostPort": str(binding.get("HostPort") or "")}
+            result.setdefault(name, []).append(entry)
+    return result
+
+
+def endpoints(
+    body: Mapping[str, Any], host: Mapping[str, Any], config: Mapping[str, Any], *, one_network: bool = False
+) -> dict[str, dict[str, Any]]:
+    """The networks asked for, NetworkMode's first; settings as the client gave them."""
+    networking = body.get("NetworkingConfig") or {}
+    given = networking.get("EndpointsConfig") if isinstance(networking, dict) else None
+    given = given or {}
+    if not isinstance(given, dict) or not all(isinstance(value, dict | None) for value in given.values()):
+        raise InvalidParameter("invalid JSON: NetworkingConfig.EndpointsConfig: want a map of objects")
+    if one_network and len(given) > 1:
+        raise InvalidParameter(f"Container cannot be connected to network endpoints: {', '.join(sorted(given))}")
+    mode = host["NetworkMode"]
+    if mode.startswith("container:"):
+        if given:
+            raise InvalidParameter("conflicting options: cannot attach user-defined networks to a container network mode")
+        return {}
+    primary = "bridge" if mode == "default" else mode
+    if config["NetworkDisabled"]:
+        primary, given = "none", {}
+    if primary in ("host", "none") and any(name != primary for name in given):
+        raise InvalidParameter(f"conflicting options: cannot attach both user-defined and non-user-defined network-modes")
+    ordered = {primary: dict(given.get(primary) or given.get("default") or {})}
+    ordered |= {name: dict(settings or {}) for name, settings in given.items() if name not in (primary, "default")}
+    if config["MacAddress"] and not ordered[primary].get("MacAddress"):
+        ordered[primary]["MacAddress"] = config["MacAddress"]
+    if host["Links"] and not ordered[primary].get("Links"):
+        ordered[primary]["Links"] = list(host["Links"])
+    return ordered
+
+
+def _donor(containers: Containers, ref: str) -> tuple[MountPoint, ...]:
+    return containers.get(ref).record.mounts
+
+
+def _check_sources(points: tuple[MountPoint, ...]) -> None:
+    for point in points:
+        if point.type == "bind" and point.from_mounts and not point.create_source and not os.path.exists(point.source):
+            raise InvalidParameter(
+                f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
+            )
+
+
+def _volumes(containers: Containers, record: ContainerRecord) -> tuple[MountPoint, ...]:
+    """Create missing volumes and seed empty ones from the image; the mount points with their volumes' names."""
+    options = {
+        body.get("Target"): body.get("VolumeOptions") or {} for body in record.host["Mounts"] or () if isinstance(body, dict)
+    }
+    points, fresh = [], []
+    for point in record.mounts:
+        if point.type == "image":
+            containers.images.resolve(point.name)
+        if point.type == "volume":
+            wanted = options.get(point.destination, {})
+            driver = wanted.get("DriverConfig") or {}
+            volume = containers.volumes.create(
+                point.name,
+                driver=driver.get("Name") or ("" if point.from_mounts else record.host["VolumeDriver"]),
+                options=driver.get("Options"),
+                labels=wanted.get("Labels"),
+            )
+            point = replace(point, name=volume.name)
+            if not point.no_copy and not point.subpath:
+                fresh.append(point)
+        points.append(point)
+    if fresh:
+        _seed(containers, record, fresh)
+    return tuple(points)
+
+
+def _seed(containers: Containers, record: ContainerRecord, points: list[MountPoint]) -> None:
+    empty = [point for point in points if containers.volumes.is_empty(point.name)]
+    if not empty or not record.layers:
+        return
+    with containers.images.mounted(containers.lower(record)) as root:
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for point in empty:
+                with containers.volumes.seeding(point.name) as data:
+                    if data is not None:
+                        containers.volumes.populate(data, root_fd, point.destination)
+        except OSError as error:
+            raise EngineError(f"cannot copy the image's files into a volume: {error}") from None
+        finally:
+            os.close(root_fd)

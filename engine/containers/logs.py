@@ -1,0 +1,79 @@
+"""The log of a container as the API streams it: lines, with times where asked for, framed unless there is a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidParameter, NotImplemented_
+from ..runtime.logread import LogReader
+from . import attach, pump
+from .state import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..runtime.logread import Entry
+    from .container import Container
+    from .service import Containers
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """``since`` and ``until`` in ns since the epoch; ``tail`` None is everything; ``streams`` of 1 and 2."""
+
+    streams: tuple[int, ...]
+    since: int | None = None
+    until: int | None = None
+    tail: int | None = None
+    timestamps: bool = False
+    follow: bool = False
+
+
+def check(container: Container, request: LogRequest) -> None:
+    if not request.streams:
+        raise InvalidParameter("Bad parameters: you must choose at least one stream")
+    if container.record.host["LogConfig"]["Type"] == "none":
+        raise NotImplemented_("configured logging driver does not support reading")
+
+
+async def stream(containers: Containers, container: Container, request: LogRequest, send: pump.Send) -> None:
+    """Send what is asked for; with ``follow`` until the container ends."""
+    directory = str(containers.layout.container_state(container.id) / "log")
+    framed = not container.record.tty
+    follow = request.follow and container.state.active
+    with LogReader(
+        directory,
+        since=request.since,
+        until=request.until,
+        tail=request.tail,
+        streams=request.streams,
+        follow=follow,
+    ) as reader:
+        while True:
+            over = not follow or container.removed or not container.state.active
+            while entries := reader.read_available():
+                await send(render(entries, request, framed=framed))
+            if reader.ended:
+                return
+            if over:
+                if entries := reader.finish():
+                    await send(render(entries, request, framed=framed))
+                return
+            await attach.readable_or(reader, container, lambda: container.removed or not container.state.active)
+
+
+def render(entries: Iterable[Entry], request: LogRequest, *, framed: bool) -> bytes:
+    out = bytearray()
+    for entry in entries:
+        data = entry.data
+        if request.timestamps:
+            data = timestamp(entry.time).encode() + b" " + data
+        out += pump.frame(entry.stream, data) if framed else data
+    return bytes(out)
+
+
+def timestamp(time: int) -> str:
+    """RFC 3339 with nine digits, always, as log lines carry it."""
+    text = rfc3339(time // 1_000_000_000 * 1_000_000_000)
+    return f"{text[:-1]}.{time % 1_000_000_000:09d}Z"

@@ -1,0 +1,132 @@
+"""Removing containers: one, or those that have ended (prune). Volumes go only when the request says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ..errors import Conflict, EngineError, NotFound, NotModified
+from . import filters, stop, supervise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pathlib import Path
+
+    from ..layout import Layout
+    from .container import Container
+    from .service import Containers
+
+
+async def remove(containers: Containers, container: Container, *, force: bool, volumes: bool) -> None:
+    """Delete the container; running ones only with ``force``; ``volumes`` takes its anonymous volumes along."""
+    if container.record.removing and not container.removed and container.lock.locked():
+        raise Conflict(f"removal of container {container.name} is already in progress")
+    if container.state.active:
+        if not force:
+            raise Conflict(_refusal(container))
+        await _kill(containers, container)
+    async with container.lock:
+        if container.removed:
+            raise NotFound(f"No such container: {container.id}")
+        if container.state.active:
+            if not force:
+                raise Conflict(_refusal(container))
+            await _kill(containers, container)
+        with anyio.CancelScope(shield=True):
+            containers.save(container, removing=True)
+            try:
+                await container.settled.wait()
+                if container.shim is not None:
+                    await supervise.teardown(containers, container)
+                await containers.blocking(_delete, containers, container)
+            except BaseException:
+                containers.save(container, removing=False)
+                raise
+            names = [point.name for point in container.record.mounts if point.type == "volume" and point.anonymous]
+            container.removed = True
+            containers.forget(container)
+            container.notify()
+            containers.publish(container, "destroy")
+            if volumes:
+                for name in names:
+                    await _remove_volume(containers, name)
+
+
+def _refusal(container: Container) -> str:
+    word = "paused" if container.state.status == "paused" else container.state.status
+    advice = "Unpause and then stop the container" if word == "paused" else "stop the container"
+    return f'cannot remove container "/{container.name}": container is {word}: {advice} before removing or force remove'
+
+
+async def _kill(containers: Containers, container: Container) -> None:
+    try:
+        if container.lock.locked():
+            await stop.kill(containers, container)
+        else:
+            await stop.stop(containers, container, timeout=0, signal="SIGKILL")
+    except (NotModified, Conflict):
+        pass
+    await container.until(lambda: not container.state.active)
+
+
+async def _remove_volume(containers: Containers, name: str) -> None:
+    try:
+        await containers.blocking(containers.volumes.remove, name)
+    except (Conflict, NotFound):
+        return  # another container uses it, or it is gone already
+
+
+def _delete(containers: Containers, container: Container) -> None:
+    discard(containers.layout, container.id)
+
+
+def discard(layout: Layout, id: str) -> None:
+    """Delete a container's directories. The upper layer is the container's: names in it are never followed."""
+    shutil.rmtree(layout.container_run(id), ignore_errors=True)
+    state = layout.container_state(id)
+    if not state.exists():
+        return
+    doomed = state.with_name(f"{id}.removing")
+    os.rename(state, doomed)
+    try:
+        delete_tree(doomed)
+    except OSError as error:
+        raise EngineError(f"cannot delete the files of container {id}: {error}") from None
+
+
+def delete_tree(path: Path) -> None:
+    """Delete a tree; absent is fine. rmtree works with descriptors and follows no link."""
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+
+
+async def prune(containers: Containers, wanted: Mapping[str, Sequence[str]]) -> tuple[list[str], int]:
+    """Remove every container that does not run and passes the filters (until, label, label!): ids and bytes freed."""
+    removed, freed = [], 0
+    for container in containers:
+        if container.state.active or not filters.prunable(container, wanted, time.time_ns()):
+            continue
+        size = await containers.blocking(upper_size, containers, container)
+        try:
+            await remove(containers, container, force=False, volumes=False)
+        except (NotFound, Conflict):
+            continue
+        removed.append(container.id)
+        freed += size
+    if removed:
+        containers.events.publish("container", "prune", "", {"reclaimed": str(freed)})
+    return removed, freed
+
+
+def upper_size(containers: Containers, container: Container) -> int:
+    """SizeRw: bytes of regular files in the container's own layer."""
+    from ..volumes.seed import tree_size
+
+    return tree_size(containers.layout.container_state(container.id) / "upper")

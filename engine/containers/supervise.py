@@ -1,0 +1,155 @@
+"""What the engine does when a shim reports: states, events, waiting requests, teardown, removal and health.
+
+One task per container with a shim reads its events in order. Nobody else changes a container's run state, save a start,
+whose answer says the same as the event that follows it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ..errors import EngineError
+from ..runtime.client import Exited, Lost, RequestError, ShimLost, Started
+from . import health, ipc
+from .state import UNKNOWN_EXIT, State
+
+if TYPE_CHECKING:
+    from .container import Container
+    from .record import ContainerRecord
+    from .service import Containers
+
+
+def watch(containers: Containers, container: Container) -> None:
+    """Follow the events of the container's shim until it is released."""
+    shim = container.shim
+    if shim is None:
+        return
+
+    async def follow() -> None:
+        async for event in shim.events():
+            if isinstance(event, Started):
+                on_started(containers, container, event)
+            elif isinstance(event, Exited):
+                await on_exited(containers, container, event)
+            elif isinstance(event, Lost) and container.shim is shim:
+                await on_lost(containers, container)
+
+    containers.spawn(f"supervision of {container.id[:12]}", follow)
+
+
+def on_started(containers: Containers, container: Container, started: Started) -> None:
+    """The program runs: by a start just answered, or by the shim's restart policy. Telling it twice does nothing."""
+    state = container.state
+    if state.running and state.pid == started.pid and state.started_at == started.started_at:
+        return
+    if state.started_at is not None and started.started_at <= state.started_at:
+        return
+    container.last_signal = 0
+    container.become(
+        State(
+            "running",
+            started.pid,
+            started.pid_starttime,
+            started_at=started.started_at,
+            finished_at=state.finished_at,
+            restart_count=started.restart_count,
+        )
+    )
+    containers.publish(container, "start")
+    health.begin(containers, container)
+
+
+async def on_exited(containers: Containers, container: Container, event: Exited) -> None:
+    code = UNKNOWN_EXIT if event.exit_code is None else event.exit_code
+    error = event.error or ("the exit status was lost" if event.exit_code is None else "")
+    seconds = max(0, event.finished_at - (event.started_at or event.finished_at)) // 1_000_000_000
+    called_off = container.state.status == "restarting" and container.state.finished_at == event.finished_at
+    state = State(
+        "restarting" if event.restarting else "exited",
+        exit_code=code,
+        error=error,
+        oom_killed=event.oom_killed,
+        started_at=event.started_at,
+        finished_at=event.finished_at,
+        restart_count=event.restart_count,
+    )
+    if event.oom_killed and not called_off:
+        containers.publish(container, "oom")
+    final = not event.restarting and not container.keep
+    if final:
+        # Before anyone hears of the end: who starts the container again must find its networks and ports free.
+        await teardown(containers, container)
+        containers.save(container, intent="stopped", manual=event.manual)
+    if not called_off:  # a restart that was called off tells of an end that has been told
+        containers.publish(container, "die", exitCode=str(code), execDuration=str(seconds))
+        container.exits += 1
+    container.become(state)
+    if final and container.record.host["AutoRemove"]:
+        remove_soon(containers, container)
+
+
+async def on_lost(containers: Containers, container: Container) -> None:
+    """The shim was killed. Its container dies with it; nobody knows how it ended."""
+    await teardown(containers, container)
+    if not container.state.active:
+        return
+    containers.save(
+        container,
+        intent="stopped",
+        manual=False,
+        exit_code=UNKNOWN_EXIT,
+        error="the container's supervisor died; the exit status was lost",
+    )
+    containers.publish(container, "die", exitCode=str(UNKNOWN_EXIT))
+    container.exits += 1
+    container.become(
+        replace(container.state, status="exited", pid=0, exit_code=UNKNOWN_EXIT, error=container.record.error)
+    )
+    if container.record.host["AutoRemove"]:
+        remove_soon(containers, container)
+
+
+async def teardown(containers: Containers, container: Container) -> None:
+    """Let go of networks, ports, namespaces and the shim. Idempotent; failures are collected, nothing is skipped."""
+    failures: list[Exception] = []
+    with anyio.CancelScope(shield=True):
+        try:
+            await containers.blocking(containers.networks.detach, container.id)
+        except (EngineError, OSError) as error:
+            failures.append(error)
+        shim, container.shim = container.shim, None
+        if shim is not None:
+            try:
+                await shim.release()
+            except (ShimLost, RequestError) as error:
+                failures.append(error)
+                shim.close()
+        try:
+            await containers.blocking(clear_run, containers, container.record)
+        except (EngineError, OSError) as error:
+            failures.append(error)
+        container.settled.set()
+        container.notify()
+    for failure in failures:
+        containers.warn(f"teardown of {container.id[:12]}: {failure}")
+
+
+def clear_run(containers: Containers, record: ContainerRecord) -> None:
+    """Unmount and delete what a run has left under the run directory."""
+    ipc.forget(containers, record)
+    shutil.rmtree(containers.layout.container_run(record.id), ignore_errors=True)
+
+
+def remove_soon(containers: Containers, container: Container) -> None:
+    """Remove an AutoRemove container with its anonymous volumes, after whoever holds its lock."""
+    from .remove import remove
+
+    async def work() -> None:
+        if not container.removed:
+            await remove(containers, container, force=False, volumes=True)
+
+    containers.spawn(f"removal of {container.id[:12]}", work)

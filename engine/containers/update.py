@@ -1,0 +1,141 @@
+"""Changing a container that exists: its name, its limits and restart policy, and the networks it is on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ..errors import Conflict, EngineError, Forbidden, InvalidParameter
+from ..linux.cgroup import CgroupError
+from ..networks.types import EndpointRequest
+from ..runtime.client import ShimError
+from ..runtime.restart import Policy
+from . import fields, resources, start, stop, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .container import Container
+    from .service import Containers
+
+
+async def rename(containers: Containers, container: Container, name: str) -> None:
+    """Give the container another name; its DNS names follow."""
+    if not name:
+        raise InvalidParameter("Neither old nor new names may be empty")
+    new = validate.container_name(name)
+    async with container.lock:
+        old = container.name
+        if new == old:
+            raise InvalidParameter("Renaming a container with the same name as its current name")
+        containers.reserve(new, container.id)
+        containers.save(container, name=new)
+        containers.free(old, container.id)
+        await containers.blocking(containers.networks.rename, start.reference(container.record))
+        containers.publish(container, "rename", oldName=f"/{old}")
+
+
+async def update(containers: Containers, container: Container, body: Mapping[str, Any]) -> list[str]:
+    """Change limits and the restart policy, of a running container at once. Returns warnings."""
+    changed = {
+        name: fields.convert(fields.HOST_CONFIG[name].kind, body[name], name)
+        for name in resources.UPDATABLE
+        if body.get(name) not in (None, 0, "")
+    }
+    if "PidsLimit" in body and body["PidsLimit"] is not None:
+        changed["PidsLimit"] = fields.convert("int?", body["PidsLimit"], "PidsLimit")
+    policy = body.get("RestartPolicy") or {}
+    async with container.lock:
+        if container.removed or container.record.removing:
+            raise Conflict(f"Cannot update container {container.id}: container is marked for removal and cannot be updated")
+        before = container.record.host
+        after = {**before, **changed}
+        if policy.get("Name"):
+            after["RestartPolicy"] = {"Name": policy["Name"], "MaximumRetryCount": policy.get("MaximumRetryCount") or 0}
+        if changed.get("Memory") and "MemorySwap" not in changed and 0 < before["MemorySwap"] < after["Memory"]:
+            raise InvalidParameter(
+                f"Cannot update container {container.id}: Memory limit should be smaller than already set memoryswap limit, "
+                "update the memoryswap at the same time"
+            )
+        warnings = validate.host_config(after, container.record.config)
+        with anyio.CancelScope(shield=True):
+            if container.state.running and changed:
+                try:
+                    applied = await containers.blocking(
+                        stop.cgroup(containers, container).apply, resources.update(before, after)
+                    )
+                except (CgroupError, OSError) as error:
+                    raise EngineError(f"Cannot update container {container.id}: {error}") from None
+                warnings += applied
+            containers.save(container, host=after)
+            if container.shim is not None and policy.get("Name"):
+                restart = after["RestartPolicy"]
+                try:
+                    await container.shim.set_restart(Policy(restart["Name"], restart["MaximumRetryCount"]))
+                except ShimError as error:
+                    raise EngineError(f"Cannot update container {container.id}: {error}") from None
+    containers.publish(container, "update")
+    return warnings
+
+
+async def connect(containers: Containers, container: Container, ref: str, settings: Mapping[str, Any]) -> None:
+    """Put the container on one more network, a running one at once."""
+    network = await containers.blocking(containers.networks.get, ref)
+    async with container.lock:
+        mode = container.record.host["NetworkMode"]
+        if container.record.removing or container.removed:
+            raise Conflict("container is marked for removal and cannot be connected or disconnected to the network")
+        if mode.startswith("container:"):
+            raise InvalidParameter("container sharing network namespace with another container or host cannot be connected to any other network")
+        if network.name == "host" or "host" in container.record.networks:
+            raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
+        if "none" in container.record.networks:
+            raise InvalidParameter("container cannot be connected to multiple networks with one of the networks in private (none) mode")
+        known = _name_in_record(containers, container, network.id, network.name)
+        if known is not None:
+            if container.state.active:
+                raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+            networks = {**container.record.networks, known: dict(settings)}
+        else:
+            networks = {**container.record.networks, network.name: dict(settings)}
+        with anyio.CancelScope(shield=True):
+            if container.state.active and container.shim is not None:
+                prepared = await container.shim.prepared()
+                request = EndpointRequest.from_docker(network.name, settings)
+                await containers.blocking(
+                    containers.networks.connect, start.reference(container.record), request, prepared.netns_fd
+                )
+                containers.save(container, networks=networks)
+                await containers.blocking(start.write_files, containers, container.record)
+            else:
+                containers.save(container, networks=networks)
+
+
+async def disconnect(containers: Containers, container: Container, ref: str, *, force: bool) -> None:
+    network = await containers.blocking(containers.networks.get, ref)
+    async with container.lock:
+        known = _name_in_record(containers, container, network.id, network.name)
+        if network.name == "host" and known is not None:
+            raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
+        if known is None:
+            raise EngineError(f"container {container.id} is not connected to network {network.name}")
+        networks = {name: value for name, value in container.record.networks.items() if name != known}
+        with anyio.CancelScope(shield=True):
+            if container.state.active and container.shim is not None:
+                prepared = await container.shim.prepared()
+                await containers.blocking(
+                    containers.networks.disconnect, container.id, network.id, prepared.netns_fd, force
+                )
+                containers.save(container, networks=networks)
+                await containers.blocking(start.write_files, containers, container.record)
+            else:
+                containers.save(container, networks=networks)
+
+
+def _name_in_record(containers: Containers, container: Container, id: str, name: str) -> str | None:
+    for known in container.record.networks:
+        if known in (id, name) or containers.network_id(known) == id:
+            return known
+    return None
+
