@@ -38,7 +38,7 @@ def bring_up(netlink: Netlink, network: Network) -> None:
     name = network.bridge
     ipv6 = network.pool(6) is not None
     if not link_index(name):
-        mtu = int(network.options.get(DRIVER_MTU) or links.uplink_mtu(links.host_routes(netlink)))
+        mtu = int(network.options.get(DRIVER_MTU) or links.uplink_mtu(netlink))
         netlink.run([links.add_bridge(name, mac_from(network.id), mtu)])
     index = link_index(name)
     settings = {f"net/ipv4/conf/{name}/route_localnet": "1"}
@@ -74,12 +74,12 @@ def _switch_on(name: str) -> None:
         write_sysctl(name, "1")
 
 
-def endpoint_requests(network: Network, endpoint: Endpoint, netns_fd: int) -> Sequence[Request]:
+def endpoint_requests(netlink: Netlink, network: Network, endpoint: Endpoint, netns_fd: int) -> Sequence[Request]:
     """Requests that put an endpoint's pair between the bridge and ``netns_fd``."""
     index = link_index(network.bridge)
     if not index:
         raise EngineError(f"bridge {network.bridge} of network {network.name} is gone")
-    mtu = int(Path("/sys/class/net", network.bridge, "mtu").read_text())
+    mtu = links.mtu_of(netlink.fileno(), network.bridge)
     return (
         links.add_veth(endpoint.veth, index, endpoint.ifname, netns_fd, endpoint.mac_address, mtu),
         links.port_options(endpoint.veth, isolated=not network.icc),

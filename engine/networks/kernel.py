@@ -60,7 +60,7 @@ class Kernel:
         return [route.destination for route in links.host_routes(self._route()) if route.link not in own]
 
     def uplink_mtu(self) -> int:
-        return links.uplink_mtu(links.host_routes(self._route()))
+        return links.uplink_mtu(self._route())
 
     def is_up(self, network: Network) -> bool:
         return network.id in self._up
@@ -97,7 +97,9 @@ class Kernel:
                 self.table.change({}, ruleset.network_elements(rules_of(network)))
             # Ports of containers that ended may still be there: a connection nobody acknowledges keeps a namespace
             # alive for minutes.
-            own = [name for name in links.ports_of(network.bridge) if name.startswith(self._veth_prefix)]
+            index = bridge.link_index(network.bridge)
+            ports = [link.name for link in links.all_links(self._route()) if index and link.master == index]
+            own = [name for name in ports if name.startswith(self._veth_prefix)]
             self._delete([*own, *([] if network.adopted else [network.bridge])])
         elif network.driver in ("macvlan", "ipvlan") and not network.adopted:
             self._delete([macvlan.parent_of(network)])
@@ -115,7 +117,7 @@ class Kernel:
         for network, endpoint in pairs:
             self.bring_up(network)
             if network.driver == "bridge":
-                requests += bridge.endpoint_requests(network, endpoint, netns_fd)
+                requests += bridge.endpoint_requests(self._route(), network, endpoint, netns_fd)
             else:
                 requests.append(macvlan.endpoint_request(network, endpoint, netns_fd))
         endpoints = [endpoint for _, endpoint in pairs]
@@ -165,14 +167,16 @@ class Kernel:
             self._table_written = False
         self.pass_foreign_firewalls()
 
-    def reattach(self, network: Network, endpoint: Endpoint) -> None:
-        """Put a living pair back under its bridge, should the bridge have been deleted by somebody."""
-        master = links.master_of(endpoint.veth)
-        index = bridge.link_index(network.bridge)
-        if bridge.link_index(endpoint.veth) and master != index:
-            self._route().run(
-                [links.set_master(endpoint.veth, index), links.port_options(endpoint.veth, isolated=not network.icc)]
-            )
+    def reattach(self, pairs: Iterable[tuple[Network, Endpoint]]) -> None:
+        """Put living pairs back under their bridges, should a bridge have been deleted by somebody."""
+        masters = {link.name: link.master for link in links.all_links(self._route())}
+        requests: list[Request] = []
+        for network, endpoint in pairs:
+            index = bridge.link_index(network.bridge)
+            if masters.get(endpoint.veth, index) != index:
+                requests.append(links.set_master(endpoint.veth, index))
+                requests.append(links.port_options(endpoint.veth, isolated=not network.icc))
+        self._route().run(requests)
 
     def remove_strays(self, known: Collection[str]) -> None:
         """Delete bridges with this instance's prefix that belong to no network (a crash between kernel and record)."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _RTM_NEWLINK = 16
 _RTM_DELLINK = 17
+_RTM_GETLINK = 18
 _RTM_NEWADDR = 20
 _RTM_GETADDR = 22
 _RTM_NEWROUTE = 24
@@ -34,6 +35,7 @@ _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3
 _RTN_UNICAST = 1
 _ADDR_GEN_NONE = 1
+_SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
 _NAME_SIZE = 16
 
@@ -151,15 +153,6 @@ def set_master(name: str, master: int) -> Request:
     return Request(f"put {name} under its bridge", _RTM_NEWLINK, 0, payload)
 
 
-def master_of(name: str) -> int:
-    """Index of the bridge a link is a port of; 0 when it is none or does not exist."""
-    try:
-        with open(f"/sys/class/net/{name}/master/ifindex") as file:
-            return int(file.read())
-    except OSError:
-        return 0
-
-
 def set_up(name: str) -> Request:
     payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, [("IFLA_IFNAME", name)])
     return Request(f"bring up {name}", _RTM_NEWLINK, 0, payload)
@@ -180,12 +173,23 @@ def delete_group(group: int) -> Request:
     return Request("delete links", _RTM_DELLINK, 0, _link({}, [("IFLA_GROUP", group)]), (errno.ENODEV,))
 
 
-def ports_of(bridge: str) -> list[str]:
-    """Names of the links under a bridge."""
-    try:
-        return os.listdir(f"/sys/class/net/{bridge}/brif")
-    except FileNotFoundError:
-        return []
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link and the index of the bridge it is a port of (0: of none)."""
+
+    name: str
+    index: int
+    master: int
+
+
+def all_links(netlink: Netlink) -> list[Link]:
+    found = []
+    # struct ifinfomsg: family, pad, type, index, flags, change
+    for body in netlink.dump("list links", _RTM_GETLINK, struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0)):
+        values = dict(attributes(body[16:]))
+        master = struct.unpack("=i", values.get(10, bytes(4)))[0]
+        found.append(Link(values[3].rstrip(b"\0").decode(), struct.unpack_from("=i", body, 4)[0], master))
+    return found
 
 
 def _address(address: str, prefix: int, index: int) -> bytes:
@@ -226,13 +230,22 @@ def _default_route(index: int, gateway: str) -> bytes:
 
 def index_of(fd: int, name: str) -> int:
     """Index of a link in the namespace of socket ``fd``; 0 when there is none."""
-    request = struct.pack(f"{_NAME_SIZE}si12x", name.encode(), 0)
+    return _interface_ioctl(fd, _SIOCGIFINDEX, name, "look up link")
+
+
+def mtu_of(fd: int, name: str) -> int:
+    """MTU of a link in the namespace of socket ``fd`` (sysfs may show another one's); 0 when there is none."""
+    return _interface_ioctl(fd, _SIOCGIFMTU, name, "read the MTU of")
+
+
+def _interface_ioctl(fd: int, number: int, name: str, operation: str) -> int:
+    request = struct.pack(f"{_NAME_SIZE}si20x", name.encode(), 0)
     try:
-        answer = fcntl.ioctl(fd, _SIOCGIFINDEX, request)
+        answer = fcntl.ioctl(fd, number, request)
     except OSError as error:
         if error.errno == errno.ENODEV:
             return 0
-        raise NetlinkError(f"look up link {name}", error.errno or errno.EIO) from error
+        raise NetlinkError(f"{operation} {name}", error.errno or errno.EIO) from error
     return int(struct.unpack_from("i", answer, _NAME_SIZE)[0])
 
 
@@ -267,14 +280,10 @@ def host_routes(netlink: Netlink) -> list[Route]:
     return routes
 
 
-def uplink_mtu(routes: Sequence[Route]) -> int:
+def uplink_mtu(netlink: Netlink) -> int:
     """The MTU of the link that carries the default route, 1500 without one."""
-    for route in routes:
-        if route.destination.prefixlen == 0 and route.link:
-            try:
-                name = socket.if_indextoname(route.link)
-                with open(f"/sys/class/net/{name}/mtu") as file:
-                    return int(file.read())
-            except OSError:
-                continue
+    names = {index: name for index, name in socket.if_nameindex()}
+    for route in host_routes(netlink):
+        if route.destination.prefixlen == 0 and route.link in names:
+            return mtu_of(netlink.fileno(), names[route.link]) or 1500
     return 1500

@@ -346,10 +346,12 @@ class Networks:
                 busy,
                 {container: published_ports(live[container], self._pairs(container)) for container in live},
             )
-            for network in busy:
-                for endpoint in self._registry.of_network(network.id):
-                    if network.driver == "bridge" and endpoint.attached:
-                        self._kernel.reattach(network, endpoint)
+            self._kernel.reattach(
+                (network, endpoint)
+                for network in busy
+                for endpoint in self._registry.of_network(network.id)
+                if network.driver == "bridge" and endpoint.attached
+            )
             self._write_names({network.id for network in busy})
             for container_id in live:
                 self._write_resolver(container_id)

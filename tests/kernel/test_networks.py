@@ -556,9 +556,12 @@ def test_udp_follows_a_restarted_container(instance: Instance) -> None:
 
 
 def test_macvlan(instance: Instance) -> None:
-    """Two containers on one parent, a veth end that is nobody's uplink; they see each other and not the host."""
-    with Netlink() as netlink:
-        netlink.run([links.add_bridge("pctestparent", "02:00:00:00:77:01", 1500), links.set_up("pctestparent")])
+    """Two containers on one parent, here a spare pair of links, since the uplink is not ours to play with."""
+    with open("/proc/self/ns/net") as own, Netlink() as netlink:
+        netlink.run([links.add_bridge("pctestbridge", "02:00:00:00:77:01", 1500), links.set_up("pctestbridge")])
+        index = socket.if_nametoindex("pctestbridge")
+        pair = links.add_veth("pctestport", index, "pctestparent", own.fileno(), "02:00:00:00:77:03", 1500)
+        netlink.run([pair, links.set_up("pctestport"), links.set_up("pctestparent")])
     try:
         with pytest.raises(InvalidParameter, match="invalid subinterface vlan name nope0"):
             instance.networks.create({"Name": "x", "Driver": "macvlan", "Options": {"parent": "nope0"}})
@@ -581,7 +584,7 @@ def test_macvlan(instance: Instance) -> None:
         assert socket.if_nametoindex("pctestparent")
     finally:
         with Netlink() as netlink:
-            netlink.run([links.delete_link("pctestparent")])
+            netlink.run([links.delete_link("pctestparent"), links.delete_link("pctestbridge")])
 
 
 def test_own_bridge_of_the_user_stays(instance: Instance) -> None:
