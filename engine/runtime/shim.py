@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -21,6 +20,7 @@ from .loop import Loop
 from .stage import Failure
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from .launch import Host
@@ -218,10 +218,12 @@ class Shim:
         reply()
 
     def _do_release(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
-        self.container.release()
-        if self._listener is not None:
-            os.unlink(self.container.spec.control)
+        self._release()
         reply()
+
+    def _release(self) -> None:
+        self.container.release()
+        os.unlink(self.container.spec.control)
         self._loop.stop()
 
     def _do_exec(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
@@ -281,10 +283,13 @@ class Shim:
 
     def _terminated(self) -> None:
         """SIGTERM (the machine goes down): stop the container as its owner would, then end."""
-        while self._wake[0].recv(64, socket.MSG_DONTWAIT):
-            break
+        self._wake[0].recv(64)
         spec = self.container.spec
-        self.container.stop(spec.stop_signal, spec.stop_timeout, lambda problem: self._loop.stop())
+        self.container.stop(spec.stop_signal, spec.stop_timeout, self._terminated_container)
+
+    def _terminated_container(self, problem: str) -> None:
+        if not problem:
+            self._release()
 
 
 class Reply(Protocol):

@@ -8,11 +8,11 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.runtime_bench import Bench, bench, discard, exited, until
+
 from engine.linux.cgroup import Cgroup
 from engine.runtime import defaults
 from engine.runtime.client import LaunchError, RequestError
-
-from support.runtime_bench import Bench, bench, discard, exited
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,8 +122,11 @@ def test_all_namespaces_are_its_own(tmp_path: Path) -> None:
 
 
 def test_dev_has_exactly_the_usual_nodes(tmp_path: Path) -> None:
-    output = shell(tmp_path / "root", "ls -1 /dev; stat -c '%A %t:%T %n' /dev/*; for n in ptmx fd stdin; do readlink /dev/$n; done")
-    names = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
+    output = shell(
+        tmp_path / "root", "ls -1 /dev; stat -c '%A %t:%T %n' /dev/*; for n in ptmx fd stdin; do readlink /dev/$n; done"
+    )
+    names = ["fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm"]
+    names += ["stderr", "stdin", "stdout", "tty", "urandom", "zero"]
     assert output.split("\n")[: len(names)] == names
     for line in ("crw-rw-rw- 1:3 /dev/null", "crw-rw-rw- 5:0 /dev/tty", "crw-rw-rw- 1:9 /dev/urandom"):
         assert line in output
@@ -407,8 +410,7 @@ def test_init_reaps_and_forwards(tmp_path: Path) -> None:
             """
             shim = await client.fork_shim(made.launch("a", "/bin/sh", "-c", script, init=True))
             await shim.start()
-            while b"ready" not in made.output("a"):
-                await asyncio.sleep(0.01)
+            await until(lambda: b"ready" in made.output("a"))
             await shim.stop(signal.SIGTERM, 5)
             assert (await exited(shim)).exit_code == 7
             await shim.release()
@@ -480,13 +482,14 @@ def test_requests_in_the_wrong_state(tmp_path: Path) -> None:
 
 
 def test_cgroup_has_the_process(tmp_path: Path) -> None:
-    async def scenario() -> None:
+    async def scenario() -> Cgroup:
         async with bench(tmp_path / "root") as (made, client):
             shim = await client.fork_shim(made.launch("a", "/bin/sleep", "1000"))
             started = await shim.start()
             group = Cgroup.at(f"/pycompose-{made.layout.instance}/{made.id('a')}")
             assert group.procs() == [started.pid]
             await discard(shim)
-            assert not any(os.path.exists(directory) for directory in group.directories)
+            return group
 
-    asyncio.run(scenario())
+    group = asyncio.run(scenario())
+    assert not any(os.path.exists(directory) for directory in group.directories)

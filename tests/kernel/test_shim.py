@@ -8,17 +8,17 @@ import os
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from support.runtime_bench import Bench, bench, discard, exited, until
+
 from engine.linux import process
 from engine.linux.cgroup import Cgroup
 from engine.runtime import statusfile
 from engine.runtime.client import ExecSpec, Exited, LaunchError, Lost, ShimClient, ShimLost, Started
 from engine.runtime.defaults import PATH
 from engine.runtime.restart import Policy
-
-from support.runtime_bench import Bench, bench, discard, exited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,13 +39,6 @@ def scenario(root: Path, steps: Callable[[Bench, KeeperClient], Awaitable[None]]
             await steps(made, client)
 
     asyncio.run(main())
-
-
-async def until(condition: Callable[[], Any], timeout: float = 10) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        await asyncio.sleep(0.005)
 
 
 async def read_all(descriptor: int) -> bytes:
@@ -509,10 +502,6 @@ def test_sigterm_stops_the_container(tmp_path: Path) -> None:
         assert made.status("a")["status"] == "exited"
         assert made.status("a")["exit_code"] == 0
         shim.close()
-        statusfile.bury(
-            str(made.layout.container_state(made.id("a")) / "status.json"),
-            f"/pycompose-{made.layout.instance}/{made.id('a')}",
-        )
 
     scenario(tmp_path / "root", steps)
 

@@ -20,7 +20,7 @@ from engine.runtime import defaults, protocol
 from engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 BARE_KEEPER = Path(__file__).parent / "bare_keeper.py"
 
@@ -148,9 +148,9 @@ class Bench:
         return found
 
 
-async def exited(shim: ShimClient, timeout: float = 20) -> Exited:
+async def exited(shim: ShimClient) -> Exited:
     """The next final exit among the shim's events."""
-    async with asyncio.timeout(timeout):
+    async with asyncio.timeout(20):
         async for event in shim.events():
             if isinstance(event, Exited) and not event.restarting:
                 return event
@@ -163,6 +163,14 @@ async def discard(shim: ShimClient) -> None:
     async with asyncio.timeout(20):
         await shim.stop(signal.SIGKILL, None)
         await shim.release()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Poll for what files say; fails after ten seconds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        await asyncio.sleep(0.005)
 
 
 def make_layer(directory: Path) -> Path:
@@ -197,10 +205,11 @@ async def bench(root: Path) -> AsyncIterator[tuple[Bench, KeeperClient]]:
     await settled(made)
 
 
-async def settled(made: Bench, timeout: float = 5) -> None:
+async def settled(made: Bench) -> None:
     """Assert that nothing is left, giving the kernel a moment to finish."""
-    deadline = time.monotonic() + timeout
-    while made.leftovers() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 5
+    # The kernel has no event for the end of everything that a container was.
+    while made.leftovers() and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     assert made.leftovers() == []
     remove_instance(made.layout.instance)
