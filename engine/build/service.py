@@ -71,7 +71,7 @@ class Builder:
         self._files.close()
 
     # cache ---------------------------------------------------------------------------------------------------------
-    def cache_usage(self) -> list[dict[str, Any]]:
+    def usage(self) -> list[dict[str, Any]]:
         """BuildCache entries of ``GET /system/df``."""
         return [*self._cache.usage(), *self._mounts.usage()]
 
@@ -88,10 +88,9 @@ class Builder:
     def build(self, options: BuildOptions, progress: Callable[[Event], None]) -> str:
         """Build and return the image ID (``sha256:…``). Progress comes from several threads, one call at a time.
 
-        Raises EngineError; a failing step is told as StepFailed first. ``options.cancel``, when given, is also set by the
-        build itself once a stage has failed, so that stages beside it stop.
+        Raises EngineError; a failing step is told as StepFailed first.
         """
-        stop = options.cancel or threading.Event()
+        stop = _Stop(options.cancel)
         platform = _platform(options)
         tags = [str(reference.parse(tag).with_default_tag.familiar) for tag in options.tags]
         targets = [parse_cache(text) for text in options.cache_to]
@@ -258,6 +257,17 @@ class Builder:
             session.stores.export(Path(place))
         elif kind == "registry":
             raise NotImplemented_("cache export to a registry: use type=inline and push the image")
+
+
+class _Stop(threading.Event):
+    """Set when the build was cancelled from outside, or by itself once a stage has failed."""
+
+    def __init__(self, outer: threading.Event | None) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._outer is not None and self._outer.is_set())
 
 
 def _platform(options: BuildOptions) -> Platform:

@@ -15,9 +15,9 @@ import pytest
 from support.busybox_image import busybox_rootfs
 from support.step_runner import ChrootRunner
 
-from engine.build.service import Builder
 from engine.build.options import BuildOptions, DirectoryContext, EmptyContext, TarContext
 from engine.build.progress import Event, Finished, StepCached, StepFailed, StepLog, StepStarted
+from engine.build.service import Builder
 from engine.build.stage import StepError
 from engine.errors import EngineError
 from engine.images.service import Images
