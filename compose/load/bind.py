@@ -140,7 +140,7 @@ def string(run: Binder, value: Any, path: Path, place: Place | None) -> str:
         return value
     if value is None:
         return ""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value < 1 << 63:
         return str(value)
     run.fail(f"{dotted(path)}: expected a string, got {kind(value)}", path, place)
     return ""
@@ -163,6 +163,8 @@ def boolean(run: Binder, value: Any, path: Path, place: Place | None) -> bool:
 
 def whole(run: Binder, value: Any, path: Path, place: Place | None) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
+        if value >= 1 << 63:
+            run.fail(f"{dotted(path)}: {value} is too large", path, place)
         return value
     if isinstance(value, float):
         return int(value)
@@ -215,6 +217,8 @@ def size(run: Binder, value: Any, path: Path, place: Place | None) -> str:
     """Bytes, as a string of digits; "" stands for zero."""
     number = 0
     if isinstance(value, int) and not isinstance(value, bool):
+        if value >= 1 << 63:
+            run.fail(f"{dotted(path)}: {value} is too large", path, place)
         number = value
     elif isinstance(value, str):
         try:
@@ -425,12 +429,17 @@ def device_count(run: Binder, value: Any, path: Path, place: Place | None) -> in
             message = f"{dotted(path)}: invalid value {value!r}, the only value allowed is 'all' or a number"
             run.fail(message, path, place)
             return 0
+    if isinstance(value, float):
+        run.fail(f"{dotted(path)}: {value} is not a whole number", path, place)
+        return 0
     return whole(run, value, path, place)
 
 
 def env_file(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
     record = run.record(ENV_FILE, value, path, place)
-    return record["path"] if record and record.get("required") and not record.get("format") else record
+    if record is not None and record.get("required") and not record.get("format"):
+        return record.get("path", "")
+    return record
 
 
 def record(*fields: Field) -> Decoder:
@@ -759,7 +768,6 @@ NETWORK: tuple[Field, ...] = (
                     )
                 ),
             ),
-            F("options", options),
         ),
         omit=False,
     ),

@@ -307,7 +307,7 @@ def defaults(tree: Map) -> None:
             build.setdefault("context", ".")
         for secret in service.get("secrets") or ():
             if isinstance(secret, dict):
-                secret.setdefault("target", f"/run/secrets/{secret.get('source')}")
+                secret.setdefault("target", f"/run/secrets/{secret.get('source') or ''}")
         for port in service.get("ports") or ():
             if isinstance(port, dict):
                 port.setdefault("protocol", "tcp")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Path, dotted
 from .. import units
+from ..errors import Path, dotted
 from .scalars import text
 from .tree import Map, Place, Rules, Seq, fail, places_of
 
@@ -234,6 +234,8 @@ def _unique_list(items: list[Any], index: Indexer, path: Path) -> Seq:
             key = index(item, (*path, position))
         except ValueError as error:
             raise fail(str(error), (*path, position), place) from None
+        if isinstance(key, (dict, list)):
+            key = text(key)
         at = seen.get(key)
         if at is None:
             seen[key] = len(out)
@@ -296,12 +298,12 @@ def _by_port(item: Any, path: Path) -> Any:
             raise ValueError("service port is missing a target port")
         published = item.get("published")
         return (
-            item.get("host_ip", "0.0.0.0"),
+            text(item.get("host_ip", "0.0.0.0")),
             type(published).__name__,
             text(published),
             isinstance(item["target"], str),
             text(item["target"]),
-            item.get("protocol", "tcp"),
+            text(item.get("protocol", "tcp")),
         )
     if isinstance(item, str):
         return item

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 _CONSTANTS: dict[str, Any] = {
@@ -70,7 +70,7 @@ def _timestamp(text: str) -> Timestamp | None:
     if found is None:
         return None
     year, month, day, _, hour, minute, second, fraction, offset, hour2, minute2, second2, fraction2 = found.groups()
-    zone = timezone.utc
+    zone = UTC
     if offset and offset != "Z":
         shift = timedelta(hours=int(offset[1:3]), minutes=int(offset[4:6]))
         zone = timezone(-shift if offset[0] == "-" else shift)

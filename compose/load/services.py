@@ -148,7 +148,7 @@ def _resolve_environment(
         long = entry if isinstance(entry, dict) else {"path": entry, "required": True}
         at = (*path, "env_file", index)
         _read(
-            found, long["path"], long.get("required", True), long.get("format", ""), files, lookup, at, place, warnings
+            found, long.get("path", ""), long.get("required", True), long.get("format", ""), files, lookup, at, place, warnings
         )
     for key, value in own.items():
         found.take(key, own, value)
