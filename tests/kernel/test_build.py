@@ -356,9 +356,9 @@ RUN --mount=type=bind,target=/ctx,rw touch /ctx/new && echo rw >> /out
     assert not (bench.context / "new").exists()
     image = bench.build(no_cache=True)
     assert bench.listing(image)["out"][3] == "from context\ntool\n1\ntmp\nrw\n"
-    assert len([entry for entry in bench.builder.cache_usage() if entry["Type"] == "exec.cachemount"]) == 1
+    assert len([entry for entry in bench.builder.usage() if entry["Type"] == "exec.cachemount"]) == 1
     bench.builder.prune(all=True)
-    assert bench.builder.cache_usage() == []
+    assert bench.builder.usage() == []
 
 
 def test_secrets_stay_out_of_everything(bench: Bench) -> None:
