@@ -7,6 +7,7 @@ runs and no client has come for a while. It never forks. Exit code 0 means: fini
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import logging
 import os
@@ -24,12 +25,7 @@ from .api.daemon import VERSION, Daemon
 from .api.router import API_VERSION
 from .api.server import Server
 from .build.service import Builder
-try:
-    from .build.runner import ContainerRunner
-except ImportError:
-    class ContainerRunner:
-        def __init__(self, *a): pass
-        bootstrap = None
+from .build.runner import ContainerRunner, root_runner
 from .containers import recover
 from .containers.service import Containers
 from .events import Events
@@ -76,7 +72,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
     volumes = Volumes(layout, store, events.publish)
     networks = Networks(layout, store, events.publish)
     containers = Containers(layout, store, events, images, networks, volumes, keeper)
-    runner = ContainerRunner(layout, keeper, networks)
+    runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
     builder = Builder(images, runner, layout, store, events.publish)
     daemon = Daemon(
         layout=layout,
@@ -87,7 +83,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
         volumes=volumes,
         containers=containers,
         builder=builder,
-        bootstrap_runner=runner.bootstrap,
+        bootstrap_runner=root_runner(runner),
         keeper=keeper,
         keeper_pid=os.getppid(),
     )
@@ -97,6 +93,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
         containers.begin(tasks)
         await containers.blocking(images.recover)
         await containers.blocking(builder.recover)
+        await runner.recover()
         found = await recover.recover(containers)
         await containers.blocking(networks.recover, found.live)
         # What is alive now stays alive: the collector need not look at it again and again.

@@ -7,12 +7,11 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 
 from ..errors import EngineError
@@ -27,7 +26,17 @@ T = TypeVar("T")
 
 _BUFFER = 256 * 1024
 
-Write = Callable[[bytes], Awaitable[None]]
+Write = Callable[[bytes], Coroutine[Any, Any, None]]
+
+
+class Bridge:
+    """Lets any thread but the loop's run something on the loop, and wait for it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def call(self, function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+        return asyncio.run_coroutine_threadsafe(function(*arguments), self._loop).result()
 
 
 class _Body(io.RawIOBase):
@@ -35,6 +44,7 @@ class _Body(io.RawIOBase):
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._bridge = Bridge()
         self._rest = b""
 
     def readable(self) -> bool:
@@ -42,7 +52,7 @@ class _Body(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
-            self._rest = anyio.from_thread.run(self._request.chunk)
+            self._rest = self._bridge.call(self._request.chunk)
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
@@ -52,26 +62,27 @@ class _Body(io.RawIOBase):
 class _Output(io.RawIOBase):
     """A streamed response, written from a worker thread."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, bridge: Bridge) -> None:
         self._write = write
+        self._bridge = bridge
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         piece = bytes(data)
-        anyio.from_thread.run(self._write, piece)
+        self._bridge.call(self._write, piece)
         return len(piece)
 
 
 def body(request: Request) -> BinaryIO:
-    """The request body as a buffered binary file, for use in a worker thread."""
+    """The request body as a buffered binary file, for use in a worker thread. Call it on the loop's thread."""
     return cast("BinaryIO", io.BufferedReader(_Body(request), _BUFFER))
 
 
-def output(write: Write) -> io.BufferedWriter:
+def output(write: Write, bridge: Bridge) -> io.BufferedWriter:
     """A streamed response as a buffered binary file, for use in a worker thread; flush it at the end."""
-    return io.BufferedWriter(_Output(write), _BUFFER)
+    return io.BufferedWriter(_Output(write, bridge), _BUFFER)
 
 
 async def in_thread(daemon: Daemon, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
@@ -93,8 +104,10 @@ async def send_file(
             await request.begin(content_type)
         await request.write(data)
 
+    bridge = Bridge()
+
     def work() -> None:
-        file = output(write)
+        file = output(write, bridge)
         produce(cast("BinaryIO", file))
         file.flush()
 
@@ -112,16 +125,13 @@ class Progress:
 
     def __init__(self, write: Write) -> None:
         self._write = write
-        self._loop = asyncio.get_running_loop()
+        self._bridge = Bridge()
         self.gone = threading.Event()
 
     def __call__(self, message: dict[str, Any]) -> None:
         if self.gone.is_set():
             raise ClientGone("the client closed the connection")
-        asyncio.run_coroutine_threadsafe(self._send(encode(message) + b"\r\n"), self._loop).result()
-
-    async def _send(self, data: bytes) -> None:
-        await self._write(data)
+        self._bridge.call(self._write, encode(message) + b"\r\n")
 
 
 async def with_progress(

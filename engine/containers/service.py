@@ -157,7 +157,7 @@ class Containers:
     # what others ask ---------------------------------------------------------------------------------------------------
     def lower(self, record: ContainerRecord) -> tuple[Path, ...]:
         """The overlay's lower directories, top-most first."""
-        return tuple(self.layout.layer(chain_id) for chain_id in reversed(record.layers))
+        return tuple(self.layout.layer(chain_id) / "fs" for chain_id in reversed(record.layers))
 
     def image_users(self, image_id: str) -> list[tuple[str, bool]]:
         """(container id, running) of the containers made from an image."""

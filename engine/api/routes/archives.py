@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import anyio.from_thread
-
 from ...containers import archive as files
 from ...containers import changes, commit
 from ...errors import InvalidParameter
@@ -38,11 +36,13 @@ async def get(daemon: Daemon, request: Request) -> None:
     container = daemon.containers.get(request["id"])
     path = _path(request)
 
+    bridge = transfer.Bridge()
+
     def work() -> None:
         def begin(stat: str) -> None:
-            anyio.from_thread.run(_begin, stat)
+            bridge.call(_begin, stat)
 
-        file = transfer.output(request.write)
+        file = transfer.output(request.write, bridge)
         files.get(daemon.containers, container, path, begin, cast("BinaryIO", file))
         file.flush()
 
