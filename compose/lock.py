@@ -5,6 +5,7 @@ An flock on a file in the user's run directory: it goes with the process that ho
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -29,17 +30,36 @@ def project_lock(engine_address: str, project: str, waiting: Callable[[], None] 
     digest = hashlib.sha256(engine_address.encode()).hexdigest()[:8]
     path = os.path.join(directory, f"{project}-{digest}.lock")
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = _acquire(path, waiting)
     except OSError as error:
         raise PlanError(f"cannot lock project {project}: {error.filename}: {error.strerror}") from error
     try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            os.rmdir(directory)
+        os.close(handle)
+
+
+def _acquire(path: str, waiting: Callable[[], None] | None) -> int:
+    """The locked file. It may have been removed by its last holder between open and lock: then it is opened anew."""
+    while True:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if waiting is not None:
                 waiting()
+                waiting = None
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
+        try:
+            if os.path.samestat(os.stat(path), os.fstat(handle)):
+                return handle
+        except FileNotFoundError:
+            pass
         os.close(handle)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..convert.container import image_name
 from ..convert.values import byte_count, pairs
 from ..credentials import all_registries
 from ..errors import OperationError
+from ..labels import image_name
 from .context import tar_stream
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def build_service(
     Raises `EngineError` with the engine's message when the build fails.
     """
     service = project.services[name]
-    tree: dict[str, Any] = {**service["build"]}
+    tree: dict[str, Any] = {"context": str(project.directory), **service["build"]}
     ref = image_name(project, name)
     tree["args"] = {**pairs(tree.get("args")), **(overrides.get("args") or {})}
     for key in ("no_cache", "pull"):
@@ -44,12 +45,39 @@ def build_service(
         tree["ssh"] = overrides["ssh"]
     platforms = list(tree.get("platforms") or ([service["platform"]] if service.get("platform") else []))
     tags = [ref, *(tag for tag in tree.get("tags") or () if tag != ref)]
-    local = engine.endpoint.address.path is not None and engine.is_pycompose
-    if local:
-        lines = engine.images.build_local(_local_body(project, tree, tags, platforms, overrides))
+    secrets = _secrets(project, tree) if tree.get("secrets") else {}
+    return build_image(
+        engine,
+        tree,
+        tags,
+        platforms,
+        output,
+        secrets=secrets,
+        environment=project.environment,
+        memory=overrides.get("memory"),
+        name=name,
+    )
+
+
+def build_image(
+    engine: Engine,
+    tree: Mapping[str, Any],
+    tags: list[str],
+    platforms: list[str],
+    output: Callable[[str], None],
+    *,
+    secrets: Mapping[str, bytes] | None = None,
+    environment: Mapping[str, str] | None = None,
+    memory: int | None = None,
+    name: str = "",
+) -> str:
+    """Build from a ``build`` section whose paths are absolute; the id of the image. ``secrets`` are bytes by id."""
+    arguments = _arguments(tree, environment or {})
+    if engine.endpoint.address.path is not None and engine.is_pycompose:
+        lines = engine.images.build_local(_local_body(tree, arguments, tags, platforms, secrets or {}, memory))
     else:
-        lines = _classic(engine, project, name, tree, tags, platforms, overrides)
-    return follow(engine, lines, ref, output)
+        lines = _classic(engine, name, tree, arguments, tags, platforms, memory)
+    return follow(engine, lines, tags[0] if tags else "", output)
 
 
 def follow(engine: Engine, lines: Iterator[dict[str, Any]], ref: str, output: Callable[[str], None]) -> str:
@@ -72,21 +100,23 @@ def _arguments(tree: Mapping[str, Any], environment: Mapping[str, str]) -> dict[
 
 def _classic(
     engine: Engine,
-    project: Project,
     name: str,
     tree: Mapping[str, Any],
+    arguments: Mapping[str, str | None],
     tags: list[str],
     platforms: list[str],
-    overrides: Mapping[str, Any],
+    memory: int | None,
 ) -> Iterator[dict[str, Any]]:
     unsupported = [key for key in _BUILDKIT_ONLY if tree.get(key)]
     if unsupported:
-        raise OperationError(f"services.{name}.build: this engine's build call has no {', '.join(unsupported)}")
-    context = str(tree.get("context") or project.directory)
+        raise OperationError(
+            f"{f'services.{name}.' if name else ''}build: this engine's build call has no {', '.join(unsupported)}"
+        )
+    context = str(tree.get("context") or os.getcwd())
     dockerfile = str(tree.get("dockerfile") or "Dockerfile")
     query: dict[str, Any] = {
         "t": tags,
-        "buildargs": json.dumps(_arguments(tree, project.environment)),
+        "buildargs": json.dumps(arguments),
         "labels": json.dumps({**pairs(tree.get("labels"))}),
         "cachefrom": json.dumps(list(tree.get("cache_from") or ())),
         "target": tree.get("target"),
@@ -95,7 +125,7 @@ def _classic(
         "networkmode": tree.get("network"),
         "extrahosts": ",".join(_extra_hosts(tree)) or None,
         "shmsize": byte_count(tree["shm_size"]) if tree.get("shm_size") else None,
-        "memory": overrides.get("memory"),
+        "memory": memory,
         "platform": ",".join(platforms) or None,
         "ulimits": json.dumps(_ulimits(tree)) if tree.get("ulimits") else None,
         "rm": 1,
@@ -142,37 +172,39 @@ def _ulimits(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _local_body(
-    project: Project, tree: Mapping[str, Any], tags: list[str], platforms: list[str], overrides: Mapping[str, Any]
+    tree: Mapping[str, Any],
+    arguments: Mapping[str, str | None],
+    tags: list[str],
+    platforms: list[str],
+    secrets: Mapping[str, bytes],
+    memory: int | None,
 ) -> dict[str, Any]:
-    """The body of our engine's POST /pycompose/build: the service's build section, made absolute and complete."""
+    """The body of our engine's POST /pycompose/build: the build section, made absolute and complete."""
     body = {key: value for key, value in tree.items() if value is not None}
-    body["context"] = str(tree.get("context") or project.directory)
-    body["args"] = {key: value for key, value in _arguments(tree, project.environment).items() if value is not None}
+    body["args"] = {key: value for key, value in arguments.items() if value is not None}
     body["tags"] = tags
     body["platforms"] = platforms
     body["extra_hosts"] = _extra_hosts(tree)
     body["labels"] = pairs(tree.get("labels"))
-    if overrides.get("memory"):
-        body["memory"] = overrides["memory"]
-    if tree.get("secrets"):
-        body["secrets"] = _secrets(project, tree)
+    if memory:
+        body["memory"] = memory
+    if secrets:
+        body["secrets"] = {ident: base64.b64encode(data).decode() for ident, data in secrets.items()}
     return body
 
 
-def _secrets(project: Project, tree: Mapping[str, Any]) -> dict[str, str]:
-    """Secret id -> base64 of its bytes."""
-    import base64
-
+def _secrets(project: Project, tree: Mapping[str, Any]) -> dict[str, bytes]:
+    """The bytes of the secrets that the build uses, by id."""
     from ..convert.mounts import file_content
 
-    result: dict[str, str] = {}
+    result: dict[str, bytes] = {}
     for use in tree["secrets"]:
         source = str(use["source"])
         content = file_content(project, "secrets", source)
-        if content is None:
-            content = _read(str(project.secrets[source]["file"]))
-        result[str(use.get("target") or source)] = base64.b64encode(content).decode()
+        result[str(use.get("target") or source)] = (
+            content if content is not None else _read(str(project.secrets[source]["file"]))
+        )
     return result
 
 
-__all__ = ["build_service", "follow", "is_remote"]
+__all__ = ["build_image", "build_service", "follow", "is_remote"]

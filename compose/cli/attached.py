@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..perform import World
     from ..plan import Plan
-    from ..reconcile import UpOptions
+    from ..reconcile.options import UpOptions
     from .session import Session
 
 INTERRUPTED = 130
@@ -205,7 +205,7 @@ def _epoch(moment: str) -> str:
 
 def attached_services(session: Session, options: UpOptions, args: Namespace) -> set[str]:
     """Whose output is shown: --attach, --no-attach, ``attach: false``, and dependencies only where asked."""
-    from ..reconcile import selection
+    from ..reconcile.up import selection
 
     project = session.project
     names = selection(project, options)

@@ -54,9 +54,9 @@ def overrides(args: Namespace) -> dict[str, Any]:
 
 
 def run(args: Namespace) -> int:
-    from ..convert.container import image_name
     from ..execute import run_plan
     from ..graph import closure
+    from ..labels import image_name
     from ..observe import Snapshot
     from ..perform import Settings, World
     from ..plan import assemble

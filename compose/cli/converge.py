@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, OperationError
 from ..events import DONE, Progress
-from ..reconcile import needs_image_stage, reconcile_up, selection
+from ..reconcile.up import needs_image_stage, reconcile_up, selection
 from .render import choose_renderer
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..observe import Snapshot
     from ..perform import Settings, World
     from ..plan import Plan
-    from ..reconcile import UpOptions
+    from ..reconcile.options import UpOptions
     from .session import Session
 
 
@@ -61,7 +61,7 @@ def prepare(session: Session, options: UpOptions) -> tuple[Project, Snapshot, di
 
     project = session.project
     names = selection(project, options)
-    from ..convert.container import image_name
+    from ..labels import image_name
 
     refs = dict.fromkeys(image_name(project, name) for name in names if not project.services[name].get("provider"))
     return project, observe(session.engine, project, images=refs), content_digests(project)

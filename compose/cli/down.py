@@ -33,7 +33,8 @@ def run(args: Namespace) -> int:
     from ..execute import run_plan
     from ..lock import project_lock
     from ..perform import World
-    from ..reconcile import DownOptions, reconcile_down
+    from ..reconcile.down import reconcile_down
+    from ..reconcile.options import DownOptions
     from .render import choose_renderer
 
     if args.rmi not in (None, "local", "all"):

@@ -37,8 +37,7 @@ class LogPrinter:
     def line(self, name: str, text: str, *, error: bool = False) -> None:
         """One line of a container's output, without its end."""
         with self._lock:
-            # Both streams go where Docker Compose sends them: stderr of a container is stdout of ours, but for --no-log-prefix.
-            self._write(self._out, f"{self._label(name)}{text}\n")
+            self._write(self._err if error else self._out, f"{self._label(name)}{text}\n")
 
     def message(self, name: str, text: str) -> None:
         """A remark about a container, such as its exit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..labels import PROJECT, SERVICE
-from ..observe import health_word
+from ..status import exit_code, health_word
 from . import format
 from .flags import FlagError
 from .session import Session
@@ -63,7 +63,7 @@ def row(container: dict[str, Any], *, truncate: bool = True) -> format.Row:
     return {
         "Command": f'"{format.shorten(command, 20) if truncate else command}"',
         "CreatedAt": _moment(int(container.get("Created") or 0)),
-        "ExitCode": exit_code(status),
+        "ExitCode": exit_code(status) or 0,
         "Health": health_word(status),
         "ID": container["Id"][:12] if truncate else container["Id"],
         "Image": container.get("Image") or "",
@@ -96,14 +96,6 @@ def publishers(container: dict[str, Any]) -> list[dict[str, Any]] | None:
         for one in container.get("Ports") or ()
     ]
     return sorted(found, key=lambda one: (one["TargetPort"], one["Protocol"], one["URL"])) or None
-
-
-def exit_code(status: str) -> int:
-    """The number in ``Exited (3) …``; 0 for a container that runs."""
-    if status.startswith(("Exited (", "Restarting (")):
-        text = status.partition("(")[2].partition(")")[0]
-        return int(text) if text.lstrip("-").isdigit() else 0
-    return 0
 
 
 def _moment(seconds: int) -> str:

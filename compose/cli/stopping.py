@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..client import NotFound
 from ..errors import OperationError
 from ..events import DONE, ERROR, Progress
-from ..reconcile.down import stop_levels
+from ..reconcile.order import stop_levels
 from .follow import in_parallel
 from .render import choose_renderer
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ..perform import Settings
-    from ..reconcile import UpOptions
+    from ..reconcile.options import UpOptions
     from .flags import Parser
 
 
@@ -112,7 +112,7 @@ def up_options(args: Namespace) -> UpOptions:
     """The reconciliation options that the flags say."""
     import os
 
-    from ..reconcile import DIVERGED, FORCE, NEVER, UpOptions
+    from ..reconcile.options import DIVERGED, FORCE, NEVER, UpOptions
     from .converge import parse_scale
 
     recreate = FORCE if args.force_recreate else NEVER if args.no_recreate else DIVERGED

@@ -20,4 +20,11 @@ def connect(endpoint: Endpoint) -> Engine:
 
         start_engine(endpoint.root, os.environ)
 
-    return Engine(endpoint, start)
+    def last_words() -> str:
+        import os
+
+        from .autostart import log_tail
+
+        return log_tail(endpoint.root, os.environ)
+
+    return Engine(endpoint, start, last_words)

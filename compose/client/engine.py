@@ -51,11 +51,15 @@ def _error(status: int, message: str) -> EngineError:
 
 
 class Engine:
-    """A client for the engine at ``endpoint``. ``start`` is called once when nobody listens there, to bring one up."""
+    """A client for the engine at ``endpoint``. ``start`` is called once when nobody listens there, to bring one up;
+    ``last_words`` gives the end of its log when it breaks off before its first answer."""
 
-    def __init__(self, endpoint: Endpoint, start: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, start: Callable[[], None] | None = None, last_words: Callable[[], str] | None = None
+    ) -> None:
         self.endpoint = endpoint
         self._start = start
+        self._last_words = last_words
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._version: tuple[int, int] | None = None
@@ -106,8 +110,11 @@ class Engine:
     def version(self) -> tuple[int, int]:
         """The API version spoken: the engine's own or `NEWEST`, whichever is older."""
         if self._version is None:
-            response = self.send("GET", "/_ping", versioned=False, timeout=30.0)
-            response.read()
+            try:
+                response = self.send("GET", "/_ping", versioned=False, timeout=30.0)
+                response.read()
+            except ConnectionLost as error:
+                raise EngineError(f"{error}{self._last_words() if self._last_words is not None else ''}") from error
             self._release(response)
             if response.status != 200:
                 raise EngineError(

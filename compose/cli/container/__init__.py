@@ -1,0 +1,1 @@
+"""The verbs of `pycompose container`, one file each."""

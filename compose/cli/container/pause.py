@@ -1,0 +1,22 @@
+"""`pycompose container pause`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..many import each
+from ..session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("containers", nargs="+", metavar="CONTAINER")
+
+
+def run(args: Namespace) -> int:
+    engine = Session(args).engine
+    return each(args.containers, engine.containers.pause)

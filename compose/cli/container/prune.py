@@ -1,0 +1,31 @@
+"""`pycompose container prune`: remove what nothing uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import format
+from ..many import confirm, filters
+from ..session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--filter", action="append", default=[], metavar="FILTER", help="Provide filter values (e.g. label=...)"
+    )
+    parser.add_argument("-f", "--force", action="store_true", help="Do not prompt for confirmation")
+
+
+def run(args: Namespace) -> int:
+    if not confirm("WARNING! This will remove all stopped containers.", yes=args.force):
+        return 1
+    answer = Session(args).engine.containers.prune(filters(args.filter))
+    for name in answer.get("ContainersDeleted") or ():
+        print(name)
+    print(f"Total reclaimed space: {format.size(answer.get('SpaceReclaimed') or 0)}")
+    return 0

@@ -1,0 +1,24 @@
+"""`pycompose container rm`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..many import each
+from ..session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-f", "--force", action="store_true", help="Force the removal of a running container")
+    parser.add_argument("-v", "--volumes", action="store_true", help="Remove anonymous volumes of the container")
+    parser.add_argument("containers", nargs="+", metavar="CONTAINER")
+
+
+def run(args: Namespace) -> int:
+    engine = Session(args).engine
+    return each(args.containers, lambda name: engine.containers.remove(name, force=args.force, volumes=args.volumes))

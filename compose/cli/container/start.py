@@ -1,0 +1,33 @@
+"""`pycompose container start`, attached on request."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..flags import FlagError
+from ..many import each
+from ..session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-a", "--attach", action="store_true", help="Attach STDOUT/STDERR and forward signals")
+    parser.add_argument("-i", "--interactive", action="store_true", help="Attach container's STDIN")
+    parser.add_argument("containers", nargs="+", metavar="CONTAINER")
+
+
+def run(args: Namespace) -> int:
+    engine = Session(args).engine
+    if not args.attach and not args.interactive:
+        return each(args.containers, engine.containers.start)
+    if len(args.containers) > 1:
+        raise FlagError("you cannot start and attach multiple containers at once")
+    from ..interactive import attach_and_run
+
+    name = args.containers[0]
+    return attach_and_run(engine, name, stdin=args.interactive, start=partial(engine.containers.start, name))

@@ -1,0 +1,24 @@
+"""`pycompose container top`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import format
+from ..session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("container")
+    parser.add_argument("options", nargs="*", metavar="ps OPTION")
+
+
+def run(args: Namespace) -> int:
+    found = Session(args).engine.containers.top(args.container, " ".join(args.options) or None)
+    print(format.table(found["Titles"], found["Processes"] or ()))
+    return 0

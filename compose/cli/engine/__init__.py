@@ -1,0 +1,1 @@
+"""The verbs of `pycompose engine`, one file each."""

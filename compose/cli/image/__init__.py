@@ -1,0 +1,1 @@
+"""The verbs of `pycompose image`, one file each."""

@@ -1,0 +1,27 @@
+"""`pycompose image pull`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...credentials import registry_auth
+from ..session import Session
+from ..transfer import show_lines
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--platform", metavar="PLATFORM", help="Set platform if server is multi-platform capable")
+    parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
+    parser.add_argument("image", metavar="NAME[:TAG|@DIGEST]")
+
+
+def run(args: Namespace) -> int:
+    engine = Session(args).engine
+    show_lines(engine.images.pull(args.image, platform=args.platform, auth=registry_auth(args.image)), quiet=args.quiet)
+    print(args.image)
+    return 0

@@ -1,0 +1,90 @@
+"""Attached runs of one container: `run`, `container run`, `start -a` and `attach` share this.
+
+Attach before the start, so that no output is lost; register the wait before the start, so that no exit code is.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..client.terminal import DETACH_KEYS, parse_detach_keys, run_session
+from ..errors import EngineError
+from .flags import FlagError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..client import Engine
+
+UNKNOWN_EXIT = 255
+
+
+def detach_keys(text: str | None) -> bytes:
+    if text is None:
+        return DETACH_KEYS
+    try:
+        return parse_detach_keys(text)
+    except ValueError as error:
+        raise FlagError(f"invalid detach keys ({text}): {error}") from None
+
+
+def attach_and_run(
+    engine: Engine,
+    container: str,
+    *,
+    stdin: bool,
+    start: Callable[[], None] | None = None,
+    keys: str | None = None,
+    sig_proxy: bool = True,
+    removes_itself: bool = False,
+) -> int:
+    """Attach, start, copy until the end; the container's exit code, 0 after a detach."""
+    tty = bool((engine.containers.inspect(container).get("Config") or {}).get("Tty"))
+    wait = None
+    if start is not None:
+        condition = "removed" if removes_itself else "next-exit"
+        wait = engine.containers.wait_begin(container, condition)
+    response = engine.containers.attach(container, stdin=stdin, detach_keys=keys)
+    if start is not None:
+        try:
+            start()
+        except EngineError:
+            response.close()
+            if wait is not None:
+                wait.cancel()
+            raise
+
+    def forward(number: int) -> None:
+        try:
+            engine.containers.kill(container, signal.Signals(number).name)
+        except EngineError as error:
+            if error.status not in (404, 409):
+                raise
+
+    sys.stdout.flush()
+    detached = run_session(
+        response,
+        tty=tty,
+        stdin=sys.stdin.fileno() if stdin else None,
+        resize=partial(engine.containers.resize, container) if tty else None,
+        detach_keys=detach_keys(keys),
+        on_signal=forward if sig_proxy and not tty else None,
+    )
+    if detached:
+        if wait is not None:
+            wait.cancel()
+        return 0
+    return wait.finish() if wait is not None else ended_with(engine, container)
+
+
+def ended_with(engine: Engine, container: str) -> int:
+    """The exit code of a container whose output has just ended."""
+    try:
+        return engine.containers.wait(container)
+    except EngineError as error:
+        if error.status != 404:
+            raise
+        return UNKNOWN_EXIT

@@ -1,0 +1,71 @@
+"""Doing one thing to several objects, as the docker CLI does: print each that worked, report each that did not, go on."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+
+def each(names: Iterable[str], act: Callable[[str], Any], *, echo: bool = True) -> int:
+    """The exit code: 1 when any failed."""
+    failed = False
+    for name in names:
+        try:
+            act(name)
+        except EngineError as error:
+            failed = True
+            print(f"Error response from daemon: {error}", file=sys.stderr)
+        else:
+            if echo:
+                print(name)
+    return 1 if failed else 0
+
+
+def inspect(names: Sequence[str], look: Callable[[str], dict[str, Any]], form: str | None) -> int:
+    """Print a JSON list, or every object through the template; the exit code."""
+    import json
+
+    found: list[dict[str, Any]] = []
+    code = each(names, lambda name: found.append(look(name)), echo=False)
+    if not form or form == "json":
+        print(json.dumps(found, indent=4, ensure_ascii=False))
+        return code
+    from .flags import FlagError
+    from .gotemplate import Template, TemplateError
+
+    try:
+        template = Template(form)
+        for one in found:
+            print(template.render(one))
+    except TemplateError as error:
+        raise FlagError(f"template parsing error: {error}") from None
+    return code
+
+
+def filters(items: Sequence[str]) -> dict[str, list[str]]:
+    """``key=value`` items of ``--filter`` in the API's form. Raises `FlagError`."""
+    from .flags import FlagError
+
+    result: dict[str, list[str]] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise FlagError(f"bad format of filter (expected name=value): {item!r}")
+        result.setdefault(key.strip().lower(), []).append(value.strip())
+    return result
+
+
+def confirm(question: str, *, yes: bool) -> bool:
+    """Ask on the terminal; without one, or without a clear yes, the answer is no."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        print(f"{question} Use --force to say yes without a terminal.", file=sys.stderr)
+        return False
+    print(f"{question} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,1 @@
+"""The verbs of `pycompose network`, one file each."""

@@ -1,0 +1,1 @@
+"""The verbs of `pycompose volume`, one file each."""

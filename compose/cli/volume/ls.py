@@ -1,0 +1,47 @@
+"""`pycompose volume ls`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import format
+from ..many import filters
+from ..session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags import Parser
+
+COLUMNS = (("DRIVER", "Driver"), ("VOLUME NAME", "Name"))
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-f", "--filter", action="append", default=[], metavar="FILTER", help="Provide filter values")
+    parser.add_argument("--format", metavar="FORMAT", help="table, json, 'table TEMPLATE' or TEMPLATE")
+    parser.add_argument("-q", "--quiet", action="store_true", help="Only display volume names")
+
+
+def run(args: Namespace) -> int:
+    found = sorted(Session(args).engine.volumes.list(filters(args.filter)), key=lambda one: str(one["Name"]))
+    if args.quiet:
+        for one in found:
+            print(one["Name"])
+        return 0
+    text = format.show(args.format, [volume_row(one) for one in found], COLUMNS)
+    if text:
+        print(text)
+    return 0
+
+
+def volume_row(tree: dict[str, object]) -> format.Row:
+    labels = tree.get("Labels") or {}
+    assert isinstance(labels, dict)
+    return {
+        "Driver": tree.get("Driver") or "local",
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
+        "Mountpoint": tree.get("Mountpoint") or "",
+        "Name": tree["Name"],
+        "Scope": tree.get("Scope") or "local",
+        "_labels": labels,
+    }
