@@ -18,12 +18,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Paths of one engine instance. ``root`` is what identifies the instance; all are absolute."""
 
     root: Path

@@ -105,8 +105,11 @@ class Keeper:
         self.loop.forget(self._engine)
         os.close(self._engine)
         self._engine = -1
+        if self._terminating:
+            self.loop.stop()
+            return
         if code == 0 or self._finishing:
-            if code == 0 and not self._terminating and _has_pending_connection(self._listener):
+            if code == 0 and _has_pending_connection(self._listener):
                 # A client came while the engine was leaving: it shall not see a closed door.
                 self._start_engine()
                 return
@@ -282,6 +285,14 @@ def _in_background(layout: Layout) -> int:
 
 
 def _keep(layout: Layout, ready: int) -> int:
+    try:
+        return _keep_until_finished(layout, ready)
+    except OSError as error:
+        _say(str(error))
+        return 1
+
+
+def _keep_until_finished(layout: Layout, ready: int) -> int:
     os.makedirs(layout.run, mode=0o700, exist_ok=True)
     os.chdir("/")
     os.umask(0o022)

@@ -1,0 +1,226 @@
+"""The keeper with real and with faked engines: start, crash, giving up, finishing, and who survives whom."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.layout import Layout
+from engine.linux import process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.root
+
+REPOSITORY = Path(__file__).parents[2]
+KEEPER = REPOSITORY / "engine/runtime/keeper.py"
+
+# Runs the keeper's main with another executable in the place of "python -m engine".
+WITH_FAKE = """
+import sys
+sys.path.append(sys.argv[1])
+from engine.runtime import keeper
+sys.executable = sys.argv[2]
+sys.exit(keeper.main(sys.argv[3:]))
+"""
+
+# A minimal engine: answers a connection with its pid, and does what the first byte says.
+FAKE_ENGINE = """#!{python} -IS
+import os, socket, sys, json
+arguments = dict(zip(sys.argv[1:], sys.argv[2:]))
+assert arguments["-m"] == "engine"
+listener = socket.socket(fileno=int(arguments["--listen-fd"]))
+keeper = socket.socket(fileno=int(arguments["--keeper-fd"]))
+listener.setblocking(True)
+open(arguments["--root"] + "/fds", "w").write(" ".join(sorted(os.listdir("/proc/self/fd"))))
+while True:
+    connection, _ = listener.accept()
+    with connection:
+        word = connection.recv(1)
+        if word == b"c":
+            os.abort()
+        if word == b"x":
+            connection.sendall(b"bye")
+            keeper.setblocking(True)
+            keeper.send(json.dumps({{"id": 1, "op": "shutdown"}}).encode())
+            keeper.recv(1000)
+            connection.recv(1)
+            sys.exit(0)
+        connection.sendall(str(os.getpid()).encode())
+"""
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.01)
+
+
+def ask(layout: Layout, word: bytes = b"?") -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(layout.socket))
+        connection.sendall(word)
+        try:
+            return connection.recv(100)
+        except ConnectionResetError:
+            return b""
+
+
+class Instance:
+    """A root with a keeper whose engine is ``program``."""
+
+    def __init__(self, root: Path, program: str) -> None:
+        self.layout = Layout.for_root(root)
+        root.mkdir()
+        self.program = root / "fake-engine"
+        self.program.write_text(program)
+        self.program.chmod(0o755)
+
+    def start(self) -> int:
+        command = [sys.executable, "-I", "-S", "-E", "-c", WITH_FAKE, str(REPOSITORY), str(self.program)]
+        return subprocess.run([*command, "--root", str(self.layout.root)], timeout=20, check=False).returncode
+
+    @property
+    def keeper(self) -> int:
+        return int(self.layout.lock.read_text())
+
+
+@pytest.fixture
+def faked(tmp_path: Path) -> Iterator[Instance]:
+    made = Instance(tmp_path / "root", FAKE_ENGINE.format(python=sys.executable))
+    yield made
+    with contextlib.suppress(FileNotFoundError):
+        os.kill(made.keeper, signal.SIGTERM)
+        until(lambda: not made.layout.lock.exists())
+
+
+def test_start_serve_and_finish(faked: Instance) -> None:
+    assert faked.start() == 0
+    mode = faked.layout.socket.stat().st_mode
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) == 0o600
+    engine = int(ask(faked.layout))
+    assert process.is_alive(engine, process.start_time(engine))
+    # Standard streams, the listener and the channel; two more are the file written and the listing itself.
+    assert len((faked.layout.root / "fds").read_text().split()) == 7
+    assert faked.start() == 75
+    keeper = faked.keeper
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(faked.layout.socket))
+        connection.sendall(b"x")
+        assert connection.recv(10) == b"bye"
+    until(lambda: process.start_time(keeper) is None)
+    assert not faked.layout.run.exists()
+
+
+def test_a_crashed_engine_is_started_again(faked: Instance) -> None:
+    assert faked.start() == 0
+    first = int(ask(faked.layout))
+    assert ask(faked.layout, b"c") == b""
+    # The socket is the keeper's: the next client waits rather than being refused.
+    assert int(ask(faked.layout)) != first
+    assert "the engine ended with exit code 134" in faked.layout.engine_log.read_text()
+
+
+def test_a_client_that_comes_while_the_engine_leaves_is_served(faked: Instance) -> None:
+    assert faked.start() == 0
+    first = int(ask(faked.layout))
+    with socket.socket(socket.AF_UNIX) as leaving, socket.socket(socket.AF_UNIX) as coming:
+        leaving.connect(str(faked.layout.socket))
+        leaving.sendall(b"x")
+        assert leaving.recv(10) == b"bye"
+        coming.settimeout(10)
+        coming.connect(str(faked.layout.socket))
+        coming.sendall(b"?")
+        leaving.close()
+        assert int(coming.recv(100)) != first
+
+
+def test_giving_up_on_an_engine_that_only_crashes(tmp_path: Path) -> None:
+    made = Instance(tmp_path / "root", "#!/bin/sh\necho the reason >&2\nexit 3\n")
+    assert made.start() == 0
+    until(lambda: not made.layout.socket.exists())
+    log = made.layout.engine_log.read_text()
+    assert log.count("the reason") == 5
+    assert "giving up" in log
+    # The lock is free again: a later command may try its luck.
+    until(lambda: made.start() == 0)
+    until(lambda: not made.layout.socket.exists())
+
+
+def test_a_killed_keeper_can_be_followed(faked: Instance) -> None:
+    assert faked.start() == 0
+    engine = int(ask(faked.layout))
+    os.kill(faked.keeper, signal.SIGKILL)
+    until(lambda: faked.start() == 0)
+    assert int(ask(faked.layout)) != engine
+    os.kill(engine, signal.SIGKILL)
+
+
+def test_start_errors_are_told(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    command = [sys.executable, "-I", "-S", "-E", str(KEEPER), "--root", str(blocker / "root")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "Not a directory" in result.stderr
+    result = subprocess.run([*command, "--wrong"], capture_output=True, text=True, timeout=20, check=False)
+    assert result.returncode == 2
+
+
+def test_the_real_engine_comes_up_and_goes(tmp_path: Path) -> None:
+    layout = Layout.for_root(tmp_path / "root")
+    command = [sys.executable, "-I", "-S", "-E", str(KEEPER), "--root", str(layout.root)]
+    assert subprocess.run(command, timeout=20, check=False).returncode == 0
+    keeper = int(layout.lock.read_text())
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(layout.socket))
+        connection.sendall(b"GET /pycompose/engine HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["keeper_pid"] == keeper
+    resident = int((Path(f"/proc/{keeper}/statm")).read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    assert resident <= 15 << 20
+    os.kill(keeper, signal.SIGTERM)
+    until(lambda: process.start_time(keeper) is None)
+    assert not layout.run.exists()
+
+
+def test_imports_of_the_keeper_are_few() -> None:
+    code = "import sys; sys.path.append(sys.argv[1]); from engine.runtime import keeper; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-E", "-c", code, str(REPOSITORY)]
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    tops = {name.partition(".")[0].removeprefix("_") for name in names}
+    heavy = {
+        "asyncio",
+        "dataclasses",
+        "hashlib",
+        "inspect",
+        "logging",
+        "subprocess",
+        "argparse",
+        "tempfile",
+        "shutil",
+        "ssl",
+    }
+    assert not tops & heavy
+    ours = {name for name in names if name.startswith("engine.")}
+    assert {name.split(".")[1] for name in ours} == {"layout", "linux", "runtime"}
+    assert "engine.runtime.client" not in ours
