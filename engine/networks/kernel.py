@@ -147,7 +147,8 @@ class Kernel:
         changed = [port for port in {*before, *after} if port.protocol == "udp"]
         if changed:
             gone = {port.address for port in before if port.protocol == "udp"}
-            conntrack.forget_udp(self.table.netlink(), {port.host_port for port in changed}, gone)
+            host = links.host_addresses(self._route())
+            conntrack.forget_udp(self.table.netlink(), {port.host_port for port in changed}, host, gone)
 
     def rebuild(self, networks: Iterable[Network], ports: Mapping[str, Iterable[PublishedPort]]) -> None:
         """Start anew from the records: these networks up, these ports published, nothing else of this instance."""

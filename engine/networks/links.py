@@ -270,14 +270,27 @@ def host_routes(netlink: Netlink) -> list[Route]:
         size = 4 if family == socket.AF_INET else 16
         target = ip_network((values.get(1, bytes(size)), length), strict=False)
         routes.append(Route(target, struct.unpack("=i", values.get(4, bytes(4)))[0]))
+    routes += [
+        Route(ip_network((address, length), strict=False), link) for address, length, link in _addresses(netlink)
+    ]
+    return routes
+
+
+def host_addresses(netlink: Netlink) -> list[str]:
+    return [str(ip_address(address)) for address, _, _ in _addresses(netlink)]
+
+
+def _addresses(netlink: Netlink) -> list[tuple[bytes, int, int]]:
+    """Address, prefix length and link of every address of this namespace."""
+    found = []
     # struct ifaddrmsg: family, prefixlen, flags, scope, index
     for body in netlink.dump("list addresses", _RTM_GETADDR, struct.pack("=BBBBI", 0, 0, 0, 0, 0)):
         family, length, _, _, link = struct.unpack_from("=BBBBI", body)
         values = dict(attributes(body[8:]))
-        address = values.get(2) or values.get(1)
+        address = values.get(2) or values.get(1)  # IFA_LOCAL, else IFA_ADDRESS
         if family in (socket.AF_INET, socket.AF_INET6) and address:
-            routes.append(Route(ip_network((address, length), strict=False), link))
-    return routes
+            found.append((address, length, link))
+    return found
 
 
 def uplink_mtu(netlink: Netlink) -> int:

@@ -44,6 +44,8 @@ _NLMSGERR_ATTR_MSG = 1
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _PAGE = 1 << 18
+_SO_SNDBUFFORCE = 32
+_LARGE = 1 << 24  # a ruleset is one message to the socket, 80 bytes or so for a published port
 # The kernel queues one acknowledgement of ~0.8 kB (socket accounting) per request; the default buffer holds ~250.
 _CHUNK = 100
 
@@ -143,6 +145,8 @@ class Netlink:
             self._socket = socket.socket(fileno=os.dup(fd))
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
+        if protocol == NETLINK_NETFILTER:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _LARGE)
         self._sequence = 1
 
     def __enter__(self) -> Netlink:

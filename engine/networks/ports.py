@@ -16,7 +16,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from ..errors import Conflict, EngineError, InvalidParameter
+from ..errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,8 @@ _TYPES = {
 _UNSUPPORTED = (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT)
 
 
-class PortTaken(Conflict):
-    """Somebody else, inside or outside this engine, has the host port."""
+class PortTaken(EngineError):
+    """Somebody else, inside or outside this engine, has the host port. Status 500, as Docker answers."""
 
 
 class AddressRefused(EngineError):

@@ -22,10 +22,11 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, Forbidden, NotFound
-from . import definition, endpoints, interface, links, listing, macvlan, ports, resolvconf, zones
+from . import definition, endpoints, interface, links, listing, macvlan, ports, zones
 from .bridge import link_index
 from .ipam import DEFAULT_POOLS, overlapping, unique_local_pool
 from .kernel import Kernel, published_ports
+from .names import Names
 from .registry import Registry
 from .types import BRIDGE_HOST_BINDING, Allocation, Resolver
 
@@ -57,6 +58,7 @@ class Networks:
         self._lock = threading.RLock()
         self._registry = Registry(store)
         self._kernel = Kernel(layout.instance)
+        self._names = Names(layout, self._registry)
         for name in definition.PREDEFINED:
             if self._registry.named(name) is None:
                 self._registry.put_network(self._predefined(name))
@@ -180,8 +182,8 @@ class Networks:
                 self._kernel.plug(linked, netns_fd, None if rtnl_fd is None or rtnl_fd < 0 else rtnl_fd, routes)
             after = tuple(replace(endpoint, attached=True) for endpoint in before)
             self._registry.put_endpoints(after)
-            self._write_names({endpoint.network_id for endpoint in after})
-            self._write_resolver(container_id)
+            self._names.write_zones({endpoint.network_id for endpoint in after})
+            self._names.write_resolver(container_id)
             self._publish_ports(container_id)
         for endpoint in after:
             self._tell_endpoint("connect", endpoint)
@@ -214,8 +216,8 @@ class Networks:
                 self._kernel.plug([(network, endpoint)], netns_fd, None, tuple(will - was), tuple(was - will))
             endpoint = replace(endpoint, attached=True)
             self._registry.put_endpoints([endpoint])
-            self._write_names({network.id})
-            self._write_resolver(container.id)
+            self._names.write_zones({network.id})
+            self._names.write_resolver(container.id)
             self._publish_ports(container.id)
         self._tell_endpoint("connect", endpoint)
         return endpoint
@@ -237,8 +239,8 @@ class Networks:
                 routes = set(interface.default_routes(rest)) - set(interface.default_routes(own))
                 self._kernel.unplug(endpoint, netns_fd, tuple(routes))
             self._registry.delete_endpoints([endpoint])
-            self._write_names({network.id})
-            self._write_resolver(container_id)
+            self._names.write_zones({network.id})
+            self._names.write_resolver(container_id)
             self._publish_ports(container_id)
         if endpoint.attached:
             self._tell_endpoint("disconnect", endpoint)
@@ -265,7 +267,7 @@ class Networks:
                 for endpoint in self._registry.of_container(container.id)
             ]
             self._registry.put_endpoints(renamed)
-            self._write_names({endpoint.network_id for endpoint in renamed})
+            self._names.write_zones({endpoint.network_id for endpoint in renamed})
 
     # ---- names
 
@@ -278,23 +280,18 @@ class Networks:
         """Where resolver.json is (launch.json's ``resolver``); None with the host's network or none. Containers on the
         default bridge have it too, since they may be connected to a network with names while they run."""
         with self._lock:
-            if not any(endpoint.ifname for endpoint in self._registry.of_container(container_id)):
-                return None
-        return self._layout.container_run(container_id) / "resolver.json"
+            return self._names.resolver_path(container_id)
 
     def resolv_conf(self, container_id: str) -> str:
         """Text of the container's /etc/resolv.conf for its present endpoints; changes with connect and disconnect."""
         with self._lock:
-            own = self._registry.of_container(container_id)
-            return resolvconf.container_resolv_conf(
-                resolvconf.host_resolv_conf(),
-                self._registry.resolver(container_id),
-                embedded=any(endpoint.dns_names for endpoint in own),
-                own_namespace=not any(endpoint.driver == "host" for endpoint in own),
-            )
+            return self._names.resolv_conf(container_id)
 
     def hosts(
-        self, container_id: str, extra_hosts: Sequence[str] = (), container_links: Mapping[str, Sequence[str]] = {}
+        self,
+        container_id: str,
+        extra_hosts: Sequence[str] = (),
+        container_links: Mapping[str, Sequence[str]] | None = None,
     ) -> str:
         """Text of the container's /etc/hosts; changes with connect and disconnect.
 
@@ -302,23 +299,7 @@ class Networks:
         bridge's links: container id -> names for it here.
         """
         with self._lock:
-            own = self._registry.of_container(container_id)
-            if any(endpoint.driver == "host" for endpoint in own):
-                return resolvconf.host_network_hosts(extra_hosts)
-            container = own[0].container if own else None
-            return resolvconf.hosts_text(
-                [address for endpoint in own for address in zones.addresses(endpoint)],
-                (container.hostname or container.id[:12]) if container else "",
-                container.domainname if container else "",
-                extra_hosts,
-                self._host_gateway(own),
-                [
-                    (address, names)
-                    for target, names in container_links.items()
-                    for endpoint in self._registry.of_container(target)[:1]
-                    for address in zones.addresses(endpoint)
-                ],
-            )
+            return self._names.hosts(container_id, extra_hosts, container_links or {})
 
     # ---- the engine's life
 
@@ -352,9 +333,9 @@ class Networks:
                 for endpoint in self._registry.of_network(network.id)
                 if network.driver == "bridge" and endpoint.attached
             )
-            self._write_names({network.id for network in busy})
+            self._names.write_zones({network.id for network in busy})
             for container_id in live:
-                self._write_resolver(container_id)
+                self._names.write_resolver(container_id)
             known = {network.id for network in networks}
             for directory in self._layout.network_run("x").parent.glob("*"):
                 if directory.name not in known:
@@ -464,7 +445,7 @@ class Networks:
         self._registry.set_published(container_id, ())
         self._kernel.publish(container_id, ())
         self._registry.delete_endpoints(gone)
-        self._write_names({endpoint.network_id for endpoint in gone if endpoint.attached})
+        self._names.write_zones({endpoint.network_id for endpoint in gone if endpoint.attached})
         return gone
 
     def _pairs(self, container_id: str) -> builtins.list[tuple[Network, Endpoint]]:
@@ -477,43 +458,6 @@ class Networks:
     def _publish_ports(self, container_id: str) -> None:
         bindings = self._registry.published(container_id)
         self._kernel.publish(container_id, published_ports(bindings, self._pairs(container_id)))
-
-    def _write_names(self, network_ids: set[str]) -> None:
-        """Write the zones of these networks, and the resolvers of containers whose links may point into them."""
-        for network_id in network_ids:
-            network = self._registry.network(network_id)
-            if not (network.user_defined and network.has_addresses):
-                continue
-            present = [endpoint for endpoint in self._registry.of_network(network_id) if endpoint.attached]
-            zones.write(self._zone_path(network_id), zones.zone(network, present))
-            for endpoint in present:
-                if endpoint.links:
-                    self._write_resolver(endpoint.container.id)
-
-    def _write_resolver(self, container_id: str) -> None:
-        own = [endpoint for endpoint in self._registry.of_container(container_id) if endpoint.ifname]
-        if not own:
-            return
-        names: dict[str, Sequence[str]] = {}
-        gateway = self._host_gateway(own)
-        if gateway:
-            names.update({name: [gateway] for name in zones.HOST_NAMES})
-        for endpoint in own:
-            if endpoint.links:
-                network = self._registry.network(endpoint.network_id)
-                present = [item for item in self._registry.of_network(network.id) if item.attached]
-                names.update(zones.link_names(endpoint.links, zones.zone(network, present)["names"]))
-        upstream = resolvconf.upstream(resolvconf.host_resolv_conf(), self._registry.resolver(container_id))
-        paths = [self._zone_path(endpoint.network_id) for endpoint in own if endpoint.dns_names]
-        zones.write(self._layout.container_run(container_id) / "resolver.json", zones.resolver(paths, names, upstream))
-
-    def _zone_path(self, network_id: str) -> Path:
-        return self._layout.network_run(network_id) / "zone.json"
-
-    def _host_gateway(self, own: Sequence[Endpoint]) -> str:
-        """An address of the host that the container reaches: its default gateway, when that is a bridge of ours."""
-        routes = interface.default_routes([endpoint for endpoint in own if endpoint.driver == "bridge"])
-        return routes[0].gateway if routes else ""
 
     def _tell(self, action: str, network: Network) -> None:
         self._publish("network", action, network.id, {"name": network.name, "type": network.driver})

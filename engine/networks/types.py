@@ -253,17 +253,12 @@ class Endpoint:
             values[name] = tuple(body[name])
         return Endpoint(**values)
 
-    def _shown_aliases(self) -> list[str]:
-        """Up to API 1.44 the short id is listed as an alias once the endpoint is there."""
-        own = (self.container.id[:12],) if self.attached and self.dns_names else ()
-        return list(dict.fromkeys((*self.aliases, *own)))
-
     def to_docker(self) -> dict[str, Any]:
         """The EndpointSettings of ``NetworkSettings.Networks`` in a container's inspect."""
         return {
             "IPAMConfig": self.requested.get("IPAMConfig"),
             "Links": list(self.links) or None,
-            "Aliases": self._shown_aliases() or None,
+            "Aliases": list(self.aliases) or None,
             "MacAddress": self.mac_address if self.attached else "",
             "DriverOpts": dict(self.driver_opts) or None,
             "GwPriority": self.gw_priority,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .resolvconf import ResolvConf
     from .types import ContainerRef, Endpoint, Network
 
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 HOST_NAMES = ("host.docker.internal", "host.containers.internal")
 
 
@@ -77,12 +78,16 @@ def resolver(zone_paths: Sequence[Path], names: Mapping[str, Sequence[str]], ups
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write a document so that readers see the old one or the new one. No fsync: /run does not survive a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    data = json.dumps(content, separators=(",", ":")).encode()
+    temporary = path.with_name(f".{path.name}.{threading.get_native_id()}")
     try:
-        with os.fdopen(fd, "w") as file:
-            os.fchmod(file.fileno(), 0o644)
-            json.dump(content, file, separators=(",", ":"))
+        fd = os.open(temporary, _FRESH, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        fd = os.open(temporary, _FRESH, 0o644)
+    try:
+        with open(fd, "wb", buffering=0) as file:
+            file.write(data)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -21,6 +21,7 @@ from engine.layout import Layout
 from engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding, links
 from engine.networks.netlink import NETLINK_NETFILTER, Netlink, attributes
 from engine.networks.nft import GETRULE, GETTABLE, SUBSYSTEM, UNSPEC, nfgen
+from engine.networks.ports import PortTaken
 from engine.runtime import relay
 from engine.runtime.loop import Loop
 from engine.store import Store
@@ -398,11 +399,11 @@ def test_connect_and_disconnect_while_running(instance: Instance) -> None:
 def test_port_conflicts(instance: Instance) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(Conflict, match=f"listen tcp4 0.0.0.0:{port}: bind: address already in use"):
+        with pytest.raises(PortTaken, match=f"listen tcp4 0.0.0.0:{port}: bind: address already in use"):
             instance.networks.allocate(ref("one"), [EndpointRequest("bridge")], [PortBinding(80, host_port=port)])
     assert instance.networks.endpoints(ref("one").id) == ()
     instance.start("one", "bridge", ports=[PortBinding(80, host_port=port)])
-    with pytest.raises(Conflict, match=f"Bind for 0.0.0.0:{port} failed: port is already allocated"):
+    with pytest.raises(PortTaken, match=f"Bind for 0.0.0.0:{port} failed: port is already allocated"):
         instance.networks.allocate(ref("two"), [EndpointRequest("bridge")], [PortBinding(80, host_port=port)])
     with pytest.raises(OSError, match="in use"), socket.create_server(("127.0.0.1", port)):
         pass
@@ -640,7 +641,7 @@ def test_instances_side_by_side(tmp_path: Path) -> None:
         assert tcp("127.0.0.1", right.ports[0].host_port).startswith("two ")
         assert first.evaluate(f"tcp({right.endpoints[0].ipv4_address!r}, 80, 0.5)") == "TimeoutError"
         assert first.evaluate(f"tcp({own_address()!r}, {right.ports[0].host_port})").startswith("two ")
-        with pytest.raises(Conflict, match="address already in use"):
+        with pytest.raises(PortTaken, match="address already in use"):
             two.networks.allocate(
                 ref("x"), [EndpointRequest("bridge")], [PortBinding(80, host_port=left.ports[0].host_port)]
             )

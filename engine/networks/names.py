@@ -1,0 +1,101 @@
+"""Who is called what: zone and resolver files kept in step with the endpoints, and a container's resolv.conf and hosts.
+
+What the documents say is decided in zones.py and resolvconf.py; this looks the facts up and writes. Not locked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import interface, resolvconf, zones
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from ..layout import Layout
+    from .registry import Registry
+    from .types import Endpoint
+
+
+class Names:
+    def __init__(self, layout: Layout, registry: Registry) -> None:
+        self._layout = layout
+        self._registry = registry
+
+    def zone_path(self, network_id: str) -> Path:
+        return self._layout.network_run(network_id) / "zone.json"
+
+    def resolver_path(self, container_id: str) -> Path | None:
+        """None when no endpoint is a link of the container's own."""
+        if not any(endpoint.ifname for endpoint in self._registry.of_container(container_id)):
+            return None
+        return self._layout.container_run(container_id) / "resolver.json"
+
+    def resolv_conf(self, container_id: str) -> str:
+        own = self._registry.of_container(container_id)
+        return resolvconf.container_resolv_conf(
+            resolvconf.host_resolv_conf(),
+            self._registry.resolver(container_id),
+            embedded=any(endpoint.dns_names for endpoint in own),
+            own_namespace=not any(endpoint.driver == "host" for endpoint in own),
+        )
+
+    def hosts(self, container_id: str, extra_hosts: Sequence[str], container_links: Mapping[str, Sequence[str]]) -> str:
+        own = self._registry.of_container(container_id)
+        if any(endpoint.driver == "host" for endpoint in own):
+            return resolvconf.host_network_hosts(extra_hosts)
+        container = own[0].container if own else None
+        return resolvconf.hosts_text(
+            [address for endpoint in own for address in zones.addresses(endpoint)],
+            (container.hostname or container.id[:12]) if container else "",
+            container.domainname if container else "",
+            extra_hosts,
+            host_gateway(own),
+            [
+                (address, names)
+                for target, names in container_links.items()
+                for endpoint in self._registry.of_container(target)[:1]
+                for address in zones.addresses(endpoint)
+            ],
+        )
+
+    def write_zones(self, network_ids: Iterable[str]) -> None:
+        """Write the zones of these networks, and the resolvers of containers whose links may point into them."""
+        for network_id in network_ids:
+            network = self._registry.network(network_id)
+            if not (network.user_defined and network.has_addresses):
+                continue
+            present = self._present(network_id)
+            zones.write(self.zone_path(network_id), zones.zone(network, present))
+            for endpoint in present:
+                if endpoint.links:
+                    self.write_resolver(endpoint.container.id)
+
+    def write_resolver(self, container_id: str) -> None:
+        """Write a container's resolver.json; nothing without a link of its own."""
+        path = self.resolver_path(container_id)
+        if path is None:
+            return
+        own = [endpoint for endpoint in self._registry.of_container(container_id) if endpoint.ifname]
+        names: dict[str, Sequence[str]] = {}
+        gateway = host_gateway(own)
+        if gateway:
+            names.update({name: [gateway] for name in zones.HOST_NAMES})
+        for endpoint in own:
+            if endpoint.links:
+                network = self._registry.network(endpoint.network_id)
+                table = zones.zone(network, self._present(network.id))["names"]
+                names.update(zones.link_names(endpoint.links, [table]))
+        upstream = resolvconf.upstream(resolvconf.host_resolv_conf(), self._registry.resolver(container_id))
+        paths = [self.zone_path(endpoint.network_id) for endpoint in own if endpoint.dns_names]
+        zones.write(path, zones.resolver(paths, names, upstream))
+
+    def _present(self, network_id: str) -> list[Endpoint]:
+        return [endpoint for endpoint in self._registry.of_network(network_id) if endpoint.attached]
+
+
+def host_gateway(own: Sequence[Endpoint]) -> str:
+    """An address of the host that the container reaches: its default gateway, when that is a bridge of ours."""
+    routes = interface.default_routes([endpoint for endpoint in own if endpoint.driver == "bridge"])
+    return routes[0].gateway if routes else ""
