@@ -78,6 +78,8 @@ class ContainerRunner:
     def _run(self, step: RunStep, id: str, directory: Path, logs: Path, stack: ExitStack) -> int:
         reference = ContainerRef(id, f"build-{id[:12]}", step.hostname)
         network = {"default": "bridge"}.get(step.network, step.network)
+        # What the networks write for the container goes with it.
+        stack.callback(shutil.rmtree, self._layout.container_run(id), ignore_errors=True)
         stack.callback(self._networks.detach, id)
         allocation = self._networks.allocate(reference, [EndpointRequest(network)], [])
         files = {f"/etc/{name}": directory / name for name in ("hosts", "hostname", "resolv.conf")}
@@ -202,7 +204,8 @@ class ContainerRunner:
             with contextlib.suppress(ShimLost):
                 await _end(await ShimClient.connect(directory / "shim.sock"))
             await asyncio.to_thread(self._networks.detach, directory.name)
-            shutil.rmtree(directory, ignore_errors=True)
+            for leftover in (directory, self._layout.container_run(directory.name)):
+                shutil.rmtree(leftover, ignore_errors=True)
         shutil.rmtree(self._layout.build_cache / "logs", ignore_errors=True)
 
 

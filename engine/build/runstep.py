@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +153,7 @@ class RunPlan:
             if self.script is not None:
                 mounts.append(SecretMount(self.script[1], self.script[0], 0o755))
             targets = [*_STUBS, *(mount.target for mount in mounts)]
-            stubs = self._missing(lower, targets, stack)
+            points = self._mount_points(lower, targets)
             code = session.runner.run(
                 RunStep(
                     lower=lower,
@@ -166,7 +166,7 @@ class RunPlan:
                     mounts=tuple(mounts),
                     network=self.network,
                     security=self.security,
-                    hostname=options.hostname or "buildkitsandbox",
+                    **({"hostname": options.hostname} if options.hostname else {}),
                     extra_hosts=options.extra_hosts,
                     shm_size=options.shm_size,
                     ulimits=options.ulimits,
@@ -175,25 +175,29 @@ class RunPlan:
                     cancel=session.stop,
                 )
             )
-        _remove_stubs(upper, stubs)
+        _remove_mount_points(upper, points)
         return code
 
-    def _missing(self, lower: Sequence[Path], targets: Sequence[str], stack: ExitStack) -> list[str]:
-        """Mount points that the image lacks, with the missing directories above them, deepest first."""
-        del stack
+    def _mount_points(self, lower: Sequence[Path], targets: Sequence[str]) -> _MountPoints:
         with self.session.images.mounted(lower) as root:
             fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 destination = Destination(fd)
-                found: set[str] = set()
+                missing: set[str] = set()
+                above: dict[str, os.stat_result] = {}
                 for target in targets:
                     real = destination.resolve(target)
-                    while real and destination.root.status(real) is None:
-                        found.add(real)
+                    while real and (status := destination.root.status(real)) is None:
+                        missing.add(real)
+                        real = real.rpartition("/")[0]
+                        above.pop(real, None)
+                    while real and (status := destination.root.status(real)) is not None:
+                        above[real] = status
                         real = real.rpartition("/")[0]
             finally:
                 os.close(fd)
-        return sorted(found, key=lambda path: (-path.count("/"), path))
+        deepest_first = sorted(missing, key=lambda path: (-path.count("/"), path))
+        return _MountPoints(tuple(deepest_first), above)
 
     def _open(self, mount: Mount, env: dict[str, str], stack: ExitStack) -> list[StepMount]:
         match mount.type:
@@ -303,23 +307,46 @@ def _is_heredoc(text: str) -> bool:
         return False
 
 
-def _remove_stubs(upper: Path, stubs: Sequence[str]) -> None:
-    """Take empty mount points, made by the runtime, out of the changes; deepest come first."""
+@dataclass(frozen=True, slots=True)
+class _MountPoints:
+    """What the image lacks of a step's mount points, deepest first; and the directories above them as the image has them."""
+
+    missing: tuple[str, ...]
+    above: Mapping[str, os.stat_result]
+
+
+def _remove_mount_points(upper: Path, points: _MountPoints) -> None:
+    """Take empty mount points, made by the runtime, out of the changes, and directories changed by nothing else."""
     fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        tree = Destination(fd)
-        for path in stubs:
-            status = tree.root.status(path)
+        destination = Destination(fd)
+        for path in points.missing:
+            status = destination.root.status(path)
             if status is None:
                 continue
-            with tree.inside(path) as (parent, name):
+            with destination.inside(path) as (parent, name):
                 if stat.S_ISDIR(status.st_mode):
-                    try:
+                    with suppress(OSError):  # not empty: the command has put something there
                         os.rmdir(name, dir_fd=parent)
-                    except OSError:
-                        continue  # the command has put something there
                 elif stat.S_ISREG(status.st_mode) and status.st_size == 0:
                     os.unlink(name, dir_fd=parent)
+        for path in sorted(points.above, key=lambda path: -path.count("/")):
+            before, status = points.above[path], destination.root.status(path)
+            if status is None or not stat.S_ISDIR(status.st_mode):
+                continue
+            same = (before.st_mode, before.st_uid, before.st_gid) == (status.st_mode, status.st_uid, status.st_gid)
+            if same and not _has_xattrs(destination, path):
+                # An empty directory over one with the same attributes changes nothing.
+                with destination.inside(path) as (parent, name), suppress(OSError):
+                    os.rmdir(name, dir_fd=parent)
+    finally:
+        os.close(fd)
+
+
+def _has_xattrs(destination: Destination, path: str) -> bool:
+    fd = destination.root.open(path)
+    try:
+        return bool(os.listxattr(fd))
     finally:
         os.close(fd)
 

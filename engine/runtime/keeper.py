@@ -378,7 +378,8 @@ def _clean_up(layout: Layout) -> None:
     for path in (layout.engine_log, layout.lock):
         if os.path.exists(path):
             os.unlink(path)
-    for directory in (layout.run / "containers", layout.run / "networks", layout.mounts, layout.run):
+    parts = ("containers", "networks", "build", "mounts/empty", "mounts")
+    for directory in (*(layout.run / part for part in parts), layout.run):
         try:
             os.rmdir(directory)
         except OSError:
