@@ -232,7 +232,7 @@ def put(
                 _check_kind(root_fd, entry)
             return name.strip(b"./") != b"" or not prefix
 
-        target = Path(f"/proc/self/fd/{root_fd}/.")
+        target = f"/proc/self/fd/{root_fd}/."  # the dot leads through the magic link; a Path would drop it
         try:
             unpack(decompress(chunks(stream)), target, layer=False, accept=accept, through_links=True)
         except OSError as error:
