@@ -12,9 +12,8 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .convert.mounts import file_content
-from .convert.network import network_name
-from .convert.volume import volume_name
 from .errors import dotted
+from .labels import network_name, volume_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .model import Project
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -43,3 +47,19 @@ def normalize_project_name(name: str) -> str:
 
 def valid_project_name(name: str) -> bool:
     return re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) is not None
+
+
+def image_name(project: Project, service: str) -> str:
+    """The reference a service runs: its ``image``, or the name given to what it builds."""
+    tree = project.services.get(service) or project.disabled_services[service]
+    return str(tree.get("image") or f"{project.name}-{service}")
+
+
+def network_name(project: Project, key: str) -> str:
+    tree = project.networks.get(key) or {}
+    return str(tree.get("name") or f"{project.name}_{key}")
+
+
+def volume_name(project: Project, key: str) -> str:
+    tree = project.volumes.get(key) or {}
+    return str(tree.get("name") or f"{project.name}_{key}")

@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import labels
 from .client import NotFound
-from .convert.container import image_name
-from .convert.network import network_name
-from .convert.volume import volume_name
+from .labels import image_name, network_name, volume_name
+from .status import exit_code, health_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .client import Engine
     from .model import Project
-
-_EXIT = re.compile(r"Exited \((-?\d+)\)|Restarting \((-?\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +141,6 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
     """One element of GET /containers/json."""
     tags: Mapping[str, str] = tree.get("Labels") or {}
     status = str(tree.get("Status") or "")
-    matched = _EXIT.search(status)
     number = tags.get(labels.NUMBER, "1")
     endpoints = (tree.get("NetworkSettings") or {}).get("Networks") or {}
     return ObservedContainer(
@@ -154,7 +150,7 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
         number=int(number) if number.isdigit() else 1,
         oneoff=tags.get(labels.ONEOFF, "False") == "True",
         state=str(tree.get("State") or ""),
-        exit_code=int(matched[1] or matched[2]) if matched else None,
+        exit_code=exit_code(status),
         health=health_word(status),
         config_hash=tags.get(labels.CONFIG_HASH, ""),
         fields=_fields(tags.get(labels.FIELDS)),
@@ -177,14 +173,6 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
         depends_on=tags.get(labels.DEPENDS_ON, ""),
         created=int(tree.get("Created") or 0),
     )
-
-
-def health_word(status: str) -> str:
-    """The health inside a status such as ``Up 3 seconds (healthy)``: healthy, unhealthy, starting or ""."""
-    for word, mark in (("starting", "(health: starting)"), ("unhealthy", "(unhealthy)"), ("healthy", "(healthy)")):
-        if mark in status:
-            return word
-    return ""
 
 
 def _fields(text: str | None) -> Mapping[str, str] | None:

@@ -43,6 +43,9 @@ def build_service(
         tree[key] = bool(tree.get(key) or overrides.get(key))
     if overrides.get("ssh"):
         tree["ssh"] = overrides["ssh"]
+    contexts = pairs(tree.get("additional_contexts"))
+    if contexts:
+        tree["additional_contexts"] = {key: _context(project, str(value)) for key, value in contexts.items()}
     platforms = list(tree.get("platforms") or ([service["platform"]] if service.get("platform") else []))
     tags = [ref, *(tag for tag in tree.get("tags") or () if tag != ref)]
     secrets = _secrets(project, tree) if tree.get("secrets") else {}
@@ -57,6 +60,13 @@ def build_service(
         memory=overrides.get("memory"),
         name=name,
     )
+
+
+def _context(project: Project, value: str) -> str:
+    """A named context; another service stands for the image it runs."""
+    if value.startswith("service:"):
+        return f"docker-image://{image_name(project, value.removeprefix('service:'))}"
+    return value
 
 
 def build_image(
@@ -74,7 +84,9 @@ def build_image(
     """Build from a ``build`` section whose paths are absolute; the id of the image. ``secrets`` are bytes by id."""
     arguments = _arguments(tree, environment or {})
     if engine.endpoint.address.path is not None and engine.is_pycompose:
-        lines = engine.images.build_local(_local_body(tree, arguments, tags, platforms, secrets or {}, memory))
+        lines = engine.images.build_local(
+            _local_body(tree, arguments, tags, platforms, secrets or {}, memory), all_registries()
+        )
     else:
         lines = _classic(engine, name, tree, arguments, tags, platforms, memory)
     return follow(engine, lines, tags[0] if tags else "", output)
@@ -188,9 +200,21 @@ def _local_body(
     body["labels"] = pairs(tree.get("labels"))
     if memory:
         body["memory"] = memory
+    if tree.get("ssh"):
+        body["ssh"] = _agents(tree["ssh"])
     if secrets:
         body["secrets"] = {ident: base64.b64encode(data).decode() for ident, data in secrets.items()}
     return body
+
+
+def _agents(value: Any) -> dict[str, str]:
+    """SSH ids with the socket of their agent; one without a path is the caller's own agent."""
+    entries = value.items() if isinstance(value, dict) else [str(item).partition("=")[::2] for item in value]
+    found = {str(ident): str(path or os.environ.get("SSH_AUTH_SOCK") or "") for ident, path in entries}
+    missing = [ident for ident, path in found.items() if not path]
+    if missing:
+        raise OperationError(f"build.ssh: no agent for {missing[0]!r}: SSH_AUTH_SOCK is not set")
+    return found
 
 
 def _secrets(project: Project, tree: Mapping[str, Any]) -> dict[str, bytes]:

@@ -110,9 +110,10 @@ class Images:
             headers["X-Registry-Config"] = auth
         return self._engine.lines("POST", "/build", query, context, headers=headers)
 
-    def build_local(self, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def build_local(self, body: Mapping[str, Any], auth: str | None = None) -> Iterator[dict[str, Any]]:
         """Our engine only: build from a directory that the engine can read itself."""
-        return self._engine.lines("POST", "/pycompose/build", None, dict(body), versioned=False)
+        headers = {"X-Registry-Config": auth} if auth else None
+        return self._engine.lines("POST", "/pycompose/build", None, dict(body), headers=headers, versioned=False)
 
     def bootstrap(self, ref: str) -> Iterator[dict[str, Any]]:
         """Our engine only: build a base image from the distribution's signed archive."""

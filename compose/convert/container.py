@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import labels
 from ..errors import Diagnostic, PlanError
 from .mounts import PlacedFile, plan_mounts
-from .network import endpoint_settings, network_name, service_networks
+from .network import endpoint_settings, service_networks
 from .resources import resources
 from .values import byte_count, nanoseconds, pairs, seconds
 
@@ -153,7 +153,7 @@ def create_request(
         "AttachStdout": True,
         "AttachStderr": True,
         "Env": _environment(service, facts.extra_environment),
-        "Image": facts.image or image_name(project, name),
+        "Image": facts.image or labels.image_name(project, name),
         "Labels": container_labels(project, name, number, facts, oneoff, service),
     }
     host: dict[str, Any] = {"LogConfig": _logging(service), "RestartPolicy": restart_policy(service)}
@@ -186,12 +186,6 @@ def create_request(
     later = () if facts.api >= (1, 44) else tuple(connect[1:])
     temporary = f"{facts.replaces[:12]}_{container}" if facts.replaces else container
     return CreateRequest(temporary, str(service.get("platform") or ""), body, later, mounts.files)
-
-
-def image_name(project: Project, name: str) -> str:
-    """The reference the service runs: its ``image``, or the name given to what it builds."""
-    service = project.services.get(name) or project.disabled_services[name]
-    return str(service.get("image") or f"{project.name}-{name}")
 
 
 def container_labels(
@@ -340,7 +334,7 @@ def _networks(
     if not keys:
         host["NetworkMode"] = "none"
         return []
-    host["NetworkMode"] = network_name(project, keys[0])
+    host["NetworkMode"] = labels.network_name(project, keys[0])
     aliases = [container]
     if oneoff is None or oneoff.use_aliases:
         aliases.append(name)
@@ -365,7 +359,7 @@ def _networks(
                 path = ("services", name, "networks", key, "mac_address")
                 message = "this engine sets the MAC address of a container's first network only"
                 raise PlanError(str(Diagnostic(message, path, project.mark(*path))))
-        endpoints.append((network_name(project, key), settings))
+        endpoints.append((labels.network_name(project, key), settings))
     return endpoints
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, PlanError
+from ..labels import volume_name
 from .values import byte_count, field, file_mode
-from .volume import volume_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

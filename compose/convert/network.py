@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..labels import COMPATIBLE_VERSION, NETWORK, PROJECT, VERSION
+from ..labels import COMPATIBLE_VERSION, NETWORK, PROJECT, VERSION, network_name
 from .values import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import Project
-
-
-def network_name(project: Project, key: str) -> str:
-    tree = project.networks.get(key) or {}
-    return str(tree.get("name") or f"{project.name}_{key}")
 
 
 def network_body(project: Project, key: str) -> dict[str, Any]:

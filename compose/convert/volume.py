@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..labels import COMPATIBLE_VERSION, PROJECT, VERSION, VOLUME
+from ..labels import COMPATIBLE_VERSION, PROJECT, VERSION, VOLUME, volume_name
 from .values import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import Project
-
-
-def volume_name(project: Project, key: str) -> str:
-    tree = project.volumes.get(key) or {}
-    return str(tree.get("name") or f"{project.name}_{key}")
 
 
 def volume_body(project: Project, key: str) -> dict[str, Any]:

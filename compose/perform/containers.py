@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from ..client import NotFound
 from ..convert import Facts, create_request
-from ..convert.container import image_name
 from ..digest import service_digest
 from ..errors import EngineError, OperationError
 from ..events import DONE, Progress
 from ..graph import shared_services
+from ..labels import image_name
 from .hooks import run_hooks
 
 if TYPE_CHECKING:

@@ -7,12 +7,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..convert.container import image_name
-from ..convert.network import network_name
 from ..digest import changed_fields
 from ..errors import dotted
 from ..graph import shared_services
-from ..labels import container_name
+from ..labels import container_name, image_name, network_name
 from ..ops import Cause, Change
 from .options import FORCE, NEVER
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .. import labels
 from ..ops import Cause, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume, RunProvider, StopContainer
 from ..plan import Plan, assemble
+from .order import recorded_dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,29 +19,6 @@ if TYPE_CHECKING:
     from ..observe import ObservedContainer, Snapshot
     from ..ops import Operation
     from .options import DownOptions
-
-
-def recorded_dependencies(containers: Sequence[ObservedContainer]) -> dict[str, set[str]]:
-    """Service -> services it depends on, as the containers' labels say."""
-    result: dict[str, set[str]] = {}
-    for one in containers:
-        words = (item.partition(":")[0] for item in one.depends_on.split(",") if item)
-        result.setdefault(one.service, set()).update(words)
-    return result
-
-
-def stop_levels(containers: Sequence[ObservedContainer]) -> list[list[ObservedContainer]]:
-    """Containers in the order to stop them: each level at once, dependants before what they depend on."""
-    needs = recorded_dependencies(containers)
-    services = set(needs)
-    waiting = {name: {one for one in services if name in needs[one] and one != name} for name in services}
-    levels: list[list[ObservedContainer]] = []
-    while waiting:
-        ready = {name for name, followers in waiting.items() if not followers & waiting.keys()} or set(waiting)
-        levels.append([one for one in containers if one.service in ready])
-        for name in ready:
-            del waiting[name]
-    return levels
 
 
 def reconcile_down(snapshot: Snapshot, options: DownOptions, project: Project | None = None) -> Plan:
@@ -167,7 +145,7 @@ def _images(containers: Sequence[ObservedContainer], options: DownOptions, proje
     if project is None:
         refs = [one.image for one in containers]
         return list(dict.fromkeys(refs)) if options.images == "all" else []
-    from ..convert.container import image_name
+    from ..labels import image_name
 
     names = [name for name in project.services if not options.services or name in options.services]
     return list(

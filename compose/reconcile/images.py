@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..convert.container import image_name
 from ..errors import Diagnostic, PlanError
+from ..labels import image_name
 from ..ops import BuildImage, Cause, PullImage
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..graph import COMPLETED, HEALTHY
 from ..ops import Cause, StartContainer, StopContainer, WaitCompleted, WaitHealthy
 from ..plan import Plan, assemble
-from .down import recorded_dependencies
+from .order import recorded_dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import labels
-from ..convert.network import network_body, network_name
-from ..convert.volume import volume_body, volume_name
+from ..convert.network import network_body
+from ..convert.volume import volume_body
 from ..errors import Diagnostic, PlanError
+from ..labels import network_name, volume_name
 from ..ops import Cause, CreateNetwork, CreateVolume, RemoveNetwork
 
 if TYPE_CHECKING:
