@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Path = tuple["str | int", ...]
 
+SHOWN = 20
+"""How many diagnostics the text of one error holds; all are in the error itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -88,7 +91,10 @@ class LoadError(ComposeError):
         elif isinstance(diagnostics, Diagnostic):
             diagnostics = (diagnostics,)
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
-        super().__init__("\n".join(str(item) for item in self.diagnostics))
+        lines = [str(item) for item in self.diagnostics[:SHOWN]]
+        if len(self.diagnostics) > SHOWN:
+            lines.append(f"and {len(self.diagnostics) - SHOWN} more")
+        super().__init__("\n".join(lines))
 
 
 class InterpolationError(LoadError):

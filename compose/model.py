@@ -6,17 +6,18 @@ file becomes a project is compose/load.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from .errors import Diagnostic, Mark
+from .errors import Diagnostic, Mark, Path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Diagnostic", "LoadOptions", "Mark", "Project"]
+__all__ = ["Diagnostic", "LoadOptions", "Mark", "Marks", "Project"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -36,7 +37,7 @@ class LoadOptions:
     env_files: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    cwd: Path = field(default_factory=Path.cwd)
+    cwd: FilePath = field(default_factory=FilePath.cwd)
     stdin: str | None = None
     interpolate: bool = True
     normalize: bool = True
@@ -45,6 +46,31 @@ class LoadOptions:
     consistency: bool = True
     all_resources: bool = False
     """Keep networks, volumes, configs and secrets that no active service uses."""
+
+
+class Marks(Mapping[Path, Mark]):
+    """The source places of canonical key paths, worked out when first asked for."""
+
+    __slots__ = ("_find", "_places")
+
+    def __init__(self, find: Callable[[], dict[Path, tuple[str, int, int]]]) -> None:
+        self._find = find
+        self._places: dict[Path, tuple[str, int, int]] | None = None
+
+    def places(self) -> dict[Path, tuple[str, int, int]]:
+        """File, line and column by path."""
+        if self._places is None:
+            self._places = self._find()
+        return self._places
+
+    def __getitem__(self, path: Path) -> Mark:
+        return Mark(*self.places()[path])
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self.places())
+
+    def __len__(self) -> int:
+        return len(self.places())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +82,7 @@ class Project:
     """
 
     name: str
-    directory: Path
+    directory: FilePath
     files: tuple[str, ...]
     services: Mapping[str, Mapping[str, Any]]
     networks: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
@@ -68,7 +94,7 @@ class Project:
     disabled_services: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _EMPTY)
     environment: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     profiles: tuple[str, ...] = ()
-    marks: Mapping[tuple[str | int, ...], Mark] = field(default_factory=lambda: _EMPTY)  # type: ignore[arg-type,return-value]
+    marks: Mapping[Path, Mark] = field(default_factory=lambda: Marks(dict))
     warnings: tuple[Diagnostic, ...] = ()
 
     def mark(self, *path: str | int) -> Mark | None:

@@ -94,7 +94,7 @@ def _services_of(loader: Loader, name: str, reference: str, other: str, place: A
         message = f"cannot extend service {name!r}: service {reference!r} not found in {other}"
         raise fail(message, path, place)
     relative = os.path.relpath(os.path.dirname(local), loader.base)
-    PathResolver(relative, loader.home).resolve(tree)
+    PathResolver(relative, loader.home, loader.files.links).resolve(tree)
     if loader.observe is not None:
         loader.observe(Layer("base", local, None, clone(tree)))
     return services, cleared

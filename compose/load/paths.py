@@ -50,9 +50,11 @@ def is_remote(context: str) -> bool:
 class PathResolver:
     """Rewrites the paths of a tree against ``base``; ``home`` stands for ``~``."""
 
-    def __init__(self, base: str, home: str) -> None:
+    def __init__(self, base: str, home: str, links: dict[str, str] | None = None) -> None:
         self.base = base
         self.home = home
+        self.links: dict[str, str] = links if links is not None else {}
+        """Watched paths and what they lead to."""
 
     def resolve(self, tree: Map) -> None:
         self._walk(tree, (), RULES)
@@ -122,7 +124,10 @@ class PathResolver:
 
     def watched(self, value: Any, path: Path = ()) -> Any:
         absolute = self.absolute(value)
-        return resolve_link(absolute) if isinstance(absolute, str) else absolute
+        if isinstance(absolute, str):
+            self.links[absolute] = resolve_link(absolute)
+            return self.links[absolute]
+        return absolute
 
 
 def resolve_link(path: str) -> str:

@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Mark, Path
-from ..model import Project
-from . import canonical, check, merge, normalize, schema, source, yamltree
+from ..model import Marks, Project
+from . import cache, canonical, check, merge, normalize, schema, source, yamltree
 from .bind import bind, plain
 from .extends import apply_extends
 from .include import apply_include
@@ -27,7 +27,7 @@ from .services import resolve_files, select, used_resources
 from .tree import Map, Place, clone, flatten_places, mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ..model import LoadOptions
 
@@ -47,7 +47,7 @@ class Loader:
     """What the phases of one load share."""
 
     files: source.Files
-    environment: Mapping[str, str]
+    environment: source.Environment
     home: str
     base: str = "/"
     """The directory that relative names of files are looked for in."""
@@ -57,6 +57,8 @@ class Loader:
     unset: dict[str, Place | None] = field(default_factory=dict)
     obsolete: set[str] = field(default_factory=set)
     observe: Callable[[Layer], None] | None = None
+    parsed: dict[str, list[yamltree.Document]] = field(default_factory=dict)
+    """Documents that were parsed already, each to be used once."""
 
     def read(self, file: str) -> bytes:
         """The content of a Compose file, with a `LoadError` for one that cannot be read."""
@@ -80,7 +82,7 @@ class Loader:
         own ``extends`` and ``include`` followed here.
         """
         cleared: tuple[Path, ...] = ()
-        for document in yamltree.parse(self.read(file), file):
+        for document in self.parsed.pop(file, None) or yamltree.parse(self.read(file), file):
             tree = document.tree
             if not isinstance(tree, Map):
                 place = Mark(file, 1, 1)
@@ -139,7 +141,7 @@ class Loader:
         if self.validate:
             check.exclusive(tree)
         if resolve_paths:
-            PathResolver(directory, self.home).resolve(tree)
+            PathResolver(directory, self.home, self.files.links).resolve(tree)
         normalize.resolve_environment(tree, self.environment)
         return tree
 
@@ -182,7 +184,9 @@ def project_name(loader: Loader, found: source.Source) -> str:
         return found.name
     declared, place = "", None
     for file in found.files:
-        for document in yamltree.parse(loader.read(file), file):
+        documents = list(yamltree.parse(loader.read(file), file))
+        loader.parsed[file] = documents
+        for document in documents:
             value = document.tree.get("name") if isinstance(document.tree, Map) else None
             if isinstance(value, str) and value:
                 declared, place = value, document.tree.places.get("name")
@@ -214,8 +218,8 @@ def _model(loader: Loader, found: source.Source, options: LoadOptions) -> Map:
     return tree
 
 
-def load_project(options: LoadOptions) -> Project:
-    """Load, merge, normalise and check the Compose files that ``options`` name.
+def load_project(options: LoadOptions, *, keep: bool = False) -> Project:
+    """Load, merge, normalise and check the Compose files that ``options`` name; with ``keep``, remember the result.
 
     Raises `LoadError` with every diagnostic found, and `UsageError` when the options contradict each other.
     """
@@ -232,8 +236,7 @@ def load_project(options: LoadOptions) -> Project:
         resolve_files(active, loader.files, loader.environment, loader.warnings)
     resources = sections if options.all_resources else used_resources(sections, active)
     extensions = {key: plain(tree[key]) for key in sorted(tree) if key.startswith("x-")}
-    places = dict(flatten_places(Map({key: value for key, value in sections.items() if value})))
-    return Project(
+    project = Project(
         name=name,
         directory=FilePath(found.directory),
         files=found.files,
@@ -247,6 +250,10 @@ def load_project(options: LoadOptions) -> Project:
         extensions=extensions,
         environment=MappingProxyType(dict(loader.environment)),
         profiles=tuple(profile for profile in found.profiles if profile),
-        marks=MappingProxyType({path: Mark(*place) for path, place in places.items()}),
+        marks=Marks(lambda: dict(flatten_places(Map({key: value for key, value in sections.items() if value})))),
         warnings=tuple(loader.warnings),
     )
+    if keep:
+        files = loader.files
+        cache.remember(options, project, files.read_files, files.absent, loader.environment.used, files.links)
+    return project

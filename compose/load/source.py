@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Mark, UsageError
 from . import dotenv
@@ -37,6 +37,7 @@ class Files:
     stdin: str | None = None
     read_files: dict[str, bytes] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str) -> bytes:
         """The content of ``path`` ("-" is standard input); raises OSError."""
@@ -64,13 +65,31 @@ class Files:
         return self.exists(path) and not os.path.isdir(path)
 
 
+class Environment(dict[str, str]):
+    """Variables, with a note of every name that was asked for: they are inputs of a load as files are."""
+
+    __slots__ = ("used",)
+
+    def __init__(self, items: Mapping[str, str], used: set[str] | None = None) -> None:
+        super().__init__(items)
+        self.used: set[str] = used if used is not None else set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.used.add(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.used.add(str(key))
+        return super().__contains__(key)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """The answer: absolute file names in order, the project directory, the environment and the active profiles."""
 
     files: tuple[str, ...]
     directory: str
-    environment: dict[str, str]
+    environment: Environment
     profiles: tuple[str, ...]
     name: str
     """A name chosen outside the files ("" when the files or the directory decide)."""
@@ -83,7 +102,8 @@ class Source:
 def locate(options: LoadOptions, files: Files) -> Source:
     """Find the files and the environment; raises `LoadError` when there are none or one cannot be read."""
     cwd = str(options.cwd)
-    shell = dict(options.environment)
+    used: set[str] = set()
+    shell = Environment(options.environment, used)
     chosen_env_files = tuple(options.env_files) or tuple(
         name for name in shell.get("COMPOSE_ENV_FILES", "").split(",") if name
     )
@@ -94,7 +114,7 @@ def locate(options: LoadOptions, files: Files) -> Source:
     # Variables such as COMPOSE_FILE may themselves stand in a .env: look for one with what the shell says alone.
     paths = _config_paths(options, shell, cwd, files, warnings)
     directory = _directory(options, paths, cwd)
-    environment = dict(shell)
+    environment = Environment(shell, used)
     first = _env_files(env_files, directory, environment, files)
     for key, value in read_env_files(first, shell, files, origins, warnings).items():
         environment.setdefault(key, value)

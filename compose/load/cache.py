@@ -1,0 +1,215 @@
+"""Loaded projects kept by the content of everything they were made from, so that an unchanged project costs no parsing.
+
+An entry answers one set of options. It lists its inputs: files with digests, files that were absent, variables with the
+values the shell gave them, links that were followed. It counts only when all are still the same and the file belongs to
+the user alone. Entries are marshalled plain values: reading one executes nothing. Loading itself is elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import stat
+import sys
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Diagnostic, Mark, Path
+from ..model import Marks, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..model import LoadOptions
+
+FORMAT = 3
+"""To be raised whenever loading gives another result for the same input."""
+KEEP = 64
+
+_SECTIONS = ("networks", "volumes", "configs", "secrets", "models", "extensions")
+
+
+def directory(environment: Mapping[str, str]) -> str | None:
+    """Where entries live; None when the environment names no home."""
+    base = environment.get("XDG_CACHE_HOME") or ""
+    if not base.startswith("/"):
+        home = environment.get("HOME") or ""
+        if not home.startswith("/"):
+            return None
+        base = f"{home}/.cache"
+    return f"{base}/pycompose/models"
+
+
+def entry_path(options: LoadOptions) -> str | None:
+    """The file of the entry for these options; None when they cannot be cached."""
+    where = directory(options.environment)
+    if where is None or options.stdin is not None or "-" in options.files:
+        return None
+    own = {key: value for key, value in options.environment.items() if key.startswith("COMPOSE_") or key == "HOME"}
+    question = (
+        FORMAT,
+        sys.version_info[:3],
+        _stamp(),
+        options.files,
+        options.project_directory,
+        options.project_name,
+        options.env_files,
+        options.profiles,
+        sorted(own.items()),
+        str(options.cwd),
+        (options.interpolate, options.normalize, options.resolve_paths, options.resolve_environment),
+        (options.consistency, options.all_resources),
+    )
+    return f"{where}/{hashlib.blake2b(repr(question).encode(), digest_size=20).hexdigest()}"
+
+
+def _stamp() -> tuple[int, ...]:
+    """Changes with the code of this package, so that an upgrade reads no old entries."""
+    here = os.path.dirname(__file__)
+    return tuple(os.stat(path).st_mtime_ns for path in (here, f"{here}/bind.py", f"{here}/pipeline.py"))
+
+
+def digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=20).digest()
+
+
+def recall(options: LoadOptions) -> Project | None:
+    """The project for these options, if an entry exists and all its inputs are as they were."""
+    path = entry_path(options)
+    if path is None:
+        return None
+    content = _read_own(path)
+    if content is None:
+        return None
+    try:
+        entry = marshal.loads(content)
+    except (ValueError, EOFError, TypeError):
+        return None
+    if not isinstance(entry, dict) or not _unchanged(entry, options.environment):
+        return None
+    warnings = tuple(
+        Diagnostic(message, tuple(where), Mark(*mark) if mark else None, hint)
+        for message, where, mark, hint in entry["warnings"]
+    )
+    marks = entry["marks"]
+    return Project(
+        name=entry["name"],
+        directory=FilePath(entry["directory"]),
+        files=entry["files"],
+        services=entry["services"],
+        disabled_services=entry["disabled"],
+        environment=MappingProxyType({**entry["additions"], **options.environment, **entry["forced"]}),
+        profiles=entry["profiles"],
+        marks=Marks(lambda: marshal.loads(marks)),
+        warnings=warnings,
+        **{key: entry[key] for key in _SECTIONS},
+    )
+
+
+def _unchanged(entry: dict[str, Any], environment: Mapping[str, str]) -> bool:
+    for name, value in entry["used"].items():
+        if environment.get(name) != value:
+            return False
+    if any(os.path.exists(path) for path in entry["absent"]):
+        return False
+    for path, known in entry["inputs"].items():
+        try:
+            with open(path, "rb") as stream:
+                if digest(stream.read()) != known:
+                    return False
+        except OSError:
+            return False
+    if entry["links"]:
+        from .paths import resolve_link
+
+        return all(resolve_link(path) == target for path, target in entry["links"].items())
+    return True
+
+
+def _read_own(path: str) -> bytes | None:
+    """The content of a file that belongs to the user and that no one else may write."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(handle, "rb") as stream:
+        about = os.fstat(stream.fileno())
+        if about.st_uid != os.geteuid() or not stat.S_ISREG(about.st_mode) or about.st_mode & 0o022:
+            return None
+        return stream.read()
+
+
+def remember(
+    options: LoadOptions,
+    project: Project,
+    inputs: Mapping[str, bytes],
+    absent: set[str],
+    used: set[str],
+    links: Mapping[str, str],
+) -> None:
+    """Write the entry; where that is impossible nothing is kept and nothing is said, since only speed is lost."""
+    path = entry_path(options)
+    if path is None:
+        return
+    shell = options.environment
+    forced = {key: value for key, value in project.environment.items() if key in shell and shell[key] != value}
+    entry = {
+        "name": project.name,
+        "directory": str(project.directory),
+        "files": project.files,
+        "services": _plain(project.services),
+        "disabled": _plain(project.disabled_services),
+        "profiles": project.profiles,
+        "additions": {key: value for key, value in project.environment.items() if key not in shell},
+        "forced": forced,
+        "marks": marshal.dumps(_marks(project.marks)),
+        "warnings": [
+            (item.message, item.path, (item.mark.file, item.mark.line, item.mark.column) if item.mark else None, item.hint)
+            for item in project.warnings
+        ],
+        "inputs": {name: digest(content) for name, content in inputs.items()},
+        "absent": sorted(absent),
+        "used": {name: shell.get(name) for name in used},
+        "links": dict(links),
+        **{key: _plain(getattr(project, key)) for key in _SECTIONS},
+    }
+    where = os.path.dirname(path)
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(where, mode=0o700, exist_ok=True)
+        if os.stat(where).st_uid != os.geteuid():
+            return
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(handle, "wb") as stream:
+            stream.write(marshal.dumps(entry))
+        os.replace(temporary, path)
+        _prune(where)
+    except (OSError, ValueError):
+        return
+
+
+def _prune(where: str) -> None:
+    entries = sorted(os.scandir(where), key=lambda item: item.stat().st_mtime)
+    for item in entries[:-KEEP]:
+        os.unlink(item.path)
+
+
+def _marks(marks: Mapping[Path, Mark]) -> dict[Path, tuple[str, int, int]]:
+    if isinstance(marks, Marks):
+        return marks.places()
+    return {path: (mark.file, mark.line, mark.column) for path, mark in marks.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Built-in containers and scalars only, as marshal takes them."""
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)
+    if isinstance(value, float):
+        return float(value)
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return {key: _plain(item) for key, item in value.items()}
