@@ -12,6 +12,7 @@
     run/containers/<id>/                launch.json, bundle/, hosts, hostname, resolv.conf, resolver.json, shim.sock
     run/build/<id>/                     launch.json, hosts, resolv.conf, shim.sock of one RUN step of a build
     run/networks/<id>/zone.json         names of one network, read by every shim on it
+    run/leases/<id>.sock                control socket of a lease's guard
     run/mounts/<uuid>/                  temporary merged views
 """
 
@@ -32,9 +33,15 @@ class Layout(NamedTuple):
     @staticmethod
     def for_root(root: str | os.PathLike[str] | None) -> Layout:
         """The layout for ``--root`` / ``PYCOMPOSE_ROOT``, or the user's default when ``root`` is None or empty."""
+        default = Layout._default()
         if root:
             base = Path(os.path.abspath(root))
-            return Layout(base, base / "state", base / "run")
+            # The default root by its own name (the keeper tells it to the engine) is still the default layout.
+            return default if base == default.root else Layout(base, base / "state", base / "run")
+        return default
+
+    @staticmethod
+    def _default() -> Layout:
         if os.geteuid() == 0:
             return Layout(Path("/var/lib/pycompose"), Path("/var/lib/pycompose"), Path("/run/pycompose"))
         data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "pycompose"
@@ -106,6 +113,9 @@ class Layout(NamedTuple):
     @property
     def build_cache(self) -> Path:
         return self.cache / "build"
+
+    def lease_control(self, lease_id: str) -> Path:
+        return self.run / "leases" / f"{lease_id}.sock"
 
     def network_run(self, network_id: str) -> Path:
         return self.run / "networks" / network_id

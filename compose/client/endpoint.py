@@ -27,11 +27,18 @@ class Endpoint(NamedTuple):
 
 def run_directory(root: str | None, environment: Mapping[str, str], uid: int) -> str:
     """Where the engine of ``root`` keeps its socket and its log; the same rule as the engine's own layout."""
-    if root:
+    if root and os.path.abspath(root) != _default_root(environment, uid):
         return os.path.join(os.path.abspath(root), "run")
     if uid == 0:
         return "/run/pycompose"
     return os.path.join(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}", "pycompose")
+
+
+def _default_root(environment: Mapping[str, str], uid: int) -> str:
+    if uid == 0:
+        return "/var/lib/pycompose"
+    home = environment.get("XDG_DATA_HOME") or os.path.join(environment.get("HOME", ""), ".local/share")
+    return os.path.join(home, "pycompose")
 
 
 def choose(environment: Mapping[str, str], uid: int, host: str | None = None, root: str | None = None) -> Endpoint:

@@ -111,6 +111,11 @@ def open_pidfd(pid: int, started: int | None) -> int | None:
     return descriptor
 
 
+def duplicate_descriptor(pidfd: int, number: int) -> int:
+    """A duplicate of descriptor ``number`` of another process (pidfd_getfd(2)), close-on-exec. Raises KernelError."""
+    return libc.call(libc.SYS_PIDFD_GETFD, "pidfd_getfd", str(number), pidfd, number, 0)
+
+
 def is_alive(pid: int, started: int | None) -> bool:
     """Whether the process with this pid and start time exists and is no zombie."""
     try:

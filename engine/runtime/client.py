@@ -299,6 +299,21 @@ class KeeperClient:
             raise
         return shim
 
+    async def fork_guard(self, lease: str, control: Path, owner: int | None, seconds: float | None) -> socket.socket:
+        """The connection to a new guard of ``lease`` that listens at ``control`` (guard.py). ``owner`` is duplicated into
+        it, the caller's stays the caller's. Raises ShimLost, RequestError."""
+        ours, theirs = protocol.pair()
+        descriptors = [theirs.fileno(), *([] if owner is None else [owner])]
+        try:
+            with theirs:
+                await self._connection.request(
+                    "guard", descriptors, lease=lease, control=os.fspath(control), seconds=seconds
+                )
+        except BaseException:
+            ours.close()
+            raise
+        return ours
+
     async def shutdown(self) -> None:
         """Tell the keeper that the engine is about to exit for good: it then removes the socket and ends as well."""
         await self._connection.request("shutdown")

@@ -27,7 +27,7 @@ if not __package__:
 
 from ..layout import Layout
 from ..linux import cgroup, mount, namespace, process
-from . import bundle, protocol, shim, statusfile
+from . import bundle, guard, protocol, shim, statusfile
 from .launch import Host
 from .loop import Loop
 
@@ -164,7 +164,44 @@ class Keeper:
                 return {"ok": self._fork_shim(message["launch"], descriptors[0])}
             except OSError as error:
                 return {"error": {"message": f"cannot fork a shim: {error.strerror}"}}
+        if message["op"] == "guard" and 1 <= len(descriptors) <= 2:
+            try:
+                return {"ok": self._fork_guard(message, descriptors)}
+            except OSError as error:
+                return {"error": {"message": f"cannot fork a guard: {error.strerror}"}}
         return {"error": {"message": f"unknown request {message['op']!r}"}}
+
+    # -- guards of leases --------------------------------------------------------------------------------------------
+
+    def _fork_guard(self, message: protocol.Message, descriptors: list[int]) -> protocol.Message:
+        pid = os.fork()
+        if pid == 0:
+            self._become_guard(message, descriptors)
+        pidfd = os.pidfd_open(pid)
+        self.loop.watch(pidfd, lambda _: self._guard_exited(pidfd))
+        return {"pid": pid}
+
+    def _become_guard(self, message: protocol.Message, descriptors: list[int]) -> None:
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            outside = self._host.mount_namespace
+            process.close_all_except([0, 1, 2, *descriptors, *([] if outside is None else [outside])])
+            guard.leave(outside)
+            channel, owner = socket.socket(fileno=descriptors[0]), descriptors[1] if len(descriptors) > 1 else -1
+            wake = guard.command(os.path.abspath(__file__), str(self._layout.root))
+            guard.main(message["lease"], message["control"], channel, owner, message["seconds"], wake)
+            code = 0
+        except BaseException:
+            # The last frame before the process ends: say what happened, whatever it is.
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(code)
+
+    def _guard_exited(self, pidfd: int) -> None:
+        if process.reap(pidfd) is not None:
+            self.loop.forget(pidfd)
+            os.close(pidfd)
 
     # -- shims -------------------------------------------------------------------------------------------------------
 
