@@ -224,6 +224,12 @@ def leftovers(layout: Layout) -> list[str]:
     return found
 
 
+def assert_nothing_left(root: Path) -> None:
+    """Wait until the instance at ``root`` has nothing left; AssertionError naming what stays."""
+    layout = Layout.for_root(root)
+    wait_for(lambda: not leftovers(layout), lambda: f"left behind: {leftovers(layout)}")
+
+
 def _tables() -> list[str]:
     from pyroute2.nftables.main import NFTables
 
