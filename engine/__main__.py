@@ -24,14 +24,14 @@ from .api.application import Application
 from .api.daemon import VERSION, Daemon
 from .api.router import API_VERSION
 from .api.server import Server
-from .build.service import Builder
 from .build.runner import ContainerRunner, root_runner
+from .build.service import Builder
 from .containers import recover
 from .containers.service import Containers
 from .events import Events
 from .images.service import Images
 from .layout import Layout
-from .networks import Networks
+from .networks import Networks, drain
 from .runtime.client import KeeperClient, ShimError
 from .store import Store
 from .volumes import Volumes
@@ -43,6 +43,7 @@ log = logging.getLogger("engine")
 
 IDLE_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
+FIREWALL_SECONDS = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,6 +106,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
             serving.start_soon(_watch_idle, daemon, server)
+            serving.start_soon(_watch_firewall, daemon)
             await daemon.stopping.wait()
             code = await _finish(daemon, server)
             serving.cancel_scope.cancel()
@@ -152,6 +154,18 @@ async def _watch_idle(daemon: Daemon, server: Server) -> None:
             daemon.stopping.set()
             return
         await anyio.sleep(limit if busy else limit - quiet)
+
+
+async def _watch_firewall(daemon: Daemon) -> None:
+    """Import pyroute2 before the first container needs it; then see that no firewall that is started or reloaded cuts
+    containers off."""
+    await daemon.containers.blocking(daemon.networks.preload)
+    with daemon.networks.firewall_changes() as changes:
+        while True:
+            await anyio.wait_readable(changes)
+            await anyio.sleep(FIREWALL_SECONDS)  # a firewall is loaded in many steps; look when they are done
+            drain(changes)
+            await daemon.containers.blocking(daemon.networks.check_firewall)
 
 
 async def _finish(daemon: Daemon, server: Server) -> int:

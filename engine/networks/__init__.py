@@ -3,6 +3,7 @@ parts (pyroute2) are loaded at first use."""
 
 from __future__ import annotations
 
+from .nft import drain
 from .service import Networks
 from .types import Allocation, ContainerRef, Endpoint, EndpointRequest, Network, Pool, PortBinding, Resolver
 
@@ -16,4 +17,5 @@ __all__ = [
     "Pool",
     "PortBinding",
     "Resolver",
+    "drain",
 ]

@@ -60,7 +60,7 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
         created=created,
         driver=driver,
         pools=tuple(Pool.from_docker(item) for item in config.get("Config") or ()),
-        ipam_options=dict(config.get("Options") or {}),
+        ipam_options=None if config.get("Options") is None else dict(config["Options"]),
         internal=bool(body.get("Internal")),
         attachable=bool(body.get("Attachable")),
         enable_ipv4=body.get("EnableIPv4") is not False,

@@ -7,6 +7,7 @@ translation. No nft or iptables program is involved. What the table holds is dec
 from __future__ import annotations
 
 import errno
+import socket
 import struct
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .ruleset import Element
 
 SUBSYSTEM = 10
+_GROUP_NFTABLES = 7
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN = 0, 1, 2, 3, 4
 NEWRULE, GETRULE, DELRULE = 6, 7, 8
@@ -49,6 +51,27 @@ _ELEMENT_INTERVAL_END = 1
 _HOST_ORDER = struct.pack("=BBI", 0, 4, 1)
 # nft's own numbers of its types, six bits each in a concatenation: only ``nft list`` reads them
 _TYPES = {"ipv4_addr": (7, 4), "ipv6_addr": (8, 16), "inet_proto": (12, 1), "inet_service": (13, 2), "ifname": (41, 16)}
+
+
+def changes() -> socket.socket:
+    """A socket that becomes readable when anybody changes an nftables ruleset of this namespace."""
+    made = socket.socket(
+        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, NETLINK_NETFILTER
+    )
+    made.bind((0, 1 << _GROUP_NFTABLES - 1))
+    return made
+
+
+def drain(subscribed: socket.socket) -> None:
+    """Read away what a socket of ``changes`` has queued; what was lost to a full queue does not matter."""
+    while True:
+        try:
+            subscribed.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
 
 
 def nfgen(family: int, resource: int = 0) -> bytes:

@@ -22,7 +22,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, Forbidden, NotFound
-from . import definition, endpoints, interface, links, listing, macvlan, ports, zones
+from . import definition, endpoints, interface, links, listing, macvlan, nft, ports, zones
 from .bridge import link_index
 from .ipam import DEFAULT_POOLS, overlapping, unique_local_pool
 from .kernel import Kernel, published_ports
@@ -32,6 +32,7 @@ from .types import BRIDGE_HOST_BINDING, Allocation, Resolver
 
 if TYPE_CHECKING:
     import builtins
+    import socket
     from collections.abc import Callable, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
@@ -351,6 +352,11 @@ class Networks:
         with self._lock:
             self._kernel.pass_foreign_firewalls()
             return [*self._kernel.firewall.warnings]
+
+    def firewall_changes(self) -> socket.socket:
+        """A non-blocking socket, the caller's to close, that is readable after anybody changed an nftables ruleset (this
+        engine included): time for check_firewall. ``drain`` empties it."""
+        return nft.changes()
 
     def shutdown(self) -> None:
         """Remove table, rules in foreign chains, bridges and run files of this instance; records stay. Only when no

@@ -80,7 +80,7 @@ class Network:
     scope: str = "local"
     pools: tuple[Pool, ...] = ()
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    ipam_options: Mapping[str, str] | None = None
     internal: bool = False
     attachable: bool = False
     ingress: bool = False
