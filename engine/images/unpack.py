@@ -49,7 +49,7 @@ MAXIMUM_DEPTH = 255
 
 def unpack(
     source: Iterable[bytes],
-    target: Path,
+    target: Path | str,
     *,
     layer: bool,
     parents: Sequence[Path] = (),
@@ -92,7 +92,7 @@ def _components(name: bytes) -> tuple[bytes, ...]:
 class _Tree:
     """The directory being filled: descriptors by canonical path, and times to set at the end."""
 
-    def __init__(self, target: Path, parents: Sequence[Path], through_links: bool) -> None:
+    def __init__(self, target: Path | str, parents: Sequence[Path], through_links: bool) -> None:
         self._through_links = through_links
         self._root = os.open(target, _DIRECTORY_FLAGS)
         self._open: dict[tuple[bytes, ...], int] = {}

@@ -68,6 +68,7 @@ class Index:
         for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
             name = text[start + 9 : text.index(b"\n", start)].decode("ascii", "replace").strip()
             names.append(name)
+            self._parsed.pop(name, None)
             self._stanzas.setdefault(name, []).append((view[start:end], mirror))
         for match in _SEED.finditer(text):
             self._seeds.add(names[bisect_right(starts, match.start()) - 1])

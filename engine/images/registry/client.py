@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from ...errors import EngineError, NotFound, Unauthorized, Unavailable
 
@@ -117,6 +117,10 @@ class Registry:
                 headers = {key: value for key, value in headers.items() if key != "Authorization"}
             url = target
         raise Unavailable(f"{own}: too many redirects")
+
+    def absolute(self, location: str) -> str:
+        """A Location header's value as an absolute URL."""
+        return urljoin(f"{self._reach()[0]}/v2/", location)
 
     # reaching ------------------------------------------------------------------------------------------------------
     def _reach(self) -> tuple[str, bool]:
@@ -290,7 +294,3 @@ def failure(response: BaseHTTPResponse) -> EngineError:
     if status >= 500:
         return Unavailable(f"the registry answers {status}: {text}")
     return RegistryError(text, status, code)
-
-
-def quoted(path: str) -> str:
-    return quote(path, safe="/:@.-_")

@@ -11,7 +11,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from ...errors import EngineError, Unauthorized
 from ..blobs import Ingest
@@ -34,8 +34,6 @@ from .client import Denied, failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
-
-    from urllib3.response import BaseHTTPResponse
 
     from ..blobs import Blobs
     from ..layers import Layers
@@ -191,7 +189,7 @@ class Pusher:
                 return str(path)
             if status == 202 and location:
                 # The registry began an upload instead; end it, or it stays open for days.
-                cancelled = self._registry.request("DELETE", self._url(location, response), scope=self._scope)
+                cancelled = self._registry.request("DELETE", self._url(location), scope=self._scope)
                 cancelled.drain_conn()
                 cancelled.release_conn()
         return ""
@@ -203,7 +201,7 @@ class Pusher:
             )
             if response.status != 202:
                 raise failure(response)
-            url = self._url(response.headers.get("Location", ""), response)
+            url = self._url(response.headers.get("Location", ""))
             response.drain_conn()
             response.release_conn()
             url += f"{'&' if '?' in url else '?'}{urlencode({'digest': blob.digest})}"
@@ -229,8 +227,8 @@ class Pusher:
             response.drain_conn()
             response.release_conn()
 
-    def _url(self, location: str, response: BaseHTTPResponse) -> str:
-        url = urljoin(response.geturl() or "", location)
+    def _url(self, location: str) -> str:
+        url = self._registry.absolute(location)
         if not location or urlsplit(url).scheme not in ("http", "https"):
             raise EngineError("the registry named no place to upload to")
         return url

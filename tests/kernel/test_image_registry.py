@@ -1,0 +1,481 @@
+"""Pull and push against a registry that may lie, cut, limit and refuse; and against the real docker-registry."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import tarfile
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zstandard
+from support.busybox_image import busybox_rootfs
+from support.fake_registry import Handler, Registry, cut_after, digest_of, fake_registry
+from support.registry import available, registry
+
+from engine.errors import EngineError, InvalidParameter, NotFound, Unauthorized, Unavailable
+from engine.images.blobs import DigestMismatch
+from engine.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from engine.images.registry import credentials
+from engine.images.registry.endpoints import RegistryConfig
+from engine.images.registry.transfer import Downloads
+from engine.images.service import Images
+from engine.images.transport import Transport
+from engine.images.types import Auth, Platform
+from engine.layout import Layout
+from engine.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+
+class Bench:
+    def __init__(self, root: Path, config: RegistryConfig | None = None) -> None:
+        self.layout = Layout.for_root(root)
+        self.store = Store(self.layout.database)
+        self.images = Images(self.layout, self.store, lambda *event: None, registries=config)
+        self.images.recover()
+        self.messages: list[dict[str, Any]] = []
+
+    def pull(self, ref: str, **options: Any) -> Any:
+        self.messages = []
+        return self.images.pull(ref, progress=self.messages.append, **options)
+
+    def statuses(self) -> list[str]:
+        return [message.get("status", "") for message in self.messages]
+
+    def close(self) -> None:
+        self.images.close()
+        self.store.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    if "quick" in request.fixturenames:
+        request.getfixturevalue("quick")  # before the store takes its clock
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    made = Bench(tmp_path / "engine")
+    yield made
+    made.close()
+    leftover = [path.name for path in made.layout.ingest.iterdir() if not path.name.endswith(".partial")]
+    assert leftover == []
+
+
+@pytest.fixture
+def server() -> Iterator[Registry]:
+    with fake_registry() as made:
+        yield made
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """No waiting between attempts; what would have been waited is listed."""
+    waits: list[float] = []
+    monkeypatch.setitem(Transport.__init__.__kwdefaults__ or {}, "sleep", waits.append)
+    monkeypatch.setattr(Downloads.__init__, "__defaults__", (waits.append,))
+    return waits
+
+
+def tar(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+def publish(
+    server: Registry,
+    repository: str = "app",
+    tag: str = "1",
+    layers: list[bytes] | None = None,
+    pack: Callable[[bytes], bytes] = gzip.compress,
+    kind: str = "+gzip",
+) -> dict[str, Any]:
+    """Put an image into the registry; returns its manifest."""
+    tars = layers or [tar({"f": os.urandom(300_000)}), tar({"g": b"x" * 10_000})]
+    packed = [pack(data) for data in tars]
+    config = json.dumps(
+        {
+            "os": "linux",
+            "architecture": "amd64",
+            "config": {"Cmd": ["x"]},
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(data) for data in tars]},
+        }
+    ).encode()
+    value = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": OCI_CONFIG, "digest": server.add_blob(repository, config), "size": len(config)},
+        "layers": [
+            {"mediaType": OCI_LAYER + kind, "digest": server.add_blob(repository, data), "size": len(data)}
+            for data in packed
+        ],
+    }
+    server.add_manifest(repository, tag, value, OCI_MANIFEST)
+    return value
+
+
+def test_pull(bench: Bench, server: Registry) -> None:
+    value = publish(server)
+    image = bench.pull(f"{server.address}/app:1")
+    assert image.id == value["config"]["digest"]
+    assert image.repo_tags == (f"{server.address}/app:1",)
+    digest = digest_of(json.dumps(value).encode())
+    assert image.repo_digests == (f"{server.address}/app@{digest}",)
+    assert bench.statuses()[0] == "Pulling from app"
+    assert bench.statuses()[-2:] == [
+        f"Digest: {digest}",
+        f"Status: Downloaded newer image for {server.address}/app:1",
+    ]
+    assert bench.statuses().count("Pull complete") == 2
+    before = server.count("/blobs/")
+    bench.pull(f"{server.address}/app:1")
+    assert server.count("/blobs/") == before
+    assert bench.statuses()[-1] == f"Status: Image is up to date for {server.address}/app:1"
+    assert bench.pull(f"{server.address}/app@{digest}").id == image.id
+    bench.images.remove(image.id, force=True, in_use=lambda id: [])
+    assert list(bench.layout.blobs.iterdir()) == [] and list(bench.layout.layers.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "pack"), [("+zstd", zstandard.ZstdCompressor().compress), ("", bytes)])
+def test_other_compressions(bench: Bench, server: Registry, kind: str, pack: Callable[[bytes], bytes]) -> None:
+    publish(server, pack=pack, kind=kind)
+    image = bench.pull(f"{server.address}/app:1")
+    assert (bench.images.layer_paths(image)[0] / "g").read_bytes() == b"x" * 10_000
+    # Pushed on as it came, so under the same digest.
+    bench.images.tag(image.id, f"{server.address}/copy:1")
+    assert f"app@{bench.images.push(f'{server.address}/copy:1')}" in image.repo_digests[0]
+
+
+def test_platforms_of_an_index(bench: Bench, server: Registry) -> None:
+    entries = []
+    ids = {}
+    for architecture in ("s390x", "amd64", "arm64"):
+        value = publish(server, tag=architecture, layers=[tar({architecture: b"x"})])
+        data = json.dumps(value).encode()
+        ids[architecture] = value["config"]["digest"]
+        entries.append(
+            {
+                "mediaType": OCI_MANIFEST,
+                "digest": digest_of(data),
+                "size": len(data),
+                "platform": {"os": "linux", "architecture": architecture},
+            }
+        )
+    digest = server.add_manifest("app", "multi", {"schemaVersion": 2, "manifests": entries}, OCI_INDEX)
+    image = bench.pull(f"{server.address}/app:multi", platform=Platform("linux", "arm64"))
+    assert image.id == ids["arm64"] and image.repo_digests == (f"{server.address}/app@{digest}",)
+    with pytest.raises(NotFound, match="no matching manifest for linux/riscv64"):
+        bench.pull(f"{server.address}/app:multi", platform=Platform("linux", "riscv64"))
+    assert bench.images.pull(f"{server.address}/app", all_tags=True).repo_tags
+
+
+# liars -----------------------------------------------------------------------------------------------------------------
+def first_layer(server: Registry, value: dict[str, Any]) -> str:
+    return str(value["layers"][0]["digest"])
+
+
+def test_wrong_content_is_refused(bench: Bench, server: Registry, quick: list[float]) -> None:
+    value = publish(server)
+    digest = first_layer(server, value)
+    server.blobs["app"][digest] = bytes(len(server.blobs["app"][digest]))
+    with pytest.raises(DigestMismatch, match=f"content does not match its digest: expected {digest}"):
+        bench.pull(f"{server.address}/app:1")
+    assert bench.images.list() == [] and list(bench.layout.layers.iterdir()) == []
+
+
+def test_too_much_content_is_refused(bench: Bench, server: Registry, quick: list[float]) -> None:
+    value = publish(server)
+    digest = first_layer(server, value)
+    server.blobs["app"][digest] += b"more"
+    with pytest.raises(DigestMismatch, match="sends more than"):
+        bench.pull(f"{server.address}/app:1")
+
+
+def test_too_little_content_ends(bench: Bench, server: Registry, quick: list[float]) -> None:
+    value = publish(server)
+    digest = first_layer(server, value)
+    server.blobs["app"][digest] = server.blobs["app"][digest][:-1]
+    with pytest.raises((Unavailable, DigestMismatch)):
+        bench.pull(f"{server.address}/app:1")
+    assert bench.images.list() == []
+
+
+def test_wrong_manifest_is_refused(bench: Bench, server: Registry) -> None:
+    publish(server)
+    server.fault("GET", "/manifests/1", lambda h: h.reply(200, b"{}", Docker_Content_Digest="sha256:" + "0" * 64))
+    with pytest.raises(DigestMismatch, match=r"manifest for .* does not match its digest"):
+        bench.pull(f"{server.address}/app:1")
+
+
+def test_a_layer_that_is_not_what_the_configuration_says(bench: Bench, server: Registry) -> None:
+    value = publish(server)
+    other = gzip.compress(tar({"evil": b"x"}))
+    value["layers"][1] = {"mediaType": OCI_LAYER + "+gzip", "digest": server.add_blob("app", other), "size": len(other)}
+    server.add_manifest("app", "1", value, OCI_MANIFEST)
+    with pytest.raises(DigestMismatch, match="layer does not match its digest"):
+        bench.pull(f"{server.address}/app:1")
+    assert bench.images.list() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"schemaVersion":2}', b'{"schemaVersion":1}', b"x" * (5 << 20)])
+def test_nonsense_manifests(bench: Bench, server: Registry, body: bytes) -> None:
+    server.add_manifest("app", "1", body, OCI_MANIFEST)
+    with pytest.raises(EngineError) as caught:
+        bench.pull(f"{server.address}/app:1")
+    assert "Traceback" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+# bad lines -------------------------------------------------------------------------------------------------------------
+def test_cut_connections_resume(bench: Bench, server: Registry, quick: list[float]) -> None:
+    value = publish(server)
+    digest = first_layer(server, value)
+    server.fault("GET", digest, cut_after(70_000, times=3))
+    image = bench.pull(f"{server.address}/app:1")
+    ranges = [request for request in server.requests if digest in request]
+    assert len(ranges) == 4 and "bytes=70000-" in ranges[1] and "bytes=210000-" in ranges[3]
+    assert image.id == value["config"]["digest"]
+
+
+def test_an_interrupted_pull_goes_on_later(bench: Bench, server: Registry, quick: list[float]) -> None:
+    value = publish(server)
+    digest = first_layer(server, value)
+    server.fault("GET", digest, cut_after(60_000, times=1))
+    refuse = [True]
+
+    def refusing(handler: Handler) -> bool:
+        return refuse[0] and bool(handler.headers.get("Range")) and handler.error(404, "BLOB_UNKNOWN", "gone")
+
+    server.fault("GET", digest, refusing)
+    with pytest.raises(NotFound):
+        bench.pull(f"{server.address}/app:1")
+    partial = bench.layout.ingest / f"{digest[7:]}.partial"
+    assert partial.stat().st_size == 60_000
+    bench.images.recover()
+    refuse[0] = False
+    server.requests.clear()
+    bench.pull(f"{server.address}/app:1")
+    assert [request for request in server.requests if digest in request] == [f"GET /v2/app/blobs/{digest} bytes=60000-"]
+    assert not partial.exists()
+
+
+def test_a_damaged_partial_download_starts_anew(bench: Bench, server: Registry) -> None:
+    value = publish(server)
+    digest = first_layer(server, value)
+    (bench.layout.ingest / f"{digest[7:]}.partial").write_bytes(b"junk" * 100)
+    assert bench.pull(f"{server.address}/app:1").id == value["config"]["digest"]
+
+
+def test_a_server_without_ranges(bench: Bench, server: Registry, quick: list[float]) -> None:
+    value = publish(server)
+    digest = first_layer(server, value)
+    server.fault("GET", digest, cut_after(50_000))
+    server.fault("GET", digest, lambda h: h.reply(200, h.registry.blobs["app"][digest]))
+    assert bench.pull(f"{server.address}/app:1").id == value["config"]["digest"]
+
+
+def test_rate_limits_are_waited_for(bench: Bench, server: Registry, quick: list[float]) -> None:
+    publish(server)
+    left = [2]
+
+    def limited(handler: Handler) -> bool:
+        left[0] -= 1
+        return left[0] >= 0 and handler.error(429, "TOOMANYREQUESTS", "slow down", Retry_After="7")
+
+    server.fault("GET", "/manifests/1", limited)
+    bench.pull(f"{server.address}/app:1")
+    assert quick[:2] == [7.0, 7.0]
+    left[0] = 99
+    with pytest.raises(Unavailable, match="toomanyrequests: slow down"):
+        bench.pull(f"{server.address}/app:1")
+
+
+def test_server_errors_are_retried(bench: Bench, server: Registry, quick: list[float]) -> None:
+    publish(server)
+    left = [3]
+
+    def failing(handler: Handler) -> bool:
+        left[0] -= 1
+        return left[0] >= 0 and handler.reply(503)
+
+    server.fault("GET", "/blobs/", failing)
+    bench.pull(f"{server.address}/app:1")
+    assert quick and all(0 < wait < 11 for wait in quick)
+
+
+def test_unreachable(bench: Bench, quick: list[float]) -> None:
+    with pytest.raises(Unavailable, match=r"cannot pull 127.0.0.1:1/x:latest: .*Connection refused"):
+        bench.pull("127.0.0.1:1/x")
+    config = RegistryConfig(mirrors={"docker.io": ("http://127.0.0.1:1",)})
+    with pytest.raises(Unavailable) as caught:
+        bench.images._registries._config = config
+        bench.pull("debian:bookworm-slim")
+    assert "pycompose image bootstrap debian:bookworm-slim" in str(caught.value)
+
+
+# rights ----------------------------------------------------------------------------------------------------------------
+def test_tokens(bench: Bench, server: Registry) -> None:
+    publish(server)
+    server.user, server.token = ("joe", "secret"), "t0ken"
+    with pytest.raises(
+        NotFound, match=f"pull access denied for {server.address}/app, repository does not exist or may"
+    ):
+        bench.pull(f"{server.address}/app:1")
+    bench.pull(f"{server.address}/app:1", auth=Auth("joe", "secret"))
+    assert server.tokens_given == 1
+    with pytest.raises(Unauthorized, match="incorrect username or password"):
+        bench.images.login(Auth("joe", "wrong"), server.address)
+    assert bench.images.login(Auth("joe", "secret"), server.address) == ""
+    bench.pull(f"{server.address}/app:1", auth=Auth(registry_token="t0ken"))
+
+
+def test_the_users_own_configuration(bench: Bench, server: Registry, tmp_path: Path) -> None:
+    publish(server)
+    server.user = ("joe", "secret")
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker/config.json").write_text(json.dumps({"auths": {server.address: {"auth": "am9lOnNlY3JldA=="}}}))
+    bench.pull(f"{server.address}/app:1")
+    helper = tmp_path / "bin/docker-credential-test"
+    helper.parent.mkdir()
+    helper.write_text('#!/bin/sh\nread -r server\necho "{\\"Username\\":\\"joe\\",\\"Secret\\":\\"for $server\\"}"\n')
+    helper.chmod(0o755)
+    env = {"HOME": str(tmp_path), "PATH": f"{helper.parent}:{os.environ['PATH']}"}
+    (tmp_path / ".docker/config.json").write_text('{"credsStore": "test"}')
+    assert credentials.lookup("reg.example", env) == Auth("joe", "for reg.example")
+    assert credentials.lookup("docker.io", env) == Auth("joe", "for https://index.docker.io/v1/")
+    for text in ("", "[]", '{"auths": []}', '{"auths": {"reg.example": {"auth": "%%%"}}}', '{"credsStore": "../x"}'):
+        (tmp_path / ".docker/config.json").write_text(text)
+        assert credentials.lookup("reg.example", env) is None
+
+
+def test_credentials_do_not_follow_redirects(bench: Bench, server: Registry) -> None:
+    publish(server)
+    server.user = ("joe", "secret")
+    seen: list[str | None] = []
+    with fake_registry() as storage:
+        storage.blobs = server.blobs
+        storage.fault("GET", "/v2/", lambda h: bool(seen.append(h.headers.get("Authorization"))))
+        server.fault("GET", "/blobs/", lambda h: h.reply(307, Location=f"http://{storage.address}{h.path}"))
+        bench.pull(f"{server.address}/app:1", auth=Auth("joe", "secret"))
+    assert seen == [None, None, None]
+
+
+def test_mirrors(tmp_path: Path, server: Registry, quick: list[float]) -> None:
+    value = publish(server, repository="library/app")
+    config = RegistryConfig(mirrors={"docker.io": ("http://127.0.0.1:1", f"http://{server.address}")})
+    bench = Bench(tmp_path / "engine", config)
+    image = bench.pull("app:1")
+    assert image.id == value["config"]["digest"] and image.repo_tags == ("app:1",)
+    bench.close()
+
+
+# push ------------------------------------------------------------------------------------------------------------------
+def test_push_and_pull_back(bench: Bench, server: Registry, tmp_path: Path) -> None:
+    image = bench.images.import_rootfs(busybox_rootfs(), ref=f"{server.address}/bb:1", changes=['CMD ["sh"]'])
+    digest = bench.images.push(f"{server.address}/bb:1", progress=bench.messages.append)
+    assert "Pushed" in bench.statuses() and bench.messages[-1]["aux"]["Digest"] == digest
+    data, media_type = server.manifests["bb"]["1"]
+    assert media_type == DOCKER_MANIFEST and digest_of(data) == digest
+    other = Bench(tmp_path / "other")
+    pulled = other.pull(f"{server.address}/bb:1")
+    assert pulled.id == image.id and pulled.repo_digests == (f"{server.address}/bb@{digest}",)
+    assert pulled.layers == image.layers
+    # What was pulled goes on unchanged; the same registry is asked to mount it.
+    other.images.tag(pulled.id, f"{server.address}/second:2")
+    server.requests.clear()
+    assert other.images.push(f"{server.address}/second:2") == digest
+    assert server.count("mount=sha256") == 1 and server.count("PUT /v2/second/blobs") == 1
+    # Made here and pushed before: its compressed form is known without compressing.
+    bench.messages.clear()
+    bench.images.push(f"{server.address}/bb:1", progress=bench.messages.append)
+    assert "Compressing" not in bench.statuses() and "Layer already exists" in bench.statuses()
+    other.close()
+
+
+def test_push_refusals(bench: Bench, server: Registry, quick: list[float]) -> None:
+    with pytest.raises(NotFound, match="An image does not exist locally with the tag: nothing"):
+        bench.images.push("nothing")
+    with pytest.raises(InvalidParameter, match="digest reference"):
+        bench.images.push("app@sha256:" + "0" * 64)
+    bench.images.import_rootfs(busybox_rootfs(), ref=f"{server.address}/bb:1")
+    server.fault("POST", "/uploads/", lambda h: h.error(403, "DENIED", "requested access to the resource is denied"))
+    with pytest.raises(EngineError, match="denied: requested access to the resource is denied"):
+        bench.images.push(f"{server.address}/bb:1")
+
+
+def test_interrupted_uploads_are_repeated(bench: Bench, server: Registry) -> None:
+    image = bench.images.import_rootfs(busybox_rootfs(), ref=f"{server.address}/bb:1")
+    left = [2]
+
+    def breaking(handler: Handler) -> bool:
+        left[0] -= 1
+        if left[0] >= 0:
+            handler.rfile.read(1000)
+            handler.close_connection = True
+            handler.connection.close()
+            return True
+        return False
+
+    server.fault("PUT", "/uploads/", breaking)
+    bench.images.push(f"{server.address}/bb:1")
+    assert image.id in server.blobs["bb"]
+
+
+def test_parallel_pulls_fetch_once(bench: Bench, server: Registry) -> None:
+    value = publish(server)
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            bench.images.pull(f"{server.address}/app:1")
+        except EngineError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert server.count(f"GET /v2/app/blobs/{first_layer(server, value)}") == 1
+
+
+# the real thing --------------------------------------------------------------------------------------------------------
+@pytest.mark.peer
+@pytest.mark.skipif(not available(), reason="docker-registry is not installed")
+@pytest.mark.parametrize("user", [None, ("joe", "secret")])
+@pytest.mark.parametrize("tls", [False, True])
+def test_docker_registry(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: tuple[str, str] | None, tls: bool
+) -> None:
+    auth = Auth(*user) if user else None
+    with registry(tmp_path / "registry", user=user, tls=tls) as address:
+        if tls:
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "registry/cert.pem"))
+        image = bench.images.import_rootfs(busybox_rootfs(), ref=f"{address}/a/bb:1")
+        if user:
+            for action in (
+                lambda: bench.images.push(f"{address}/a/bb:1"),
+                lambda: bench.images.login(Auth("joe", "x"), address),
+            ):
+                with pytest.raises(Unauthorized):
+                    action()
+            bench.images.login(Auth(*user), address)
+        digest = bench.images.push(f"{address}/a/bb:1", auth=auth)
+        other = Bench(tmp_path / "other")
+        assert other.pull(f"{address}/a/bb:1", auth=auth).id == image.id
+        other.images.tag(image.id, f"{address}/b:2")
+        assert other.images.push(f"{address}/b:2", auth=auth) == digest
+        with pytest.raises(NotFound, match=r"manifest for .*a/bb:9 not found: manifest unknown"):
+            other.pull(f"{address}/a/bb:9", auth=auth)
+        other.close()
