@@ -5,6 +5,7 @@ Only shapes of text are decided here: key order and omissions are those of the b
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from .bind import Float32
 from .scalars import Timestamp, format_float
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..model import Project
 
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -61,6 +64,22 @@ def to_json(project: Project) -> str:
 def escape_dollars(text: str) -> str:
     """So that the output can be loaded again."""
     return text.replace("$", "$$")
+
+
+def service_hash(service: Mapping[str, Any]) -> str:
+    """What ``config --hash`` prints: a digest of the service without what does not change its containers."""
+    kept = {key: value for key, value in service.items() if key not in ("build", "pull_policy", "scale")}
+    if "deploy" in kept:
+        kept["deploy"] = {key: value for key, value in kept["deploy"].items() if key != "replicas"}
+    return hashlib.sha256(_compact(kept).encode()).hexdigest()
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_json_string(key)}:{_compact(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_compact, value)) + "]"
+    return json_scalar(value)
 
 
 def model_json(model: Any) -> str:

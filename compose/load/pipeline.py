@@ -232,8 +232,8 @@ def load_project(options: LoadOptions, *, keep: bool = False) -> Project:
     active, disabled = select(sections["services"], found.profiles)
     if options.consistency:
         check.consistency(sections, active, disabled)
-    if options.resolve_environment:
-        resolve_files(active, loader.files, loader.environment, loader.warnings)
+    environment = loader.environment if options.resolve_environment else None
+    resolve_files(active, loader.files, environment, loader.warnings)
     resources = sections if options.all_resources else used_resources(sections, active)
     extensions = {key: plain(tree[key]) for key in sorted(tree) if key.startswith("x-")}
     project = Project(

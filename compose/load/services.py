@@ -119,10 +119,16 @@ def with_services(project: Project, names: Iterable[str], *, dependencies: bool 
     )
 
 
-def resolve_files(services: Map, files: Files, environment: Mapping[str, str], warnings: list[Diagnostic]) -> None:
-    """Read env files and label files into ``environment`` and ``labels``, and drop the two attributes."""
+def resolve_files(
+    services: Map, files: Files, environment: Mapping[str, str] | None, warnings: list[Diagnostic]
+) -> None:
+    """Read env files and label files into ``environment`` and ``labels``, and drop the two attributes.
+
+    ``environment`` is what env files may refer to; None leaves them alone.
+    """
     for name, service in services.items():
-        _resolve_environment(service, ("services", name), files, environment, warnings)
+        if environment is not None:
+            _resolve_environment(service, ("services", name), files, environment, warnings)
         _resolve_labels(service, ("services", name), files, warnings)
 
 

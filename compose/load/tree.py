@@ -70,17 +70,20 @@ def places_of(value: Any) -> list[Place | None]:
 
 
 def clone(value: Any) -> Any:
-    """A deep copy of containers; scalars are shared."""
+    """A deep copy of containers, each of its own kind; scalars are shared."""
     if isinstance(value, Map):
-        out = Map({key: clone(item) for key, item in value.items()}, value.place)
-        out.places = dict(value.places)
+        out = type(value)()
+        out.update({key: clone(item) for key, item in value.items()})
+        out.place, out.places = value.place, dict(value.places)
+        if hasattr(value, "extensions"):
+            out.extensions = value.extensions
         return out
     if isinstance(value, Seq):
         return Seq([clone(item) for item in value], list(value.places))
     if isinstance(value, dict):
         return Map({key: clone(item) for key, item in value.items()})
     if isinstance(value, list):
-        return Seq([clone(item) for item in value])
+        return type(value)([clone(item) for item in value])
     return value
 
 
