@@ -1,7 +1,7 @@
 """rtnetlink requests for links, addresses and routes, and the dumps that tell which subnets the host already uses.
 
 pyroute2's message classes do the encoding (0.06 to 0.2 ms a message); netlink.py sends the results in batches. pyroute2 is
-imported inside the functions: it costs 50 ms and 10 MB, and only an engine that has containers needs it. Its sockets
+imported at first use: it costs 50 ms and 10 MB, and only an engine that has containers needs it. Its sockets
 are not used: they run an event loop each and cost more than the requests.
 """
 
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import os
 import socket
 import struct
+import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, attributes
 
@@ -43,11 +45,31 @@ MACVLAN_MODES = ("private", "vepa", "bridge", "passthru")
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 
 
-def preload() -> None:
-    """Import what the first request would import; meant for a thread while the engine waits for work."""
-    import pyroute2.netlink.rtnl.ifaddrmsg
-    import pyroute2.netlink.rtnl.ifinfmsg
-    import pyroute2.netlink.rtnl.rtmsg  # noqa: F401
+class Messages(NamedTuple):
+    """pyroute2's message classes that are used here."""
+
+    link: Any
+    address: Any
+    route: Any
+
+
+_loading = threading.Lock()
+
+
+def messages() -> Messages:
+    """The classes, imported at the first call. Under a lock of our own: pyroute2's modules import each other in circles,
+    which Python's import locks turn into a deadlock error when two threads come at once."""
+    with _loading:
+        return _load()
+
+
+@functools.cache
+def _load() -> Messages:
+    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+    return Messages(ifinfmsg, ifaddrmsg, rtmsg)
 
 
 def _encode(kind: Any, fields: dict[str, int], attrs: list[tuple[str, Any]]) -> bytes:
@@ -60,9 +82,7 @@ def _encode(kind: Any, fields: dict[str, int], attrs: list[tuple[str, Any]]) -> 
 
 
 def _link(fields: dict[str, int], attrs: list[tuple[str, Any]]) -> bytes:
-    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-
-    return _encode(ifinfmsg, {"family": socket.AF_UNSPEC, **fields}, attrs)
+    return _encode(messages().link, {"family": socket.AF_UNSPEC, **fields}, attrs)
 
 
 def _no_link_local() -> list[tuple[str, Any]]:
@@ -193,12 +213,10 @@ def all_links(netlink: Netlink) -> list[Link]:
 
 
 def _address(address: str, prefix: int, index: int) -> bytes:
-    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-
     family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
     flags = _IFA_F_NODAD if family == socket.AF_INET6 else 0
     fields = {"family": family, "prefixlen": prefix, "index": index, "flags": flags}
-    return _encode(ifaddrmsg, fields, [("IFA_LOCAL", address), ("IFA_ADDRESS", address)])
+    return _encode(messages().address, fields, [("IFA_LOCAL", address), ("IFA_ADDRESS", address)])
 
 
 def add_address(index: int, address: str, prefix: int) -> Request:
@@ -221,11 +239,9 @@ def delete_default_route(index: int, gateway: str) -> Request:
 
 
 def _default_route(index: int, gateway: str) -> bytes:
-    from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
     family = socket.AF_INET if ip_address(gateway).version == 4 else socket.AF_INET6
     fields = {"family": family, "table": _RT_TABLE_MAIN, "proto": _RTPROT_BOOT, "type": _RTN_UNICAST, "scope": 0}
-    return _encode(rtmsg, fields, [("RTA_OIF", index), ("RTA_GATEWAY", gateway)])
+    return _encode(messages().route, fields, [("RTA_OIF", index), ("RTA_GATEWAY", gateway)])
 
 
 def index_of(fd: int, name: str) -> int:

@@ -344,7 +344,7 @@ class Networks:
 
     def preload(self) -> None:
         """Import pyroute2 ahead of the first use (50 ms); call it on a thread once the API is open."""
-        links.preload()
+        links.messages()
 
     def check_firewall(self) -> builtins.list[str]:
         """Renew our accept rules in foreign chains that drop (a firewall may have been started or reloaded since); what

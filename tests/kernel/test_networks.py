@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -708,3 +709,22 @@ def test_host_and_none(instance: Instance) -> None:
         instance.networks.allocate(ref("one"), [EndpointRequest("host"), EndpointRequest("bridge")], [])
     with pytest.raises(Forbidden, match="pre-defined network"):
         instance.networks.remove("host")
+
+
+def test_first_use_from_many_threads() -> None:
+    """pyroute2's modules import each other in circles; two threads importing them at once must not deadlock."""
+    program = (
+        "import threading\n"
+        "from engine.networks import links\n"
+        "failures = []\n"
+        "def use():\n"
+        "    try:\n"
+        "        links.add_bridge('x', '02:00:00:00:00:01', 1500); links.add_address(1, '10.0.0.1', 24)\n"
+        "        links.add_default_route(1, '10.0.0.1')\n"
+        "    except BaseException as error:\n"
+        "        failures.append(error)\n"
+        "threads = [threading.Thread(target=use) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+        "assert not failures, failures\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
