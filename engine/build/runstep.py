@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Forbidden, InvalidParameter, Unprocessable
+from ..images.unpack import OPAQUE
 from .cache import key_of
 from .copying import Destination, Ownership
 from .dockerfile.lines import parse_heredoc
@@ -335,7 +336,7 @@ def _remove_mount_points(upper: Path, points: _MountPoints) -> None:
             if status is None or not stat.S_ISDIR(status.st_mode):
                 continue
             same = (before.st_mode, before.st_uid, before.st_gid) == (status.st_mode, status.st_uid, status.st_gid)
-            if same and not _has_xattrs(destination, path):
+            if same and not _is_marked(destination, path):
                 # An empty directory over one with the same attributes changes nothing.
                 with destination.inside(path) as (parent, name), suppress(OSError):
                     os.rmdir(name, dir_fd=parent)
@@ -343,12 +344,14 @@ def _remove_mount_points(upper: Path, points: _MountPoints) -> None:
         os.close(fd)
 
 
-def _has_xattrs(destination: Destination, path: str) -> bool:
+def _is_marked(destination: Destination, path: str) -> bool:
+    """Whether a directory of the changes is opaque or has attributes of its own; the overlay's other notes mean nothing."""
     fd = destination.root.open(path)
     try:
-        return bool(os.listxattr(fd))
+        names = os.listxattr(fd)
     finally:
         os.close(fd)
+    return any(name == OPAQUE or not name.startswith("trusted.overlay.") for name in names)
 
 
 def describe_failure(argv: Sequence[str], code: int) -> str:

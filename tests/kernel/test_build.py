@@ -536,3 +536,16 @@ RUN test -p /d/pipe && rm -r /d/pipe && mkdir /d/gone
     assert "pipe" not in found
     with bench.view(image) as root:
         assert (root / "d/hard").stat().st_nlink == 2
+
+
+def test_mount_points_leave_nothing_in_layers(bench: Bench) -> None:
+    image = bench.build(
+        """FROM busybox
+RUN --mount=type=secret,id=s --mount=type=cache,target=/etc/new/cache --mount=type=tmpfs,target=/opt/t true
+RUN --mount=type=bind,target=/opt/t touch /opt/kept
+""",
+        secrets={"s": b"x"},
+    )
+    first, second = bench.images.resolve(image).layers[-2:]
+    assert list(bench.images.layer_path(first).rglob("*")) == []
+    assert [path.name for path in bench.images.layer_path(second).rglob("*")] == ["opt", "kept"]
