@@ -42,7 +42,7 @@ def command(root: Path, tmp_path: Path) -> Iterator[Command]:
 # name, file, what the message must say after `compose.yaml:LINE:COLUMN: `
 REFUSED = [
     ("unknown key", "services:\n  web:\n    image: busybox\n    comand: 'true'\n", "4:5", "comand"),
-    ("wrong type", "services:\n  web:\n    image: busybox\n    ports: 80\n", "4:12", "ports"),
+    ("wrong type", "services:\n  web:\n    image: busybox\n    ports: 80\n", "4:5", "ports"),
     (
         "cycle",
         "services:\n  a:\n    image: busybox\n    depends_on: [b]\n  b:\n    image: busybox\n    depends_on: [a]\n",
@@ -50,7 +50,7 @@ REFUSED = [
         "cycle",
     ),
     ("undefined network", "services:\n  web:\n    image: busybox\n    networks: [back]\n", "4:16", "back"),
-    ("missing required variable", "services:\n  web:\n    image: ${IMAGE:?set the image}\n", "3:12", "set the image"),
+    ("missing required variable", "services:\n  web:\n    image: ${IMAGE:?set the image}\n", "3:5", "set the image"),
     ("not YAML", "services: [\n", "", ""),
 ]
 
