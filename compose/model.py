@@ -44,6 +44,8 @@ class LoadOptions:
     resolve_paths: bool = True
     resolve_environment: bool = True
     consistency: bool = True
+    services: tuple[str, ...] = ()
+    """Reduce the project to these services, whatever their profiles, and what they depend on."""
     all_resources: bool = False
     """Keep networks, volumes, configs and secrets that no active service uses."""
 

@@ -76,12 +76,14 @@ def _save(name: str, text: str) -> None:
 
 
 def _load(options: LoadOptions, names: list[str]) -> Project:
-    from ..load import load_project, with_services
+    from dataclasses import replace
 
-    project = load_project(options, cached=False)
+    from ..load import load_project
+
+    project = load_project(replace(options, services=tuple(names)), cached=False)
     for warning in project.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    return with_services(project, names)
+    return project
 
 
 def _model_text(args: Namespace, options: LoadOptions) -> str:

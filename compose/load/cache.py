@@ -57,6 +57,7 @@ def entry_path(options: LoadOptions) -> str | None:
         options.project_name,
         options.env_files,
         options.profiles,
+        options.services,
         sorted(own.items()),
         str(options.cwd),
         (options.interpolate, options.normalize, options.resolve_paths, options.resolve_environment),

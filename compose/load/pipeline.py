@@ -23,7 +23,7 @@ from .extends import apply_extends
 from .include import apply_include
 from .interpolate import Interpolation
 from .paths import PathResolver
-from .services import resolve_files, select, used_resources
+from .services import resolve_files, select, used_resources, with_services
 from .tree import Map, Place, clone, flatten_places, mark
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def load_project(options: LoadOptions, *, keep: bool = False) -> Project:
         check.consistency(sections, active, disabled)
     environment = loader.environment if options.resolve_environment else None
     resolve_files(active, loader.files, environment, loader.warnings)
-    resources = sections if options.all_resources else used_resources(sections, active)
+    resources = sections if options.all_resources or options.services else used_resources(sections, active)
     extensions = {key: plain(tree[key]) for key in sorted(tree) if key.startswith("x-")}
     project = Project(
         name=name,
@@ -253,6 +253,7 @@ def load_project(options: LoadOptions, *, keep: bool = False) -> Project:
         marks=Marks(lambda: dict(flatten_places(Map({key: value for key, value in sections.items() if value})))),
         warnings=tuple(loader.warnings),
     )
+    project = with_services(project, options.services)
     if keep:
         files = loader.files
         cache.remember(options, project, files.read_files, files.absent, loader.environment.used, files.links)

@@ -62,7 +62,8 @@ def used_resources(sections: Mapping[str, Map], services: Map) -> dict[str, Map]
 def with_services(project: Project, names: Iterable[str], *, dependencies: bool = True) -> Project:
     """The project reduced to ``names`` and, unless told otherwise, what they depend on.
 
-    A named service is enabled whatever its profiles. Raises `LoadError` for a name that does not exist.
+    A named service is enabled whatever its profiles; its resources are there only if ``project`` still has them, so
+    LoadOptions.services is the way to name one that profiles leave out. Raises `LoadError` for an unknown name.
     """
     chosen = list(names)
     if not chosen:
@@ -84,6 +85,8 @@ def with_services(project: Project, names: Iterable[str], *, dependencies: bool 
             disabled[name] = everything[name]
     fresh = Map({name: service for name, service in active.items() if name not in project.services})
     resolve_files(fresh, Files(), project.environment, warnings)
+    sections = {key: as_map(getattr(project, key)) for key in ("networks", "volumes", "configs", "secrets", "models")}
+    used = used_resources(sections, active)
     kept: set[str] = set()
     pending = list(chosen)
     while pending:
@@ -107,8 +110,6 @@ def with_services(project: Project, names: Iterable[str], *, dependencies: bool 
                 del depends[other]
             if not depends:
                 del service["depends_on"]
-    sections = {key: as_map(getattr(project, key)) for key in ("networks", "volumes", "configs", "secrets", "models")}
-    used = used_resources(sections, active)
     return replace(
         project,
         services=active,
