@@ -181,9 +181,7 @@ def test_onbuild() -> None:
         ("FROM a\nRUN --network=dial-up x\n", 'invalid network mode "dial-up"'),
         ("FROM a\nRUN --security=tight x\n", 'security "tight" is not valid'),
         ("FROM a\nRUN --mount=from=$X,target=/y x\n", "'from' doesn't support variable expansion"),
-        ("FROM a
-RUN --mount= x
-", "failed to parse csv mounts"),
+        ("FROM a\nRUN --mount= x\n", "failed to parse csv mounts"),
         ("FROM a\nUSER\n", "USER requires exactly one argument"),
         ("FROM a\nWORKDIR\n", "WORKDIR requires exactly one argument"),
         ("FROM a\nEXPOSE\n", "EXPOSE requires at least one argument"),
