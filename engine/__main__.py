@@ -31,6 +31,7 @@ from .containers.service import Containers
 from .events import Events
 from .images.service import Images
 from .layout import Layout
+from .leases import Leases
 from .networks import Networks, drain
 from .runtime.client import KeeperClient, ShimError
 from .store import Store
@@ -73,6 +74,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
     volumes = Volumes(layout, store, events.publish)
     networks = Networks(layout, store, events.publish)
     containers = Containers(layout, store, events, images, networks, volumes, keeper)
+    leases = Leases(layout, store, containers, keeper)
     runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
     builder = Builder(images, runner, layout, store, events.publish)
     daemon = Daemon(
@@ -83,6 +85,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
         networks=networks,
         volumes=volumes,
         containers=containers,
+        leases=leases,
         builder=builder,
         bootstrap_runner=root_runner(runner),
         keeper=keeper,
@@ -97,12 +100,15 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
         await runner.recover()
         found = await recover.recover(containers)
         await containers.blocking(networks.recover, found.live)
+        await containers.blocking(volumes.recover)
+        await leases.recover()
+        again = [container for container in found.again if leases.lasts(container.record.labels)]
         # What is alive now stays alive: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         async with anyio.create_task_group() as serving:
             serving.start_soon(server.serve, listener)
-            serving.start_soon(recover.restart_by_policy, containers, found.again)
+            serving.start_soon(recover.restart_by_policy, containers, again)
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
             serving.start_soon(_watch_idle, daemon, server)
@@ -114,6 +120,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
     for container in containers:
         if container.shim is not None:
             container.shim.close()
+    leases.close()
     keeper.close()
     builder.close()
     images.close()
@@ -149,7 +156,7 @@ async def _watch_idle(daemon: Daemon, server: Server) -> None:
         return
     while True:
         quiet = time.monotonic() - server.last_active
-        busy = server.active > 0 or any(one.state.active or one.shim is not None for one in daemon.containers)
+        busy = server.active > 0 or daemon.leases.ending or any(one.state.active or one.shim is not None for one in daemon.containers)
         if not busy and quiet >= limit:
             daemon.stopping.set()
             return
@@ -172,6 +179,7 @@ async def _finish(daemon: Daemon, server: Server) -> int:
     """Let requests end; when nothing runs, remove what this instance has in the kernel."""
     with anyio.move_on_after(DRAIN_SECONDS):
         await server.drained()
+        await daemon.leases.drained()
     running = any(one.state.active or one.shim is not None for one in daemon.containers)
     if not running:
         await daemon.containers.blocking(daemon.networks.shutdown)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import EngineError, NotModified
 from .http import Response
+from .leased import under_header
 from .router import Router
 from .routes import ROUTES
 from .wire import ClientGone
@@ -29,7 +30,8 @@ class Application:
     async def __call__(self, request: Request) -> Response | None:
         try:
             route = self._router.match(request)
-            return await route.handler(self._daemon, request)
+            async with under_header(self._daemon, request):
+                return await route.handler(self._daemon, request)
         except NotModified:
             return Response(304)
         except EngineError as error:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..images.service import Images
     from ..images.types import RootRunner
     from ..layout import Layout
+    from ..leases import Leases
     from ..networks import Networks
     from ..runtime.client import KeeperClient
     from ..store import Store
@@ -38,6 +39,7 @@ class Daemon:
     networks: Networks
     volumes: Volumes
     containers: Containers
+    leases: Leases
     builder: Builder
     keeper: KeeperClient
     bootstrap_runner: RootRunner

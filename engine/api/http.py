@@ -88,6 +88,7 @@ class Request:
         self.headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
         self.version = (0, 0)
         self.params: dict[str, str] = {}
+        self.long = False  # set by what ends when its client leaves
 
     def __getitem__(self, name: str) -> str:
         """A part of the path, by its name in the route's pattern."""
@@ -191,6 +192,11 @@ class Request:
     async def wait_gone(self) -> None:
         """Return when the client has closed the connection."""
         await self._connection.wire.wait_gone()
+
+    def abort(self) -> None:
+        """Break a long operation off as if its client had left; anything else goes on to its end."""
+        if self.long:
+            self._connection.wire.abort()
 
     async def hijack(self, content_type: str = RAW_STREAM) -> Wire:
         """Turn the connection into a raw stream in both directions; HTTP is over on it."""

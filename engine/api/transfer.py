@@ -152,6 +152,7 @@ async def with_progress(
         await request.write(data)
 
     progress = Progress(write)
+    request.long = True
 
     async def watch() -> None:
         await request.wait_gone()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import select
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -67,6 +67,11 @@ class Wire:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
             return
+
+    def abort(self) -> None:
+        """End both directions at once; whoever receives, sends or waits here finds the peer gone."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._socket.close()

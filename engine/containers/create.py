@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EngineError, InvalidParameter, NotFound
 from ..images.types import Platform
 from ..runtime import defaults
+from ..volumes.types import LEASE
 from . import bundle, fields, merge, mounts, names, resources, security, validate
 from .container import Container
 from .record import ContainerRecord, MountPoint
@@ -201,7 +202,7 @@ def _volumes(containers: Containers, record: ContainerRecord) -> tuple[MountPoin
                 point.name,
                 driver=driver.get("Name") or ("" if point.from_mounts else record.host["VolumeDriver"]),
                 options=driver.get("Options"),
-                labels=wanted.get("Labels"),
+                labels=_volume_labels(record, wanted.get("Labels")),
             )
             point = replace(point, name=volume.name)
             if not point.no_copy and not point.subpath:
@@ -210,6 +211,12 @@ def _volumes(containers: Containers, record: ContainerRecord) -> tuple[MountPoin
     if fresh:
         _seed(containers, record, fresh)
     return tuple(points)
+
+
+def _volume_labels(record: ContainerRecord, given: Mapping[str, str] | None) -> dict[str, str]:
+    """A volume that is made with its container falls under the container's lease."""
+    lease = record.labels.get(LEASE)
+    return {**(given or {}), **({} if lease is None else {LEASE: lease})}
 
 
 def _seed(containers: Containers, record: ContainerRecord, points: list[MountPoint]) -> None:

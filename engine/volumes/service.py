@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from ..store import Store
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
+
+
+_REMOVED = ".removed-"
+"""Prefix of a directory that is on its way out; no volume's name begins with a dot."""
 
 
 class Volumes:
@@ -145,9 +149,26 @@ class Volumes:
         root = self._layout.volumes / name
         if driver.is_mounted(self.path(name)):
             raise Conflict(f"remove {name}: {self.path(name)} is still mounted")
-        self._store.delete("volume", name)
+        doomed = self._layout.volumes / f"{_REMOVED}{secrets.token_hex(8)}"
         if root.exists():
-            shutil.rmtree(root)
+            root.rename(doomed)
+        self._store.delete("volume", name)
+        if doomed.exists():
+            shutil.rmtree(doomed)
+
+    def recover(self) -> None:
+        """Finish removals that were cut short, and forget empty directories of creations that were."""
+        if not self._layout.volumes.is_dir():
+            return
+        known = self._store.all("volume").keys()
+        for entry in os.scandir(self._layout.volumes):
+            if entry.name.startswith(_REMOVED):
+                shutil.rmtree(entry.path)
+            elif entry.name not in known:
+                # Only what is empty: data without a record is a riddle, and riddles are not deleted.
+                for path in (os.path.join(entry.path, "_data"), entry.path):
+                    with suppress(OSError):
+                        os.rmdir(path)
 
     # use -----------------------------------------------------------------------------------------------------------
     def acquire(self, name: str) -> Path:
@@ -166,6 +187,11 @@ class Volumes:
         if os.path.isdir(self.path(name)):
             driver.unmount(self.path(name))
 
+    def is_empty(self, name: str) -> bool:
+        """Whether the volume holds nothing yet; a peek, ``seeding`` decides."""
+        with os.scandir(self.acquire(name)) as entries:
+            return next(entries, None) is None
+
     @contextmanager
     def seeding(self, name: str) -> Iterator[Path | None]:
         """Hold the volume for first use: yields its directory when it is still empty, else None.
@@ -176,7 +202,7 @@ class Volumes:
             lock = self._seeding.setdefault(name, threading.Lock())
         with lock:
             data = self.acquire(name)
-            yield None if any(os.scandir(data)) else data
+            yield data if self.is_empty(name) else None
 
     def populate(self, data: Path, root_fd: int, destination: str) -> None:
         """Fill an empty volume from ``destination`` below the image root ``root_fd``, if it is there."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ANONYMOUS = "com.docker.volume.anonymous"
+LEASE = "io.pycompose.lease"
+"""The label of everything that was made under a lease; its value is the lease's id (engine/leases)."""
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _OPTIONS = ("type", "o", "device", "size")

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from . import archives, build, containers, execs, images, instance, networks, streams, system, unsupported, volumes
+from . import (
+    archives,
+    build,
+    containers,
+    execs,
+    images,
+    instance,
+    leases,
+    networks,
+    streams,
+    system,
+    unsupported,
+    volumes,
+)
 
 ROUTES = (
     *system.ROUTES,
@@ -15,5 +28,6 @@ ROUTES = (
     *networks.ROUTES,
     *volumes.ROUTES,
     *instance.ROUTES,
+    *leases.ROUTES,
     *unsupported.ROUTES,
 )

@@ -11,6 +11,7 @@ import anyio
 from ...containers import create as creation
 from ...containers import filters, inspect, remove, start, stop, top, update
 from ...errors import Conflict, InvalidParameter, NotFound
+from .. import leased
 from ..http import Response, encode
 from ..router import Route
 
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 async def create(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
-    container, warnings = await creation.create(
-        daemon.containers,
-        body,
-        name=request.text("name"),
-        platform=request.text("platform"),
-        one_network=request.version < (1, 44),
-    )
+    async with leased.creation(daemon, body):
+        container, warnings = await creation.create(
+            daemon.containers,
+            body,
+            name=request.text("name"),
+            platform=request.text("platform"),
+            one_network=request.version < (1, 44),
+        )
     return Response.json({"Id": container.id, "Warnings": warnings}, 201)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...containers import update
 from ...errors import InvalidParameter
+from .. import leased
 from ..http import Response
 from ..router import Route
 
@@ -28,7 +29,9 @@ async def inspect(daemon: Daemon, request: Request) -> Response:
 
 
 async def create(daemon: Daemon, request: Request) -> Response:
-    network = await daemon.containers.blocking(daemon.networks.create, await request.json())
+    body = await request.json()
+    async with leased.creation(daemon, body):
+        network = await daemon.containers.blocking(daemon.networks.create, body)
     return Response.json({"Id": network.id, "Warning": ""}, 201)
 
 

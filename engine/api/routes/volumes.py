@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidParameter
+from .. import leased
 from ..http import Response
 from ..router import Route
 
@@ -23,9 +24,10 @@ async def create(daemon: Daemon, request: Request) -> Response:
     name, driver = body.get("Name") or "", body.get("Driver") or ""
     if not isinstance(name, str) or not isinstance(driver, str):
         raise InvalidParameter("invalid JSON: Name and Driver are strings")
-    volume = await daemon.containers.blocking(
-        daemon.volumes.create, name, driver=driver, options=_strings(body, "DriverOpts"), labels=_strings(body, "Labels")
-    )
+    async with leased.creation(daemon, body):
+        volume = await daemon.containers.blocking(
+            daemon.volumes.create, name, driver=driver, options=_strings(body, "DriverOpts"), labels=_strings(body, "Labels")
+        )
     return Response.json(daemon.volumes.inspect(volume), 201)
 
 

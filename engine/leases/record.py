@@ -1,0 +1,121 @@
+"""A lease's record: who owns it, what belongs to it, and whether it is held. Pure data and rules.
+
+An owner is a process (pid *and* start time, of this boot), a descriptor (held by the guard, so it cannot be had back
+once guard and engine are both gone), or a time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal["pid", "fd", "ttl"]
+LONGEST = 366 * 86400.0
+"""Seconds; an owner by time that lives longer is no lease."""
+
+_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """``pid``, ``started`` (clock ticks since boot) and ``boot`` name a process; with kind ``fd`` they name the process
+    whose descriptor ``fd`` was taken. ``seconds`` is the time given, ``expires`` its end (ns since the epoch)."""
+
+    kind: Kind
+    pid: int = 0
+    started: int = 0
+    boot: str = ""
+    fd: int = -1
+    seconds: float = 0.0
+    expires: int = 0
+
+    @staticmethod
+    def parse(body: object, *, boot: str, now: int) -> Owner:
+        """From an API body: {"pid": N, "starttime": T}, {"fd": N, "pid": …, "starttime": …} or {"ttl": seconds}."""
+        if not isinstance(body, dict):
+            raise InvalidParameter("owner: want an object with pid and starttime, fd, or ttl")
+        if "ttl" in body:
+            seconds = body["ttl"]
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+                raise InvalidParameter("owner: ttl: want a number of seconds")
+            if not 0 < seconds <= LONGEST:
+                raise InvalidParameter(f"owner: ttl: want more than 0 and at most {LONGEST:.0f} seconds")
+            return Owner("ttl", seconds=float(seconds), expires=now + int(seconds * 1e9))
+        pid, started = _natural(body, "pid"), _natural(body, "starttime")
+        if "fd" in body:
+            return Owner("fd", pid, started, boot, fd=_natural(body, "fd", least=0))
+        return Owner("pid", pid, started, boot)
+
+    def words(self) -> str:
+        """As users write it after ``--lease``."""
+        if self.kind == "ttl":
+            return f"ttl:{self.seconds:g}s"
+        return f"pid:{self.pid}" if self.kind == "pid" else f"fd:{self.fd}"
+
+
+def _natural(body: Mapping[str, Any], member: str, least: int = 1) -> int:
+    value = body.get(member)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or value >= 1 << 62:
+        raise InvalidParameter(f"owner: {member}: want a number from {least} on")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """``labels`` select what belongs to it besides what carries its own label. ``created`` in ns since the epoch.
+
+    ``ending`` once set is never taken back: nothing more is created under the lease, and what there is goes.
+    """
+
+    id: str
+    owner: Owner
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created: int = 0
+    ending: str = ""
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        return bool(self.labels) and all(labels.get(name) == value for name, value in self.labels.items())
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_record(body: Mapping[str, Any]) -> Lease:
+        return Lease(**{**body, "owner": Owner(**body["owner"])})
+
+    def to_api(self) -> dict[str, Any]:
+        owner = self.owner
+        shown: dict[str, Any] = {"Kind": owner.kind, "Text": owner.words()}
+        if owner.kind == "ttl":
+            shown |= {"Seconds": owner.seconds, "Expires": owner.expires}
+        else:
+            shown |= {"Pid": owner.pid, "StartTime": owner.started}
+        return {
+            "Id": self.id,
+            "Owner": shown,
+            "Labels": dict(self.labels),
+            "Created": self.created,
+            "State": "ending" if self.ending else "held",
+            "Reason": self.ending,
+        }
+
+
+def check_id(id: str) -> None:
+    if not _ID.fullmatch(id):
+        raise InvalidParameter(f"invalid lease id: {id!r}")
+
+
+def check_labels(value: object) -> dict[str, str]:
+    """The selector of a request. An empty one selects nothing."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(one, str) for pair in value.items() for one in pair):
+        raise InvalidParameter("labels: want a map of strings")
+    return dict(value)
