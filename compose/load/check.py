@@ -54,6 +54,30 @@ def exclusive(tree: Map) -> None:
         raise LoadError(found)
 
 
+def warnings(tree: Map) -> list[Diagnostic]:
+    """What a canonical tree holds that is allowed but hardly meant: ports added twice, options that go nowhere."""
+    found: list[Diagnostic] = []
+    for name, service in _items(tree, "services"):
+        published: dict[tuple[Any, ...], tuple[int, Any]] = {}
+        ports = service.get("ports") if isinstance(service, dict) else None
+        for index, port in enumerate(ports if isinstance(ports, list) else ()):
+            if not isinstance(port, dict) or not port.get("published"):
+                continue
+            path: Path = ("services", name, "ports", index)
+            key = (port.get("target"), port.get("protocol", "tcp"), port.get("host_ip", ""))
+            place = diagnostic(tree, path, "").mark
+            earlier = published.setdefault(key, (index, place))
+            if earlier[0] != index and earlier[1] is not None and place is not None and earlier[1].file != place.file:
+                message = f"{dotted(path)} publishes port {key[0]} once more, beside {earlier[1]}"
+                found.append(diagnostic(tree, path, message, "lists of ports add up; write `ports: !override` to replace"))
+    for name, network in _items(tree, "networks"):
+        ipam = network.get("ipam") if isinstance(network, dict) else None
+        if isinstance(ipam, dict) and ipam.get("options"):
+            message = f"networks.{name}.ipam.options has no effect: no address management driver here takes options"
+            found.append(diagnostic(tree, ("networks", name, "ipam"), message))
+    return found
+
+
 def _items(tree: Mapping[str, Any], section: str) -> Iterable[tuple[str, Any]]:
     resources = tree.get(section)
     return resources.items() if isinstance(resources, dict) else ()

@@ -39,7 +39,7 @@ def _extended(
     cleared: tuple[tuple[Path, ...], ...],
     trail: Trail,
 ) -> Any:
-    from .pipeline import clear
+    from .pipeline import Layer, clear
 
     service = services[name]
     if service is None:
@@ -75,6 +75,8 @@ def _extended(
     merged = clone(base)
     for patterns in cleared:
         clear(Map({"services": Map({name: merged})}), patterns)
+    if loader.observe is not None:
+        loader.observe(Layer("extends", where, Map({"services": Map({name: clone(merged)})})))
     result = merge.merge_service(merged, service, name)
     result.pop("extends", None)
     pool[name] = result
@@ -82,8 +84,6 @@ def _extended(
 
 
 def _services_of(loader: Loader, name: str, reference: str, other: str, place: Any) -> tuple[Map, tuple[Path, ...]]:
-    from .pipeline import Layer
-
     local = other if os.path.isabs(other) else join(loader.base, other)
     tree, cleared = loader.load_file(local, Map(), nested="extends")
     services = tree.get("services")
@@ -95,6 +95,4 @@ def _services_of(loader: Loader, name: str, reference: str, other: str, place: A
         raise fail(message, path, place)
     relative = os.path.relpath(os.path.dirname(local), loader.base)
     PathResolver(relative, loader.home, loader.files.links).resolve(tree)
-    if loader.observe is not None:
-        loader.observe(Layer("base", local, None, clone(tree)))
     return services, cleared

@@ -207,7 +207,7 @@ CASTS: Rules[Callable[[str], Any]] = Rules(
 class Interpolation:
     """Substitutes through a whole tree, collecting errors and each unset variable's first place."""
 
-    def __init__(self, environment: Mapping[str, str], record: Callable[[Path, str, str], None] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str], record: Callable[[Place, str], None] | None = None) -> None:
         self.errors: list[Diagnostic] = []
         self.unset: dict[str, tuple[Path, Place | None]] = {}
         self.used: set[str] = set()
@@ -261,8 +261,8 @@ class Interpolation:
         self._path, self._place = path, place
         try:
             result = substitute(value, self._lookup)
-            if self._record is not None and result != value:
-                self._record(path, value, result)
+            if self._record is not None and "$" in value and place is not None:
+                self._record(place, value)
             return result if casts is None or casts.rule is None else casts.rule(result)
         except TemplateError:
             message = f"invalid interpolation format for {dotted(path)}: {value!r}"

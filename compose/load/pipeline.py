@@ -34,11 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one document (or the base of an ``extends``) contributed, before and after substitution; for `explain`."""
+    """What one document, or one base of an ``extends``, contributed after substitution; for `explain`."""
 
     kind: str
     file: str
-    raw: Any
     tree: Any
 
 
@@ -56,7 +55,11 @@ class Loader:
     warnings: list[Diagnostic] = field(default_factory=list)
     unset: dict[str, Place | None] = field(default_factory=dict)
     obsolete: set[str] = field(default_factory=set)
+    part: bool = False
+    """Whether this loads a model that another one includes."""
     observe: Callable[[Layer], None] | None = None
+    templates: dict[Place, str] = field(default_factory=dict)
+    """What stood in the file where substitution changed something; kept only when observed."""
     parsed: dict[str, list[yamltree.Document]] = field(default_factory=dict)
     """Documents that were parsed already, each to be used once."""
 
@@ -87,14 +90,14 @@ class Loader:
             if not isinstance(tree, Map):
                 place = Mark(file, 1, 1)
                 raise LoadError(Diagnostic("top-level object must be a mapping", mark=place))
-            raw = clone(tree) if self.observe is not None else None
             if self.interpolate:
                 tree = self.substitute(tree)
-            if self.observe is not None:
-                self.observe(Layer(nested or "file", file, raw, clone(tree)))
+            own = clone(tree) if self.observe is not None else None
             cleared = document.cleared
             if nested != "extends":
                 apply_extends(self, tree, file, cleared)
+                if self.observe is not None:
+                    self.observe(Layer("included" if self.part else "file", file, own))
             clear(base, cleared)
             if nested != "extends":
                 apply_include(self, tree, (*included, file))
@@ -112,7 +115,7 @@ class Loader:
         return base, cleared
 
     def substitute(self, tree: Map) -> Map:
-        run = Interpolation(self.environment)
+        run = Interpolation(self.environment, self.templates.__setitem__ if self.observe is not None else None)
         result = run.apply(tree)
         for name, (path, place) in run.unset.items():
             if name not in self.unset:
@@ -226,6 +229,7 @@ def load_project(options: LoadOptions, *, keep: bool = False) -> Project:
     loader, found = open_loader(options)
     tree = _model(loader, found, options)
     name = found.environment["COMPOSE_PROJECT_NAME"]
+    loader.warnings += check.warnings(tree)
     sections, errors = bind(tree)
     if errors:
         raise LoadError(errors)

@@ -97,6 +97,8 @@ class Source:
     warnings: tuple[Diagnostic, ...]
     origins: dict[str, str]
     """For each variable that an env file gave, ``file:line``."""
+    shell: Environment
+    """The environment without env files."""
 
 
 def locate(options: LoadOptions, files: Files) -> Source:
@@ -140,7 +142,7 @@ def locate(options: LoadOptions, files: Files) -> Source:
             f"invalid project name {name!r}: must consist only of lowercase alphanumeric characters, hyphens, and "
             "underscores as well as start with a letter or number"
         )
-    return Source(tuple(paths), directory, environment, profiles, name, first, tuple(warnings), origins)
+    return Source(tuple(paths), directory, environment, profiles, name, first, tuple(warnings), origins, shell)
 
 
 def normalize_name(name: str) -> str:

@@ -1,0 +1,48 @@
+"""`pycompose conformance`: what becomes of every key of the Compose Specification."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ..errors import ComposeError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--format", default="text", metavar="FORMAT", help="Format the output. Values: [text | json]")
+    parser.add_argument("--status", default="", metavar="STATUS", help="Only keys that are done, refused or ignored")
+    parser.add_argument("key", nargs="*", metavar="KEY")
+
+
+def run(args: Namespace) -> int:
+    from ..load.conformance import STATUSES, table
+
+    if args.format not in ("text", "json"):
+        raise ComposeError(f'unsupported format "{args.format}"')
+    if args.status and args.status not in STATUSES:
+        raise ComposeError(f'unknown status "{args.status}": {", ".join(STATUSES)} are known')
+    entries = [entry for entry in table() if not args.status or entry.status == args.status]
+    if args.key:
+        entries = [entry for entry in entries if any(_matches(entry.key, wanted) for wanted in args.key)]
+        if not entries:
+            raise ComposeError(f"no key {', '.join(args.key)}")
+    if args.format == "json":
+        rows = [{"key": entry.key, "status": entry.status, "reason": entry.reason} for entry in entries]
+        print(json.dumps(rows, indent=2))
+        return 0
+    width = max(len(entry.key) for entry in entries)
+    for entry in entries:
+        print(f"{entry.key:{width}}  {entry.status:7}  {entry.reason}".rstrip())
+    counts = {status: sum(entry.status == status for entry in entries) for status in STATUSES}
+    print(", ".join(f"{count} {status}" for status, count in counts.items() if count))
+    return 0
+
+
+def _matches(key: str, wanted: str) -> bool:
+    """Whether ``wanted`` is the key, one above it, or the last part of its name."""
+    return key == wanted or key.startswith(f"{wanted}.") or key.rpartition(".")[2] == wanted

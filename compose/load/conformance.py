@@ -1,0 +1,107 @@
+"""What becomes of every key of the Compose Specification: done, refused, or ignored for a reason.
+
+The table is schemas/conformance.json, one line per key, which whoever builds an effect moves to ``done``. Here it is read,
+compared with the schemas, and applied to a project. Refusing happens before containers are made, not when loading: `config`
+shows what a file says either way.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Diagnostic, Path, dotted
+from . import schema
+from .tree import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..model import Project
+
+TABLE = "conformance.json"
+STATUSES = ("done", "refused", "ignored")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key: its path with ``*`` for names, its status and, unless done, the reason."""
+
+    key: str
+    status: str
+    reason: str = ""
+
+
+def table() -> tuple[Entry, ...]:
+    """All entries, by key."""
+    content = json.loads((schema.directory() / TABLE).read_text(encoding="utf-8"))
+    return tuple(Entry(key, value["status"], value.get("reason", "")) for key, value in sorted(content.items()))
+
+
+def schema_keys() -> frozenset[str]:
+    """Every key that the schemas name."""
+    found: set[str] = set()
+    _collect(schema.document("compose.json"), "compose.json", (), found, 0)
+    return frozenset(found)
+
+
+def _collect(node: Any, home: str, path: tuple[str, ...], found: set[str], depth: int) -> None:
+    if depth > 24:
+        return
+    if "$ref" in node:
+        target, file = schema.follow(node["$ref"], home)
+        _collect(target, file, path, found, depth + 1)
+    for key, below in node.get("properties", {}).items():
+        found.add(".".join((*path, key)))
+        _collect(below, home, (*path, key), found, depth + 1)
+    for pattern, below in node.get("patternProperties", {}).items():
+        if pattern != "^x-":
+            _collect(below, home, (*path, "*"), found, depth + 1)
+    for below in (*node.get("oneOf", ()), *([node["items"]] if "items" in node else ())):
+        _collect(below, home, path, found, depth + 1)
+
+
+def refused(project: Project) -> list[Diagnostic]:
+    """The keys in use that cannot be carried out, each with its place; not empty means: make nothing."""
+    return [
+        Diagnostic(f"{dotted(path)} is not supported: {entry.reason}", path, project.mark(*path))
+        for path, entry in _uses(project, "refused")
+    ]
+
+
+def ignored(project: Project) -> list[Diagnostic]:
+    """The keys in use that have no effect, to be warned of."""
+    return [
+        Diagnostic(f"{dotted(path)} has no effect: {entry.reason}", path, project.mark(*path))
+        for path, entry in _uses(project, "ignored")
+    ]
+
+
+_QUIET = frozenset({"services.*.expose", "services.*.ports.mode", "networks.*.ipam.driver"})
+"""Ignored keys that canonical files always hold, or that mean nothing by themselves."""
+
+
+def _uses(project: Project, status: str) -> Iterator[tuple[Path, Entry]]:
+    rules: Rules[Entry] = Rules(
+        {tuple(entry.key.split(".")): entry for entry in table() if entry.status == status and entry.key not in _QUIET}
+    )
+    for section in ("services", "networks", "volumes", "configs", "secrets", "models"):
+        below = rules.step(section)
+        if below is not None:
+            yield from _walk(getattr(project, section), below, (section,))
+
+
+def _walk(value: Any, rules: Rules[Entry], path: Path) -> Iterator[tuple[Path, Entry]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            below = rules.step(key)
+            if below is None or item is None or item is False or item == {}:
+                continue
+            if below.rule is not None:
+                yield (*path, key), below.rule
+            else:
+                yield from _walk(item, below, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _walk(item, rules, (*path, index))
