@@ -59,7 +59,7 @@ def tar_stream(directory: str, dockerfile: str, extra: dict[str, bytes]) -> Iter
         raise OperationError(f"build context {directory} does not exist or is no directory")
     patterns = ignore_patterns(directory, dockerfile)
     keep = frozenset({os.path.normpath(dockerfile), ".dockerignore"})
-    sink = _Sink()
+    sink = TarSink()
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for path in paths(directory, patterns, keep):
             full = os.path.join(directory, path)
@@ -82,7 +82,7 @@ def tar_stream(directory: str, dockerfile: str, extra: dict[str, bytes]) -> Iter
     yield from sink.take(final=True)
 
 
-class _Sink(io.RawIOBase):
+class TarSink(io.RawIOBase):
     """A file that tarfile writes to and the stream is taken from."""
 
     def __init__(self) -> None:

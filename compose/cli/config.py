@@ -161,7 +161,8 @@ def _variables(options: LoadOptions, shape: str) -> str:
         from ..load.dump import json_text
 
         table = {
-            item.name: {"required": item.required, "default": item.default, "alternate": item.presence} for item in found
+            item.name: {"required": item.required, "default": item.default, "alternate": item.presence}
+            for item in found
         }
         return json_text(table) + "\n"
     rows = [("NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE")]

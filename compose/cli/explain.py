@@ -62,7 +62,9 @@ def _setting(setting: Setting) -> list[str]:
     lines = [f"  {'*' if setting.wins else ' '} {where}{kind}: {said}"]
     for one in setting.variables:
         value = f" = {_shown(one.value)}" if one.source != "unset" else ""
-        lines.append(f"      {one.name}{value} from {one.source}" if one.source != "unset" else f"      {one.name} is unset")
+        lines.append(
+            f"      {one.name}{value} from {one.source}" if one.source != "unset" else f"      {one.name} is unset"
+        )
     return lines
 
 

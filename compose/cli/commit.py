@@ -1,0 +1,64 @@
+"""`pycompose commit`: an image from a service container's changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..client.images import split_reference
+from ..labels import NUMBER
+from .exec import NotRunning
+from .flags import integer
+from .session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    add_commit_flags(parser)
+    parser.add_argument(
+        "--index", type=integer, default=0, metavar="N", help="index of the container if service has multiple replicas"
+    )
+    parser.add_argument("service")
+    parser.add_argument("repository", nargs="?", metavar="REPOSITORY[:TAG]")
+
+
+def add_commit_flags(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("-a", "--author", metavar="TEXT", help='Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")')
+    flag(
+        "-c",
+        "--change",
+        action="append",
+        default=[],
+        metavar="INSTRUCTION",
+        help="Apply Dockerfile instruction to the created image",
+    )
+    flag("-m", "--message", metavar="TEXT", help="Commit message")
+    flag("-p", "--pause", metavar="true|false", default="true", help="Pause container during commit")
+
+
+def commit_query(args: Namespace, container: str) -> dict[str, object]:
+    repository, tag = split_reference(args.repository) if args.repository else (None, None)
+    return {
+        "container": container,
+        "repo": repository,
+        "tag": tag,
+        "author": args.author,
+        "comment": args.message,
+        "changes": args.change,
+        "pause": args.pause.lower() not in ("false", "0", "f"),
+    }
+
+
+def run(args: Namespace) -> int:
+    session = Session(args)
+    found = session.containers([args.service])
+    if args.index:
+        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
+    if not found:
+        raise NotRunning(f'service "{args.service}" has no container')
+    print(session.engine.containers.commit(commit_query(args, found[0]["Id"])))
+    return 0

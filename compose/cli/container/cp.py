@@ -1,0 +1,39 @@
+"""`pycompose container cp`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..cp import split_place
+from ..flags import FlagError
+from ..session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-a", "--archive", action="store_true", help="Archive mode (copy all uid/gid information)")
+    parser.add_argument("-L", "--follow-link", action="store_true", help="Always follow symbol link in SRC_PATH")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="Accepted for compatibility: nothing is shown anyway"
+    )
+    parser.add_argument("source", metavar="SRC_PATH|CONTAINER:SRC_PATH")
+    parser.add_argument("destination", metavar="DEST_PATH|CONTAINER:DEST_PATH")
+
+
+def run(args: Namespace) -> int:
+    from ..copying import from_container, to_container
+
+    engine = Session(args).engine
+    source_container, source = split_place(args.source)
+    target_container, target = split_place(args.destination)
+    if bool(source_container) == bool(target_container):
+        raise FlagError("exactly one side must be CONTAINER:PATH")
+    if source_container:
+        from_container(engine, source_container, source, target, follow=args.follow_link)
+    else:
+        to_container(engine, target_container, source, target, archive=args.archive, follow=args.follow_link)
+    return 0

@@ -1,0 +1,35 @@
+"""`pycompose export`: a service container's file system as a tar archive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..labels import NUMBER
+from .exec import NotRunning
+from .flags import integer
+from .session import Session
+from .streams import write_blocks
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--index", type=integer, default=0, metavar="N", help="index of the container if service has multiple replicas"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="Write to a file, instead of STDOUT")
+    parser.add_argument("service")
+
+
+def run(args: Namespace) -> int:
+    session = Session(args)
+    found = session.containers([args.service])
+    if args.index:
+        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
+    if not found:
+        raise NotRunning(f'service "{args.service}" has no container')
+    write_blocks(session.engine.containers.export(found[0]["Id"]), args.output)
+    return 0

@@ -1,0 +1,30 @@
+"""`pycompose pause`: freeze the project's running containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import OperationError
+from .session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def run(args: Namespace) -> int:
+    from .stop import chosen
+    from .stopping import run_levels
+
+    session = Session(args)
+    engine = session.engine
+    wanted = [one for one in chosen(session, args.services) if one.state == "running"]
+    if not wanted and args.services:
+        raise OperationError(f'service "{args.services[0]}" is not running')
+    run_levels(session, [wanted], "Pausing", "Paused", lambda one: engine.containers.pause(one.id))
+    return 0

@@ -1,0 +1,79 @@
+"""`pycompose pull`: pull the services' images."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from .flags import FlagError
+from .session import Session, require_services
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("--ignore-buildable", action="store_true", help="Ignore images that can be built")
+    flag("--ignore-pull-failures", action="store_true", help="Pull what it can and ignores images with pull failures")
+    flag("--include-deps", action="store_true", help="Also pull services declared as dependencies")
+    flag("--policy", metavar="POLICY", help='Apply pull policy ("missing"|"always")')
+    flag("-q", "--quiet", action="store_true", help="Pull without printing progress information")
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def run(args: Namespace) -> int:
+    from ..execute import run_plan
+    from ..graph import closure
+    from ..labels import image_name
+    from ..observe import Snapshot, observe_image
+    from ..ops import Cause, PullImage
+    from ..perform import Settings, World
+    from ..plan import assemble
+    from .render import choose_renderer
+
+    if args.policy not in (None, "missing", "always"):
+        raise FlagError(f'invalid --policy "{args.policy}": missing or always')
+    session = Session(args)
+    project = session.project
+    require_services(args.services, list(project.services))
+    names = list(args.services) or list(project.services)
+    if args.include_deps:
+        names = closure(project.services, names)
+    operations: dict[str, PullImage] = {}
+    for name in names:
+        service = project.services[name]
+        if not service.get("image") or service.get("provider"):
+            continue
+        ref = image_name(project, name)
+        buildable = bool(service.get("build"))
+        skipped = (buildable and args.ignore_buildable) or service.get("pull_policy") in ("never", "build")
+        if args.policy == "missing" and observe_image(session.engine, ref) is not None:
+            skipped = True
+        if skipped or ref in operations:
+            continue
+        operations[ref] = PullImage(
+            ref=ref,
+            service=name,
+            platform=str(service.get("platform") or ""),
+            optional=buildable or args.ignore_pull_failures,
+            cause=Cause("a pull was asked for"),
+        )
+    plan = assemble(project.name, list(operations.values()))
+    renderer = choose_renderer(args.progress, args.ansi, "Pulling")
+    world = World(
+        session.engine, Snapshot(project.name), renderer.handle, project, settings=Settings(quiet_pull=args.quiet)
+    )
+    with renderer:
+        if args.dry_run:
+            from .converge import dry_run
+
+            dry_run(plan, renderer.handle)
+            return 0
+        outcomes = run_plan(plan, world)
+    failures = [one.error for one in outcomes.values() if one.error is not None]
+    for error in failures:
+        print(error, file=sys.stderr)
+    return max((error.exit_code for error in failures), default=0)

@@ -1,0 +1,27 @@
+"""`pycompose top`: the processes of the project's running containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import format
+from .session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .flags import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def run(args: Namespace) -> int:
+    session = Session(args)
+    for one in session.containers(args.services, all=False):
+        found = session.engine.containers.top(one["Id"])
+        print(one["Names"][0].removeprefix("/"))
+        print(format.table(found["Titles"], found["Processes"] or (), minimum=4))
+        print()
+    return 0
