@@ -17,7 +17,7 @@ import anyio
 from ..errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
 from ..networks.types import ContainerRef, EndpointRequest, PortBinding, Resolver
 from ..runtime.client import LaunchError, RequestError, ShimLost
-from . import bundle, health, ipc, seccomp, security, supervise
+from . import autoports, bundle, health, ipc, seccomp, security, supervise
 from .state import State
 
 if TYPE_CHECKING:
@@ -138,7 +138,12 @@ def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
     )
     requests = [EndpointRequest.from_docker(name, settings) for name, settings in record.networks.items()]
     try:
-        return containers.networks.allocate(reference(record), requests, published(record))
+        return autoports.allocate(
+            containers,
+            record,
+            published(record),
+            lambda ports: containers.networks.allocate(reference(record), requests, ports),
+        )
     except Conflict as error:
         if "port is already allocated" not in str(error):
             raise

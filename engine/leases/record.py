@@ -69,7 +69,8 @@ def _natural(body: Mapping[str, Any], member: str, least: int = 1) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """``labels`` select what belongs to it besides what carries its own label. ``created`` in ns since the epoch.
+    """``labels`` select what belongs to it besides what carries its own label; ``images`` are references that are
+    untagged with it. ``created`` in ns since the epoch.
 
     ``ending`` once set is never taken back: nothing more is created under the lease, and what there is goes.
     """
@@ -77,6 +78,7 @@ class Lease:
     id: str
     owner: Owner
     labels: Mapping[str, str] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
     created: int = 0
     ending: str = ""
 
@@ -88,7 +90,7 @@ class Lease:
 
     @staticmethod
     def from_record(body: Mapping[str, Any]) -> Lease:
-        return Lease(**{**body, "owner": Owner(**body["owner"])})
+        return Lease(**{**body, "owner": Owner(**body["owner"]), "images": tuple(body["images"])})
 
     def to_api(self) -> dict[str, Any]:
         owner = self.owner
@@ -101,6 +103,7 @@ class Lease:
             "Id": self.id,
             "Owner": shown,
             "Labels": dict(self.labels),
+            "Images": list(self.images),
             "Created": self.created,
             "State": "ending" if self.ending else "held",
             "Reason": self.ending,
@@ -119,3 +122,12 @@ def check_labels(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(one, str) for pair in value.items() for one in pair):
         raise InvalidParameter("labels: want a map of strings")
     return dict(value)
+
+
+def check_images(value: object) -> tuple[str, ...]:
+    """The image references of a request."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise InvalidParameter("images: want a list of references")
+    return tuple(value)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..containers import remove, update
+from ..containers import autoports, remove, update
 from ..errors import Conflict, EngineError, NotFound
+from ..images.types import ImageUser
 from ..volumes.types import LEASE
 
 if TYPE_CHECKING:
@@ -48,12 +49,29 @@ async def take_away(containers: Containers, lease: Lease) -> list[str]:
                 log.warning("lease %s: volume stays: %s", lease.id, error)
             except (EngineError, OSError) as error:
                 failures.append(f"volume {volume.name}: {error}")
+    for reference in lease.images:
+        await _image(containers, reference, failures)
     return failures
+
+
+async def _image(containers: Containers, reference: str, failures: list[str]) -> None:
+    def users(id: str) -> list[ImageUser]:
+        return [ImageUser(container, running) for container, running in containers.image_users(id)]
+
+    try:
+        await containers.blocking(containers.images.remove, reference, in_use=users)
+    except NotFound:
+        return
+    except Conflict as error:
+        log.warning("lease: image stays: %s", error)
+    except (EngineError, OSError) as error:
+        failures.append(f"image {reference}: {error}")
 
 
 async def _container(containers: Containers, container: Container, failures: list[str]) -> None:
     try:
         await remove.remove(containers, container, force=True, volumes=True)
+        autoports.forget(containers, container.name)
     except NotFound:
         return
     except Conflict as error:

@@ -111,7 +111,7 @@ class Leases:
             changed.set()
 
     # change --------------------------------------------------------------------------------------------------------
-    async def create(self, owner: Owner, labels: Mapping[str, str]) -> Lease:
+    async def create(self, owner: Owner, labels: Mapping[str, str], images: tuple[str, ...] = ()) -> Lease:
         """A lease held by ``owner``. The same owner asking for the same selection again gets the lease it has. Raises
         Conflict when the owner is gone, or somebody else has a lease on that selection."""
         descriptor = _open(owner)
@@ -122,7 +122,7 @@ class Leases:
                         return other
                     state = "is ending" if other.ending else f"is held by {other.owner.words()}"
                     raise Conflict(f"{_selection(labels)} is under lease {other.id} already, which {state}")
-            lease = Lease(secrets.token_hex(8), owner, dict(labels), time.time_ns())
+            lease = Lease(secrets.token_hex(8), owner, dict(labels), images, time.time_ns())
             self._save(lease)
             try:
                 await self._guard(lease, descriptor)

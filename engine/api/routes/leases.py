@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ...leases.record import Owner, check_labels
+from ...leases.record import Owner, check_images, check_labels
 from ...leases.service import boot_id
 from ..http import Response
 from ..router import Route
@@ -22,7 +22,9 @@ async def list_(daemon: Daemon, request: Request) -> Response:
 async def create(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
     owner = Owner.parse(body.get("owner"), boot=boot_id(), now=time.time_ns())
-    lease = await daemon.leases.create(owner, check_labels(body.get("labels")))
+    lease = await daemon.leases.create(
+        owner, check_labels(body.get("labels")), check_images(body.get("images"))
+    )
     return Response.json(lease.to_api(), 201)
 
 
