@@ -172,6 +172,15 @@ def _run(
             )
 
 
+def run_recorded(session: Session, result: Convergence, plan: Plan, world: World) -> None:
+    """Carry out ``plan`` and add its outcomes to ``result``; an empty plan costs nothing."""
+    if plan.empty:
+        return
+    from ..execute import run_plan
+
+    result.outcomes |= run_plan(plan, world, parallel=parallel_limit(session.args))
+
+
 def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
     for operation in plan.operations:
         handle(

@@ -1,0 +1,235 @@
+"""`pycompose run`: a one-off command in a container of its own, made like the service's; its exit code is ours."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .session import Session, require_services
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..model import Project
+    from ..perform import World
+    from .flags import Parser
+
+INTERSPERSED = False
+
+
+def add_arguments(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("--build", action="store_true", help="Build image before starting container")
+    flag("--cap-add", action="append", default=[], metavar="CAP", help="Add Linux capabilities")
+    flag("--cap-drop", action="append", default=[], metavar="CAP", help="Drop Linux capabilities")
+    flag("-d", "--detach", action="store_true", help="Run container in background and print container ID")
+    flag("--entrypoint", metavar="COMMAND", help="Override the entrypoint of the image")
+    flag("-e", "--env", action="append", default=[], metavar="KEY=VALUE", help="Set environment variables")
+    flag("--env-from-file", action="append", default=[], metavar="FILE", help="Set environment variables from file")
+    flag("-i", "--interactive", action="store_true", default=True, help="Keep STDIN open even if not attached")
+    flag("-l", "--label", action="append", default=[], metavar="KEY=VALUE", help="Add or override a label")
+    flag("--name", metavar="NAME", help="Assign a name to the container")
+    flag("-T", "--no-TTY", "--no-tty", action="store_true", dest="no_tty", help="Disable pseudo-TTY allocation")
+    flag("-t", "--tty", action="store_true", help="Allocate a pseudo-TTY (default where there is a terminal)")
+    flag("--no-deps", action="store_true", help="Don't start linked services")
+    flag(
+        "-p", "--publish", action="append", default=[], metavar="PORT", help="Publish a container's port(s) to the host"
+    )
+    flag("--pull", metavar="POLICY", help='Pull image before running ("always"|"missing"|"never")')
+    flag("-q", "--quiet", action="store_true", help="Don't print anything but the command's own output")
+    flag("--quiet-build", action="store_true", help="Suppress the build output")
+    flag("--quiet-pull", action="store_true", help="Pull without printing progress information")
+    flag("--remove-orphans", action="store_true", help="Remove containers for services not defined in the Compose file")
+    flag("--rm", action="store_true", help="Automatically remove the container when it exits")
+    flag(
+        "-P",
+        "--service-ports",
+        action="store_true",
+        help="Run command with all service's ports enabled and mapped to the host",
+    )
+    flag(
+        "--use-aliases",
+        action="store_true",
+        help="Use the service's network aliases in the network(s) the container connects to",
+    )
+    flag("-u", "--user", metavar="USER", help="Run as specified username or uid")
+    flag("-v", "--volume", action="append", default=[], metavar="VOLUME", help="Bind mount a volume")
+    flag("-w", "--workdir", metavar="DIR", help="Working directory inside the container")
+    parser.add_argument("service")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+
+
+def one_off_service(project: Project, name: str, args: Namespace) -> dict[str, Any]:
+    """The service as this run wants it."""
+    import os
+
+    from ..convert.values import pairs
+    from ..units import parse_ports, parse_volume, split_command
+    from .flags import FlagError
+
+    service: dict[str, Any] = dict(project.services[name])
+    for key in ("container_name", "restart", "deploy"):
+        value = service.pop(key, None)
+        if key == "deploy" and value:
+            service["deploy"] = {"resources": value.get("resources") or {}}
+    ports = list(service.get("ports") or ()) if args.service_ports else []
+    try:
+        for text in args.publish:
+            ports += [
+                {"target": one.target, "published": one.published, "protocol": one.protocol, "host_ip": one.host_ip}
+                for one in parse_ports(text)
+            ]
+        added = [parse_volume(text) for text in args.volume]
+        if args.entrypoint is not None:
+            service["entrypoint"] = split_command(args.entrypoint)
+            service["command"] = None
+    except ValueError as error:
+        raise FlagError(str(error)) from None
+    service["ports"] = ports
+    if added:
+        for one in added:
+            if one.get("type") == "bind":
+                one["source"] = os.path.abspath(os.path.expanduser(one["source"]))
+        targets = {one["target"] for one in added}
+        service["volumes"] = [one for one in service.get("volumes") or () if one["target"] not in targets] + added
+    environment = dict(service.get("environment") or {})
+    for path in args.env_from_file:
+        environment |= env_file(path)
+    for item in args.env:
+        key, equals, value = item.partition("=")
+        environment[key] = value if equals else os.environ.get(key)
+    service["environment"] = environment
+    service["labels"] = {**pairs(service.get("labels")), **pairs(args.label)}
+    service["cap_add"] = [*(service.get("cap_add") or ()), *args.cap_add] or None
+    service["cap_drop"] = [*(service.get("cap_drop") or ()), *args.cap_drop] or None
+    if args.user is not None:
+        service["user"] = args.user
+    if args.workdir is not None:
+        service["working_dir"] = args.workdir
+    if args.command:
+        service["command"] = list(args.command)
+    return service
+
+
+def env_file(path: str) -> dict[str, str | None]:
+    """``KEY=VALUE`` lines, taken literally; a bare KEY takes this process's value."""
+    import os
+
+    from ..errors import OperationError
+
+    result: dict[str, str | None] = {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                text = line.strip()
+                if text and not text.startswith("#"):
+                    key, equals, value = text.partition("=")
+                    result[key.strip()] = value if equals else os.environ.get(key)
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperationError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    return result
+
+
+def run(args: Namespace) -> int:
+    from ..convert.container import OneOff, create_request
+    from ..perform.containers import facts_for, place_files
+
+    session = Session(args)
+    if args.quiet:
+        args.progress = "quiet"
+        args.quiet_pull = args.quiet_build = True
+    project = session.project
+    require_services([args.service], list(project.services))
+    world = prepare_world(session, args)
+    if isinstance(world, int):
+        return world
+    slug = secrets.token_hex(6)
+    tty = not args.no_tty and not args.detach and sys.stdin.isatty() and sys.stdout.isatty()
+    stdin = args.interactive and not args.detach
+    service = one_off_service(project, args.service, args)
+    oneoff = OneOff(
+        name=args.name or f"{project.name}-{args.service}-run-{slug}",
+        slug=slug,
+        use_aliases=args.use_aliases,
+        auto_remove=args.rm,
+        tty=tty or bool(service.get("tty") and args.tty),
+        stdin=stdin,
+    )
+    request = create_request(project, args.service, 1, facts_for(world, args.service, {}), oneoff, service)
+    if args.dry_run:
+        print(f"DRY-RUN MODE - Container {request.name} run")
+        return 0
+    engine = session.engine
+    identity = str(engine.containers.create(request.body, request.name, request.platform)["Id"])
+    for network, settings in request.connect:
+        engine.networks.connect(network, identity, settings)
+    place_files(world, identity, request.files)
+    if args.detach:
+        engine.containers.start(identity)
+        print(identity)
+        return 0
+    from .interactive import attach_and_run
+
+    return attach_and_run(
+        engine, identity, stdin=stdin, start=partial(engine.containers.start, identity), removes_itself=args.rm
+    )
+
+
+def prepare_world(session: Session, args: Namespace) -> World | int:
+    """Dependencies up and ready, image, networks and volumes there. An exit code when that failed."""
+    from ..graph import dependencies
+    from ..lock import project_lock
+    from ..observe import observe
+    from ..perform import Settings, World
+    from ..plan import assemble
+    from ..reconcile.images import plan_images
+    from ..reconcile.options import UpOptions
+    from ..reconcile.resources import plan_resources
+    from .converge import Convergence, converge, report_failures, run_recorded
+
+    project = session.project
+    service = project.services[args.service]
+    settings = Settings(quiet_pull=args.quiet_pull, quiet_build=args.quiet_build)
+    needed = [name for name in dependencies(service) if name in project.services]
+    if needed and not args.no_deps:
+        options = UpOptions(services=tuple(needed), ignore_orphans=True)
+        result = converge(session, options, settings=settings)
+        if result.failures:
+            return report_failures(session, result)
+    from ..digest import content_digests
+    from ..labels import image_name
+    from .render import choose_renderer
+
+    with project_lock(str(session.engine.endpoint.address), project.name):
+        snapshot = observe(session.engine, project, images=[image_name(project, args.service)])
+        options = UpOptions(build=True if args.build else None, pull=args.pull or "")
+        images = plan_images(project, [args.service], snapshot, options, 0.0)
+        resources = plan_resources(project, [args.service], snapshot)
+        waits = [] if args.no_deps else condition_waits(project, args.service, snapshot)
+        plan = assemble(project.name, [*images.operations, *resources.operations, *waits])
+        renderer = choose_renderer(args.progress, args.ansi)
+        world = World(session.engine, snapshot, renderer.handle, project, content_digests(project), settings)
+        result = Convergence(plans=[plan], world=world, snapshot=snapshot)
+        with renderer:
+            if not args.dry_run:
+                run_recorded(session, result, plan, world)
+    return report_failures(session, result) or world
+
+
+def condition_waits(project: Project, name: str, snapshot: Any) -> list[Any]:
+    """What ``name`` still has to wait for, now that its dependencies are up."""
+    from ..graph import COMPLETED, HEALTHY, dependencies
+    from ..ops import Cause, WaitCompleted, WaitHealthy
+
+    waits: list[Any] = []
+    for other, dependency in dependencies(project.services[name]).items():
+        cause = Cause(f"service {name} waits for it", mark=project.mark("services", name, "depends_on", other))
+        for one in snapshot.of_service(other):
+            if dependency.condition == HEALTHY and one.health != "healthy":
+                waits.append(WaitHealthy(id=one.id, name=one.name, service=other, number=one.number, cause=cause))
+            elif dependency.condition == COMPLETED and not (one.state == "exited" and one.exit_code == 0):
+                waits.append(WaitCompleted(id=one.id, name=one.name, service=other, number=one.number, cause=cause))
+    return waits
