@@ -29,6 +29,7 @@ HEADER_SECONDS = 30.0
 IDLE_SECONDS = 600.0
 BODY_SECONDS = 120.0
 DRAIN_LIMIT = 1024 * 1024
+HEADER_PATIENCE = 0.1
 
 JSON_TYPE = "application/json"
 RAW_STREAM = "application/vnd.docker.raw-stream"
@@ -334,6 +335,13 @@ class Connection:
         await self._send(h11.EndOfMessage())
 
     async def hijack(self, content_type: str, *, upgrade: bool) -> Wire:
+        wire = await self._hijack(content_type, upgrade=upgrade)
+        # Clients (docker-py for one) read the header through a buffer and go on reading without it: output that came
+        # together with the header would be lost to them.
+        await wire.consumed(HEADER_PATIENCE)
+        return wire
+
+    async def _hijack(self, content_type: str, *, upgrade: bool) -> Wire:
         if upgrade:
             return await self.switch([("Content-Type", content_type), ("Connection", "Upgrade"), ("Upgrade", "tcp")])
         self.answered = self.hijacked = True

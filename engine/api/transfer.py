@@ -135,13 +135,21 @@ class Progress:
 
 
 async def with_progress(
-    daemon: Daemon, request: Request, work: Callable[[Progress], Any], *, content_type: str = "application/json"
+    daemon: Daemon,
+    request: Request,
+    work: Callable[[Progress], Any],
+    *,
+    content_type: str = "application/json",
+    at_once: bool = False,
 ) -> None:
     """Run ``work`` in a thread and stream its messages; its failure is the last message, in Docker's form.
 
-    The answer begins with the first message: a failure before that is raised, so that it gets its own status.
+    The answer begins with the first message: a failure before that is raised, so that it gets its own status. With
+    ``at_once`` it begins before anything is done.
     """
-    begun = False
+    begun = at_once
+    if begun:
+        await request.begin(content_type)
     failure: EngineError | ClientGone | None = None
 
     async def write(data: bytes) -> None:

@@ -5,8 +5,10 @@ Not an HTTP thing: http.py builds on this, and a hijacked stream is exactly this
 
 from __future__ import annotations
 
+import fcntl
 import select
 import socket
+import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 CHUNK = 65536
+_SIOCOUTQ = 0x5411
+
+
+def _unread(sock: socket.socket) -> int:
+    return int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 class ClientGone(Exception):
@@ -60,6 +67,13 @@ class Wire:
             except OSError as error:
                 raise ClientGone(str(error)) from None
             view = view[sent:]
+
+    async def consumed(self, patience: float) -> None:
+        """Return when the peer has read all that was sent, or after ``patience`` seconds. The kernel has no event for
+        this, so it is asked again and again (unix sockets count what their peer has not read yet)."""
+        with anyio.move_on_after(patience):
+            while _unread(self._socket):
+                await anyio.sleep(0.0005)
 
     def send_end(self) -> None:
         """Half-close: the peer sees the end of our stream and may go on sending."""

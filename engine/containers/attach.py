@@ -6,6 +6,7 @@ or later, and the engine can be replaced underneath. An exec's output comes thro
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from .container import Container
     from .execs import Exec
     from .service import Containers
+
+
+FIRST_OUTPUT_SECONDS = 0.1
 
 
 async def attach(
@@ -44,6 +48,7 @@ async def attach(
     exits = container.exits
     try:
         if not stream:
+            await first_output(container, reader)
             await copy_available(reader, client.send, framed=framed)
             return
         async with anyio.create_task_group() as group:
@@ -65,6 +70,20 @@ async def attach(
 def ended(container: Container, exits: int) -> bool:
     """Whether the container has ended (once) since ``exits`` was read, or will not run at all."""
     return container.exits > exits or container.removed
+
+
+async def first_output(container: Container, reader: LogReader) -> None:
+    """Give a container that has started a moment ago the time to say something, or to end.
+
+    Docker's start takes a tenth of a second longer than ours; scripts that ask for the log right after it rely on that.
+    """
+    if not container.state.running or container.state.started_at is None:
+        return
+    left = FIRST_OUTPUT_SECONDS - (time.time_ns() - container.state.started_at) / 1e9
+    exits = container.exits
+    if left > 0:
+        with anyio.move_on_after(left):
+            await readable_or(reader, container, lambda: ended(container, exits))
 
 
 async def copy_available(reader: LogReader, send: pump.Send, *, framed: bool) -> None:
@@ -151,7 +170,7 @@ async def serve_exec(
     send = pump.one_at_a_time(client.send)
     copies = []
     if process.terminal is not None:
-        copies.append((pump.Reader(process.terminal), send))
+        copies.append((pump.Reader(process.terminal), _framing(send, pump.STDOUT) if framed else send))
     for number, descriptor in ((pump.STDOUT, process.stdout), (pump.STDERR, process.stderr)):
         if descriptor is not None:
             wanted = execution.config["AttachStdout" if number == pump.STDOUT else "AttachStderr"]

@@ -32,7 +32,8 @@ class Inputs:
 
     ``sources`` maps a mount destination to the host path behind it. ``files`` maps /etc/hosts and its like to the files
     that stand for them. ``namespaces`` maps an OCI namespace name to a path to join. ``shm`` is a host directory for
-    /dev/shm (None: its own tmpfs). ``resolver`` is resolver.json when the container has the embedded DNS.
+    /dev/shm (None: its own tmpfs). ``resolver`` is resolver.json when the container has the embedded DNS. ``variables``
+    come before the container's own environment.
     """
 
     lower: Sequence[Path]
@@ -43,6 +44,7 @@ class Inputs:
     seccomp: Path | None = None
     resolver: Path | None = None
     hostname: str = ""
+    variables: Sequence[str] = ()
 
 
 def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, An
     process: dict[str, Any] = {
         "terminal": record.tty,
         "args": record.command,
-        "env": environment(record, inputs.hostname),
+        "env": environment(record, inputs.hostname, inputs.variables),
         "cwd": config["WorkingDir"] or "/",
         "capabilities": defaults.capabilities(
             security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
@@ -165,7 +167,7 @@ def cgroup_path(record: ContainerRecord, layout: Layout) -> str:
     return f"/{parent}/{record.id}"
 
 
-def environment(record: ContainerRecord, hostname: str) -> list[str]:
+def environment(record: ContainerRecord, hostname: str, variables: Sequence[str] = ()) -> list[str]:
     """The program's environment: the engine's own variables first, which the container's may replace.
 
     A bare name without ``=`` takes a variable away. HOME is set by whoever resolves the user.
@@ -173,7 +175,7 @@ def environment(record: ContainerRecord, hostname: str) -> list[str]:
     base = {"PATH": defaults.PATH, "HOSTNAME": hostname}
     if record.tty:
         base["TERM"] = "xterm"
-    for entry in record.config["Env"] or ():
+    for entry in (*variables, *(record.config["Env"] or ())):
         name, given, value = entry.partition("=")
         if given:
             base[name] = value

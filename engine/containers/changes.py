@@ -60,12 +60,8 @@ def _walk(upper: str, path: str, lower: tuple[Path, ...], found: dict[str, int])
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    return (one.st_mode, one.st_uid, one.st_gid, one.st_mtime_ns) == (
-        other.st_mode,
-        other.st_uid,
-        other.st_gid,
-        other.st_mtime_ns,
-    )
+    # Not the times: making places for mounts changes those.
+    return (one.st_mode, one.st_uid, one.st_gid) == (other.st_mode, other.st_uid, other.st_gid)
 
 
 def _lookup(lower: tuple[Path, ...], path: str) -> os.stat_result | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EngineError, NotFound
+from ..errors import Conflict, EngineError, NotFound
 from ..images import shapes
 from ..images.changes import apply_changes
 from . import merge, stop
@@ -32,9 +32,13 @@ async def commit(
     pause: bool,
 ) -> Image:
     """The new image, tagged ``ref`` when that is not empty. ``pause`` freezes the container meanwhile."""
-    frozen = pause and container.state.status == "running"
-    if frozen:
-        await stop.pause(containers, container)
+    frozen = False
+    if pause and container.state.status == "running":
+        try:
+            await stop.pause(containers, container)
+            frozen = True
+        except Conflict:
+            pass  # it has just ended, which is as good
     try:
         image = await containers.blocking(_commit, containers, container, ref, author, comment, changes, config)
     finally:

@@ -108,7 +108,6 @@ def _complete(host: dict[str, Any], config: dict[str, Any], id: str) -> None:
     mode = host["NetworkMode"] = host["NetworkMode"] or "default"
     host["IpcMode"] = host["IpcMode"] or "private"
     host["CgroupnsMode"] = host["CgroupnsMode"] or ("host" if host["Privileged"] else "private")
-    host["Runtime"] = host["Runtime"] or "pycompose"
     host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
     host["LogConfig"] = {"Type": host["LogConfig"].get("Type") or "json-file", "Config": host["LogConfig"].get("Config") or {}}
     for member in ("Dns", "DnsOptions", "DnsSearch", "Devices"):

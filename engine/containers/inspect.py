@@ -29,6 +29,7 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
     if (health := health_of(container)) is not None:
         shown["Health"] = health
     host = fields.shown(fields.HOST_CONFIG, record.host)
+    host["Runtime"] = host["Runtime"] or "runc"  # what Docker calls the default; an explicit "runc" is the real one
     config = fields.shown(fields.CONFIG, record.config)
     log = record.host["LogConfig"]["Type"]
     return {
@@ -141,7 +142,7 @@ def _endpoint(
             "IPAMConfig": settings.get("IPAMConfig"),
             "Links": settings.get("Links"),
             "Aliases": settings.get("Aliases"),
-            "MacAddress": "",
+            "MacAddress": settings.get("MacAddress") or "",
             "DriverOpts": settings.get("DriverOpts"),
             "GwPriority": settings.get("GwPriority") or 0,
             "NetworkID": containers.network_id(name),
@@ -156,7 +157,7 @@ def _endpoint(
         }
     user_defined = name not in ("bridge", "host", "none")
     short = container.id[:12]
-    if user_defined and version < (1, 45) and short not in (shown["Aliases"] or ()):
+    if endpoint is not None and user_defined and version < (1, 45) and short not in (shown["Aliases"] or ()):
         shown["Aliases"] = [*(shown["Aliases"] or ()), short]
     return shown
 

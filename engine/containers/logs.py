@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,9 @@ async def stream(containers: Containers, container: Container, request: LogReque
     """Send what is asked for; with ``follow`` until the container ends."""
     directory = str(containers.layout.container_state(container.id) / "log")
     framed = not container.record.tty
+    if not request.follow and container.state.running and not _written(directory):
+        with LogReader(directory, follow=True) as reader:
+            await attach.first_output(container, reader)
     follow = request.follow and container.state.active
     with LogReader(
         directory,
@@ -61,6 +65,12 @@ async def stream(containers: Containers, container: Container, request: LogReque
                     await send(render(entries, request, framed=framed))
                 return
             await attach.readable_or(reader, container, lambda: container.removed or not container.state.active)
+
+
+def _written(directory: str) -> bool:
+    """Whether the container has written anything."""
+    with os.scandir(directory) as entries:
+        return any(entry.name.endswith(".data") and entry.stat().st_size for entry in entries)
 
 
 def render(entries: Iterable[Entry], request: LogRequest, *, framed: bool) -> bytes:

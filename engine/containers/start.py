@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import anyio
 from ..errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
 from ..networks.types import ContainerRef, EndpointRequest, PortBinding, Resolver
 from ..runtime.client import LaunchError, RequestError, ShimLost
-from . import autoports, bundle, health, ipc, seccomp, security, supervise
+from . import autoports, bundle, ipc, links, seccomp, security, supervise
 from .state import State
 
 if TYPE_CHECKING:
@@ -196,6 +195,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         seccomp=_seccomp(containers, record),
         resolver=containers.networks.resolver_path(record.id),
         hostname=hostname,
+        variables=links.variables(containers, record),
     )
     launch = run / "launch.json"
     temporary = run / "launch.json.new"
@@ -275,7 +275,9 @@ def write_files(containers: Containers, record: ContainerRecord) -> None:
         return
     run = containers.layout.container_run(record.id)
     texts = {
-        "hosts": containers.networks.hosts(record.id, record.host["ExtraHosts"] or ()),
+        "hosts": containers.networks.hosts(
+            record.id, [*(record.host["ExtraHosts"] or ()), *links.hosts(containers, record)]
+        ),
         "resolv.conf": containers.networks.resolv_conf(record.id),
         "hostname": f"{record.hostname}\n",
     }

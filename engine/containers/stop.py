@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..errors import Conflict, EngineError, NotModified
+from ..linux import process
 from ..linux.cgroup import Cgroup
 from ..runtime.client import RequestError, ShimLost
 from . import bundle, start, validate
@@ -119,6 +120,8 @@ async def pause(containers: Containers, container: Container) -> None:
         try:
             await containers.blocking(cgroup(containers, container).freeze)
         except (OSError, TimeoutError) as error:
+            if not process.is_alive(state.pid, state.pid_starttime):
+                raise Conflict(f"Container {container.id} is not running") from None
             raise EngineError(f"cannot pause container {container.id}: {error}") from None
         if container.state.running:
             container.become(replace(container.state, status="paused"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..errors import Conflict, EngineError, Forbidden, InvalidParameter
+from ..errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound
 from ..linux.cgroup import CgroupError
 from ..networks.types import EndpointRequest
 from ..runtime.client import ShimError
@@ -79,6 +79,22 @@ async def update(containers: Containers, container: Container, body: Mapping[str
     return warnings
 
 
+async def remove_link(containers: Containers, container: Container, alias: str) -> None:
+    """Forget a link of the container by its alias, from its next start on."""
+    async with container.lock:
+        links = container.record.host["Links"] or []
+        kept = [link for link in links if (link.partition(":")[2] or link).removeprefix("/") != alias]
+        if len(kept) == len(links):
+            raise NotFound(f"Cannot get parent /{container.name} for name /{container.name}/{alias}")
+        networks = {
+            name: {**settings, "Links": [link for link in settings["Links"] if link in kept]}
+            if settings.get("Links")
+            else settings
+            for name, settings in container.record.networks.items()
+        }
+        containers.save(container, host={**container.record.host, "Links": kept or None}, networks=networks)
+
+
 async def connect(containers: Containers, container: Container, ref: str, settings: Mapping[str, Any]) -> None:
     """Put the container on one more network, a running one at once."""
     network = await containers.blocking(containers.networks.get, ref)
@@ -109,6 +125,8 @@ async def connect(containers: Containers, container: Container, ref: str, settin
                 containers.save(container, networks=networks)
                 await containers.blocking(start.write_files, containers, container.record)
             else:
+                request = EndpointRequest.from_docker(network.name, settings)
+                await containers.blocking(containers.networks.connect, start.reference(container.record), request, None)
                 containers.save(container, networks=networks)
 
 

@@ -131,7 +131,7 @@ def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
         raise InvalidParameter("CpuCount, CpuPercent, IOMaximumIOps and IOMaximumBandwidth exist on Windows only")
     log_type = host["LogConfig"].get("Type") or "json-file"
     if log_type not in ("json-file", "local", "none", "syslog"):
-        raise InvalidParameter(f'logger: no log driver named "{log_type}" is registered')
+        raise InvalidParameter(f"logger: no log driver named '{log_type}' is registered")
     options = host["LogConfig"].get("Config") or {}
     if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
         raise InvalidParameter("invalid JSON: HostConfig.LogConfig.Config: want a map of strings")
@@ -168,8 +168,6 @@ def _log_options(driver: str, options: Mapping[str, str]) -> None:
         text = options["max-file"]
         if not text.isdigit() or int(text) < 1:
             raise InvalidParameter("max-file cannot be less than 1")
-        if int(text) > 1 and driver == "json-file" and "max-size" not in options:
-            raise InvalidParameter("max-file cannot be used without max-size")
 
 
 def _shares_container(mode: str) -> bool:

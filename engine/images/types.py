@@ -91,6 +91,9 @@ _ALIASES = {
     "armel": ("arm", "v6"),
     "i386": ("386", ""),
 }
+_ARCHITECTURES = {
+    *_ALIASES, *(name for name, _ in _MACHINES.values()), "mips", "mipsle", "mips64", "mips64le", "loong64", "wasm", "ppc64",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class Platform:
         if len(parts) == 1:
             if parts[0] in ("linux", "windows", "darwin", "freebsd"):
                 return Platform(parts[0], host.architecture, host.variant)
+            if parts[0] not in _ARCHITECTURES:
+                raise InvalidParameter(f'"{text}": unknown operating system or architecture: invalid argument')
             parts = ["linux", *parts]
         architecture, variant = _ALIASES.get(parts[1], (parts[1], ""))
         if len(parts) == 3:

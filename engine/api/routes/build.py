@@ -6,11 +6,12 @@ import base64
 import binascii
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
-from ...build.progress import Classic, Finished, StepFailed
+from ...build.progress import Classic, Finished, StepFailed, StepLog
 from ...containers import resources, validate
 from ...containers.times import parse_time
 from ...errors import EngineError, InvalidParameter, NotImplemented_
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 async def build(daemon: Daemon, request: Request) -> None:
     if request.text("version") == "2":
         raise NotImplemented_("BuildKit sessions: this engine builds with its own builder; set DOCKER_BUILDKIT=0")
-    await _run(daemon, request, _classic_options(request), quiet=request.flag("q"))
+    await _run(daemon, request, _classic_options(request), quiet=request.flag("q"), colours=True)
 
 
 def _classic_options(request: Request) -> BuildOptions:
@@ -97,9 +98,9 @@ def _list(request: Request, name: str) -> list[Any]:
 def _network(mode: str) -> Network:
     if mode in ("", "default", "bridge"):
         return "default"
-    if mode == "none" or mode == "host":
-        return mode  # type: ignore[return-value]
-    raise NotImplemented_(f"build network {mode!r}: this engine offers default, host and none")
+    if mode.startswith("container:"):
+        raise NotImplemented_(f"build network {mode!r}: this engine offers default, host, none and networks by name")
+    return mode  # type: ignore[return-value]  # the runner takes any network's name
 
 
 def _ulimits(entries: list[Any]) -> list[dict[str, Any]]:
@@ -200,8 +201,8 @@ def _compose_ulimits(value: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     return result
 
 
-async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet: bool) -> None:
-    from dataclasses import replace
+async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet: bool, colours: bool = False) -> None:
+    """``colours``: what a step writes on stderr comes in red, as the classic endpoint has it."""
 
     def work(progress: Progress) -> None:
         fold = Classic()
@@ -216,6 +217,8 @@ async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet
                 progress({"stream": f"{event.image}\n"})
                 return
             for message in fold.render(event):
+                if colours and isinstance(event, StepLog) and event.stream == "stderr":
+                    message = {"stream": f"\x1b[91m{message['stream']}\x1b[0m"}
                 progress(message)
 
         try:

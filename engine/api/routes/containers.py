@@ -186,7 +186,8 @@ async def wait(daemon: Daemon, request: Request) -> None:
             return container.removed
         if condition == "next-exit":
             return container.exits > exits or container.removed
-        return not container.state.active
+        # Each end counts, also one that the restart policy answers: nobody waits for ever on a restarting container.
+        return not container.state.active or container.exits > exits
 
     async with request.stream() as write:
         await container.until(met)
@@ -199,9 +200,15 @@ async def wait(daemon: Daemon, request: Request) -> None:
 
 async def remove_(daemon: Daemon, request: Request) -> Response:
     container = daemon.containers.get(request["id"])
-    if request.flag("link"):
-        raise InvalidParameter("removing a link is not supported; remove the container that has it")
     await remove.remove(daemon.containers, container, force=request.flag("force"), volumes=request.flag("v"))
+    return Response(204)
+
+
+async def remove_link(daemon: Daemon, request: Request) -> Response:
+    """DELETE /containers/{name}/{alias}?link=1"""
+    if not request.flag("link"):
+        raise NotFound(f"No such container: {request['id']}/{request['alias']}")
+    await update.remove_link(daemon.containers, daemon.containers.get(request["id"]), request["alias"])
     return Response(204)
 
 
@@ -275,4 +282,5 @@ ROUTES = (
     Route("GET", "/containers/{id}/top", top_),
     Route("GET", "/containers/{id}/stats", stats),
     Route("DELETE", "/containers/{id}", remove_),
+    Route("DELETE", "/containers/{id}/{alias:path}", remove_link),
 )

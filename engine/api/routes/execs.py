@@ -27,20 +27,22 @@ async def start(daemon: Daemon, request: Request) -> Response | None:
     body = await request.json()
     detach, tty = bool(body.get("Detach")), bool(body.get("Tty"))
     execs.check_startable(execution)
-    if not detach and tty != execution.config["Tty"] and tty:
-        raise InvalidParameter("the exec instance was not created with a terminal")
     rows, columns = _console(body.get("ConsoleSize"))
-    await execs.run(daemon.containers, execution, rows=rows, columns=columns)
     if detach:
+        await execs.run(daemon.containers, execution, rows=rows, columns=columns)
         daemon.containers.spawn(f"output of exec {execution.id[:12]}", lambda: attach.drain(execution))
         return Response(200)
+    # As in Docker the stream begins before the process: why it cannot start is told on the stream, and by its exit code.
+    # Whether it is framed is this request's to say, whatever the exec was created with.
+    wire = await request.hijack(stream_type(tty, request))
     try:
-        wire = await request.hijack(stream_type(execution.config["Tty"], request))
-    except BaseException:
-        daemon.containers.spawn(f"output of exec {execution.id[:12]}", lambda: attach.drain(execution))
-        raise
-    keys = pump.parse_keys(execution.config["DetachKeys"])
-    await attach.serve_exec(daemon.containers, execution, wire, framed=not execution.config["Tty"], keys=keys)
+        await execs.run(daemon.containers, execution, rows=rows, columns=columns)
+    except (execs.ExecFailed, execs.ContainerGone) as error:
+        text = f"{error}\r\n".encode()
+        await wire.send(text if tty else pump.frame(pump.STDOUT, text))
+    else:
+        keys = pump.parse_keys(execution.config["DetachKeys"])
+        await attach.serve_exec(daemon.containers, execution, wire, framed=not tty, keys=keys)
     wire.send_end()
     return None
 

@@ -162,7 +162,7 @@ async def load(daemon: Daemon, request: Request) -> None:
     def work(progress: Progress) -> None:
         daemon.images.load(stream, (lambda message: progress(message) if "stream" in message else None) if quiet else progress)
 
-    await transfer.with_progress(daemon, request, work)
+    await transfer.with_progress(daemon, request, work, at_once=True)
 
 
 async def search(daemon: Daemon, request: Request) -> Response:
