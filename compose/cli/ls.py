@@ -49,11 +49,27 @@ def run(args: Namespace) -> int:
         if key != "name":
             raise FlagError(f"unknown filter {key}: only name is known")
         rows = [row for row in rows if re.search(value, row["Name"])]
+    columns: tuple[tuple[str, str], ...] = COLUMNS
+    leases = _leases(session)
+    if leases:
+        columns = (*COLUMNS[:2], ("LEASE", "Lease"), *COLUMNS[2:])
+        for row in rows:
+            row["Lease"] = leases.get(row["Name"], "")
     if args.quiet:
         for row in rows:
             print(row["Name"])
     elif args.format == "json":
         print(json.dumps(rows, separators=(",", ":")))
     else:
-        print(format.show("table", rows, COLUMNS, minimum=20))
+        print(format.show("table", rows, columns, minimum=20))
     return 0
+
+
+def _leases(session: Session) -> dict[str, str]:
+    """Project -> the owner of its lease, when this is an engine that has leases."""
+    if not session.engine.is_pycompose:
+        return {}
+    from .leasing import owner_words
+
+    found = session.engine.leases.list()
+    return {one["Labels"][PROJECT]: owner_words(one) for one in found if PROJECT in one["Labels"]}

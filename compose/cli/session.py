@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Session:
     """Lazily everything a verb may need. One per command."""
 
-    def __init__(self, args: Namespace) -> None:
+    def __init__(self, args: Namespace, *, is_ephemeral: bool = False) -> None:
         self.args = args
+        self.is_ephemeral = is_ephemeral
 
     @cached_property
     def engine(self) -> Engine:
@@ -60,7 +61,14 @@ class Session:
         project = load_project(self.load_options())
         for warning in project.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        return project
+        if self.is_ephemeral:
+            from ..ephemeral import ephemeral
+
+            project = ephemeral(project)
+        from ..ports_auto import wants_auto, with_auto_ports
+
+        automatic = wants_auto(getattr(self.args, "ports", None), os.environ, "auto" if self.is_ephemeral else "fixed")
+        return with_auto_ports(project) if automatic else project
 
     def load_options(self, **overrides: Any) -> LoadOptions:
         """The loader's options from the global ones; ``overrides`` replace fields."""

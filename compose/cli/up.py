@@ -80,6 +80,8 @@ def add_arguments(parser: Parser) -> None:
         action="store_true",
         help="Watch source code and rebuild/refresh containers when files are updated",
     )
+    flag("--lease", metavar="OWNER", help="Take the stack away when its owner is gone (pid:N, fd:N or ttl:10m)")
+    flag("--ports", metavar="MODE", help='Host ports: "fixed" as declared, "auto" picked and kept (or PYCOMPOSE_PORTS)')
     flag("--menu", action="store_true", help="Accepted for compatibility: there is no menu")
     flag("-y", "--yes", action="store_true", help="Accepted for compatibility: nothing is asked")
     parser.add_argument("services", nargs="*", metavar="SERVICE")
@@ -150,6 +152,10 @@ def run(args: Namespace) -> int:
     check(args)
     session = Session(args)
     options = up_options(args)
+    if args.lease and not args.dry_run:
+        from .leasing import take_lease
+
+        take_lease(session, args.lease)
     if args.detach or args.no_start or args.dry_run:
         result = converge(session, options, settings=settings(args), wait_timeout=args.wait_timeout)
         if args.timings is not None:

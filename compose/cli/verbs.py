@@ -13,6 +13,7 @@ COMPOSE: Table = {
     "cp": ("cp", "Copy files/folders between a service container and the local filesystem"),
     "create": ("create", "Creates containers for a service"),
     "down": ("down", "Stop and remove containers, networks"),
+    "env": ("env", "Print the addresses of services as environment variables"),
     "events": ("events", "Receive real time events from containers"),
     "exec": ("exec", "Execute a command in a running container"),
     "explain": ("explain", "Show where a value of the configuration comes from"),
@@ -35,6 +36,7 @@ COMPOSE: Table = {
     "start": ("start", "Start services"),
     "stats": ("stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": ("stop", "Stop services"),
+    "test": ("test", "Run a command against a stack of its own that is gone afterwards"),
     "top": ("top", "Display the running processes"),
     "unpause": ("unpause", "Unpause services"),
     "up": ("up", "Create and start containers"),
@@ -100,6 +102,17 @@ GROUPS: dict[str, tuple[str, Table]] = {
             "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
         },
     ),
+    "lease": (
+        "Manage leases: stacks that go when their owner goes",
+        {
+            "create": ("create", "Bind a project to an owner, before or after it is up"),
+            "end": ("end", "End leases and take their stacks away"),
+            "hand-over": ("hand_over", "Give a lease to another owner"),
+            "ls": ("ls", "List leases"),
+            "release": ("release", "End leases and leave their stacks"),
+            "renew": ("renew", "Give a lease by time another term from now on"),
+        },
+    ),
     "network": (
         "Manage networks",
         {
@@ -110,6 +123,15 @@ GROUPS: dict[str, tuple[str, Table]] = {
             "ls": ("ls", "List networks"),
             "prune": ("prune", "Remove all unused networks"),
             "rm": ("rm", "Remove one or more networks"),
+        },
+    ),
+    "snapshot": (
+        "Manage snapshots of a stack's volumes",
+        {
+            "ls": ("ls", "List snapshots of the project's volumes"),
+            "restore": ("restore", "Bring the project's volumes back to a snapshot"),
+            "rm": ("rm", "Remove snapshots"),
+            "save": ("save", "Save the project's volumes"),
         },
     ),
     "volume": (

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .endpoint import Endpoint
     from .execs import Execs
     from .images import Images
+    from .leases import Leases
     from .networks import Networks
     from .system import System
     from .volumes import Volumes
@@ -64,7 +65,8 @@ class Engine:
         self._lock = threading.Lock()
         self._version: tuple[int, int] | None = None
         self._ping: dict[str, str] = {}
-        self._extras: frozenset[str] | None = None
+        self.lease = ""
+        """The lease that everything this client starts falls under: its end breaks pulls and builds off as well."""
 
     # -- nouns: imported when used, so that `ps` does not pay for archives and execs
 
@@ -97,6 +99,12 @@ class Engine:
         from .execs import Execs
 
         return Execs(self)
+
+    @property
+    def leases(self) -> Leases:
+        from .leases import Leases
+
+        return Leases(self)
 
     @property
     def system(self) -> System:
@@ -206,6 +214,8 @@ class Engine:
             major, minor = self.version
             path = f"/v{major}.{minor}{path}"
         all_headers = dict(headers or {})
+        if self.lease:
+            all_headers["X-Pycompose-Lease"] = self.lease
         payload: bytes | Iterable[bytes] | None = None
         if isinstance(body, (dict, list)):
             payload = json.dumps(body).encode()
