@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..images.types import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from ..images.service import Images
@@ -124,35 +124,29 @@ class BuildCache:
         """BuildCache entries of ``GET /system/df``."""
         return [_docker(record, in_use) for record in self.records()]
 
-    def prune(
-        self, *, all: bool = False, keep_storage: int = 0, until: float | None = None, ids: Sequence[str] = ()
-    ) -> tuple[list[str], int]:
-        """Forget records, least recently used first, until at most ``keep_storage`` bytes are left.
+    def prune(self, *, all: bool = False, keep_storage: int = 0, until: float | None = None) -> list[str]:
+        """Forget records, least recently used first, until at most ``keep_storage`` bytes are left; their ids.
 
         Without ``all`` only records that no image shares its layer with; ``until`` spares what was used after that time.
-        Layers go when the images' own collection next runs. Returns (ids, bytes).
+        The layers are the images' to collect.
         """
         shared = self._image_chains()
         records = sorted(self.records(), key=lambda record: record.used)
-        total = sum(_size(record) for record in records)
+        left = sum(_size(record) for record in records)
         removed: list[str] = []
-        freed = 0
         with self._store.transaction():
             for record in records:
-                if ids and not any(record.key.startswith(id) for id in ids):
-                    continue
-                if until is not None and record.used > until:
-                    continue
+                late = until is not None and record.used > until
                 is_shared = record.layer is not None and record.layer.chain_id in shared
-                if (is_shared and not all) or (keep_storage and total - freed <= keep_storage):
+                if late or (is_shared and not all) or (keep_storage and left <= keep_storage):
                     continue
                 self._store.delete(KIND, record.key)
                 removed.append(record.key)
-                freed += 0 if is_shared else _size(record)
-            if all and not ids and until is None:
+                left -= _size(record)
+            if all and until is None:
                 for key in self._store.all(MEMO):
                     self._store.delete(MEMO, key)
-        return removed, freed
+        return removed
 
     def _image_chains(self) -> set[str]:
         return {layer.chain_id for image in self._images.list() for layer in image.layers}

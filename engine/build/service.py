@@ -13,9 +13,10 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EngineError, InvalidParameter, NotImplemented_, Unprocessable
+from ..errors import EngineError, InvalidParameter, Unprocessable
 from ..images import reference
 from ..images.types import Platform
 from . import plan as planning
@@ -23,21 +24,22 @@ from .cache import BuildCache, key_of, timestamp
 from .cachedir import MEMBER, CacheStores, parse_cache
 from .contexts import open_context
 from .dockerfile import DockerfileError, parse
+from .dockerfile.check import check_options, unused_arguments
 from .dockerfile.errors import excerpt
 from .filecache import FileDigests
 from .mountcache import MountCache
-from .progress import Finished, Notice, Planned, StepFailed
+from .progress import Finished, Notice, Planned, StepFailed, StepStatus
 from .session import Session
 from .stage import StageBuild
-from .state import platform_arguments
+from .state import COMMENT, platform_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from ..images.service import Images
     from ..layout import Layout
     from ..store import Store
+    from .cachedir import CacheTarget
     from .contexts import OpenContext
     from .dockerfile import Dockerfile
     from .options import BuildOptions
@@ -76,13 +78,18 @@ class Builder:
         return [*self._cache.usage(), *self._mounts.usage()]
 
     def prune(self, *, all: bool = False, keep_storage: int = 0, until: float | None = None) -> tuple[list[str], int]:
-        """Forget cached steps and delete cache directories; (ids, bytes). ``until`` in seconds since the epoch.
+        """Forget cached steps, and with ``all`` delete cache directories; (ids, bytes freed on disk).
 
-        The layers of forgotten steps that no image shares are deleted by the next ``Images.prune``.
+        Without ``all`` steps whose layer an image shares stay. ``until`` in seconds since the epoch spares what was used
+        after it, ``keep_storage`` (bytes) the most recently used.
         """
-        removed, freed = self._cache.prune(all=all, keep_storage=keep_storage, until=until)
-        directories, more = self._mounts.prune(until=until) if all else ([], 0)
-        return [*removed, *directories], freed + more
+        removed = self._cache.prune(all=all, keep_storage=keep_storage, until=until)
+        freed = self._images.collect()
+        if all:
+            directories, more = self._mounts.prune(until=until)
+            removed += directories
+            freed += more
+        return removed, freed
 
     # building ------------------------------------------------------------------------------------------------------
     def build(self, options: BuildOptions, progress: Callable[[Event], None]) -> str:
@@ -118,7 +125,7 @@ class Builder:
                 for tag in tags:
                     self._images.tag(image, tag)
                 for target in targets:
-                    self._export(session, target.kind, target.place)
+                    self._export(session, plan, target)
         finally:
             shutil.rmtree(workdir)
             self._files.flush()
@@ -140,6 +147,13 @@ class Builder:
         dockerfile = self._parse(context, progress)
         for line, text in dockerfile.warnings:
             progress(Notice(text, line))
+        try:
+            check_options(dockerfile)
+        except DockerfileError as error:
+            raise _explained(error, dockerfile, progress) from None
+        unused = unused_arguments(dockerfile, options.args)
+        if unused:
+            progress(Notice(f"One or more build-args [{' '.join(unused)}] were not consumed"))
         if options.provenance or options.sbom:
             progress(Notice("provenance and sbom attestations are not made by this engine: ignored"))
         predefined = platform_arguments(Platform.host(), platform, options.target, options.args)
@@ -234,29 +248,35 @@ class Builder:
             config[MEMBER] = session.stores.index()
         own = [entry for entry in state.history if entry.get("created") == ""]
         stamps = [entry["created"] for entry in state.history if entry.get("created")]
-        key = key_of("config", config, state.history, [layer.chain_id for layer in state.layers])
         if session.epoch is not None:
             created = timestamp(session.epoch)
-        elif own or not stamps or session.options.no_cache:
+        elif own or not stamps:
             # Settled once per configuration, so that an unchanged build gives the same image again.
+            key = key_of("config", config, state.history, [layer.chain_id for layer in state.layers])
             created = session.cache.memo(key, lambda: timestamp(time.time()))
         else:
             created = stamps[-1]
         history = []
         for entry in state.history:
-            mine = entry.get("comment") and session.epoch is not None
-            history.append({**entry, "created": created if mine or not entry.get("created") else entry["created"]})
+            settled = entry.get("created") and not (session.epoch is not None and entry.get("comment") == COMMENT)
+            history.append(entry if settled else {**entry, "created": created})
         config["created"] = created
         config["history"] = history
         return self._images.add(config, state.layers).id
 
-    def _export(self, session: Session, kind: str, place: str) -> None:
-        if kind == "local":
-            from pathlib import Path
-
-            session.stores.export(Path(place))
-        elif kind == "registry":
-            raise NotImplemented_("cache export to a registry: use type=inline and push the image")
+    def _export(self, session: Session, plan: Plan, target: CacheTarget) -> None:
+        if target.kind == "local":
+            session.stores.export(Path(target.place))
+        elif target.kind == "registry":
+            # An image that is only a carrier: the target's layers, with the records in its configuration.
+            carrier = self._finish(session, session.results[plan.target], inline=True)
+            self._images.tag(carrier, target.place)
+            domain = reference.parse(target.place).domain
+            self._images.push(
+                target.place,
+                auth=session.options.auth.get(domain),
+                progress=lambda status: session.emit(StepStatus(0, status)),
+            )
 
 
 class _Stop(threading.Event):

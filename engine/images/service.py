@@ -228,6 +228,12 @@ class Images:
         self._publish("image", "prune", "", {"reclaimed": str(reclaimed)})
         return deleted, reclaimed
 
+    def collect(self) -> int:
+        """Delete layers and blobs that no image and no protecting source needs; bytes reclaimed."""
+        with self._lock:
+            gone = self._layers.collect(self._used())
+            return sum(layer.size for layer, _ in gone) + self._drop_unused_blobs()
+
     def commit_layer(
         self, tree: Path, parents: Sequence[Layer], *, move: bool = True, clamp: int | None = None
     ) -> Layer:

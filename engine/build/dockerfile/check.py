@@ -1,0 +1,59 @@
+"""What a whole Dockerfile says beyond its instructions: the ``check`` directive, and arguments nobody asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import DockerfileError, Span
+from .instructions import Arg
+from .values import boolean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .parse import Dockerfile
+
+_PREDEFINED = frozenset(
+    {
+        *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY", "SOURCE_DATE_EPOCH"),
+        *("TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT", "TARGETOSVERSION", "TARGETSTAGE"),
+        *("BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT", "BUILDOSVERSION"),
+    }
+)
+_SETTINGS = "BUILDKIT_"
+
+
+def check_options(dockerfile: Dockerfile) -> None:
+    """Refuse a ``# check=`` directive that means nothing: ``skip=rules;error=true;experimental=rules``.
+
+    The rules themselves are BuildKit's linter; this builder has none of them to skip or to enforce.
+    """
+    if not dockerfile.check:
+        return
+    lines = dockerfile.source.splitlines()
+    line = next((n for n, text in enumerate(lines, 1) if "check" in text.lower()), 1)
+    for part in dockerfile.check.split(";", 2):
+        name, equals, value = part.partition("=")
+        if not equals or name.strip() not in ("skip", "experimental", "error"):
+            wrong = name.strip() if equals else part
+            raise DockerfileError(f'failed to parse check options: invalid check option "{wrong}"', Span(line, line))
+        if name.strip() == "error":
+            try:
+                boolean(value.strip())
+            except ValueError as error:
+                message = f'failed to parse check options: failed to parse check option "{part}": {error}'
+                raise DockerfileError(message, Span(line, line)) from None
+
+
+def unused_arguments(dockerfile: Dockerfile, given: Iterable[str]) -> list[str]:
+    """Given build arguments that no ARG declares and that mean nothing by themselves."""
+    declared = {name for argument in dockerfile.arguments for name, _ in argument.pairs}
+    for stage in dockerfile.stages:
+        for instruction in stage.instructions:
+            if isinstance(instruction, Arg):
+                declared |= {name for name, _ in instruction.pairs}
+    return sorted(
+        name
+        for name in given
+        if name not in declared and name.upper() not in _PREDEFINED and not name.startswith(_SETTINGS)
+    )
