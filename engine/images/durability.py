@@ -1,8 +1,9 @@
 """When what was written is safe on disk: one sync of the file system per burst of work, behind it, never in its way.
 
 A killed engine loses nothing the kernel already has; only a power cut does. So new layers and blobs are visible at once,
-marked with this boot's id; a thread syncs the file system and then takes the mark away. After a start in another boot,
-marked layers are dropped and blobs as young as the marker are checked by digest: whole or absent.
+marked with this boot's id; a few seconds later, when the kernel has written most of it anyway, a thread syncs the file
+system and takes the mark away. After a start in another boot, marked layers and blobs as young as the marker are checked
+by digest, and what is damaged goes: whole or absent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _SLACK = 120.0
+_DELAY = 5.0
 
 
 def boot_id() -> str:
@@ -26,9 +28,11 @@ def boot_id() -> str:
 
 
 class Durability:
-    """Syncs behind the work. ``sync`` is the effect (syncfs of the state directory)."""
+    """Syncs behind the work. ``sync`` is the effect (syncfs of the state directory), ``delay`` in seconds."""
 
-    def __init__(self, marker: Path, sync: Callable[[], None]) -> None:
+    def __init__(self, marker: Path, sync: Callable[[], None], delay: float = _DELAY) -> None:
+        self._delay = delay
+        self._closing = threading.Event()
         self._marker = marker
         self._sync = sync
         self._boot = boot_id()
@@ -81,6 +85,7 @@ class Durability:
 
     def _run(self) -> None:
         while True:
+            self._closing.wait(self._delay)
             with self._lock:
                 waiting, self._waiting = self._waiting, []
                 if not waiting:
@@ -94,7 +99,8 @@ class Durability:
                     done()
 
     def close(self) -> None:
-        """Wait until everything is on disk."""
+        """Sync now, and wait until everything is on disk."""
+        self._closing.set()
         thread = self._thread
         if thread is not None:
             thread.join()

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _WINDOW = 1 << 15
-_LEVEL = 6
+# Level 6 costs half as much time again for 0.7 % less.
+_LEVEL = 5
 # Deflate, no flags, no time, no extra flags, unknown system: nothing that could differ between machines.
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 

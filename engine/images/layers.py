@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import NotFound
+from ..errors import EngineError, NotFound
 from .blobs import DigestMismatch
 from .compression import chunks, decompress
 from .durability import boot_id
@@ -300,27 +300,67 @@ class Layers:
         return removed
 
     def recover(self, in_doubt: bool) -> set[str]:
-        """Drop directories without a record, records without a directory and, after a power cut, what was not synced.
+        """Drop directories without a record and records without a directory.
 
-        Returns the chain IDs that were lost.
+        With ``in_doubt`` (the machine went down) layers that were not synced are checked: a tree that no longer has its
+        digest goes; one that came from a blob is unpacked from it again. Returns the chain IDs that were lost.
         """
         records = self._store.all(KIND)
-        lost = {
-            level
-            for level, record in records.items()
-            if not self.path(level).is_dir() or (in_doubt and record.get("boot", self._boot) != self._boot)
-        }
-        while below := {level for level, record in records.items() if record["parent"] in lost} - lost:
-            lost |= below
+        lost: set[str] = set()
+        for level in _parents_first(records):
+            record = records[level]
+            orphan = record["parent"] in lost or (record["parent"] and record["parent"] not in records)
+            doubtful = not self.path(level).is_dir() or (in_doubt and record.get("boot", self._boot) != self._boot)
+            if orphan or (doubtful and not (in_doubt and self._repair(level, record, records))):
+                lost.add(level)
         with self._store.transaction():
             for level in lost:
                 self._store.delete(KIND, level)
         known = {self._layout.layer(level).name for level in records if level not in lost}
         for entry in list(os.scandir(self._layout.layers)):
             if entry.name not in known:
-                self.delete_tree(Path(entry.path))
+                self.delete_tree(entry.path)
         for level, record in records.items():
             if level not in lost and "boot" in record:
                 with self._durability.writing(lambda level=level: self._synced(level)):  # type: ignore[misc]
                     pass  # a killed engine of this boot did not come to sync it
         return lost
+
+    def _repair(self, level: str, record: dict[str, Any], records: dict[str, dict[str, Any]]) -> bool:
+        """Whether a doubtful layer is whole, if need be after unpacking its blob again."""
+        tree = self.path(level)
+        try:
+            if "blob" not in record:
+                return tree.is_dir() and self._measure(tree).diff_id == record["diff_id"]
+            if not self._blobs.has(record["blob"]):
+                return False
+            below = []
+            parent = record["parent"]
+            while parent:
+                below.append(self.path(parent))
+                parent = records[parent]["parent"]
+            with self._making() as directory, self._blobs.open(record["blob"]) as file:
+                unpack(decompress(chunks(file)), directory / "fs", layer=True, parents=below, limits=self._limits)
+                target = self._layout.layer(level)
+                if target.exists():
+                    self.delete_tree(target)
+                os.rename(directory, target)
+        except (OSError, EngineError):
+            return False
+        return True
+
+
+def _parents_first(records: dict[str, dict[str, Any]]) -> list[str]:
+    depth: dict[str, int] = {"": 0}
+
+    def measure(level: str) -> int:
+        path = []
+        while level not in depth:
+            path.append(level)
+            level = records[level]["parent"] if level in records else ""
+        for item in reversed(path):
+            depth[item] = depth[level] + 1
+            level = item
+        return depth[level]
+
+    return sorted(records, key=measure)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import os
 import stat
 import struct
@@ -24,7 +26,7 @@ from engine.layout import Layout
 from engine.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from engine.images.types import Image, Layer
 
@@ -514,33 +516,59 @@ def test_a_killed_engine_leaves_nothing_half_done(bench: Bench) -> None:
     partial.unlink()
 
 
-def test_after_a_power_cut_images_are_whole_or_absent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    safe = make(bench, "safe")
-    bench.stop()
-    bench.start()
-    gate = threading.Event()
-    monkeypatch.setattr(Images, "_sync", lambda self: gate.wait(5))
-    doubtful = make(bench, "doubtful")
-    # The machine goes down now: nothing was synced, and the next start happens in another boot.
+def power_cut(bench: Bench, monkeypatch: pytest.MonkeyPatch, damage: Callable[[], None]) -> None:
+    """Stop without a sync, let ``damage`` happen, and start in what looks like another boot."""
     marker = bench.layout.state / "unsynced"
-    assert marker.exists()
     saved = marker.read_bytes()
-    records = {kind: bench.store.all(kind) for kind in ("layer", "image")}
-    gate.set()
+    records = bench.store.all("layer")
     bench.stop()
     marker.write_bytes(saved)
+    store = Store(bench.layout.database)
+    for id, document in records.items():
+        store.put("layer", id, document)
+    store.close()
+    damage()
     monkeypatch.setattr(durability, "boot_id", lambda: "another boot")
     monkeypatch.setattr(layers, "boot_id", lambda: "another boot")
-    store = Store(bench.layout.database)
-    for kind, documents in records.items():
-        for id, document in documents.items():
-            store.put(kind, id, document)
-    store.close()
     bench.start()
-    assert [image.id for image in bench.images.list()] == [safe.id]
-    with pytest.raises(NotFound):
-        bench.images.resolve(doubtful.id)
-    assert not marker.exists()
+    assert not marker.exists() or bench.store.all("layer")
+
+
+def test_after_a_power_cut_images_are_whole_or_absent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    safe, intact, damaged = make(bench, "safe"), make(bench, "intact"), make(bench, "damaged")
+    child = bench.images.add({}, [*damaged.layers, bench.images.commit_layer(bench.tree(), damaged.layers)])
+
+    def damage() -> None:
+        (bench.images.layer_paths(damaged)[0] / "f").write_bytes(b"")
+
+    power_cut(bench, monkeypatch, damage)
+    assert {image.id for image in bench.images.list()} == {safe.id, intact.id}
+    for gone in (damaged, child):
+        with pytest.raises(NotFound):
+            bench.images.resolve(gone.id)
+    assert len(list(bench.layout.layers.iterdir())) == 2
+
+
+def test_after_a_power_cut_pulled_layers_are_unpacked_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A tar that the tree cannot give back, so its blob is kept.
+    image = make(bench)
+    saved = io.BytesIO()
+    bench.images.save(["app:1"], saved)
+    inner = archive(file("b", b"2"), file("a", b"1")).getvalue()
+    diff_id = f"sha256:{hashlib.sha256(inner).hexdigest()}"
+    config = json.dumps({"rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode()
+    manifest = json.dumps([{"Config": "c.json", "RepoTags": ["odd:1"], "Layers": ["l.tar"]}]).encode()
+    stream = archive(file("c.json", config), file("l.tar", inner), file("manifest.json", manifest))
+    (loaded,) = bench.images.load(stream)
+    path = bench.images.layer_paths(loaded)[0]
+
+    def damage() -> None:
+        (path / "a").write_bytes(b"")
+        (path / "b").unlink()
+
+    power_cut(bench, monkeypatch, damage)
+    assert (path / "a").read_bytes() == b"1" and (path / "b").read_bytes() == b"2"
+    assert {item.id for item in bench.images.list()} == {image.id, loaded.id}
 
 
 def test_a_damaged_blob_after_a_power_cut_takes_its_image(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
