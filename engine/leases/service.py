@@ -248,6 +248,7 @@ class Leases:
 
     async def _watch(self, id: str, guard: GuardClient) -> None:
         """Until the guard tells of the owner's end, or dies itself."""
+        began = time.monotonic()
         async with anyio.create_task_group() as group:
 
             async def either(event: Callable[[], object]) -> None:
@@ -262,6 +263,8 @@ class Leases:
             self.end(id, guard.reason)
         elif not self._keeper.closed.is_set() and not self._leases[id].ending:
             log.warning("lease %s: its guard was killed", id)
+            # One that cannot live must not be born again and again at full speed.
+            await anyio.sleep(max(0.0, _PAUSE - (time.monotonic() - began)))
             await self._replace_guard(self._leases[id])
 
     async def _replace_guard(self, lease: Lease) -> None:
