@@ -27,6 +27,9 @@ VOLUME = "com.docker.compose.volume"
 FIELDS = "io.pycompose.fields"
 """Digests of the canonical service's leaves: what lets a later plan name the fields that changed."""
 
+KEPT_VOLUMES = "io.pycompose.kept-volumes"
+"""Anonymous volumes taken over from an earlier container: by name now, so that no engine counts them as anonymous."""
+
 COMPATIBLE_VERSION = "2.26.1"
 """The Docker Compose version whose labels, names and resources these are; scripts compare it."""
 

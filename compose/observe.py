@@ -55,6 +55,7 @@ class ObservedContainer:
     version: str = ""
     depends_on: str = ""
     created: int = 0
+    kept_volumes: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -172,6 +173,7 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
         version=tags.get(labels.VERSION, ""),
         depends_on=tags.get(labels.DEPENDS_ON, ""),
         created=int(tree.get("Created") or 0),
+        kept_volumes=tuple(filter(None, tags.get(labels.KEPT_VOLUMES, "").split(","))),
     )
 
 

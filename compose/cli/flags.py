@@ -43,7 +43,12 @@ class Parser(argparse.ArgumentParser):
         self.positionals: list[Positional] = []
         self._interspersed = interspersed
         super().__init__(
-            prog=prog, description=description, allow_abbrev=False, add_help=False, formatter_class=_Formatter
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            conflict_handler="resolve",
+            add_help=False,
+            formatter_class=_Formatter,
         )
         self.add_argument("--help", "-h", action="store_true", dest="help", help=argparse.SUPPRESS)
 

@@ -206,6 +206,8 @@ def container_labels(
     }
     if facts.fields:
         result[labels.FIELDS] = facts.fields
+    if facts.kept_volumes:
+        result[labels.KEPT_VOLUMES] = ",".join(sorted(facts.kept_volumes.values()))
     if facts.replaces:
         result[labels.REPLACE] = str(service.get("container_name") or labels.container_name(project.name, name, number))
     if oneoff is not None:

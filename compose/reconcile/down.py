@@ -46,16 +46,14 @@ def reconcile_down(snapshot: Snapshot, options: DownOptions, project: Project | 
         _providers(project, options, operations)
     if not options.services:
         cause = Cause("the project is taken down")
-        mine = [one for one in snapshot.networks.values() if one.labels.get(labels.PROJECT) == snapshot.project]
-        operations += [RemoveNetwork(id=one.id, name=one.name, needs=removals, cause=cause) for one in mine]
+        nets = [one for one in snapshot.networks.values() if one.labels.get(labels.PROJECT) == snapshot.project]
+        operations += [RemoveNetwork(id=one.id, name=one.name, needs=removals, cause=cause) for one in nets]
         if options.volumes:
             cause = Cause("--volumes was given")
-            names = [
-                one.name for one in snapshot.volumes.values() if one.labels.get(labels.PROJECT) == snapshot.project
-            ]
-            operations += [
-                RemoveVolume(name=one, needs=removals, cause=cause) for one in names if not _external(project, one)
-            ]
+            mine = [one.name for one in snapshot.volumes.values() if one.labels.get(labels.PROJECT) == snapshot.project]
+            mine += [name for one in containers for name in one.kept_volumes]
+            wanted = [one for one in dict.fromkeys(mine) if not _external(project, one)]
+            operations += [RemoveVolume(name=one, needs=removals, cause=cause) for one in wanted]
     if options.images:
         cause = Cause(f"--rmi {options.images} was given")
         operations += [

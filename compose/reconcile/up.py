@@ -299,14 +299,15 @@ class _Planner:
         before: tuple[str, ...] = (created, *shared)
         if start_first:
             before = (f"{StartContainer.verb} {replica.name}", *shared)
-        removal = self._remove(one, replica.cause, needs=before)
+        replaced = Cause("it is replaced", mark=replica.cause.mark)
+        removal = self._remove(one, replaced, needs=before)
         self.operations.append(
             RenameContainer(
                 name=replica.name,
                 service=replica.service,
                 number=replica.number,
                 needs=(created, removal),
-                cause=replica.cause,
+                cause=replaced,
             )
         )
 
@@ -393,10 +394,12 @@ class _Planner:
     ) -> None:
         one = replica.observed
         own: tuple[str, ...] = ()
-        cause = replica.cause
+        cause = (
+            None if replica.cause is None else Cause("it is replaced" if one else "it is new", mark=replica.cause.mark)
+        )
         if one is None:
             own = (f"{CreateContainer.verb} {replica.name}",)
-        elif cause is not None:
+        elif replica.cause is not None:
             known = {operation.key for operation in self.operations}
             rename = f"{RenameContainer.verb} {replica.name}"
             own = (rename,) if rename in known and not start_first else (f"{CreateContainer.verb} {replica.name}",)
