@@ -82,6 +82,10 @@ class UsageError(ComposeError):
     exit_code = 2
 
 
+def _source_order(item: Diagnostic) -> tuple[str, int, int]:
+    return (item.mark.file, item.mark.line, item.mark.column) if item.mark is not None else ("", 0, 0)
+
+
 class LoadError(ComposeError):
     """The Compose files cannot become a project; ``diagnostics`` holds every finding, in source order."""
 
@@ -90,7 +94,7 @@ class LoadError(ComposeError):
             diagnostics = (Diagnostic(diagnostics),)
         elif isinstance(diagnostics, Diagnostic):
             diagnostics = (diagnostics,)
-        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(diagnostics, key=_source_order))
         lines = [str(item) for item in self.diagnostics[:SHOWN]]
         if len(self.diagnostics) > SHOWN:
             lines.append(f"and {len(self.diagnostics) - SHOWN} more")

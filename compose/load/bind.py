@@ -146,6 +146,11 @@ def string(run: Binder, value: Any, path: Path, place: Place | None) -> str:
     return ""
 
 
+def switch(run: Binder, value: Any, path: Path, place: Place | None) -> str:
+    """A boolean or a setting, as text."""
+    return string(run, text(value) if isinstance(value, bool) else value, path, place)
+
+
 def boolean(run: Binder, value: Any, path: Path, place: Place | None) -> bool:
     if isinstance(value, bool):
         return value
@@ -522,8 +527,8 @@ _build = record(
     F("dockerfile_inline", string),
     F("entitlements", strings),
     F("args", environment),
-    F("provenance", string),
-    F("sbom", string),
+    F("provenance", switch),
+    F("sbom", switch),
     F("ssh", ssh),
     F("labels", mapping),
     F("cache_from", strings),

@@ -147,7 +147,7 @@ class _Consistency:
         for index, watch in enumerate((service.get("develop") or {}).get("watch") or ()):
             if not watch.get("target") and watch.get("action") not in ("rebuild", "restart"):
                 at = (*path, "develop", "watch", index)
-                self.report(at, f"services.{name}.develop.watch: target is required for non-rebuild actions")
+                self.report(at, "target is required for non-rebuild actions")
 
     def reference(self, name: str, path: Path, kind: str, wanted: str, known: Mapping[str, Any]) -> None:
         if wanted not in known:
@@ -198,7 +198,7 @@ class _Consistency:
             attribute = "deploy.replicas"
             count = (deploy or {}).get("replicas")
         if service.get("container_name") and count is not None and count > 1:
-            message = f"services.{name}: can't set container_name and {attribute} as container name must be unique"
+            message = f"can't set container_name and {attribute} as container name must be unique"
             self.report((*path, "container_name"), message)
 
     def deploy(self, name: str, service: Map, deploy: Map) -> None:
@@ -206,7 +206,7 @@ class _Consistency:
         scale, replicas = service.get("scale"), deploy.get("replicas")
         if scale is not None:
             if replicas is not None and scale != replicas:
-                message = f"services.{name}: can't set distinct values on 'scale' and 'deploy.replicas'"
+                message = f"can't set distinct values on 'scale' and 'deploy.replicas'"
                 self.report((*path, "scale"), message)
             _put_replicas(deploy, scale)
         resources = deploy.get("resources") or {}
@@ -219,7 +219,7 @@ class _Consistency:
             bounds = resources.get(group)
             if service.get(key) and bounds is not None and bounds.get(other, 0) != service[key]:
                 message = (
-                    f"services.{name}: can't set distinct values on '{key}' and 'deploy.resources.{group}.{other}'"
+                    f"can't set distinct values on '{key}' and 'deploy.resources.{group}.{other}'"
                 )
                 self.report((*path, key), message)
 

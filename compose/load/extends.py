@@ -46,7 +46,7 @@ def _extended(
         return None
     path: Path = ("services", name)
     if not isinstance(service, Map):
-        raise fail(f"services.{name} must be a mapping", path, services.places.get(name))
+        return service
     extends = service.get("extends")
     if extends is None:
         return service
@@ -70,7 +70,7 @@ def _extended(
         steps = "".join(f" -> {service} ({os.path.basename(home)})" for home, service in rest)
         raise fail(f"circular reference in extends: {first[1]} ({os.path.basename(first[0])}){steps}", path, place)
     base = _extended(loader, reference, pool, file, cleared, (*trail, step))
-    if base is None:
+    if not isinstance(base, Map):
         return service
     merged = clone(base)
     for patterns in cleared:

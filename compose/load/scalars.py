@@ -190,7 +190,7 @@ def text(value: Any) -> str:
     if value is False:
         return "false"
     if isinstance(value, float):
-        return format_float(value, 21)
+        return format_float(value)
     if isinstance(value, dict):
         return "map[" + " ".join(f"{key}:{text(value[key])}" for key in sorted(value)) + "]"
     if isinstance(value, list):

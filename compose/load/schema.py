@@ -33,7 +33,6 @@ def check(tree: Map, file: str) -> None:
     """Raise `LoadError` with everything in ``tree`` that the schema refuses."""
     if not predicate("compose.json")(tree):
         found = list(explain(tree))[:MAX_DIAGNOSTICS]
-        found.sort(key=lambda item: (item.mark.file, item.mark.line, item.mark.column) if item.mark else ("", 0, 0))
         raise LoadError(found or Diagnostic(f"{file} does not follow the Compose Specification"))
 
 
@@ -363,7 +362,7 @@ def _unknown(path: Path, key: str, known: list[str], schema: Any, tree: Map) -> 
     if not known:
         hint = "names hold letters, digits, dots, dashes and underscores"
         return diagnostic(tree, path, f"{dotted(path)} is not a valid name", hint)
-    place = "at the top level" if len(path) == 1 else f"in {dotted(path[:-1])}"
+    place = " at the top level" if len(path) == 1 else ""
     hint = nearest(key, known)
     if not hint and len(path) == 1:
         value = tree.get(key)
@@ -371,4 +370,4 @@ def _unknown(path: Path, key: str, known: list[str], schema: Any, tree: Map) -> 
             hint = "services go below `services:`"
     if not hint and len(path) == 3 and key in _SECTIONS_OF_NAMES:
         hint = f"`{key}` goes to the top level; check the indentation"
-    return diagnostic(tree, path, f"unknown key {key!r} {place}", hint)
+    return diagnostic(tree, path, f"unknown key {dotted(path)}{place}", hint)

@@ -189,7 +189,7 @@ def _inline(value: Any, indent: int) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return {"+Inf": ".inf", "-Inf": "-.inf", "NaN": ".nan"}.get(
-            shown := format_float(value, 21, 32 if isinstance(value, Float32) else 64), shown
+            shown := format_float(value, 6, 32 if isinstance(value, Float32) else 64), shown
         )
     if isinstance(value, Timestamp):
         return value.rfc3339()
