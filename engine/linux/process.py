@@ -30,6 +30,7 @@ _CLONE_PIDFD = 0x00001000
 _CLONE_INTO_CGROUP = 0x200000000
 _CLOSE_RANGE_CLOEXEC = 4
 _KEYCTL_JOIN_SESSION_KEYRING = 1
+_ALL_DESCRIPTORS = 0x7FFFFFFF
 
 
 class _CloneArgs(ctypes.Structure):
@@ -88,12 +89,8 @@ def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
 
 def start_time(pid: int) -> int | None:
     """When the process started, in clock ticks since boot (proc(5), field 22 of stat); None when there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as handle:
-            text = handle.read()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(text[text.rindex(b")") + 2 :].split()[19])
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
 
 
 def open_pidfd(pid: int, started: int | None) -> int | None:
@@ -118,13 +115,24 @@ def duplicate_descriptor(pidfd: int, number: int) -> int:
 
 def is_alive(pid: int, started: int | None) -> bool:
     """Whether the process with this pid and start time exists and is no zombie."""
+    fields = _stat(pid)
+    return bool(fields) and int(fields[19]) == started and fields[0] not in (b"Z", b"X")
+
+
+def _stat(pid: int | str) -> list[bytes]:
+    """The fields after the command's name, which may hold anything; the first is the state. Empty: no such process."""
+    # Not open(): in a shim that has just been forked its layers would cost 150 kB of private pages.
     try:
-        with open(f"/proc/{pid}/stat", "rb") as handle:
-            text = handle.read()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    fields = text[text.rindex(b")") + 2 :].split()
-    return int(fields[19]) == started and fields[0] not in (b"Z", b"X")
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return []
+    try:
+        text = os.read(descriptor, 4096)
+    except ProcessLookupError:
+        return []
+    finally:
+        os.close(descriptor)
+    return text[text.rindex(b")") + 2 :].split()
 
 
 def send_signal(pidfd: int, number: int) -> bool:
@@ -194,10 +202,11 @@ def close_all_except(keep: Iterable[int]) -> None:
     """Close every descriptor but those in ``keep``."""
     first = 0
     for descriptor in sorted(set(keep)):
+        # An empty range starting at 0 would be taken for everything.
         if descriptor > first:
             os.closerange(first, descriptor)
         first = descriptor + 1
-    libc.call(libc.SYS_CLOSE_RANGE, "close_range", "", first, 0xFFFFFFFF, 0)
+    os.closerange(first, _ALL_DESCRIPTORS)
 
 
 def reset_signals() -> None:
@@ -242,11 +251,8 @@ def set_title(title: str) -> None:
 
     What stood there (the host's environment) is gone afterwards from this process; os.environ is a copy and stays.
     """
-    with open("/proc/self/stat", "rb") as handle:
-        text = handle.read()
-    fields = text[text.rindex(b")") + 2 :].split()
     # Fields 48–51 of proc(5): arg_start, arg_end, env_start, env_end.
-    first, arguments_end, environment, last = (int(field) for field in fields[45:49])
+    first, arguments_end, environment, last = map(int, _stat("self")[45:49])
     if first == 0 or arguments_end == 0:
         return
     if environment and last > environment:

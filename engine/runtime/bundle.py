@@ -2,6 +2,9 @@
 
 The ``bundle`` in it is an OCI runtime-spec configuration and stays a plain document; around it stand the things the
 specification leaves to the engine (layers, log, restart policy, network, user by name). Nothing is decided here.
+
+The shim itself works with an extract, :class:`ShimSpec`: it comes with the request to fork it, so that a shim never has
+to read JSON of any size (what a forked process does for the first time costs it private memory).
 """
 
 from __future__ import annotations
@@ -22,6 +25,32 @@ class LogSpec(NamedTuple):
     max_size: int | None
     max_file: int
     options: dict[str, str]
+
+
+class ShimSpec(NamedTuple):
+    """What the shim has to know of a launch. Paths are absolute. ``pid_namespace`` is "new", "" (the host's) or a path."""
+
+    launch: str
+    id: str
+    status: str
+    control: str
+    cgroup: str
+    terminal: bool
+    stdin_open: bool
+    log: LogSpec
+    restart: restart.Policy
+    stop_signal: int
+    stop_timeout: float
+    network_mode: str
+    pid_namespace: str
+    resolver: str | None
+    runtime: str
+
+    @staticmethod
+    def parse(document: list[Any]) -> ShimSpec:
+        """From what json.loads makes of one. Raises TypeError for something else."""
+        spec = ShimSpec(*document)
+        return spec._replace(log=LogSpec(*spec.log), restart=restart.Policy(*spec.restart))
 
 
 class LaunchSpec(NamedTuple):
@@ -69,13 +98,41 @@ class LaunchSpec(NamedTuple):
         linux: dict[str, Any] = self.config.get("linux") or {}
         return linux
 
+    @property
+    def namespaces(self) -> dict[str, str]:
+        """Path of each namespace the configuration lists, "" for a new one."""
+        return {entry["type"]: entry.get("path") or "" for entry in self.linux.get("namespaces") or ()}
+
+    def for_shim(self) -> ShimSpec:
+        """The shim's extract."""
+        pids = self.namespaces.get("pid")
+        return ShimSpec(
+            launch=os.path.join(self.directory, "launch.json"),
+            id=self.id,
+            status=self.status,
+            control=self.control,
+            cgroup=self.cgroup,
+            terminal=self.terminal,
+            stdin_open=self.stdin_open,
+            log=self.log,
+            restart=self.restart,
+            stop_signal=self.stop_signal,
+            stop_timeout=self.stop_timeout,
+            network_mode=self.network_mode,
+            pid_namespace="new" if pids == "" else pids or "",
+            resolver=self.resolver,
+            runtime=self.runtime,
+        )
+
 
 def read(path: str) -> LaunchSpec:
     """The launch described by the file. Raises OSError, or ValueError when something is missing or malformed."""
     with open(path, "rb") as handle:
         document = json.loads(handle.read())
     try:
-        return parse(document, os.path.dirname(os.path.abspath(path)))
+        spec = parse(document, os.path.dirname(os.path.abspath(path)))
+        spec.for_shim()
+        return spec
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: missing or malformed: {error}") from error
 
@@ -122,6 +179,14 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
         control=document["control"],
         runtime=document.get("runtime") or "",
     )
+
+
+def read_seccomp(spec: LaunchSpec) -> bytes:
+    """The compiled filter the launch names, b"" for none. Raises OSError."""
+    if not spec.seccomp:
+        return b""
+    with open(spec.seccomp, "rb") as handle:
+        return handle.read()
 
 
 def signal_number(text: str | int) -> int:

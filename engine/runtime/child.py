@@ -11,7 +11,7 @@ shim                                 child
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from ..linux import namespace, process
 from . import protocol, stage
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..linux.cgroup import Cgroup
-    from .launch import Plan
 
 
 class Child(NamedTuple):
@@ -35,31 +34,41 @@ class Child(NamedTuple):
 class Report(NamedTuple):
     """Everything the child has said. ``terminal`` is the pty master, -1 without; no failure means it runs."""
 
-    terminal: int
-    failure: stage.Failure | None
+    terminal: int = -1
+    failure: stage.Failure | None = None
+    warnings: tuple[str, ...] = ()
 
 
-def fork(plan: Plan, streams: Sequence[int], cgroup: Cgroup | None = None) -> Child:
-    """Start executing ``plan`` in a child with ``streams`` as 0, 1, 2, born in ``cgroup`` where that can be done.
+class Draft(Protocol):
+    """What the child is to do: launch.Launch or enter.Execution."""
 
-    Raises OSError when no process can be had.
+    @property
+    def descriptors(self) -> tuple[int, ...]: ...
+
+    def compile(self) -> tuple[stage.Operation, ...]: ...
+
+
+def fork(draft: Draft, streams: Sequence[int], *, pid_namespace: str, cgroup: Cgroup | None = None) -> Child:
+    """Start executing ``draft`` in a child with ``streams`` as 0, 1, 2, born in ``cgroup`` where that can be done.
+
+    ``pid_namespace`` is "new", "" (ours) or the path of one. Raises OSError when no process can be had.
     """
     cgroup_fd = cgroup.clone_fd() if cgroup is not None else None
     ours, theirs = protocol.pair()
-    flags = namespace.CLONE_NEWPID if plan.new_pid_namespace else 0
+    flags = namespace.CLONE_NEWPID if pid_namespace == "new" else 0
     own_pids = -1
     try:
-        if plan.pid_namespace:
+        if pid_namespace not in ("", "new"):
             # Joining changes where our children are born; we ourselves stay, and take it back afterwards.
             own_pids = namespace.open_own("pid")
-            target = os.open(plan.pid_namespace, os.O_RDONLY | os.O_CLOEXEC)
+            target = os.open(pid_namespace, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                namespace.setns(target, namespace.CLONE_NEWPID, plan.pid_namespace)
+                namespace.setns(target, namespace.CLONE_NEWPID, pid_namespace)
             finally:
                 os.close(target)
         pid, pidfd = process.clone(flags, cgroup_fd)
         if pid == 0:
-            _child(plan, streams, theirs)
+            _child(draft, streams, theirs)
     except OSError:
         ours.close()
         raise
@@ -73,15 +82,20 @@ def fork(plan: Plan, streams: Sequence[int], cgroup: Cgroup | None = None) -> Ch
     return Child(pid, pidfd, ours)
 
 
-def _child(plan: Plan, streams: Sequence[int], channel: socket.socket) -> NoReturn:
+def _child(draft: Draft, streams: Sequence[int], channel: socket.socket) -> NoReturn:
     code = 128
     try:
         # Processes of the container may see this one before it has given up its rights.
         process.set_dumpable(False)
         for number, descriptor in enumerate(streams):
             os.dup2(descriptor, number)
-        process.close_all_except((0, 1, 2, channel.fileno(), *plan.descriptors))
-        failure = stage.run(plan.operations, stage.Stage(channel))
+        process.close_all_except((0, 1, 2, channel.fileno(), *draft.descriptors))
+        try:
+            operations = draft.compile()
+        except (OSError, ValueError) as error:
+            failure = stage.Failure.of("prepare", error)
+        else:
+            failure = stage.run(operations, stage.Stage(channel))
         code = failure.exit_code
         protocol.send(channel, {"failure": failure})
     finally:
@@ -101,5 +115,7 @@ def receive(channel: socket.socket, report: Report) -> tuple[Report, bool]:
         message, descriptors = received
         if "failure" in message:
             report = report._replace(failure=stage.Failure(*message["failure"]))
+        elif "warnings" in message:
+            report = report._replace(warnings=(*report.warnings, *message["warnings"]))
         elif descriptors:
             report = report._replace(terminal=descriptors[0])

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from fcntl import ioctl
 from typing import TYPE_CHECKING, Any
 
-from . import protocol
+from . import bundle, protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -93,6 +93,8 @@ class Started:
     pid_starttime: int
     started_at: int
     restart_count: int = 0
+    warnings: Sequence[str] = ()
+    """What was asked for and this machine cannot do (limits)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,12 +283,17 @@ class KeeperClient:
         """A shim for the container described by ``launch`` (a launch.json). ``fds`` (bound sockets of published ports)
         are duplicated into the shim, which merely holds them until it is released; the caller's stay the caller's.
 
-        Raises ShimLost when the keeper is gone, RequestError when it cannot fork.
+        Raises ShimLost when the keeper is gone, RequestError when it cannot fork, LaunchError when launch.json is no
+        launch.
         """
+        try:
+            spec = bundle.read(os.fspath(launch)).for_shim()
+        except (OSError, ValueError) as error:
+            raise LaunchError("prepare", getattr(error, "errno", None) or 0, str(error), 128) from None
         ours, theirs = protocol.pair()
         try:
             with theirs:
-                reply, _ = await self._connection.request("fork", (theirs.fileno(),), launch=os.fspath(launch))
+                reply, _ = await self._connection.request("fork", (theirs.fileno(),), shim=spec)
         except BaseException:
             ours.close()
             raise
@@ -352,11 +359,11 @@ class ShimClient:
         return self._connection.closed
 
     async def prepared(self) -> Prepared:
-        """Wait until the shim stands. Raises LaunchError when it cannot (bad launch.json, no namespace, no cgroup)."""
+        """Wait until the shim stands. Raises LaunchError when it cannot (no namespace, no control socket)."""
         return await asyncio.shield(self._prepared)
 
     async def start(self) -> Started:
-        """Read launch.json again and run the container. Raises LaunchError, RequestError when it runs already."""
+        """Run the container as launch.json says now. Raises LaunchError, RequestError when it runs already."""
         reply, _ = await self._connection.request("start")
         return Started(**reply)
 

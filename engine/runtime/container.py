@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..linux import process
 from ..linux.cgroup import Cgroup
-from . import bundle, child, launch, netns, restart, statusfile
+from . import bundle, child, netns, restart, statusfile
+from .launch import Launch
 from .logfile import LogWriter, limits
 from .stage import Failure
 from .streams import Streams
@@ -25,6 +26,8 @@ from .streams import Streams
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .bundle import ShimSpec
+    from .launch import Host
     from .loop import Loop, Timer
 
 _KILL_PATIENCE = 10.0
@@ -48,31 +51,24 @@ class Run(NamedTuple):
     pid_starttime: int
     streams: Streams
     clock: float
-    oom_kills: int
 
 
 class Container:
     """``publish(event, fields)`` is told what happens, in order, after status.json says so."""
 
-    def __init__(
-        self, loop: Loop, host: launch.Host, path: str, publish: Callable[[str, dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, loop: Loop, host: Host, spec: ShimSpec, publish: Callable[[str, dict[str, Any]], None]) -> None:
         self._loop = loop
         self._host = host
-        self._path = path
         self._publish = publish
-        self.spec = bundle.read(path)
-        self.policy = self.spec.restart
-        self.network: netns.NetworkNamespace | None = None
-        if self.spec.network_mode == "new":
-            self.network = netns.create(resolver=self.spec.resolver is not None)
-        self.cgroup = Cgroup.at(self.spec.cgroup, host.hierarchies) if self.spec.cgroup else None
-        self.warnings: tuple[str, ...] = ()
-        self.seccomp = b""
+        self.spec = spec
+        self._signature = _sign(spec.launch)
+        self.policy = spec.restart
+        self.network = netns.create(resolver=spec.resolver is not None) if spec.network_mode == "new" else None
+        self.cgroup: Cgroup | None = None
         self.run: Run | None = None
         self.status = statusfile.created()
         self._log: LogWriter | None = None
-        self._report = child.Report(-1, None)
+        self._report = child.Report()
         self._launching: Done | None = None
         self._delayed_signals: list[int] = []
         self._restart: Timer | None = None
@@ -81,6 +77,8 @@ class Container:
         self._manual = self._by_policy = False
         self._stopped: list[Callable[[str], None]] = []
         self._size = (0, 0)
+        self._warnings: tuple[str, ...] = ()
+        self._oom_kills = 0
         self._record()
 
     @property
@@ -91,23 +89,32 @@ class Container:
     # -- start -------------------------------------------------------------------------------------------------------
 
     def start(self, done: Done) -> None:
-        """Read launch.json again and run; ``done`` gets the started document or the failure."""
+        """Run; ``done`` gets the started document or the failure. A launch.json that has changed is read again."""
         if self.run is not None or self._restart is not None:
             raise Refused("the container is already running")
         self._manual = self._by_policy = False
         self._delay = 0.0
         try:
-            self.spec = bundle.read(self._path)
-            self.policy = self.spec.restart
-            self.seccomp = _read_bytes(self.spec.seccomp) if self.spec.seccomp else b""
-            if self.cgroup is not None:
-                self.warnings = self.cgroup.create() + self.cgroup.apply(self.spec.linux.get("resources") or {})
-            self._close_log()
+            self._renew()
+            if self.spec.cgroup:
+                self.cgroup = Cgroup.at(self.spec.cgroup, self._host.hierarchies)
+                self._warnings = self.cgroup.create()
         except (OSError, ValueError) as error:
             self._refuse(Failure.of("prepare", error), done)
             return
         self.status["restart_count"] = 0
         self._launch(done)
+
+    def _renew(self) -> None:
+        signature = _sign(self.spec.launch)
+        if signature == self._signature:
+            return
+        before = self.spec
+        self.spec = bundle.read(before.launch).for_shim()
+        self._signature = signature
+        self.policy = self.spec.restart
+        if self.spec.log != before.log:
+            self._close_log()
 
     def _launch(self, done: Done) -> None:
         try:
@@ -115,24 +122,23 @@ class Container:
         except (OSError, ValueError) as error:
             self._refuse(Failure.of("launch", error), done)
             return
-        self._report = child.Report(-1, None)
+        self._report = child.Report()
         self._launching = done
-        kills = self.cgroup.oom_kills() if self.cgroup is not None else 0
-        self.run = Run(forked, process.start_time(forked.pid) or 0, streams, time.monotonic(), kills)
+        self.run = Run(forked, process.start_time(forked.pid) or 0, streams, time.monotonic())
         self._loop.watch(forked.channel.fileno(), lambda _: self._on_report())
 
     def _fork(self) -> tuple[child.Child, Streams]:
         spec = self.spec
-        network = self.network.descriptor if self.network is not None else -1
-        plan = launch.compile_launch(spec, self._host, netns=network, seccomp=self.seccomp)
+        draft = Launch(spec.launch, self._host, self.network.descriptor if self.network is not None else -1)
         streams = Streams(self._loop, self._open_log(), terminal=spec.terminal, stdin=spec.stdin_open)
         try:
-            return child.fork(plan, streams.child, self.cgroup), streams
+            forked = child.fork(draft, streams.child, pid_namespace=spec.pid_namespace, cgroup=self.cgroup)
         except OSError:
             streams.finish()
             raise
         finally:
             streams.forked()
+        return forked, streams
 
     def _open_log(self) -> LogWriter:
         if self._log is None:
@@ -173,6 +179,7 @@ class Container:
             error="",
         )
         started = {key: self.status[key] for key in ("pid", "pid_starttime", "started_at", "restart_count")}
+        started["warnings"] = [*self._warnings, *self._report.warnings]
         done(started, None)
         self._publish("started", {"started": started})
         self._loop.watch(run.child.pidfd, lambda _: self._on_exit())
@@ -210,18 +217,14 @@ class Container:
             return
         self._loop.forget(run.child.pidfd)
         os.close(run.child.pidfd)
-        if self.cgroup is not None and not self._owns_pids():
+        if self.cgroup is not None and self.spec.pid_namespace != "new":
             # Without a pid namespace of its own the container's other processes outlive the first.
             self.cgroup.kill()
         run.streams.finish()
         self.run = None
-        oom = self.cgroup is not None and self.cgroup.oom_kills() > run.oom_kills
+        kills = self.cgroup.oom_kills() if self.cgroup is not None else 0
+        oom, self._oom_kills = kills > self._oom_kills, kills
         self._ended(code, oom, time.monotonic() - run.clock, "")
-
-    def _owns_pids(self) -> bool:
-        return any(
-            entry["type"] == "pid" and not entry.get("path") for entry in self.spec.linux.get("namespaces") or ()
-        )
 
     def _ended(self, code: int, oom: bool, ran_for: float, error: str) -> None:
         decision = restart.decide(self.policy, code, self.status["restart_count"], ran_for, self._manual, self._delay)
@@ -338,6 +341,7 @@ class Container:
         statusfile.write(self.spec.status, self.status)
 
 
-def _read_bytes(path: str) -> bytes:
-    with open(path, "rb") as handle:
-        return handle.read()
+def _sign(path: str) -> tuple[int, int, int]:
+    """What changes whenever the file is replaced or rewritten."""
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -6,11 +6,11 @@ entered by whoever forks, since only children are born into it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..linux import namespace
-from . import filesystem, operations
-from .launch import Plan, identity
+from . import bundle, filesystem, operations
+from .launch import identity
 
 if TYPE_CHECKING:
     from .bundle import LaunchSpec
@@ -18,17 +18,33 @@ if TYPE_CHECKING:
     from .stage import Operation
 
 
-def compile_exec(
-    request: dict[str, Any], spec: LaunchSpec, host: Host, *, pid: int, pidfd: int, seccomp: bytes
-) -> Plan:
-    """The operations for an ``exec`` request of protocol.py in the container ``spec`` whose first process is given.
+class Execution(NamedTuple):
+    """An exec yet to be compiled, by the child itself. ``request`` is that of protocol.py; ``pidfd`` refers to the
+    container's first process."""
 
-    Raises ValueError for a request without a command.
-    """
+    path: str
+    host: Host
+    request: dict[str, Any]
+    pidfd: int
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        return (self.pidfd,)
+
+    def compile(self) -> tuple[Operation, ...]:
+        spec = bundle.read(self.path)
+        seccomp = bundle.read_seccomp(spec)
+        return compile_exec(self.request, spec, self.host, pidfd=self.pidfd, seccomp=seccomp)
+
+
+def compile_exec(
+    request: dict[str, Any], spec: LaunchSpec, host: Host, *, pidfd: int, seccomp: bytes
+) -> tuple[Operation, ...]:
+    """The operations for an exec in the container ``spec``. Raises ValueError for a request without a command."""
     if not request["args"]:
         raise ValueError("No exec command specified")
     process: dict[str, Any] = spec.config["process"]
-    spaces = {entry["type"] for entry in spec.linux.get("namespaces") or ()}
+    spaces = spec.namespaces
     flags = namespace.CLONE_NEWNS
     for kind in ("uts", "ipc", "cgroup"):
         if kind in spaces:
@@ -59,4 +75,4 @@ def compile_exec(
         spec,
     )
     steps.append(operations.Execute(tuple(request["args"]), tuple(request["env"])))
-    return Plan(tuple(steps), False, f"/proc/{pid}/ns/pid" if "pid" in spaces else "", (pidfd,))
+    return tuple(steps)

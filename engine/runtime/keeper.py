@@ -27,7 +27,8 @@ if not __package__:
 
 from ..layout import Layout
 from ..linux import cgroup, mount, namespace, process
-from . import bundle, guard, protocol, shim, statusfile
+from . import guard, protocol, shim, statusfile
+from .bundle import ShimSpec
 from .launch import Host
 from .loop import Loop
 
@@ -52,14 +53,14 @@ class Keeper:
         self._engine = -1
         self._engine_started = 0.0
         self._crashes = 0
-        self._shims: dict[int, str] = {}
+        self._shims: dict[int, ShimSpec] = {}
         self._finishing = False
         self._terminating = False
         self.exit_code = 0
 
     def run(self) -> int:
         """Keep until the engine has finished. Returns the exit code."""
-        self._catch_signals()
+        self.catch_signals()
         self._start_engine()
         self.loop.run()
         return self.exit_code
@@ -161,9 +162,9 @@ class Keeper:
             return {"ok": None}
         if message["op"] == "fork" and len(descriptors) == 1:
             try:
-                return {"ok": self._fork_shim(message["launch"], descriptors[0])}
-            except OSError as error:
-                return {"error": {"message": f"cannot fork a shim: {error.strerror}"}}
+                return {"ok": self._fork_shim(ShimSpec.parse(message["shim"]), descriptors[0])}
+            except (OSError, TypeError) as error:
+                return {"error": {"message": f"cannot fork a shim: {error}"}}
         if message["op"] == "guard" and 1 <= len(descriptors) <= 2:
             try:
                 return {"ok": self._fork_guard(message, descriptors)}
@@ -205,16 +206,16 @@ class Keeper:
 
     # -- shims -------------------------------------------------------------------------------------------------------
 
-    def _fork_shim(self, launch: str, control: int) -> protocol.Message:
+    def _fork_shim(self, spec: ShimSpec, control: int) -> protocol.Message:
         pid = os.fork()
         if pid == 0:
-            self._become_shim(launch, control)
+            self._become_shim(spec, control)
         pidfd = os.pidfd_open(pid)
-        self._shims[pidfd] = launch
+        self._shims[pidfd] = spec
         self.loop.watch(pidfd, lambda _: self._shim_exited(pidfd))
         return {"pid": pid, "pid_starttime": process.start_time(pid)}
 
-    def _become_shim(self, launch: str, control: int) -> None:
+    def _become_shim(self, spec: ShimSpec, control: int) -> None:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -222,7 +223,7 @@ class Keeper:
             if self._host.mount_namespace is not None:
                 keep.append(self._host.mount_namespace)
             process.close_all_except(keep)
-            shim.main(launch, socket.socket(fileno=control), self._host)
+            shim.main(spec, socket.socket(fileno=control), self._host)
             code = 0
         except BaseException:
             # The last frame before the process ends: say what happened, whatever it is.
@@ -236,11 +237,11 @@ class Keeper:
             return
         self.loop.forget(pidfd)
         os.close(pidfd)
-        launch = self._shims.pop(pidfd)
+        spec = self._shims.pop(pidfd)
         if code != 0:
-            self._bury(launch, code)
+            self._bury(spec, code)
 
-    def _bury(self, launch: str, code: int) -> None:
+    def _bury(self, spec: ShimSpec, code: int) -> None:
         """A shim has died without a release: its container must not outlive it. In a child, since it may take time."""
         pid = os.fork()
         if pid:
@@ -248,11 +249,10 @@ class Keeper:
             self.loop.watch(grave, lambda _: self._buried(grave))
             return
         try:
-            _say(f"the shim of {launch} died (exit code {code})")
-            spec = bundle.read(launch)
+            _say(f"the shim of {spec.id[:12]} died (exit code {code})")
             statusfile.bury(spec.status, spec.cgroup, self._host.hierarchies)
         except (OSError, ValueError) as error:
-            _say(f"after the shim of {launch}: {error}")
+            _say(f"after the shim of {spec.id[:12]}: {error}")
         finally:
             os._exit(0)
 
@@ -263,7 +263,8 @@ class Keeper:
 
     # -- signals -----------------------------------------------------------------------------------------------------
 
-    def _catch_signals(self) -> None:
+    def catch_signals(self) -> None:
+        """SIGTERM and SIGINT end us in order; shims inherit the handlers."""
         reader, writer = protocol.pair()
         self._wake = (reader, writer)
         signal.set_wakeup_fd(writer.fileno())

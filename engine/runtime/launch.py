@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..linux import caps, devicefilter, mount, namespace
-from . import defaults, filesystem, operations
+from . import bundle, defaults, filesystem, operations
 
 if TYPE_CHECKING:
     from ..linux.cgroup import Hierarchies
@@ -33,21 +33,29 @@ class Host(NamedTuple):
     """What a container without a score of its own gets; the shim's may differ."""
 
 
-class Plan(NamedTuple):
-    """The operations, and what the parent has to do around clone: new pid namespace, or one to be entered."""
+class Launch(NamedTuple):
+    """A launch yet to be compiled, by the child itself: what that costs in memory ends with it (see child.py)."""
 
-    operations: tuple[Operation, ...]
-    new_pid_namespace: bool
-    pid_namespace: str
-    descriptors: tuple[int, ...]
-    """What the child must not close; each operation closes its own when it is done."""
+    path: str
+    host: Host
+    netns: int
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What the child must not close; each operation closes its own when it is done."""
+        mounts = self.host.mount_namespace
+        return tuple(fd for fd in (self.netns, mounts) if fd is not None and fd >= 0)
+
+    def compile(self) -> tuple[Operation, ...]:
+        spec = bundle.read(self.path)
+        return compile_launch(spec, self.host, netns=self.netns, seccomp=bundle.read_seccomp(spec))
 
 
-def compile_launch(spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: bytes = b"") -> Plan:
+def compile_launch(spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: bytes = b"") -> tuple[Operation, ...]:
     """The launch of ``spec``. ``netns`` is the shim's network namespace for mode ``new``; ``seccomp`` the compiled
     filter. Raises ValueError for what this runtime refuses."""
     process: dict[str, Any] = spec.config["process"]
-    spaces = {entry["type"]: entry.get("path") or "" for entry in spec.linux.get("namespaces") or ()}
+    spaces = spec.namespaces
     if "user" in spaces or "time" in spaces:
         raise ValueError("user and time namespaces are not supported")
     unshared = sum(namespace.FLAGS[kind] for kind in ("ipc", "uts", "cgroup") if spaces.get(kind) == "")
@@ -55,6 +63,7 @@ def compile_launch(spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: by
 
     steps: list[Operation] = [operations.NewSession(), operations.JoinKeyring(spec.id)]
     if spec.cgroup:
+        steps.append(operations.LimitResources(spec.cgroup, host.hierarchies, spec.linux.get("resources") or {}))
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
     steps += _open_sources(binds, host)
@@ -80,8 +89,7 @@ def compile_launch(spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: by
     steps += _finish_filesystem(spec, host)
     steps.append(filesystem.PivotRoot())
     steps += _become(spec, seccomp, host)
-    descriptors = tuple(fd for fd in (netns, host.mount_namespace) if fd is not None and fd >= 0)
-    return Plan(tuple(steps), spaces.get("pid") == "", spaces.get("pid") or "", descriptors)
+    return tuple(steps)
 
 
 def _root(spec: LaunchSpec) -> list[Operation]:

@@ -10,7 +10,7 @@ import errno
 import os
 import select
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..linux import caps, namespace, process
 from ..linux.cgroup import Cgroup
@@ -19,6 +19,8 @@ from . import init, users
 from .stage import ProgramError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..linux.cgroup import Hierarchies
     from .stage import Stage
 
@@ -32,6 +34,20 @@ class NewSession(NamedTuple):
 
     def describe(self) -> str:
         return "setsid"
+
+
+class LimitResources(NamedTuple):
+    """Set the limits of the container's control group, which exists, from an OCI ``linux.resources``."""
+
+    path: str
+    hierarchies: Hierarchies
+    resources: Mapping[str, Any]
+
+    def execute(self, stage: Stage) -> None:
+        stage.warn(Cgroup.at(self.path, self.hierarchies).apply(self.resources))
+
+    def describe(self) -> str:
+        return "limits " + " ".join(name for name, value in self.resources.items() if value)
 
 
 class JoinCgroup(NamedTuple):

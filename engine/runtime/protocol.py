@@ -1,7 +1,7 @@
 """The wire between engine, keeper and shim: one JSON object per SEQPACKET message, descriptors by SCM_RIGHTS.
 
     engine                         keeper                          shim
-      │  {"id":1,"op":"fork","launch":path} +fd ──►│  fork ──────────►│  (fd is the shim's end of its control socket)
+      │  {"id":1,"op":"fork","shim":[…]} +fd ─────►│  fork ──────────►│  (fd is the shim's end of its control socket)
       │◄── {"reply":1,"ok":{"pid":…,"pid_starttime":…}}               │
       │  {"id":2,"op":"shutdown"} ────────────────►│                  │
       │                                                               │
@@ -39,6 +39,13 @@ MOST_DESCRIPTORS = 200
 """Per message; the kernel's limit is 253."""
 
 
+_encoder = json.JSONEncoder(separators=(",", ":"))
+
+
+def encode(document: Message) -> bytes:
+    return _encoder.encode(document).encode()
+
+
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two connected ends, both close-on-exec and non-blocking."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -47,7 +54,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send one message. Raises BlockingIOError when the peer's buffer is full, OSError when the peer is gone."""
-    data = json.dumps(message, separators=(",", ":")).encode()
+    data = encode(message)
     overflow = -1
     if len(data) > PACKET:
         overflow = os.memfd_create("message", os.MFD_CLOEXEC)

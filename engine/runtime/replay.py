@@ -38,41 +38,50 @@ class Announced(NamedTuple):
         return self.operation.describe()
 
 
+class Replay(NamedTuple):
+    """A launch whose operations announce themselves."""
+
+    launch: launch.Launch
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        return self.launch.descriptors
+
+    def compile(self) -> tuple[Operation, ...]:
+        spec = bundle.read(self.launch.path)
+        spec.config["process"]["terminal"] = False
+        seccomp = bundle.read_seccomp(spec)
+        steps = launch.compile_launch(spec, self.launch.host, netns=self.launch.netns, seccomp=seccomp)
+        return tuple(Announced(step) for step in steps)
+
+
 def replay(path: str) -> int:
     """Run the launch; returns the program's exit code, or that of the failure. Raises OSError and ValueError."""
-    spec = bundle.read(path)
-    spec.config["process"]["terminal"] = False
+    spec = bundle.read(path).for_shim()
     hierarchies = Hierarchies.discover()
     network = netns.create(resolver=False) if spec.network_mode == "new" else None
     group = Cgroup.at(spec.cgroup, hierarchies) if spec.cgroup else None
-    seccomp = b""
-    if spec.seccomp:
-        with open(spec.seccomp, "rb") as handle:
-            seccomp = handle.read()
     try:
         if group is not None:
-            for warning in group.create() + group.apply(spec.linux.get("resources") or {}):
-                print(f"warning: {warning}", file=sys.stderr)
+            group.create()
         host = launch.Host(hierarchies, controls_devices=group is not None and group.controls_devices)
-        descriptor = network.descriptor if network is not None else -1
-        plan = launch.compile_launch(spec, host, netns=descriptor, seccomp=seccomp)
-        plan = plan._replace(operations=tuple(Announced(operation) for operation in plan.operations))
-        return _run(plan, group)
+        draft = Replay(launch.Launch(path, host, network.descriptor if network is not None else -1))
+        running = child.fork(draft, (0, 1, 2), pid_namespace=spec.pid_namespace, cgroup=group)
+        running.channel.setblocking(True)
+        complete, report = False, child.Report()
+        while not complete:
+            report, complete = child.receive(running.channel, report)
+        for warning in report.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        if report.failure is not None:
+            print(f"\nfailed: {report.failure.message} (exit code {report.failure.exit_code})", file=sys.stderr)
+        else:
+            print("running", file=sys.stderr)
+        os.waitid(os.P_PIDFD, running.pidfd, os.WEXITED | os.WNOWAIT)
+        return process.reap(running.pidfd) or 0
     finally:
         if group is not None:
             group.remove()
-
-
-def _run(plan: launch.Plan, group: Cgroup | None) -> int:
-    running = child.fork(plan, (0, 1, 2), group)
-    running.channel.setblocking(True)
-    report, _ = child.receive(running.channel, child.Report(-1, None))
-    if report.failure is not None:
-        print(f"\nfailed: {report.failure.message} (exit code {report.failure.exit_code})", file=sys.stderr)
-    else:
-        print("running", file=sys.stderr)
-    os.waitid(os.P_PIDFD, running.pidfd, os.WEXITED | os.WNOWAIT)
-    return process.reap(running.pidfd) or 0
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from .bundle import ShimSpec
     from .launch import Host
     from .loop import Timer
 
@@ -33,46 +34,42 @@ class _Exec(NamedTuple):
     child: child.Child
 
 
-def main(launch: str, control: socket.socket, host: Host) -> None:
-    """Serve until released. ``control`` is the engine's connection; descriptors the shim does not need are closed."""
+def main(spec: ShimSpec, control: socket.socket, host: Host) -> None:
+    """Serve until released. ``control`` is the engine's connection."""
+    # Out of reach of the terminal the keeper may have been started from.
     os.setsid()
     loop = Loop()
-    shim = Shim(loop, control)
     try:
-        shim.prepare(launch, host)
+        Shim(loop, control, spec, host)
     except (OSError, ValueError) as error:
-        shim.publish("failed", {"error": Failure.of("prepare", error)._asdict()})
+        protocol.send(control, {"event": "failed", "error": Failure.of("prepare", error)._asdict()})
         return
-    process.set_title(f"pycompose-shim {shim.container.spec.id[:12]}")
+    process.set_title(f"pycompose-shim {spec.id[:12]}")
     loop.run()
 
 
 class Shim:
     """Requests in, replies and events out."""
 
-    container: Container
-
-    def __init__(self, loop: Loop, control: socket.socket) -> None:
+    def __init__(self, loop: Loop, control: socket.socket, spec: ShimSpec, host: Host) -> None:
+        """Stand: namespace, status file, control socket. Raises OSError."""
         self._loop = loop
+        self._host = host
         self._connection: socket.socket | None = control
-        self._listener: socket.socket | None = None
         self._held: list[int] = []
         self._execs: list[_Exec] = []
-
-    def prepare(self, launch: str, host: Host) -> None:
-        """Stand: namespace, control group, status file, control socket. Raises OSError and ValueError."""
-        self._host = host
-        self.container = Container(self._loop, host, launch, self.publish)
-        self._listener = protocol.listen(self.container.spec.control)
+        self.container = Container(loop, host, spec, self.publish)
+        self._listener = protocol.listen(spec.control)
         self._loop.watch(self._listener.fileno(), lambda _: self._accept())
         self._serve_names()
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        wake, woken = protocol.pair()
-        signal.set_wakeup_fd(woken.fileno())
-        self._wake = (wake, woken)
-        self._loop.watch(wake.fileno(), lambda _: self._terminated())
-        assert self._connection is not None
-        self._adopt(self._connection)
+        self._catch_termination()
+        self._adopt(control)
+
+    def _catch_termination(self) -> None:
+        # The keeper's handlers do nothing but wake us; to set the same ones again would cost 200 kB of private pages.
+        self._wake = protocol.pair()
+        signal.set_wakeup_fd(self._wake[1].fileno())
+        self._loop.watch(self._wake[0].fileno(), lambda _: self._terminated())
 
     def _serve_names(self) -> None:
         network, resolver = self.container.network, self.container.spec.resolver
@@ -114,7 +111,6 @@ class Shim:
             self._connection = None
 
     def _accept(self) -> None:
-        assert self._listener is not None
         try:
             connection, _ = self._listener.accept()
         except BlockingIOError:
@@ -230,22 +226,17 @@ class Shim:
         run = self.container.run
         if run is None or self.container.launching:
             raise Refused("the container is not running")
-        plan = enter.compile_exec(
-            message,
-            self.container.spec,
-            self._host,
-            pid=run.child.pid,
-            pidfd=run.child.pidfd,
-            seccomp=self.container.seccomp,
-        )
+        container = self.container.spec
+        draft = enter.Execution(container.launch, self._host, message, run.child.pidfd)
+        pid_namespace = f"/proc/{run.child.pid}/ns/pid" if container.pid_namespace else ""
         streams = descriptors
         if message["terminal"]:
             descriptors.append(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
             streams = descriptors[-1:] * 3
-        forked = child.fork(plan, streams, self.container.cgroup)
+        forked = child.fork(draft, streams, pid_namespace=pid_namespace, cgroup=self.container.cgroup)
         assert self._connection is not None
         execution = _Exec(message["exec"], self._connection, forked)
-        report = child.Report(-1, None)
+        report = child.Report()
 
         def progress(_: int) -> None:
             nonlocal report

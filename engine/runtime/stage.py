@@ -67,6 +67,11 @@ class Stage:
         self.identity = users.Identity(0, 0, (0,), "/", "root")
         self.pending_directory = ""
 
+    def warn(self, warnings: tuple[str, ...]) -> None:
+        """Tell the shim what this machine could not do."""
+        if warnings:
+            protocol.send(self.channel, {"warnings": warnings})
+
     def send_terminal(self, master: int) -> None:
         """Hand the pty master to the shim; the child has no use for it."""
         protocol.send(self.channel, {"terminal": True}, (master,))

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..linux import process
 from ..linux.cgroup import Cgroup, Hierarchies
+from . import protocol
 
 Status = dict[str, Any]
 
@@ -50,8 +51,9 @@ def write(path: str, status: Status) -> None:
     """Replace the file. Readers see the old or the new one. Not synced: after a power cut no container runs, and what
     the file says about one is taken as unknown anyway."""
     temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w") as handle:
-        handle.write(json.dumps(status))
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    os.write(descriptor, protocol.encode(status))
+    os.close(descriptor)
     os.rename(temporary, path)
 
 

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.runtime_bench import Bench, bench, discard, exited, until
+from support.runtime_bench import bench, discard, exited, until
 
 from engine.linux.cgroup import Cgroup
 from engine.runtime import defaults
@@ -438,18 +438,18 @@ def test_no_descriptor_of_the_host_leaks(tmp_path: Path) -> None:
     assert all(target.startswith(("/dev/null", "pipe:", "/proc")) for target in targets)
 
 
-def test_prepare_fails_for_a_broken_launch(tmp_path: Path) -> None:
+def test_a_broken_launch_is_refused(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path / "root") as (made, client):
             path = made.launch("a", "/bin/true")
             path.write_text("{")
-            shim = await client.fork_shim(path)
             with pytest.raises(LaunchError):
-                await shim.prepared()
-            shim.close()
-            bad: Bench = made
-            shim = await client.fork_shim(bad.launch("b", "/bin/true", restart={"name": "sometimes"}))
+                await client.fork_shim(path)
             with pytest.raises(LaunchError, match="invalid restart policy"):
+                await client.fork_shim(made.launch("b", "/bin/true", restart={"name": "sometimes"}))
+            path = made.launch("c", "/bin/true", control=str(tmp_path / "no/such/directory/shim.sock"))
+            shim = await client.fork_shim(path)
+            with pytest.raises(LaunchError, match="No such file"):
                 await shim.prepared()
             shim.close()
 

@@ -16,6 +16,7 @@ from engine.runtime import keeper
 layout = Layout.for_root(sys.argv[2])
 os.chdir("/")
 kept = keeper.Keeper(layout, socket.socket(), keeper.isolate(layout))
+kept.catch_signals()
 kept.attach(socket.socket(fileno=int(sys.argv[1])))
 gc.collect()
 gc.freeze()
