@@ -227,7 +227,7 @@ async def _end(shim: ShimClient) -> None:
 
 
 def _mount_tmpfs(point: Path) -> None:
-    descriptor = mount.new_filesystem("tmpfs", [("mode", "0700"), ("size", "64m")])
+    descriptor = mount.new_filesystem("tmpfs", [("mode", "0700"), ("size", "64m")], source="tmpfs")
     try:
         target = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
