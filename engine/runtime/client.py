@@ -179,6 +179,7 @@ class _Connection:
         self._loop = asyncio.get_running_loop()
         self._pending: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
         self._next = 1
+        self._sending = asyncio.Lock()
         self.closed = asyncio.Event()
         self._loop.add_reader(channel.fileno(), self._readable)
 
@@ -201,16 +202,18 @@ class _Connection:
             self._pending.pop(number, None)
 
     async def _send(self, message: protocol.Message, descriptors: Sequence[int]) -> None:
-        while True:
-            try:
-                protocol.send(self._channel, message, descriptors)
-            except BlockingIOError:
-                await self._writable()
-            except OSError:
-                self.close()
-                raise ShimLost("the other side is gone") from None
-            else:
-                return
+        # In turn: there can be one waiter for the socket to take more.
+        async with self._sending:
+            while not self.closed.is_set():
+                try:
+                    protocol.send(self._channel, message, descriptors)
+                except BlockingIOError:
+                    await self._writable()
+                except OSError:
+                    self.close()
+                else:
+                    return
+        raise ShimLost("the other side is gone")
 
     async def _writable(self) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()
@@ -222,8 +225,6 @@ class _Connection:
             gone.cancel()
             if not self.closed.is_set():
                 self._loop.remove_writer(self._channel.fileno())
-        if self.closed.is_set():
-            raise ShimLost("the other side is gone")
 
     def _readable(self) -> None:
         while not self.closed.is_set():

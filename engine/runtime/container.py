@@ -129,7 +129,8 @@ class Container:
 
     def _fork(self) -> tuple[child.Child, Streams]:
         spec = self.spec
-        draft = Launch(spec.launch, self._host, self.network.descriptor if self.network is not None else -1)
+        network = self.network.descriptor if self.network is not None else -1
+        draft = Launch(spec.launch, self._host, network, limits=not self._by_policy)
         streams = Streams(self._loop, self._open_log(), terminal=spec.terminal, stdin=spec.stdin_open)
         try:
             forked = child.fork(draft, streams.child, pid_namespace=spec.pid_namespace, cgroup=self.cgroup)

@@ -39,6 +39,8 @@ class Launch(NamedTuple):
     path: str
     host: Host
     netns: int
+    limits: bool = True
+    """Whether to set the control group's limits; not at a restart by policy, since they may have been updated."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -48,10 +50,13 @@ class Launch(NamedTuple):
 
     def compile(self) -> tuple[Operation, ...]:
         spec = bundle.read(self.path)
-        return compile_launch(spec, self.host, netns=self.netns, seccomp=bundle.read_seccomp(spec))
+        seccomp = bundle.read_seccomp(spec)
+        return compile_launch(spec, self.host, netns=self.netns, seccomp=seccomp, limits=self.limits)
 
 
-def compile_launch(spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: bytes = b"") -> tuple[Operation, ...]:
+def compile_launch(
+    spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: bytes = b"", limits: bool = True
+) -> tuple[Operation, ...]:
     """The launch of ``spec``. ``netns`` is the shim's network namespace for mode ``new``; ``seccomp`` the compiled
     filter. Raises ValueError for what this runtime refuses."""
     process: dict[str, Any] = spec.config["process"]
@@ -63,7 +68,8 @@ def compile_launch(spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: by
 
     steps: list[Operation] = [operations.NewSession(), operations.JoinKeyring(spec.id)]
     if spec.cgroup:
-        steps.append(operations.LimitResources(spec.cgroup, host.hierarchies, spec.linux.get("resources") or {}))
+        if limits:
+            steps.append(operations.LimitResources(spec.cgroup, host.hierarchies, spec.linux.get("resources") or {}))
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
     steps += _open_sources(binds, host)
