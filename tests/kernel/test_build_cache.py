@@ -1,0 +1,139 @@
+"""What is remembered between builds and what is not: steps, directories, secrets, times."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.build_bench import Bench
+from support.busybox_image import busybox_rootfs
+
+from engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with Bench(tmp_path) as made:
+        yield made
+
+
+def test_an_unchanged_build_is_the_same_image_and_runs_nothing(bench: Bench) -> None:
+    bench.write({"file": "1"})
+    text = "FROM busybox\nCOPY file /\nRUN date +%N > /stamp\nCMD true\n"
+    first = bench.build(text)
+    assert bench.build() == first
+    assert not any("RUN" in step or "COPY" in step for step in bench.ran)
+    os.utime(bench.context / "file", ns=(1, 1))  # times do not count
+    assert bench.build() == first
+    os.chmod(bench.context / "file", 0o755)  # modes do
+    assert bench.build() != first
+    bench.write({"file": "2"})
+    os.chmod(bench.context / "file", 0o644)
+    second = bench.build()
+    assert second != first
+    assert bench.build(no_cache=True) != second
+
+
+def test_source_date_epoch_is_reproducible(bench: Bench) -> None:
+    bench.write({"f": "1"})
+    text = "FROM busybox\nCOPY f /f\nRUN echo x > /x\n"
+    first = bench.build(text, args={"SOURCE_DATE_EPOCH": "1000000000"})
+    config = bench.config(first)
+    assert config["created"] == "2001-09-09T01:46:40Z"
+    with bench.view(first) as root:
+        assert (root / "x").stat().st_mtime == 1_000_000_000
+    assert bench.build(args={"SOURCE_DATE_EPOCH": "1000000000"}, no_cache=True) == first
+
+
+def test_cache_travels_by_directory_and_image(bench: Bench, tmp_path: Path) -> None:
+    text = "FROM scratch\nADD rootfs.tar /\nRUN date +%N > /stamp\nRUN echo done > /done\n"
+    bench.write({"rootfs.tar": busybox_rootfs().read()})
+    exported = tmp_path / "exported"
+    first = bench.build(text, cache_to=(f"type=local,dest={exported}",))
+    stamp = bench.listing(first)["stamp"][3]
+    (tmp_path / "second").mkdir()
+    fresh = Bench(tmp_path / "second")
+    fresh.write({"rootfs.tar": busybox_rootfs().read()})
+    image = fresh.build(text, cache_from=(f"type=local,src={exported}",))
+    assert fresh.ran == ["FROM scratch"]
+    assert fresh.listing(image)["stamp"][3] == stamp
+    fresh.__exit__(None)
+
+    bench.build(text, cache_to=("type=inline",), tags=("cached",))
+    bench.builder.prune(all=True)
+    image = bench.build(text, cache_from=("cached",))
+    assert bench.ran == ["FROM scratch"]
+    assert bench.listing(image)["stamp"][3] == stamp
+
+
+def test_pruning_frees_what_no_image_has(bench: Bench) -> None:
+    bench.build("FROM busybox\nRUN echo kept > /kept\n", tags=("kept",))
+    bench.build("FROM busybox\nRUN head -c 100000 /dev/zero > /gone\n", tags=("gone",))
+    bench.images.remove("gone", in_use=lambda id: ())
+    removed, freed = bench.builder.prune()
+    assert len(removed) == 1 and freed >= 100_000
+    bench.build("FROM busybox\nRUN echo kept > /kept\n")
+    assert bench.ran == ["FROM busybox"]
+    assert bench.builder.prune(until=0) == ([], 0)
+
+
+def test_secrets_stay_out_of_everything(bench: Bench) -> None:
+    secret = b"s3cr3t-value-42"
+    text = """FROM busybox
+RUN --mount=type=secret,id=token cat /run/secrets/token | md5sum | grep -q ^11d0 || echo read $(wc -c < /run/secrets/token)
+RUN --mount=type=secret,id=token,env=TOKEN echo env ${#TOKEN}
+RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
+"""
+    image = bench.build(text, secrets={"token": secret})
+    assert f"read {len(secret)}" in bench.output and f"env {len(secret)}" in bench.output
+    assert bench.build(secrets={"token": b"another"}) == image  # no part of the key
+    for path in bench.layout.state.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert secret not in path.read_bytes(), path
+    assert "run/secrets" not in bench.listing(image)
+    with pytest.raises(EngineError, match="secret token: not found"):
+        bench.build("FROM busybox\nRUN --mount=type=secret,id=token,required true\n")
+
+
+def test_mount_points_leave_nothing_in_layers(bench: Bench) -> None:
+    image = bench.build(
+        """FROM busybox
+RUN --mount=type=secret,id=s --mount=type=cache,target=/etc/new/cache --mount=type=tmpfs,target=/opt/t true
+RUN --mount=type=bind,target=/opt/t touch /opt/kept
+""",
+        secrets={"s": b"x"},
+    )
+    first, second = bench.images.resolve(image).layers[-2:]
+    assert list(bench.images.layer_path(first).rglob("*")) == []
+    assert [path.name for path in bench.images.layer_path(second).rglob("*")] == ["opt", "kept"]
+
+
+def test_run_mounts(bench: Bench) -> None:
+    bench.write({"script": "echo from context"})
+    image = bench.build(
+        """FROM busybox AS tool
+RUN echo tool > /tool
+FROM busybox
+RUN --mount=type=bind,source=script,target=/s/script sh /s/script > /out
+RUN --mount=type=bind,from=tool,target=/t cat /t/tool >> /out
+RUN --mount=type=cache,target=/cache,id=c echo $(ls /cache | wc -l) >> /out && touch /cache/$$
+RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && echo tmp >> /out
+RUN --mount=type=bind,target=/ctx,rw touch /ctx/new && echo rw >> /out
+""",
+    )
+    found = bench.listing(image)
+    assert found["out"][3] == "from context\ntool\n0\ntmp\nrw\n"
+    assert not {"s", "t", "cache", "scratch", "ctx"} & set(found)
+    assert not (bench.context / "new").exists()
+    image = bench.build(no_cache=True)
+    assert bench.listing(image)["out"][3] == "from context\ntool\n1\ntmp\nrw\n"
+    assert len([entry for entry in bench.builder.usage() if entry["Type"] == "exec.cachemount"]) == 1
+    bench.builder.prune(all=True)
+    assert bench.builder.usage() == []

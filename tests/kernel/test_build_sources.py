@@ -1,0 +1,172 @@
+"""Where builds get files from: tars, inline Dockerfiles, named contexts, URLs, git."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.build_bench import Bench
+
+from engine.build.options import EmptyContext, RemoteContext, TarContext
+from engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with Bench(tmp_path) as made:
+        yield made
+
+
+def test_tar_context_inline_and_stdin(bench: Bench) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, content in (("Dockerfile", b"FROM busybox\nCOPY data /data\n"), ("data", b"1")):
+            member = tarfile.TarInfo(name)
+            member.size, member.uid = len(content), 77
+            tar.addfile(member, io.BytesIO(content))
+    image = bench.build(context=TarContext(io.BytesIO(archive.getvalue())))
+    assert bench.listing(image)["data"] == (0o644, 0, 0, "1")
+    bench.write({"data": "1"})
+    os.chmod(bench.context / "data", 0o644)
+    assert bench.build(dockerfile_inline="FROM busybox\nCOPY data /data\n") == image
+    assert bench.ran == ["FROM busybox"]
+    lone = bench.build(context=TarContext(io.BytesIO(b"FROM busybox\nENV X=1\n")))
+    assert bench.build(context=EmptyContext(), dockerfile_inline="FROM busybox\nENV X=1\n") == lone
+
+
+def test_named_contexts(bench: Bench, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_text("from other")
+    bench.build("FROM busybox\nRUN echo replaced > /who\n", tags=("mine",))
+    image = bench.build(
+        "FROM alpine:3 AS base\nCOPY --from=extra file /file\nRUN cat /who\n",
+        contexts={"alpine:3": "docker-image://mine", "extra": str(other)},
+    )
+    assert "replaced" in bench.output
+    assert bench.listing(image)["file"][3] == "from other"
+    image = bench.build("FROM nowhere AS lib\nFROM scratch\nCOPY --from=lib / /\n", contexts={"lib": str(other)})
+    assert bench.listing(image) == {"file": (0o644, 0, 0, "from other")}
+
+
+@contextmanager
+def http_server(directory: Path) -> Iterator[str]:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            """No lines on stderr."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_add_fetches_urls(bench: Bench, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "file.txt").write_text("served")
+    os.utime(served / "file.txt", (1_000_000, 1_000_000))
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("inside"))
+    (served / "a.tar").write_bytes(archive.getvalue())
+    good = "sha256:" + hashlib.sha256(b"served").hexdigest()
+    with http_server(served) as url:
+        text = f"FROM busybox\nADD {url}/file.txt /d/\nADD {url}/a.tar /e/\nADD --unpack {url}/a.tar /f/\n"
+        image = bench.build(text)
+        found = bench.listing(image)
+        assert found["d/file.txt"] == (0o600, 0, 0, "served")
+        assert "e/a.tar" in found and "f/inside" in found
+        with bench.view(image) as root:
+            assert (root / "d/file.txt").stat().st_mtime == 1_000_000
+        assert bench.build(text) == image
+        bench.build(f"FROM busybox\nADD --checksum={good} {url}/file.txt /x\n")
+        with pytest.raises(EngineError, match="digest mismatch"):
+            bench.build(f"FROM busybox\nADD --checksum=sha256:{'0' * 64} {url}/file.txt /x\n")
+        with pytest.raises(EngineError, match="server answered 404"):
+            bench.build(f"FROM busybox\nADD {url}/nothing /x\n")
+        with pytest.raises(EngineError, match="source can't be a URL for COPY"):
+            bench.build(f"FROM busybox\nCOPY {url}/file.txt /x\n")
+        (served / "Dockerfile.txt").write_text("FROM busybox\nENV FROM_URL=1\n")
+        image = bench.build(context=RemoteContext(f"{url}/Dockerfile.txt"))
+        assert "FROM_URL=1" in bench.config(image)["config"]["Env"]
+
+
+def test_git_sources_and_contexts(bench: Bench, tmp_path: Path) -> None:
+    work = tmp_path / "repositories" / "work"
+    work.mkdir(parents=True)
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(tmp_path)}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
+        return subprocess.run(command, cwd=work, env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet", "--initial-branch=main")
+    (work / "sub").mkdir()
+    (work / "sub/Dockerfile").write_text("FROM busybox\nCOPY data /data\n")
+    (work / "sub/data").write_text("one")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "one")
+    first = git("rev-parse", "HEAD")
+    git("tag", "v1")
+    (work / "sub/data").write_text("two")
+    git("commit", "--quiet", "-am", "two")
+    git("clone", "--quiet", "--bare", ".", "../repo.git")
+    port = free_port()
+    command = ["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={tmp_path / 'repositories'}"]
+    command += ["--listen=127.0.0.1", f"--port={port}"]
+    daemon = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
+    try:
+        wait_for_port(port)
+        url = f"git://127.0.0.1:{port}/repo.git"
+        image = bench.build(f"FROM busybox\nADD {url}#v1 /one\nADD --keep-git-dir {url}#main:sub /two\n")
+        found = bench.listing(image)
+        assert found["one/sub/data"][3] == "one" and found["two/data"][3] == "two"
+        assert "one/.git" not in found
+        image = bench.build(context=RemoteContext(f"{url}#main:sub"))
+        assert bench.listing(image)["data"][3] == "two"
+        bench.build(f"FROM busybox\nADD --checksum={first} {url}#v1 /one\n")
+        with pytest.raises(EngineError, match="expected checksum to match"):
+            bench.build(f"FROM busybox\nADD --checksum={first} {url}#main /one\n")
+        with pytest.raises(EngineError, match="git fetch"):
+            bench.build(f"FROM busybox\nADD {url}#nothing /one\n")
+    finally:
+        os.killpg(daemon.pid, signal.SIGKILL)
+        daemon.wait()
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError("git daemon did not start")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
