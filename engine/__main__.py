@@ -32,6 +32,7 @@ from .events import Events
 from .images.service import Images
 from .layout import Layout
 from .leases import Leases
+from .linux import libc
 from .networks import Networks, drain
 from .runtime.client import KeeperClient, ShimError
 from .store import Store
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--keeper-fd", type=int, required=True)
     options = parser.parse_args(arguments)
+    libc.limit_heap()
     logging.basicConfig(format="%(asctime)s engine %(levelname)s %(message)s", level=logging.WARNING, stream=sys.stderr)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

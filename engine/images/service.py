@@ -18,10 +18,6 @@ from ..errors import InvalidParameter, NotFound
 from ..linux import libc
 from . import reference, shapes
 from .blobs import Blobs
-from .bootstrap.archive import Archive
-from .bootstrap.base import build
-from .bootstrap.labels import bootstrap_config
-from .bootstrap.suites import distribution
 from .changes import apply_changes
 from .compression import chunks, decompress
 from .durability import Durability
@@ -31,11 +27,8 @@ from .load import Loader
 from .pack import pack
 from .progress import Reporter
 from .records import IMAGE, Records
-from .registry.endpoints import RegistryConfig
-from .registry.session import Registries
 from .removal import untag
 from .save import save
-from .transport import Transport
 from .types import Image, Platform
 from .views import Views
 
@@ -47,7 +40,8 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..store import Store
-    from .registry.session import Session
+    from .registry.endpoints import RegistryConfig
+    from .registry.session import Registries, Session
     from .tarstream import Limits
     from .types import Auth, ImageUser, Layer, RootRunner
 
@@ -75,8 +69,20 @@ class Images:
         self._layers = Layers(layout, store, self._blobs, self._durability, limits)
         self._records = Records(store, self._blobs, self._layers)
         self._views = Views(layout.mounts)
-        self._registries = Registries(self._blobs, registries or RegistryConfig(), os.environ)
+        self._registry_config = registries
+        self._opened: Registries | None = None
         self._sources: list[Callable[[], Iterable[str]]] = []
+
+    @property
+    def _registries(self) -> Registries:
+        # Imported when first used: HTTP and TLS are half of this package's import time, and most engines never pull.
+        from .registry.endpoints import RegistryConfig
+        from .registry.session import Registries
+
+        with self._lock:
+            if self._opened is None:
+                self._opened = Registries(self._blobs, self._registry_config or RegistryConfig(), os.environ)
+            return self._opened
 
     def _sync(self) -> None:
         descriptor = os.open(self._layout.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -456,6 +462,12 @@ class Images:
         ``mirror`` (else PYCOMPOSE_DEBIAN_MIRROR, PYCOMPOSE_UBUNTU_MIRROR) replaces the main archive. An archive past its
         Valid-Until is refused unless ``allow_expired``; its signature is always checked.
         """
+        from .bootstrap.archive import Archive  # as seldom used, and as heavy, as registries
+        from .bootstrap.base import build
+        from .bootstrap.labels import bootstrap_config
+        from .bootstrap.suites import distribution
+        from .transport import Transport
+
         parsed = reference.parse(ref).with_default_tag
         chosen = platform or Platform.host()
         target = distribution(parsed, chosen.architecture, mirror, os.environ)

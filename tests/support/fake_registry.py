@@ -194,12 +194,17 @@ def cut_after(size: int, times: int = 1) -> Callable[[Handler], bool]:
     return answer
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Connections that a test breaks are no news."""
+
+
 @contextmanager
 def fake_registry() -> Iterator[Registry]:
     """A running registry; ``address`` is host:port."""
     made = Registry()
     handler = type("BoundHandler", (Handler,), {"registry": made})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         made.address = f"127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

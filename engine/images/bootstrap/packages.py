@@ -55,37 +55,45 @@ class Index:
     """The packages of several archives; of each name the newest version counts."""
 
     def __init__(self) -> None:
-        self._stanzas: dict[str, list[tuple[memoryview, str]]] = {}
+        self._files: list[tuple[bytes, str, dict[str, int]]] = []
+        self._twice: dict[str, list[tuple[bytes, str, int]]] = {}
         self._parsed: dict[str, Package] = {}
         self._providers: dict[str, list[str]] = {}
         self._seeds: set[str] = set()
 
     def add(self, text: bytes, mirror: str) -> None:
-        """Take in one Packages file. It is kept as it is; stanzas are views of it."""
-        view = memoryview(text)
+        """Take in one Packages file. It is kept as it is, with the offset of each package's stanza."""
         starts = [match.start(1) for match in _STANZA.finditer(text)]
-        names = []
-        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-            name = text[start + 9 : text.index(b"\n", start)].decode("ascii", "replace").strip()
-            names.append(name)
-            self._parsed.pop(name, None)
-            self._stanzas.setdefault(name, []).append((view[start:end], mirror))
+        offsets: dict[str, int] = {}
+        for start in starts:
+            name = _name(text, start)
+            if name in offsets:  # some suites keep two versions for a while
+                self._twice.setdefault(name, []).append((text, mirror, start))
+            else:
+                offsets[name] = start
+        self._files.append((text, mirror, offsets))
+        self._parsed.clear()
         for match in _SEED.finditer(text):
-            self._seeds.add(names[bisect_right(starts, match.start()) - 1])
+            self._seeds.add(_name(text, starts[bisect_right(starts, match.start()) - 1]))
         for match in _PROVIDES.finditer(text):
-            name = names[bisect_right(starts, match.start()) - 1]
+            name = _name(text, starts[bisect_right(starts, match.start()) - 1])
             for item in match[1].decode("ascii", "replace").split(","):
                 self._providers.setdefault(item.split("(")[0].strip(), []).append(name)
 
     def get(self, name: str) -> Package | None:
+        """The newest version of a package, or None."""
         package = self._parsed.get(name)
-        if package is None and name in self._stanzas:
-            candidates = []
-            for stanza, mirror in self._stanzas[name]:
-                values = fields(bytes(stanza).decode("utf-8", "replace"))
-                candidates.append(Package(name, values["Version"], values, mirror))
-            package = max(candidates, key=lambda item: version.key(item.version))
-            self._parsed[name] = package
+        if package is not None:
+            return package
+        places = [(text, mirror, offsets[name]) for text, mirror, offsets in self._files if name in offsets]
+        candidates = []
+        for text, mirror, start in [*places, *self._twice.get(name, ())]:
+            end = text.find(b"\n\n", start)
+            values = fields(text[start : end if end >= 0 else len(text)].decode("utf-8", "replace"))
+            candidates.append(Package(name, values["Version"], values, mirror))
+        if not candidates:
+            return None
+        package = self._parsed[name] = max(candidates, key=lambda item: version.key(item.version))
         return package
 
     @property
@@ -100,6 +108,10 @@ class Index:
 
     def providers(self, name: str) -> list[str]:
         return sorted(set(self._providers.get(name, ())))
+
+
+def _name(text: bytes, start: int) -> str:
+    return text[start + 9 : text.index(b"\n", start)].decode("ascii", "replace").strip()
 
 
 def minimal(index: Index, extra: Iterable[str]) -> list[Package]:
