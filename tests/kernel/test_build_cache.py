@@ -6,9 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from support import registry
 from support.build_bench import Bench
 from support.busybox_image import busybox_rootfs
 
+from engine.build.progress import Notice
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
@@ -137,3 +139,20 @@ RUN --mount=type=bind,target=/ctx,rw touch /ctx/new && echo rw >> /out
     assert len([entry for entry in bench.builder.usage() if entry["Type"] == "exec.cachemount"]) == 1
     bench.builder.prune(all=True)
     assert bench.builder.usage() == []
+
+
+@pytest.mark.skipif(not registry.available(), reason="needs Debian's docker-registry")
+def test_cache_travels_by_registry(bench: Bench, tmp_path: Path) -> None:
+    text = "FROM scratch\nADD rootfs.tar /\nRUN date +%N > /stamp\n"
+    (tmp_path / "second").mkdir()
+    with registry.registry(tmp_path / "registry") as host, Bench(tmp_path / "second") as fresh:
+        where = f"type=registry,ref={host}/cache:one"
+        for one in (bench, fresh):
+            one.write({"rootfs.tar": busybox_rootfs().read()})
+        first = bench.build(text, cache_to=(where,))
+        second = fresh.build(text, cache_from=(where,))
+        assert fresh.ran == ["FROM scratch"]
+        assert fresh.listing(second)["stamp"] == bench.listing(first)["stamp"]
+        assert "pycompose.cache.v0" not in fresh.config(second)
+        fresh.build(text, no_cache=True, cache_from=(f"type=registry,ref={host}/nothing:here",))
+        assert any("failed to import cache" in event.text for event in fresh.events if isinstance(event, Notice))
