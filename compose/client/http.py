@@ -7,6 +7,7 @@ imports, and the former hides the socket.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HEAD_LIMIT = 256 * 1024
 _BLOCK = 256 * 1024
+_UNIX_PATH_LIMIT = 107
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection; answers have timeouts of their own."""
@@ -69,7 +71,7 @@ def open_socket(address: Address) -> socket.socket:
             plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             try:
                 plain.settimeout(CONNECT_TIMEOUT)
-                plain.connect(address.path)
+                _connect_unix(plain, address.path)
             except OSError:
                 plain.close()
                 raise
@@ -87,8 +89,19 @@ def open_socket(address: Address) -> socket.socket:
     return _wrap_tls(plain, address)
 
 
+def _connect_unix(plain: socket.socket, path: str) -> None:
+    """Connect, by way of the directory where the path is longer than an address can be."""
+    if len(os.fsencode(path)) <= _UNIX_PATH_LIMIT:
+        plain.connect(path)
+        return
+    directory = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        plain.connect(f"/proc/self/fd/{directory}/{os.path.basename(path)}")
+    finally:
+        os.close(directory)
+
+
 def _wrap_tls(plain: socket.socket, address: Address) -> socket.socket:
-    import os.path
     import ssl
 
     assert address.tls is not None

@@ -27,6 +27,7 @@ from ..ops import (
 from ..plan import Plan, assemble
 from .containers import Replica, ServiceState, decide, orphans
 from .images import plan_images
+from .options import NEVER
 from .resources import plan_resources, replace_networks
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class _Planner:
         self.leaving: dict[str, list[str]] = {}
 
     def plan(self) -> Plan:
+        self._keep_networks_in_use()
         self._orphans()
         for name in self.names:
             if name in self.digests:
@@ -183,6 +185,8 @@ class _Planner:
     ) -> str:
         """Stop and remove; the removal's key."""
         before = needs
+        for network in self._replaced_networks(one):
+            self.leaving.setdefault(network, []).append(f"{RemoveContainer.verb} {one.name}")
         if one.running:
             stop = StopContainer(
                 id=one.id,
@@ -201,6 +205,27 @@ class _Planner:
         )
         self.operations.append(remove)
         return remove.key
+
+    def _replaced_networks(self, one: ObservedContainer) -> list[str]:
+        """Keys of the networks with another configuration that the container is on."""
+        return [key for key, found in self.resources.replaced.items() if found.name in one.networks]
+
+    def _keep_networks_in_use(self) -> None:
+        """A network is replaced only when everybody on it is replaced or removed; otherwise it stays, with a warning."""
+        leaving = {one.id for one in orphans(self.project, self.snapshot)} if self.options.remove_orphans else set()
+        for key, found in list(self.resources.replaced.items()):
+            others = [
+                one.name
+                for one in self.snapshot.containers
+                if found.name in one.networks
+                and one.id not in leaving
+                and (one.service not in self.digests or one.oneoff)
+            ]
+            if not others and self.options.recreate != NEVER:
+                continue
+            why = f"{', '.join(others)} would lose it" if others else "containers are not to be recreated"
+            self.warnings.append(f"{self.resources.reasons[key]}; it stays as it is, because {why}")
+            del self.resources.replaced[key], self.resources.reasons[key], self.resources.network_keys[key]
 
     def _has_hook(self, service: str, hook: str) -> bool:
         return bool(self.project.services.get(service, {}).get(hook))
@@ -280,16 +305,10 @@ class _Planner:
         A network that is itself replaced needs the old container gone before it can be made: then removal comes first.
         """
         assert replica.cause is not None
-        blocked = [
-            key
-            for key in self.project.services[replica.service].get("networks") or ()
-            if key in self.resources.replaced
-        ]
+        blocked = self._replaced_networks(one)
         shared = self._sharing_stops(replica.service)
         if blocked:
-            removal = self._remove(one, replica.cause, needs=(*gate, *shared))
-            for key in blocked:
-                self.leaving.setdefault(key, []).append(removal)
+            removal = self._remove(one, replica.cause, needs=shared)
             self._create(
                 Replica(replica.name, replica.service, replica.number, None, replica.cause, replica.kept_volumes),
                 (removal,),
