@@ -74,6 +74,9 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
     containers.add(container)
     if (saved := containers.store.get("health", record.id)) is not None:
         container.health = health.Health.from_body(saved)
+    if shim is not None and not container.state.active:
+        # The engine was killed between the shim's birth and the program's start (or its end and the release).
+        await supervise.teardown(containers, container)
     if container.state.active:
         await _resume(containers, container, found)
     elif record.removing or (record.host["AutoRemove"] and record.intent != "created"):
