@@ -98,7 +98,6 @@ def call(number: int, syscall: str, target: str | bytes | os.PathLike[str], *arg
     return check(result, syscall, target)
 
 
-
 def limit_heap() -> None:
     """Keep a threaded process small, once, at its start; only glibc has this.
 
