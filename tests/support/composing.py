@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compose import ops
 from compose.convert import Facts, create_request, network_body, volume_body
 from compose.digest import service_digest
 from compose.errors import Mark
@@ -19,6 +18,8 @@ from compose.observe import ObservedContainer, ObservedImage, ObservedMount, Obs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from compose import ops
 
 FILE = "compose.yaml"
 
