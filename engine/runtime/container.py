@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..linux import process
 from ..linux.cgroup import Cgroup
-from . import bundle, child, netns, restart, statusfile
+from . import bundle, child, foreign, netns, restart, statusfile
+from .foreign import Console
 from .launch import Launch
 from .logfile import LogWriter, limits
-from .stage import Failure
+from .stage import Failure, ProgramError
 from .streams import Streams
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Run(NamedTuple):
     pid_starttime: int
     streams: Streams
     clock: float
+    console: Console | None = None
+    """Only while another runtime launches."""
 
 
 class Container:
@@ -118,22 +121,28 @@ class Container:
 
     def _launch(self, done: Done) -> None:
         try:
-            forked, streams = self._fork()
+            console = Console(self._runtime_files) if self.spec.runtime and self.spec.terminal else None
+            forked, streams = self._fork(console.address if console is not None else "")
         except (OSError, ValueError) as error:
             self._refuse(Failure.of("launch", error), done)
             return
         self._report = child.Report()
         self._launching = done
-        self.run = Run(forked, process.start_time(forked.pid) or 0, streams, time.monotonic())
+        self.run = Run(forked, process.start_time(forked.pid) or 0, streams, time.monotonic(), console)
         self._loop.watch(forked.channel.fileno(), lambda _: self._on_report())
 
-    def _fork(self) -> tuple[child.Child, Streams]:
+    def _fork(self, console: str) -> tuple[child.Child, Streams]:
         spec = self.spec
         network = self.network.descriptor if self.network is not None else -1
-        draft = Launch(spec.launch, self._host, network, limits=not self._by_policy)
         streams = Streams(self._loop, self._open_log(), terminal=spec.terminal, stdin=spec.stdin_open)
         try:
-            forked = child.fork(draft, streams.child, pid_namespace=spec.pid_namespace, cgroup=self.cgroup)
+            if spec.runtime:
+                process.become_subreaper()
+                draft = foreign.ForeignLaunch(spec.launch, self._host, network, console)
+                forked = child.fork(draft, streams.child, pid_namespace="")
+            else:
+                own = Launch(spec.launch, self._host, network, limits=not self._by_policy)
+                forked = child.fork(own, streams.child, pid_namespace=spec.pid_namespace, cgroup=self.cgroup)
         except OSError:
             streams.finish()
             raise
@@ -161,11 +170,54 @@ class Container:
             return
         self._loop.forget(run.child.channel.fileno())
         run.child.channel.close()
+        if self.spec.runtime and self._report.failure is None:
+            # So far only the other runtime runs.
+            self._loop.watch(run.child.pidfd, lambda _: self._on_runtime_exit())
+            return
+        if self._report.failure is not None:
+            # The child has said its last word and is on its way out; its exit code is the failure's.
+            os.waitid(os.P_PIDFD, run.child.pidfd, os.WEXITED)
+            os.close(run.child.pidfd)
+            if run.console is not None:
+                run.console.close()
+            self._failed(run, self._report.failure)
+            return
+        self._running(run)
+
+    def _on_runtime_exit(self) -> None:
+        assert self.run is not None
+        run = self.run
+        code = process.reap(run.child.pidfd)
+        if code is None:
+            return
+        self._loop.forget(run.child.pidfd)
+        os.close(run.child.pidfd)
+        try:
+            if code:
+                raise ValueError
+            with open(self._runtime_files.pid) as handle:
+                pid = int(handle.read())
+            pidfd = os.pidfd_open(pid)
+            if run.console is not None:
+                self._report = self._report._replace(terminal=run.console.receive())
+        except (OSError, ValueError):
+            self._failed(run, foreign.failure(self.spec, code))
+            return
+        finally:
+            if run.console is not None:
+                run.console.close()
+        self.run = run._replace(
+            child=child.Child(pid, pidfd, run.child.channel), pid_starttime=process.start_time(pid) or 0, console=None
+        )
+        self._running(self.run)
+
+    @property
+    def _runtime_files(self) -> foreign.Files:
+        return foreign.Files(os.path.dirname(self.spec.launch))
+
+    def _running(self, run: Run) -> None:
         done, self._launching = self._launching, None
         assert done is not None
-        if self._report.failure is not None:
-            self._failed(run, self._report.failure, done)
-            return
         if self._report.terminal >= 0:
             run.streams.attach_terminal(self._report.terminal)
             if all(self._size):
@@ -188,10 +240,9 @@ class Container:
         for number in delayed:
             process.send_signal(run.child.pidfd, number)
 
-    def _failed(self, run: Run, failure: Failure, done: Done) -> None:
-        # The child has said its last word and is on its way out; its exit code is the failure's.
-        os.waitid(os.P_PIDFD, run.child.pidfd, os.WEXITED)
-        os.close(run.child.pidfd)
+    def _failed(self, run: Run, failure: Failure) -> None:
+        done, self._launching = self._launching, None
+        assert done is not None
         if self._report.terminal >= 0:
             os.close(self._report.terminal)
         run.streams.finish()
@@ -225,7 +276,27 @@ class Container:
         self.run = None
         kills = self.cgroup.oom_kills() if self.cgroup is not None else 0
         oom, self._oom_kills = kills > self._oom_kills, kills
-        self._ended(code, oom, time.monotonic() - run.clock, "")
+        ran_for = time.monotonic() - run.clock
+        if self.spec.runtime:
+            self._forget_foreign(lambda: self._ended(code, oom, ran_for, ""))
+        else:
+            self._ended(code, oom, ran_for, "")
+
+    def _forget_foreign(self, then: Callable[[], None]) -> None:
+        """Have the other runtime forget the container, which it would not start a second time otherwise."""
+        try:
+            pidfd = os.pidfd_open(foreign.delete(self.spec))
+        except (OSError, ProgramError):
+            then()
+            return
+
+        def deleted(_: int) -> None:
+            if process.reap(pidfd) is not None:
+                self._loop.forget(pidfd)
+                os.close(pidfd)
+                then()
+
+        self._loop.watch(pidfd, deleted)
 
     def _ended(self, code: int, oom: bool, ran_for: float, error: str) -> None:
         decision = restart.decide(self.policy, code, self.status["restart_count"], ran_for, self._manual, self._delay)

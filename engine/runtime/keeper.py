@@ -11,6 +11,7 @@ Without --foreground the command returns as soon as the socket accepts connectio
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -27,6 +28,7 @@ if not __package__:
 
 from ..layout import Layout
 from ..linux import cgroup, mount, namespace, process
+from ..linux.libc import KernelError
 from . import guard, protocol, shim, statusfile
 from .bundle import ShimSpec
 from .launch import Host
@@ -37,6 +39,8 @@ _CRASHES = 5
 _EARLY = 5.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
+
+_OOM_SCORE = -999
 
 EX_TEMPFAIL = 75
 
@@ -82,6 +86,7 @@ class Keeper:
     def _become_engine(self, channel: socket.socket) -> None:
         try:
             process.reset_signals()
+            process.set_oom_score(self._host.oom_score)
             for descriptor in (self._listener.fileno(), channel.fileno()):
                 os.set_inheritable(descriptor, True)
             arguments = [sys.executable, "-I", "-m", "engine", "--root", str(self._layout.root)]
@@ -400,6 +405,9 @@ def isolate(layout: Layout) -> Host:
     controls_devices = cgroup.Cgroup.at("/pycompose", hierarchies).controls_devices
     with open("/proc/self/oom_score_adj") as handle:
         oom_score = int(handle.read())
+    # Whoever runs out of memory: not the parents of everything. Only with CAP_SYS_RESOURCE.
+    with contextlib.suppress(KernelError):
+        process.set_oom_score(_OOM_SCORE)
     private = (str(layout.state), str(layout.run))
     return Host(hierarchies, outside, private, controls_devices, oom_score)
 

@@ -1,0 +1,110 @@
+"""Containers launched by runc under our shim. Needs runc on PATH."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from support.runtime_bench import bench, discard, exited, until
+
+from engine.runtime.client import ExecSpec, LaunchError, ShimClient
+from engine.runtime.defaults import PATH
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUNC = shutil.which("runc", path=f"{os.environ.get('PATH', '')}:{PATH}")
+
+pytestmark = [pytest.mark.root, pytest.mark.peer, pytest.mark.skipif(RUNC is None, reason="runc is not installed")]
+
+
+def test_output_exit_code_user_and_network(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            script = "id; echo $HOME; hostname; readlink /proc/self/ns/net; echo err >&2; exit 5"
+            path = made.launch("a", "/bin/sh", "-c", script, runtime="runc", user="alice")
+            shim = await client.fork_shim(path)
+            prepared = await shim.prepared()
+            assert prepared.netns_fd is not None
+            network = os.readlink(f"/proc/self/fd/{prepared.netns_fd}")
+            for round_ in range(2):
+                started = await shim.start()
+                assert started.restart_count == 0
+                event = await exited(shim)
+                assert (event.exit_code, event.error) == (5, "")
+                lines = made.output("a").decode().splitlines()[5 * round_ :]
+                assert lines[0].startswith("uid=1000(alice) gid=1000(alice)")
+                assert lines[1:] == ["/home/alice", "a" * 12, network, "err"]
+            await shim.release()
+
+    asyncio.run(scenario())
+
+
+def test_stop_exec_and_restart(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            script = "trap 'exit 3' TERM; echo ready; while true; do sleep 0.01; done"
+            policy = {"name": "on-failure", "maximum_retry_count": 1}
+            shim = await client.fork_shim(made.launch("a", "/bin/sh", "-c", script, runtime="runc", restart=policy))
+            await shim.start()
+            await until(lambda: made.output("a").count(b"ready") == 1)
+            await shim.signal(signal.SIGTERM)
+            await until(lambda: made.output("a").count(b"ready") == 2)
+            running = await shim.exec(ExecSpec(["hostname"], [f"PATH={PATH}"]))
+            assert await running.wait() == 0
+            for descriptor in (running.stdout, running.stderr):
+                assert descriptor is not None
+                os.close(descriptor)
+            await shim.stop(signal.SIGTERM, 10)
+            assert made.status("a")["exit_code"] == 3
+            await shim.release()
+
+    asyncio.run(scenario())
+
+
+def test_terminal(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            path = made.launch(
+                "a",
+                "/bin/sh",
+                "-c",
+                "tty; read line; echo got $line",
+                runtime="runc",
+                bundle__process__terminal=True,
+                stdin={"open": True, "once": False},
+            )
+            shim = await client.fork_shim(path)
+            await shim.start()
+            master = await shim.open_stdin()
+            os.write(master, b"hello\r")
+            assert (await exited(shim)).exit_code == 0
+            os.close(master)
+            assert made.output("a").decode().splitlines()[-1] == "got hello"
+            await shim.release()
+
+    asyncio.run(scenario())
+
+
+def test_refusals(tmp_path: Path) -> None:
+    async def refuse(shim: ShimClient) -> LaunchError:
+        with pytest.raises(LaunchError) as caught:
+            await shim.start()
+        await discard(shim)
+        return caught.value
+
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            error = await refuse(await client.fork_shim(made.launch("a", "nothing-here", runtime="runc")))
+            assert error.exit_code == 127
+            assert "executable file not found in $PATH" in error.message
+            error = await refuse(await client.fork_shim(made.launch("b", "/bin/true", runtime="runc", init=True)))
+            assert "init is not available" in error.message
+            error = await refuse(await client.fork_shim(made.launch("c", "/bin/true", runtime="no-such-runtime")))
+            assert "no-such-runtime" in error.message
+
+    asyncio.run(scenario())
