@@ -374,7 +374,8 @@ class _Planner:
     def _decide_starts(self, name: str) -> None:
         chosen: set[str] = set()
         followers = dependants(self.project.services)[name]
-        waited = [other for other, one in followers.items() if one.condition == COMPLETED and other in self.states]
+        one_shot = any(one.condition == COMPLETED for one in followers.values())
+        wanted = name in self.options.services or any(self.starting.get(other) for other in followers)
         for replica in self.states[name].replicas:
             one = replica.observed
             if one is None or replica.cause is not None:
@@ -382,12 +383,7 @@ class _Planner:
             elif one.running:
                 if name in self.restarting:
                     chosen.add(replica.name)
-            elif (
-                waited
-                and one.state == "exited"
-                and one.exit_code == 0
-                and not any(self.starting[other] for other in waited)
-            ):
+            elif one_shot and not wanted and one.state == "exited" and one.exit_code == 0:
                 continue  # a one-shot that has done its work for dependants that stay as they are
             else:
                 chosen.add(replica.name)
