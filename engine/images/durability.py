@@ -51,9 +51,10 @@ class Durability:
         except (ValueError, KeyError, TypeError):
             return 0.0
 
-    def clear(self) -> None:
-        """What was in doubt has been dealt with."""
-        self._marker.unlink(missing_ok=True)
+    def renew(self) -> None:
+        """What was in doubt has been dealt with: from here on the marker stands for this boot's work."""
+        with self._lock:
+            self._mark()
 
     @contextmanager
     def writing(self, done: Callable[[], None] | None = None) -> Iterator[None]:
