@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--format", default="text", metavar="FORMAT", help="Format the output. Values: [text | json]")
+    parser.add_argument(
+        "--format", default="text", metavar="FORMAT", help="Format the output. Values: [text | json | markdown]"
+    )
     parser.add_argument("--status", default="", metavar="STATUS", help="Only keys that are done, refused or ignored")
     parser.add_argument("key", nargs="*", metavar="KEY")
 
@@ -22,7 +24,7 @@ def add_arguments(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     from ..load.conformance import STATUSES, table
 
-    if args.format not in ("text", "json"):
+    if args.format not in ("text", "json", "markdown"):
         raise ComposeError(f'unsupported format "{args.format}"')
     if args.status and args.status not in STATUSES:
         raise ComposeError(f'unknown status "{args.status}": {", ".join(STATUSES)} are known')
@@ -34,6 +36,11 @@ def run(args: Namespace) -> int:
     if args.format == "json":
         rows = [{"key": entry.key, "status": entry.status, "reason": entry.reason} for entry in entries]
         print(json.dumps(rows, indent=2))
+        return 0
+    if args.format == "markdown":
+        print("| key | status | reason |\n|---|---|---|")
+        for entry in entries:
+            print(f"| `{entry.key}` | {entry.status} | {entry.reason} |")
         return 0
     width = max(len(entry.key) for entry in entries)
     for entry in entries:

@@ -1,443 +1,54 @@
 """The last shape of a tree: every attribute with its type, in the order and with the omissions of
 ``docker compose config --format json``.
 
-A record is a tuple of fields; each field has a decoder, and may be left out when it holds its zero value. This table is
-the single place that says what a service, a network … may hold; a key of the tree that no record names never gets here,
-since the schema refuses it.
+A record is a tuple of fields; each field has a decoder (decode.py), and may be left out when it holds its zero value. This
+table is the single place that says what a service, a network … may hold; a key of the tree that no record names never gets
+here, since the schema refuses it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .. import units
-from ..errors import Diagnostic, Path, dotted
-from .interpolate import to_boolean
-from .merge import as_map
-from .scalars import Timestamp, float32, integer, text
-from .tree import Map, Place, Seq, mark, places_of
+from .decode import (
+    Binder,
+    Field,
+    Kept,
+    boolean,
+    command,
+    device_count,
+    duration,
+    embedded,
+    environment,
+    free,
+    health_test,
+    hosts,
+    keyed,
+    listed,
+    mapping,
+    natural,
+    optional_boolean,
+    optional_natural,
+    optional_whole,
+    options,
+    plain_duration,
+    rate,
+    record,
+    single_float,
+    size,
+    ssh,
+    string,
+    string_map,
+    strings,
+    switch,
+    texts,
+    ulimit,
+    whole,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Decoder = Callable[["Binder", Any, Path, Place | None], Any]
-
-USER_KEYED = {
-    ("services",),
-    ("services", "*", "depends_on"),
-    ("volumes",),
-    ("networks",),
-    ("secrets",),
-    ("configs",),
-    ("models",),
-}
-"""Where ``x-…`` is a name that the user chose rather than an extension."""
-
-
-class Record(Map):
-    """A bound mapping; ``extensions`` are its ``x-…`` keys, which only the YAML form shows."""
-
-    __slots__ = ("extensions",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.extensions: dict[str, Any] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One attribute: its decoder, whether it is left out when zero, and its name in JSON where that differs."""
-
-    key: str
-    decode: Decoder
-    omit: bool = True
-    label: str = ""
-
-
-class Binder:
-    """Binds one tree, collecting every value that does not fit its type."""
-
-    def __init__(self) -> None:
-        self.errors: list[Diagnostic] = []
-
-    def fail(self, message: str, path: Path, place: Place | None) -> None:
-        self.errors.append(Diagnostic(message, path, mark(place)))
-
-    def record(self, fields: tuple[Field, ...], value: Any, path: Path, place: Place | None) -> Record | None:
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            self.fail(f"{dotted(path)}: expected a mapping, got {kind(value)}", path, place)
-            return None
-        out = Record()
-        out.place = value.place if isinstance(value, Map) else place
-        places = value.places if isinstance(value, Map) else {}
-        for field in fields:
-            if field.key in value:
-                where = places.get(field.key)
-                bound = field.decode(self, value[field.key], (*path, field.key), where or place)
-                if field.omit and is_zero(bound):
-                    continue
-                name = field.label or field.key
-                out[name] = bound
-                if where is not None:
-                    out.places[name] = where
-            elif not field.omit:
-                out[field.label or field.key] = field.decode(self, None, (*path, field.key), None)
-        out.extensions = {key: plain(item) for key, item in value.items() if key.startswith("x-")}
-        return out
-
-
-def is_zero(value: Any) -> bool:
-    """Whether Go's omitempty would leave it out. `Kept` values never are."""
-    if isinstance(value, Record):
-        return False
-    return (
-        value is None or value is False or value == 0 or value == "" or (isinstance(value, (dict, list)) and not value)
-    )
-
-
-def kind(value: Any) -> str:
-    """A value's type in the user's words."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return "a timestamp"
-
-
-def plain(value: Any) -> Any:
-    """A value for output as it stands, keys sorted."""
-    if isinstance(value, dict):
-        return {key: plain(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, Timestamp):
-        return value.rfc3339()
-    return value
-
-
-class Kept:
-    """A pointer in the Go model: present even when it points at a zero."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def string(run: Binder, value: Any, path: Path, place: Place | None) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, int) and not isinstance(value, bool) and value < 1 << 63:
-        return str(value)
-    run.fail(f"{dotted(path)}: expected a string, got {kind(value)}", path, place)
-    return ""
-
-
-def switch(run: Binder, value: Any, path: Path, place: Place | None) -> str:
-    """A boolean or a setting, as text."""
-    return string(run, text(value) if isinstance(value, bool) else value, path, place)
-
-
-def boolean(run: Binder, value: Any, path: Path, place: Place | None) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value is None:
-        return False
-    if isinstance(value, str):
-        try:
-            return to_boolean(value)
-        except ValueError as error:
-            run.fail(f"{dotted(path)}: {error}", path, place)
-            return False
-    run.fail(f"{dotted(path)}: expected a boolean, got {kind(value)}", path, place)
-    return False
-
-
-def whole(run: Binder, value: Any, path: Path, place: Place | None) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value >= 1 << 63:
-            run.fail(f"{dotted(path)}: {value} is too large", path, place)
-        return value
-    if isinstance(value, float):
-        return int(value)
-    if value is None:
-        return 0
-    if isinstance(value, str):
-        try:
-            return int(value) if value.lstrip("+-").isdigit() else integer(value)
-        except ValueError:
-            run.fail(f"{dotted(path)}: {value!r} is not a whole number", path, place)
-            return 0
-    run.fail(f"{dotted(path)}: expected a number, got {kind(value)}", path, place)
-    return 0
-
-
-def natural(run: Binder, value: Any, path: Path, place: Place | None) -> int:
-    if isinstance(value, str):
-        run.fail(f"{dotted(path)}: expected a number, got a string", path, place)
-        return 0
-    number = whole(run, value, path, place)
-    if number < 0:
-        run.fail(f"{dotted(path)}: {number} must not be negative", path, place)
-    return number
-
-
-def single_float(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            run.fail(f"{dotted(path)}: {value!r} is not a number", path, place)
-            return 0
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Float32(value)
-    if value is not None:
-        run.fail(f"{dotted(path)}: expected a number, got {kind(value)}", path, place)
-    return 0
-
-
-class Float32(float):
-    """A single-precision number, printed with as few digits as it needs."""
-
-    __slots__ = ()
-
-    def __new__(cls, value: float) -> Float32:
-        return super().__new__(cls, float32(float(value)))
-
-
-def size(run: Binder, value: Any, path: Path, place: Place | None) -> str:
-    """Bytes, as a string of digits; "" stands for zero."""
-    number = 0
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value >= 1 << 63:
-            run.fail(f"{dotted(path)}: {value} is too large", path, place)
-        number = value
-    elif isinstance(value, str):
-        try:
-            number = units.parse_bytes(value)
-        except ValueError as error:
-            run.fail(f"{dotted(path)}: {error}", path, place)
-    return str(number) if number else ""
-
-
-def rate(run: Binder, value: Any, path: Path, place: Place | None) -> str:
-    return size(run, value, path, place) or "0"
-
-
-def duration(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    """A duration that is left out only when it was not given."""
-    try:
-        return Shown(units.format_duration(units.parse_duration(text(value))))
-    except ValueError as error:
-        run.fail(f"{dotted(path)}: {error}", path, place)
-        return None
-
-
-def plain_duration(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    """A duration that is left out when zero."""
-    shown = duration(run, value, path, place)
-    return None if shown == "0s" else shown
-
-
-class Shown(str):
-    """A string that is never empty by meaning, such as a zero duration."""
-
-    __slots__ = ()
-
-
-def command(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    """Words of a command, or None when nothing was given; an empty list clears the image's."""
-    if isinstance(value, str):
-        try:
-            return Words(units.split_command(value))
-        except ValueError as error:
-            run.fail(f"{dotted(path)}: {error}: {value!r}", path, place)
-            return None
-    if isinstance(value, list):
-        return Words(
-            string(run, item, (*path, i), where)
-            for i, (item, where) in enumerate(zip(value, places_of(value), strict=True))
-        )
-    return None
-
-
-class Words(list[str]):
-    """A command; an empty one is not the same as none."""
-
-    __slots__ = ()
-
-
-def health_test(run: Binder, value: Any, path: Path, place: Place | None) -> list[str]:
-    if isinstance(value, str):
-        return ["CMD-SHELL", value]
-    if isinstance(value, list):
-        return [string(run, item, (*path, index), place) for index, item in enumerate(value)]
-    run.fail(f"{dotted(path)}: expected a string or a list, got {kind(value)}", path, place)
-    return []
-
-
-def strings(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
-    """A list of strings; one string stands for a list of one."""
-    if isinstance(value, str):
-        return Seq([value], [place])
-    if isinstance(value, list):
-        places = places_of(value)
-        return Seq([string(run, item, (*path, index), places[index]) for index, item in enumerate(value)], list(places))
-    if value is not None:
-        run.fail(f"{dotted(path)}: expected a list of strings, got {kind(value)}", path, place)
-    return Seq()
-
-
-def texts(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
-    """A list of strings or numbers."""
-    if isinstance(value, list):
-        return Seq([text(item) for item in value], list(places_of(value)))
-    return strings(run, value, path, place)
-
-
-def _pairs(value: Any) -> list[tuple[str, Any, Place | None]]:
-    """Key, value and place from a mapping or a key=value list; a key without ``=`` has None."""
-    if isinstance(value, dict):
-        places = as_map(value).places
-        pairs = [(key, item, places.get(key)) for key, item in value.items() if not key.startswith("x-")]
-        extra = {key: item for key, item in value.items() if key.startswith("x-")}
-        if extra:
-            pairs.append(("#extensions", extra, None))
-        return pairs
-    out: list[tuple[str, Any, Place | None]] = []
-    for item, place in zip(value, places_of(value), strict=True):
-        key, separator, rest = text(item).partition("=")
-        out.append((key, rest if separator else None, place))
-    return out
-
-
-def _sorted(pairs: list[tuple[str, Any, Place | None]]) -> Map:
-    last = {key: (item, place) for key, item, place in pairs}
-    out = Map()
-    for key in sorted(last):
-        out.put(key, *last[key])
-    return out
-
-
-def mapping(run: Binder, value: Any, path: Path, place: Place | None) -> Map:
-    """String values; nothing given is an empty string."""
-    if not isinstance(value, (dict, list)):
-        if value is not None:
-            run.fail(f"{dotted(path)}: expected a mapping or a list, got {kind(value)}", path, place)
-        return Map()
-    return _sorted([(key, "" if item is None else text(item), where) for key, item, where in _pairs(value)])
-
-
-def environment(run: Binder, value: Any, path: Path, place: Place | None) -> Map:
-    """String values, or None for a variable that is named without a value."""
-    if not isinstance(value, (dict, list)):
-        if value is not None:
-            run.fail(f"{dotted(path)}: expected a mapping or a list, got {kind(value)}", path, place)
-        return Map()
-    return _sorted([(key, None if item is None else text(item), where) for key, item, where in _pairs(value)])
-
-
-def options(run: Binder, value: Any, path: Path, place: Place | None) -> Map:
-    return mapping(run, value, path, place)
-
-
-def string_map(run: Binder, value: Any, path: Path, place: Place | None) -> Map:
-    if isinstance(value, dict):
-        return _sorted([(key, string(run, item, (*path, key), where), where) for key, item, where in _pairs(value)])
-    return mapping(run, value, path, place)
-
-
-def hosts(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
-    """``host=address`` entries, sorted."""
-    found: list[tuple[str, str, Place | None]] = []
-    if isinstance(value, dict):
-        for key, item, where in _pairs(value):
-            for address in item if isinstance(item, list) else [item]:
-                found.append((key, "" if address is None else text(address), where))
-    elif isinstance(value, list):
-        for item, where in zip(value, places_of(value), strict=True):
-            entry = text(item)
-            separator = "=" if "=" in entry else ":"
-            host, found_separator, address = entry.partition(separator)
-            if not found_separator:
-                run.fail(f"{dotted(path)}: invalid additional host, missing IP: {entry}", path, where or place)
-                continue
-            found.append((host, address, where))
-    elif value is not None:
-        run.fail(f"{dotted(path)}: expected a mapping or a list, got {kind(value)}", path, place)
-    lines: list[tuple[str, Place | None]] = []
-    for host, address, where in found:
-        if not host or ":" in host or "=" in host:
-            run.fail(f"{dotted(path)}: bad host name '{host}'", path, where or place)
-        if len(address) > 2 and address[0] == "[" and address[-1] == "]":
-            address = address[1:-1]
-        lines.append((f"{host}={address}", where))
-    lines.sort(key=lambda line: line[0].encode())
-    return Seq([line for line, _ in lines], [where for _, where in lines])
-
-
-def ssh(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
-    return Seq([key if not item else f"{key}: {item}" for key, item, _ in _pairs(value or {})])
-
-
-def ulimit(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if value else Record()
-    out = Record()
-    if isinstance(value, dict):
-        for key in ("soft", "hard"):
-            item = value.get(key)
-            if isinstance(item, int) and not isinstance(item, bool):
-                if item:
-                    out[key] = item
-            elif item is not None:
-                run.fail(f"{dotted(path)}: {key} must be a number", path, place)
-    return out
-
-
-def optional_boolean(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    return None if value is None else Kept(boolean(run, value, path, place))
-
-
-def optional_whole(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    return None if value is None else Kept(whole(run, value, path, place))
-
-
-def optional_natural(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    return None if value is None else Kept(natural(run, value, path, place))
-
-
-def free(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    return plain(value)
-
-
-def device_count(run: Binder, value: Any, path: Path, place: Place | None) -> int:
-    if isinstance(value, str):
-        if value.lower() == "all":
-            return -1
-        try:
-            return int(value)
-        except ValueError:
-            message = f"{dotted(path)}: invalid value {value!r}, the only value allowed is 'all' or a number"
-            run.fail(message, path, place)
-            return 0
-    if isinstance(value, float):
-        run.fail(f"{dotted(path)}: {value} is not a whole number", path, place)
-        return 0
-    return whole(run, value, path, place)
+    from ..errors import Diagnostic, Path
+    from .tree import Map, Place
 
 
 def env_file(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
@@ -445,56 +56,6 @@ def env_file(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
     if record is not None and record.get("required") and not record.get("format"):
         return record.get("path", "")
     return record
-
-
-def record(*fields: Field) -> Decoder:
-    def decode(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-        return run.record(fields, value, path, place)
-
-    return decode
-
-
-def embedded(*fields: Field) -> Decoder:
-    """A record that is there even when nothing was given."""
-
-    def decode(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-        return run.record(fields, value if value is not None else Map(), path, place)
-
-    return decode
-
-
-def listed(item: Decoder) -> Decoder:
-    def decode(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-        if value is None:
-            return Seq()
-        if not isinstance(value, list):
-            if isinstance(value, dict):
-                value = Seq([value])
-            else:
-                run.fail(f"{dotted(path)}: expected a list, got {kind(value)}", path, place)
-                return Seq()
-        places = places_of(value)
-        return Seq(
-            [item(run, part, (*path, index), places[index] or place) for index, part in enumerate(value)], list(places)
-        )
-
-    return decode
-
-
-def keyed(item: Decoder) -> Decoder:
-    def decode(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-        out = Map()
-        if value is None:
-            return out
-        if not isinstance(value, dict):
-            run.fail(f"{dotted(path)}: expected a mapping, got {kind(value)}", path, place)
-            return out
-        places = as_map(value).places
-        for key in sorted(value):
-            out.put(key, item(run, value[key], (*path, key), places.get(key) or place), places.get(key))
-        return out
-
-    return decode
 
 
 F = Field

@@ -167,7 +167,12 @@ def remember(
         "forced": forced,
         "marks": marshal.dumps(_marks(project.marks)),
         "warnings": [
-            (item.message, item.path, (item.mark.file, item.mark.line, item.mark.column) if item.mark else None, item.hint)
+            (
+                item.message,
+                item.path,
+                (item.mark.file, item.mark.line, item.mark.column) if item.mark else None,
+                item.hint,
+            )
             for item in project.warnings
         ],
         "inputs": {name: digest(content) for name, content in inputs.items()},

@@ -6,6 +6,7 @@ a project with one cannot be planned.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Path, dotted
@@ -15,6 +16,9 @@ from .tree import Map, diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+_DEVICES: tuple[tuple[str, ...], ...] = (("gpus",), ("deploy", "resources", "reservations", "devices"))
 
 
 def exclusive(tree: Map) -> None:
@@ -46,10 +50,10 @@ def exclusive(tree: Map) -> None:
         for index, item in enumerate(_list(service, "develop", "watch")):
             if isinstance(item, dict) and item.get("path") == "":
                 report((*path, "develop", "watch", index, "path"), "value can't be blank")
-        for keys in (("gpus",), ("deploy", "resources", "reservations", "devices")):
-            for index, request in enumerate(_list(service, *keys)):
+        for at in _DEVICES:
+            for index, request in enumerate(_list(service, *at)):
                 if isinstance(request, dict) and "count" in request and "device_ids" in request:
-                    report((*path, *keys, index), '"count" and "device_ids" attributes are exclusive')
+                    report((*path, *at, index), '"count" and "device_ids" attributes are exclusive')
     if found:
         raise LoadError(found)
 
@@ -69,7 +73,9 @@ def warnings(tree: Map) -> list[Diagnostic]:
             earlier = published.setdefault(key, (index, place))
             if earlier[0] != index and earlier[1] is not None and place is not None and earlier[1].file != place.file:
                 message = f"{dotted(path)} publishes port {key[0]} once more, beside {earlier[1]}"
-                found.append(diagnostic(tree, path, message, "lists of ports add up; write `ports: !override` to replace"))
+                found.append(
+                    diagnostic(tree, path, message, "lists of ports add up; write `ports: !override` to replace")
+                )
     for name, network in _items(tree, "networks"):
         ipam = network.get("ipam") if isinstance(network, dict) else None
         if isinstance(ipam, dict) and ipam.get("options"):
@@ -206,7 +212,7 @@ class _Consistency:
         scale, replicas = service.get("scale"), deploy.get("replicas")
         if scale is not None:
             if replicas is not None and scale != replicas:
-                message = f"can't set distinct values on 'scale' and 'deploy.replicas'"
+                message = "can't set distinct values on 'scale' and 'deploy.replicas'"
                 self.report((*path, "scale"), message)
             _put_replicas(deploy, scale)
         resources = deploy.get("resources") or {}
@@ -218,9 +224,7 @@ class _Consistency:
         ):
             bounds = resources.get(group)
             if service.get(key) and bounds is not None and bounds.get(other, 0) != service[key]:
-                message = (
-                    f"can't set distinct values on '{key}' and 'deploy.resources.{group}.{other}'"
-                )
+                message = f"can't set distinct values on '{key}' and 'deploy.resources.{group}.{other}'"
                 self.report((*path, key), message)
 
     def cycles(self) -> None:
@@ -236,7 +240,7 @@ class _Consistency:
                     continue
                 if name in trail:
                     cycle = [*trail[trail.index(name) :], name]
-                    steps = (f"{a} at {self.where(a, b)}" for a, b in zip(cycle, cycle[1:], strict=False))
+                    steps = (f"{a} at {self.where(a, b)}" for a, b in pairwise(cycle))
                     message = f"dependency cycle detected: {' -> '.join(cycle)}"
                     self.report(("services", cycle[0], "depends_on", cycle[1]), message, ", ".join(steps))
                     return

@@ -138,12 +138,12 @@ class _Parser:
                 line = text[start:].partition("\n")[0]
                 raise DotenvError(self.line(), f"unexpected character {char!r} in variable name {line!r}")
             index += 1
-        self.at = start
-        rest = text[start:].strip()
+        # The last line, without a line break: a name whose value comes from the environment, as on any other line.
         self.at = len(text)
-        if not rest:
+        key = text[start:].strip()
+        if not key:
             raise DotenvError(self.line(), "zero length string")
-        return "", False
+        return key, True
 
     def _expand(self, value: str) -> str:
         try:

@@ -10,8 +10,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from .bind import Float32
+from .decode import Float32
 from .scalars import Timestamp, format_float
+from .tree import Map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ def without_content(resources: Any, section: str) -> Any:
         if "content" in value and (section == "secrets" or value.get("environment")):
             shown = type(value)()
             shown.update({key: item for key, item in value.items() if key != "content"})
-            if hasattr(value, "extensions"):
+            if isinstance(value, Map):
                 shown.extensions = value.extensions
             out[name] = shown
         else:

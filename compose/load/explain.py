@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Mark, Path, dotted
 from . import canonical, dotenv, pipeline
-from .bind import plain
+from .decode import plain
 from .interpolate import variables
 from .scalars import text
 from .suggest import nearest
@@ -136,7 +136,9 @@ def _index(items: list[Any], part: str) -> int | None:
     for index, item in enumerate(items):
         if isinstance(item, str) and (item == part or item.startswith(f"{part}=")):
             return index
-        if isinstance(item, dict) and any(text(item[key]) == part for key in ("target", "source", "path") if key in item):
+        if isinstance(item, dict) and any(
+            text(item[key]) == part for key in ("target", "source", "path") if key in item
+        ):
             return index
     return None
 
@@ -175,7 +177,9 @@ def _suggestion(project: Project, path: Path) -> str:
 
 def mask(path: Path, value: Any) -> Any:
     """``value`` with everything hidden that its name says is secret."""
-    if any(isinstance(part, str) and _SECRET.search(part) for part in path[2:]) or (path[:1] == ("secrets",) and path[-1] == "content"):
+    if any(isinstance(part, str) and _SECRET.search(part) for part in path[2:]) or (
+        path[:1] == ("secrets",) and path[-1] == "content"
+    ):
         return MASK if value not in (None, "") and not isinstance(value, (dict, list)) else value
     if isinstance(value, dict):
         return {key: mask((*path, key), item) for key, item in value.items()}
@@ -252,7 +256,9 @@ class _Teller:
             content = self.loader.files.read(name).decode("utf-8", "replace")
             yield from self._lines(name, content, known, self.loader.environment)
 
-    def _lines(self, name: str, content: str, known: dict[str, str], environment: Mapping[str, str]) -> Iterator[Setting]:
+    def _lines(
+        self, name: str, content: str, known: dict[str, str], environment: Mapping[str, str]
+    ) -> Iterator[Setting]:
         lines = content.split("\n")
 
         def lookup(variable: str) -> str | None:
@@ -278,4 +284,3 @@ class _Teller:
 
 def _is_secret_path(path: Path) -> bool:
     return any(isinstance(part, str) and _SECRET.search(part) is not None for part in path[2:])
-

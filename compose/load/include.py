@@ -82,7 +82,12 @@ def _include(
         raise fail(f"include cycle detected:\n{steps}", path, place)
     env_files = _env_files(loader, entry, home, path, place)
     variables = source.read_env_files(env_files, loader.environment, loader.files, None, loader.warnings)
-    child = replace(loader, environment=source.Environment({**variables, **loader.environment}, loader.environment.used), base=home, part=True)
+    child = replace(
+        loader,
+        environment=source.Environment({**variables, **loader.environment}, loader.environment.used),
+        base=home,
+        part=True,
+    )
     imported = child.load_model(tuple(files), relative, included=included)
     _import(imported, tree, path, place)
 

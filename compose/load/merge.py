@@ -211,19 +211,21 @@ MERGERS: Rules[Merger] = Rules(
 )
 
 
-def unique(tree: Any, rules: Rules[Indexer] | None = None, path: Path = ()) -> Any:
+def unique(tree: Map) -> Map:
     """The tree in which each list of `UNIQUE` holds one entry per key: the last, at the place of the first."""
-    if rules is None:
-        rules = UNIQUE
+    _unique(tree, UNIQUE, ())
+    return tree
+
+
+def _unique(tree: dict[str, Any], rules: Rules[Indexer], path: Path) -> None:
     for key, value in tree.items():
         below = rules.step(key)
         if below is None:
             continue
         if isinstance(value, dict):
-            unique(value, below, (*path, key))
+            _unique(value, below, (*path, key))
         elif isinstance(value, list) and below.rule is not None and len(value) > 0:
             tree[key] = _unique_list(value, below.rule, (*path, key))
-    return tree
 
 
 def _unique_list(items: list[Any], index: Indexer, path: Path) -> Seq:

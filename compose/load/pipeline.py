@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Diagnostic, LoadError, Mark, Path
 from ..model import Marks, Project
 from . import cache, canonical, check, merge, normalize, schema, source, yamltree
-from .bind import bind, plain
+from .bind import bind
+from .decode import plain
 from .extends import apply_extends
 from .include import apply_include
 from .interpolate import Interpolation
@@ -101,7 +102,7 @@ class Loader:
             clear(base, cleared)
             if nested != "extends":
                 apply_include(self, tree, (*included, file))
-            base = merge.unique(merge.merge(base, tree))
+            base = self.merged(base, tree, file, nested)
             if nested != "extends" and self.validate:
                 schema.check(base, file)
                 if "version" in base:
@@ -113,6 +114,16 @@ class Loader:
             canonical.drop_empty(base)
             base = merge.unique(base)
         return base, cleared
+
+    def merged(self, base: Map, tree: Map, file: str, nested: str) -> Map:
+        base = merge.merge(base, tree)
+        try:
+            return merge.unique(base)
+        except LoadError:
+            # The schema says more about a value of the wrong type than the first list that stumbles over it.
+            if nested != "extends" and self.validate:
+                schema.check(base, file)
+            raise
 
     def substitute(self, tree: Map) -> Map:
         run = Interpolation(self.environment, self.templates.__setitem__ if self.observe is not None else None)

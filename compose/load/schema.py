@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Path, dotted
-from .bind import kind
+from .decode import kind
 from .scalars import Timestamp
 from .suggest import nearest
 from .tree import Map, diagnostic
@@ -316,7 +316,8 @@ def _listed(words: list[str]) -> str:
 
 
 def _describe(error: ValidationError, path: Path, tree: Map) -> Iterator[Diagnostic]:
-    value = error.instance
+    value: Any = error.instance
+    limit: Any = error.validator_value
     name = dotted(path) or "the file"
     schema = error.schema if isinstance(error.schema, dict) else {}
     if error.validator == "additionalProperties":
@@ -333,12 +334,12 @@ def _describe(error: ValidationError, path: Path, tree: Map) -> Iterator[Diagnos
         words = _listed(_expected(schema))
         message = f"{name} must be {words}, not {kind(value)}" if words else f"{name} has a value of the wrong form"
     elif error.validator == "enum":
-        allowed = [str(item) for item in error.validator_value]
+        allowed = [str(item) for item in limit]
         hint = nearest(str(value), allowed)
         yield diagnostic(tree, path, f"{name} must be one of {', '.join(allowed)}, not {value!r}", hint)
         return
     elif error.validator == "required":
-        missing = [key for key in error.validator_value if key not in value]
+        missing = [key for key in limit if key not in value]
         message = f"{name} needs {_listed([f'`{key}`' for key in missing])}"
     elif error.validator == "uniqueItems":
         repeated = next((item for index, item in enumerate(value) if item in value[:index]), None)
@@ -349,7 +350,7 @@ def _describe(error: ValidationError, path: Path, tree: Map) -> Iterator[Diagnos
         message = f"{name} has an invalid value {value!r}"
     elif error.validator in ("minimum", "maximum"):
         bound = "at least" if error.validator == "minimum" else "at most"
-        message = f"{name} must be {bound} {error.validator_value}, not {value}"
+        message = f"{name} must be {bound} {limit}, not {value}"
     else:
         message = f"{name}: {error.message}"
     yield diagnostic(tree, path, message)

@@ -116,7 +116,11 @@ def with_services(project: Project, names: Iterable[str], *, dependencies: bool 
         disabled_services=Map(sorted(disabled.items())),
         profiles=tuple(profiles),
         warnings=tuple(warnings),
-        **used,
+        networks=used["networks"],
+        volumes=used["volumes"],
+        configs=used["configs"],
+        secrets=used["secrets"],
+        models=used["models"],
     )
 
 
@@ -155,7 +159,15 @@ def _resolve_environment(
         long = entry if isinstance(entry, dict) else {"path": entry, "required": True}
         at = (*path, "env_file", index)
         _read(
-            found, long.get("path", ""), long.get("required", True), long.get("format", ""), files, lookup, at, place, warnings
+            found,
+            long.get("path", ""),
+            long.get("required", True),
+            long.get("format", ""),
+            files,
+            lookup,
+            at,
+            place,
+            warnings,
         )
     for key, value in own.items():
         found.take(key, own, value)

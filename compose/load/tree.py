@@ -21,14 +21,18 @@ T = TypeVar("T")
 
 
 class Map(dict[str, Any]):
-    """A mapping whose ``places`` give the source place of each key that has one."""
+    """A mapping whose ``places`` give the source place of each key that has one.
 
-    __slots__ = ("place", "places")
+    ``extensions`` are the ``x-`` keys of a bound record, which only the YAML form shows.
+    """
+
+    __slots__ = ("extensions", "place", "places")
 
     def __init__(self, items: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), place: Place | None = None) -> None:
         super().__init__(items)
         self.place = place
         self.places: dict[str, Place] = {}
+        self.extensions: dict[str, Any] = {}
 
     def put(self, key: str, value: Any, place: Place | None) -> None:
         self[key] = value
@@ -75,8 +79,7 @@ def clone(value: Any) -> Any:
         out = type(value)()
         out.update({key: clone(item) for key, item in value.items()})
         out.place, out.places = value.place, dict(value.places)
-        if hasattr(value, "extensions"):
-            out.extensions = value.extensions
+        out.extensions = value.extensions
         return out
     if isinstance(value, Seq):
         return Seq([clone(item) for item in value], list(value.places))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .bind import Float32, Record, Words
+from .decode import Float32, Record, Words
 from .dump import escape_dollars, without_content
 from .scalars import Timestamp, format_float, is_plain_string
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from ..model import Project
 
-_OLD_BOOLEANS = frozenset(["y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF"])
+_OLD_BOOLEANS = frozenset(
+    ["y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF"]
+)
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", re.ASCII)
 _BREAKS = "\r\n\x85\u2028\u2029"
 _ESCAPES = {

@@ -65,7 +65,7 @@ def _compose(content: str | bytes, file: str) -> Iterator[Node]:
     import yaml
 
     try:
-        parser = yaml.cyaml.CParser(content)
+        parser = yaml.cyaml.CParser(content)  # type: ignore[attr-defined]
         try:
             yield from _documents(parser, yaml, file)
         finally:
@@ -288,7 +288,8 @@ class _Reader:
             return float(value)
         kinds = {"int": int, "float": float, "bool": bool, "null": type(None), "timestamp": scalars.Timestamp}
         wanted = kinds.get(kind)
-        if wanted is not None and isinstance(value, wanted) and not (kind == "int" and isinstance(value, bool)):
+        if wanted is None:
+            return node.content
+        if isinstance(value, wanted) and not (kind == "int" and isinstance(value, bool)):
             return value
-        shown = kind if wanted is None else f"!!{kind}"
-        raise _error(self.file, node, f"cannot decode {node.content!r} as a {shown}")
+        raise _error(self.file, node, f"cannot decode {node.content!r} as a !!{kind}")

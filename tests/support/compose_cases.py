@@ -76,7 +76,11 @@ class Case:
             text=True,
             timeout=60,
         )
-        return done.returncode, relative(done.stdout, directory), relative(done.stderr.strip().split("\n")[-1], directory)
+        return (
+            done.returncode,
+            relative(done.stdout, directory),
+            relative(done.stderr.strip().split("\n")[-1], directory),
+        )
 
 
 def relative(text: str, directory: Path) -> str:
