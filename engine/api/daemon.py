@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..runtime.client import KeeperClient
     from ..store import Store
     from ..volumes import Volumes
+    from ..volumes.snapshots import Snapshots
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Daemon:
     volumes: Volumes
     containers: Containers
     leases: Leases
+    snapshots: Snapshots
     builder: Builder
     keeper: KeeperClient
     bootstrap_runner: RootRunner

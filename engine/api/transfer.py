@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -65,13 +66,15 @@ class _Output(io.RawIOBase):
     def __init__(self, write: Write, bridge: Bridge) -> None:
         self._write = write
         self._bridge = bridge
+        self.abandoned = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         piece = bytes(data)
-        self._bridge.call(self._write, piece)
+        if not self.abandoned:
+            self._bridge.call(self._write, piece)
         return len(piece)
 
 
@@ -80,9 +83,21 @@ def body(request: Request) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(_Body(request), _BUFFER))
 
 
-def output(write: Write, bridge: Bridge) -> io.BufferedWriter:
-    """A streamed response as a buffered binary file, for use in a worker thread; flush it at the end."""
-    return io.BufferedWriter(_Output(write, bridge), _BUFFER)
+@contextmanager
+def output(write: Write, bridge: Bridge) -> Iterator[BinaryIO]:
+    """A streamed response as a buffered binary file, for use in a worker thread.
+
+    After a failure what is still buffered is dropped: the file may be finalized on the loop's thread, which must not wait
+    for itself.
+    """
+    raw = _Output(write, bridge)
+    file = io.BufferedWriter(raw, _BUFFER)
+    try:
+        yield cast("BinaryIO", file)
+        file.flush()
+    finally:
+        raw.abandoned = True
+        file.close()
 
 
 async def in_thread(daemon: Daemon, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
@@ -107,9 +122,8 @@ async def send_file(
     bridge = Bridge()
 
     def work() -> None:
-        file = output(write, bridge)
-        produce(cast("BinaryIO", file))
-        file.flush()
+        with output(write, bridge) as file:
+            produce(file)
 
     await in_thread(daemon, work)
     if not begun:

@@ -11,6 +11,7 @@ from . import (
     instance,
     leases,
     networks,
+    snapshots,
     streams,
     system,
     unsupported,
@@ -29,5 +30,6 @@ ROUTES = (
     *volumes.ROUTES,
     *instance.ROUTES,
     *leases.ROUTES,
+    *snapshots.ROUTES,
     *unsupported.ROUTES,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from ...containers import archive as files
 from ...containers import changes, commit
@@ -42,9 +42,8 @@ async def get(daemon: Daemon, request: Request) -> None:
         def begin(stat: str) -> None:
             bridge.call(_begin, stat)
 
-        file = transfer.output(request.write, bridge)
-        files.get(daemon.containers, container, path, begin, cast("BinaryIO", file))
-        file.flush()
+        with transfer.output(request.write, bridge) as file:
+            files.get(daemon.containers, container, path, begin, file)
 
     async def _begin(stat: str) -> None:
         await request.begin(_TAR, headers=[(_STAT, stat)])

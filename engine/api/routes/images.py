@@ -166,7 +166,11 @@ async def load(daemon: Daemon, request: Request) -> None:
 
 
 async def search(daemon: Daemon, request: Request) -> Response:
-    raise NotImplemented_("searching Docker Hub: this engine does not offer it")
+    term, limit = request.text("term"), int(request.text("limit") or 25)
+    if not term:
+        raise InvalidParameter("term: what shall be searched for?")
+    auth = registry_auth(request)
+    return Response.json(await daemon.containers.blocking(daemon.images.search, term, limit=limit, auth=auth))
 
 
 ROUTES = (
