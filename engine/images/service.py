@@ -216,6 +216,13 @@ class Images(Catalogue):
         with self._registries.session(server or reference.DEFAULT_DOMAIN, auth) as session:
             return session.login()
 
+    def search(self, term: str, *, limit: int = 25, auth: Auth | None = None) -> builtins.list[dict[str, Any]]:
+        """Docker's search: ``term`` on Docker Hub, or ``registry.example/term`` on another registry."""
+        first, slash, rest = term.partition("/")
+        elsewhere = bool(slash) and ("." in first or ":" in first or first == "localhost")
+        with self._registries.session(first if elsewhere else "", auth, search=True) as session:
+            return session.search(rest if elsewhere else term, limit)
+
     def bootstrap(
         self,
         ref: str,

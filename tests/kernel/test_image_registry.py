@@ -450,6 +450,15 @@ def test_parallel_pulls_fetch_once(bench: Bench, server: Registry) -> None:
     assert server.count(f"GET /v2/app/blobs/{first_layer(server, value)}") == 1
 
 
+def test_search(bench: Bench, server: Registry) -> None:
+    answer = {"results": [{"name": "found", "star_count": 3, "is_official": True}, 1, {"x": 1}]}
+    server.fault("GET", "/v1/search?q=fo&n=5", lambda h: h.reply(200, json.dumps(answer).encode()))
+    (found,) = bench.images.search(f"{server.address}/fo", limit=5)
+    assert found == {"name": "found", "description": "", "star_count": 3, "is_official": True, "is_automated": False}
+    server.fault("GET", "/v2/_catalog", lambda h: h.reply(200, b'{"repositories": ["a/bar", "foo"]}'))
+    assert [item["name"] for item in bench.images.search(f"{server.address}/ba")] == [f"{server.address}/a/bar"]
+
+
 # the real thing --------------------------------------------------------------------------------------------------------
 @pytest.mark.peer
 @pytest.mark.skipif(not available(), reason="docker-registry is not installed")

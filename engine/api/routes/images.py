@@ -166,11 +166,11 @@ async def load(daemon: Daemon, request: Request) -> None:
 
 
 async def search(daemon: Daemon, request: Request) -> Response:
-    term, limit = request.text("term"), int(request.text("limit") or 25)
-    if not term:
-        raise InvalidParameter("term: what shall be searched for?")
+    term, limit = request.text("term"), request.text("limit", "25")
+    if not term or not limit.isdigit():
+        raise InvalidParameter("term and limit: what shall be searched for, and how many may be found?")
     auth = registry_auth(request)
-    return Response.json(await daemon.containers.blocking(daemon.images.search, term, limit=limit, auth=auth))
+    return Response.json(await daemon.containers.blocking(daemon.images.search, term, limit=int(limit), auth=auth))
 
 
 ROUTES = (

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DOCKER_HUB = "registry-1.docker.io"
+SEARCH_HOST = "index.docker.io"
 
 
 @dataclass(frozen=True, slots=True)

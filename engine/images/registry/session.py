@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
 
 from ...errors import NotFound, Unauthorized, Unavailable
 from ..bootstrap import suites
+from ..manifest import document
 from ..reference import DEFAULT_DOMAIN, Reference, is_tag
 from ..transport import Transport
 from . import credentials
 from .client import Denied, Registry, failure, read
-from .endpoints import endpoints
+from .endpoints import SEARCH_HOST, endpoints, main
 from .pull import Pulled, Puller
 from .push import Pushed, Pusher
 from .transfer import Downloads
@@ -40,13 +40,16 @@ class Registries:
         self._downloads = Downloads(blobs)
 
     @contextmanager
-    def session(self, domain: str, auth: Auth | None) -> Iterator[Session]:
-        """``auth`` None: the user's own configuration is asked."""
-        domain = _domain(domain)
+    def session(self, domain: str, auth: Auth | None, *, search: bool = False) -> Iterator[Session]:
+        """``auth`` None: the user's own configuration is asked. Docker Hub's ``search`` lies on a host of its own."""
+        domain = _domain(domain) if domain else DEFAULT_DOMAIN
         known = auth if auth is not None else credentials.lookup(domain, self._env)
         transport = Transport()
         try:
-            registries = [Registry(transport, endpoint, known) for endpoint in endpoints(domain, self._config)]
+            found = endpoints(domain, self._config)
+            if search and domain == DEFAULT_DOMAIN:
+                found = [main(SEARCH_HOST, self._config)]
+            registries = [Registry(transport, endpoint, known) for endpoint in found]
             yield Session(domain, registries, self._downloads)
         finally:
             transport.close()
@@ -85,14 +88,30 @@ class Session:
             if response.status != 200:
                 raise failure(response)
             link = response.headers.get("Link", "")
-            value = json.loads(read(response, _LARGEST_LIST))
-            found = value.get("tags") if isinstance(value, dict) else None
-            tags += [tag for tag in found or () if isinstance(tag, str) and is_tag(tag)]
+            found = _list(read(response, _LARGEST_LIST), "tags")
+            tags += [tag for tag in found if isinstance(tag, str) and is_tag(tag)]
             if 'rel="next"' not in link or not link.startswith("<"):
                 return tags
             query = urlsplit(link[1:].partition(">")[0]).query
             path = f"{ref.path}/tags/list?{query}"
         raise Unavailable(f"{ref.familiar_name}: the registry's list of tags has no end")
+
+    def search(self, term: str, limit: int) -> list[dict[str, Any]]:
+        """Repositories by name, in the shape of Docker's search: by the registry's search, else by its catalogue."""
+        registry = self._registries[-1]
+        response = registry.request("GET", registry.absolute(f"/v1/search?{urlencode({'q': term, 'n': limit})}"))
+        if response.status == 200:
+            listed = _list(read(response, _LARGEST_LIST), "results")
+            return [_found(item) for item in listed if isinstance(item, dict) and isinstance(item.get("name"), str)][
+                :limit
+            ]
+        response.drain_conn()
+        response.release_conn()
+        response = registry.request("GET", "_catalog?n=1000", scope="registry:catalog:*")
+        if response.status != 200:
+            raise failure(response)
+        names = [name for name in _list(read(response, _LARGEST_LIST), "repositories") if isinstance(name, str)]
+        return [_found({"name": f"{self._domain}/{name}"}) for name in names if term in name][:limit]
 
     def login(self) -> str:
         """Check the credentials. Returns "" (identity tokens are the client's to ask for); raises Unauthorized."""
@@ -107,6 +126,22 @@ class Session:
         response.drain_conn()
         response.release_conn()
         return ""
+
+
+def _list(data: bytes, name: str) -> list[Any]:
+    """A list in an answer; nothing when it is not there."""
+    found = document(data, "the registry's answer").get(name)
+    return found if isinstance(found, list) else []
+
+
+def _found(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": item["name"],
+        "description": str(item.get("description") or ""),
+        "star_count": item["star_count"] if isinstance(item.get("star_count"), int) else 0,
+        "is_official": bool(item.get("is_official")),
+        "is_automated": bool(item.get("is_automated")),
+    }
 
 
 def _hint(ref: Reference) -> str:
