@@ -54,6 +54,7 @@ def test_stop_exec_and_restart(tmp_path: Path) -> None:
             await until(lambda: made.output("a").count(b"ready") == 1)
             await shim.signal(signal.SIGTERM)
             await until(lambda: made.output("a").count(b"ready") == 2)
+            await until(lambda: made.status("a")["status"] == "running")
             running = await shim.exec(ExecSpec(["hostname"], [f"PATH={PATH}"]))
             assert await running.wait() == 0
             for descriptor in (running.stdout, running.stderr):

@@ -211,5 +211,6 @@ async def settled(made: Bench) -> None:
     # The kernel has no event for the end of everything that a container was.
     while made.leftovers() and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    assert made.leftovers() == []
+    left = made.leftovers()
+    assert not left, left
     remove_instance(made.layout.instance)
