@@ -37,6 +37,7 @@ from .networks import Networks, drain
 from .runtime.client import KeeperClient, ShimError
 from .store import Store
 from .volumes import Volumes
+from .volumes.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,8 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
     volumes = Volumes(layout, store, events.publish)
     networks = Networks(layout, store, events.publish)
     containers = Containers(layout, store, events, images, networks, volumes, keeper)
-    leases = Leases(layout, store, containers, keeper)
+    snapshots = Snapshots(layout, store, volumes)
+    leases = Leases(layout, store, containers, snapshots, keeper)
     runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
     builder = Builder(images, runner, layout, store, events.publish)
     daemon = Daemon(
@@ -88,6 +90,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
         volumes=volumes,
         containers=containers,
         leases=leases,
+        snapshots=snapshots,
         builder=builder,
         bootstrap_runner=root_runner(runner),
         keeper=keeper,

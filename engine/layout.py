@@ -7,6 +7,7 @@
     state/layers/<24 hex of chain id>/fs   an unpacked layer in overlayfs form
     state/containers/<id>/              upper, work, log/, status.json (the shim is its one writer)
     state/volumes/<name>/_data          the local volume driver's data
+    state/layered/<hex>/{fs,work}       layers of volumes with snapshots
     state/cache/                        anything that may be deleted at rest
     run/engine.sock, engine.lock        the API socket (held by the keeper), the lock of this root
     run/containers/<id>/                launch.json, bundle/, hosts, hostname, resolv.conf, resolver.json, shim.sock
@@ -91,6 +92,10 @@ class Layout(NamedTuple):
     @property
     def volumes(self) -> Path:
         return self.state / "volumes"
+
+    @property
+    def layered(self) -> Path:
+        return self.state / "layered"
 
     @property
     def mounts(self) -> Path:

@@ -80,6 +80,7 @@ def add_arguments(parser: Parser) -> None:
         action="store_true",
         help="Watch source code and rebuild/refresh containers when files are updated",
     )
+    flag("--from", dest="snapshot", metavar="SNAPSHOT", help="Start with the volumes of a snapshot")
     flag("--lease", metavar="OWNER", help="Take the stack away when its owner is gone (pid:N, fd:N or ttl:10m)")
     flag("--ports", metavar="MODE", help='Host ports: "fixed" as declared, "auto" picked and kept (or PYCOMPOSE_PORTS)')
     flag("--menu", action="store_true", help="Accepted for compatibility: there is no menu")
@@ -156,6 +157,10 @@ def run(args: Namespace) -> int:
         from .leasing import take_lease
 
         take_lease(session, args.lease)
+    if args.snapshot and not args.dry_run:
+        from .snapshots import restore_into
+
+        restore_into(session, session.name, args.snapshot)
     if args.detach or args.no_start or args.dry_run:
         result = converge(session, options, settings=settings(args), wait_timeout=args.wait_timeout)
         if args.timings is not None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .images import Images
     from .leases import Leases
     from .networks import Networks
+    from .snapshots import Snapshots
     from .system import System
     from .volumes import Volumes
 
@@ -105,6 +106,12 @@ class Engine:
         from .leases import Leases
 
         return Leases(self)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        from .snapshots import Snapshots
+
+        return Snapshots(self)
 
     @property
     def system(self) -> System:

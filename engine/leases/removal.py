@@ -14,6 +14,7 @@ import anyio
 from ..containers import autoports, remove, update
 from ..errors import Conflict, EngineError, NotFound
 from ..images.types import ImageUser
+from ..volumes.snapshots import of_lease
 from ..volumes.types import LEASE
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..containers.container import Container
     from ..containers.service import Containers
+    from ..volumes.snapshots import Snapshots
     from .record import Lease
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ def belongs(lease: Lease, labels: Mapping[str, str]) -> bool:
     return labels.get(LEASE) == lease.id or lease.selects(labels)
 
 
-async def take_away(containers: Containers, lease: Lease) -> list[str]:
+async def take_away(containers: Containers, snapshots: Snapshots, lease: Lease) -> list[str]:
     """Remove everything of ``lease``; what could not be removed, in words."""
     failures: list[str] = []
     async with anyio.create_task_group() as group:
@@ -49,6 +51,11 @@ async def take_away(containers: Containers, lease: Lease) -> list[str]:
                 log.warning("lease %s: volume stays: %s", lease.id, error)
             except (EngineError, OSError) as error:
                 failures.append(f"volume {volume.name}: {error}")
+    for snapshot in of_lease(snapshots, lease.id):
+        try:
+            await containers.blocking(snapshots.remove, snapshot.group, snapshot.name)
+        except NotFound:
+            continue
     for reference in lease.images:
         await _image(containers, reference, failures)
     return failures

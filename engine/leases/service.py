@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from ..runtime.client import KeeperClient
     from ..store import Store
+    from ..volumes.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +51,13 @@ class LeaseEnded(Conflict):
 
 
 class Leases:
-    def __init__(self, layout: Layout, store: Store, containers: Containers, keeper: KeeperClient) -> None:
+    def __init__(
+        self, layout: Layout, store: Store, containers: Containers, snapshots: Snapshots, keeper: KeeperClient
+    ) -> None:
         self._layout = layout
         self._store = store
         self._containers = containers
+        self._snapshots = snapshots
         self._keeper = keeper
         self._leases: dict[str, Lease] = {}
         self._guards: dict[str, GuardClient] = {}
@@ -185,7 +189,7 @@ class Leases:
                 abort()
             while running:
                 await self._changed.wait()
-            failures = await take_away(self._containers, lease)
+            failures = await take_away(self._containers, self._snapshots, lease)
             if not failures:
                 break
             log.warning("lease %s: attempt %d: %s", lease.id, attempt + 1, "; ".join(failures))

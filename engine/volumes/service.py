@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, NotFound
-from . import driver, seed
+from . import driver, layers, seed
 from .types import ANONYMOUS, Volume, check_driver, check_name, check_options, passes, truth
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Volumes:
 
     def usage(self, volume: Volume) -> dict[str, int]:
         """UsageData of GET /system/df: bytes, and how many containers refer to it."""
-        size = -1 if volume.options else seed.tree_size(self.path(volume.name))
+        data = layers.directory(self._layout, volume.upper) if volume.upper else self.path(volume.name)
+        size = -1 if volume.options else seed.tree_size(data)
         return {"Size": size, "RefCount": len(self._users(volume.name))}
 
     def path(self, name: str) -> Path:
@@ -149,17 +150,21 @@ class Volumes:
         root = self._layout.volumes / name
         if driver.is_mounted(self.path(name)):
             raise Conflict(f"remove {name}: {self.path(name)} is still mounted")
+        volume = self.get(name)
         doomed = self._layout.volumes / f"{_REMOVED}{secrets.token_hex(8)}"
         if root.exists():
             root.rename(doomed)
         self._store.delete("volume", name)
         if doomed.exists():
             shutil.rmtree(doomed)
+        if volume.upper:
+            layers.collect(self._layout, self._store)
 
     def recover(self) -> None:
         """Finish removals that were cut short, and forget empty directories of creations that were."""
         if not self._layout.volumes.is_dir():
             return
+        layers.recover(self._layout, self._store)
         known = self._store.all("volume").keys()
         for entry in os.scandir(self._layout.volumes):
             if entry.name.startswith(_REMOVED):
@@ -178,14 +183,33 @@ class Volumes:
         with self._lock:
             if not data.is_dir():
                 data.mkdir(parents=True, mode=0o755)
-            if volume.options and not driver.is_mounted(data):
-                driver.mount(volume.options, data)
+            if (volume.options or volume.layers) and not driver.is_mounted(data):
+                if volume.layers:
+                    layers.mount(self._layout, volume, data)
+                else:
+                    driver.mount(volume.options, data)
         return data
 
     def release(self, name: str) -> None:
         """Undo what ``acquire`` mounted; nothing happens while something still uses it."""
         if os.path.isdir(self.path(name)):
             driver.unmount(self.path(name))
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold every volume as it is: nobody acquires, creates or removes one meanwhile."""
+        with self._lock:
+            yield
+
+    def empty_plain(self, name: str) -> None:
+        """Drop what lies in the plain directory of a volume whose data is in layers now; it is but a mount point."""
+        data = self.path(name)
+        if driver.is_mounted(data):
+            raise Conflict(f"volume {name} is still in use")
+        doomed = self._layout.volumes / f"{_REMOVED}{secrets.token_hex(8)}"
+        data.rename(doomed)
+        data.mkdir(mode=0o755)
+        shutil.rmtree(doomed)
 
     def is_empty(self, name: str) -> bool:
         """Whether the volume holds nothing yet; a peek, ``seeding`` decides."""

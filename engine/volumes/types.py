@@ -21,12 +21,19 @@ _OPTIONS = ("type", "o", "device", "size")
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """One volume of the local driver. ``created`` is RFC 3339 text; ``options`` are the driver's type, o, device."""
+    """One volume of the local driver. ``created`` is RFC 3339 text; ``options`` are the driver's type, o, device.
+
+    ``layers`` (top-most first) and ``upper`` name directories of the layer store once a snapshot was taken or restored:
+    the data is then an overlay. ``pending`` is the layer that the plain data is about to become.
+    """
 
     name: str
     created: str
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    upper: str = ""
+    pending: str = ""
 
     @property
     def anonymous(self) -> bool:
@@ -37,7 +44,7 @@ class Volume:
 
     @staticmethod
     def from_record(body: Mapping[str, Any]) -> Volume:
-        return Volume(**body)
+        return Volume(**{**body, "layers": tuple(body.get("layers") or ())})
 
 
 def check_name(name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 async def build(daemon: Daemon, request: Request) -> None:
     if request.text("version") == "2":
         raise NotImplemented_("BuildKit sessions: this engine builds with its own builder; set DOCKER_BUILDKIT=0")
-    await _run(daemon, request, _classic_options(request), quiet=request.flag("q"), colours=True)
+    await _run(daemon, request, _classic_options(request), quiet=request.flag("q"), classic=True)
 
 
 def _classic_options(request: Request) -> BuildOptions:
@@ -63,7 +64,7 @@ def _classic_options(request: Request) -> BuildOptions:
         platforms=tuple(filter(None, request.text("platform").split(","))),
         cache_from=tuple(_list(request, "cachefrom")),
         network=_network(request.text("networkmode")),
-        extra_hosts=tuple(filter(None, request.text("extrahosts").split(","))),
+        extra_hosts=tuple(host for value in request.query.get("extrahosts", ()) for host in value.split(",") if host),
         shm_size=request.number("shmsize") or None,
         ulimits={one["Name"]: (one.get("Soft", 0), one.get("Hard", 0)) for one in _ulimits(_list(request, "ulimits"))},
         resources=_resources(limits),
@@ -201,8 +202,8 @@ def _compose_ulimits(value: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     return result
 
 
-async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet: bool, colours: bool = False) -> None:
-    """``colours``: what a step writes on stderr comes in red, as the classic endpoint has it."""
+async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet: bool, classic: bool = False) -> None:
+    """``classic``: messages exactly as Docker's own classic builder words them."""
 
     def work(progress: Progress) -> None:
         fold = Classic()
@@ -217,9 +218,7 @@ async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet
                 progress({"stream": f"{event.image}\n"})
                 return
             for message in fold.render(event):
-                if colours and isinstance(event, StepLog) and event.stream == "stderr":
-                    message = {"stream": f"\x1b[91m{message['stream']}\x1b[0m"}
-                progress(message)
+                progress(_as_docker(event, message) if classic else message)
 
         try:
             daemon.builder.build(replace(options, cancel=progress.gone), tell)
@@ -228,6 +227,19 @@ async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet
                 raise
 
     await transfer.with_progress(daemon, request, work)
+
+
+_EXIT = re.compile(r'process "(.*)" did not complete successfully: exit code: (\d+)', re.DOTALL)
+
+
+def _as_docker(event: Event, message: dict[str, Any]) -> dict[str, Any]:
+    """Stderr in red, and a failed command in the words that clients look for."""
+    if isinstance(event, StepLog) and event.stream == "stderr":
+        return {"stream": f"\x1b[91m{message['stream']}\x1b[0m"}
+    if isinstance(event, StepFailed) and (match := _EXIT.match(event.message)):
+        text = f"The command '{match[1]}' returned a non-zero code: {match[2]}"
+        return {"errorDetail": {"code": event.code, "message": text}, "error": text}
+    return message
 
 
 async def prune(daemon: Daemon, request: Request) -> Response:

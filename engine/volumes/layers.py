@@ -1,0 +1,107 @@
+"""Layers of volumes: a snapshot is a stack of them, and a volume with a past is an overlay with an upper one of its own.
+
+Saving turns the upper layer into the top-most lower one and gives the volume an empty upper layer; restoring gives it
+the snapshot's layers and an empty upper layer. Both are a change of records: no data moves. Only the first save of a
+plain volume moves something, its whole directory, by one rename, announced in the record before.
+
+Every layer has a record (kind ``volume-layer``); a directory without one is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import EngineError
+from ..linux import mount as kernel
+from ..linux.libc import KernelError
+from .types import Volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..layout import Layout
+    from ..store import Store
+
+KIND = "volume-layer"
+SNAPSHOT = "snapshot"
+# A renamed directory, or a changed owner or mode, must not copy the data below it: these layers are read in no other way.
+_OPTIONS = ("redirect_dir=on", "metacopy=on", "index=off", "xino=off")
+
+
+def directory(layout: Layout, layer: str) -> Path:
+    """Where the layer's files are."""
+    return layout.layered / layer / "fs"
+
+
+def make(layout: Layout, store: Store, below: Path | None) -> str:
+    """A new empty layer, its root with owner and mode of ``below``; None for one whose files are about to be moved in."""
+    layer = secrets.token_hex(12)
+    store.put(KIND, layer, {})
+    home = layout.layered / layer
+    layout.layered.mkdir(exist_ok=True, mode=0o711)
+    home.mkdir(mode=0o711)
+    (home / "work").mkdir(mode=0o700)
+    if below is not None:
+        files = home / "fs"
+        files.mkdir(mode=0o700)
+        info = os.stat(below)
+        os.chown(files, info.st_uid, info.st_gid)
+        os.chmod(files, stat.S_IMODE(info.st_mode))
+        for name in os.listxattr(below):
+            if not name.startswith("trusted.overlay."):
+                os.setxattr(files, name, os.getxattr(below, name))
+    return layer
+
+
+def mount(layout: Layout, volume: Volume, target: Path) -> None:
+    """Mount the volume's layers on ``target``. Raises EngineError."""
+    lower = tuple(str(directory(layout, layer)) for layer in volume.layers)
+    upper, work = str(directory(layout, volume.upper)), str(layout.layered / volume.upper / "work")
+    try:
+        descriptor = kernel.mount_overlay(lower, upper, work, _OPTIONS)
+        try:
+            place = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                kernel.move_mount(descriptor, place, str(target))
+            finally:
+                os.close(place)
+        finally:
+            os.close(descriptor)
+    except KernelError as error:
+        raise EngineError(f"cannot mount the layers of volume {volume.name}: {error}") from None
+
+
+def recover(layout: Layout, store: Store) -> None:
+    """Undo first saves that were cut short, and collect what nothing refers to."""
+    for name, body in store.all("volume").items():
+        volume = Volume.from_record(body)
+        if not volume.pending:
+            continue
+        moved, data = directory(layout, volume.pending), layout.volumes / name / "_data"
+        if moved.is_dir():
+            if data.is_dir():
+                os.rmdir(data)  # empty: the data has been moved away from here
+            moved.rename(data)
+        store.put("volume", name, replace(volume, pending="").record())
+    collect(layout, store)
+
+
+def collect(layout: Layout, store: Store) -> None:
+    """Delete the layers that no volume and no snapshot refers to any more."""
+    used: set[str] = set()
+    for body in store.all("volume").values():
+        volume = Volume.from_record(body)
+        used |= {*volume.layers, volume.upper, volume.pending}
+    for body in store.all(SNAPSHOT).values():
+        for layers in body["volumes"].values():
+            used |= set(layers)
+    for layer in store.all(KIND):
+        if layer not in used:
+            shutil.rmtree(layout.layered / layer, ignore_errors=True)
+            if not (layout.layered / layer).exists():
+                store.delete(KIND, layer)

@@ -1,0 +1,163 @@
+"""Snapshots of volumes: several volumes at one moment, under a name, within a group that the client chooses.
+
+Synchronous, callable from any thread. The caller sees to it that no container runs on the volumes meanwhile. A snapshot
+is visible when its record is, and that is written in one transaction with the volumes': a crash leaves the earlier
+snapshot, and the volumes, whole.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Conflict, InvalidParameter, NotFound
+from . import driver, layers
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Mapping
+
+    from ..layout import Layout
+    from ..store import Store
+    from .service import Volumes
+    from .types import Volume
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """``volumes`` maps the client's key of a volume to its layers, top-most first; ``created`` in ns since the epoch.
+    ``lease`` is the lease it goes with, "" for one that stays."""
+
+    group: str
+    name: str
+    created: int
+    volumes: Mapping[str, tuple[str, ...]]
+    lease: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.group}/{self.name}"
+
+    def record(self) -> dict[str, Any]:
+        volumes = {key: list(layers) for key, layers in self.volumes.items()}
+        body = {"group": self.group, "name": self.name, "created": self.created, "volumes": volumes}
+        return {**body, "lease": self.lease}
+
+    @staticmethod
+    def from_record(body: Mapping[str, Any]) -> Snapshot:
+        volumes = {key: tuple(stack) for key, stack in body["volumes"].items()}
+        return Snapshot(body["group"], body["name"], body["created"], volumes, body["lease"])
+
+    def to_api(self) -> dict[str, Any]:
+        return {"Group": self.group, "Name": self.name, "Created": self.created, "Volumes": sorted(self.volumes)}
+
+
+class Snapshots:
+    def __init__(self, layout: Layout, store: Store, volumes: Volumes) -> None:
+        self._layout = layout
+        self._store = store
+        self._volumes = volumes
+
+    def list(self, group: str = "") -> builtins.list[Snapshot]:
+        """Oldest first; of one group or of all."""
+        found = [Snapshot.from_record(body) for body in self._store.all(layers.SNAPSHOT).values()]
+        return sorted((one for one in found if group in ("", one.group)), key=lambda one: (one.created, one.id))
+
+    def get(self, group: str, name: str) -> Snapshot:
+        body = self._store.get(layers.SNAPSHOT, f"{group}/{name}")
+        if body is None:
+            raise NotFound(f"no snapshot {name} of {group}")
+        return Snapshot.from_record(body)
+
+    def save(self, group: str, name: str, volumes: Mapping[str, str], lease: str = "") -> Snapshot:
+        """Save ``volumes`` (key -> volume name); an earlier snapshot of this name is replaced at the end, at once."""
+        _check(group)
+        _check(name)
+        found = {key: self._volumes.get(volume) for key, volume in volumes.items()}
+        for volume in found.values():
+            if volume.options:
+                raise InvalidParameter(f"volume {volume.name} has driver options: its data is not the engine's to save")
+        with self._volumes.changing():
+            try:
+                snapshot = self._save(group, name, found, lease)
+            except BaseException:
+                layers.recover(self._layout, self._store)
+                raise
+            layers.collect(self._layout, self._store)
+        return snapshot
+
+    def _save(self, group: str, name: str, found: Mapping[str, Volume], lease: str) -> Snapshot:
+        after: dict[str, Volume] = {}
+        for key, volume in found.items():
+            self._volumes.release(volume.name)
+            after[key] = self._advance(volume) if volume.upper else self._convert(volume)
+        snapshot = Snapshot(group, name, time.time_ns(), {key: one.layers for key, one in after.items()}, lease)
+        with self._store.transaction():
+            for volume in after.values():
+                self._store.put("volume", volume.name, volume.record())
+            self._store.put(layers.SNAPSHOT, snapshot.id, snapshot.record())
+        for volume in after.values():
+            self._volumes.path(volume.name).mkdir(exist_ok=True, mode=0o755)
+        return snapshot
+
+    def _advance(self, volume: Volume) -> Volume:
+        """The upper layer becomes a lower one; an untouched one is simply kept on."""
+        own = layers.directory(self._layout, volume.upper)
+        if not any(own.iterdir()):
+            return volume
+        fresh = layers.make(self._layout, self._store, own)
+        return replace(volume, layers=(volume.upper, *volume.layers), upper=fresh)
+
+    def _convert(self, volume: Volume) -> Volume:
+        """The plain directory becomes the first layer."""
+        data = self._volumes.acquire(volume.name)
+        layer = layers.make(self._layout, self._store, None)
+        self._store.put("volume", volume.name, replace(volume, pending=layer).record())
+        moved = layers.directory(self._layout, layer)
+        data.rename(moved)
+        return replace(volume, layers=(layer,), upper=layers.make(self._layout, self._store, moved))
+
+    def restore(self, group: str, name: str, volumes: Mapping[str, str]) -> None:
+        """Bring ``volumes`` (key -> volume name) to what they were. What they hold now is dropped."""
+        snapshot = self.get(group, name)
+        missing = volumes.keys() - snapshot.volumes.keys()
+        if missing:
+            raise NotFound(f"snapshot {name} of {group} has no volume {', '.join(sorted(missing))}")
+        with self._volumes.changing():
+            after = []
+            for key, volume_name in volumes.items():
+                volume = self._volumes.get(volume_name)
+                if volume.options:
+                    raise InvalidParameter(f"volume {volume.name} has driver options: its data is not the engine's")
+                self._volumes.release(volume_name)
+                if driver.is_mounted(self._volumes.path(volume_name)):
+                    raise Conflict(f"volume {volume_name} is still in use")
+                stack = snapshot.volumes[key]
+                fresh = layers.make(self._layout, self._store, layers.directory(self._layout, stack[0]))
+                after.append(replace(volume, layers=stack, upper=fresh))
+            with self._store.transaction():
+                for volume in after:
+                    self._store.put("volume", volume.name, volume.record())
+            for volume in after:
+                self._volumes.empty_plain(volume.name)
+            layers.collect(self._layout, self._store)
+
+    def remove(self, group: str, name: str) -> None:
+        """Volumes that were restored from it keep what they have."""
+        snapshot = self.get(group, name)
+        with self._volumes.changing():
+            self._store.delete(layers.SNAPSHOT, snapshot.id)
+            layers.collect(self._layout, self._store)
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidParameter(f"invalid snapshot name {name!r}: letters, digits, underscore, dot and dash")
+
+
+def of_lease(snapshots: Snapshots, lease: str) -> list[Snapshot]:
+    return [one for one in snapshots.list() if one.lease == lease]
