@@ -158,7 +158,7 @@ class ContainerRunner:
             "restart": {"name": "no", "maximum_retry_count": 0},
             "stop": {"signal": "SIGKILL", "timeout": 0},
             "network": {"mode": "host" if step.network == "host" else "new"},
-            "resolver": None,
+            "resolver": None if step.network in ("default", "none", "host") else str(self._networks.resolver_path(id)),
             "status": str(directory / "status.json"),
             "control": str(directory / "shim.sock"),
         }
