@@ -82,7 +82,7 @@ class Pusher:
         config = self._blobs.read(image.id)
         described = Descriptor("", image.id, len(config))
         if not self._exists(described):
-            self._upload(described, image.id, lambda: _Body(config))
+            self._upload(described, "", lambda: _Body(config))
         media_type = kind(document(data, "the manifest"))
         response = self._registry.request(
             "PUT",
@@ -220,7 +220,8 @@ class Pusher:
             if response.status in (200, 201, 202, 204):
                 response.drain_conn()
                 response.release_conn()
-                self._report({"status": "Pushed", "progressDetail": {}, "id": _short(shown)})
+                if shown:
+                    self._report({"status": "Pushed", "progressDetail": {}, "id": _short(shown)})
                 return
             if attempt == _ATTEMPTS or response.status < 500:
                 raise failure(response)
