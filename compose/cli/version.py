@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from .flags import FlagError
 
 if TYPE_CHECKING:
@@ -18,17 +19,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--short", action="store_true", help="Shows only the version number")
 
 
-def installed_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("pycompose")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def run(args: Namespace) -> int:
-    number = installed_version()
+    number = __version__
     if args.format not in (None, "", "pretty", "json"):
         raise FlagError(f'format value "{args.format}" could not be parsed: pretty or json')
     if args.short:

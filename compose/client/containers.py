@@ -164,7 +164,12 @@ class Containers:
     def get_archive(self, ref: str, path: str) -> tuple[dict[str, Any], Iterator[bytes]]:
         """``(stat, tar blocks)`` of ``path``; the stat is Docker's X-Docker-Container-Path-Stat."""
         response = self._engine.stream("GET", f"/containers/{quote(ref)}/archive", {"path": path})
-        return _path_stat(response), response.blocks()
+
+        def blocks() -> Iterator[bytes]:
+            with response:
+                yield from response.blocks()
+
+        return _path_stat(response), blocks()
 
     def stat(self, ref: str, path: str) -> dict[str, Any] | None:
         """The stat of ``path`` in the container, None when it does not exist."""
@@ -191,7 +196,8 @@ class Wait:
         """The exit code. Raises `EngineError` when the engine cannot tell it."""
         from ..errors import EngineError
 
-        answer = json.loads(self._response.read() or b"{}")
+        with self._response:
+            answer = json.loads(self._response.read() or b"{}")
         if (answer.get("Error") or {}).get("Message"):
             raise EngineError(answer["Error"]["Message"])
         if "StatusCode" not in answer:

@@ -126,11 +126,10 @@ class Engine:
         """The API version spoken: the engine's own or `NEWEST`, whichever is older."""
         if self._version is None:
             try:
-                response = self.send("GET", "/_ping", versioned=False, timeout=30.0)
-                response.read()
+                with self.send("GET", "/_ping", versioned=False, timeout=30.0) as response:
+                    response.read()
             except ConnectionLost as error:
                 raise EngineError(f"{error}{self._last_words() if self._last_words is not None else ''}") from error
-            self._release(response)
             if response.status != 200:
                 raise EngineError(
                     f"{self.endpoint.address} does not answer like a Docker engine (HTTP {response.status})"
@@ -163,9 +162,8 @@ class Engine:
         versioned: bool = True,
     ) -> Any:
         """One exchange: the decoded JSON answer, or None when there is none (204, 304). Raises `EngineError`."""
-        response = self.send(method, path, query, body, headers=headers, timeout=timeout, versioned=versioned)
-        data = response.read()
-        self._release(response)
+        with self.send(method, path, query, body, headers=headers, timeout=timeout, versioned=versioned) as response:
+            data = response.read()
         self._check(response, data)
         if not data or response.status in (204, 304):
             return None
@@ -190,7 +188,9 @@ class Engine:
         """An exchange whose answer is read piece by piece; close it, or read it to the end."""
         response = self.send(method, path, query, body, headers=headers, timeout=timeout, versioned=versioned)
         if response.status >= 400:
-            self._check(response, response.read())
+            with response:
+                data = response.read()
+            self._check(response, data)
         return response
 
     def lines(
@@ -203,7 +203,6 @@ class Engine:
                     detail = item.get("errorDetail") or {}
                     raise EngineError(str(detail.get("message") or item["error"]))
                 yield item
-            self._release(response)
 
     def send(
         self,
@@ -234,11 +233,14 @@ class Engine:
             connection = self._take()
             reused = connection.used
             try:
-                return connection.request(method, address, all_headers, payload, timeout)
+                response = connection.request(method, address, all_headers, payload, timeout)
             except ConnectionLost:
                 # An idle connection may have been closed by the engine meanwhile: that is no answer, try a fresh one.
                 if not reused or not (payload is None or isinstance(payload, bytes)):
                     raise
+            else:
+                response.release = self._release
+                return response
 
     def close(self) -> None:
         with self._lock:
@@ -269,10 +271,9 @@ class Engine:
                 time.sleep(STARTING_PAUSE)
         return Connection(self.endpoint.address)
 
-    def _release(self, response: Response) -> None:
-        if response.finished and response.connection.reusable:
-            with self._lock:
-                self._idle.append(response.connection)
+    def _release(self, connection: Connection) -> None:
+        with self._lock:
+            self._idle.append(connection)
 
     def _check(self, response: Response, data: bytes) -> None:
         if response.status < 400:

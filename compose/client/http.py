@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HEAD_LIMIT = 256 * 1024
@@ -164,6 +164,9 @@ class Connection:
                 if body is not None:
                     self._send_chunked(body)
             return self._read_head(method)
+        except EngineError:
+            self.close()
+            raise
         except TimeoutError as error:
             self.close()
             raise EngineError(
@@ -246,6 +249,8 @@ class Response:
         self.reason = reason
         self.headers = headers
         self.finished = False
+        self.release: Callable[[Connection], None] | None = None
+        self._closed = False
         self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
         length = headers.get("content-length")
         self._remaining: int | None = int(length) if length is not None and length.isdigit() else None
@@ -263,8 +268,13 @@ class Response:
         self.close()
 
     def close(self) -> None:
-        """Give the connection up unless the body was read to its end."""
-        if not self.finished:
+        """Hand the connection back when the body was read to its end, else give it up."""
+        if self._closed:
+            return
+        self._closed = True
+        if self.finished and self.connection.reusable and self.release is not None:
+            self.release(self.connection)
+        else:
             self.connection.close()
 
     def blocks(self) -> Iterator[bytes]:
@@ -320,6 +330,6 @@ class Response:
     def hijack(self) -> tuple[socket.socket, bytes]:
         """The raw socket, and the bytes that came after the head. The caller closes the socket."""
         self.connection.reusable = False
-        self.finished = True
+        self.finished = self._closed = True
         self.connection.socket.settimeout(None)
         return self.connection.socket, self.connection.take_buffer()

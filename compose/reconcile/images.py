@@ -48,13 +48,25 @@ def plan_images(
         if ref in made:
             plan.keys[name] = made[ref]
             continue
-        operations = _decide(project, name, service, ref, present, snapshot, options, now)
+        maker = _maker(project, name, ref)
+        operations = _decide(project, maker, project.services[maker], ref, present, snapshot, options, now)
         plan.operations += operations
         made[ref] = plan.keys[name] = tuple(operation.key for operation in operations)
-        if operations and (present or snapshot.of_service(name)):
+    for name, keys in plan.keys.items():
+        if keys and snapshot.of_service(name):
             plan.refreshed.add(name)
     _order_builds(project, plan)
     return plan
+
+
+def _maker(project: Project, name: str, ref: str) -> str:
+    """The service that says how ``ref`` comes about: one that builds it, where services share an image."""
+    if project.services[name].get("build"):
+        return name
+    makers = (
+        other for other, tree in project.services.items() if tree.get("build") and image_name(project, other) == ref
+    )
+    return next(makers, name)
 
 
 def _decide(

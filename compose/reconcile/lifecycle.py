@@ -117,6 +117,8 @@ def _starts(
         )
     if wait:
         for one in starting:
+            if f"{WaitCompleted.verb} {one.name}" in operations:
+                continue
             gate = WaitHealthy(
                 id=one.id,
                 name=one.name,

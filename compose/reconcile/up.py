@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import labels
 from ..digest import service_digest
 from ..errors import PlanError
-from ..graph import COMPLETED, HEALTHY, check, closure, dependants, dependencies
+from ..graph import COMPLETED, HEALTHY, check, closure, dependants, dependencies, shared_services
 from ..ops import (
     Cause,
     CreateContainer,
@@ -306,15 +306,15 @@ class _Planner:
         """
         assert replica.cause is not None
         blocked = self._replaced_networks(one)
-        shared = self._sharing_stops(replica.service)
         if blocked:
-            removal = self._remove(one, replica.cause, needs=shared)
+            removal = self._remove(one, replica.cause, needs=self._sharing_stops(replica.service, replaced=False))
             self._create(
                 Replica(replica.name, replica.service, replica.number, None, replica.cause, replica.kept_volumes),
                 (removal,),
             )
             return
         created = self._create(replica, gate)
+        shared = self._sharing_stops(replica.service, replaced=True)
         before: tuple[str, ...] = (created, *shared)
         if start_first:
             before = (f"{StartContainer.verb} {replica.name}", *shared)
@@ -330,8 +330,9 @@ class _Planner:
             )
         )
 
-    def _sharing_stops(self, name: str) -> tuple[str, ...]:
-        """Stops of running dependants that are restarted around the replacement of ``name``."""
+    def _sharing_stops(self, name: str, *, replaced: bool) -> tuple[str, ...]:
+        """Stops of running dependants that are restarted around the replacement of ``name`` and, with ``replaced``, of
+        those that share its namespaces and are replaced themselves."""
         result = []
         for other, dependency in dependants(self.project.services)[name].items():
             if dependency.restart and other in self.restarting:
@@ -339,6 +340,14 @@ class _Planner:
                     f"{StopContainer.verb} {replica.name}"
                     for replica in self.states[other].replicas
                     if replica.observed is not None and replica.observed.running and replica.cause is None
+                ]
+            tree = self.project.services[other]
+            gradual = bool((tree.get("deploy") or {}).get("update_config"))  # its stops wait for starts
+            if replaced and not gradual and other in self.states and name in shared_services(tree):
+                result += [
+                    f"{StopContainer.verb} {replica.observed.name}"
+                    for replica in self.states[other].replicas
+                    if replica.observed is not None and replica.observed.running and replica.cause is not None
                 ]
         return tuple(result)
 
@@ -363,8 +372,6 @@ class _Planner:
         return tuple(dict.fromkeys(needs))
 
     def _tied(self, service: Mapping[str, Any], other: str) -> bool:
-        from ..graph import shared_services
-
         return other in shared_services(service) or any(
             str(link).partition(":")[0] == other for link in service.get("links") or ()
         )
@@ -423,8 +430,9 @@ class _Planner:
         elif one.running:
             own, cause = (f"{StopContainer.verb} {replica.name}",), self.restarting[replica.service]
         if cause is None:
-            state = f"exited with {one.exit_code}" if one is not None and one.exit_code is not None else "not running"
-            cause = Cause(f"it is {state}", mark=self.project.mark("services", replica.service))
+            ended = one is not None and one.exit_code is not None
+            state = f"has exited with code {one.exit_code}" if one is not None and ended else "is not running"
+            cause = Cause(f"it {state}", mark=self.project.mark("services", replica.service))
         self.operations.append(
             StartContainer(
                 id=one.id if one is not None and replica.cause is None else "",

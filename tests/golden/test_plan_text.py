@@ -1,0 +1,206 @@
+"""Plans as text: what `pycompose plan` prints for typical situations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.composing import State, make_project
+
+from compose.errors import Mark
+from compose.reconcile.down import reconcile_down
+from compose.reconcile.lifecycle import plan_restart, plan_start
+from compose.reconcile.options import DownOptions, UpOptions
+from compose.reconcile.up import needs_image_stage, reconcile_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from compose.model import Project
+    from compose.plan import Plan
+
+DATA = Path(__file__).parent / "data" / "plans"
+
+HEALTH = {"test": ["CMD", "true"]}
+
+
+def site(**changes: Any) -> Project:
+    services: dict[str, Any] = {
+        "db": {"image": "mariadb", "healthcheck": HEALTH, "environment": {"A": "1"}},
+        "migrate": {"image": "app", "depends_on": {"db": {"condition": "service_healthy"}}},
+        "web": {
+            "image": "app",
+            "build": {"context": "/src"},
+            "depends_on": {
+                "db": {"condition": "service_healthy", "restart": True},
+                "migrate": {"condition": "service_completed_successfully"},
+            },
+            "volumes": [{"type": "volume", "source": "html", "target": "/html", "volume": {}}],
+        },
+    }
+    for name, tree in changes.items():
+        services[name] = {**services.get(name, {}), **tree}
+    return make_project(services, volumes={"html": {}})
+
+
+def running(project: Project) -> State:
+    state = State(project, frozenset({"migrate"}))
+    for ref in ("mariadb", "app", "cache"):
+        state.have_image(ref, volumes=("/var/lib/mysql",) if ref == "mariadb" else ())
+    for operation in reconcile_up(project, state.snapshot(), UpOptions(), {}).operations:
+        state.apply(operation)
+    return state
+
+
+def first_up() -> Plan:
+    project = site()
+    state = State(project)
+    return reconcile_up(project, state.snapshot(), UpOptions(wait=True), {})
+
+
+def nothing_to_do() -> Plan:
+    project = site()
+    return reconcile_up(project, running(project).snapshot(), UpOptions(), {})
+
+
+def changed_environment() -> Plan:
+    state = running(site())
+    project = site(db={"environment": {"A": "2", "B": "3"}})
+    marks = {**project.marks, ("services", "db", "environment", "A"): Mark("compose.yaml", 6, 7)}
+    return reconcile_up(replace(project, marks=marks), state.snapshot(), UpOptions(), {})
+
+
+def changed_image() -> Plan:
+    project = site()
+    state = running(project)
+    state.have_image("app", "sha256:" + "2" * 64)
+    return reconcile_up(project, state.snapshot(), UpOptions(), {})
+
+
+def build_existing() -> Plan:
+    project = site()
+    state = running(project)
+    stage = needs_image_stage(project, state.snapshot(), UpOptions(build=True), 0.0)
+    assert stage is not None
+    return stage
+
+
+def made_by_docker_compose() -> Plan:
+    project = site()
+    state = running(project)
+    for key, one in state.containers.items():
+        state.containers[key] = replace(one, fields=None, config_hash="other", version="2.26.1")
+    return reconcile_up(project, state.snapshot(), UpOptions(services=("db",)), {})
+
+
+def scale_up_and_down() -> Plan:
+    project = site()
+    state = running(project)
+    return reconcile_up(project, state.snapshot(), UpOptions(scale={"web": 3, "db": 0}), {})
+
+
+def remove_orphans() -> Plan:
+    state = running(site(cache={"image": "cache"}))
+    return reconcile_up(site(), state.snapshot(), UpOptions(remove_orphans=True), {})
+
+
+def network_changed() -> Plan:
+    project = site()
+    state = running(project)
+    internal = replace(project, networks={"default": {"name": "demo_default", "internal": True}})
+    return reconcile_up(internal, state.snapshot(), UpOptions(), {})
+
+
+def stopped() -> Plan:
+    project = site()
+    state = running(project)
+    for key, one in state.containers.items():
+        state.containers[key] = replace(one, state="exited", exit_code=0, health="")
+    return reconcile_up(project, state.snapshot(), UpOptions(), {})
+
+
+def start_first() -> Plan:
+    update = {"deploy": {"replicas": 2, "update_config": {"order": "start-first", "parallelism": 1}}}
+    state = running(site(web=update))
+    return reconcile_up(site(web={**update, "user": "1000"}), state.snapshot(), UpOptions(), {})
+
+
+def interrupted_recreation() -> Plan:
+    project = site()
+    state = running(project)
+    changed = site(db={"user": "7"})
+    state.project = changed
+    for operation in reconcile_up(changed, state.snapshot(), UpOptions(), {}).operations:
+        if operation.verb == "rename":
+            break
+        state.apply(operation)
+    return reconcile_up(changed, state.snapshot(), UpOptions(), {})
+
+
+def provider() -> Plan:
+    project = make_project(
+        {"db": {"provider": {"type": "cloud"}}, "web": {"depends_on": ["db"]}},
+    )
+    return reconcile_up(project, State(project).snapshot(), UpOptions(), {})
+
+
+def shared_network() -> Plan:
+    def build(value: str) -> Project:
+        return make_project(
+            {"vpn": {"environment": {"V": value}}, "app": {"network_mode": "service:vpn"}},
+        )
+
+    state = running(build("1"))
+    state.have_image("busybox")
+    for operation in reconcile_up(build("1"), state.snapshot(), UpOptions(), {}).operations:
+        state.apply(operation)
+    return reconcile_up(build("2"), state.snapshot(), UpOptions(), {})
+
+
+def down_with_volumes() -> Plan:
+    project = site()
+    return reconcile_down(running(project).snapshot(), DownOptions(volumes=True, images="local"), project)
+
+
+def restart_one() -> Plan:
+    containers = list(running(site()).snapshot().containers)
+    return plan_restart("demo", containers, [one for one in containers if one.service == "db"], 3, dependants=True)
+
+
+def start_all() -> Plan:
+    state = running(site())
+    containers = [replace(one, state="exited", exit_code=0, health="") for one in state.containers.values()]
+    return plan_start("demo", containers, wait=True)
+
+
+CASES: tuple[Callable[[], Plan], ...] = (
+    first_up,
+    nothing_to_do,
+    changed_environment,
+    changed_image,
+    build_existing,
+    made_by_docker_compose,
+    scale_up_and_down,
+    remove_orphans,
+    network_changed,
+    stopped,
+    start_first,
+    interrupted_recreation,
+    provider,
+    shared_network,
+    down_with_volumes,
+    restart_one,
+    start_all,
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_plan_text(case: Callable[[], Plan], update_golden: bool) -> None:
+    plan = case()
+    text = plan.text() + "".join(f"warning: {one}\n" for one in plan.warnings)
+    path = DATA / f"{case.__name__}.txt"
+    if update_golden:
+        path.write_text(text)
+    assert text == path.read_text()
