@@ -161,7 +161,11 @@ async def _watch_idle(daemon: Daemon, server: Server) -> None:
         return
     while True:
         quiet = time.monotonic() - server.last_active
-        busy = server.active > 0 or daemon.leases.ending or any(one.state.active or one.shim is not None for one in daemon.containers)
+        busy = (
+            server.active > 0
+            or daemon.leases.ending
+            or any(one.state.active or one.shim is not None for one in daemon.containers)
+        )
         if not busy and quiet >= limit:
             daemon.stopping.set()
             return

@@ -180,7 +180,9 @@ class Request:
             yield self._connection.write
         await self._connection.end()
 
-    async def begin(self, content_type: str = JSON_TYPE, *, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> None:
+    async def begin(
+        self, content_type: str = JSON_TYPE, *, status: int = 200, headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
         """Begin a streamed answer by hand; then ``write`` and ``end``."""
         await self._connection.begin(status, [("Content-Type", content_type), *headers])
 
@@ -314,7 +316,7 @@ class Connection:
             drained += len(piece)
             if drained > DRAIN_LIMIT:
                 return False
-        if self._http.our_state is h11.DONE and self._http.their_state in (h11.DONE, h11.MIGHT_SWITCH_PROTOCOL):
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             try:
                 self._http.start_next_cycle()
             except h11.LocalProtocolError:

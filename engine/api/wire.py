@@ -72,7 +72,7 @@ class Wire:
         """Return when the peer has read all that was sent, or after ``patience`` seconds. The kernel has no event for
         this, so it is asked again and again (unix sockets count what their peer has not read yet)."""
         with anyio.move_on_after(patience):
-            while _unread(self._socket):
+            while _unread(self._socket):  # noqa: ASYNC110
                 await anyio.sleep(0.0005)
 
     def send_end(self) -> None:

@@ -93,9 +93,7 @@ def root(containers: Containers, container: Container, *, write: bool = False) -
         return
     record = container.record
     state = containers.layout.container_state(container.id)
-    view = containers.images.mounted(
-        containers.lower(record), state / "upper", state / "work"
-    )
+    view = containers.images.mounted(containers.lower(record), state / "upper", state / "work")
     with ExitStack() as stack:
         point = stack.enter_context(view)
         descriptor = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -182,9 +180,7 @@ def head(containers: Containers, container: Container, path: str) -> str:
         return found.stat_header(root_fd)
 
 
-def get(
-    containers: Containers, container: Container, path: str, begin: Callable[[str], None], out: BinaryIO
-) -> None:
+def get(containers: Containers, container: Container, path: str, begin: Callable[[str], None], out: BinaryIO) -> None:
     """Write the tar of a path; ``begin`` gets the stat header before the first byte."""
     with root(containers, container) as root_fd, find(root_fd, path, container) as found:
         begin(found.stat_header(root_fd))

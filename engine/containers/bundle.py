@@ -42,6 +42,7 @@ class Inputs:
     namespaces: Mapping[str, str] = field(default_factory=dict)
     shm: Path | None = None
     seccomp: Path | None = None
+    profile: Mapping[str, Any] | None = None
     resolver: Path | None = None
     hostname: str = ""
     variables: Sequence[str] = ()
@@ -142,6 +143,8 @@ def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, An
         "cgroupsPath": cgroup_path(record, layout),
         "devices": nodes,
     }
+    if inputs.profile is not None:
+        linux["seccomp"] = inputs.profile
     if propagation := _root_propagation(record.mounts):
         linux["rootfsPropagation"] = propagation
     result: dict[str, Any] = {
@@ -203,12 +206,14 @@ def _namespaces(host: Mapping[str, Any], inputs: Inputs) -> list[dict[str, str]]
 
 
 def _sysctls(host: Mapping[str, Any]) -> dict[str, str]:
-    values = {}
+    values: dict[str, str] = {}
     if host["NetworkMode"] != "host" and not host["NetworkMode"].startswith("container:"):
         values |= NETWORK_SYSCTLS
     for name, value in (host["Sysctls"] or {}).items():
         own = name.startswith("net.") and host["NetworkMode"] != "host"
-        own = own or (name.startswith(("kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.")) and host["IpcMode"] != "host")
+        own = own or (
+            name.startswith(("kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.")) and host["IpcMode"] != "host"
+        )
         own = own or (name in ("kernel.domainname", "kernel.hostname") and host["UTSMode"] != "host")
         if not own:
             raise InvalidParameter(f"invalid sysctl: {name} is not in a namespace of the container")
@@ -255,7 +260,12 @@ def _shm(host: Mapping[str, Any], inputs: Inputs) -> dict[str, Any] | None:
     if mode == "none":
         return None
     if mode == "host":
-        return {"destination": "/dev/shm", "type": "bind", "source": "/dev/shm", "options": ["rbind", "nosuid", "noexec", "nodev"]}
+        return {
+            "destination": "/dev/shm",
+            "type": "bind",
+            "source": "/dev/shm",
+            "options": ["rbind", "nosuid", "noexec", "nodev"],
+        }
     if inputs.shm is not None:
         options = ["rbind", "nosuid", "noexec", "nodev", "rprivate"]
         return {"destination": "/dev/shm", "type": "bind", "source": str(inputs.shm), "options": options}

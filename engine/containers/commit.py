@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from .container import Container
     from .service import Containers
 
-_KEPT = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Healthcheck", "Volumes", "WorkingDir", "OnBuild", "Labels")
-_KEPT += ("StopSignal", "Shell")
+_KEPT = (
+    "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Healthcheck", "Volumes", "WorkingDir", "OnBuild", "Labels",
+    "StopSignal", "Shell",
+)  # fmt: skip
 
 
 async def commit(

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from .record import ContainerRecord
-from .state import State
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..runtime.client import ShimClient
     from .execs import Exec
     from .health import Health
+    from .record import ContainerRecord
+    from .state import State
 
 
 class Container:

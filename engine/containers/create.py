@@ -51,10 +51,7 @@ async def create(
     networks = endpoints(body, host, config, one_network=one_network)
     points = mounts.collect(config, host, lambda ref: _donor(containers, ref))
     _check_sources(points)
-    if name:
-        name = validate.container_name(name)
-    else:
-        name = names.unused(containers.has_name)
+    name = validate.container_name(name) if name else names.unused(containers.has_name)
     containers.reserve(name, id)
     record = ContainerRecord(
         id=id,
@@ -109,7 +106,10 @@ def _complete(host: dict[str, Any], config: dict[str, Any], id: str) -> None:
     host["IpcMode"] = host["IpcMode"] or "private"
     host["CgroupnsMode"] = host["CgroupnsMode"] or ("host" if host["Privileged"] else "private")
     host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
-    host["LogConfig"] = {"Type": host["LogConfig"].get("Type") or "json-file", "Config": host["LogConfig"].get("Config") or {}}
+    host["LogConfig"] = {
+        "Type": host["LogConfig"].get("Type") or "json-file",
+        "Config": host["LogConfig"].get("Config") or {},
+    }
     for member in ("Dns", "DnsOptions", "DnsSearch", "Devices"):
         host[member] = host[member] or []
     host["PortBindings"] = _port_bindings(host["PortBindings"] or {})
@@ -117,9 +117,9 @@ def _complete(host: dict[str, Any], config: dict[str, Any], id: str) -> None:
     options = security.security_options(host["SecurityOpt"])
     host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, options)
     if host["PortBindings"]:
-        config["ExposedPorts"] = {**(config["ExposedPorts"] or {}), **dict.fromkeys(host["PortBindings"], {})}
+        config["ExposedPorts"] = {**(config["ExposedPorts"] or {}), **{port: {} for port in host["PortBindings"]}}
     if config["ExposedPorts"]:
-        config["ExposedPorts"] = dict.fromkeys((_port_name(port) for port in config["ExposedPorts"]), {})
+        config["ExposedPorts"] = {_port_name(port): {} for port in config["ExposedPorts"]}
     if not config["Hostname"]:
         if mode == "host" or host["UTSMode"] == "host":
             config["Hostname"] = os.uname().nodename
@@ -157,13 +157,17 @@ def endpoints(
     mode = host["NetworkMode"]
     if mode.startswith("container:"):
         if given:
-            raise InvalidParameter("conflicting options: cannot attach user-defined networks to a container network mode")
+            raise InvalidParameter(
+                "conflicting options: cannot attach user-defined networks to a container network mode"
+            )
         return {}
     primary = "bridge" if mode == "default" else mode
     if config["NetworkDisabled"]:
         primary, given = "none", {}
     if primary in ("host", "none") and any(name != primary for name in given):
-        raise InvalidParameter(f"conflicting options: cannot attach both user-defined and non-user-defined network-modes")
+        raise InvalidParameter(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+        )
     ordered = {primary: dict(given.get(primary) or given.get("default") or {})}
     ordered |= {name: dict(settings or {}) for name, settings in given.items() if name not in (primary, "default")}
     if config["MacAddress"] and not ordered[primary].get("MacAddress"):
@@ -188,7 +192,9 @@ def _check_sources(points: tuple[MountPoint, ...]) -> None:
 def _volumes(containers: Containers, record: ContainerRecord) -> tuple[MountPoint, ...]:
     """Create missing volumes and seed empty ones from the image; the mount points with their volumes' names."""
     options = {
-        body.get("Target"): body.get("VolumeOptions") or {} for body in record.host["Mounts"] or () if isinstance(body, dict)
+        body.get("Target"): body.get("VolumeOptions") or {}
+        for body in record.host["Mounts"] or ()
+        if isinstance(body, dict)
     }
     points, fresh = [], []
     for point in record.mounts:

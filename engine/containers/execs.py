@@ -125,7 +125,11 @@ def check_running(container: Container) -> None:
 
 def check_startable(execution: Exec) -> None:
     if execution.started:
-        raise Conflict(f"Error: Exec command {execution.id} is already running" if execution.running else f"exec {execution.id} has already run")
+        raise Conflict(
+            f"Error: Exec command {execution.id} is already running"
+            if execution.running
+            else f"exec {execution.id} has already run"
+        )
     check_running(execution.container)
 
 
@@ -239,7 +243,7 @@ def close(process: ExecProcess) -> None:
 
 
 async def capture(
-    containers: Containers, container: Container, command: Sequence[str], *, limit: int, timeout: float
+    containers: Containers, container: Container, command: Sequence[str], *, limit: int, patience: float
 ) -> tuple[int, bytes]:
     """Run a command to its end: exit code and up to ``limit`` bytes of what it wrote on both streams.
 
@@ -254,7 +258,7 @@ async def capture(
             output.extend(data[: max(0, limit - len(output))])
 
     try:
-        with anyio.fail_after(timeout):
+        with anyio.fail_after(patience):
             async with anyio.create_task_group() as group:
                 for reader in readers:
                     group.start_soon(drain, reader)

@@ -72,11 +72,16 @@ def passes(
                 passed = record.image in ancestors or record.config["Image"] in values
             case "volume":
                 passed = any(
-                    value in (point.name, point.destination, point.source) for point in record.mounts for value in values
+                    value in (point.name, point.destination, point.source)
+                    for point in record.mounts
+                    for value in values
                 )
             case "network":
                 known = networks(container)
-                passed = any(value in known or any(len(value) >= 12 and one.startswith(value) for one in known) for value in values)
+                passed = any(
+                    value in known or any(len(value) >= 12 and one.startswith(value) for one in known)
+                    for value in values
+                )
             case "health":
                 passed = (container.health.status if container.health else "none") in values
             case "publish":
@@ -109,7 +114,8 @@ def _port_matches(ports: list[str], wanted: str) -> bool:
     except ValueError:
         raise InvalidParameter(f"invalid port filter: {wanted}") from None
     return any(
-        int(port.partition("/")[0].partition("-")[0]) in span and port.endswith(f"/{protocol or 'tcp'}") for port in ports
+        int(port.partition("/")[0].partition("-")[0]) in span and port.endswith(f"/{protocol or 'tcp'}")
+        for port in ports
     )
 
 

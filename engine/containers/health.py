@@ -100,10 +100,9 @@ class Health:
         log = (*self.log, probe)[-KEPT:]
         if probe.exit_code == 0:
             return Health("healthy", 0, log, age)
-        if self.status == "starting":
-            # Free: within the start period, or sooner than a probe of the regular schedule would have come.
-            if age < check.start_period or age < max(self.counted, check.start_period) + check.interval:
-                return replace(self, log=log)
+        # Free: within the start period, or sooner than a probe of the regular schedule would have come.
+        if self.status == "starting" and age < max(self.counted, check.start_period) + check.interval:
+            return replace(self, log=log)
         streak = self.streak + 1
         return Health("unhealthy" if streak >= check.retries else self.status, streak, log, age)
 
@@ -184,7 +183,7 @@ async def _probe(containers: Containers, container: Container, check: Check) -> 
     start = time.time_ns()
     try:
         code, output = await execs.capture(
-            containers, container, check.command, limit=OUTPUT_LIMIT, timeout=check.timeout
+            containers, container, check.command, limit=OUTPUT_LIMIT, patience=check.timeout
         )
     except TimeoutError:
         text = f"Health check exceeded timeout ({_go_duration(check.timeout)})"

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EngineError
 from . import fields
 from .health import Check
-from .record import MountPoint
-from .start import published
 from .state import rfc3339, status_text
 
 if TYPE_CHECKING:
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..networks.types import Endpoint, PortBinding
     from .container import Container
+    from .record import MountPoint
     from .service import Containers
 
 
@@ -122,7 +121,9 @@ def endpoints(containers: Containers, container: Container) -> dict[str, Endpoin
         return found
     for endpoint in containers.networks.endpoints(container.id):
         for name in container.record.networks:
-            if name in (endpoint.network_name, endpoint.network_id) or (len(name) >= 4 and endpoint.network_id.startswith(name)):
+            if name in (endpoint.network_name, endpoint.network_id) or (
+                len(name) >= 4 and endpoint.network_id.startswith(name)
+            ):
                 found[name] = endpoint
     return found
 
@@ -202,7 +203,10 @@ def summary(
         "Labels": dict(record.labels),
         "State": container.state.status,
         "Status": status_text(container.state, now, health),
-        "HostConfig": {"NetworkMode": mode, **({"Annotations": record.host["Annotations"]} if record.host["Annotations"] else {})},
+        "HostConfig": {
+            "NetworkMode": mode,
+            **({"Annotations": record.host["Annotations"]} if record.host["Annotations"] else {}),
+        },
         "NetworkSettings": {"Networks": settings["Networks"]},
         "Mounts": mount_points(containers, container),
     }

@@ -21,8 +21,8 @@ def with_image(config: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str,
         merged["User"] = image.get("User") or ""
     if not merged["WorkingDir"]:
         merged["WorkingDir"] = image.get("WorkingDir") or ""
-    merged["ExposedPorts"] = {**dict.fromkeys(image.get("ExposedPorts") or (), {}), **(config["ExposedPorts"] or {})} or None
-    merged["Volumes"] = {**dict.fromkeys(image.get("Volumes") or (), {}), **(config["Volumes"] or {})} or None
+    for member in ("ExposedPorts", "Volumes"):
+        merged[member] = {name: {} for name in (*(image.get(member) or ()), *(config[member] or ()))} or None
     merged["Env"] = environment(config["Env"] or [], image.get("Env") or [])
     merged["Labels"] = {**(image.get("Labels") or {}), **(config["Labels"] or {})}
     if not config["Entrypoint"]:

@@ -108,7 +108,9 @@ def _destination(path: str, text: str, kind: str) -> str:
     elif "\0" in path:
         trouble = "invalid mount path"
     if trouble:
-        raise InvalidParameter(f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": {trouble}")
+        raise InvalidParameter(
+            f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": {trouble}"
+        )
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
@@ -119,7 +121,9 @@ def _from_container(entry: str, donor: Callable[[str], Sequence[MountPoint]]) ->
     read_only = mode.startswith("ro")
     for point in donor(name):
         if point.type in ("bind", "volume"):
-            yield replace(point, rw=point.rw and not read_only, mode=mode or point.mode, no_copy=True, from_mounts=False)
+            yield replace(
+                point, rw=point.rw and not read_only, mode=mode or point.mode, no_copy=True, from_mounts=False
+            )
 
 
 def parse_mount(body: Mapping[str, Any]) -> MountPoint:
@@ -133,7 +137,7 @@ def parse_mount(body: Mapping[str, Any]) -> MountPoint:
         return InvalidParameter(f'invalid mount config for type "{kind}": {why}')
 
     if kind not in ("bind", "volume", "tmpfs", "image"):
-        raise InvalidParameter(f"mount type unknown: {kind!r}" if kind else "mount type unknown: \"\"")
+        raise InvalidParameter(f"mount type unknown: {kind!r}" if kind else 'mount type unknown: ""')
     if not target:
         raise refuse("field Target must not be empty")
     if not target.startswith("/"):
@@ -141,7 +145,12 @@ def parse_mount(body: Mapping[str, Any]) -> MountPoint:
     destination = posixpath.normpath("/" + target.lstrip("/"))
     if destination == "/":
         raise refuse("invalid specification: destination can't be '/'")
-    for member, owner in (("BindOptions", "bind"), ("VolumeOptions", "volume"), ("TmpfsOptions", "tmpfs"), ("ImageOptions", "image")):
+    for member, owner in (
+        ("BindOptions", "bind"),
+        ("VolumeOptions", "volume"),
+        ("TmpfsOptions", "tmpfs"),
+        ("ImageOptions", "image"),
+    ):
         if body.get(member) is not None and owner != kind:
             raise refuse(f"field {member} must not be specified")
         if body.get(member) is not None and not isinstance(body[member], dict):
@@ -157,7 +166,9 @@ def parse_mount(body: Mapping[str, Any]) -> MountPoint:
         if not source:
             raise refuse("field Source must not be empty")
         options = body.get("ImageOptions") or {}
-        return MountPoint("image", destination, name=source, rw=not read_only, subpath=str(options.get("Subpath") or ""))
+        return MountPoint(
+            "image", destination, name=source, rw=not read_only, subpath=str(options.get("Subpath") or "")
+        )
     options = body.get("VolumeOptions") or {}
     if not source and read_only:
         raise refuse("must not set ReadOnly mode when using anonymous volumes")
@@ -215,8 +226,7 @@ def _tmpfs_mount(
         words.append(f"mode={mode:o}")
     if size:
         words.append(f"size={size}")
-    for pair in options.get("Options") or ():
-        words.append("=".join(str(part) for part in pair))
+    words += ["=".join(str(part) for part in pair) for pair in options.get("Options") or ()]
     if read_only:
         words.append("ro")
     return replace(_tmpfs(destination, ",".join(words)), mode="", from_mounts=True, rw=not read_only)

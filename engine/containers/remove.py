@@ -14,7 +14,6 @@ from . import filters, stop, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
     from pathlib import Path
 
     from ..layout import Layout
@@ -68,7 +67,7 @@ async def _kill(containers: Containers, container: Container) -> None:
         if container.lock.locked():
             await stop.kill(containers, container)
         else:
-            await stop.stop(containers, container, timeout=0, signal="SIGKILL")
+            await stop.stop(containers, container, grace=0, signal="SIGKILL")
     except (NotModified, Conflict):
         pass
     await container.until(lambda: not container.state.active)

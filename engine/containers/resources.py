@@ -166,20 +166,31 @@ def _named_devices(source: str, target: str) -> Iterator[dict[str, Any]]:
     if stat.S_ISDIR(info.st_mode):
         found = list(_host_devices(source))
         if not found:
-            raise InvalidParameter(f'error gathering device information while adding custom device "{source}": not a device node')
+            raise InvalidParameter(
+                f'error gathering device information while adding custom device "{source}": not a device node'
+            )
         for node in found:
             yield {**node, "path": target.rstrip("/") + node["path"].removeprefix(source.rstrip("/"))}
         return
-    node = _node(target, info)
-    if node is None:
+    single = _node(target, info)
+    if single is None:
         raise InvalidParameter(
             f'error gathering device information while adding custom device "{source}": not a device node'
         )
-    yield node
+    yield single
 
 
 def _host_devices(directory: str) -> Iterator[dict[str, Any]]:
-    skipped = {"/dev/pts", "/dev/shm", "/dev/fd", "/dev/mqueue", "/dev/.lxc", "/dev/.lxd-mounts", "/dev/.udev", "/dev/console"}
+    skipped = {
+        "/dev/pts",
+        "/dev/shm",
+        "/dev/fd",
+        "/dev/mqueue",
+        "/dev/.lxc",
+        "/dev/.lxd-mounts",
+        "/dev/.udev",
+        "/dev/console",
+    }
     try:
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError:
@@ -189,8 +200,8 @@ def _host_devices(directory: str) -> Iterator[dict[str, Any]]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _host_devices(entry.path)
-        elif node := _node(entry.path, entry.stat(follow_symlinks=False)):
-            yield node
+        elif (found := _node(entry.path, entry.stat(follow_symlinks=False))) is not None:
+            yield found
 
 
 def _node(path: str, info: os.stat_result) -> dict[str, Any] | None:

@@ -49,6 +49,7 @@ _OPERATORS = {
     "SCMP_CMP_GT": 6,
     "SCMP_CMP_MASKED_EQ": 7,
 }
+_OPERATOR_NAMES = {number: name for name, number in _OPERATORS.items()}
 # uname's machine: its name in architecture lists, and Go's name for it, which Docker's conditions use.
 _MACHINES = {
     "x86_64": ("SCMP_ARCH_X86_64", "amd64"),
@@ -121,6 +122,35 @@ def program(layout: Layout, profile: str, capabilities: Sequence[str]) -> Path:
             os.fsync(file.fileno())
         os.replace(file.name, path)
     return path
+
+
+def oci(profile: str, capabilities: Sequence[str]) -> dict[str, Any]:
+    """The profile for these capabilities as ``linux.seccomp`` of the OCI runtime specification: for other runtimes,
+    which compile it themselves. Raises InvalidParameter for a bad profile."""
+    text = default_text() if profile == "default" else profile
+    resolved = resolve(text, capabilities, Machine.this())
+    return {
+        **_oci_action("defaultAction", "defaultErrnoRet", resolved.default_action),
+        "architectures": list(resolved.architectures),
+        "syscalls": [
+            {
+                "names": list(rule.names),
+                **_oci_action("action", "errnoRet", rule.action),
+                "args": [
+                    {"index": one.index, "op": _OPERATOR_NAMES[one.operator], "value": one.value, "valueTwo": one.value_two}
+                    for one in rule.comparisons
+                ],
+            }
+            for rule in resolved.rules
+        ],
+    }
+
+
+def _oci_action(name_key: str, number_key: str, action: int) -> dict[str, Any]:
+    for name in _WITH_NUMBER:
+        if action & ~0xFFFF == _ACTIONS[name]:
+            return {name_key: name, number_key: action & 0xFFFF}
+    return {name_key: next(name for name, number in _ACTIONS.items() if number == action)}
 
 
 @cache

@@ -16,10 +16,9 @@ import anyio.to_thread
 
 from ..errors import EngineError, InvalidParameter, NotFound
 from . import validate
-from .container import Container
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from anyio.abc import TaskGroup
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from ..runtime.client import KeeperClient
     from ..store import Store
     from ..volumes import Volumes
+    from .container import Container
     from .record import ContainerRecord
 
 T = TypeVar("T")
@@ -76,9 +76,8 @@ class Containers:
         """By full id, name (with or without slash) or unique id prefix; in this order. Raises NotFound."""
         if found := self._by_id.get(ref):
             return found
-        if owner := self._by_name.get(ref.removeprefix("/")):
-            if owner in self._by_id:
-                return self._by_id[owner]
+        if found := self._by_id.get(self._by_name.get(ref.removeprefix("/"), "")):
+            return found
         matching = [container for id, container in self._by_id.items() if ref and id.startswith(ref)]
         if len(matching) > 1:
             raise InvalidParameter(f"Multiple IDs found with provided prefix: {ref}")

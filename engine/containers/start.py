@@ -1,7 +1,7 @@
 """Starting a container: networks reserved, the shim forked, networks attached, the program run; all undone on failure.
 
-    reserve addresses and bind ports ─► write launch.json ─► keeper forks the shim ─► shim unshares the netns
-        ─► links, rules and names into it ─► hosts and resolv.conf ─► shim runs the program
+reserve addresses and bind ports ─► write launch.json ─► keeper forks the shim ─► shim unshares the netns
+    ─► links, rules and names into it ─► hosts and resolv.conf ─► shim runs the program
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from . import autoports, bundle, ipc, links, seccomp, security, supervise
 from .state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..networks.types import Allocation
     from ..runtime.client import Prepared
     from .container import Container
@@ -162,7 +160,9 @@ def published(record: ContainerRecord) -> list[PortBinding]:
     if host["PublishAllPorts"]:
         taken = {(binding.container_port, binding.protocol) for binding in bindings}
         for port in record.config["ExposedPorts"] or ():
-            bindings += [one for one in PortBinding.from_docker(port, None) if (one.container_port, one.protocol) not in taken]
+            bindings += [
+                one for one in PortBinding.from_docker(port, None) if (one.container_port, one.protocol) not in taken
+            ]
     return bindings
 
 
@@ -188,11 +188,13 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         files = _files(run)
     inputs = bundle.Inputs(
         lower=containers.lower(record),
-        sources={point.destination: _source(containers, record, point) for point in record.mounts if point.type != "tmpfs"},
+        sources={
+            point.destination: _source(containers, record, point) for point in record.mounts if point.type != "tmpfs"
+        },
         files=files,
         namespaces=namespaces,
         shm=ipc.shared_memory(containers, record),
-        seccomp=_seccomp(containers, record),
+        **_seccomp(containers, record),
         resolver=containers.networks.resolver_path(record.id),
         hostname=hostname,
         variables=links.variables(containers, record),
@@ -237,7 +239,9 @@ def _source(containers: Containers, record: ContainerRecord, point: MountPoint) 
         return ipc.image_view(containers, image, point, record)
     if not os.path.lexists(point.source):
         if not point.create_source:
-            raise InvalidParameter(f'invalid mount config for type "bind": bind source path does not exist: {point.source}')
+            raise InvalidParameter(
+                f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
+            )
         try:
             os.makedirs(point.source, 0o755)
         except FileExistsError:
@@ -254,13 +258,16 @@ def _below(root: Path, subpath: str) -> Path:
     return path
 
 
-def _seccomp(containers: Containers, record: ContainerRecord) -> Path | None:
+def _seccomp(containers: Containers, record: ContainerRecord) -> dict[str, Any]:
+    """The compiled filter for our own runtime, the profile for another one; nothing when there is to be none."""
     options = security.security_options(record.host["SecurityOpt"])
     if options.seccomp == "unconfined" or (record.host["Privileged"] and options.seccomp == "default"):
-        return None
+        return {}
     host = record.host
     capabilities = security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
-    return seccomp.program(containers.layout, options.seccomp, capabilities)
+    if host["Runtime"] not in bundle.OWN_RUNTIMES:
+        return {"profile": seccomp.oci(options.seccomp, capabilities)}
+    return {"seccomp": seccomp.program(containers.layout, options.seccomp, capabilities)}
 
 
 def _connect(containers: Containers, record: ContainerRecord, prepared: Prepared, allocation: Allocation) -> None:

@@ -21,8 +21,8 @@ KILL = 9
 KILL_GRACE = 10.0
 
 
-async def stop(containers: Containers, container: Container, *, timeout: int | None = None, signal: str = "") -> None:
-    """Send the stop signal, SIGKILL after ``timeout`` seconds (-1: never), and return when the container has ended.
+async def stop(containers: Containers, container: Container, *, grace: int | None = None, signal: str = "") -> None:
+    """Send the stop signal, SIGKILL after ``grace`` seconds (-1: never), and return when the container has ended.
 
     Raises NotModified when it does not run.
     """
@@ -30,13 +30,13 @@ async def stop(containers: Containers, container: Container, *, timeout: int | N
         if not container.state.active:
             raise NotModified("")
         with anyio.CancelScope(shield=True):
-            await _stop(containers, container, timeout, signal)
+            await _stop(containers, container, grace, signal)
     containers.publish(container, "stop")
 
 
-async def _stop(containers: Containers, container: Container, timeout: int | None, signal: str) -> None:
+async def _stop(containers: Containers, container: Container, grace: int | None, signal: str) -> None:
     number = validate.signal_number(signal or bundle.stop_signal_name(container.record))
-    seconds = bundle.stop_timeout(container.record) if timeout is None else timeout
+    seconds = bundle.stop_timeout(container.record) if grace is None else grace
     containers.save(container, intent="stopped", manual=True)
     exits = container.exits
     waiting = container.state.status == "restarting"
@@ -83,7 +83,7 @@ async def kill(containers: Containers, container: Container, signal: str = "") -
             await container.until(lambda: not container.state.running or container.exits > exits)
 
 
-async def restart(containers: Containers, container: Container, *, timeout: int | None = None, signal: str = "") -> None:
+async def restart(containers: Containers, container: Container, *, grace: int | None = None, signal: str = "") -> None:
     """Stop and start again, keeping the network namespace: addresses, ports and names survive."""
     async with container.lock:
         if container.removed or container.record.removing:
@@ -92,7 +92,7 @@ async def restart(containers: Containers, container: Container, *, timeout: int 
             container.keep = container.state.running
             try:
                 if container.state.active:
-                    await _stop(containers, container, timeout, signal)
+                    await _stop(containers, container, grace, signal)
                     containers.publish(container, "stop")
             finally:
                 container.keep = False
@@ -139,4 +139,3 @@ async def unpause(containers: Containers, container: Container) -> None:
         if container.state.running:
             container.become(replace(container.state, status="running"))
             containers.publish(container, "unpause")
-

@@ -180,12 +180,21 @@ _COLUMNS: dict[str, tuple[str, Callable[[Process], Any]]] = {
 
 _Column = tuple[str, "Callable[[Process], Any]"]
 
-_FULL: list[_Column] = [("UID", lambda p: p.euid_name), *(_COLUMNS[name] for name in ("pid", "ppid", "c", "stime", "tname"))]
+_FULL: list[_Column] = [
+    ("UID", lambda p: p.euid_name),
+    *(_COLUMNS[name] for name in ("pid", "ppid", "c", "stime", "tname")),
+]
 _FULL += [("TIME", lambda p: _clock(p.cpu)), _COLUMNS["cmd"]]
 _PLAIN: list[_Column] = [*(_COLUMNS[name] for name in ("pid", "tname", "time")), ("CMD", lambda p: p.name)]
 _BSD_USER: list[_Column] = [
     *(_COLUMNS[name] for name in ("user", "pid", "%cpu", "%mem", "vsz", "rss")),
-    *(("TTY", _tty), _COLUMNS["stat"], ("START", _start), ("TIME", lambda p: _clock(p.cpu, wide=False)), _COLUMNS["args"]),
+    *(
+        ("TTY", _tty),
+        _COLUMNS["stat"],
+        ("START", _start),
+        ("TIME", lambda p: _clock(p.cpu, wide=False)),
+        _COLUMNS["args"],
+    ),
 ]
 _BSD: list[_Column] = [
     _COLUMNS["pid"],
@@ -205,7 +214,7 @@ def columns(arguments: str) -> list[_Column]:
     while index < len(words):
         word = words[index]
         bare = word.lstrip("-")
-        if bare in ("o", "eo", "axo", "Ao") or bare.startswith("o") and len(bare) > 1 or word == "--format":
+        if bare in ("o", "eo", "axo", "Ao") or (bare.startswith("o") and len(bare) > 1) or word == "--format":
             if bare in ("o", "eo", "axo", "Ao", "format"):
                 index += 1
                 names = words[index] if index < len(words) else ""

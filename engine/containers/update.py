@@ -48,7 +48,9 @@ async def update(containers: Containers, container: Container, body: Mapping[str
     policy = body.get("RestartPolicy") or {}
     async with container.lock:
         if container.removed or container.record.removing:
-            raise Conflict(f"Cannot update container {container.id}: container is marked for removal and cannot be updated")
+            raise Conflict(
+                f"Cannot update container {container.id}: container is marked for removal and cannot be updated"
+            )
         before = container.record.host
         after = {**before, **changed}
         if policy.get("Name"):
@@ -103,11 +105,15 @@ async def connect(containers: Containers, container: Container, ref: str, settin
         if container.record.removing or container.removed:
             raise Conflict("container is marked for removal and cannot be connected or disconnected to the network")
         if mode.startswith("container:"):
-            raise InvalidParameter("container sharing network namespace with another container or host cannot be connected to any other network")
+            raise InvalidParameter(
+                "container sharing network namespace with another container or host cannot be connected to any other network"
+            )
         if network.name == "host" or "host" in container.record.networks:
             raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
         if "none" in container.record.networks:
-            raise InvalidParameter("container cannot be connected to multiple networks with one of the networks in private (none) mode")
+            raise InvalidParameter(
+                "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+            )
         known = _name_in_record(containers, container, network.id, network.name)
         if known is not None:
             if container.state.active:
@@ -156,4 +162,3 @@ def _name_in_record(containers: Containers, container: Container, id: str, name:
         if known in (id, name) or containers.network_id(known) == id:
             return known
     return None
-

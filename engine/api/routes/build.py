@@ -40,7 +40,9 @@ async def build(daemon: Daemon, request: Request) -> None:
 
 def _classic_options(request: Request) -> BuildOptions:
     remote = request.text("remote")
-    context: Any = RemoteContext(remote) if remote and remote != "client-session" else TarContext(transfer.body(request))
+    context: Any = (
+        RemoteContext(remote) if remote and remote != "client-session" else TarContext(transfer.body(request))
+    )
     limits = {
         "Memory": request.number("memory", 0) or 0,
         "MemorySwap": request.number("memswap", 0) or 0,
@@ -145,7 +147,9 @@ def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOp
     except (binascii.Error, TypeError, AttributeError):
         raise InvalidParameter("secrets: want a map of base64 text") from None
     memory = body.get("memory")
-    limits = {"Memory": 0 if not memory else memory if isinstance(memory, int) else validate.size(str(memory), "memory")}
+    limits = {
+        "Memory": 0 if not memory else memory if isinstance(memory, int) else validate.size(str(memory), "memory")
+    }
     limits |= {"MemorySwap": 0, "CpuShares": 0, "CpuPeriod": 0, "CpuQuota": 0, "CpusetCpus": "", "CpusetMems": ""}  # type: ignore[dict-item]
     shm = body.get("shm_size")
     return BuildOptions(

@@ -38,7 +38,9 @@ async def list_(daemon: Daemon, request: Request) -> Response:
     wanted = request.filters()
     filters.check(wanted)
     limit = request.number("limit", 0) or 0
-    everything = request.flag("all") or limit > 0 or any(wanted.get(key) for key in ("status", "exited", "before", "since"))
+    everything = (
+        request.flag("all") or limit > 0 or any(wanted.get(key) for key in ("status", "exited", "before", "since"))
+    )
     before = daemon.containers.get(wanted["before"][0]).record.created if wanted.get("before") else None
     since = daemon.containers.get(wanted["since"][0]).record.created if wanted.get("since") else None
     ancestors = await _ancestors(daemon, wanted.get("ancestor") or [])
@@ -50,7 +52,12 @@ async def list_(daemon: Daemon, request: Request) -> Response:
         if not everything and not container.state.active:
             continue
         if not filters.passes(
-            container, wanted, ancestors=ancestors, networks=lambda one: _networks(daemon, one), before=before, since=since
+            container,
+            wanted,
+            ancestors=ancestors,
+            networks=lambda one: _networks(daemon, one),
+            before=before,
+            since=since,
         ):
             continue
         chosen.append(container)
@@ -131,19 +138,19 @@ async def start_(daemon: Daemon, request: Request) -> Response:
     return Response(204)
 
 
-def _timeout(request: Request) -> int | None:
+def _grace(request: Request) -> int | None:
     return request.number("t")
 
 
 async def stop_(daemon: Daemon, request: Request) -> Response:
     container = daemon.containers.get(request["id"])
-    await stop.stop(daemon.containers, container, timeout=_timeout(request), signal=request.text("signal"))
+    await stop.stop(daemon.containers, container, grace=_grace(request), signal=request.text("signal"))
     return Response(204)
 
 
 async def restart(daemon: Daemon, request: Request) -> Response:
     container = daemon.containers.get(request["id"])
-    await stop.restart(daemon.containers, container, timeout=_timeout(request), signal=request.text("signal"))
+    await stop.restart(daemon.containers, container, grace=_grace(request), signal=request.text("signal"))
     return Response(204)
 
 
@@ -222,7 +229,9 @@ async def top_(daemon: Daemon, request: Request) -> Response:
     if not container.state.running:
         raise Conflict(f"container {container.id} is not running")
     arguments = request.text("ps_args") or "-ef"
-    return Response.json(await daemon.containers.blocking(top.top, stop.cgroup(daemon.containers, container), arguments))
+    return Response.json(
+        await daemon.containers.blocking(top.top, stop.cgroup(daemon.containers, container), arguments)
+    )
 
 
 async def resize(daemon: Daemon, request: Request) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...containers import attach, execs, pump
-from ...errors import Conflict, InvalidParameter
+from ...errors import Conflict
 from ..http import Response
 from ..router import Route
 from .containers import size

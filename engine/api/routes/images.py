@@ -160,7 +160,9 @@ async def load(daemon: Daemon, request: Request) -> None:
     quiet = request.flag("quiet")
 
     def work(progress: Progress) -> None:
-        daemon.images.load(stream, (lambda message: progress(message) if "stream" in message else None) if quiet else progress)
+        daemon.images.load(
+            stream, (lambda message: progress(message) if "stream" in message else None) if quiet else progress
+        )
 
     await transfer.with_progress(daemon, request, work, at_once=True)
 

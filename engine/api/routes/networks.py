@@ -69,7 +69,6 @@ def _container(body: dict[str, Any]) -> str:
     return name
 
 
-
 ROUTES = (
     Route("GET", "/networks", list_),
     Route("POST", "/networks/create", create),

@@ -102,7 +102,11 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
         "ContainersStopped": counts["stopped"],
         "Images": images,
         "Driver": "overlay2",
-        "DriverStatus": [["Backing Filesystem", "unknown"], ["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
+        "DriverStatus": [
+            ["Backing Filesystem", "unknown"],
+            ["Supports d_type", "true"],
+            ["Native Overlay Diff", "true"],
+        ],
         "Plugins": {
             "Volume": ["local"],
             "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
@@ -149,14 +153,24 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
         "ServerVersion": VERSION,
         "Runtimes": {"pycompose": {"path": "pycompose"}},
         "DefaultRuntime": "pycompose",
-        "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": "", "RemoteManagers": None},
+        "Swarm": {
+            "NodeID": "",
+            "NodeAddr": "",
+            "LocalNodeState": "inactive",
+            "ControlAvailable": False,
+            "Error": "",
+            "RemoteManagers": None,
+        },
         "LiveRestoreEnabled": True,
         "Isolation": "",
         "InitBinary": "pycompose-init",
         "ContainerdCommit": {"ID": "", "Expected": ""},
         "RuncCommit": {"ID": "", "Expected": ""},
         "InitCommit": {"ID": "", "Expected": ""},
-        "SecurityOptions": ["name=seccomp,profile=builtin", *(["name=cgroupns"] if os.path.exists("/proc/self/ns/cgroup") else [])],
+        "SecurityOptions": [
+            "name=seccomp,profile=builtin",
+            *(["name=cgroupns"] if os.path.exists("/proc/self/ns/cgroup") else []),
+        ],
         "Warnings": [],
     }
 
@@ -187,12 +201,14 @@ async def events(daemon: Daemon, request: Request) -> Response | None:
     since = parse_time(text, now) if (text := request.text("since")) else None
     until = parse_time(text, now) if (text := request.text("until")) else None
     if since is not None and until is not None and until < since:
-        raise InvalidParameter(f"`since` time ({request.text('since')}) cannot be after `until` time ({request.text('until')})")
+        raise InvalidParameter(
+            f"`since` time ({request.text('since')}) cannot be after `until` time ({request.text('until')})"
+        )
     with daemon.events.subscribe(since) as (past, subscription):
         async with request.stream() as write:
-            for event in past:
-                if until is None or event.time <= until:
-                    await _tell(write, event, filters)
+            for earlier in past:
+                if until is None or earlier.time <= until:
+                    await _tell(write, earlier, filters)
             patience = None if until is None else max(0.0, (until - time.time_ns()) / 1e9)
             with anyio.move_on_after(patience):
                 while (event := await subscription.next()) is not None:
@@ -233,7 +249,11 @@ async def disk_usage(daemon: Daemon, request: Request) -> Response:
 
 async def _container_usage(daemon: Daemon, container: Any, request: Request) -> dict[str, Any]:
     row = inspect.summary(
-        daemon.containers, container, time.time_ns(), version=request.version, image_name=container.record.config["Image"]
+        daemon.containers,
+        container,
+        time.time_ns(),
+        version=request.version,
+        image_name=container.record.config["Image"],
     )
     row["SizeRw"] = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
     row["SizeRootFs"] = row["SizeRw"]

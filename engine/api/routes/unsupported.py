@@ -22,10 +22,12 @@ async def absent(daemon: Daemon, request: Request) -> Response:
     raise NotImplemented_(f"{request.method} {request.path}: this engine does not offer it")
 
 
-_SWARM_PATHS = ("/swarm", "/swarm/{rest:path}", "/nodes", "/nodes/{rest:path}", "/services", "/services/{rest:path}")
-_SWARM_PATHS += ("/tasks", "/tasks/{rest:path}", "/secrets", "/secrets/{rest:path}", "/configs", "/configs/{rest:path}")
-_ABSENT = ("/plugins/{rest:path}", "/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{rest:path}")
-_ABSENT += ("/distribution/{name:path}/json", "/session", "/grpc")
+_SWARM_NOUNS = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
+_SWARM_PATHS = [path for noun in _SWARM_NOUNS for path in (f"/{noun}", f"/{noun}/{{rest:path}}")]
+_ABSENT = (
+    "/plugins/{rest:path}", "/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{rest:path}",
+    "/distribution/{name:path}/json", "/session", "/grpc",
+)  # fmt: skip
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 
 ROUTES = (

@@ -26,7 +26,11 @@ async def create(daemon: Daemon, request: Request) -> Response:
         raise InvalidParameter("invalid JSON: Name and Driver are strings")
     async with leased.creation(daemon, body):
         volume = await daemon.containers.blocking(
-            daemon.volumes.create, name, driver=driver, options=_strings(body, "DriverOpts"), labels=_strings(body, "Labels")
+            daemon.volumes.create,
+            name,
+            driver=driver,
+            options=_strings(body, "DriverOpts"),
+            labels=_strings(body, "Labels"),
         )
     return Response.json(daemon.volumes.inspect(volume), 201)
 
