@@ -137,7 +137,12 @@ def oci(profile: str, capabilities: Sequence[str]) -> dict[str, Any]:
                 "names": list(rule.names),
                 **_oci_action("action", "errnoRet", rule.action),
                 "args": [
-                    {"index": one.index, "op": _OPERATOR_NAMES[one.operator], "value": one.value, "valueTwo": one.value_two}
+                    {
+                        "index": one.index,
+                        "op": _OPERATOR_NAMES[one.operator],
+                        "value": one.value,
+                        "valueTwo": one.value_two,
+                    }
                     for one in rule.comparisons
                 ],
             }

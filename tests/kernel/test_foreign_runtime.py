@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.runtime_bench import bench, discard, exited, until
 
+from engine.containers import seccomp
+from engine.runtime import defaults
 from engine.runtime.client import ExecSpec, LaunchError, ShimClient
 from engine.runtime.defaults import PATH
 
@@ -40,6 +42,18 @@ def test_output_exit_code_user_and_network(tmp_path: Path) -> None:
                 assert lines[0].startswith("uid=1000(alice) gid=1000(alice)")
                 assert lines[1:] == ["/home/alice", "a" * 12, network, "err"]
             await shim.release()
+
+    asyncio.run(scenario())
+
+
+def test_seccomp_profile_and_capabilities(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            script = "grep -E 'Seccomp:|CapEff' /proc/self/status"
+            profile = seccomp.oci("default", list(defaults.CAPABILITIES))
+            changes = {"runtime": "runc", "bundle__linux__seccomp": profile, "seccomp": None}
+            code, output = await made.run(client, "a", "/bin/sh", "-c", script, **changes)
+            assert (code, output) == (0, "CapEff:\t00000000a80425fb\nSeccomp:\t2\n")
 
     asyncio.run(scenario())
 
