@@ -157,7 +157,8 @@ def test_two_containers_reach_each_other(instance: Instance) -> None:
     )
     assert mtu == Path(f"/sys/class/net/{uplink}/mtu").read_text()
     inspected = instance.networks.inspect(network)
-    assert inspected["Containers"][ref("one").id]["IPv4Address"] == f"{address}/16"
+    prefix = inspected["IPAM"]["Config"][0]["Subnet"].partition("/")[2]
+    assert inspected["Containers"][ref("one").id]["IPv4Address"] == f"{address}/{prefix}"
     with pytest.raises(Forbidden, match="has active endpoints"):
         instance.networks.remove("front")
     instance.stop("one")
