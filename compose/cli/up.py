@@ -80,6 +80,7 @@ def add_arguments(parser: Parser) -> None:
         action="store_true",
         help="Watch source code and rebuild/refresh containers when files are updated",
     )
+    flag("--ephemeral", action="store_true", help="Drop fixed names, so that copies under other project names can exist")
     flag("--from", dest="snapshot", metavar="SNAPSHOT", help="Start with the volumes of a snapshot")
     flag("--lease", metavar="OWNER", help="Take the stack away when its owner is gone (pid:N, fd:N or ttl:10m)")
     flag("--ports", metavar="MODE", help='Host ports: "fixed" as declared, "auto" picked and kept (or PYCOMPOSE_PORTS)')
@@ -151,12 +152,17 @@ def run(args: Namespace) -> int:
     from .converge import converge, report_failures
 
     check(args)
-    session = Session(args)
+    session = Session(args, is_ephemeral=args.ephemeral)
     options = up_options(args)
     if args.lease and not args.dry_run:
         from .leasing import take_lease
 
-        take_lease(session, args.lease)
+        images: list[str] = []
+        if args.ephemeral:
+            from ..ephemeral import built_images
+
+            images = built_images(session.project)
+        take_lease(session, args.lease, images)
     if args.snapshot and not args.dry_run:
         from .snapshots import restore_into
 

@@ -22,9 +22,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
 async def create(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
     owner = Owner.parse(body.get("owner"), boot=boot_id(), now=time.time_ns())
-    lease = await daemon.leases.create(
-        owner, check_labels(body.get("labels")), check_images(body.get("images"))
-    )
+    lease = await daemon.leases.create(owner, check_labels(body.get("labels")), check_images(body.get("images")))
     return Response.json(lease.to_api(), 201)
 
 
