@@ -141,7 +141,7 @@ class Container:
                 draft = foreign.ForeignLaunch(spec.launch, self._host, network, console)
                 forked = child.fork(draft, streams.child, pid_namespace="")
             else:
-                own = Launch(spec.launch, self._host, network, limits=not self._by_policy)
+                own = Launch(spec.launch, self._host, network, limits=not self._by_policy, window=self._size)
                 forked = child.fork(own, streams.child, pid_namespace=spec.pid_namespace, cgroup=self.cgroup)
         except OSError:
             streams.finish()

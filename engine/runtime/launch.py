@@ -41,6 +41,8 @@ class Launch(NamedTuple):
     netns: int
     limits: bool = True
     """Whether to set the control group's limits; not at a restart by policy, since they may have been updated."""
+    window: tuple[int, int] = (0, 0)
+    """Rows and columns of the terminal when a client has said them since; (0, 0): what the configuration says."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -51,11 +53,19 @@ class Launch(NamedTuple):
     def compile(self) -> tuple[Operation, ...]:
         spec = bundle.read(self.path)
         seccomp = bundle.read_seccomp(spec)
-        return compile_launch(spec, self.host, netns=self.netns, seccomp=seccomp, limits=self.limits)
+        return compile_launch(
+            spec, self.host, netns=self.netns, seccomp=seccomp, limits=self.limits, window=self.window
+        )
 
 
 def compile_launch(
-    spec: LaunchSpec, host: Host, *, netns: int = -1, seccomp: bytes = b"", limits: bool = True
+    spec: LaunchSpec,
+    host: Host,
+    *,
+    netns: int = -1,
+    seccomp: bytes = b"",
+    limits: bool = True,
+    window: tuple[int, int] = (0, 0),
 ) -> tuple[Operation, ...]:
     """The launch of ``spec``. ``netns`` is the shim's network namespace for mode ``new``; ``seccomp`` the compiled
     filter. Raises ValueError for what this runtime refuses."""
@@ -91,7 +101,8 @@ def compile_launch(
     steps += _devices(spec)
     if process.get("terminal"):
         size = process.get("consoleSize") or {}
-        steps.append(filesystem.OpenTerminal(int(size.get("height") or 0), int(size.get("width") or 0)))
+        rows, columns = window if all(window) else (int(size.get("height") or 0), int(size.get("width") or 0))
+        steps.append(filesystem.OpenTerminal(rows, columns))
     steps += _finish_filesystem(spec, host)
     steps.append(filesystem.PivotRoot())
     steps += _become(spec, seccomp, host)
