@@ -22,7 +22,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
-        if item.get_closest_marker("slow") and not (config.getoption("--slow") or "slow" in (config.option.markexpr or "")):
+        if item.get_closest_marker("slow") and not (
+            config.getoption("--slow") or "slow" in (config.option.markexpr or "")
+        ):
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
 
 

@@ -24,5 +24,7 @@ BIN = Path(sys.executable).parent
     ids=["ruff-format", "ruff-check", "mypy", "import-linter"],
 )
 def test_code_check(command: list[str]) -> None:
-    result = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stdout + result.stderr
