@@ -65,6 +65,7 @@ def run_plan(
     executor = _Executor(world, dict(known or {}), wait_timeout)
     if operations:
         anyio.run(executor.run, operations, parallel)
+        executor.confirm(operations)
     return executor.outcomes
 
 
@@ -95,6 +96,20 @@ class _Executor:
                 if events is not None:
                     events.close()
                 listeners.cancel_scope.cancel()
+
+    def confirm(self, operations: list[Operation]) -> None:
+        """What counted as ready because it ran may have ended while others were waited for: look once more."""
+        for operation in operations:
+            if not isinstance(operation, WaitHealthy) or not operation.running_is_enough:
+                continue
+            outcome = self.outcomes[operation.key]
+            if outcome.state != OK:
+                continue
+            try:
+                look(self._world.engine, self._world.container_id(operation.name, operation.id), operation)
+            except ComposeError as error:
+                self.outcomes[operation.key] = Outcome(FAILED, error, outcome.started, outcome.finished)
+                self._report(operation, error)
 
     async def _listen(self, events: ContainerEvents) -> None:
         def handle(event: dict[str, object]) -> None:
