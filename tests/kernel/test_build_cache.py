@@ -141,6 +141,7 @@ RUN --mount=type=bind,target=/ctx,rw touch /ctx/new && echo rw >> /out
     assert bench.builder.usage() == []
 
 
+@pytest.mark.peer
 @pytest.mark.skipif(not registry.available(), reason="needs Debian's docker-registry")
 def test_cache_travels_by_registry(bench: Bench, tmp_path: Path) -> None:
     text = "FROM scratch\nADD rootfs.tar /\nRUN date +%N > /stamp\n"
