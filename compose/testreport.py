@@ -27,7 +27,7 @@ class ServiceReport:
 
 
 @dataclass(frozen=True, slots=True)
-class TestReport:
+class RunReport:
     """Times in seconds. ``problem`` says why there was no ready stack; then the command has not run and has no code."""
 
     project: str
@@ -43,7 +43,7 @@ class TestReport:
         return bool(self.problem) or self.exit_code != 0
 
 
-def as_text(report: TestReport) -> str:
+def as_text(report: RunReport) -> str:
     """Logs of every service, each under a heading with its state."""
     lines: list[str] = []
     for one in report.services:
@@ -54,11 +54,11 @@ def as_text(report: TestReport) -> str:
     return "\n".join(lines)
 
 
-def as_json(report: TestReport) -> str:
+def as_json(report: RunReport) -> str:
     return json.dumps(asdict(report), indent=2)
 
 
-def as_junit(report: TestReport) -> str:
+def as_junit(report: RunReport) -> str:
     """One suite: the set-up and the command as cases, the logs of the services as its standard error."""
     from xml.etree import ElementTree
 

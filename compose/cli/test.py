@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from ..testreport import ServiceReport, TestReport
+    from ..testreport import ServiceReport, RunReport
     from .flags import Parser
 
 INTERSPERSED = False
@@ -121,10 +121,10 @@ def _with_stack(session: Session, args: Namespace, base: str) -> int:
             session.engine.leases.end(lease)
 
 
-def _test(session: Session, args: Namespace, base: str) -> TestReport:
+def _test(session: Session, args: Namespace, base: str) -> RunReport:
     from ..addresses import environment
     from ..errors import ComposeError
-    from ..testreport import TestReport
+    from ..testreport import RunReport
     from .foreground import run_command
 
     begin = time.monotonic()
@@ -135,12 +135,12 @@ def _test(session: Session, args: Namespace, base: str) -> TestReport:
         problem = str(error)
     ready = time.monotonic()
     if problem:
-        return TestReport(session.name, command, ready - begin, problem, services=_services(session))
+        return RunReport(session.name, command, ready - begin, problem, services=_services(session))
     variables = environment(session.containers(all=False))
     code = run_command(command, {**os.environ, **variables, **_own_variables(session)})
     ended = time.monotonic()
     services = _services(session) if code != 0 or args.report else ()
-    return TestReport(session.name, command, ready - begin, "", code, ended - ready, services)
+    return RunReport(session.name, command, ready - begin, "", code, ended - ready, services)
 
 
 def _set_up(session: Session, args: Namespace, base: str) -> str:
@@ -210,7 +210,7 @@ def _logs(session: Session, identity: str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _tell(session: Session, args: Namespace, report: TestReport) -> None:
+def _tell(session: Session, args: Namespace, report: RunReport) -> None:
     from ..testreport import as_json, as_junit, as_text
 
     if report.failed:
