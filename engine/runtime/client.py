@@ -1,9 +1,4 @@
-"""The engine's side of keeper and shims: asyncio, cancellable, and every request is answered or fails.
-
-    ShimError
-    ├── ShimLost       the peer died or was never there; nothing more will come
-    ├── LaunchError    the container's process could not be started; says which operation failed, and the exit code
-    └── RequestError   the shim refused (wrong state, no such exec)
+"""The engine's side of keeper and shims: asyncio, cancellable, and every request is answered or fails (connection.py).
 
 The engine process never forks; it asks the keeper. Runs on any asyncio loop (anyio's asyncio backend included), and
 all of it on the loop's own thread. Not here: records, networks, logs (the log file is read directly).
@@ -12,7 +7,6 @@ all of it on the loop's own thread. Not here: records, networks, logs (the log f
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import struct
@@ -22,36 +16,31 @@ from fcntl import ioctl
 from typing import TYPE_CHECKING, Any
 
 from . import bundle, protocol
+from .connection import Connection, LaunchError, RequestError, ShimError, ShimLost, close_all, error_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from .restart import Policy
 
 
-class ShimError(Exception):
-    """Base of what keeper and shim can answer."""
-
-
-class ShimLost(ShimError):
-    """The peer is gone: its end is not known, and no further answer will come."""
-
-
-class RequestError(ShimError):
-    """The peer understood and refused; ``str(error)`` says why."""
-
-
-class LaunchError(ShimError):
-    """A process could not be started. ``operation`` describes the step, ``errno`` is the kernel's (0: none),
-    ``message`` the text for the user, ``exit_code`` Docker's: 127 not found, 126 not executable, 128 otherwise."""
-
-    def __init__(self, operation: str, errno: int, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.operation = operation
-        self.errno = errno
-        self.message = message
-        self.exit_code = exit_code
+__all__ = [
+    "ExecProcess",
+    "ExecSpec",
+    "Exited",
+    "KeeperClient",
+    "LaunchError",
+    "Lost",
+    "Prepared",
+    "RequestError",
+    "ShimClient",
+    "ShimError",
+    "ShimEvent",
+    "ShimLost",
+    "ShimState",
+    "Started",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,111 +158,13 @@ class ExecProcess:
             ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-class _Connection:
-    """Requests, replies and events over one SEQPACKET socket."""
-
-    def __init__(self, channel: socket.socket, on_event: Callable[[protocol.Message, list[int]], None]) -> None:
-        channel.setblocking(False)
-        self._channel = channel
-        self._on_event = on_event
-        self._loop = asyncio.get_running_loop()
-        self._pending: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
-        self._next = 1
-        self._sending = asyncio.Lock()
-        self.closed = asyncio.Event()
-        self._loop.add_reader(channel.fileno(), self._readable)
-
-    async def request(self, op: str, descriptors: Sequence[int] = (), **fields: Any) -> tuple[Any, list[int]]:
-        """Send a request and wait for its reply: the ``ok`` value and the descriptors that came along."""
-        if self.closed.is_set():
-            raise ShimLost("the other side is gone")
-        number = self._next
-        self._next += 1
-        reply: asyncio.Future[tuple[Any, list[int]]] = self._loop.create_future()
-        self._pending[number] = reply
-        try:
-            await self._send({"id": number, "op": op, **fields}, descriptors)
-            return await reply
-        except BaseException:
-            if reply.done() and not reply.cancelled() and reply.exception() is None:
-                _close(reply.result()[1])
-            raise
-        finally:
-            self._pending.pop(number, None)
-
-    async def _send(self, message: protocol.Message, descriptors: Sequence[int]) -> None:
-        # In turn: there can be one waiter for the socket to take more.
-        async with self._sending:
-            while not self.closed.is_set():
-                try:
-                    protocol.send(self._channel, message, descriptors)
-                except BlockingIOError:
-                    await self._writable()
-                except OSError:
-                    self.close()
-                else:
-                    return
-        raise ShimLost("the other side is gone")
-
-    async def _writable(self) -> None:
-        ready: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_writer(self._channel.fileno(), _wake, ready)
-        gone = asyncio.ensure_future(self.closed.wait())
-        try:
-            await asyncio.wait((ready, gone), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            gone.cancel()
-            if not self.closed.is_set():
-                self._loop.remove_writer(self._channel.fileno())
-
-    def _readable(self) -> None:
-        while not self.closed.is_set():
-            try:
-                received = protocol.receive(self._channel)
-            except BlockingIOError:
-                return
-            except (OSError, ValueError):
-                received = None
-            if received is None:
-                self.close()
-                return
-            message, descriptors = received
-            if "reply" in message:
-                self._answer(message, descriptors)
-            else:
-                self._on_event(message, descriptors)
-
-    def _answer(self, message: protocol.Message, descriptors: list[int]) -> None:
-        reply = self._pending.pop(message["reply"], None)
-        if reply is None or reply.done():
-            _close(descriptors)
-        elif "error" in message:
-            _close(descriptors)
-            reply.set_exception(_error(message["error"]))
-        else:
-            reply.set_result((message.get("ok"), descriptors))
-
-    def close(self) -> None:
-        """Close the socket and fail everything that waits."""
-        if self.closed.is_set():
-            return
-        self.closed.set()
-        self._loop.remove_reader(self._channel.fileno())
-        self._loop.remove_writer(self._channel.fileno())
-        self._channel.close()
-        pending, self._pending = self._pending, {}
-        for reply in pending.values():
-            if not reply.done():
-                reply.set_exception(ShimLost("the other side is gone"))
-
-
 class KeeperClient:
     """The channel to the keeper, on the descriptor given to the engine by ``--keeper-fd``."""
 
     def __init__(self, keeper_fd: int) -> None:
         channel = socket.socket(fileno=keeper_fd)
         os.set_inheritable(keeper_fd, False)
-        self._connection = _Connection(channel, lambda message, descriptors: _close(descriptors))
+        self._connection = Connection(channel, lambda message, descriptors: close_all(descriptors))
 
     @property
     def closed(self) -> asyncio.Event:
@@ -343,7 +234,7 @@ class ShimClient:
         loop = asyncio.get_running_loop()
         self._prepared: asyncio.Future[Prepared] = loop.create_future()
         self._prepared.add_done_callback(_retrieve)
-        self._connection = _Connection(channel, self._on_event)
+        self._connection = Connection(channel, self._on_event)
         self._watch = loop.create_task(self._until_closed())
 
     @staticmethod
@@ -396,7 +287,7 @@ class ShimClient:
         Raises RequestError when the container has no stdin or does not run.
         """
         _, descriptors = await self._connection.request("stdin")
-        _close(descriptors[1:])
+        close_all(descriptors[1:])
         return descriptors[0]
 
     async def set_restart(self, policy: Policy) -> None:
@@ -422,10 +313,10 @@ class ShimClient:
             reply, received = await self._connection.request("exec", theirs, exec=number, **_document(spec))
         except BaseException:
             self._execs.pop(number, None)
-            _close([descriptor for descriptor in ours if descriptor is not None])
+            close_all([descriptor for descriptor in ours if descriptor is not None])
             raise
         finally:
-            _close(theirs)
+            close_all(theirs)
         terminal = received[0] if received else None
         return ExecProcess(reply["pid"], reply["pid_starttime"], ours[0], ours[1], ours[2], terminal, ended)
 
@@ -459,7 +350,7 @@ class ShimClient:
     def close(self) -> None:
         """Let go of the shim without ending it (the engine exits, the container lives on)."""
         self._connection.close()
-        _close(self._owned)
+        close_all(self._owned)
         self._owned = []
 
     def _on_event(self, message: protocol.Message, descriptors: list[int]) -> None:
@@ -473,7 +364,7 @@ class ShimClient:
                 return
             case "failed":
                 if not self._prepared.done():
-                    self._prepared.set_exception(_error(message["error"]))
+                    self._prepared.set_exception(error_of(message["error"]))
             case "started":
                 self._events.put_nowait(Started(**message["started"]))
             case "exited":
@@ -482,7 +373,7 @@ class ShimClient:
                 ended = self._execs.pop(message["exec"], None)
                 if ended is not None and not ended.done():
                     ended.set_result(message["exit_code"])
-        _close(descriptors)
+        close_all(descriptors)
 
     async def _until_closed(self) -> None:
         await self._connection.closed.wait()
@@ -493,11 +384,6 @@ class ShimClient:
                 waiting.set_exception(lost)
         self._execs.clear()
         self._events.put_nowait(Lost())
-
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:
@@ -532,15 +418,3 @@ def _pipes(stdin: bool, ours: list[int | None], theirs: list[int]) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC)
         theirs.append(writer)
         ours[number] = reader
-
-
-def _error(document: Mapping[str, Any]) -> ShimError:
-    if "operation" in document:
-        return LaunchError(document["operation"], document["errno"], document["message"], document["exit_code"])
-    return RequestError(document["message"])
-
-
-def _close(descriptors: Sequence[int]) -> None:
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)

@@ -8,11 +8,13 @@ import os
 from typing import TYPE_CHECKING
 
 from . import protocol
-from .client import KeeperClient, RequestError, ShimLost, _Connection
+from .connection import Connection, RequestError, ShimLost
 
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
+
+    from .client import KeeperClient
 
 
 class GuardClient:
@@ -21,7 +23,7 @@ class GuardClient:
     def __init__(self, channel: socket.socket) -> None:
         self.ended = asyncio.Event()
         self.reason = ""
-        self._connection = _Connection(channel, self._on_event)
+        self._connection = Connection(channel, self._on_event)
 
     @staticmethod
     async def fork(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.layout import Layout
+from engine.linux import process
 from engine.linux.cgroup import Cgroup, remove_instance
-from engine.runtime import defaults, protocol
+from engine.runtime import defaults, protocol, statusfile
 from engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
 
 if TYPE_CHECKING:
@@ -129,6 +131,19 @@ class Bench:
             self.keeper.kill()
             self.keeper.wait()
 
+    def scrap(self) -> None:
+        """After a failure: end what the test has not ended, so that it is in nobody's way."""
+        for path in self.layout.state.glob("containers/*/status.json"):
+            status = statusfile.read(str(path))
+            if status is None:
+                continue
+            shim = process.open_pidfd(status["shim_pid"], status["shim_starttime"])
+            if shim is not None:
+                process.send_signal(shim, signal.SIGKILL)
+                select.select([shim], [], [], 5)
+                os.close(shim)
+            statusfile.bury(str(path), f"/pycompose-{self.layout.instance}/{path.parent.name}")
+
     def leftovers(self) -> list[str]:
         """What still exists of this root in the kernel: processes, mounts, control groups."""
         found: list[str] = []
@@ -200,6 +215,9 @@ async def bench(root: Path) -> AsyncIterator[tuple[Bench, KeeperClient]]:
     client = made.start_keeper()
     try:
         yield made, client
+    except BaseException:
+        made.scrap()
+        raise
     finally:
         made.close()
     await settled(made)
