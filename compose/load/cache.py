@@ -66,10 +66,14 @@ def entry_path(options: LoadOptions) -> str | None:
     return f"{where}/{hashlib.blake2b(repr(question).encode(), digest_size=20).hexdigest()}"
 
 
-def _stamp() -> tuple[int, ...]:
+def _stamp() -> tuple[tuple[str, int, int], ...]:
     """Changes with the code of this package, so that an upgrade reads no old entries."""
-    here = os.path.dirname(__file__)
-    return tuple(os.stat(path).st_mtime_ns for path in (here, f"{here}/bind.py", f"{here}/pipeline.py"))
+    found = []
+    for entry in os.scandir(os.path.dirname(__file__)):
+        if entry.name.endswith(".py"):
+            about = entry.stat()
+            found.append((entry.name, about.st_size, about.st_mtime_ns))
+    return tuple(sorted(found))
 
 
 def digest(content: bytes) -> bytes:

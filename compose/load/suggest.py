@@ -14,8 +14,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     if len(name) > 64:
         return ""
-    names = [item for item in known if len(item) <= 64]
-    found = get_close_matches(name, names, 1, 0.6) or get_close_matches(
-        name.lower(), [item.lower() for item in names], 1, 0.6
-    )
-    return f"did you mean {found[0]}?" if found else ""
+    names = {item.lower(): item for item in known if len(item) <= 64}
+    found = get_close_matches(name.lower(), names, 1, 0.6 if len(name) > 3 else 0.5)
+    return f"did you mean {names[found[0]]}?" if found else ""
