@@ -45,11 +45,11 @@ def project_lock(engine_address: str, project: str, waiting: Callable[[], None] 
 def _acquire(path: str, waiting: Callable[[], None] | None) -> int:
     """The locked file. It may have been removed by its last holder between open and lock: then it is opened anew."""
     while True:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, FileExistsError):
+            continue  # the last holder removed the directory in between
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

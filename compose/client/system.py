@@ -25,7 +25,8 @@ class Events:
         from ..errors import EngineError
 
         try:
-            yield from json_lines(self._response.blocks())
+            with self._response:
+                yield from json_lines(self._response.blocks())
         except (EngineError, ValueError):
             if not self._closed:
                 raise

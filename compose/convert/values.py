@@ -23,10 +23,11 @@ def seconds(value: Any) -> int:
 
 
 def byte_count(value: Any) -> int:
-    """A size (``64m``, ``"67108864"``, a number) in bytes. Raises ValueError."""
+    """A size (``64m``, ``"67108864"``, a number) in bytes; -1 is no limit. Raises ValueError."""
     if isinstance(value, (int, float)):
         return int(value)
-    return parse_bytes(str(value).strip())
+    text = str(value).strip()
+    return -1 if text == "-1" else parse_bytes(text)
 
 
 def file_mode(value: Any, default: int) -> int:

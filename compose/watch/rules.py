@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..build.ignore import Pattern, ignored, parse
@@ -30,7 +30,7 @@ class Rule:
     ignore: tuple[Pattern, ...] = ()
     include: tuple[Pattern, ...] = ()
     command: tuple[str, ...] = ()
-    hook: Mapping[str, Any] | None = None
+    hook: Mapping[str, Any] | None = field(default=None, hash=False)
     initial_sync: bool = False
 
     def matches(self, path: str) -> bool:

@@ -54,7 +54,7 @@ def _tar() -> bytes:
             if applet == "busybox":
                 continue
             member = tarfile.TarInfo(f"bin/{os.path.basename(applet)}")
-            member.type, member.linkname = tarfile.LNKTYPE, "bin/busybox"
+            member.type, member.linkname, member.mode = tarfile.LNKTYPE, "bin/busybox", 0o755
             tar.addfile(member)
     return out.getvalue()
 
