@@ -6,6 +6,7 @@ containers' namespaces, the compiled seccomp program — comes in as ``Inputs``.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -240,12 +241,10 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[dict[str, Any]]:
             continue
         if host["Privileged"] and destination in ("/sys", "/sys/fs/cgroup"):
             mount["options"] = [word for word in mount["options"] if word != "ro"]
-        if destination == "/dev/mqueue" and host["IpcMode"] == "host":
+        if destination == "/dev/mqueue" and host["IpcMode"] == "host" and os.path.ismount("/dev/mqueue"):
             mount |= {"type": "bind", "source": "/dev/mqueue", "options": ["rbind", *mount["options"]]}
         if destination == "/sys" and host["NetworkMode"] == "host":
             mount |= {"type": "bind", "source": "/sys", "options": ["rbind", *mount["options"]]}
-        if destination == "/proc" and host["PidMode"] == "host":
-            mount |= {"type": "bind", "source": "/proc", "options": ["rbind", "nosuid", "noexec", "nodev"]}
         result.append(mount)
     for destination, path in inputs.files.items():
         if destination not in own:

@@ -160,7 +160,10 @@ def test_a_shim_killed_while_the_engine_is_away(engine: EngineRoot) -> None:
 
 def test_always_comes_back_after_everything_was_killed(engine: EngineRoot) -> None:
     """The same as a reboot: no shim is left, only records."""
-    ids = {name: run(engine, name, ["sleep", "1000"], RestartPolicy={"Name": name}) for name in ("always", "unless-stopped")}
+    ids = {
+        name: run(engine, name, ["sleep", "1000"], RestartPolicy={"Name": name})
+        for name in ("always", "unless-stopped")
+    }
     stopped = run(engine, "stopped", ["sleep", "1000"], RestartPolicy={"Name": "unless-stopped"})
     plain = run(engine, "plain", ["sleep", "1000"])
     engine.json("POST", f"/containers/{stopped}/stop?t=0")
