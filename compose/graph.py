@@ -114,7 +114,9 @@ def _has_cycle(services: Mapping[str, Mapping[str, Any]]) -> bool:
 def _cycle(project: Project) -> Diagnostic:
     import networkx
 
-    graph = networkx.DiGraph((name, other) for name, tree in project.services.items() for other in dependencies(tree))
+    graph: networkx.DiGraph[str] = networkx.DiGraph(
+        (name, other) for name, tree in project.services.items() for other in dependencies(tree)
+    )
     edges = networkx.find_cycle(graph)
     trail = " -> ".join([*(edge[0] for edge in edges), edges[0][0]])
     path = ("services", edges[0][0], "depends_on", edges[0][1])
@@ -125,7 +127,7 @@ def layers(services: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Services by distance from those that need nothing: the start order, level by level."""
     import networkx
 
-    graph = networkx.DiGraph()
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
     graph.add_nodes_from(services)
     graph.add_edges_from(
         (other, name) for name, tree in services.items() for other in dependencies(tree) if other in services
@@ -137,7 +139,7 @@ def critical_path(durations: Mapping[str, float], edges: Sequence[tuple[str, str
     """The chain of nodes with the longest summed duration; ``edges`` are (before, after)."""
     import networkx
 
-    graph = networkx.DiGraph()
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
     graph.add_nodes_from(durations)
     for before, after in edges:
         if before in durations and after in durations:

@@ -48,8 +48,12 @@ def _acquire(path: str, waiting: Callable[[], None] | None) -> int:
         try:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError:
             continue  # the last holder removed the directory in between
+        except FileExistsError:
+            if os.path.lexists(os.path.dirname(path)) and not os.path.isdir(os.path.dirname(path)):
+                raise
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

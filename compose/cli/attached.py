@@ -43,6 +43,7 @@ class _Attachment:
         self.service_of: dict[str, str] = {}
         self.running: set[str] = set()
         self.exits: list[tuple[str, int]] = []
+        self.early_ends: dict[str, int] = {}
         self.last_end: dict[str, str] = {}
         self.error: EngineError | None = None
         self.stopping = False
@@ -66,6 +67,14 @@ class _Attachment:
             print(f"Attaching to {', '.join(self.name(name) for name in attached)}", flush=True)
         self.service_names = names
 
+        for operation in plan.operations:
+            existing = getattr(operation, "id", "") if operation.verb == "start" else ""
+            if existing:
+                # What it wrote in an earlier life has been seen, or was not asked for.
+                tree = self.session.engine.containers.inspect(existing)
+                if _has_run_before(tree):
+                    self.last_end[existing] = _epoch(str(tree["State"]["FinishedAt"]))
+
         def started(name: str, identity: str) -> None:
             self.follow(name, identity, fresh=True)
 
@@ -80,18 +89,19 @@ class _Attachment:
             self.names[identity] = name
             self.service_of[identity] = service
             self.running.add(identity)
+            early = self.early_ends.pop(identity, None)
         if service in self.services:
             self._attach(identity, name, None if fresh else "now")
+        if early is not None:
+            self._ended(identity, early)
 
     def _attach(self, identity: str, name: str, since: str | None) -> None:
         import time
 
         tree = self.session.engine.containers.inspect(identity)
         moment = since
-        if since is None and identity in self.last_end:
-            moment = self.last_end[identity]
-        elif since is None and int(tree.get("RestartCount") or 0) == 0 and _has_run_before(tree):
-            moment = _epoch(str(tree["State"]["FinishedAt"]))
+        if since is None:
+            moment = self.last_end.get(identity)
         elif since == "now":
             moment = f"{time.time():.9f}"
         query = log_query(follow=True, since=moment, timestamps=self.args.timestamps)
@@ -114,14 +124,18 @@ class _Attachment:
             self._look_again()
             return
         identity = str((event.get("Actor") or {}).get("ID", ""))
-        if identity not in self.names:
-            return
         action = str(event.get("Action") or event.get("status") or "")
         if action == "die":
-            self.last_end[identity] = f"{event.get('time', 0)}.{int(event.get('timeNano', 0)) % 10**9:09d}"
             code = (event["Actor"].get("Attributes") or {}).get("exitCode")
-            self._ended(identity, int(code) if code not in (None, "") else UNKNOWN_EXIT)
-        elif action == "start":
+            number = int(code) if code not in (None, "") else UNKNOWN_EXIT
+            with self.changed:
+                if identity not in self.names:
+                    # Faster than the answer to its start.
+                    self.early_ends[identity] = number
+                    return
+            self.last_end[identity] = f"{event.get('time', 0)}.{int(event.get('timeNano', 0)) % 10**9:09d}"
+            self._ended(identity, number)
+        elif action == "start" and identity in self.names:
             with self.changed:
                 again = identity not in self.running
                 self.running.add(identity)

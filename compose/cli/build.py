@@ -22,6 +22,8 @@ def add_arguments(parser: Parser) -> None:
     flag("-m", "--memory", metavar="BYTES", help="Set memory limit for the build container")
     flag("--no-cache", action="store_true", help="Do not use cache when building the image")
     flag("--print", action="store_true", help="Print what would be built as JSON")
+    flag("--provenance", metavar="MODE", help="Accepted for compatibility: no attestations are made")
+    flag("--sbom", metavar="MODE", help="Accepted for compatibility: no attestations are made")
     flag("--pull", action="store_true", help="Always attempt to pull a newer version of the image")
     flag("--push", action="store_true", help="Push service images")
     flag("-q", "--quiet", action="store_true", help="Don't print the build output")

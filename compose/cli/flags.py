@@ -69,6 +69,9 @@ class Parser(argparse.ArgumentParser):
         words = (forms.get(str(item.nargs), "{0}").format(item.metavar) for item in self.positionals)
         return " ".join([f"Usage:  {self.prog} [OPTIONS]", *words])
 
+    def option_actions(self) -> list[argparse.Action]:
+        return list(self._actions)
+
     def help_text(self) -> str:
         formatter = self._get_formatter()
         formatter.start_section("Options")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
-_GLOBAL = """\
+GLOBAL_HELP = """\
 Global Options:
       --ansi string                Control when to print ANSI control characters ("never"|"always"|"auto")
       --all-resources              Include all resources, even those not used by services
@@ -163,7 +163,7 @@ def _overview() -> str:
         "",
         "Run multi-container applications from Compose files",
         "",
-        _GLOBAL,
+        GLOBAL_HELP,
     ]
     lines += ["Commands:", *(f"  {name:<{width}}{summary}" for name, (_, summary) in sorted(COMPOSE.items()))]
     lines += [

@@ -80,7 +80,9 @@ def add_arguments(parser: Parser) -> None:
         action="store_true",
         help="Watch source code and rebuild/refresh containers when files are updated",
     )
-    flag("--ephemeral", action="store_true", help="Drop fixed names, so that copies under other project names can exist")
+    flag(
+        "--ephemeral", action="store_true", help="Drop fixed names, so that copies under other project names can exist"
+    )
     flag("--from", dest="snapshot", metavar="SNAPSHOT", help="Start with the volumes of a snapshot")
     flag("--lease", metavar="OWNER", help="Take the stack away when its owner is gone (pid:N, fd:N or ttl:10m)")
     flag("--ports", metavar="MODE", help='Host ports: "fixed" as declared, "auto" picked and kept (or PYCOMPOSE_PORTS)')
