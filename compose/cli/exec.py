@@ -61,8 +61,8 @@ def run(args: Namespace) -> int:
     return execute(session.engine, found[0]["Id"], args, tty=tty)
 
 
-def execute(engine: Engine, container: str, args: Namespace, *, tty: bool) -> int:
-    """Run ``args.command`` in ``container``; its exit code."""
+def execute(engine: Engine, container: str, args: Namespace, *, tty: bool, keys: str | None = None) -> int:
+    """Run ``args.command`` in ``container``; its exit code. ``keys`` are the detach keys, as typed by the user."""
     interactive = args.interactive and not args.detach
     body: dict[str, Any] = {
         "AttachStdin": interactive,
@@ -75,11 +75,14 @@ def execute(engine: Engine, container: str, args: Namespace, *, tty: bool) -> in
         "WorkingDir": args.workdir,
         "Privileged": args.privileged,
     }
+    if keys is not None:
+        body["DetachKeys"] = keys
     ident = engine.execs.create(container, body)
     if args.detach:
         engine.execs.start_detached(ident, tty=tty)
         return 0
     from ..client.terminal import run_session
+    from .interactive import detach_keys
 
     sys.stdout.flush()
     response = engine.execs.start(ident, tty=tty)
@@ -88,6 +91,7 @@ def execute(engine: Engine, container: str, args: Namespace, *, tty: bool) -> in
         tty=tty,
         stdin=sys.stdin.fileno() if interactive else None,
         resize=partial(engine.execs.resize, ident) if tty else None,
+        detach_keys=detach_keys(keys),
     )
     code = engine.execs.inspect(ident).get("ExitCode")
     return UNKNOWN_EXIT if code is None else int(code)

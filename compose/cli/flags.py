@@ -37,11 +37,18 @@ class _Formatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser for one verb. Arguments that are no options are recorded and distributed by `parse`."""
+    """A parser for one verb. Arguments that are no options are recorded and distributed by `parse`.
 
-    def __init__(self, prog: str, description: str, *, interspersed: bool = True) -> None:
+    ``codes`` are the exit codes for a wrong option and for a wrong number of arguments: the docker CLI and Docker Compose
+    have different ones.
+    """
+
+    def __init__(
+        self, prog: str, description: str, *, interspersed: bool = True, codes: tuple[int, int] = (16, 16)
+    ) -> None:
         self.positionals: list[Positional] = []
-        self._interspersed = interspersed
+        self.is_interspersed = interspersed
+        self._flag_code, self._count_code = codes
         super().__init__(
             prog=prog,
             description=description,
@@ -61,13 +68,41 @@ class Parser(argparse.ArgumentParser):
             return argparse.Action([], names[0])
         return super().add_argument(*names, **options)
 
+    def flags(self) -> dict[str, argparse.Action]:
+        """The options that users are told of, by each of their names."""
+        return {
+            name: action for name, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS
+        }
+
     def error(self, message: str) -> NoReturn:
-        raise FlagError(f"{message}\nSee '{self.prog} --help'.")
+        error = FlagError(f"{message}\nSee '{self.prog} --help'.")
+        error.exit_code = self._flag_code
+        raise error
+
+    def _count_error(self) -> NoReturn:
+        """The number of arguments is wrong: say which would be right, and how the verb is used."""
+        least = sum(1 for item in self.positionals if item.nargs in (None, "+"))
+        most = None if any(item.nargs in ("*", "+", argparse.REMAINDER) for item in self.positionals) else 0
+        if most is not None:
+            most = len(self.positionals)
+        bounds = [f"at least {least}"] * (least > 0) + [f"at most {most}"] * (most is not None)
+        words = f"exactly {least}" if least == most else " and ".join(bounds)
+        number = most if most is not None else least
+        text = f"requires {words} argument{'s'[: number != 1]}" if most != 0 else "accepts no arguments"
+        error = FlagError(
+            f"\"{self.prog}\" {text}.\nSee '{self.prog} --help'.\n\n{self.usage_line()}\n\n{self.description}"
+        )
+        error.exit_code = self._count_code
+        raise error
 
     def usage_line(self) -> str:
-        forms = {"*": "[{0}...]", "+": "{0} [{0}...]", "?": "[{0}]", argparse.REMAINDER: "[{0}] [ARGS...]"}
-        words = (forms.get(str(item.nargs), "{0}").format(item.metavar) for item in self.positionals)
-        return " ".join([f"Usage:  {self.prog} [OPTIONS]", *words])
+        forms = {"*": "[{0}...]", "+": "{0} [{0}...]", "?": "[{0}]", argparse.REMAINDER: "[{0}] [ARG...]"}
+        words = (
+            "[ARG...]" if item.metavar == "ARG" else forms.get(str(item.nargs), "{0}").format(item.metavar)
+            for item in self.positionals
+        )
+        own = [action for action in self._actions if action.help != argparse.SUPPRESS and action.dest != "dry_run"]
+        return " ".join([f"Usage:  {self.prog}", *["[OPTIONS]"] * bool(own), *words])
 
     def option_actions(self) -> list[argparse.Action]:
         return list(self._actions)
@@ -99,7 +134,7 @@ class Parser(argparse.ArgumentParser):
                 break
             if item == "-" or not item.startswith("-"):
                 words.append(item)
-                if not self._interspersed:
+                if not self.is_interspersed:
                     words += queue
                     break
                 continue
@@ -125,7 +160,19 @@ class Parser(argparse.ArgumentParser):
             if not queue:
                 self.error(f"flag needs an argument: {name}")
             value = queue.pop(0)
+        self._try_value(action, value)
         options.append(f"{name}={value}")
+
+    def _try_value(self, action: argparse.Action, value: str) -> None:
+        """Convert once here, where the message can name the value as docker does."""
+        if not callable(action.type):
+            return
+        try:
+            action.type(value)
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            short = [name for name in action.option_strings if len(name) == 2]
+            names = ", ".join([*short[:1], *[name for name in action.option_strings if len(name) > 2][:1]])
+            self.error(f'invalid argument "{value}" for "{names}" flag: {error}')
 
     def _short(self, item: str, queue: list[str], options: list[str]) -> None:
         """A cluster such as ``-dt5``: flags, then at most one option with its value."""
@@ -145,6 +192,7 @@ class Parser(argparse.ArgumentParser):
             if not rest and not queue:
                 self.error(f"flag needs an argument: {name[1]!r} in {item}")
             value = rest.removeprefix("=") if rest else queue.pop(0)
+            self._try_value(action, value)
             options.append(f"{long_name}={value}" if long_name.startswith("--") else f"{name}{value}")
             return
 
@@ -156,19 +204,31 @@ class Parser(argparse.ArgumentParser):
                 cut = max(len(left) - reserved, 0)
                 values, left = left[:cut], left[cut:]
                 if item.nargs == "+" and not values:
-                    self.error(f'"{self.prog}" requires at least 1 argument.\n\n{self.usage_line()}')
+                    self._count_error()
                 setattr(namespace, item.dest, values)
             elif left:
                 setattr(namespace, item.dest, left.pop(0))
             elif item.nargs == "?":
                 setattr(namespace, item.dest, item.default)
             else:
-                count = sum(1 for one in self.positionals if one.nargs in (None, "+"))
-                self.error(
-                    f'"{self.prog}" requires at least {count} argument{"s"[: count > 1]}.\n\n{self.usage_line()}'
-                )
+                self._count_error()
         if left:
-            self.error(f"unexpected argument {left[0]!r}\n\n{self.usage_line()}")
+            self._count_error()
+
+
+def is_true(text: str) -> bool:
+    """The value of a switch that is on unless ``=false`` is written. Raises `FlagError`."""
+    if text.lower() not in (*_TRUE, *_FALSE):
+        raise FlagError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+    return text.lower() in _TRUE
+
+
+def filter_word(text: str) -> str:
+    """An argparse type for ``--filter``: ``key=value``, in lower case and without spaces around the two."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("bad format of filter (expected name=value)")
+    return f"{key.strip().lower()}={value.strip()}"
 
 
 def integer(text: str) -> int:
@@ -176,4 +236,4 @@ def integer(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"invalid value {text!r}: not a number") from None
+        raise argparse.ArgumentTypeError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None

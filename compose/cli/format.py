@@ -116,9 +116,9 @@ def ago(moment: float) -> str:
     return f"{age(max(time.time() - moment, 0.0))} ago"
 
 
-def size(count: float) -> str:
-    """Bytes as ``12.3MB``, in powers of 1000, three significant digits."""
-    return _scaled(count, 1000.0, ("B", "kB", "MB", "GB", "TB", "PB"), 3)
+def size(count: float, digits: int = 3) -> str:
+    """Bytes as ``12.3MB``, in powers of 1000. Listings have three significant digits, sums have four."""
+    return _scaled(count, 1000.0, ("B", "kB", "MB", "GB", "TB", "PB"), digits)
 
 
 def binary_size(count: float) -> str:

@@ -11,14 +11,16 @@ from argparse import Namespace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ..errors import ComposeError
+from ..errors import ComposeError, EngineError
 from .flags import FlagError, Parser
-from .verbs import ALIASES, COMPOSE, GROUPS
+from .verbs import ALIASES, COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INTERRUPTED = 130
+DOCKER_CODES = (125, 1)
+"""The docker CLI's exit codes for a wrong option and for a wrong number of arguments."""
 
 GLOBAL_HELP = """\
 Global Options:
@@ -65,6 +67,7 @@ _SWITCHES = {
     "-v": "show_version",
     "--verbose": "verbose",
 }
+GLOBAL_OPTIONS = (*_VALUES, *_SWITCHES)
 
 
 def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
@@ -121,6 +124,11 @@ def _dispatch(arguments: list[str]) -> int:
         print(_overview())
         return 0
     verb, *words = rest
+    if verb == "__complete":
+        from .candidates import complete
+
+        print("\n".join(complete(words)))
+        return 0
     verb = verb if verb in COMPOSE else ALIASES.get(verb, verb)
     if verb == "help":
         return _dispatch([*words, "--help"])
@@ -134,16 +142,40 @@ def _dispatch(arguments: list[str]) -> int:
         if name not in table:
             raise FlagError(f"unknown command: \"pycompose {verb} {name}\"\nSee 'pycompose {verb} --help'.")
         module_name, summary = table[name]
-        return _run_verb(f"pycompose {verb} {name}", f"{verb}.{module_name}", summary, options, words)
+        return _run_noun_verb(f"pycompose {verb} {name}", f"{verb}.{module_name}", summary, options, words)
+    if verb in PLAIN:
+        module_name, summary = PLAIN[verb]
+        return _run_noun_verb(f"pycompose {verb}", module_name, summary, options, words)
     if verb not in COMPOSE:
         raise FlagError(f"unknown command: \"pycompose {verb}\"\nSee 'pycompose --help'.")
     module_name, summary = COMPOSE[verb]
     return _run_verb(f"pycompose {verb}", module_name, summary, options, words)
 
 
-def _run_verb(prog: str, module_name: str, summary: str, options: Namespace, words: list[str]) -> int:
+def _run_noun_verb(prog: str, module_name: str, summary: str, options: Namespace, words: list[str]) -> int:
+    """A verb of the docker CLI: its exit codes for mistakes, and its words before what the engine says."""
+    try:
+        return _run_verb(prog, module_name, summary, options, words, DOCKER_CODES)
+    except FlagError as error:
+        if error.exit_code == FlagError.exit_code:
+            error.exit_code = 1
+        raise
+    except EngineError as error:
+        if not error.status:
+            raise
+        raise EngineError(f"Error response from daemon: {error}") from error
+
+
+def _run_verb(
+    prog: str,
+    module_name: str,
+    summary: str,
+    options: Namespace,
+    words: list[str],
+    codes: tuple[int, int] = (FlagError.exit_code, FlagError.exit_code),
+) -> int:
     module = import_module(f".{module_name}", __package__)
-    parser = Parser(prog, summary, interspersed=getattr(module, "INTERSPERSED", True))
+    parser = Parser(prog, summary, interspersed=getattr(module, "INTERSPERSED", True), codes=codes)
     module.add_arguments(parser)
     parser.add_argument(
         "--dry-run", action="store_true", default=options.dry_run, help="Show what would be done, and do nothing"
@@ -166,6 +198,7 @@ def _overview() -> str:
         GLOBAL_HELP,
     ]
     lines += ["Commands:", *(f"  {name:<{width}}{summary}" for name, (_, summary) in sorted(COMPOSE.items()))]
+    lines += ["", "Other Commands:", *(f"  {name:<{width}}{summary}" for name, (_, summary) in sorted(PLAIN.items()))]
     lines += [
         "",
         "Management Commands:",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from ..testreport import ServiceReport, RunReport
+    from ..testreport import RunReport, ServiceReport
     from .flags import Parser
 
 INTERSPERSED = False

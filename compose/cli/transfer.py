@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def show_lines(lines: Iterable[dict[str, Any]], *, quiet: bool = False) -> dict[str, Any]:
-    """Print what comes; the last line that was an object of its own (``aux`` or a status without id)."""
-    live = sys.stdout.isatty() and not quiet
+def show_lines(lines: Iterable[dict[str, Any]], *, quiet: bool = False, out: TextIO | None = None) -> dict[str, Any]:
+    """Print what comes (to stdout unless ``out``); the last line that was an object of its own (``aux`` or a status without id)."""
+    out = sys.stdout if out is None else out
+    live = out.isatty() and not quiet
     rows: dict[str, int] = {}
     last: dict[str, Any] = {}
     seen: dict[str, str] = {}
@@ -27,18 +28,18 @@ def show_lines(lines: Iterable[dict[str, Any]], *, quiet: bool = False) -> dict[
         if not status:
             continue
         if not ident or line.get("progressDetail") is None:
-            print(f"{ident}: {status}" if ident else status, flush=True)
+            print(f"{ident}: {status}" if ident else status, flush=True, file=out)
             rows = {name: row + 1 for name, row in rows.items()} if live else rows
             last = line
         elif live:
-            _live(ident, status, line, rows)
+            _live(ident, status, line, rows, out)
         elif seen.get(ident) != status and not line.get("progressDetail"):
             seen[ident] = status
-            print(f"{ident}: {status}", flush=True)
+            print(f"{ident}: {status}", flush=True, file=out)
     return last
 
 
-def _live(ident: str, status: str, line: dict[str, Any], rows: dict[str, int]) -> None:
+def _live(ident: str, status: str, line: dict[str, Any], rows: dict[str, int], out: TextIO) -> None:
     """Rewrite the row of ``ident``; ``rows`` counts how far above the cursor each is."""
     detail = line.get("progressDetail") or {}
     text = f"{ident}: {status}"
@@ -50,7 +51,7 @@ def _live(ident: str, status: str, line: dict[str, Any], rows: dict[str, int]) -
         for name in rows:
             rows[name] += 1
         rows[ident] = 1
-        print(text, flush=True)
+        print(text, flush=True, file=out)
         return
     up = rows[ident]
-    print(f"\033[{up}A\r\033[K{text}\033[{up}B\r", end="", flush=True)
+    print(f"\033[{up}A\r\033[K{text}\033[{up}B\r", end="", flush=True, file=out)

@@ -46,7 +46,22 @@ COMPOSE: Table = {
     "watch": ("watch", "Watch build context for service and rebuild/refresh containers when files are updated"),
 }
 
+PLAIN: Table = {
+    "completion": ("completion", "Print the completion script for a shell (bash, zsh, fish)"),
+    "login": ("login", "Log in to a registry"),
+    "logout": ("logout", "Log out from a registry"),
+    "search": ("search", "Search Docker Hub for images"),
+}
+"""Verbs of the docker CLI without a noun."""
+
 GROUPS: dict[str, tuple[str, Table]] = {
+    "builder": (
+        "Manage builds",
+        {
+            "build": ("build", "Build an image from a Dockerfile"),
+            "prune": ("prune", "Remove build cache"),
+        },
+    ),
     "container": (
         "Manage containers",
         {
@@ -54,7 +69,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
             "commit": ("commit", "Create a new image from a container's changes"),
             "cp": ("cp", "Copy files between a container and the local filesystem"),
             "create": ("create", "Create a new container"),
-            "diff": ("diff", "Inspect changes to files on a container's filesystem"),
+            "diff": ("diff", "Inspect changes to files or directories on a container's filesystem"),
             "exec": ("exec", "Execute a command in a running container"),
             "export": ("export", "Export a container's filesystem as a tar archive"),
             "inspect": ("inspect", "Display detailed information on one or more containers"),
@@ -62,7 +77,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
             "logs": ("logs", "Fetch the logs of a container"),
             "ls": ("ls", "List containers"),
             "pause": ("pause", "Pause all processes within one or more containers"),
-            "port": ("port", "List port mappings for the container"),
+            "port": ("port", "List port mappings or a specific mapping for the container"),
             "prune": ("prune", "Remove all stopped containers"),
             "rename": ("rename", "Rename a container"),
             "restart": ("restart", "Restart one or more containers"),
@@ -73,6 +88,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
             "stop": ("stop", "Stop one or more running containers"),
             "top": ("top", "Display the running processes of a container"),
             "unpause": ("unpause", "Unpause all processes within one or more containers"),
+            "update": ("update", "Update configuration of one or more containers"),
             "wait": ("wait", "Block until one or more containers stop, then print their exit codes"),
         },
     ),
@@ -98,7 +114,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
             "pull": ("pull", "Download an image from a registry"),
             "push": ("push", "Upload an image to a registry"),
             "rm": ("rm", "Remove one or more images"),
-            "save": ("save", "Save one or more images to a tar archive"),
+            "save": ("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
             "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
         },
     ),
@@ -132,6 +148,15 @@ GROUPS: dict[str, tuple[str, Table]] = {
             "restore": ("restore", "Bring the project's volumes back to a snapshot"),
             "rm": ("rm", "Remove snapshots"),
             "save": ("save", "Save the project's volumes"),
+        },
+    ),
+    "system": (
+        "Manage the whole engine: disk space, events, information",
+        {
+            "df": ("df", "Show disk usage"),
+            "events": ("events", "Get real time events from the server"),
+            "info": ("info", "Display system-wide information"),
+            "prune": ("prune", "Remove unused data"),
         },
     ),
     "volume": (

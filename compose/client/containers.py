@@ -59,9 +59,9 @@ class Containers:
         limit = None if timeout == -1 else (timeout or 0) + 3600.0 if timeout is None else timeout + GRACE_SLACK
         self._engine.call("POST", f"/containers/{quote(ref)}/stop", {"t": timeout, "signal": signal}, timeout=limit)
 
-    def restart(self, ref: str, timeout: int | None = None) -> None:
+    def restart(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
         limit = 3600.0 if timeout is None else timeout + GRACE_SLACK
-        self._engine.call("POST", f"/containers/{quote(ref)}/restart", {"t": timeout}, timeout=limit)
+        self._engine.call("POST", f"/containers/{quote(ref)}/restart", {"t": timeout, "signal": signal}, timeout=limit)
 
     def kill(self, ref: str, signal: str = "SIGKILL") -> None:
         self._engine.call("POST", f"/containers/{quote(ref)}/kill", {"signal": signal})
@@ -75,8 +75,9 @@ class Containers:
     def rename(self, ref: str, name: str) -> None:
         self._engine.call("POST", f"/containers/{quote(ref)}/rename", {"name": name})
 
-    def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
-        self._engine.call("DELETE", f"/containers/{quote(ref)}", {"force": force or None, "v": volumes or None})
+    def remove(self, ref: str, *, force: bool = False, volumes: bool = False, link: bool = False) -> None:
+        query = {"force": force or None, "v": volumes or None, "link": link or None}
+        self._engine.call("DELETE", f"/containers/{quote(ref)}", query)
 
     def update(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = self._engine.call("POST", f"/containers/{quote(ref)}/update", None, dict(body))
@@ -103,6 +104,7 @@ class Containers:
         until: str | None = None,
         timestamps: bool = False,
         tail: str | None = None,
+        details: bool = False,
     ) -> Iterator[tuple[int, bytes]]:
         """Output as ``(stream, bytes)``; ``tty`` says whether the container has a terminal."""
         query = {
@@ -113,6 +115,7 @@ class Containers:
             "until": until,
             "timestamps": timestamps or None,
             "tail": tail,
+            "details": details or None,
         }
         with self._engine.stream("GET", f"/containers/{quote(ref)}/logs", query) as response:
             yield from (raw if tty else demultiplex)(response.blocks())

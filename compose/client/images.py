@@ -56,6 +56,20 @@ class Images:
         result: dict[str, Any] = self._engine.call("POST", "/images/prune", {"filters": json.dumps(filters or {})})
         return result
 
+    def prune_build_cache(
+        self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False, keep: int = 0
+    ) -> dict[str, Any]:
+        query = {"all": all or None, "keep-storage": keep or None, "filters": json.dumps(filters) if filters else None}
+        result: dict[str, Any] = self._engine.call("POST", "/build/prune", query)
+        return result
+
+    def search(
+        self, term: str, filters: Mapping[str, Sequence[str]] | None, limit: int | None, auth: str | None
+    ) -> Objects:
+        query = {"term": term, "limit": limit, "filters": json.dumps(filters) if filters else None}
+        headers = {"X-Registry-Auth": auth} if auth else None
+        return self._engine.call("GET", "/images/search", query, headers=headers) or []
+
     def pull(self, ref: str, *, platform: str | None = None, auth: str | None = None) -> Iterator[dict[str, Any]]:
         repository, tag = split_reference(ref)
         return self._engine.lines(

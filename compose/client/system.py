@@ -58,6 +58,11 @@ class System:
         query = {"filters": json.dumps(filters) if filters else None, "since": since, "until": until}
         return Events(self._engine.stream("GET", "/events", query))
 
+    def login(self, credentials: Mapping[str, str]) -> dict[str, Any]:
+        """POST /auth: ``Status``, and an ``IdentityToken`` where the registry gives one."""
+        result: dict[str, Any] = self._engine.call("POST", "/auth", None, dict(credentials))
+        return result
+
     def disk_usage(self) -> dict[str, Any]:
         result: dict[str, Any] = self._engine.call("GET", "/system/df")
         return result

@@ -30,8 +30,10 @@ def run(args: Namespace) -> int:
     engine = Session(args).engine
     source_container, source = split_place(args.source)
     target_container, target = split_place(args.destination)
-    if bool(source_container) == bool(target_container):
-        raise FlagError("exactly one side must be CONTAINER:PATH")
+    if source_container and target_container:
+        raise FlagError("copying between containers is not supported")
+    if not source_container and not target_container:
+        raise FlagError("must specify at least one container source")
     if source_container:
         from_container(engine, source_container, source, target, follow=args.follow_link)
     else:

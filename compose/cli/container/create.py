@@ -20,5 +20,5 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    print(create(Session(args).engine, args))
+    print(create(Session(args).engine, args, "create"))
     return 0

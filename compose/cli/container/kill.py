@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("-s", "--signal", default="SIGKILL", metavar="SIGNAL", help="Signal to send to the container")
+    parser.add_argument("-s", "--signal", metavar="SIGNAL", help="Signal to send to the container")
     parser.add_argument("containers", nargs="+", metavar="CONTAINER")
 
 
 def run(args: Namespace) -> int:
     engine = Session(args).engine
-    return each(args.containers, lambda name: engine.containers.kill(name, args.signal))
+    return each(args.containers, lambda name: engine.containers.kill(name, args.signal or "SIGKILL"))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
+    flag("--details", action="store_true", help="Show extra details provided to logs")
     flag("-f", "--follow", action="store_true", help="Follow log output")
     flag("--since", metavar="TIME", help="Show logs since timestamp or relative (e.g. 42m for 42 minutes)")
     flag("-n", "--tail", default="all", metavar="N", help="Number of lines to show from the end of the logs")
@@ -35,6 +36,7 @@ def run(args: Namespace) -> int:
         until=moment(args.until),
         timestamps=args.timestamps,
         tail=tail_count(args.tail),
+        details=args.details,
     )
     for stream, data in lines:
         os.write(2 if stream == 2 else 1, data)

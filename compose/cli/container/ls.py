@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import format
-from ..flags import integer
+from ..flags import filter_word, integer
 from ..many import filters
 from ..ps import row
 from ..session import Session
@@ -32,6 +32,7 @@ def add_arguments(parser: Parser) -> None:
     flag(
         "-f",
         "--filter",
+        type=filter_word,
         action="append",
         default=[],
         metavar="FILTER",

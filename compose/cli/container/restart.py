@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "-t",
-        "--timeout",
         "--time",
+        "--timeout",
+        dest="timeout",
         type=integer,
         metavar="SECONDS",
         help="Seconds to wait before killing the container",
     )
+    parser.add_argument("-s", "--signal", metavar="SIGNAL", help="Signal to send to the container")
     parser.add_argument("containers", nargs="+", metavar="CONTAINER")
 
 
 def run(args: Namespace) -> int:
     engine = Session(args).engine
-    return each(args.containers, lambda name: engine.containers.restart(name, args.timeout))
+    return each(args.containers, lambda name: engine.containers.restart(name, args.timeout, args.signal))

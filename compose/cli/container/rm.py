@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="Force the removal of a running container")
+    parser.add_argument("-l", "--link", action="store_true", help="Remove the specified link")
     parser.add_argument("-v", "--volumes", action="store_true", help="Remove anonymous volumes of the container")
     parser.add_argument("containers", nargs="+", metavar="CONTAINER")
 
 
 def run(args: Namespace) -> int:
     engine = Session(args).engine
-    return each(args.containers, lambda name: engine.containers.remove(name, force=args.force, volumes=args.volumes))
+    return each(
+        args.containers,
+        lambda name: engine.containers.remove(name, force=args.force, volumes=args.volumes, link=args.link),
+    )

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import EngineError
-from ..flags import FlagError
+from ..flags import FlagError, is_true
 from ..session import Session
-from .options import add_container_flags, create
+from .options import NOTHING_RUNS, add_container_flags, create, refusal
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ..flags import Parser
 
 INTERSPERSED = False
-START_FAILED = 125
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
+_NOT_FOUND_WORDS = ("executable file not found", "no such file or directory", "system cannot find the file")
+_NOT_EXECUTABLE_WORDS = ("permission denied", "is a directory", "not a directory", "exec format error")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -26,18 +27,26 @@ def add_arguments(parser: Parser) -> None:
         "-d", "--detach", action="store_true", help="Run container in background and print container ID"
     )
     parser.add_argument("--detach-keys", metavar="KEYS", help="Override the key sequence for detaching a container")
-    parser.add_argument("--no-sig-proxy", action="store_true", help="Do not proxy received signals to the process")
+    parser.add_argument(
+        "--sig-proxy", metavar="true|false", default="true", help="Proxy received signals to the process"
+    )
     add_container_flags(parser)
 
 
 def run(args: Namespace) -> int:
     from ..interactive import attach_and_run
 
-    if args.tty and args.interactive and not args.detach and not sys.stdin.isatty():
+    changes: dict[str, bool] = {}
+    if args.detach:
+        if args.attach:
+            raise FlagError("Conflicting options: -a and -d")
+        changes = dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"), False)
+    stdin = args.interactive and not args.detach and (not args.attach or "stdin" in args.attach)
+    if args.tty and stdin and not sys.stdin.isatty():
         raise FlagError("the input device is not a TTY")
     engine = Session(args).engine
     try:
-        identity = create(engine, args)
+        identity = create(engine, args, "run", **changes)
         if args.detach:
             engine.containers.start(identity)
             print(identity)
@@ -45,21 +54,24 @@ def run(args: Namespace) -> int:
         return attach_and_run(
             engine,
             identity,
-            stdin=args.interactive,
+            stdin=stdin,
             start=partial(engine.containers.start, identity),
             keys=args.detach_keys,
-            sig_proxy=not args.no_sig_proxy,
+            sig_proxy=is_true(args.sig_proxy),
             removes_itself=args.rm,
         )
     except EngineError as error:
-        print(f"pycompose: Error response from daemon: {error}", file=sys.stderr)
-        return failure_code(str(error))
+        words = f"Error response from daemon: {error}" if error.status else str(error)
+        refused = refusal("run", words.removesuffix("."))
+        refused.exit_code = failure_code(str(error))
+        raise refused from error
 
 
 def failure_code(message: str) -> int:
     """The exit code of a container that could not be started, as docker has it."""
-    if "executable file not found" in message or "no such file or directory" in message.lower():
+    text = message.lower()
+    if any(word in text for word in _NOT_FOUND_WORDS):
         return NOT_FOUND
-    if "permission denied" in message.lower() or "is a directory" in message.lower():
+    if any(word in text for word in _NOT_EXECUTABLE_WORDS):
         return NOT_EXECUTABLE
-    return START_FAILED
+    return NOTHING_RUNS

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-a", "--attach", action="store_true", help="Attach STDOUT/STDERR and forward signals")
+    parser.add_argument("--detach-keys", metavar="KEYS", help="Override the key sequence for detaching a container")
     parser.add_argument("-i", "--interactive", action="store_true", help="Attach container's STDIN")
     parser.add_argument("containers", nargs="+", metavar="CONTAINER")
 

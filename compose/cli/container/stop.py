@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "-t",
-        "--timeout",
         "--time",
+        "--timeout",
+        dest="timeout",
         type=integer,
         metavar="SECONDS",
         help="Seconds to wait before killing the container",

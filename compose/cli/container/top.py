@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("container")
-    parser.add_argument("options", nargs="*", metavar="ps OPTION")
+    parser.add_argument("options", nargs="*", metavar="ps OPTIONS")
 
 
 def run(args: Namespace) -> int:
     found = Session(args).engine.containers.top(args.container, " ".join(args.options) or None)
-    print(format.table(found["Titles"], found["Processes"] or ()))
+    print(format.table(found["Titles"], found["Processes"] or (), 20))
     return 0

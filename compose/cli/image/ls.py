@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...client.images import split_reference
 from .. import format
+from ..flags import filter_word
 from ..many import filters
 from ..session import Session
 
@@ -31,6 +32,7 @@ def add_arguments(parser: Parser) -> None:
     flag(
         "-f",
         "--filter",
+        type=filter_word,
         action="append",
         default=[],
         metavar="FILTER",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import format
-from ..many import confirm, filters
+from ..flags import filter_word
+from ..many import filters
+from ..pruning import agreed, images, reclaimed
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "--filter", action="append", default=[], metavar="FILTER", help="Provide filter values (e.g. label=...)"
+        "--filter",
+        type=filter_word,
+        action="append",
+        default=[],
+        metavar="FILTER",
+        help="Provide filter values (e.g. label=...)",
     )
     parser.add_argument("-f", "--force", action="store_true", help="Do not prompt for confirmation")
     parser.add_argument("-a", "--all", action="store_true", help="Remove all unused images, not just dangling ones")
@@ -24,13 +30,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     kind = "images without at least one container associated to them" if args.all else "dangling images"
-    if not confirm(f"WARNING! This will remove all {kind}.", yes=args.force):
-        return 1
-    wanted = {**filters(args.filter), "dangling": ["false" if args.all else "true"]}
-    answer = Session(args).engine.images.prune(wanted)
-    for item in answer.get("ImagesDeleted") or ():
-        for word in ("Untagged", "Deleted"):
-            if item.get(word):
-                print(f"{word.lower()}: {item[word]}")
-    print(f"Total reclaimed space: {format.size(answer.get('SpaceReclaimed') or 0)}")
+    if not agreed(f"WARNING! This will remove all {kind}.", yes=args.force):
+        return 0
+    reclaimed(images(Session(args).engine, filters(args.filter), all=args.all))
     return 0

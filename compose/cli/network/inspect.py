@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-f", "--format", metavar="FORMAT", help="Format output using a Go template")
+    parser.add_argument("-v", "--verbose", action="store_true", help="Verbose output for diagnostics")
     parser.add_argument("networks", nargs="+", metavar="NETWORK")
 
 

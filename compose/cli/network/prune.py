@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..many import confirm, filters
+from ..flags import filter_word
+from ..many import filters
+from ..pruning import agreed, networks
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -15,15 +17,18 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "--filter", action="append", default=[], metavar="FILTER", help="Provide filter values (e.g. label=...)"
+        "--filter",
+        type=filter_word,
+        action="append",
+        default=[],
+        metavar="FILTER",
+        help="Provide filter values (e.g. label=...)",
     )
     parser.add_argument("-f", "--force", action="store_true", help="Do not prompt for confirmation")
 
 
 def run(args: Namespace) -> int:
-    if not confirm("WARNING! This will remove all custom networks not used by at least one container.", yes=args.force):
-        return 1
-    answer = Session(args).engine.networks.prune(filters(args.filter))
-    for name in answer.get("NetworksDeleted") or ():
-        print(name)
+    if not agreed("WARNING! This will remove all custom networks not used by at least one container.", yes=args.force):
+        return 0
+    networks(Session(args).engine, filters(args.filter))
     return 0

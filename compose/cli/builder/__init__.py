@@ -1,0 +1,1 @@
+"""The verbs of `pycompose builder`, one file each."""

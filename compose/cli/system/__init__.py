@@ -1,0 +1,1 @@
+"""The verbs of `pycompose system`, one file each."""
