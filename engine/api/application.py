@@ -38,7 +38,10 @@ class Application:
             failure = Response.error(error.status, str(error))
         except ClientGone:
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ExceptionGroup) and error.split(ClientGone)[1] is None:
+                # It left while tasks served it: the group says no more than that.
+                raise ClientGone("the client closed the connection") from None
             log.exception("%s %s failed", request.method, request.path)
             failure = Response.error(500, "internal error; the engine's log has the details")
         if request.answered:
