@@ -1,8 +1,8 @@
 """The error tree of compose/. Libraries raise these and never print or exit; compose/cli maps them to exit codes, in one place.
 
     ComposeError             exit 1    base; ``str(error)`` is what the user reads
-    ├── UsageError           exit 2    the command line makes no sense
-    ├── LoadError            exit 1    the Compose files say something wrong; carries every Diagnostic found
+    ├── UsageError           exit 2    the command line makes no sense (16 for wrong syntax, cli/flags.py)
+    ├── LoadError            exit 15   the Compose files say something wrong; carries every Diagnostic found
     │   └── InterpolationError         a required variable is missing or the template is malformed
     ├── PlanError            exit 1    the model is sound, but no plan leads to it
     ├── OperationError       exit 1    an operation of the plan failed
@@ -88,6 +88,8 @@ def _source_order(item: Diagnostic) -> tuple[str, int, int]:
 
 class LoadError(ComposeError):
     """The Compose files cannot become a project; ``diagnostics`` holds every finding, in source order."""
+
+    exit_code = 15
 
     def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic | str) -> None:
         if isinstance(diagnostics, str):

@@ -49,12 +49,15 @@ def find_identity(
             " underscores as well as start with a letter or number"
         )
     chosen = tuple(files) or _from_setting(settings)
+    start = os.path.join(cwd, project_directory) if project_directory else cwd
     if chosen:
         paths = tuple(path if path == "-" else os.path.normpath(os.path.join(cwd, path)) for path in chosen)
     else:
-        paths = _discover(os.path.join(cwd, project_directory) if project_directory else cwd)
+        paths = _discover(start)
     if not paths and not name:
-        raise ConfigurationNotFound("no configuration file provided: not found")
+        raise ConfigurationNotFound(
+            f"no configuration file provided: no {', '.join(DEFAULT_FILES)} in {start} or above"
+        )
     directory = None
     if project_directory:
         directory = os.path.normpath(os.path.join(cwd, project_directory))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..client import choose, connect
 from ..errors import PlanError, UsageError
 from ..labels import ONEOFF, PROJECT, WORKING_DIR
-from .identity import Identity, find_identity
+from .identity import ConfigurationNotFound, Identity, find_identity
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -58,7 +58,9 @@ class Session:
         """The loaded project. Its warnings are printed once."""
         from ..load import load_project
 
-        project = load_project(self.load_options())
+        options = self.load_options()
+        require_files(self.args)
+        project = load_project(options)
         for warning in project.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         if self.is_ephemeral:
@@ -108,6 +110,18 @@ class Session:
         if self.identity.explicit or self.identity.directory is None:
             return
         refuse_foreign(self.name, self.identity.directory, [one["Labels"] for one in containers])
+
+
+def require_files(args: Namespace) -> None:
+    """Raise `ConfigurationNotFound` when no file can be found, or one that was named is not there."""
+    found = find_identity(
+        os.getcwd(), os.environ, files=args.file, project_directory=args.project_directory, env_files=args.env_file
+    )
+    if not found.files:
+        raise ConfigurationNotFound("no configuration file provided: not found")
+    for path in found.files:
+        if path != "-" and "://" not in path and not os.path.lexists(path):
+            raise ConfigurationNotFound(f"open {path}: no such file or directory")
 
 
 def refuse_foreign(name: str, directory: str, labels: Sequence[dict[str, str]]) -> None:

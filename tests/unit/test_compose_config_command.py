@@ -99,7 +99,7 @@ def test_uninterpolated(project: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_errors_are_one_exit_code(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "compose.yaml").write_text("services:\n  web:\n    imagee: x\n")
     code, out, err = run(capsys, "config")
-    assert (code, out) == (1, "")
+    assert (code, out) == (15, "")
     assert f"{project}/compose.yaml:3:5: unknown key services.web.imagee (did you mean image?)" in err
     assert "Traceback" not in err
 
