@@ -1,0 +1,95 @@
+"""Large projects and quick answers: how long users wait. Bounds here are wide, for machines that are busy; the figures are in
+docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from support.busybox_image import busybox_rootfs
+from support.command import Command
+from support.engine_root import assert_nothing_left
+from support.soaking import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Command]:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    command = Command(tmp_path / "root", directory)
+    command("image", "import", "-", "busybox", stdin=busybox_rootfs().read())
+    yield command
+    command("engine", "stop", "--force")
+    assert_nothing_left(command.root)
+
+
+def timed(command: Command, *arguments: str) -> float:
+    begin = time.perf_counter()
+    command(*arguments)
+    elapsed = time.perf_counter() - begin
+    print(f"{' '.join(arguments)}: {elapsed:.3f} s")
+    return elapsed
+
+
+@pytest.mark.parametrize("count", [15, pytest.param(100, marks=pytest.mark.slow)])
+def test_many_services(command: Command, count: int) -> None:
+    lines = ["services:"]
+    for number in range(count):
+        lines += [f"  s{number}:", "    image: busybox", "    command: sleep 100000", "    stop_signal: SIGKILL"]
+        if number % 10:
+            lines.append(f"    depends_on: [s{number // 10 * 10}]")
+    (command.directory / "compose.yaml").write_text("\n".join(lines))
+    pid = command.engine()["pid"]
+    idle = Held.by(pid).descriptors
+    for _ in range(2):
+        up = timed(command, "up", "-d")
+        again = min(timed(command, "up", "-d") for _ in range(3))
+        ps = min(timed(command, "ps") for _ in range(5))
+        assert len(command.ps()) == count
+        down = timed(command, "down")
+        assert up < 0.5 + 0.1 * count
+        assert again < 1.0
+        assert ps < 0.15
+        assert down < 0.5 + 0.05 * count
+    assert Held.by(pid).descriptors <= idle
+
+
+def test_a_ready_service_starts_its_dependant_at_once(command: Command) -> None:
+    (command.directory / "compose.yaml").write_text(
+        """
+services:
+  early:
+    image: busybox
+    command: sh -c 'sleep 0.3; touch /ready; sleep 100000'
+    stop_signal: SIGKILL
+    healthcheck:
+      test: test -e /ready
+      interval: 30s
+  late:
+    image: busybox
+    command: sleep 100000
+    stop_signal: SIGKILL
+    depends_on:
+      early:
+        condition: service_healthy
+"""
+    )
+    delays = []
+    for _ in range(3):
+        command("up", "-d")
+        listing = command("container", "inspect", "project-early-1", "project-late-1").stdout
+        early, late = (datetime.fromisoformat(one["State"]["StartedAt"][:26] + "+00:00") for one in json.loads(listing))
+        delays.append((late - early).total_seconds())
+        command("down")
+    print(delays)
+    assert min(delays) < 0.5, delays
