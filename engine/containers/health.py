@@ -1,8 +1,8 @@
 """Health checks: when to probe, what a result means, and the task that does it.
 
 The decisions are pure (``Health.after``, ``next_delay``). Until the first success probes come early and often, from
-50 ms rising to the interval, whatever the interval says: a dependant need not wait 30 s for a server that is ready after
-one. A failing early probe counts only as often as Docker's own schedule would have probed, so early probing never makes
+50 ms rising with the container's age to the interval, whatever the interval says: a dependant need not wait 30 s for a
+server that is ready after one, only some 15 % longer than the server itself took. A failing early probe counts only as often as Docker's own schedule would have probed, so early probing never makes
 a container unhealthy sooner. Failures inside the start period do not count.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Status = Literal["starting", "healthy", "unhealthy"]
 
 FIRST_DELAY = 0.05
-GROWTH = 1.5
+SHARE_OF_AGE = 0.15
 KEPT = 5
 OUTPUT_LIMIT = 4096
 DEFAULT_INTERVAL = 30.0
@@ -122,13 +122,14 @@ class Health:
         return Health(body["status"], body["streak"], tuple(Probe(*entry) for entry in body["log"]), body["counted"])
 
 
-def next_delay(check: Check, health: Health, previous: float, age: float) -> float:
-    """Seconds until the next probe. ``previous`` is the delay before the last one (0: none yet)."""
+def next_delay(check: Check, health: Health, age: float) -> float:
+    """Seconds until the next probe, for a container ``age`` seconds old. A slow probe is given a pause of its own length."""
     if health.status == "starting":
         ceiling = check.interval
         if check.start_interval and age < check.start_period:
             ceiling = min(ceiling, check.start_interval)
-        return min(max(FIRST_DELAY, previous * GROWTH), ceiling)
+        took = (health.log[-1].end - health.log[-1].start) / 1e9 if health.log else 0.0
+        return min(max(FIRST_DELAY, age * SHARE_OF_AGE, took), ceiling)
     return check.interval
 
 
@@ -154,11 +155,8 @@ async def _monitor(containers: Containers, container: Container, check: Check, r
     def same_run() -> bool:
         return container.state.running and container.state.started_at == run
 
-    delay = 0.0
     while same_run():
-        health = container.health or Health()
-        delay = next_delay(check, health, delay, _age(container))
-        with anyio.move_on_after(delay):
+        with anyio.move_on_after(next_delay(check, container.health or Health(), _age(container))):
             await container.until(lambda: not same_run())
             return
         await container.until(lambda: container.state.status != "paused")
