@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .convert.mounts import file_content
+from .contents import file_content
 from .errors import dotted
 from .labels import network_name, volume_name
 

@@ -219,7 +219,7 @@ def _agents(value: Any) -> dict[str, str]:
 
 def _secrets(project: Project, tree: Mapping[str, Any]) -> dict[str, bytes]:
     """The bytes of the secrets that the build uses, by id."""
-    from ..convert.mounts import file_content
+    from ..contents import file_content
 
     result: dict[str, bytes] = {}
     for use in tree["secrets"]:

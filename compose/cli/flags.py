@@ -156,6 +156,9 @@ class Parser(argparse.ArgumentParser):
                 self.error(f'invalid argument "{value}" for "{name}" flag: not true or false')
             options.append(name)
             return
+        if not equals and action.nargs == "?":
+            options.append(name)
+            return
         if not equals:
             if not queue:
                 self.error(f"flag needs an argument: {name}")

@@ -67,7 +67,7 @@ def restore(session: Session, name: str) -> list[str]:
 
 def restore_into(session: Session, group: str, name: str) -> None:
     """Before an `up`: the project's volumes, made where they are missing, get what snapshot ``name`` of ``group`` holds."""
-    from ..convert import volume_body
+    from ..convert.volume import volume_body
     from ..labels import volume_name
 
     engine, project = session.engine, session.project

@@ -11,9 +11,10 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..contents import file_content
 from ..errors import Diagnostic, PlanError
 from ..labels import volume_name
-from .values import byte_count, field, file_mode
+from .values import byte_count, file_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -188,20 +189,6 @@ def _file(
         content=content,
         source=None if content is not None else str(tree["file"]),
     )
-
-
-def file_content(project: Project, noun: str, source: str) -> bytes | None:
-    """The bytes of a config or secret that is not a file; None when it is one. Raises `PlanError` for an unset variable."""
-    tree: Mapping[str, Any] = (project.configs if noun == "configs" else project.secrets).get(source) or {}
-    content = field(tree, "content")
-    if content is not None:
-        return str(content).encode()
-    variable = tree.get("environment")
-    if variable is None:
-        return None
-    if variable not in project.environment:
-        raise _refusal(project, (noun, source, "environment"), f'environment variable "{variable}" is not set')
-    return project.environment[variable].encode("utf-8", "surrogateescape")
 
 
 def _refusal(project: Project, path: tuple[str | int, ...], message: str) -> PlanError:

@@ -58,6 +58,12 @@ class Explanation:
     settings: tuple[Setting, ...]
 
 
+class NoSuchKey(LoadError):
+    """The question makes no sense; the files may well."""
+
+    exit_code = 1
+
+
 def parse_path(written: str) -> Path:
     """A key path such as ``services.web.ports[0]`` or ``services.web.labels["a.b"]``."""
     parts: list[str | int] = []
@@ -66,12 +72,12 @@ def parse_path(written: str) -> Path:
     while at < len(written):
         found = pattern.match(written, at)
         if found is None:
-            raise LoadError(f"{written!r} is no key path; write it as services.web.ports[0]")
+            raise NoSuchKey(f"{written!r} is no key path; write it as services.web.ports[0]")
         index, quoted, plain_part = found.groups()
         parts.append(int(index) if index is not None else quoted if quoted is not None else plain_part)
         at = found.end()
     if not parts:
-        raise LoadError("which key? Write a path such as services.web.image")
+        raise NoSuchKey("which key? Write a path such as services.web.image")
     return tuple(parts)
 
 
@@ -92,7 +98,7 @@ def explain(options: LoadOptions, written: str) -> Explanation:
     settings = [setting for layer in layers for setting in teller.layer(layer)]
     settings = [*teller.env_files(tree), *settings]
     if not settings and value is _ABSENT:
-        raise LoadError(Diagnostic(f"nothing sets {dotted(path)}", hint=_suggestion(project, path)))
+        raise NoSuchKey(Diagnostic(f"nothing sets {dotted(path)}", hint=_suggestion(project, path)))
     winner = _winner(settings, final)
     told = [replace(setting, wins=index == winner) for index, setting in enumerate(settings)]
     if not told:

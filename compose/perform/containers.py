@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..client import NotFound
-from ..convert import Facts, create_request
+from ..convert.container import Facts, create_request
 from ..digest import service_digest
 from ..errors import EngineError, OperationError
 from ..events import DONE, Progress

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..client import Conflict, NotFound
-from ..convert import network_body, volume_body
+from ..convert.network import network_body
+from ..convert.volume import volume_body
 from ..errors import EngineError
 from ..events import DONE, WARNING, Progress
 

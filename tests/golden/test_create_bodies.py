@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from support.composing import make_project
 
-from compose.convert import Facts, create_request, network_body, volume_body
-from compose.convert.container import OneOff
+from compose.convert.container import Facts, OneOff, create_request
+from compose.convert.network import network_body
+from compose.convert.volume import volume_body
 from compose.errors import PlanError
 
 DATA = Path(__file__).parent / "data" / "bodies"

@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compose.convert import Facts, create_request, network_body, volume_body
+from compose.convert.container import Facts, create_request
+from compose.convert.network import network_body
+from compose.convert.volume import volume_body
 from compose.digest import service_digest
 from compose.errors import Mark
 from compose.labels import image_name
