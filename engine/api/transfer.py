@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import anyio
@@ -37,7 +38,25 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
 
     def call(self, function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
-        return asyncio.run_coroutine_threadsafe(function(*arguments), self._loop).result()
+        """The coroutine's result, or its exception raised here."""
+        # Not by way of the future: it is part of a reference cycle, and its exception would keep the frames of this
+        # thread, with megabytes of buffers, until the next garbage collection.
+        answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+        async def run() -> None:
+            try:
+                answers.put((await function(*arguments), None))
+            except BaseException as error:
+                answers.put((None, error))
+
+        asyncio.run_coroutine_threadsafe(run(), self._loop)
+        result, failure = answers.get()
+        if failure is None:
+            return cast("T", result)
+        try:
+            raise failure
+        finally:
+            del failure
 
 
 class _Body(io.RawIOBase):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
-GROWTH = 6 * 1024
+GROWTH = 16 * 1024
 """KiB that a repeated load may add: allocators keep some room, a leak per call is larger at these counts."""
 RUNS = 4
 MOST_THREADS = 80
