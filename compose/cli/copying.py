@@ -153,7 +153,7 @@ def to_container(engine: Engine, container: str, source: str, path: str, *, arch
     try:
         info = os.lstat(local)
     except OSError as error:
-        raise OperationError(f"{local}: {error.strerror}") from error
+        raise OperationError(f"lstat {local}: {str(error.strerror).lower()}") from error
     found = engine.containers.stat(container, path)
     if found is not None and found.get("linkTarget"):
         target = str(found["linkTarget"])
@@ -167,7 +167,7 @@ def to_container(engine: Engine, container: str, source: str, path: str, *, arch
         if found is not None and stat.S_ISDIR(info.st_mode):
             raise OperationError(f"cannot copy a directory to the file {path}")
         if path.endswith("/") and not stat.S_ISDIR(info.st_mode):
-            raise OperationError(f"destination directory {path} does not exist in the container")
+            raise OperationError(f"no such directory: {path}")
         directory, name = posixpath.split(path.rstrip("/"))
         directory = directory or "/"
     engine.containers.put_archive(container, directory, _pack(local, name, keep_owner=archive), copy_uid_gid=archive)

@@ -53,15 +53,19 @@ def _cell(value: Any) -> str:
 
 
 def _templated(form: str, rows: Sequence[Row], headers: Mapping[str, str]) -> str:
+    from .absent import listed
     from .gotemplate import Template, TemplateError
 
     is_table = form.startswith("table ")
     source = (form.removeprefix("table ") if is_table else form).replace("\\t", "\t").replace("\\n", "\n")
     try:
-        template = Template(source)
+        template = Template(source, listed)
+    except TemplateError as error:
+        raise FlagError(f"template parsing error: template: :1: {error}") from None
+    try:
         lines = [template.render({**row, "Label": _labels(row)}) for row in rows]
     except TemplateError as error:
-        raise FlagError(f"template parsing error: {error}") from None
+        raise FlagError(f"failed to execute template: template: :1: {error}") from None
     if not is_table:
         return "\n".join(lines)
     import re

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 NO_VALUE = "<no value>"
+_ABSENT = "absent"
+"""Where a scope keeps what `Template` was told of absent fields; no variable can be called that, for want of a ``$``."""
 
 
 class TemplateError(ValueError):
@@ -50,16 +52,21 @@ class _Block:
 
 
 class Template:
-    """Parse once, `render` for every value. Raises `TemplateError`."""
+    """Parse once, `render` for every value. Raises `TemplateError`.
 
-    def __init__(self, source: str) -> None:
+    ``absent`` says what a field is whose value is null or missing, by its name and by whether it is missing; without it
+    such a field is ``<nil>`` or ``<no value>``.
+    """
+
+    def __init__(self, source: str, absent: Callable[[str, bool], Any] | None = None) -> None:
+        self._absent = absent or _unknown
         self._pieces = _split(source)
         self._at = 0
         self._nodes = self._parse(())[0]
 
     def render(self, value: Any) -> str:
         out: list[str] = []
-        _run(self._nodes, value, {"$": value}, out)
+        _run(self._nodes, value, {"$": value, _ABSENT: self._absent}, out)
         return "".join(out)
 
     def _parse(self, ends: Sequence[str]) -> tuple[list[Any], str]:
@@ -129,7 +136,10 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         match = _TOKEN.match(text, at)
         if match is None or match.end() == at:
             raise TemplateError(f"unexpected {text[at:].strip()[:10]!r} in template")
-        tokens.append((str(match.lastgroup), match[str(match.lastgroup)]))
+        kind = str(match.lastgroup)
+        if kind == "word" and match[kind] not in FUNCTIONS and match[kind] not in ("true", "false", "nil"):
+            raise TemplateError(f'function "{match[kind]}" not defined')
+        tokens.append((kind, match[kind]))
         at = match.end()
         # a field right behind a closing parenthesis belongs to its value
         if tokens[-1] == ("symbol", ")") and text[at : at + 1] == ".":
@@ -218,7 +228,7 @@ class _Evaluator:
             arguments = [*self._arguments(), *piped]
             function = FUNCTIONS.get(text)
             if function is None:
-                raise TemplateError(f"function {text!r} not defined")
+                raise TemplateError(f'function "{text}" not defined')
             try:
                 return function(*arguments)
             except (TypeError, KeyError, IndexError, AttributeError) as error:
@@ -247,12 +257,12 @@ class _Evaluator:
         if kind == "dot":
             return self._dot
         if kind == "field":
-            return _chain(self._dot, text[1:].split("."))
+            return self._chain(self._dot, text[1:].split("."))
         if kind == "variable":
             name, *rest = text.split(".")
             if name not in self._scope:
                 raise TemplateError(f"undefined variable {name!r}")
-            return _chain(self._scope[name], rest)
+            return self._chain(self._scope[name], rest)
         if kind == "word":
             return (
                 {"true": True, "false": False, "nil": None}.get(text)
@@ -268,22 +278,42 @@ class _Evaluator:
                 self._at += 1
                 _, chain = self._peek()
                 self._at += 1
-                value = _chain(value, chain.lstrip(".").split("."))
+                value = self._chain(value, chain.lstrip(".").split("."))
             return value
         raise TemplateError(f"unexpected {text!r} in operand")
 
+    def _chain(self, value: Any, names: Sequence[str]) -> Any:
+        for at, name in enumerate(names):
+            found = value.get(name, _MISSING) if isinstance(value, dict) else _MISSING
+            if found is _MISSING or found is None:
+                found = self._scope[_ABSENT](name, found is _MISSING)
+                if found is _MISSING or found is None:
+                    if at + 1 < len(names):
+                        return self._scope[_ABSENT](names[at + 1], True)
+                    return found
+            value = found
+        return value
+
     def _call(self, name: str) -> Any:
         if name not in FUNCTIONS:
-            raise TemplateError(f"function {name!r} not defined")
+            raise TemplateError(f'function "{name}" not defined')
         return FUNCTIONS[name]()
 
 
-def _chain(value: Any, names: Sequence[str]) -> Any:
-    for name in names:
-        value = value.get(name, _MISSING) if isinstance(value, dict) else _MISSING
-        if value is _MISSING or value is None:
-            return value
-    return value
+class Nil:
+    """A null whose type is known to be a list or a map: prints as an empty one, is null in JSON."""
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
 
 
 class _Missing:
@@ -292,6 +322,10 @@ class _Missing:
 
 
 _MISSING = _Missing()
+
+
+def _unknown(name: str, is_missing: bool) -> Any:
+    return _MISSING if is_missing else None
 
 
 def _truth(value: Any) -> bool:
@@ -303,6 +337,8 @@ def _show(value: Any) -> str:
         return NO_VALUE
     if value is None:
         return "<nil>" if value is not _MISSING else NO_VALUE
+    if isinstance(value, Nil):
+        return value.shown
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
@@ -313,7 +349,18 @@ def _show(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return None if value is _MISSING else value
+    if isinstance(value, dict):
+        return {key: one for key, one in value.items() if not callable(one) and not str(key).startswith("_")}
+    return None if value is _MISSING or isinstance(value, Nil) else value
+
+
+def _print(*values: Any) -> str:
+    """Operands side by side; a space between two of which neither is a string."""
+    text = ""
+    for index, value in enumerate(values):
+        apart = index > 0 and not isinstance(value, str) and not isinstance(values[index - 1], str)
+        text += (" " if apart else "") + _show(value)
+    return text
 
 
 def _index(value: Any, *keys: Any) -> Any:
@@ -374,7 +421,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": len,
     "index": _index,
     "slice": lambda value, first=0, last=None: value[first:last],
-    "print": lambda *values: "".join(_show(item) for item in values),
+    "print": _print,
     "println": lambda *values: " ".join(_show(item) for item in values) + "\n",
     "printf": _printf,
     "eq": lambda value, *others: any(value == other for other in others),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EngineError
+from ..errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +26,12 @@ def each(names: Iterable[str], act: Callable[[str], Any], *, echo: bool = True) 
     return 1 if failed else 0
 
 
+class BadTemplate(UsageError):
+    """A template that does not parse, with the exit code of ``docker inspect``."""
+
+    exit_code = 64
+
+
 def inspect(names: Sequence[str], look: Callable[[str], dict[str, Any]], form: str | None) -> int:
     """Print a JSON list, or every object through the template; the exit code."""
     import json
@@ -35,15 +41,19 @@ def inspect(names: Sequence[str], look: Callable[[str], dict[str, Any]], form: s
     if not form or form == "json":
         print(json.dumps(found, indent=4, ensure_ascii=False))
         return code
+    from .absent import absent
     from .flags import FlagError
     from .gotemplate import Template, TemplateError
 
     try:
-        template = Template(form)
+        template = Template(form, absent)
+    except TemplateError as error:
+        raise BadTemplate(f"template parsing error: template: :1: {error}") from None
+    try:
         for one in found:
             print(template.render(one))
     except TemplateError as error:
-        raise FlagError(f"template parsing error: {error}") from None
+        raise FlagError(f"template parsing error: template: :1: {error}") from None
     return code
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .flags import Parser
 from .main import GLOBAL_HELP
-from .verbs import COMPOSE, GROUPS
+from .verbs import COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ compatibility* and why.
 def reference() -> str:
     """The document, in Markdown."""
     lines = [_INTRODUCTION, "```text", GLOBAL_HELP.rstrip(), "```", ""]
-    for verb, (module, summary) in sorted(COMPOSE.items()):
+    for verb, (module, summary) in sorted({**COMPOSE, **PLAIN}.items()):
         lines += _verb(f"pycompose {verb}", module, summary)
     for group, (summary, table) in sorted(GROUPS.items()):
         lines += [f"## pycompose {group}", "", f"{summary}.", ""]

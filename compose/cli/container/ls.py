@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .. import format
@@ -24,6 +25,7 @@ COLUMNS = (
     ("PORTS", "Ports"),
     ("NAMES", "Names"),
 )
+_OF_COMPOSE = ("ExitCode", "Health", "Name", "Project", "Publishers", "Service")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -48,9 +50,11 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     session = Session(args)
+    # A template that shows sizes needs them, asked for or not.
+    with_size = args.size or bool(args.format and re.search(r"\.Size\b|json \.\s*}", args.format))
     limit = 1 if args.latest else args.last
     found = session.engine.containers.list(
-        filters(args.filter), all=args.all or limit is not None, size=args.size, limit=limit
+        filters(args.filter), all=args.all or limit is not None, size=with_size, limit=limit
     )
     if args.quiet:
         for one in found:
@@ -58,8 +62,9 @@ def run(args: Namespace) -> int:
         return 0
     rows = []
     for one in found:
-        line = row(one, truncate=not args.no_trunc)
-        if args.size:
+        full = row(one, truncate=not args.no_trunc)
+        line = {key: value for key, value in full.items() if key not in _OF_COMPOSE}
+        if with_size:
             line["Size"] = f"{format.size(one.get('SizeRw') or 0)} (virtual {format.size(one.get('SizeRootFs') or 0)})"
         rows.append(line)
     columns = (*COLUMNS, ("SIZE", "Size")) if args.size else COLUMNS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -140,8 +141,29 @@ def add_container_flags(parser: Parser) -> None:
 
 
 def refusal(verb: str, message: object) -> NotRun:
-    """docker's form for everything that keeps `run` and `create` from running."""
+    """docker's form for everything that keeps `run` and `create` from making a container."""
     return NotRun(f"pycompose: {message}.\nSee 'pycompose container {verb} --help'.")
+
+
+def check_reference(image: str) -> None:
+    """Raise ValueError for what cannot be the name of an image."""
+    name, _, _ = image.partition("@")
+    if re.fullmatch(r"[0-9a-f]{64}", name):
+        raise ValueError(f"invalid repository name ({name}), cannot specify 64-byte hexadecimal strings")
+    head, colon, tag = name.rpartition(":")
+    repository = head if colon and "/" not in tag else name
+    if colon and repository == head and not re.fullmatch(r"\w[\w.-]{0,127}", tag, re.ASCII):
+        raise ValueError("invalid reference format")
+    path = repository.split("/")
+    if len(path) > 1 and ("." in path[0] or ":" in path[0] or path[0] == "localhost"):
+        path = path[1:]
+    lower = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+    if all(lower.fullmatch(part) for part in path):
+        return
+    if all(lower.fullmatch(part.lower()) for part in path):
+        shown = "/".join(path if len(path) > 1 else ["library", *path])
+        raise ValueError(f"invalid reference format: repository name ({shown}) must be lowercase")
+    raise ValueError("invalid reference format")
 
 
 def create(engine: Engine, args: Namespace, verb: str, **changes: Any) -> str:
@@ -152,6 +174,8 @@ def create(engine: Engine, args: Namespace, verb: str, **changes: Any) -> str:
     if args.pull not in ("always", "missing", "never"):
         raise refusal(verb, f'invalid pull option: \'{args.pull}\': must be one of "always", "missing" or "never"')
     try:
+        if not args.image.startswith("sha256:"):
+            check_reference(args.image)
         request = create_request(args, engine.version)
     except ValueError as error:
         raise refusal(verb, error) from None

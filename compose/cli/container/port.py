@@ -24,7 +24,7 @@ def run(args: Namespace) -> int:
     if args.private_port:
         key = args.private_port if "/" in args.private_port else f"{args.private_port}/tcp"
         if not ports.get(key):
-            raise OperationError(f"No public port '{key}' published for {args.container}")
+            raise OperationError(f"Error: No public port '{args.private_port}' published for {args.container}")
         for one in ports[key]:
             print(_address(one))
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...errors import EngineError, OperationError
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -18,5 +19,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    Session(args).engine.containers.rename(args.container, args.new_name)
+    try:
+        Session(args).engine.containers.rename(args.container, args.new_name)
+    except EngineError as error:
+        if not error.status:
+            raise
+        message = f"Error response from daemon: {error}\nError: failed to rename container named {args.container}"
+        raise OperationError(message) from error
     return 0

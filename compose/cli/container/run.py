@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import EngineError
 from ..flags import FlagError, is_true
 from ..session import Session
-from .options import NOTHING_RUNS, add_container_flags, create, refusal
+from .options import NOTHING_RUNS, NotRun, add_container_flags, create, refusal
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -47,6 +47,9 @@ def run(args: Namespace) -> int:
     engine = Session(args).engine
     try:
         identity = create(engine, args, "run", **changes)
+    except EngineError as error:
+        raise refusal("run", _words(error)) from error
+    try:
         if args.detach:
             engine.containers.start(identity)
             print(identity)
@@ -61,10 +64,13 @@ def run(args: Namespace) -> int:
             removes_itself=args.rm,
         )
     except EngineError as error:
-        words = f"Error response from daemon: {error}" if error.status else str(error)
-        refused = refusal("run", words.removesuffix("."))
+        refused = NotRun(f"pycompose: {_words(error)}.")
         refused.exit_code = failure_code(str(error))
         raise refused from error
+
+
+def _words(error: EngineError) -> str:
+    return (f"Error response from daemon: {error}" if error.status else str(error)).removesuffix(".")
 
 
 def failure_code(message: str) -> int:

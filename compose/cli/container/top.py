@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from ..flags import Parser
 
+INTERSPERSED = False
+
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("container")
