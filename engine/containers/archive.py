@@ -204,7 +204,9 @@ def put(
     ``keep_kinds``: a directory is not replaced by something else, nor the reverse. ``own``: everything belongs to the
     container's user.
     """
-    if container.record.host["ReadonlyRootfs"] and not _in_writable_mount(container, path):
+    # Before its first start nothing is read-only yet: that is how a client puts configs and secrets in.
+    fresh = container.state.status == "created"
+    if container.record.host["ReadonlyRootfs"] and not fresh and not _in_writable_mount(container, path):
         raise Forbidden("container rootfs is marked read-only")
     with root(containers, container, write=True) as root_fd:
         with find(root_fd, path.rstrip("/") + "/." if path.strip("/") else "/", container) as found:

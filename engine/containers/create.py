@@ -72,6 +72,8 @@ async def create(
         state = containers.layout.container_state(id)
         for directory in (state, state / "upper", state / "work", state / "log"):
             directory.mkdir(parents=True, mode=0o700 if directory is state else 0o755)
+        # Programs look for it to learn that they are in a container.
+        (state / "upper" / ".dockerenv").touch(mode=0o755)
         container = Container(record, State())
         containers.add(container)
         containers.save(container)
@@ -112,6 +114,9 @@ def _complete(host: dict[str, Any], config: dict[str, Any], id: str) -> None:
     }
     for member in ("Dns", "DnsOptions", "DnsSearch", "Devices"):
         host[member] = host[member] or []
+    host["PidsLimit"] = host["PidsLimit"] or None
+    if host["MemorySwappiness"] == -1:
+        host["MemorySwappiness"] = None
     host["PortBindings"] = _port_bindings(host["PortBindings"] or {})
     host["MemorySwap"] = resources.effective_swap(host)
     options = security.security_options(host["SecurityOpt"])

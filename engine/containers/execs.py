@@ -6,6 +6,7 @@ An exec lives in memory: after a restart of the engine its process goes on, but 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -116,11 +117,11 @@ def find(containers: Containers, id: str) -> Exec:
 
 def check_running(container: Container) -> None:
     if container.state.status == "paused":
-        raise Conflict(f"container {container.id} is paused, unpause the container before exec")
+        raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
     if container.state.status == "restarting":
         raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
     if not container.state.running:
-        raise Conflict(f"container {container.id} is not running")
+        raise Conflict(f"Container {container.id} is not running")
 
 
 def check_startable(execution: Exec) -> None:
@@ -187,9 +188,22 @@ async def _exec(container: Container, specification: ExecSpec) -> ExecProcess:
     try:
         return await shim.exec(specification)
     except LaunchError as error:
-        raise ExecFailed(f"OCI runtime exec failed: exec failed: {error.message}", error.exit_code) from None
+        raise ExecFailed(*_as_docker(error)) from None
     except (RequestError, ShimLost) as error:
         raise ContainerGone(f"container {container.id} is not running: {error}") from None
+
+
+_CHDIR = re.compile(r"chdir (\S+): chdir to cwd .*: No such file or directory")
+
+
+def _as_docker(error: LaunchError) -> tuple[str, int]:
+    """A launch failure in the words of Docker's runtime, which scripts match on, and the exit code."""
+    message, code = error.message, error.exit_code
+    if match := _CHDIR.fullmatch(message):
+        message, code = f'chdir to cwd ("{match[1]}") set in config.json failed: no such file or directory', 127
+    if not message.startswith("unable to find "):
+        message = f"unable to start container process: {message}: unknown"
+    return f"OCI runtime exec failed: exec failed: {message}", code
 
 
 def spec(

@@ -25,7 +25,7 @@ def check(filters: Mapping[str, Sequence[str]]) -> None:
     """Raises InvalidParameter for an unknown filter or value."""
     for key, values in filters.items():
         if key not in KNOWN:
-            raise InvalidParameter(f"invalid filter '{key}'")
+            raise InvalidParameter(f"Invalid filter '{key}'")
         for value in values:
             if key == "status" and value not in STATUSES:
                 raise InvalidParameter(f"invalid filter 'status={value}'")
@@ -43,11 +43,13 @@ def passes(
     *,
     ancestors: frozenset[str],
     networks: Callable[[Container], set[str]],
+    published: Callable[[Container], list[str]],
     before: int | None,
     since: int | None,
 ) -> bool:
     """Whether a container is listed. ``ancestors`` are the image ids that filter ancestor stands for; ``before`` and
-    ``since`` creation times (ns) of the containers of these filters; ``networks`` gives names and ids."""
+    ``since`` creation times (ns) of the containers of these filters; ``networks`` gives names and ids, ``published`` the host ports
+    as ``8080/tcp``."""
     record = container.record
     if before is not None and record.created >= before:
         return False
@@ -85,7 +87,7 @@ def passes(
             case "health":
                 passed = (container.health.status if container.health else "none") in values
             case "publish":
-                passed = any(_port_matches(list(record.host["PortBindings"]), value) for value in values)
+                passed = any(_port_matches(published(container), value) for value in values)
             case "expose":
                 passed = any(_port_matches(list(record.config["ExposedPorts"] or ()), value) for value in values)
             case "is-task":
@@ -130,7 +132,7 @@ def prunable(container: Container, filters: Mapping[str, Sequence[str]], now: in
             case "label!":
                 passed = not any(has_label(container.record.labels, value) for value in values)
             case _:
-                raise InvalidParameter(f"invalid filter '{key}'")
+                raise InvalidParameter(f"Invalid filter '{key}'")
         if not passed:
             return False
     return True

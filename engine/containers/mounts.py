@@ -74,19 +74,19 @@ def parse_bind(text: str) -> MountPoint:
         destination,
         source=posixpath.normpath(source) if kind == "bind" else "",
         name="" if kind == "bind" else source,
-        mode=mode,
+        mode=mode or ("z" if kind == "volume" else ""),
         create_source=True,
         propagation="rprivate" if kind == "bind" else "",
     )
-    return _with_mode(point, mode, text)
+    return _with_mode(point, mode)
 
 
-def _with_mode(point: MountPoint, mode: str, text: str) -> MountPoint:
+def _with_mode(point: MountPoint, mode: str) -> MountPoint:
     seen: set[str] = set()
     for word in filter(None, mode.split(",")):
         group = "rw" if word in ("ro", "rw") else "propagation" if word in _PROPAGATIONS else word
         if group in seen:
-            raise InvalidParameter(f"invalid volume specification: '{text}': invalid mode: {mode}")
+            raise InvalidParameter(f"invalid mode: {mode}")
         seen.add(group)
         if word in ("ro", "rw"):
             point = replace(point, rw=word == "rw")
@@ -95,7 +95,7 @@ def _with_mode(point: MountPoint, mode: str, text: str) -> MountPoint:
         elif word == "nocopy" and point.type == "volume":
             point = replace(point, no_copy=True)
         elif word not in _IGNORED:
-            raise InvalidParameter(f"invalid volume specification: '{text}': invalid mode: {mode}")
+            raise InvalidParameter(f"invalid mode: {mode}")
     return point
 
 

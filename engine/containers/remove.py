@@ -57,9 +57,9 @@ async def remove(containers: Containers, container: Container, *, force: bool, v
 
 
 def _refusal(container: Container) -> str:
-    word = "paused" if container.state.status == "paused" else container.state.status
-    advice = "Unpause and then stop the container" if word == "paused" else "stop the container"
-    return f'cannot remove container "/{container.name}": container is {word}: {advice} before removing or force remove'
+    status = container.state.status
+    advice = "Unpause and then stop the container" if status == "paused" else "Stop the container"
+    return f"You cannot remove a {status} container {container.id}. {advice} before attempting removal or force remove"
 
 
 async def _kill(containers: Containers, container: Container) -> None:

@@ -89,10 +89,19 @@ async def run(containers: Containers, container: Container) -> None:
     supervise.on_started(containers, container, started)
 
 
+def as_docker(message: str) -> str:
+    """A launch failure with the frame that Docker puts around its runtime's: scripts match on it. runc calls a directory
+    in place of a program a matter of permission."""
+    if message.startswith("unable to find "):
+        return message
+    reason = message.replace("is a directory", "permission denied")
+    return f"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {reason}: unknown"
+
+
 def _failure(error: BaseException) -> StartFailed:
     if isinstance(error, LaunchError):
         # A program that is missing or not executable is the request's fault, everything else the engine's.
-        return StartFailed(error.message, error.exit_code, 400 if error.exit_code in (126, 127) else 500)
+        return StartFailed(as_docker(error.message), error.exit_code, 400 if error.exit_code in (126, 127) else 500)
     if isinstance(error, EngineError):
         return StartFailed(str(error), 128, error.status)
     if isinstance(error, ShimLost | RequestError):

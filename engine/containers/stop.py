@@ -61,7 +61,7 @@ async def kill(containers: Containers, container: Container, signal: str = "") -
             await shim.stop(number, 0.0)
             await container.until(lambda: not container.state.active)
             return
-        raise Conflict(f"cannot kill container: {container.id}: container {container.id} is not running")
+        raise Conflict(f"Container {container.id} is not running")
     final = number in (KILL, validate.signal_number(bundle.stop_signal_name(container.record)))
     if container.state.status == "paused" and final:
         await containers.blocking(cgroup(containers, container).thaw)
@@ -76,7 +76,7 @@ async def kill(containers: Containers, container: Container, signal: str = "") -
         pass
     except RequestError as error:
         if container.exits == exits:
-            raise Conflict(f"cannot kill container: {container.id}: {error}") from None
+            raise Conflict(f"Container {container.id}: {error}") from None
     containers.publish(container, "kill", signal=str(number))
     if number == KILL:
         with anyio.move_on_after(KILL_GRACE):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..errors import EngineError
+from ..errors import Conflict, EngineError, NotFound
 from ..runtime.client import Exited, Lost, RequestError, ShimLost, Started
 from . import health, ipc
 from .state import UNKNOWN_EXIT, State
@@ -149,7 +149,9 @@ def remove_soon(containers: Containers, container: Container) -> None:
     from .remove import remove
 
     async def work() -> None:
-        if not container.removed:
+        try:
             await remove(containers, container, force=False, volumes=True)
+        except (Conflict, NotFound):
+            return  # someone else is at it, or was faster
 
     containers.spawn(f"removal of {container.id[:12]}", work)

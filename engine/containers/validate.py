@@ -47,7 +47,7 @@ def signal_number(text: str) -> int:
         elif word in ("POLL", "IOT", "CLD", "STKFLT") or hasattr(signal, f"SIG{word}"):
             aliases = {"STKFLT": 16, "CLD": 17, "POLL": 29, "IOT": 6}
             return aliases.get(word) or int(getattr(signal, f"SIG{word}"))
-    raise InvalidParameter(f"invalid signal: {text}")
+    raise InvalidParameter(f"Invalid signal: {text}")
 
 
 def config(values: Mapping[str, Any]) -> None:
@@ -178,7 +178,7 @@ def _modes(host: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     network, uts = host["NetworkMode"], host["UTSMode"]
     ipc, pid = host["IpcMode"], host["PidMode"]
     if ipc not in ("", "none", "private", "shareable", "host") and not (_shares_container(ipc) and ipc != "container:"):
-        raise InvalidParameter(f"invalid IPC mode: {ipc}")
+        raise InvalidParameter(f"Invalid IPC mode: {ipc}")
     if pid not in ("", "host", "private") and not (_shares_container(pid) and pid != "container:"):
         raise InvalidParameter(f"invalid PID mode: {pid}")
     if uts not in ("", "host"):

@@ -145,7 +145,7 @@ def selected(
     """The images that match all filters, in order. ``reference`` narrows an image's names as Docker does."""
     for name in filters:
         if name not in _FILTERS:
-            raise InvalidParameter(f"invalid filter '{name}'")
+            raise InvalidParameter(f"Invalid filter '{name}'")
     found = list(images)
     for value in filters.get("dangling", ()):
         wanted = value.lower() in ("1", "true", "t")

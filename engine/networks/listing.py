@@ -61,7 +61,7 @@ def matches(network: Network, filters: Mapping[str, Sequence[str]], in_use: bool
     """
     for name in filters:
         if name not in _LIST_FILTERS:
-            raise InvalidParameter(f"invalid filter '{name}'")
+            raise InvalidParameter(f"Invalid filter '{name}'")
     checks: dict[str, Callable[[str], bool]] = {
         "driver": lambda value: network.driver == value,
         "id": lambda value: network.id.startswith(value),
@@ -82,7 +82,7 @@ def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: dateti
     """Whether Docker's prune filters let an unused network go."""
     for name in filters:
         if name not in _PRUNE_FILTERS:
-            raise InvalidParameter(f"invalid filter '{name}'")
+            raise InvalidParameter(f"Invalid filter '{name}'")
     until = [moment(value, now) for value in filters.get("until") or ()]
     if len(until) > 1:
         raise InvalidParameter("more than one until filter specified")

@@ -100,7 +100,7 @@ def passes(volume: Volume, filters: Mapping[str, Sequence[str]], *, used: bool) 
         elif key == "all":
             passed = True
         else:
-            raise InvalidParameter(f"invalid filter '{key}'")
+            raise InvalidParameter(f"Invalid filter '{key}'")
         if not passed:
             return False
     return True

@@ -56,6 +56,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
             wanted,
             ancestors=ancestors,
             networks=lambda one: _networks(daemon, one),
+            published=lambda one: _published(daemon, one),
             before=before,
             since=since,
         ):
@@ -116,6 +117,14 @@ def _networks(daemon: Daemon, container: Container) -> set[str]:
     return names | {daemon.containers.network_id(name) for name in names}
 
 
+def _published(daemon: Daemon, container: Container) -> list[str]:
+    return [
+        f"{row['PublicPort']}/{row['Type']}"
+        for row in inspect.ports(daemon.containers, container)
+        if "PublicPort" in row
+    ]
+
+
 async def _sizes(daemon: Daemon, container: Container) -> dict[str, int]:
     own = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
     try:
@@ -155,7 +164,10 @@ async def restart(daemon: Daemon, request: Request) -> Response:
 
 
 async def kill(daemon: Daemon, request: Request) -> Response:
-    await stop.kill(daemon.containers, daemon.containers.get(request["id"]), request.text("signal"))
+    try:
+        await stop.kill(daemon.containers, daemon.containers.get(request["id"]), request.text("signal"))
+    except (NotFound, Conflict) as error:
+        raise type(error)(f"Cannot kill container: {request['id']}: {error}") from None
     return Response(204)
 
 
@@ -200,7 +212,7 @@ async def wait(daemon: Daemon, request: Request) -> None:
         await container.until(met)
         state = container.state
         body: dict[str, Any] = {"StatusCode": state.exit_code}
-        if state.error and state.exit_code:
+        if state.error and state.exit_code and not container.removed:
             body["Error"] = {"Message": state.error}
         await write(encode(body) + b"\n")
 

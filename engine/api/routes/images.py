@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
-from ...errors import InvalidParameter, NotImplemented_
+from ...errors import InvalidParameter, NotFound, NotImplemented_
 from ...images.types import Auth, ImageUser, Platform
 from .. import transfer
 from ..http import Response
@@ -60,7 +60,11 @@ async def list_(daemon: Daemon, request: Request) -> Response:
 
 
 async def inspect(daemon: Daemon, request: Request) -> Response:
-    return Response.json(daemon.images.inspect(daemon.images.resolve(request["name"])))
+    try:
+        image = daemon.images.resolve(request["name"])
+    except NotFound as error:
+        raise NotFound(f"no such image: {request['name']}: {error}") from None
+    return Response.json(daemon.images.inspect(image))
 
 
 async def history(daemon: Daemon, request: Request) -> Response:
@@ -109,7 +113,10 @@ async def push(daemon: Daemon, request: Request) -> None:
     auth = registry_auth(request)
     if tag:
         ref = f"{ref}:{tag}"
-    daemon.images.resolve(ref)
+    try:
+        daemon.images.resolve(ref)
+    except NotFound:
+        raise NotFound(f"An image does not exist locally with the tag: {request['name']}") from None
 
     def work(progress: Progress) -> None:
         daemon.images.push(ref, auth=auth, progress=progress)

@@ -196,7 +196,7 @@ async def events(daemon: Daemon, request: Request) -> Response | None:
     filters = request.filters()
     for key in filters:
         if key not in _EVENT_FILTERS:
-            raise InvalidParameter(f"invalid filter '{key}'")
+            raise InvalidParameter(f"Invalid filter '{key}'")
     now = time.time_ns()
     since = parse_time(text, now) if (text := request.text("since")) else None
     until = parse_time(text, now) if (text := request.text("until")) else None

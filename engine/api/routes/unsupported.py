@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...errors import NotImplemented_, Unavailable
+from ...errors import NotFound, NotImplemented_, Unavailable
+from ..http import Response
 from ..router import Route
 
 if TYPE_CHECKING:
     from ..daemon import Daemon
-    from ..http import Request, Response
+    from ..http import Request
 
 _SWARM = "This node is not a swarm manager. pycompose has no swarm mode."
 
@@ -22,6 +23,15 @@ async def absent(daemon: Daemon, request: Request) -> Response:
     raise NotImplemented_(f"{request.method} {request.path}: this engine does not offer it")
 
 
+async def no_plugins(daemon: Daemon, request: Request) -> Response:
+    """There are none, and that is an answer: ``docker inspect`` asks for a plugin of the name as well."""
+    return Response.json([])
+
+
+async def no_plugin(daemon: Daemon, request: Request) -> Response:
+    raise NotFound(f'plugin "{request["name"]}" not found')
+
+
 _SWARM_NOUNS = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
 _SWARM_PATHS = [path for noun in _SWARM_NOUNS for path in (f"/{noun}", f"/{noun}/{{rest:path}}")]
 _ABSENT = (
@@ -31,6 +41,8 @@ _ABSENT = (
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 
 ROUTES = (
+    Route("GET", "/plugins", no_plugins),
+    Route("GET", "/plugins/{name:path}/json", no_plugin),
     *(Route(method, path, swarm) for path in _SWARM_PATHS for method in _METHODS),
     *(Route(method, path, absent) for path in _ABSENT for method in _METHODS),
 )

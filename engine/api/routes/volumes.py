@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...errors import InvalidParameter
+from ...errors import InvalidParameter, NotFound
 from .. import leased
 from ..http import Response
 from ..router import Route
@@ -25,13 +25,14 @@ async def create(daemon: Daemon, request: Request) -> Response:
     if not isinstance(name, str) or not isinstance(driver, str):
         raise InvalidParameter("invalid JSON: Name and Driver are strings")
     async with leased.creation(daemon, body):
-        volume = await daemon.containers.blocking(
-            daemon.volumes.create,
-            name,
-            driver=driver,
-            options=_strings(body, "DriverOpts"),
-            labels=_strings(body, "Labels"),
-        )
+        options, labels = _strings(body, "DriverOpts"), _strings(body, "Labels")
+        try:
+            volume = await daemon.containers.blocking(
+                daemon.volumes.create, name, driver=driver, options=options, labels=labels
+            )
+        except (InvalidParameter, NotFound) as error:
+            prefix = f"create {name}: " if name else "create: "
+            raise type(error)(str(error) if str(error).startswith("create ") else f"{prefix}{error}") from None
     return Response.json(daemon.volumes.inspect(volume), 201)
 
 
