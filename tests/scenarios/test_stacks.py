@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
@@ -43,7 +44,12 @@ volumes:
   data:
     name: fixed-data
 """
-FETCH = 'test "$(wget -q -O - http://$WEB_HOST:$WEB_PORT/ 2>/dev/null || curl -s http://$WEB_HOST:$WEB_PORT/)" = hello'
+FETCH = f"{sys.executable} fetch.py"
+FETCH_PY = """
+import os, urllib.request
+url = f"http://{os.environ['WEB_HOST']}:{os.environ['WEB_PORT']}/"
+raise SystemExit(urllib.request.urlopen(url, timeout=10).read() != b"hello\\n")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,7 @@ def command(root: Path, tmp_path: Path) -> Iterator[Command]:
     project = tmp_path / "project"
     project.mkdir()
     (project / "compose.yaml").write_text(STACK.format(port=free_port()))
+    (project / "fetch.py").write_text(FETCH_PY)
     command = Command(root, project)
     yield command
     assert_clean(command)
