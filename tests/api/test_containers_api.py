@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import docker
 import docker.errors
 import pytest
-
-if TYPE_CHECKING:
-    import docker
 
 pytestmark = pytest.mark.root
 
