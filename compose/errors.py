@@ -13,8 +13,9 @@ A `Diagnostic` is one finding: where (``file:line:column`` and key path), what, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from .dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,6 @@ be done is done. Blocking work goes to threads, waits are tasks woken by the eng
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
+from .dataclass import dataclass
 from .errors import ComposeError, EngineError, OperationError
 from .events import ERROR, Progress
 from .ops import BuildImage, PullImage, WaitCompleted, WaitHealthy

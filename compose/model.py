@@ -7,11 +7,11 @@ file becomes a project is compose/load.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .dataclass import dataclass, field
 from .errors import Diagnostic, Mark, Path
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import labels
 from .client import NotFound
+from .dataclass import dataclass, field
 from .labels import image_name, network_name, volume_name
 from .status import exit_code, health_word
 

@@ -6,8 +6,9 @@ users read it: ``create demo-db-1``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
+
+from .dataclass import dataclass
 
 if TYPE_CHECKING:
     from .errors import Mark

@@ -5,8 +5,9 @@ The text form is what `pycompose plan` shows and what the golden tests compare; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from .dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .dataclass import dataclass
 from .errors import OperationError
 from .ops import WaitCompleted
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..dataclass import dataclass, field
 from ..errors import ComposeError, OperationError
 from ..events import DONE, Progress
 from ..reconcile.up import needs_image_stage, reconcile_up, selection

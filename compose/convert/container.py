@@ -6,10 +6,10 @@ The plain attributes are a table (`_CONFIG`, `_HOST`): attribute, field of the A
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import labels
+from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
 from .mounts import PlacedFile, plan_mounts
 from .network import endpoint_settings, service_networks

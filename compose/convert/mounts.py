@@ -8,10 +8,10 @@ or a value from elsewhere it becomes a `PlacedFile`.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..contents import file_content
+from ..dataclass import dataclass
 from ..errors import Diagnostic, PlanError
 from ..labels import volume_name
 from .values import byte_count, file_mode

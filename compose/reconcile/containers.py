@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..dataclass import dataclass, field
 from ..digest import changed_fields
 from ..errors import dotted
 from ..graph import shared_services

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
 from ..labels import image_name
 from ..ops import BuildImage, Cause, PullImage

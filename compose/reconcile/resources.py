@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import labels
 from ..convert.network import network_body
 from ..convert.volume import volume_body
+from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
 from ..labels import network_name, volume_name
 from ..ops import Cause, CreateNetwork, CreateVolume, RemoveNetwork

@@ -224,7 +224,19 @@ def test_clients_that_vanish(engine: EngineRoot, container: str, count: int) -> 
         stream.read_until(b"\r\n\r\n")
         stream.drop()
 
-    ways = (logs, attach, events, stats, wait, exec_stream, half_head, half_body, half_context, half_archive, half_answer)
+    ways = (
+        logs,
+        attach,
+        events,
+        stats,
+        wait,
+        exec_stream,
+        half_head,
+        half_body,
+        half_context,
+        half_archive,
+        half_answer,
+    )
 
     def load() -> None:
         for way in ways:

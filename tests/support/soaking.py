@@ -55,9 +55,7 @@ def descriptors(pid: int) -> list[str]:
 def await_descriptors(pid: int, count: int) -> None:
     """Wait until ``pid`` holds no more than ``count`` descriptors. Our own dropped connections are closed first."""
     gc.collect()
-    wait_for(
-        lambda: len(os.listdir(f"/proc/{pid}/fd")) <= count, lambda: f"{count} before, now: {descriptors(pid)}"
-    )
+    wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= count, lambda: f"{count} before, now: {descriptors(pid)}")
 
 
 def at_once(work: Callable[[Item], Answer], items: Iterable[Item], threads: int = AT_ONCE) -> list[Answer]:
