@@ -12,11 +12,14 @@ about a millisecond, and the kernel's own lock for links would serialise them an
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import shutil
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from fcntl import LOCK_EX, flock
 from ipaddress import ip_network
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -33,7 +36,7 @@ from .types import BRIDGE_HOST_BINDING, Allocation, Resolver
 if TYPE_CHECKING:
     import builtins
     import socket
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
 
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
 
 log = logging.getLogger(__name__)
+
+_CHOOSING = "/run/pycompose-subnets.lock"
 
 
 class Networks:
@@ -72,7 +77,7 @@ class Networks:
         Raises Conflict when the name is taken, Forbidden when a given subnet overlaps another network's, and what
         definition.parse raises.
         """
-        with self._lock:
+        with self._lock, _choosing():
             id = secrets.token_hex(32)
             network = definition.parse(body, id, _now(), self._kernel.bridge_name(id))
             if self._registry.named(network.name) is not None:
@@ -471,6 +476,17 @@ class Networks:
     def _tell_endpoint(self, action: str, endpoint: Endpoint) -> None:
         attributes = {"container": endpoint.container.id, "name": endpoint.network_name, "type": endpoint.driver}
         self._publish("network", action, endpoint.network_id, attributes)
+
+
+@contextmanager
+def _choosing() -> Iterator[None]:
+    """One engine of this machine at a time: what is free is looked up in the kernel and taken a moment later."""
+    descriptor = os.open(_CHOOSING, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        flock(descriptor, LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _now() -> str:
