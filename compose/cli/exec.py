@@ -77,6 +77,9 @@ def execute(engine: Engine, container: str, args: Namespace, *, tty: bool, keys:
     }
     if keys is not None:
         body["DetachKeys"] = keys
+    size = console_size() if tty else None
+    if size is not None and engine.version >= (1, 42):
+        body["ConsoleSize"] = list(size)
     ident = engine.execs.create(container, body)
     if args.detach:
         engine.execs.start_detached(ident, tty=tty)
@@ -95,6 +98,13 @@ def execute(engine: Engine, container: str, args: Namespace, *, tty: bool, keys:
     )
     code = engine.execs.inspect(ident).get("ExitCode")
     return UNKNOWN_EXIT if code is None else int(code)
+
+
+def console_size() -> tuple[int, int] | None:
+    """Rows and columns of the terminal on stdin."""
+    from ..client.terminal import window_size
+
+    return window_size(sys.stdin.fileno())
 
 
 def exec_environment(items: list[str]) -> list[str]:

@@ -163,6 +163,10 @@ def run(args: Namespace) -> int:
         print(f"DRY-RUN MODE - Container {request.name} run")
         return 0
     engine = session.engine
+    if tty:
+        from .exec import console_size
+
+        request.body["HostConfig"]["ConsoleSize"] = list(console_size() or (0, 0))
     identity = str(engine.containers.create(request.body, request.name, request.platform)["Id"])
     for network, settings in request.connect:
         engine.networks.connect(network, identity, settings)

@@ -129,9 +129,12 @@ class Images:
         headers = {"X-Registry-Config": auth} if auth else None
         return self._engine.lines("POST", "/pycompose/build", None, dict(body), headers=headers, versioned=False)
 
-    def bootstrap(self, ref: str) -> Iterator[dict[str, Any]]:
+    def bootstrap(
+        self, ref: str, *, mirror: str | None = None, allow_expired: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """Our engine only: build a base image from the distribution's signed archive."""
-        return self._engine.lines("POST", "/pycompose/images/bootstrap", {"ref": ref}, versioned=False)
+        query = {"ref": ref, "mirror": mirror or None, "allow_expired": allow_expired or None}
+        return self._engine.lines("POST", "/pycompose/images/bootstrap", query, versioned=False)
 
 
 def _path(ref: str) -> str:

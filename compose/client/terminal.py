@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
 _BLOCK = 64 * 1024
+RESIZE_TRIES = 10
+RESIZE_PAUSE = 10
+"""Milliseconds before the second offer of a size; each further one waits as much longer."""
 _HIGH_WATER = 1024 * 1024
 
 
@@ -118,7 +121,8 @@ def run_session(
             assert stdin is not None
             saved = termios.tcgetattr(stdin)
             raw_mode.setraw(stdin, termios.TCSANOW)
-        _follow_window(stdin if stdin is not None else stdout, resize)
+        window = _Window(stdin if stdin is not None else stdout, resize)
+        window.follow()
         return _copy(
             connection,
             early,
@@ -126,7 +130,7 @@ def run_session(
             stdin,
             stdout,
             stderr,
-            resize,
+            window,
             detach_keys if interactive else b"",
             on_signal,
             wake_read,
@@ -142,14 +146,36 @@ def run_session(
         connection.close()
 
 
-def _follow_window(fd: int, resize: Callable[[int, int], None] | None) -> None:
-    from ..errors import EngineError
+class _Window:
+    """Keeps the other side's window as large as ours. A command that is just starting may not take a size yet: then it is
+    offered again, a few times."""
 
-    size = window_size(fd)
-    if resize is not None and size is not None:
-        # The command may have ended already: then nobody is left to care about the size.
+    def __init__(self, fd: int, resize: Callable[[int, int], None] | None) -> None:
+        self._fd = fd
+        self._resize = resize
+        self._tries = 0
+
+    def follow(self) -> None:
+        """The window has (or may have) changed."""
+        self._tries = RESIZE_TRIES
+        self.offer()
+
+    def offer(self) -> None:
+        from ..errors import EngineError
+
+        size = window_size(self._fd)
+        if self._resize is None or size is None:
+            self._tries = 0
+            return
+        self._tries -= 1
         with contextlib.suppress(EngineError):
-            resize(*size)
+            self._resize(*size)
+            self._tries = 0
+
+    @property
+    def patience(self) -> int | None:
+        """Milliseconds until the next offer; None when there is nothing to offer."""
+        return RESIZE_PAUSE * (RESIZE_TRIES - self._tries) if self._tries > 0 else None
 
 
 def _copy(
@@ -159,7 +185,7 @@ def _copy(
     stdin: int | None,
     stdout: int,
     stderr: int,
-    resize: Callable[[int, int], None] | None,
+    window: _Window,
     detach_keys: bytes,
     on_signal: Callable[[int], None] | None,
     wake: int,
@@ -190,11 +216,14 @@ def _copy(
             else:
                 with contextlib.suppress(KeyError):
                     poller.unregister(stdin)
-        for fd, events in poller.poll():
+        ready = poller.poll(window.patience)
+        if not ready:
+            window.offer()
+        for fd, events in ready:
             if fd == wake:
                 for number in os.read(wake, 64):
                     if number == signal.SIGWINCH:
-                        _follow_window(stdin if stdin is not None else stdout, resize)
+                        window.follow()
                     elif on_signal is not None:
                         on_signal(number)
             elif fd == connection.fileno():

@@ -211,6 +211,18 @@ def test_config_and_secret_contents_count(stack: Stack) -> None:
     assert stack("exec", "-T", "web", "cat", "/etc/c").stdout == "second\n"
 
 
+def test_secrets_in_a_read_only_container(stack: Stack) -> None:
+    if stack.base[0] == "-H":
+        pytest.skip("dockerd refuses files for read-only containers")
+    stack.write(
+        f"services:\n  web: {SLEEPER}, read_only: true, secrets: [s]}}\nsecrets: {{s: {{environment: TOKEN}}}}\n"
+    )
+    (stack.directory / ".env").write_text("TOKEN=hidden\n")
+    stack("up", "-d")
+    assert stack("exec", "-T", "web", "cat", "/run/secrets/s").stdout == "hidden"
+    assert stack("exec", "-T", "web", "touch", "/x", code=None).returncode != 0
+
+
 def test_conditions_in_order(stack: Stack) -> None:
     stack.write(
         "services:\n"
