@@ -1,7 +1,8 @@
 """The engine process: ``python -m engine --root ROOT --listen-fd N --keeper-fd M``, started by the keeper.
 
 Puts the nouns together, recovers, opens the API, and ends when it is told to, when the keeper has died, or when nothing
-runs and no client has come for a while. It never forks. Exit code 0 means: finished for good; anything else is a crash.
+runs and no client has come for a while. It never forks. Exit code 0 means: finished for good; 78 (EX_CONFIG): the
+configuration cannot be used, and another start would not help; anything else is a crash.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -26,6 +28,7 @@ from .api.router import API_VERSION
 from .api.server import Server
 from .build.runner import ContainerRunner, root_runner
 from .build.service import Builder
+from .configuration import ConfigurationError, Settings, load
 from .containers import recover
 from .containers.service import Containers
 from .events import Events
@@ -47,12 +50,14 @@ log = logging.getLogger("engine")
 IDLE_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
 FIREWALL_SECONDS = 0.5
+EX_CONFIG = 78
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until finished; the exit code."""
     parser = argparse.ArgumentParser(prog="engine")
     parser.add_argument("--root", default="")
+    parser.add_argument("--config", default=os.environ.get("PYCOMPOSE_ENGINE_CONFIG", ""))
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--keeper-fd", type=int, required=True)
     options = parser.parse_args(arguments)
@@ -62,25 +67,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     layout = Layout.for_root(options.root or None)
+    try:
+        settings = load(Path(options.config) if options.config else layout.configuration, required=bool(options.config))
+    except ConfigurationError as error:
+        print(f"engine configuration: {error}", file=sys.stderr, flush=True)
+        return EX_CONFIG
     listener = socket.socket(fileno=options.listen_fd)
     os.set_inheritable(options.listen_fd, False)
-    return anyio.run(_run, layout, listener, options.keeper_fd)
+    return anyio.run(_run, layout, listener, options.keeper_fd, settings)
 
 
-async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
+async def _run(layout: Layout, listener: socket.socket, keeper_fd: int, settings: Settings) -> int:
     keeper = KeeperClient(keeper_fd)
     for directory in (layout.state, layout.run, layout.run / "containers"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
     store = Store(layout.database)
     events = Events()
-    images = Images(layout, store, events.publish)
+    images = Images(layout, store, events.publish, registries=settings.registries)
     volumes = Volumes(layout, store, events.publish)
-    networks = Networks(layout, store, events.publish)
-    containers = Containers(layout, store, events, images, networks, volumes, keeper)
+    networks = Networks(layout, store, events.publish, settings.pools, settings.resolver)
+    containers = Containers(layout, store, events, images, networks, volumes, keeper, settings.log)
     snapshots = Snapshots(layout, store, volumes)
     leases = Leases(layout, store, containers, snapshots, keeper)
     runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
-    builder = Builder(images, runner, layout, store, events.publish)
+    builder = Builder(images, runner, layout, store, events.publish, workers=settings.workers)
     daemon = Daemon(
         layout=layout,
         store=store,
@@ -101,8 +111,8 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
     async with anyio.create_task_group() as tasks:
         containers.begin(tasks)
         await containers.blocking(images.recover)
-        await containers.blocking(builder.recover)
         await runner.recover()
+        await containers.blocking(builder.recover)
         found = await recover.recover(containers)
         await containers.blocking(networks.recover, found.live)
         await containers.blocking(volumes.recover)
@@ -116,7 +126,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int) -> int:
             serving.start_soon(recover.restart_by_policy, containers, again)
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
-            serving.start_soon(_watch_idle, daemon, server)
+            serving.start_soon(_watch_idle, daemon, server, settings.idle)
             serving.start_soon(_watch_firewall, daemon)
             await daemon.stopping.wait()
             code = await _finish(daemon, server)
@@ -154,9 +164,10 @@ async def _watch_keeper(daemon: Daemon) -> None:
     daemon.stopping.set()
 
 
-async def _watch_idle(daemon: Daemon, server: Server) -> None:
-    """Finish when nothing runs and no client has come for a while. PYCOMPOSE_IDLE_TIMEOUT in seconds, 0 for never."""
-    limit = float(os.environ.get("PYCOMPOSE_IDLE_TIMEOUT") or IDLE_SECONDS)
+async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) -> None:
+    """Finish when nothing runs and no client has come for a while: PYCOMPOSE_IDLE_TIMEOUT in seconds, else as configured;
+    0 for never."""
+    limit = float(os.environ.get("PYCOMPOSE_IDLE_TIMEOUT") or (IDLE_SECONDS if configured is None else configured))
     if limit <= 0:
         return
     while True:

@@ -9,6 +9,7 @@
     state/volumes/<name>/_data          the local volume driver's data
     state/layered/<hex>/{fs,work}       layers of volumes with snapshots
     state/cache/                        anything that may be deleted at rest
+    ROOT/engine.yaml                    the configuration; of the default root /etc/pycompose/engine.yaml
     run/engine.sock, engine.lock        the API socket (held by the keeper), the lock of this root
     run/containers/<id>/                launch.json, bundle/, hosts, hostname, resolv.conf, resolver.json, shim.sock
     run/build/<id>/                     launch.json, hosts, resolv.conf, shim.sock of one RUN step of a build
@@ -56,6 +57,15 @@ class Layout(NamedTuple):
         import hashlib
 
         return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:6]
+
+    @property
+    def configuration(self) -> Path:
+        """engine.yaml: in the root, or for the default root where configuration is looked for."""
+        if self.root != Layout._default().root:
+            return self.root / "engine.yaml"
+        if os.geteuid() == 0:
+            return Path("/etc/pycompose/engine.yaml")
+        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "pycompose" / "engine.yaml"
 
     @property
     def socket(self) -> Path:

@@ -63,6 +63,7 @@ class BuildOptions:
     is in bytes, ``resources`` as in the OCI runtime specification. ``entitlements`` are those of BuildKit
     (``security.insecure``, ``network.host``); ``privileged`` grants both and runs every step unconfined.
     ``provenance`` and ``sbom`` are answered with a warning: nothing here makes attestations.
+    ``workers`` is how many stages are built at a time, 0 for the engine's own setting.
     ``auth`` are credentials by registry host. Setting ``cancel`` ends the build.
     """
 
@@ -93,5 +94,5 @@ class BuildOptions:
     provenance: bool = False
     sbom: bool = False
     auth: Mapping[str, Auth] = field(default_factory=lambda: _NONE, repr=False)
-    workers: int = 2
+    workers: int = 0
     cancel: threading.Event | None = None

@@ -54,10 +54,21 @@ _EPOCH = "SOURCE_DATE_EPOCH"
 
 
 class Builder:
-    """``runner`` runs RUN's commands; ``publish`` is told of finished images."""
+    """``runner`` runs RUN's commands; ``publish`` is told of finished images; of one build ``workers`` stages are built
+    at a time."""
 
-    def __init__(self, images: Images, runner: StepRunner, layout: Layout, store: Store, publish: Publish) -> None:
+    def __init__(
+        self,
+        images: Images,
+        runner: StepRunner,
+        layout: Layout,
+        store: Store,
+        publish: Publish,
+        *,
+        workers: int = 2,
+    ) -> None:
         self._images, self._runner, self._publish = images, runner, publish
+        self._workers = workers
         root = layout.build_cache
         self._work = root / "work"
         self._cache = BuildCache(store, images)
@@ -213,13 +224,12 @@ class Builder:
         session.emit(Planned(plan.total, session.options.target))
         return plan
 
-    @staticmethod
-    def _build_stages(session: Session, plan: Plan) -> None:
+    def _build_stages(self, session: Session, plan: Plan) -> None:
         """Start each stage when all it needs is done; after a failure nothing more is started."""
         waiting = {index: plan.stages[index].needs for index in plan.order}
         running: dict[Future[ImageState], int] = {}
         failure: EngineError | None = None
-        with ThreadPoolExecutor(max(1, session.options.workers), "build") as pool:
+        with ThreadPoolExecutor(session.options.workers or self._workers, "build") as pool:
             while waiting or running:
                 ready = [index for index, needs in waiting.items() if needs <= session.results.keys()]
                 for index in ready if failure is None else ():

@@ -47,7 +47,7 @@ async def create(
     config = merge.with_image(wanted, image.process)
     validate.config(config)
     id = secrets.token_hex(32)
-    _complete(host, config, id)
+    _complete(host, config, id, containers.log_config)
     networks = endpoints(body, host, config, one_network=one_network)
     points = mounts.collect(config, host, lambda ref: _donor(containers, ref))
     _check_sources(points)
@@ -102,16 +102,24 @@ def _check_platform(image: Image, ref: str, platform: str) -> None:
         )
 
 
-def _complete(host: dict[str, Any], config: dict[str, Any], id: str) -> None:
+def _log_config(wanted: Mapping[str, Any], configured: Mapping[str, Any]) -> dict[str, Any]:
+    """The driver that is asked for or configured; the configured options count for the configured driver only."""
+    driver = wanted.get("Type") or configured["Type"]
+    options = wanted.get("Config") or {}
+    if driver == configured["Type"]:
+        options = {**configured["Config"], **options}
+    chosen = {"Type": driver, "Config": options}
+    validate.log_config(chosen)
+    return chosen
+
+
+def _complete(host: dict[str, Any], config: dict[str, Any], id: str, log: Mapping[str, Any]) -> None:
     """Fill in what depends on other members, as inspect will show it."""
     mode = host["NetworkMode"] = host["NetworkMode"] or "default"
     host["IpcMode"] = host["IpcMode"] or "private"
     host["CgroupnsMode"] = host["CgroupnsMode"] or ("host" if host["Privileged"] else "private")
     host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
-    host["LogConfig"] = {
-        "Type": host["LogConfig"].get("Type") or "json-file",
-        "Config": host["LogConfig"].get("Config") or {},
-    }
+    host["LogConfig"] = _log_config(host["LogConfig"], log)
     for member in ("Dns", "DnsOptions", "DnsSearch", "Devices"):
         host[member] = host[member] or []
     host["PidsLimit"] = host["PidsLimit"] or None

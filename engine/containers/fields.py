@@ -63,7 +63,7 @@ CONFIG: Mapping[str, Field] = {
 HOST_CONFIG: Mapping[str, Field] = {
     "Binds": _strings(),
     "ContainerIDFile": _TEXT,
-    "LogConfig": Field("object", {"Type": "json-file", "Config": {}}),
+    "LogConfig": Field("object", {}),
     "NetworkMode": Field("string", "default"),
     "PortBindings": Field("object"),
     "RestartPolicy": Field("object", {"Name": "no", "MaximumRetryCount": 0}),

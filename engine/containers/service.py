@@ -18,7 +18,7 @@ from ..errors import EngineError, InvalidParameter, NotFound
 from . import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     from anyio.abc import TaskGroup
@@ -50,7 +50,10 @@ class Containers:
         networks: Networks,
         volumes: Volumes,
         keeper: KeeperClient,
+        log_config: Mapping[str, Any] | None = None,
     ) -> None:
+        """``log_config`` is the LogConfig of containers that ask for none."""
+        self.log_config = log_config or {"Type": "json-file", "Config": {}}
         self.layout = layout
         self.store = store
         self.events = events

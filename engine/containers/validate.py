@@ -129,14 +129,20 @@ def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
         raise InvalidParameter(f"invalid isolation '{host['Isolation']}' on linux")
     if host["CpuCount"] or host["CpuPercent"] or host["IOMaximumIOps"] or host["IOMaximumBandwidth"]:
         raise InvalidParameter("CpuCount, CpuPercent, IOMaximumIOps and IOMaximumBandwidth exist on Windows only")
-    log_type = host["LogConfig"].get("Type") or "json-file"
-    if log_type not in ("json-file", "local", "none", "syslog"):
-        raise InvalidParameter(f"logger: no log driver named '{log_type}' is registered")
     options = host["LogConfig"].get("Config") or {}
     if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
         raise InvalidParameter("invalid JSON: HostConfig.LogConfig.Config: want a map of strings")
-    _log_options(log_type, options)
+    if host["LogConfig"].get("Type"):
+        log_config(host["LogConfig"])
     return warnings
+
+
+def log_config(config: Mapping[str, Any]) -> None:
+    """Check a LogConfig's driver and options. Raises InvalidParameter."""
+    driver = config["Type"]
+    if not isinstance(driver, str) or driver not in _LOG_OPTIONS:
+        raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
+    _log_options(driver, config.get("Config") or {})
 
 
 def size(text: str, what: str) -> int:

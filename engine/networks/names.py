@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from .registry import Registry
-    from .types import Endpoint
+    from .types import Endpoint, Resolver
 
 
 class Names:
-    def __init__(self, layout: Layout, registry: Registry) -> None:
+    def __init__(self, layout: Layout, registry: Registry, configured: Resolver) -> None:
         self._layout = layout
         self._registry = registry
+        self._configured = configured
+
+    def _host(self) -> resolvconf.ResolvConf:
+        """The host's settings, as far as the engine's configuration has none."""
+        return resolvconf.upstream(resolvconf.host_resolv_conf(), self._configured)
 
     def zone_path(self, network_id: str) -> Path:
         return self._layout.network_run(network_id) / "zone.json"
@@ -35,7 +40,7 @@ class Names:
     def resolv_conf(self, container_id: str) -> str:
         own = self._registry.of_container(container_id)
         return resolvconf.container_resolv_conf(
-            resolvconf.host_resolv_conf(),
+            self._host(),
             self._registry.resolver(container_id),
             embedded=any(endpoint.dns_names for endpoint in own),
             own_namespace=not any(endpoint.driver == "host" for endpoint in own),
@@ -87,7 +92,7 @@ class Names:
                 network = self._registry.network(endpoint.network_id)
                 table = zones.zone(network, self._present(network.id))["names"]
                 names.update(zones.link_names(endpoint.links, [table]))
-        upstream = resolvconf.upstream(resolvconf.host_resolv_conf(), self._registry.resolver(container_id))
+        upstream = resolvconf.upstream(self._host(), self._registry.resolver(container_id))
         paths = [self.zone_path(endpoint.network_id) for endpoint in own if endpoint.dns_names]
         zones.write(path, zones.resolver(paths, names, upstream))
 

@@ -56,15 +56,21 @@ class Networks:
     """Networks and endpoints of one engine instance."""
 
     def __init__(
-        self, layout: Layout, store: Store, publish: Publish, pools: Sequence[DefaultPool] = DEFAULT_POOLS
+        self,
+        layout: Layout,
+        store: Store,
+        publish: Publish,
+        pools: Sequence[DefaultPool] = DEFAULT_POOLS,
+        resolver: Resolver | None = None,
     ) -> None:
+        """``pools`` give subnets to networks without one; ``resolver`` stands for the host's settings where it has some."""
         self._layout = layout
         self._publish = publish
         self._pools = tuple(pools)
         self._lock = threading.RLock()
         self._registry = Registry(store)
         self._kernel = Kernel(layout.instance)
-        self._names = Names(layout, self._registry)
+        self._names = Names(layout, self._registry, resolver or Resolver())
         for name in definition.PREDEFINED:
             if self._registry.named(name) is None:
                 self._registry.put_network(self._predefined(name))

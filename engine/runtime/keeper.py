@@ -43,6 +43,7 @@ _LONGEST_DELAY = 5.0
 _OOM_SCORE = -999
 
 EX_TEMPFAIL = 75
+EX_CONFIG = 78
 
 
 class Keeper:
@@ -120,6 +121,10 @@ class Keeper:
                 self._start_engine()
                 return
             self.exit_code = 0 if code == 0 else 1
+            self.loop.stop()
+            return
+        if code == EX_CONFIG:
+            self.exit_code = EX_CONFIG  # it has said why; it would say so again
             self.loop.stop()
             return
         early = time.monotonic() - self._engine_started < _EARLY

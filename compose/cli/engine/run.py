@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """No arguments of its own: the root is a global option."""
+    parser.add_argument("--config", metavar="FILE", help="Configuration of the engine (default: engine.yaml in its root)")
 
 
 def run(args: Namespace) -> int:
@@ -29,5 +29,7 @@ def run(args: Namespace) -> int:
     command = [sys.executable, "-I", "-S", "-E", keeper_script(), "--foreground"]
     if endpoint.root is not None:
         command += ["--root", endpoint.root]
+    if args.config:
+        os.environ["PYCOMPOSE_ENGINE_CONFIG"] = os.path.abspath(args.config)
     sys.stdout.flush()
     os.execv(command[0], command)

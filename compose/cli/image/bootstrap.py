@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--allow-expired",
+        action="store_true",
+        help="Accept an archive past its Valid-Until; its signature is still checked",
+    )
+    parser.add_argument("--mirror", metavar="URL", help="Take packages from this mirror of the main archive")
     parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
     parser.add_argument("image", metavar="IMAGE", help="Such as debian:bookworm-slim")
 
@@ -25,5 +31,7 @@ def run(args: Namespace) -> int:
         raise OperationError(
             f"the engine at {engine.endpoint.address} is not pycompose's own and cannot bootstrap images"
         )
-    show_lines(engine.images.bootstrap(args.image), quiet=args.quiet)
+    show_lines(
+        engine.images.bootstrap(args.image, mirror=args.mirror, allow_expired=args.allow_expired), quiet=args.quiet
+    )
     return 0

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidParameter, NotFound, NotImplemented_
+from ...images import reference
 from ...images.types import Auth, ImageUser, Platform
 from .. import transfer
 from ..http import Response
@@ -82,8 +83,12 @@ async def create(daemon: Daemon, request: Request) -> None:
     ref = image if not tag else f"{image}@{tag}" if ":" in tag else f"{image}:{tag}"
     auth, platform = registry_auth(request), _platform(request)
 
+    # The API's clients add :latest themselves; without a tag all of them are meant.
+    named = reference.parse(ref)
+    every = not named.tag and not named.digest
+
     def work(progress: Progress) -> None:
-        daemon.images.pull(ref, auth=auth, platform=platform, progress=progress)
+        daemon.images.pull(ref, auth=auth, platform=platform, progress=progress, all_tags=every)
 
     await transfer.with_progress(daemon, request, work)
 

@@ -54,7 +54,11 @@ async def bootstrap(daemon: Daemon, request: Request) -> None:
 
     def work(progress: Progress) -> None:
         image = daemon.images.bootstrap(
-            ref, runner=daemon.bootstrap_runner, progress=progress, mirror=request.text("mirror") or None
+            ref,
+            runner=daemon.bootstrap_runner,
+            progress=progress,
+            mirror=request.text("mirror") or None,
+            allow_expired=request.flag("allow_expired"),
         )
         progress({"status": "Bootstrapped", "id": ref, "aux": {"ID": image.id}})
 

@@ -129,7 +129,7 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
         "OomKillDisable": "memory" in hierarchies.v1,
         "NGoroutines": 1,
         "SystemTime": rfc3339(time.time_ns()),
-        "LoggingDriver": "json-file",
+        "LoggingDriver": daemon.containers.log_config["Type"],
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if hierarchies.pure_v2 else "1",
         "NEventsListener": 0,

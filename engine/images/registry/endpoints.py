@@ -19,10 +19,13 @@ SEARCH_HOST = "index.docker.io"
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
     """The engine's registry settings. ``mirrors`` maps a domain (``docker.io``) to base URLs tried first, in order;
-    ``insecure`` lists ``host`` or ``host:port`` that may have plain HTTP or unknown certificates."""
+    ``insecure`` lists ``host`` or ``host:port`` that may have plain HTTP or unknown certificates. ``downloads`` and
+    ``uploads`` are how many layers of one image move at a time."""
 
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     insecure: frozenset[str] = frozenset()
+    downloads: int = 4
+    uploads: int = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Pulling: from a reference to layers in the store and a configuration, blobs in parallel, layers unpacked in order.
 
-    tag ─► manifest or index ─► manifest for the platform ─► configuration ─► blobs (4 at a time) ─► layers
+    tag ─► manifest or index ─► manifest for the platform ─► configuration ─► blobs (some at a time) ─► layers
 
 Every document is checked against the digest it was asked by, so only the first step trusts the registry.
 """
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from .client import Registry
     from .transfer import Downloads
 
-_PARALLEL = 4
-
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
@@ -67,7 +65,9 @@ class Puller:
         layers: Layers,
         downloads: Downloads,
         reporter: Reporter,
+        parallel: int,
     ) -> None:
+        self._parallel = parallel
         self._registries = registries
         self._ref = ref
         self._platform = platform
@@ -156,7 +156,7 @@ class Puller:
         stack = list(self._layers.stack(ids[:known]))
         for blob in image.layers[known:]:
             self._report({"status": "Pulling fs layer", "progressDetail": {}, "id": _short(blob.digest)})
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="pull") as pool:
+        with ThreadPoolExecutor(self._parallel, thread_name_prefix="pull") as pool:
             waiting: list[tuple[Descriptor, str, Future[None]]] = [
                 (blob, diff_id, pool.submit(self._download, registry, blob, stop))
                 for blob, diff_id in zip(image.layers[known:], ids[known:], strict=True)

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from ..types import Image, Layer
     from .client import Registry
 
-_PARALLEL = 4
 _ATTEMPTS = 4
 
 
@@ -54,7 +53,10 @@ class Pushed:
 
 
 class Pusher:
-    def __init__(self, registry: Registry, ref: Reference, blobs: Blobs, layers: Layers, reporter: Reporter) -> None:
+    def __init__(
+        self, registry: Registry, ref: Reference, blobs: Blobs, layers: Layers, reporter: Reporter, parallel: int
+    ) -> None:
+        self._parallel = parallel
         self._registry = registry
         self._ref = ref
         self._blobs = blobs
@@ -75,7 +77,7 @@ class Pusher:
     def _push(self, image: Image, original: str) -> Pushed:
         for layer in image.layers:
             self._report({"status": "Preparing", "progressDetail": {}, "id": _short(layer.diff_id)})
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="push") as pool:
+        with ThreadPoolExecutor(self._parallel, thread_name_prefix="push") as pool:
             futures = {layer.chain_id: pool.submit(self._layer, layer) for layer in image.layers}
             layers = [futures[layer.chain_id].result() for layer in image.layers]
         data = self._manifest(image, layers, original)

@@ -50,7 +50,7 @@ class Registries:
             if search and domain == DEFAULT_DOMAIN:
                 found = [main(SEARCH_HOST, self._config)]
             registries = [Registry(transport, endpoint, known) for endpoint in found]
-            yield Session(domain, registries, self._downloads)
+            yield Session(domain, registries, self._downloads, self._config)
         finally:
             transport.close()
 
@@ -62,21 +62,23 @@ def _domain(text: str) -> str:
 
 
 class Session:
-    def __init__(self, domain: str, registries: list[Registry], downloads: Downloads) -> None:
+    def __init__(self, domain: str, registries: list[Registry], downloads: Downloads, config: RegistryConfig) -> None:
+        self._config = config
         self._domain = domain
         self._registries = registries
         self._downloads = downloads
 
     def pull(self, ref: Reference, platform: Platform, blobs: Blobs, layers: Layers, reporter: Reporter) -> Pulled:
         try:
-            return Puller(self._registries, ref, platform, blobs, layers, self._downloads, reporter).pull()
+            parallel = self._config.downloads
+            return Puller(self._registries, ref, platform, blobs, layers, self._downloads, reporter, parallel).pull()
         except Unavailable as error:
             raise Unavailable(f"cannot pull {ref.familiar}: {error}{_hint(ref)}") from error
 
     def push(
         self, ref: Reference, image: Image, original: str, blobs: Blobs, layers: Layers, reporter: Reporter
     ) -> Pushed:
-        return Pusher(self._registries[-1], ref, blobs, layers, reporter).push(image, original)
+        return Pusher(self._registries[-1], ref, blobs, layers, reporter, self._config.uploads).push(image, original)
 
     def tags(self, ref: Reference) -> list[str]:
         """All tags of a repository, following the registry's pages."""

@@ -1,0 +1,144 @@
+"""What the configuration file says, as the values that the engine's nouns take. Read once; later changes need a restart.
+
+The schema knows the shapes; what only code can judge (addresses, subnets, log options) is checked here, with the place
+of the value all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..containers import validate
+from ..errors import InvalidParameter
+from ..images.registry.endpoints import RegistryConfig
+from ..networks.ipam import DEFAULT_POOLS, DefaultPool
+from ..networks.types import Resolver
+from .document import ConfigurationError, parse
+from .schema import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .document import Value
+    from .schema import Fault
+
+_SCHEMA = "engine.schema.json"
+_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+_MAXIMUM_FAULTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``idle`` in seconds, 0 for never, None when the file says nothing. ``workers`` is how many stages of one build are
+    built at a time. ``log`` is a LogConfig for containers that give none."""
+
+    registries: RegistryConfig = field(default_factory=RegistryConfig)
+    pools: tuple[DefaultPool, ...] = DEFAULT_POOLS
+    resolver: Resolver = field(default_factory=Resolver)
+    log: Mapping[str, Any] = field(default_factory=lambda: {"Type": "json-file", "Config": {}})
+    idle: float | None = None
+    workers: int = 2
+
+
+def load(path: Path, *, required: bool = False) -> Settings:
+    """Read the file at ``path``; defaults when there is none and it is not ``required``. Raises ConfigurationError."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        if required:
+            raise ConfigurationError(f"{path}: no such file") from None
+        return Settings()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
+    document = parse(data, str(path))
+    if document is None:
+        return Settings()
+    found = list(faults(document, schema())) or list(_senseless(document))
+    if found:
+        lines = [f"{path}:{line}:{column}: {message}" for line, column, message in found[:_MAXIMUM_FAULTS]]
+        raise ConfigurationError("\n".join(lines))
+    return _settings(_plain(document))
+
+
+def schema() -> dict[str, Any]:
+    """The schema file: inside the package when installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "schemas" / _SCHEMA
+    file = installed if installed.exists() else package.parent / "schemas" / _SCHEMA
+    value: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return value
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value.content, dict):
+        return {key: _plain(item) for key, item in value.content.items()}
+    if isinstance(value.content, list):
+        return [_plain(item) for item in value.content]
+    return value.content
+
+
+def _senseless(document: Value) -> Iterator[Fault]:
+    """Values of the right shape that mean nothing."""
+    members: Mapping[str, Value] = document.content
+    for index, pool in enumerate(members["address-pools"].content if "address-pools" in members else ()):
+        base, size = pool.content["base"], pool.content["size"]
+        try:
+            network = ip_network(base.content)
+        except ValueError as error:
+            yield base.line, base.column, f"address-pools[{index}].base: {error}"
+            continue
+        if not network.prefixlen <= size.content <= network.max_prefixlen - 2:
+            allowed = f"between {network.prefixlen} and {network.max_prefixlen - 2}"
+            yield size.line, size.column, f"address-pools[{index}].size: must be {allowed} for {network}"
+    for index, server in enumerate(members["dns"].content if "dns" in members else ()):
+        try:
+            ip_address(server.content)
+        except ValueError:
+            yield server.line, server.column, f"dns[{index}]: {server.content!r} is no IP address"
+    if "log" in members:
+        log = members["log"]
+        chosen = _log(_plain(log))
+        try:
+            validate.log_config(chosen)
+        except InvalidParameter as error:
+            options = log.content.get("options", log)
+            yield options.line, options.column, f"log.options: {error}"
+
+
+def _settings(tree: Mapping[str, Any]) -> Settings:
+    standard = Settings()
+    registries = RegistryConfig(
+        mirrors={domain: tuple(urls) for domain, urls in tree.get("mirrors", {}).items()},
+        insecure=frozenset(tree.get("insecure-registries", ())),
+        downloads=tree.get("downloads", standard.registries.downloads),
+        uploads=tree.get("uploads", standard.registries.uploads),
+    )
+    pools = tuple(DefaultPool(pool["base"], pool["size"]) for pool in tree.get("address-pools", ()))
+    return Settings(
+        registries=registries,
+        pools=pools or standard.pools,
+        resolver=Resolver(*(tuple(tree.get(key, ())) for key in ("dns", "dns-search", "dns-options"))),
+        log=_log(tree.get("log", {})),
+        idle=_seconds(tree["idle-timeout"]) if "idle-timeout" in tree else None,
+        workers=tree.get("build", {}).get("workers", standard.workers),
+    )
+
+
+def _log(tree: Mapping[str, Any]) -> dict[str, Any]:
+    options = tree.get("options", {})
+    words = {True: "true", False: "false"}
+    return {
+        "Type": tree.get("driver", "json-file"),
+        "Config": {key: words[value] if isinstance(value, bool) else str(value) for key, value in options.items()},
+    }
+
+
+def _seconds(value: str | int) -> float:
+    match = re.fullmatch(r"([0-9.]+)(ms|s|m|h)?", str(value))
+    assert match is not None  # the schema has seen to it
+    return float(match[1]) * _UNITS[match[2] or ""]
