@@ -1,7 +1,7 @@
 """`up` decided: desired project against observed state, as a plan. Pure.
 
-Two passes over the services: forward (dependencies first) for what is created and replaced, backward (dependants first)
-for what is started, because a one-shot that ended well runs again only when somebody who depends on it starts.
+Two passes over the services: forward (dependencies first) for what is created, replaced and removed, here; backward for
+what is started, in `starting`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import labels
 from ..digest import service_digest
 from ..errors import PlanError
-from ..graph import COMPLETED, HEALTHY, check, closure, dependants, dependencies, shared_services
+from ..graph import check, closure, dependants, dependencies, shared_services
 from ..ops import (
     Cause,
     CreateContainer,
@@ -21,14 +21,13 @@ from ..ops import (
     StartContainer,
     StopContainer,
     Unchanged,
-    WaitCompleted,
-    WaitHealthy,
 )
 from ..plan import Plan, assemble
 from .containers import Replica, ServiceState, decide, orphans
 from .images import plan_images
 from .options import NEVER
 from .resources import plan_resources, replace_networks
+from .starting import Starting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,10 +107,12 @@ class _Planner:
         self.operations: list[Operation] = [*self.images.operations, *self.resources.operations]
         self.unchanged: list[Unchanged] = []
         self.warnings = list(self.resources.warnings)
-        self.starting: dict[str, set[str]] = {}
         self.restarting: dict[str, Cause] = {}
         self.removed: list[str] = []
         self.leaving: dict[str, list[str]] = {}
+        self.starts = Starting(
+            project, options, self.names, self.states, self.restarting, self.operations, self.removed
+        )
 
     def plan(self) -> Plan:
         self._keep_networks_in_use()
@@ -121,7 +122,7 @@ class _Planner:
                 self._decide(name)
         for name in reversed(self.names):
             if name in self.digests:
-                self._decide_starts(name)
+                self.starts.decide(name)
         for name in self.names:
             if name in self.digests:
                 self._containers(name)
@@ -129,7 +130,7 @@ class _Planner:
                 self._provider(name)
         self.operations += replace_networks(self.project, self.resources, self.leaving)
         if self.options.start:
-            self._starts()
+            self.starts.add_operations()
         return assemble(self.project.name, self.operations, self.unchanged, self.warnings)
 
     # -- forward: what is created, replaced, removed
@@ -159,7 +160,7 @@ class _Planner:
                 )
 
     def _provider(self, name: str) -> None:
-        needs = self._dependency_keys(name)
+        needs = self.starts.dependency_keys(name)
         cause = Cause(
             "provider services are brought up every time", mark=self.project.mark("services", name, "provider")
         )
@@ -267,7 +268,7 @@ class _Planner:
                 )
             elif name in self.restarting and one.running:
                 self._stop_for_restart(one, self.restarting[name])
-            elif replica.name not in self.starting[name]:
+            elif replica.name not in self.starts.starting[name]:
                 self.unchanged.append(Unchanged(one.name, name, one.state))
 
     def _stop_for_restart(self, one: ObservedContainer, cause: Cause) -> None:
@@ -375,146 +376,6 @@ class _Planner:
         return other in shared_services(service) or any(
             str(link).partition(":")[0] == other for link in service.get("links") or ()
         )
-
-    # -- backward: what is started
-
-    def _decide_starts(self, name: str) -> None:
-        chosen: set[str] = set()
-        followers = dependants(self.project.services)[name]
-        one_shot = any(one.condition == COMPLETED for one in followers.values())
-        wanted = name in self.options.services or any(self.starting.get(other) for other in followers)
-        for replica in self.states[name].replicas:
-            one = replica.observed
-            if one is None or replica.cause is not None:
-                chosen.add(replica.name)
-            elif one.running:
-                if name in self.restarting:
-                    chosen.add(replica.name)
-            elif one_shot and not wanted and one.state == "exited" and one.exit_code == 0:
-                continue  # a one-shot that has done its work for dependants that stay as they are
-            else:
-                chosen.add(replica.name)
-        self.starting[name] = chosen
-
-    def _starts(self) -> None:
-        for name in self.names:
-            if name not in self.digests:
-                continue
-            needs, after = self._dependency_keys(name) if self.starting[name] else ((), ())
-            hooks = self._has_hook(name, "post_start")
-            update = (self.project.services[name].get("deploy") or {}).get("update_config") or {}
-            for replica in self.states[name].replicas:
-                if replica.name in self.starting[name]:
-                    self._start(replica, needs, after, hooks, start_first=update.get("order") == "start-first")
-        if self.options.wait:
-            for name in self.names:
-                if name in self.digests:
-                    self._wait_for(name)
-
-    def _start(
-        self, replica: Replica, needs: tuple[str, ...], after: tuple[str, ...], hooks: bool, *, start_first: bool
-    ) -> None:
-        one = replica.observed
-        own: tuple[str, ...] = ()
-        cause = (
-            None if replica.cause is None else Cause("it is replaced" if one else "it is new", mark=replica.cause.mark)
-        )
-        if one is None:
-            own = (f"{CreateContainer.verb} {replica.name}",)
-        elif replica.cause is not None:
-            known = {operation.key for operation in self.operations}
-            rename = f"{RenameContainer.verb} {replica.name}"
-            own = (rename,) if rename in known and not start_first else (f"{CreateContainer.verb} {replica.name}",)
-        elif replica.name != one.name:
-            own = (f"{RenameContainer.verb} {replica.name}",)
-        elif one.running:
-            own, cause = (f"{StopContainer.verb} {replica.name}",), self.restarting[replica.service]
-        if cause is None:
-            ended = one is not None and one.exit_code is not None
-            state = f"has exited with code {one.exit_code}" if one is not None and ended else "is not running"
-            cause = Cause(f"it {state}", mark=self.project.mark("services", replica.service))
-        self.operations.append(
-            StartContainer(
-                id=one.id if one is not None and replica.cause is None else "",
-                name=replica.name,
-                service=replica.service,
-                number=replica.number,
-                hooks=hooks,
-                needs=(*own, *needs),
-                after=(*after, *self.removed),
-                cause=cause,
-            )
-        )
-
-    def _dependency_keys(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Operations that must succeed, and those that must be over, before ``name`` starts."""
-        needs: list[str] = []
-        after: list[str] = []
-        for other, dependency in dependencies(self.project.services[name]).items():
-            if other not in self.names:
-                continue
-            keys = needs if dependency.required else after
-            if other not in self.digests:
-                keys.append(f"up provider {other}")
-                continue
-            cause = Cause(
-                f"service {name} waits for it to be {'healthy' if dependency.condition == HEALTHY else 'completed'}",
-                mark=self.project.mark("services", name, "depends_on", other),
-            )
-            for replica in self.states[other].replicas:
-                keys += self._condition(replica, dependency.condition, cause)
-        return tuple(dict.fromkeys(needs)), tuple(dict.fromkeys(after))
-
-    def _condition(self, replica: Replica, condition: str, cause: Cause) -> list[str]:
-        """The operation after which the replica meets ``condition``; none when it does already."""
-        starts = replica.name in self.starting[replica.service]
-        start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
-        one = replica.observed
-        identity = one.id if one is not None and replica.cause is None else ""
-        wait: Operation
-        if condition == HEALTHY:
-            if not starts and one is not None and one.health == "healthy":
-                return []
-            wait = WaitHealthy(
-                id=identity, name=replica.name, service=replica.service, number=replica.number, needs=start, cause=cause
-            )
-        elif condition == COMPLETED:
-            if not starts and one is not None and one.state == "exited":
-                return []
-            wait = WaitCompleted(
-                id=identity, name=replica.name, service=replica.service, number=replica.number, needs=start, cause=cause
-            )
-        else:
-            return list(start)
-        self._add_wait(wait)
-        return [wait.key]
-
-    def _add_wait(self, wait: Operation) -> None:
-        if all(operation.key != wait.key for operation in self.operations):
-            self.operations.append(wait)
-
-    def _wait_for(self, name: str) -> None:
-        """`--wait`: everything runs, and is healthy where there is a check, or has ended well."""
-        known = {operation.key for operation in self.operations}
-        for replica in self.states[name].replicas:
-            if f"{WaitCompleted.verb} {replica.name}" in known:
-                continue
-            one = replica.observed
-            starts = replica.name in self.starting[name]
-            if not starts and (one is None or not one.running or one.health in ("", "healthy")):
-                continue
-            start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
-            self._add_wait(
-                WaitHealthy(
-                    id=one.id if one is not None and replica.cause is None else "",
-                    name=replica.name,
-                    service=name,
-                    number=replica.number,
-                    running_is_enough=True,
-                    needs=start,
-                    cause=Cause("--wait was given"),
-                )
-            )
 
 
 def _check_identity(project: Project, snapshot: Snapshot) -> None:

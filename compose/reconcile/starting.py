@@ -1,0 +1,188 @@
+"""What `up` starts and waits for, decided backwards: dependants first, because a one-shot that ended well runs again only
+when somebody who depends on it starts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..graph import COMPLETED, HEALTHY, dependants, dependencies
+from ..ops import (
+    Cause,
+    CreateContainer,
+    RenameContainer,
+    StartContainer,
+    StopContainer,
+    WaitCompleted,
+    WaitHealthy,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..model import Project
+    from ..ops import Operation
+    from .containers import Replica, ServiceState
+    from .options import UpOptions
+
+
+class Starting:
+    """Appends start and wait operations to ``operations``. ``states`` are the decided services (providers are not among
+    them), ``restarting`` those that are restarted and why; both may still grow until `decide` is called."""
+
+    def __init__(
+        self,
+        project: Project,
+        options: UpOptions,
+        names: Sequence[str],
+        states: Mapping[str, ServiceState],
+        restarting: Mapping[str, Cause],
+        operations: list[Operation],
+        removed: Sequence[str],
+    ) -> None:
+        self.project = project
+        self.options = options
+        self.names = names
+        self.states = states
+        self.restarting = restarting
+        self.operations = operations
+        self.removed = removed
+        self.starting: dict[str, set[str]] = {}
+
+    def decide(self, name: str) -> None:
+        chosen: set[str] = set()
+        followers = dependants(self.project.services)[name]
+        one_shot = any(one.condition == COMPLETED for one in followers.values())
+        wanted = name in self.options.services or any(self.starting.get(other) for other in followers)
+        for replica in self.states[name].replicas:
+            one = replica.observed
+            if one is None or replica.cause is not None:
+                chosen.add(replica.name)
+            elif one.running:
+                if name in self.restarting:
+                    chosen.add(replica.name)
+            elif one_shot and not wanted and one.state == "exited" and one.exit_code == 0:
+                continue  # a one-shot that has done its work for dependants that stay as they are
+            else:
+                chosen.add(replica.name)
+        self.starting[name] = chosen
+
+    def add_operations(self) -> None:
+        for name in self.names:
+            if name not in self.states:
+                continue
+            needs, after = self.dependency_keys(name) if self.starting[name] else ((), ())
+            hooks = bool(self.project.services[name].get("post_start"))
+            update = (self.project.services[name].get("deploy") or {}).get("update_config") or {}
+            for replica in self.states[name].replicas:
+                if replica.name in self.starting[name]:
+                    self._start(replica, needs, after, hooks, start_first=update.get("order") == "start-first")
+        if self.options.wait:
+            for name in self.names:
+                if name in self.states:
+                    self._wait_for(name)
+
+    def _start(
+        self, replica: Replica, needs: tuple[str, ...], after: tuple[str, ...], hooks: bool, *, start_first: bool
+    ) -> None:
+        one = replica.observed
+        own: tuple[str, ...] = ()
+        cause = (
+            None if replica.cause is None else Cause("it is replaced" if one else "it is new", mark=replica.cause.mark)
+        )
+        if one is None:
+            own = (f"{CreateContainer.verb} {replica.name}",)
+        elif replica.cause is not None:
+            known = {operation.key for operation in self.operations}
+            rename = f"{RenameContainer.verb} {replica.name}"
+            own = (rename,) if rename in known and not start_first else (f"{CreateContainer.verb} {replica.name}",)
+        elif replica.name != one.name:
+            own = (f"{RenameContainer.verb} {replica.name}",)
+        elif one.running:
+            own, cause = (f"{StopContainer.verb} {replica.name}",), self.restarting[replica.service]
+        if cause is None:
+            ended = one is not None and one.exit_code is not None
+            state = f"has exited with code {one.exit_code}" if one is not None and ended else "is not running"
+            cause = Cause(f"it {state}", mark=self.project.mark("services", replica.service))
+        self.operations.append(
+            StartContainer(
+                id=one.id if one is not None and replica.cause is None else "",
+                name=replica.name,
+                service=replica.service,
+                number=replica.number,
+                hooks=hooks,
+                needs=(*own, *needs),
+                after=(*after, *self.removed),
+                cause=cause,
+            )
+        )
+
+    def dependency_keys(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Operations that must succeed, and those that must be over, before ``name`` starts."""
+        needs: list[str] = []
+        after: list[str] = []
+        for other, dependency in dependencies(self.project.services[name]).items():
+            if other not in self.names:
+                continue
+            keys = needs if dependency.required else after
+            if other not in self.states:
+                keys.append(f"up provider {other}")
+                continue
+            cause = Cause(
+                f"service {name} waits for it to be {'healthy' if dependency.condition == HEALTHY else 'completed'}",
+                mark=self.project.mark("services", name, "depends_on", other),
+            )
+            for replica in self.states[other].replicas:
+                keys += self._condition(replica, dependency.condition, cause)
+        return tuple(dict.fromkeys(needs)), tuple(dict.fromkeys(after))
+
+    def _condition(self, replica: Replica, condition: str, cause: Cause) -> list[str]:
+        """The operation after which the replica meets ``condition``; none when it does already."""
+        starts = replica.name in self.starting[replica.service]
+        start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
+        one = replica.observed
+        identity = one.id if one is not None and replica.cause is None else ""
+        wait: Operation
+        if condition == HEALTHY:
+            if not starts and one is not None and one.health == "healthy":
+                return []
+            wait = WaitHealthy(
+                id=identity, name=replica.name, service=replica.service, number=replica.number, needs=start, cause=cause
+            )
+        elif condition == COMPLETED:
+            if not starts and one is not None and one.state == "exited":
+                return []
+            wait = WaitCompleted(
+                id=identity, name=replica.name, service=replica.service, number=replica.number, needs=start, cause=cause
+            )
+        else:
+            return list(start)
+        self._add_wait(wait)
+        return [wait.key]
+
+    def _add_wait(self, wait: Operation) -> None:
+        if all(operation.key != wait.key for operation in self.operations):
+            self.operations.append(wait)
+
+    def _wait_for(self, name: str) -> None:
+        """`--wait`: everything runs, and is healthy where there is a check, or has ended well."""
+        known = {operation.key for operation in self.operations}
+        for replica in self.states[name].replicas:
+            if f"{WaitCompleted.verb} {replica.name}" in known:
+                continue
+            one = replica.observed
+            starts = replica.name in self.starting[name]
+            if not starts and (one is None or not one.running or one.health in ("", "healthy")):
+                continue
+            start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
+            self._add_wait(
+                WaitHealthy(
+                    id=one.id if one is not None and replica.cause is None else "",
+                    name=replica.name,
+                    service=name,
+                    number=replica.number,
+                    running_is_enough=True,
+                    needs=start,
+                    cause=Cause("--wait was given"),
+                )
+            )
