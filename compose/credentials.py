@@ -58,14 +58,14 @@ def _lookup(configuration: dict[str, Any], host: str) -> dict[str, str] | None:
     entry = (configuration.get("auths") or {}).get(host)
     if not isinstance(entry, dict):
         return None
+    if entry.get("identitytoken"):
+        return {"identitytoken": str(entry["identitytoken"]), "serveraddress": host}
     if entry.get("auth"):
         try:
             name, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
         except ValueError:
             return None
         return {"username": name, "password": password, "serveraddress": host}
-    if entry.get("identitytoken"):
-        return {"identitytoken": str(entry["identitytoken"]), "serveraddress": host}
     return None
 
 

@@ -288,8 +288,8 @@ class _Evaluator:
             if found is _MISSING or found is None:
                 found = self._scope[_ABSENT](name, found is _MISSING)
                 if found is _MISSING or found is None:
-                    if at + 1 < len(names):
-                        return self._scope[_ABSENT](names[at + 1], True)
+                    if at + 1 < len(names) and self._scope[_ABSENT] is not _unknown:
+                        raise TemplateError(f'executing "" at <.{".".join(names)}>: map has no entry for key "{name}"')
                     return found
             value = found
         return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compose.cli import format
+from compose.cli.absent import absent
 from compose.cli.flags import FlagError
 from compose.cli.gotemplate import Template, TemplateError
 
@@ -116,3 +117,30 @@ def test_ports() -> None:
     assert format.ports([port(9000), port(9001), port(53, kind="udp")]) == "53/udp, 9000-9001/tcp"
     run = [port(9000 + n, 8000 + n, "0.0.0.0") for n in range(3)]
     assert format.ports(run) == "0.0.0.0:8000-8002->9000-9002/tcp"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{.HostConfig.Binds}} {{.Config.Volumes}} {{json .HostConfig.Binds}}", "[] map[] null"),
+        ("{{.State.Health}} {{json .State.Health}}", "<nil> null"),
+        ("{{len .HostConfig.Binds}}{{range .HostConfig.Binds}}x{{end}}{{if .HostConfig.Binds}}y{{end}}", "0"),
+        ("{{.Gateway}}|", "|"),
+        ('{{print 1 2 "x" 3}}', "1 2x3"),
+    ],
+)
+def test_absent_fields(source: str, text: str) -> None:
+    value = {"HostConfig": {"Binds": None}, "Config": {"Volumes": None}, "State": {}}
+    assert Template(source, absent).render(value) == text
+
+
+@pytest.mark.parametrize("source", ["{{.Nope}}", "{{.State.Health.Status}}"])
+def test_fields_that_do_not_exist(source: str) -> None:
+    with pytest.raises(TemplateError, match="map has no entry for key"):
+        Template(source, absent).render({"State": {"Health": None}})
+
+
+def test_rows_have_all_their_fields() -> None:
+    with pytest.raises(FlagError, match="can't evaluate field Bogus"):
+        format.show("{{.Bogus}}", [{"Name": "a"}], (("NAME", "Name"),))
+    assert format.show("{{json .}}", [{"Name": "a", "_labels": {}}], (("NAME", "Name"),)) == '{"Name":"a"}'
