@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import stat
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from ..linux.libc import KernelError
 from .types import Volume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ..layout import Layout
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 KIND = "volume-layer"
 SNAPSHOT = "snapshot"
+_REMOVED = ".removed-"
 # A renamed directory, or a changed owner or mode, must not copy the data below it: these layers are read in no other way.
 _OPTIONS = ("redirect_dir=on", "metacopy=on", "index=off", "xino=off")
 
@@ -88,11 +91,19 @@ def recover(layout: Layout, store: Store) -> None:
                 os.rmdir(data)  # empty: the data has been moved away from here
             moved.rename(data)
         store.put("volume", name, replace(volume, pending="").record())
-    collect(layout, store)
+    left = [entry for entry in layout.layered.glob(f"{_REMOVED}*")] if layout.layered.is_dir() else []
+    delete([*left, *collect(layout, store)])
 
 
-def collect(layout: Layout, store: Store) -> None:
-    """Delete the layers that no volume and no snapshot refers to any more."""
+def delete(doomed: Iterable[Path]) -> None:
+    """Delete what ``collect`` has put aside; nobody waits for it, so it needs no lock."""
+    for directory in doomed:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def collect(layout: Layout, store: Store) -> list[Path]:
+    """Put aside the layers that no volume and no snapshot refers to any more; the directories to ``delete``."""
+    doomed: list[Path] = []
     used: set[str] = set()
     for body in store.all("volume").values():
         volume = Volume.from_record(body)
@@ -102,6 +113,9 @@ def collect(layout: Layout, store: Store) -> None:
             used |= set(layers)
     for layer in store.all(KIND):
         if layer not in used:
-            shutil.rmtree(layout.layered / layer, ignore_errors=True)
-            if not (layout.layered / layer).exists():
-                store.delete(KIND, layer)
+            aside = layout.layered / f"{_REMOVED}{layer}"
+            with suppress(FileNotFoundError):
+                (layout.layered / layer).rename(aside)
+                doomed.append(aside)
+            store.delete(KIND, layer)
+    return doomed

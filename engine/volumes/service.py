@@ -158,7 +158,7 @@ class Volumes:
         if doomed.exists():
             shutil.rmtree(doomed)
         if volume.upper:
-            layers.collect(self._layout, self._store)
+            layers.delete(layers.collect(self._layout, self._store))
 
     def recover(self) -> None:
         """Finish removals that were cut short, and forget empty directories of creations that were."""

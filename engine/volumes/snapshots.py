@@ -18,6 +18,7 @@ from . import driver, layers
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ..layout import Layout
     from ..store import Store
@@ -87,7 +88,8 @@ class Snapshots:
             except BaseException:
                 layers.recover(self._layout, self._store)
                 raise
-            layers.collect(self._layout, self._store)
+            doomed = layers.collect(self._layout, self._store)
+        layers.delete(doomed)
         return snapshot
 
     def _save(self, group: str, name: str, found: Mapping[str, Volume], lease: str) -> Snapshot:
@@ -121,8 +123,9 @@ class Snapshots:
         data.rename(moved)
         return replace(volume, layers=(layer,), upper=layers.make(self._layout, self._store, moved))
 
-    def restore(self, group: str, name: str, volumes: Mapping[str, str]) -> None:
-        """Bring ``volumes`` (key -> volume name) to what they were. What they hold now is dropped."""
+    def restore(self, group: str, name: str, volumes: Mapping[str, str]) -> builtins.list[Path]:
+        """Bring ``volumes`` (key -> volume name) to what they were. What they hold now is dropped: the answer is what
+        the caller passes to ``layers.delete``, when it likes."""
         snapshot = self.get(group, name)
         missing = volumes.keys() - snapshot.volumes.keys()
         if missing:
@@ -144,14 +147,15 @@ class Snapshots:
                     self._store.put("volume", volume.name, volume.record())
             for volume in after:
                 self._volumes.empty_plain(volume.name)
-            layers.collect(self._layout, self._store)
+            return layers.collect(self._layout, self._store)
 
     def remove(self, group: str, name: str) -> None:
         """Volumes that were restored from it keep what they have."""
         snapshot = self.get(group, name)
         with self._volumes.changing():
             self._store.delete(layers.SNAPSHOT, snapshot.id)
-            layers.collect(self._layout, self._store)
+            doomed = layers.collect(self._layout, self._store)
+        layers.delete(doomed)
 
 
 def _check(name: str) -> None:
