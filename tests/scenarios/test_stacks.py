@@ -286,15 +286,15 @@ def test_worktrees_side_by_side(command: Command, tmp_path: Path) -> None:
         .replace("    name: fixed-data\n", "")
     )
     trees = []
-    for number in range(6):
+    for number in range(4):
         directory = tmp_path / f"worktree{number}"
         directory.mkdir()
         (directory / "compose.yaml").write_text(text)
         trees.append(Command(command.root, directory))
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda tree: tree("up", "-d", PYCOMPOSE_PORTS="auto"), trees))
         ports = {json.loads(tree("env", "--format", "json").stdout)["WEB_PORT"] for tree in trees}
-        assert len(ports) == 6
+        assert len(ports) == 4
         list(pool.map(lambda tree: tree("down", "-v", PYCOMPOSE_PORTS="auto"), trees))
 
 
@@ -345,7 +345,7 @@ def test_up_from(command: Command) -> None:
     assert not any(os.scandir(EngineRoot(command.root).layout.layered))
 
 
-@pytest.mark.parametrize("rounds", [4, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_engine_killed_while_saving(command: Command, rounds: int) -> None:
     """The earlier snapshot is whole, and so is the volume, whichever moment it was."""
     engine = EngineRoot(command.root)
