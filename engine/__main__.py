@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .api.access import open_to_group
 from .api.application import Application
 from .api.daemon import VERSION, Daemon
 from .api.router import API_VERSION
@@ -81,6 +82,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int, settings
     keeper = KeeperClient(keeper_fd)
     for directory in (layout.state, layout.run, layout.run / "containers"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+    open_to_group(layout)
     store = Store(layout.database)
     events = Events()
     images = Images(layout, store, events.publish, registries=settings.registries)

@@ -210,7 +210,9 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
     )
     launch = run / "launch.json"
     temporary = run / "launch.json.new"
-    temporary.write_text(json.dumps(bundle.launch(record, layout, inputs)))
+    # The environment is in it, and so are the user's secrets.
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        json.dump(bundle.launch(record, layout, inputs), file)
     temporary.replace(launch)
     return launch
 
