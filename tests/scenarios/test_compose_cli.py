@@ -445,7 +445,7 @@ def test_cp_both_ways(stack: Stack) -> None:
     assert (stack.directory / "back").read_text() == "data"
     stack("cp", "web:/tmp/tree", "out")
     assert (stack.directory / "out" / "sub" / "file").read_text() == "data"
-    assert "No such" in stack("cp", "nowhere", "web:/tmp", code=1).stderr
+    assert "no such" in stack("cp", "nowhere", "web:/tmp", code=1).stderr.lower()
 
 
 def test_ports_and_names(stack: Stack) -> None:
