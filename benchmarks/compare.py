@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Times pycompose beside Docker Compose, alternating in one run, and prints a Markdown table.
 
-What it measures: `up -d`, `up -d` with nothing to do, `ps`, `exec … true` and `down` for 1, 3 and 10 services, and (with
---wordpress) `up` of examples/wordpress on empty volumes to its first page, images already built. Each figure is the wall time of
-a whole command, process start included; the table gives medians and their ratio. Absolute times drift on a busy machine: compare
-ratios only. Docker's column is left out where `docker compose` or its daemon is missing.
+What it measures: `up -d`, `up -d` with nothing to do, `ps`, `exec … true` and `down` for 1, 3 and 10 services, the launch of one
+container, `config` of the example and of 100 services, how fast one container's output gets into its log, what engine and shims
+keep in memory; with --large the commands for 100 services; with --wordpress `up` of examples/wordpress on empty volumes to its
+first page, images already built. Each time is the wall time of a whole command, process start included; the table gives medians
+and their ratio. Absolute times drift on a busy machine: compare ratios only. Docker's column is left out where `docker compose`
+or its daemon is missing. PYTHONDONTWRITEBYTECODE is unset, since an installed pycompose has its bytecode.
 
-    python benchmarks/compare.py --rounds 7 --pycompose .venv/bin/pycompose [--docker docker --docker-host unix:///…] [--wordpress]
+    python benchmarks/compare.py --rounds 7 --pycompose .venv/bin/pycompose [--docker docker --docker-host unix:///…]
+        [--large] [--wordpress]
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import io
+import json
 import os
 import shutil
 import statistics
@@ -37,25 +41,37 @@ class Contender:
 
     name: str
     compose: list[str]
-    import_image: list[str]
+    plain: list[str]
     environment: dict[str, str]
     port: int
     times: dict[str, list[float]] = field(default_factory=dict)
+    figures: dict[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, label: str | None = None) -> None:
+        """A compose command; its time is kept under ``label``."""
+        self._timed([*self.compose, *arguments], label)
+
+    def container(self, *arguments: str, label: str | None = None) -> str:
+        """A container command (`docker run …`); what it printed."""
+        return self._timed([*self.plain, *arguments], label)
+
+    def import_image(self, rootfs: bytes) -> None:
+        command = self.plain if self.name != "pycompose" else [*self.compose, "image"]
+        subprocess.run(
+            [*command, "import", "-", IMAGE], env=self.environment, input=rootfs, check=True, stdout=subprocess.DEVNULL
+        )
+
+    def _timed(self, command: list[str], label: str | None) -> str:
         begin = time.perf_counter()
         result = subprocess.run(
-            [*self.compose, *arguments],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
+            command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
         elapsed = time.perf_counter() - begin
         if result.returncode:
-            sys.exit(f"{self.name}: {' '.join(arguments)}: {result.stderr.decode(errors='replace')[-2000:]}")
+            sys.exit(f"{self.name}: {' '.join(command)}: {result.stderr.decode(errors='replace')[-2000:]}")
         if label:
             self.times.setdefault(label, []).append(elapsed)
+        return result.stdout.decode(errors="replace")
 
 
 def busybox_rootfs() -> bytes:
@@ -66,7 +82,7 @@ def busybox_rootfs() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.add(busybox, "bin/busybox")
-        for applet in ("sh", "sleep", "true"):
+        for applet in ("cat", "head", "sh", "sleep", "true", "yes"):
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             archive.addfile(link)
@@ -80,8 +96,8 @@ def services(count: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def small_projects(contenders: list[Contender], rounds: int, folder: Path) -> None:
-    for count in (1, 3, 10):
+def projects(contenders: list[Contender], rounds: int, folder: Path, counts: tuple[int, ...]) -> None:
+    for count in counts:
         file = folder / f"compose-{count}.yaml"
         file.write_text(services(count))
         for round_ in range(rounds + 1):
@@ -96,6 +112,88 @@ def small_projects(contenders: list[Contender], rounds: int, folder: Path) -> No
                     (("down",), f"`down`, {count} services"),
                 ):
                     contender.run(*project, *verb, label=label if round_ else None)
+
+
+def commands(contenders: list[Contender], rounds: int, folder: Path) -> None:
+    """Launching one container, and reading Compose files. A blank is added each time, so that no cache answers."""
+    file = folder / "compose-config.yaml"
+    for round_ in range(rounds + 1):
+        for contender in contenders if round_ % 2 else contenders[::-1]:
+            launch = ("run", "--rm", "--network", "none", IMAGE, "true")
+            contender.container(*launch, label="`run --rm --network none … true`" if round_ else None)
+            file.write_text(services(100) + " " * round_)
+            contender.run("-f", str(file), "config", "-q", label="`config -q`, 100 services" if round_ else None)
+            contender.run("-f", str(EXAMPLE), "config", label="`config` of examples/wordpress" if round_ else None)
+
+
+def log_throughput(contender: Contender) -> None:
+    """Lines of 100 bytes from one container, until all of them are in the log."""
+    copies = 16
+    line = "x" * 99
+    script = (
+        f"yes {line} | head -c 33554432 >/lines; read a rest </proc/uptime;"
+        f" i=0; while [ $i -lt {copies} ]; do cat /lines; i=$((i+1)); done; read b rest </proc/uptime; echo $a $b >&2"
+    )
+    name = "bench-log"
+    result = subprocess.run(
+        [*contender.plain, "run", "--name", name, "--network", "none", IMAGE, "sh", "-c", script],
+        env=contender.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=True,
+    )
+    before, after = (float(word) for word in result.stderr.split()[-2:])
+    contender.container("rm", name)
+    contender.figures["one container's output into its log"] = f"{copies * 33.554432 / (after - before):.0f} MB/s"
+
+
+def memory(contender: Contender, folder: Path) -> None:
+    """What runs besides the containers' own programs, with 10 idle ones. Private and shared pages in proportion (PSS)."""
+    file = folder / "compose-10.yaml"
+    contender.run("-p", "bench-memory", "-f", str(file), "up", "-d")
+    if contender.name == "pycompose":
+        status = json.loads(
+            subprocess.run(
+                [*contender.compose, "engine", "status", "--format", "json"],
+                env=contender.environment,
+                capture_output=True,
+                check=True,
+            ).stdout
+        )
+        engines = [status["pid"], status["keeper_pid"]]
+        shims = [
+            pid for pid, (_, parent) in processes().items() if parent == status["keeper_pid"] and pid != engines[0]
+        ]
+    else:
+        engines = [
+            pid for pid, (name, _) in processes().items() if name in ("dockerd", "containerd", "docker-containe")
+        ]
+        shims = [pid for pid, (name, _) in processes().items() if name.startswith("containerd-shim")]
+    contender.figures["memory besides a container's own, each"] = f"{sum(map(pss, shims)) / max(len(shims), 1):.1f} MB"
+    contender.figures["the engine's processes, with 10 containers"] = f"{sum(map(pss, engines)):.0f} MB"
+    contender.run("-p", "bench-memory", "-f", str(file), "down")
+
+
+def processes() -> dict[int, tuple[str, int]]:
+    """Name and parent of every process."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                text = Path(f"/proc/{entry}/stat").read_text()
+            except OSError:
+                continue
+            name, _, rest = text.partition("(")[2].rpartition(")")
+            found[int(entry)] = (name, int(rest.split()[1]))
+    return found
+
+
+def pss(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def first_page(port: int, deadline: float = 120.0) -> None:
@@ -139,6 +237,9 @@ def table(contenders: list[Contender]) -> str:
         if len(medians) > 1:
             cells.append(f"{medians[0] / medians[1]:.2f}")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    for label in ours.figures:
+        cells = [contender.figures[label] for contender in contenders] + [""] * (len(contenders) > 1)
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -149,6 +250,7 @@ def main() -> None:
     parser.add_argument("--root", help="engine root of pycompose (default: a temporary one, removed at the end)")
     parser.add_argument("--docker", default="docker")
     parser.add_argument("--docker-host", default=os.environ.get("DOCKER_HOST"))
+    parser.add_argument("--large", action="store_true", help="also 100 services")
     parser.add_argument("--wordpress", action="store_true", help="also `up` of examples/wordpress to its first page")
     options = parser.parse_args()
 
@@ -156,10 +258,12 @@ def main() -> None:
         folder = Path(name)
         root = options.root or str(folder / "root")
         clean = {
-            key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_"))
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_")) and key != "PYTHONDONTWRITEBYTECODE"
         }
         command = [options.pycompose, "--root", root]
-        contenders = [Contender("pycompose", command, [*command, "image", "import", "-", IMAGE], dict(clean), 18080)]
+        contenders = [Contender("pycompose", command, [*command, "container"], dict(clean), 18080)]
         docker_environment = clean | {"DOCKER_BUILDKIT": "0"}
         if options.docker_host:
             docker_environment["DOCKER_HOST"] = options.docker_host
@@ -170,21 +274,17 @@ def main() -> None:
                 [docker, "compose", "ls"], env=docker_environment, capture_output=True, check=False
             ).returncode
         ):
-            contenders.append(
-                Contender(
-                    "Docker Compose", [docker, "compose"], [docker, "import", "-", IMAGE], docker_environment, 18081
-                )
-            )
+            contenders.append(Contender("Docker Compose", [docker, "compose"], [docker], docker_environment, 18081))
         try:
             for contender in contenders:
-                subprocess.run(
-                    contender.import_image,
-                    env=contender.environment,
-                    input=busybox_rootfs(),
-                    check=True,
-                    stdout=subprocess.DEVNULL,
-                )
-            small_projects(contenders, options.rounds, folder)
+                contender.import_image(busybox_rootfs())
+            projects(contenders, options.rounds, folder, (1, 3, 10))
+            commands(contenders, options.rounds, folder)
+            for contender in contenders:
+                log_throughput(contender)
+                memory(contender, folder)
+            if options.large:
+                projects(contenders, max(1, options.rounds // 3), folder, (100,))
             if options.wordpress:
                 wordpress(contenders, max(1, options.rounds // 2))
             print(table(contenders))
