@@ -133,7 +133,7 @@ def status_text(state: State, now: int, health: str | None = None) -> str:
     """The STATUS column of a listing: "Up 3 minutes (healthy)", "Exited (0) 2 hours ago", "Created"…"""
 
     def since(moment: int | None) -> str:
-        return human_duration(max(0, now - (moment or now)) / 1e9)
+        return human_duration(0 if moment is None else max(0, now - moment) / 1e9)
 
     if state.status == "running":
         suffix = {None: "", "none": "", "starting": " (health: starting)"}.get(health, f" ({health})")

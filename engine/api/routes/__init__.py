@@ -19,6 +19,7 @@ from . import (
 )
 
 ROUTES = (
+    *unsupported.ROUTES,
     *system.ROUTES,
     *containers.ROUTES,
     *streams.ROUTES,
@@ -31,5 +32,4 @@ ROUTES = (
     *instance.ROUTES,
     *leases.ROUTES,
     *snapshots.ROUTES,
-    *unsupported.ROUTES,
 )
