@@ -55,7 +55,7 @@ class ImageState:
     def of_image(image: Image) -> ImageState:
         """What FROM an image starts with. Its ONBUILD triggers are the caller's to take."""
         config = copy.deepcopy(dict(image.config))
-        process = config.pop("config", None) or {}
+        process = {name: value for name, value in (config.pop("config", None) or {}).items() if value is not None}
         history = config.pop("history", None) or []
         for name in ("rootfs", "created", "container", "container_config", "docker_version", "id", "parent"):
             config.pop(name, None)

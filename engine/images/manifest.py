@@ -13,7 +13,7 @@ from ..errors import EngineError, NotFound
 from .reference import is_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .types import Platform
 
@@ -134,7 +134,47 @@ def diff_ids(config: Mapping[str, Any], expected: int, what: str) -> tuple[str, 
             raise InvalidManifest(f"{what}: the configuration's {name} is malformed")
     if not all(isinstance(item, dict) for item in config.get("history") or ()):
         raise InvalidManifest(f"{what}: the configuration's history is malformed")
+    for name, value in (config.get("config") or {}).items():
+        if value is not None and not _PROCESS.get(name, _anything)(value):
+            raise InvalidManifest(f"{what}: the configuration's {name} is malformed")
     return tuple(ids)
+
+
+def _anything(_: object) -> bool:
+    return True
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _set(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _labels(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_text, value.values()))
+
+
+def _healthcheck(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    numbers = [value.get(name) or 0 for name in ("Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")]
+    return _texts(value.get("Test") or []) and all(isinstance(number, int) and number >= 0 for number in numbers)
+
+
+_PROCESS: Mapping[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("User", "WorkingDir", "StopSignal", "Hostname", "Domainname"), _text),
+    **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild", "Shell"), _texts),
+    **dict.fromkeys(("ExposedPorts", "Volumes"), _set),
+    "Labels": _labels,
+    "Healthcheck": _healthcheck,
+}
+"""The types of a configuration's ``config``: what is stored here is believed by all who make containers of it."""
 
 
 def select(value: Mapping[str, Any], wanted: Platform, what: str) -> Descriptor:

@@ -219,3 +219,15 @@ def test_notices(bench: Bench) -> None:
     ]
     with pytest.raises(EngineError, match='invalid check option "bogus"'):
         bench.build("# check=bogus=1\nFROM busybox\n")
+
+
+def test_a_base_whose_configuration_says_null(bench: Bench) -> None:
+    base = bench.images.resolve("busybox")
+    config = dict(base.config)
+    config["config"] = dict.fromkeys(
+        ("Env", "Cmd", "Entrypoint", "Labels", "Volumes", "ExposedPorts", "OnBuild", "Shell")
+    )
+    bench.images.tag(bench.images.add(config, base.layers).id, "bare")
+    image = bench.build("FROM bare\nENV A=1\nLABEL b=c\nEXPOSE 80\nVOLUME /v\nRUN true\nCMD true\n")
+    process = bench.config(image)["config"]
+    assert process["Labels"] == {"b": "c"} and process["Volumes"] == {"/v": {}} and "A=1" in process["Env"]

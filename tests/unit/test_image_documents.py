@@ -135,6 +135,31 @@ def test_configurations() -> None:
             manifest.document(data, "x")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Env", "A=1"),
+        ("Env", [1]),
+        ("Cmd", "sh"),
+        ("Entrypoint", {"a": "b"}),
+        ("User", 0),
+        ("WorkingDir", ["/"]),
+        ("WorkingDir", "/a\0b"),
+        ("Labels", ["a"]),
+        ("Labels", {"a": 1}),
+        ("Volumes", ["/x"]),
+        ("ExposedPorts", "80"),
+        ("Healthcheck", []),
+        ("Healthcheck", {"Interval": "3s"}),
+        ("OnBuild", "RUN x"),
+    ],
+)
+def test_configurations_that_would_break_a_container(name: str, value: object) -> None:
+    with pytest.raises(InvalidManifest, match=f"configuration's {name} is malformed"):
+        manifest.diff_ids({"rootfs": {"diff_ids": []}, "config": {name: value}}, 0, "x")
+    manifest.diff_ids({"rootfs": {"diff_ids": []}, "config": {name: None, "Other": value}}, 0, "x")
+
+
 def test_encoding_is_stable() -> None:
     config = manifest.Descriptor(DOCKER_CONFIG, digest("a"), 1)
     data = manifest.encode(config, [manifest.Descriptor(f"{DOCKER_LAYER}.gzip", digest("b"), 2)])
@@ -243,7 +268,7 @@ def test_filters() -> None:
     assert names(until=["2024-02-01"]) == [("debian:12",)]
     assert names(until=["24h"]) == [("debian:12",), new.repo_tags, ()]
     for bad in ({"foo": ["x"]}, {"dangling": ["maybe"]}, {"until": ["soon"]}):
-        with pytest.raises(InvalidParameter, match="(?i)invalid filter"):
+        with pytest.raises(InvalidParameter, match=r"(?i)invalid filter"):
             shapes.selected(everything, bad, lambda ref: new)
 
 
