@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from .dataclass import dataclass
 
 _UNITS = {
     "ns": 1,
@@ -259,7 +260,7 @@ def split_command(text: str) -> list[str]:
     for char in text:
         if escaped:
             escaped = False
-            buffer += f"\\{char}" if back or dollar else {"t": "\t", "n": "\n"}.get(char, char)
+            buffer += char
             got = True
         elif char == "\\":
             if single:
@@ -273,10 +274,10 @@ def split_command(text: str) -> list[str]:
                 words.append(buffer)
                 buffer = ""
                 got = False
-        elif char == '"' and not (single or dollar or back):
+        elif char == '"' and not (single or dollar):
             got = got or double
             double = not double
-        elif char == "'" and not (double or dollar or back):
+        elif char == "'" and not (double or dollar):
             got = got or single
             single = not single
         elif char == "(" and not (single or double or back):
@@ -285,7 +286,7 @@ def split_command(text: str) -> list[str]:
             dollar = True
             buffer += char
         elif char in ";&|<>" and not (single or double or back or dollar):
-            if char == ">" and buffer.isdigit():
+            if char == ">" and buffer[:1] in tuple("0123456789"):
                 got = False
             break
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -272,7 +273,14 @@ class _Reader:
     def scalar(self, node: Node) -> Any:
         tag: str | None = node.tag
         if tag is None or tag == "!":
-            return scalars.resolve(node.content) if node.plain and tag is None else node.content
+            if not node.plain or tag is not None:
+                return node.content
+            value = scalars.resolve(node.content)
+            if type(value) is float and not math.isfinite(value):
+                raise _error(
+                    self.file, node, f"{node.content} is no number that a Compose file can hold; put it in quotes"
+                )
+            return value
         if tag == _STR:
             return node.content
         return self.tagged(node, tag.removeprefix("tag:yaml.org,2002:"))
