@@ -44,8 +44,14 @@ def show(
         visible = [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
         if json_list:
             return json.dumps(visible, separators=(",", ":"), ensure_ascii=False)
-        return "\n".join(json.dumps(row, separators=(",", ":"), ensure_ascii=False) for row in visible)
+        return "\n".join(_json_line(row) for row in visible)
     return _templated(form, rows, {key: header for header, key in columns})
+
+
+def _json_line(row: Row) -> str:
+    """One object as Go writes a map: sorted, and harmless inside HTML."""
+    text = json.dumps(row, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _cell(value: Any) -> str:
@@ -68,10 +74,12 @@ def _templated(form: str, rows: Sequence[Row], headers: Mapping[str, str]) -> st
         raise FlagError(f"failed to execute template: template: :1: {error}") from None
     if not is_table:
         return "\n".join(lines)
-    import re
-
-    names = re.findall(r"\.([A-Za-z]+)", source)
-    head = [headers.get(name, _spaced(name)) for name in dict.fromkeys(names)]
+    # The heading is the same template over the headings of the columns.
+    heading = Template(source, lambda name, is_missing: _spaced(name))
+    try:
+        head = heading.render({**headers, "Label": lambda name: name}).split("\t")
+    except TemplateError as error:
+        raise FlagError(f"failed to execute template: template: :1: {error}") from None
     cells = [line.split("\t") for line in lines]
     width = max([len(head), *(len(one) for one in cells)])
     return table((head + [""] * width)[:width], [(one + [""] * width)[:width] for one in cells])
@@ -114,6 +122,11 @@ def age(seconds: float) -> str:
     if hours < 24 * 365 * 2:
         return f"{hours // 24 // 30} months"
     return f"{hours // 24 // 365} years"
+
+
+def moment(seconds: float, form: str = "%Y-%m-%d %H:%M:%S %z %Z") -> str:
+    """A point in time in the local zone."""
+    return time.strftime(form, time.localtime(seconds))
 
 
 def ago(moment: float) -> str:

@@ -349,8 +349,14 @@ def _show(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """As Go writes it: the keys of maps sorted, the fields of objects, which begin with capitals, in their order."""
     if isinstance(value, dict):
-        return {key: one for key, one in value.items() if not callable(one) and not str(key).startswith("_")}
+        keys = [key for key, one in value.items() if not callable(one) and not str(key).startswith("_")]
+        if not all(str(key)[:1].isupper() for key in keys):
+            keys.sort()
+        return {key: _plain(value[key]) for key in keys}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
     return None if value is _MISSING or isinstance(value, Nil) else value
 
 

@@ -49,7 +49,7 @@ def run(args: Namespace) -> int:
         for one in sorted(found, key=lambda one: -int(one.get("star_count") or 0))
     ]
     text = format.show(args.format, rows, COLUMNS)
-    if text:
+    if text or rows:
         print(text)
     return 0
 

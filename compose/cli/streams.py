@@ -22,7 +22,7 @@ def read_blocks(path: str | None) -> Iterator[bytes]:
         try:
             stream = open(str(path), "rb")  # noqa: SIM115  (closed by the generator below)
         except OSError as error:
-            raise OperationError(f"open {path}: {error.strerror}") from error
+            raise OperationError(f"open {path}: {str(error.strerror).lower()}") from error
 
     def blocks() -> Iterator[bytes]:
         with stream:
@@ -41,6 +41,9 @@ def write_blocks(blocks: Iterable[bytes], path: str | None) -> None:
             sys.stdout.buffer.write(block)
         sys.stdout.buffer.flush()
         return
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        raise OperationError(f'invalid output path: directory "{directory}" does not exist')
     temporary = f"{path}.pycompose-part"
     try:
         with open(temporary, "wb") as file:

@@ -28,6 +28,7 @@ def add_arguments(parser: Parser) -> None:
         help='Provide filter values (e.g., "until=24h")',
     )
     flag("-f", "--force", action="store_true", help="Do not prompt for confirmation")
+    flag("--verbose", action="store_true", help="Accepted for compatibility: what goes is always named")
     flag("--keep-storage", type=parse_bytes, default=0, metavar="BYTES", help="Amount of disk space to keep for cache")
 
 

@@ -69,6 +69,6 @@ def run(args: Namespace) -> int:
         rows.append(line)
     columns = (*COLUMNS, ("SIZE", "Size")) if args.size else COLUMNS
     text = format.show(args.format, rows, columns)
-    if text:
+    if text or rows:
         print(text)
     return 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...errors import EngineError
 from ..flags import FlagError
 from ..many import each
 from ..session import Session
@@ -25,7 +27,19 @@ def add_arguments(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     engine = Session(args).engine
     if not args.attach and not args.interactive:
-        return each(args.containers, engine.containers.start)
+        failed: list[str] = []
+
+        def start(name: str) -> None:
+            try:
+                engine.containers.start(name)
+            except EngineError:
+                failed.append(name)
+                raise
+
+        code = each(args.containers, start)
+        if failed:
+            print(f"Error: failed to start containers: {', '.join(failed)}", file=sys.stderr)
+        return code
     if len(args.containers) > 1:
         raise FlagError("you cannot start and attach multiple containers at once")
     from ..interactive import attach_and_run

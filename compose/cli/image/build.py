@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..container.values import ulimit
 from ..flags import FlagError
 from ..session import Session
 
@@ -21,11 +22,16 @@ def add_arguments(parser: Parser) -> None:
     flag("--build-arg", action="append", default=[], metavar="KEY=VALUE", help="Set build-time variables")
     flag("--build-context", action="append", default=[], metavar="NAME=PATH", help="Additional build contexts")
     flag("--cache-from", action="append", default=[], metavar="IMAGE", help="Images to consider as cache sources")
+    flag("--cache-to", action="append", default=[], metavar="DEST", help="Cache export destinations")
+    for name in ("--builder", "--progress", "--provenance", "--sbom"):
+        flag(name, metavar="VALUE", help="Accepted for compatibility: one builder, plain output, no attestations")
     flag("-f", "--file", dest="dockerfile", metavar="FILE", help="Name of the Dockerfile (default: PATH/Dockerfile)")
     flag("--iidfile", metavar="FILE", help="Write the image ID to the file")
     flag("--label", action="append", default=[], metavar="KEY=VALUE", help="Set metadata for an image")
+    flag("--load", action="store_true", help="Accepted for compatibility: images are always kept")
     flag("--network", metavar="MODE", help="Set the networking mode for the RUN instructions during build")
     flag("--no-cache", action="store_true", help="Do not use cache when building the image")
+    flag("--no-cache-filter", action="append", default=[], metavar="STAGE", help="Do not cache specified stages")
     flag("--platform", metavar="PLATFORM", help="Set target platform for build")
     flag("--pull", action="store_true", help="Always attempt to pull a newer version of the image")
     flag("-q", "--quiet", action="store_true", help="Suppress the build output and print image ID on success")
@@ -40,6 +46,7 @@ def add_arguments(parser: Parser) -> None:
     )
     flag("-t", "--tag", action="append", default=[], metavar="NAME:TAG", help="Name and optionally a tag")
     flag("--target", metavar="STAGE", help="Set the target build stage to build")
+    flag("--ulimit", type=ulimit, action="append", default=[], metavar="NAME=SOFT[:HARD]", help="Ulimit options")
     parser.add_argument("path", metavar="PATH | URL | -")
 
 
@@ -61,6 +68,12 @@ def run(args: Namespace) -> int:
         "extra_hosts": args.add_host,
         "ssh": args.ssh or None,
     }
+    if args.cache_to:
+        tree["cache_to"] = args.cache_to
+    if args.no_cache_filter:
+        tree["no_cache_filter"] = args.no_cache_filter
+    if args.ulimit:
+        tree["ulimits"] = {one["Name"]: {"soft": one["Soft"], "hard": one["Hard"]} for one in args.ulimit}
     if args.network:
         tree["network"] = args.network
     if args.target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import format
+from ..flags import is_true
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -23,12 +24,17 @@ COLUMNS = (
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("--format", metavar="FORMAT", help="table, json, 'table TEMPLATE' or TEMPLATE")
+    parser.add_argument(
+        "-H", "--human", metavar="true|false", default="true", help="Print sizes and dates in human readable format"
+    )
     parser.add_argument("--no-trunc", action="store_true", help="Don't truncate output")
     parser.add_argument("-q", "--quiet", action="store_true", help="Only show image IDs")
     parser.add_argument("image")
 
 
 def run(args: Namespace) -> int:
+    human = is_true(args.human)
+    columns = COLUMNS if human else tuple((name, "CreatedAt" if name == "CREATED" else key) for name, key in COLUMNS)
     rows = []
     for one in Session(args).engine.images.history(args.image):
         ident = str(one.get("Id") or "<missing>")
@@ -37,9 +43,10 @@ def run(args: Namespace) -> int:
         rows.append(
             {
                 "ID": short,
+                "CreatedAt": format.moment(float(one.get("Created") or 0), "%Y-%m-%dT%H:%M:%S%z"),
                 "CreatedSince": format.ago(float(one.get("Created") or 0)),
                 "CreatedBy": command if args.no_trunc else format.shorten(command, 45),
-                "Size": format.size(float(one.get("Size") or 0)),
+                "Size": format.size(float(one.get("Size") or 0)) if human else str(one.get("Size") or 0),
                 "Comment": one.get("Comment") or "",
             }
         )
@@ -47,7 +54,7 @@ def run(args: Namespace) -> int:
         for row in rows:
             print(row["ID"])
         return 0
-    text = format.show(args.format, rows, COLUMNS)
-    if text:
+    text = format.show(args.format, rows, columns)
+    if text or rows:
         print(text)
     return 0

@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
         return 0
     columns = (*COLUMNS[:2], ("DIGEST", "Digest"), *COLUMNS[2:]) if args.digests else COLUMNS
     text = format.show(args.format, rows, columns)
-    if text:
+    if text or rows:
         print(text)
     return 0
 
@@ -74,12 +74,16 @@ def image_rows(tree: dict[str, Any], full: bool) -> list[format.Row]:
     return [
         {
             "Containers": "N/A",
+            "CreatedAt": format.moment(created),
             "CreatedSince": format.ago(created),
             "Digest": digests.get(repository, NONE),
             "ID": tree["Id"] if full else tree["Id"].removeprefix("sha256:")[:12],
             "Repository": repository,
+            "SharedSize": "N/A",
             "Size": format.size(float(tree.get("Size") or 0)),
             "Tag": tag,
+            "UniqueSize": "N/A",
+            "VirtualSize": format.size(float(tree.get("Size") or 0), 4),
             "_labels": tree.get("Labels") or {},
         }
         for repository, tag in pairs

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from ...client import NotFound
 from ..many import each
 from ..session import Session
 
@@ -28,4 +30,17 @@ def run(args: Namespace) -> int:
                 if item.get(word):
                     print(f"{word}: {item[word]}")
 
-    return each(args.images, remove, echo=False)
+    if not args.force:
+        return each(args.images, remove, echo=False)
+    missing: list[str] = []
+
+    def remove_if_there(name: str) -> None:
+        try:
+            remove(name)
+        except NotFound as error:
+            missing.append(f"Error response from daemon: {error}")
+
+    code = each(args.images, remove_if_there, echo=False)
+    if missing:
+        print("\n".join(missing), file=sys.stderr)
+    return code

@@ -47,6 +47,6 @@ def run(args: Namespace) -> int:
         for one in found
     ]
     text = format.show(args.format, rows, COLUMNS)
-    if text:
+    if text or rows:
         print(text)
     return 0

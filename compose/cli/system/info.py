@@ -38,10 +38,11 @@ def run(args: Namespace) -> int:
     if args.format == "json":
         print(json.dumps(info, separators=(",", ":"), ensure_ascii=False))
         return 0
+    from ..absent import absent
     from ..gotemplate import Template, TemplateError
 
     try:
-        print(Template(args.format).render(info))
+        print(Template(args.format, absent).render(info))
     except TemplateError as error:
         raise FlagError(f"template parsing error: {error}") from None
     return 0

@@ -32,7 +32,7 @@ def run(args: Namespace) -> int:
             print(one["Name"])
         return 0
     text = format.show(args.format, [volume_row(one) for one in found], COLUMNS)
-    if text:
+    if text or found:
         print(text)
     return 0
 
