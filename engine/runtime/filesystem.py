@@ -75,13 +75,10 @@ class MountOverlay(NamedTuple):
     upper: str
     work: str
     point: str
-    propagation: int = 0
 
     def execute(self, stage: Stage) -> None:
         stage.root_fd = mount.mount_overlay(self.lower, self.upper, self.work, _OVERLAY_OPTIONS)
         _attach(stage.root_fd, self.point)
-        if self.propagation:
-            mount.set_attributes(stage.root_fd, propagation=self.propagation)
 
     def describe(self) -> str:
         return f"overlay {self.upper} over {len(self.lower)} layers"
@@ -369,10 +366,14 @@ class MakeWorkingDirectory(NamedTuple):
 
 
 class PivotRoot(NamedTuple):
-    """The new root becomes the only one."""
+    """The new root becomes the only one. Its ``propagation`` is set afterwards: a shared mount cannot be pivoted to."""
+
+    propagation: int = 0
 
     def execute(self, stage: Stage) -> None:
         mount.pivot_root(stage.root_fd)
+        if self.propagation:
+            mount.set_propagation("/", self.propagation, recursive=False)
         os.umask(0o022)
 
     def describe(self) -> str:

@@ -104,16 +104,19 @@ def compile_launch(
         rows, columns = window if all(window) else (int(size.get("height") or 0), int(size.get("width") or 0))
         steps.append(filesystem.OpenTerminal(rows, columns))
     steps += _finish_filesystem(spec, host)
-    steps.append(filesystem.PivotRoot())
+    steps.append(filesystem.PivotRoot(_root_propagation(spec)))
     steps += _become(spec, seccomp, host)
     return tuple(steps)
 
 
 def _root(spec: LaunchSpec) -> list[Operation]:
-    propagation = _PROPAGATION.get(str(spec.linux.get("rootfsPropagation") or "").removeprefix("r"), 0)
     if not spec.lower:
         return [filesystem.BindRoot(spec.root)]
-    return [filesystem.MountOverlay(spec.lower, spec.upper, spec.work, spec.root, propagation)]
+    return [filesystem.MountOverlay(spec.lower, spec.upper, spec.work, spec.root)]
+
+
+def _root_propagation(spec: LaunchSpec) -> int:
+    return _PROPAGATION.get(str(spec.linux.get("rootfsPropagation") or "").removeprefix("r"), 0)
 
 
 _PROPAGATION = {"private": mount.MS_PRIVATE, "slave": mount.MS_SLAVE, "shared": mount.MS_SHARED}

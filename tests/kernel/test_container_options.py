@@ -478,3 +478,21 @@ def test_annotations_are_in_the_bundle(run: Callable[..., Running], engine: Engi
 def test_bad_options_are_refused_with_words(engine: EngineRoot, host: dict[str, Any], words: str) -> None:
     status, body = refused(engine, **host)
     assert status == 400 and words in body and "Traceback" not in body
+
+
+def test_propagation_reaches_the_container_and_the_host(run: Callable[..., Running], tmp_path: Any) -> None:
+    """A mount made on the host under an rslave bind is seen inside; one made inside an rshared bind is seen outside."""
+    import subprocess
+
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "own").mkdir()
+    subprocess.run(["mount", "--bind", str(tmp_path), str(tmp_path)], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", str(tmp_path)], check=True)
+        slave, shared = run(Binds=[f"{tmp_path}:/s:rslave"]), run(Binds=[f"{tmp_path}:/s:rshared"], CapAdd=["SYS_ADMIN"])
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(tmp_path / "sub")], check=True)
+        assert slave.has_mount("/s/sub") and shared.has_mount("/s/sub")
+        assert shared.exec("mount", "-t", "tmpfs", "tmpfs", "/s/own") == ""
+        assert os.path.ismount(tmp_path / "own")
+    finally:
+        subprocess.run(["umount", "-R", str(tmp_path)], check=True)
