@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--config", metavar="FILE", help="Configuration of the engine (default: engine.yaml in its root)")
+    parser.add_argument(
+        "--config", metavar="FILE", help="Configuration of the engine (default: engine.yaml in its root)"
+    )
 
 
 def run(args: Namespace) -> int:
