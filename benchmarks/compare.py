@@ -232,13 +232,15 @@ def table(contenders: list[Contender]) -> str:
     head = "| | " + " | ".join(names) + (" | ratio |" if len(names) > 1 else " |")
     lines = [head, "|---|" + "---|" * (len(names) + (len(names) > 1))]
     for label in ours.times:
+        if not all(label in contender.times for contender in contenders):
+            continue  # broken off there
         medians = [statistics.median(contender.times[label]) for contender in contenders]
         cells = [f"{value:.3f} s" for value in medians]
         if len(medians) > 1:
             cells.append(f"{medians[0] / medians[1]:.2f}")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     for label in ours.figures:
-        cells = [contender.figures[label] for contender in contenders] + [""] * (len(contenders) > 1)
+        cells = [contender.figures.get(label, "") for contender in contenders] + [""] * (len(contenders) > 1)
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -287,8 +289,8 @@ def main() -> None:
                 projects(contenders, max(1, options.rounds // 3), folder, (100,))
             if options.wordpress:
                 wordpress(contenders, max(1, options.rounds // 2))
-            print(table(contenders))
         finally:
+            print(table(contenders))
             if not options.root:
                 subprocess.run([*command, "engine", "stop", "--force"], env=clean, check=False)
 
