@@ -80,23 +80,39 @@ def build_image(
     environment: Mapping[str, str] | None = None,
     memory: int | None = None,
     name: str = "",
+    events: Callable[[dict[str, Any]], None] | None = None,
 ) -> str:
-    """Build from a ``build`` section whose paths are absolute; the id of the image. ``secrets`` are bytes by id."""
+    """Build from a ``build`` section whose paths are absolute; the id of the image. ``secrets`` are bytes by id.
+
+    ``events`` gets the events of our own engine's build; another engine's build, and one without it, speaks to ``output``.
+    """
     arguments = _arguments(tree, environment or {})
     if engine.endpoint.address.path is not None and engine.is_pycompose:
         lines = engine.images.build_local(
-            _local_body(tree, arguments, tags, platforms, secrets or {}, memory), all_registries()
+            _local_body(tree, arguments, tags, platforms, secrets or {}, memory),
+            all_registries(),
+            events=events is not None,
         )
     else:
         lines = _classic(engine, name, tree, arguments, tags, platforms, memory)
-    return follow(engine, lines, tags[0] if tags else "", output)
+    return follow(engine, lines, tags[0] if tags else "", output, events)
 
 
-def follow(engine: Engine, lines: Iterator[dict[str, Any]], ref: str, output: Callable[[str], None]) -> str:
+def follow(
+    engine: Engine,
+    lines: Iterator[dict[str, Any]],
+    ref: str,
+    output: Callable[[str], None],
+    events: Callable[[dict[str, Any]], None] | None = None,
+) -> str:
     """Show a build's output; the id of the image."""
     image_id = ""
     for line in lines:
-        if line.get("stream"):
+        if "event" in line:
+            if events is not None:
+                events(line)
+            image_id = line["image"] if line["event"] == "Finished" else image_id
+        elif line.get("stream"):
             output(str(line["stream"]))
         elif line.get("status"):
             mark = f"{line['id']}: " if line.get("id") else ""

@@ -124,10 +124,14 @@ class Images:
             headers["X-Registry-Config"] = auth
         return self._engine.lines("POST", "/build", query, context, headers=headers)
 
-    def build_local(self, body: Mapping[str, Any], auth: str | None = None) -> Iterator[dict[str, Any]]:
-        """Our engine only: build from a directory that the engine can read itself."""
+    def build_local(
+        self, body: Mapping[str, Any], auth: str | None = None, *, events: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Our engine only: build from a directory that the engine can read itself. With ``events`` each line is an event
+        of the build instead of the classic builder's text."""
         headers = {"X-Registry-Config": auth} if auth else None
-        return self._engine.lines("POST", "/pycompose/build", None, dict(body), headers=headers, versioned=False)
+        query = {"events": True} if events else None
+        return self._engine.lines("POST", "/pycompose/build", query, dict(body), headers=headers, versioned=False)
 
     def bootstrap(
         self, ref: str, *, mirror: str | None = None, allow_expired: bool = False

@@ -86,7 +86,7 @@ def build_image(world: World, operation: BuildImage) -> None:
     try:
         image_id = build_service(world.engine, world.project, operation.service, world.settings.build, output)
     except EngineError as error:
-        world.emit(Progress(shown, "Error", ERROR, detail=str(error)))
+        world.emit(Progress(shown, "Error", ERROR))
         raise BuildFailed(f"failed to build service {operation.service}: {error}") from error
     world.image_ids[operation.ref] = image_id
     world.emit(Progress(shown, "Built", DONE))

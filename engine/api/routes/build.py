@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
-from ...build.progress import Classic, Finished, StepFailed, StepLog
+from ...build.progress import Classic, Finished, StepFailed, StepLog, lines
 from ...containers import resources, validate
 from ...containers.times import parse_time
 from ...errors import EngineError, InvalidParameter, NotImplemented_
@@ -132,7 +132,11 @@ def _registries(request: Request) -> dict[str, Auth]:
 async def build_local(daemon: Daemon, request: Request) -> None:
     """POST /pycompose/build: a service's build section, its paths absolute, read where it lies."""
     body = await request.json()
-    await _run(daemon, request, _local_options(body, _registries(request)), quiet=False)
+    options = _local_options(body, _registries(request))
+    if request.flag("events"):
+        await _run_events(daemon, request, options)
+    else:
+        await _run(daemon, request, options, quiet=False)
 
 
 def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOptions:
@@ -229,6 +233,29 @@ async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet
         except EngineError:
             if not told:
                 raise
+
+    await transfer.with_progress(daemon, request, work)
+
+
+async def _run_events(daemon: Daemon, request: Request, options: BuildOptions) -> None:
+    """Each event as an object of its own; a failure follows its event, in Docker's form."""
+
+    def work(progress: Progress) -> None:
+        failed: StepFailed | None = None
+
+        def tell(event: Event) -> None:
+            nonlocal failed
+            if isinstance(event, StepFailed):
+                failed = failed or event
+            progress(lines(event))
+
+        try:
+            daemon.builder.build(replace(options, cancel=progress.gone), tell)
+        except EngineError:
+            if failed is None:
+                raise
+            for message in Classic().render(failed):
+                progress(message)
 
     await transfer.with_progress(daemon, request, work)
 

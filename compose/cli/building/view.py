@@ -1,0 +1,67 @@
+"""What every view of a build has: steps by number, and the last output of the one that failed. Shows nothing itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import TextIO
+
+LAST_LINES = 40
+
+
+class BuildView:
+    """Takes the engine's build events (``{"event": "StepStarted", …}``) by ``handle``; use it as a context.
+
+    By itself it is the quiet view: only a failing step's last output is shown.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def __enter__(self) -> BuildView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def handle(self, event: dict[str, Any]) -> None:
+        if event["event"] == "StepFailed":
+            self.tail(event)
+
+    def tail(self, event: dict[str, Any]) -> None:
+        """The last output of the step that failed."""
+        lines = str(event.get("output") or "").splitlines()[-LAST_LINES:]
+        if lines:
+            self.write("".join(f"{line}\n" for line in ("------", *lines, "------")))
+
+    def write(self, text: str) -> None:
+        self.out.write(text)
+        self.out.flush()
+
+
+def title(event: dict[str, Any]) -> str:
+    """``[stage 2/5] RUN make`` of a StepStarted, on one line."""
+    stage = f"{event['stage']} " if event.get("stage") else ""
+    return f"[{stage}{event['index']}/{event['total']}] {' '.join(str(event['text']).split())}"
+
+
+def log_text(event: dict[str, Any]) -> str:
+    """A StepLog's text; bytes that are not UTF-8 are replaced."""
+    if "text" in event:
+        return str(event["text"])
+    import base64
+
+    return base64.b64decode(event.get("base64", "")).decode("utf-8", "replace")
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """One line about a transfer: ``a1b2c3: Downloading 3.1MB/20.0MB``."""
+    ident, words = str(status.get("id") or ""), str(status.get("status") or status.get("stream") or "").strip()
+    detail = status.get("progressDetail") or {}
+    if detail.get("total"):
+        words += f" {detail.get('current', 0) / 1e6:.1f}MB/{detail['total'] / 1e6:.1f}MB"
+    return f"{ident}: {words}" if ident and words else words
