@@ -64,6 +64,7 @@ class Engine:
         self._last_words = last_words
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._version: tuple[int, int] | None = None
         self._ping: dict[str, str] = {}
         self.lease = ""
@@ -255,12 +256,13 @@ class Engine:
         try:
             return Connection(self.endpoint.address)
         except Refused:
-            with self._lock:
+            with self._starting:
                 start, self._start = self._start, None
-            if start is None:
-                raise
-            start()
-            return self._connect_started()
+                if start is not None:
+                    start()
+                    return self._connect_started()
+            # Nothing to start, or another thread has done it meanwhile.
+            return Connection(self.endpoint.address)
 
     def _connect_started(self) -> Connection:
         """Another command may be the one that starts the engine: its socket appears a moment after its lock."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -273,3 +276,36 @@ def test_detach_filter_passes_everything_else_on(blocks: list[bytes]) -> None:
         assert out == data[: data.index(b"\x10\x11")]
     else:
         assert data in (out, out + b"\x10")
+
+
+def test_threads_that_come_while_the_engine_starts_wait_for_it(tmp_path: Path) -> None:
+    address = str(tmp_path / "engine.sock")
+    begun, listener = threading.Event(), socket.socket(socket.AF_UNIX)
+    together = threading.Barrier(4)
+    starts = []
+
+    def start() -> None:
+        starts.append(1)
+        assert begun.wait(5)
+        listener.bind(address)
+        listener.listen(8)
+
+    engine = Engine(Endpoint(Address(address)), start)
+    taken = []
+
+    def connect() -> None:
+        together.wait()
+        taken.append(engine._take())
+
+    threads = [threading.Thread(target=connect) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    together.wait()
+    time.sleep(0.05)  # for all three to find nobody listening: there is nothing to wait for
+    begun.set()
+    for thread in threads:
+        thread.join()
+    for connection in taken:
+        connection.close()
+    listener.close()
+    assert len(taken) == 3 and starts == [1]
