@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.root
 
 FOUND = Hierarchies.discover()
 v1_only = pytest.mark.skipif(FOUND.pure_v2, reason="this machine has cgroup v2 only")
+v2_only = pytest.mark.skipif(not FOUND.pure_v2, reason="this machine has controllers in cgroup v1")
 
 
 def unified_only() -> Hierarchies:
@@ -202,6 +204,132 @@ def test_stats_and_oom_v1() -> None:
         os.close(event)
         group.remove()
         remove_instance(instance)
+
+
+@v2_only
+def test_limits_v2() -> None:
+    group = Cgroup.for_container(uuid.uuid4().hex[:6], "limits", hierarchies=FOUND)
+    assert group.create() == ()
+    megabyte = 1 << 20
+
+    def read(name: str) -> str:
+        with open(f"{group.directories[0]}/{name}") as file:
+            return file.read().strip()
+
+    try:
+        warnings = group.apply(
+            {
+                "memory": {
+                    "limit": 64 * megabyte,
+                    "swap": 96 * megabyte,
+                    "reservation": 32 * megabyte,
+                    "swappiness": 10,
+                },
+                "cpu": {"shares": 1024, "quota": 50000, "period": 100000, "cpus": "0", "mems": "0"},
+                "pids": {"limit": 17},
+                "unified": {"memory.high": str(60 * megabyte)},
+            }
+        )
+        assert warnings == ("memory swappiness is ignored: cgroup v2 has no such setting",)
+        assert read("memory.max") == str(64 * megabyte)
+        assert read("memory.swap.max") == str(32 * megabyte)
+        assert read("memory.low") == str(32 * megabyte)
+        assert read("memory.high") == str(60 * megabyte)
+        assert read("cpu.weight") == "100"
+        assert read("cpu.max") == "50000 100000"
+        assert read("cpuset.cpus") == "0"
+        assert read("pids.max") == "17"
+        for limit in (256, 8, 128):
+            assert group.apply({"memory": {"limit": limit * megabyte, "swap": limit * megabyte}}) == ()
+        assert group.apply({"memory": {"limit": -1, "swap": -1}, "pids": {"limit": 0}}) == ()
+        assert (read("memory.max"), read("pids.max")) == ("max", "max")
+        with pytest.raises(CgroupError, match=r"write '5000' to .*cpuset\.cpus"):
+            group.apply({"cpu": {"cpus": "5000"}})
+        with pytest.raises(CgroupError, match=r"io\.max"):
+            group.apply({"blockIO": {"throttleReadBpsDevice": [{"major": 4000, "minor": 0, "rate": 1}]}})
+    finally:
+        discard(group)
+
+
+@v2_only
+def test_limits_bite_v2() -> None:
+    group = Cgroup.for_container(uuid.uuid4().hex[:6], "bite", hierarchies=FOUND)
+    group.create()
+    try:
+        assert group.apply({"pids": {"limit": 3}, "cpu": {"quota": 10000, "period": 50000}}) == ()
+        code = "import os\nfor _ in range(9):\n try:\n  if not os.fork(): os.read(0, 1)\n except OSError: os._exit(7)"
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", code], preexec_fn=group.join_self, stdin=subprocess.PIPE
+        )
+        assert process.wait(60) == 7
+        assert process.stdin is not None
+        process.stdin.close()
+        assert spawn(group, "import time\nwhile time.process_time() < 0.1: pass").wait(60) == 0
+        throttling = group.stats()["cpu"]["throttling"]
+        assert throttling["throttledPeriods"] >= 1 and throttling["throttledTime"] > 0
+    finally:
+        discard(group)
+
+
+@v2_only
+def test_device_rules_hold_v2() -> None:
+    group = Cgroup.for_container(uuid.uuid4().hex[:6], "devices", hierarchies=FOUND)
+    group.create()
+    allowed = {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rwm"}
+    script = """
+import os, stat, sys
+open("/dev/null", "w")
+try: open("/dev/zero")
+except PermissionError: print("open", end=" ")
+for name, minor in (("null", 3), ("zero", 5)):
+    try: os.mknod(f"{sys.argv[1]}/{name}", stat.S_IFCHR | 0o600, os.makedev(1, minor))
+    except PermissionError: print("mknod", name, end=" ")
+"""
+    try:
+        assert group.controls_devices
+        denied = {"allow": False, "access": "rwm"}
+        assert group.apply({"devices": [denied, allowed]}) == ()
+        with tempfile.TemporaryDirectory() as directory:
+            command = [sys.executable, "-I", "-c", script, directory]
+            assert subprocess.check_output(command, preexec_fn=group.join_self) == b"open mknod zero "
+            # A second set replaces the first, it does not add to it.
+            os.unlink(f"{directory}/null")
+            assert group.apply({"devices": [denied, allowed, allowed | {"minor": 5}]}) == ()
+            assert subprocess.check_output(command, preexec_fn=group.join_self) == b""
+    finally:
+        discard(group)
+
+
+@v2_only
+def test_stats_and_oom_v2() -> None:
+    group = Cgroup.for_container(uuid.uuid4().hex[:6], "oom", hierarchies=FOUND)
+    group.create()
+    event = group.oom_fd()
+    assert event is not None
+    try:
+        group.apply({"memory": {"limit": 24 << 20, "swap": 24 << 20}, "pids": {"limit": 10}})
+        assert group.oom_kills() == 0
+        process = spawn(group, "data = bytearray(200 << 20)")
+        assert process.wait(60) == -signal.SIGKILL
+        assert select.select([event], [], [], 5)[0] == [event]
+        assert group.oom_kills() >= 1
+        stats = group.stats()
+        assert stats["cpu"]["usage"]["total"] > 0 and stats["cpu"]["usage"]["percpu"] == []
+        assert stats["memory"]["usage"]["limit"] == 24 << 20
+        assert stats["memory"]["usage"]["failcnt"] > 0
+        assert stats["pids"] == {"current": 0, "limit": 10}
+        assert "blkio" in stats
+    finally:
+        os.close(event)
+        discard(group)
+
+
+def discard(group: Cgroup) -> None:
+    instance = group.path.split("/")[1].removeprefix("pycompose-")
+    group.kill()
+    group.remove()
+    remove_instance(instance)
+    assert not os.path.exists(os.path.dirname(group.directories[0]))
 
 
 @pytest.mark.skipif(FOUND.unified is None, reason="no cgroup2 mount")
