@@ -92,6 +92,7 @@ def converge(
         project, snapshot, contents = prepare(session, options)
         stage = needs_image_stage(project, snapshot, options, time.time())
         if stage is not None:
+            check_supported(project)
             _run(session, result, stage, snapshot, contents, settings or Settings())
             if result.failures:
                 return result
@@ -104,8 +105,25 @@ def converge(
             print(f"warning: {warning}", file=sys.stderr)
         if stage is not None:
             plan = _without_images(plan)
+        elif plan.operations:
+            check_supported(project)
         _run(session, result, plan, snapshot, contents, settings or Settings(), wait_timeout, attach)
     return result
+
+
+def check_supported(project: Project) -> None:
+    """Refuse keys in use that cannot be carried out, before anything is made, and warn of those without effect.
+
+    Only called when there is something to do: what runs already has passed, and the table costs an `up` with nothing to do
+    more than the rest of it. Raises LoadError with every place."""
+    from ..errors import LoadError
+    from ..load.conformance import ignored, refused
+
+    found = refused(project)
+    if found:
+        raise LoadError(found)
+    for diagnostic in ignored(project):
+        print(f"warning: {diagnostic}", file=sys.stderr)
 
 
 def _without_images(plan: Plan) -> Plan:

@@ -136,6 +136,7 @@ def env_file(path: str) -> dict[str, str | None]:
 def run(args: Namespace) -> int:
     from ..convert.container import OneOff, create_request
     from ..perform.containers import facts_for, place_files
+    from .converge import check_supported
 
     session = Session(args)
     if args.quiet:
@@ -143,6 +144,7 @@ def run(args: Namespace) -> int:
         args.quiet_pull = args.quiet_build = True
     project = session.project
     require_services([args.service], list(project.services))
+    check_supported(project)
     world = prepare_world(session, args)
     if isinstance(world, int):
         return world

@@ -110,7 +110,6 @@ _HOST: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("extra_hosts", "ExtraHosts", _extra_hosts),
     ("group_add", "GroupAdd", lambda value: [str(item) for item in value]),
     ("init", "Init", bool),
-    ("isolation", "Isolation", str),
     ("oom_score_adj", "OomScoreAdj", int),
     ("privileged", "Privileged", bool),
     ("read_only", "ReadonlyRootfs", bool),

@@ -114,3 +114,20 @@ def test_missing_image(command: Command) -> None:
     assert result.returncode != 0
     assert "no/such" in result.stderr
     command("down")
+
+
+def test_a_key_that_cannot_be_carried_out(command: Command) -> None:
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  web:\n    image: busybox\n    command: sleep 1000\n    storage_opt:\n      size: 1G\n    isolation: process\n"
+    )
+    for verb in (("up", "-d"), ("run", "--rm", "web", "true")):
+        result = command(*verb, check=False)
+        assert result.returncode == 15
+        assert "compose.yaml:5:5: services.web.storage_opt is not supported: " in result.stderr
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  web:\n    image: busybox\n    command: sleep 1000\n    isolation: process\n    stop_signal: KILL\n"
+    )
+    result = command("up", "-d")
+    assert "compose.yaml:5:5: services.web.isolation has no effect: " in result.stderr
+    assert command("up", "-d").stderr.count("has no effect") == 0
+    command("down")
