@@ -53,7 +53,7 @@ def timed(command: list[str], environment: dict[str, str]) -> float:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    docker = next((name for name in ("docker-trixie", "docker") if shutil.which(name)), None)
+    docker = shutil.which("docker")
     with tempfile.TemporaryDirectory() as scratch:
         hundred = Path(scratch) / "compose.yaml"
         hundred.write_text(project(100))

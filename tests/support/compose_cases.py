@@ -21,7 +21,19 @@ from compose.model import LoadOptions
 
 ROOT = Path(__file__).parent.parent / "golden" / "compose"
 HOME = "/home/user"
-ORACLE = next((name for name in ("docker-trixie",) if shutil.which(name)), None)
+ORACLE_VERSION = "2.26"
+
+
+def _oracle() -> str | None:
+    """The docker command when its compose plugin is the version that the expected files are from."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return None
+    version = subprocess.run([docker, "compose", "version", "--short"], capture_output=True, text=True, check=False)
+    return docker if version.stdout.removeprefix("v").startswith(ORACLE_VERSION) else None
+
+
+ORACLE = _oracle()
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ class EngineRoot:
         return json.loads(answer) if answer else None
 
     def docker(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run the docker CLI (``docker`` or ``docker-trixie``) against this engine."""
+        """Run the docker CLI against this engine."""
         options.setdefault("timeout", 60)
         return subprocess.run(
             [docker_cli() or "docker", "-H", self.url, *arguments], text=True, capture_output=True, **options
@@ -176,7 +176,7 @@ def docker_cli() -> str | None:
     """A docker command line client, if this machine has one."""
     from shutil import which
 
-    return which("docker") or which("docker-trixie")
+    return which("docker")
 
 
 def wait_for(condition: Any, message: Any, patience: float = _PATIENCE) -> None:
