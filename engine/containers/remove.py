@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..errors import Conflict, EngineError, NotFound, NotModified
-from . import filters, stop, supervise
+from ..errors import Conflict, EngineError, NotFound
+from . import filters, memory, stop, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,8 +67,10 @@ async def _kill(containers: Containers, container: Container) -> None:
         if container.lock.locked():
             await stop.kill(containers, container)
         else:
-            await stop.stop(containers, container, grace=0, signal="SIGKILL")
-    except (NotModified, Conflict):
+            async with container.lock:
+                if container.state.active:
+                    await stop.end(containers, container, 0, "SIGKILL")
+    except Conflict:
         pass
     await container.until(lambda: not container.state.active)
 
@@ -87,6 +89,7 @@ def _delete(containers: Containers, container: Container) -> None:
 def discard(layout: Layout, id: str) -> None:
     """Delete a container's directories. The upper layer is the container's: names in it are never followed."""
     shutil.rmtree(layout.container_run(id), ignore_errors=True)
+    memory.discard(layout, id)
     state = layout.container_state(id)
     if not state.exists():
         return

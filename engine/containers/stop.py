@@ -30,11 +30,12 @@ async def stop(containers: Containers, container: Container, *, grace: int | Non
         if not container.state.active:
             raise NotModified("")
         with anyio.CancelScope(shield=True):
-            await _stop(containers, container, grace, signal)
+            await end(containers, container, grace, signal)
     containers.publish(container, "stop")
 
 
-async def _stop(containers: Containers, container: Container, grace: int | None, signal: str) -> None:
+async def end(containers: Containers, container: Container, grace: int | None, signal: str) -> None:
+    """The stop itself; the lock is held, and no stop event is told."""
     number = validate.signal_number(signal or bundle.stop_signal_name(container.record))
     seconds = bundle.stop_timeout(container.record) if grace is None else grace
     containers.save(container, intent="stopped", manual=True)
@@ -92,7 +93,7 @@ async def restart(containers: Containers, container: Container, *, grace: int | 
             container.keep = container.state.running
             try:
                 if container.state.active:
-                    await _stop(containers, container, grace, signal)
+                    await end(containers, container, grace, signal)
                     containers.publish(container, "stop")
             finally:
                 container.keep = False

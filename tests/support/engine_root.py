@@ -136,6 +136,14 @@ class EngineRoot:
         except FileNotFoundError:
             return ""
 
+    def connect(self, timeout: float = 30) -> socket.socket:
+        """A raw connection to the API socket."""
+        connection = _UnixConnection(str(self.layout.socket), timeout)
+        connection.connect()
+        assert connection.sock is not None
+        raw: socket.socket = connection.sock
+        return raw
+
     # requests --------------------------------------------------------------------------------------------------------
     def request(self, method: str, path: str, body: Any = None, *, timeout: float = 30) -> tuple[int, bytes]:
         """One request: status and body. ``body`` is JSON, or bytes as they are."""
