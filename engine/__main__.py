@@ -30,7 +30,7 @@ from .api.server import Server
 from .build.runner import ContainerRunner, root_runner
 from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
-from .containers import recover
+from .containers import memory, recover
 from .containers.service import Containers
 from .events import Events
 from .images.service import Images
@@ -177,6 +177,7 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
         busy = (
             server.active > 0
             or daemon.leases.ending
+            or memory.held(daemon.layout)
             or any(one.state.active or one.shim is not None for one in daemon.containers)
         )
         if not busy and quiet >= limit:
@@ -205,6 +206,7 @@ async def _finish(daemon: Daemon, server: Server) -> int:
     running = any(one.state.active or one.shim is not None for one in daemon.containers)
     if not running:
         await daemon.containers.blocking(daemon.networks.shutdown)
+        await daemon.containers.blocking(memory.shut_down, daemon.layout)
     if not daemon.keeper.closed.is_set():
         try:
             await daemon.keeper.shutdown()

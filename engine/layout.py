@@ -13,6 +13,7 @@
     run/engine.sock, engine.lock        the API socket (held by the keeper), the lock of this root
     run/containers/<id>/                launch.json, bundle/, hosts, hostname, resolv.conf, resolver.json, shim.sock
     run/build/<id>/                     launch.json, hosts, resolv.conf, shim.sock of one RUN step of a build
+    run/files/<id>/                     configs and secrets of one container, on a ramfs that is mounted at run/files
     run/networks/<id>/zone.json         names of one network, read by every shim on it
     run/leases/<id>.sock                control socket of a lease's guard
     run/mounts/<uuid>/                  temporary merged views
@@ -120,6 +121,13 @@ class Layout(NamedTuple):
 
     def container_run(self, container_id: str) -> Path:
         return self.run / "containers" / container_id
+
+    @property
+    def files(self) -> Path:
+        return self.run / "files"
+
+    def container_files(self, container_id: str) -> Path:
+        return self.files / container_id
 
     @property
     def build_runs(self) -> Path:

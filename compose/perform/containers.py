@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import tarfile
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..client import NotFound
 from ..convert.container import Facts, create_request
+from ..convert.mounts import plan_mounts
 from ..digest import service_digest
 from ..errors import EngineError, OperationError
 from ..events import DONE, Progress
@@ -93,19 +95,29 @@ def _security_files(service: Mapping[str, Any], directory: str) -> dict[str, str
 
 
 def place_files(world: World, identity: str, files: Sequence[PlacedFile]) -> None:
-    """Put configs and secrets with owner and mode into a container that has not started."""
+    """Give configs and secrets to a container that does not run: in memory only on our own engine, into the container's
+    file system on others, which know no better way."""
     if not files:
+        return
+    contents = [(file, _content(file)) for file in files]
+    if world.engine.is_pycompose:
+        world.engine.containers.put_files(
+            identity,
+            [
+                {
+                    "Target": file.target,
+                    "Content": base64.b64encode(content).decode("ascii"),
+                    "UID": file.uid,
+                    "GID": file.gid,
+                    "Mode": file.mode,
+                }
+                for file, content in contents
+            ],
+        )
         return
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for file in files:
-            content = file.content
-            if content is None:
-                try:
-                    with open(str(file.source), "rb") as source:
-                        content = source.read()
-                except OSError as error:
-                    raise OperationError(f"{error.filename}: {error.strerror}") from error
+        for file, content in contents:
             info = tarfile.TarInfo(file.target.lstrip("/"))
             info.size = len(content)
             info.uid, info.gid, info.mode, info.mtime = file.uid, file.gid, file.mode, int(time.time())
@@ -113,10 +125,31 @@ def place_files(world: World, identity: str, files: Sequence[PlacedFile]) -> Non
     world.engine.containers.put_archive(identity, "/", archive.getvalue())
 
 
+def _content(file: PlacedFile) -> bytes:
+    if file.content is not None:
+        return file.content
+    try:
+        with open(str(file.source), "rb") as source:
+            return source.read()
+    except OSError as error:
+        raise OperationError(f"{error.filename}: {error.strerror}") from error
+
+
+def _files_again(world: World, operation: StartContainer) -> None:
+    """An existing container's files in memory went with the engine if that was stopped: hand them over once more."""
+    if not operation.id or not world.has_project or not world.engine.is_pycompose:
+        return
+    service = world.project.services.get(operation.service)
+    if service is not None and (service.get("configs") or service.get("secrets")):
+        plan = plan_mounts(world.project, operation.service, service, {}, world.engine.endpoint.address.path)
+        place_files(world, operation.id, plan.files)
+
+
 def start_container(world: World, operation: StartContainer) -> None:
     shown = f"Container {operation.name}"
     identity = world.container_id(operation.name, operation.id)
     world.emit(Progress(shown, "Starting"))
+    _files_again(world, operation)
     world.engine.containers.start(identity)
     if world.on_start is not None:
         world.on_start(operation.name, identity)

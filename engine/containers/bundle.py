@@ -32,7 +32,7 @@ class Inputs:
     """What the compiler needs to know of the world.
 
     ``sources`` maps a mount destination to the host path behind it. ``files`` maps /etc/hosts and its like to the files
-    that stand for them. ``namespaces`` maps an OCI namespace name to a path to join. ``shm`` is a host directory for
+    that stand for them, ``memory`` other targets to files that exist only in memory. ``namespaces`` maps an OCI namespace name to a path to join. ``shm`` is a host directory for
     /dev/shm (None: its own tmpfs). ``resolver`` is resolver.json when the container has the embedded DNS. ``variables``
     come before the container's own environment.
     """
@@ -40,6 +40,7 @@ class Inputs:
     lower: Sequence[Path]
     sources: Mapping[str, Path] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    memory: Mapping[str, Path] = field(default_factory=dict)
     namespaces: Mapping[str, str] = field(default_factory=dict)
     shm: Path | None = None
     seccomp: Path | None = None
@@ -251,6 +252,11 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[dict[str, Any]]:
             options = ["rbind", "rprivate", *(["ro"] if host["ReadonlyRootfs"] else [])]
             result.append({"destination": destination, "type": "bind", "source": str(path), "options": options})
     result += [_user_mount(point, inputs) for point in record.mounts]
+    options = ["bind", "ro", "rprivate"]
+    result += [
+        {"destination": destination, "type": "bind", "source": str(path), "options": list(options)}
+        for destination, path in inputs.memory.items()
+    ]
     return result
 
 

@@ -34,7 +34,7 @@ def shared_memory(containers: Containers, record: ContainerRecord) -> Path | Non
     if not _mounted(point):
         point.mkdir(parents=True, exist_ok=True, mode=0o1777)
         options = ["mode=1777", f"size={record.host['ShmSize']}"]
-        _attach(mount.new_filesystem("tmpfs", options, _SHM, "shm"), point)
+        attach(mount.new_filesystem("tmpfs", options, _SHM, "shm"), point)
     return point
 
 
@@ -51,7 +51,7 @@ def image_view(containers: Containers, image: Image, point: MountPoint, owner: C
     empty.mkdir(exist_ok=True)
     if not _mounted(view):
         lower = (*(str(path) for path in containers.images.layer_paths(image)), str(empty))
-        _attach(mount.mount_overlay(lower, None, None), view)
+        attach(mount.mount_overlay(lower, None, None), view)
     if not point.subpath:
         return view
     root = os.open(view, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -66,7 +66,8 @@ def image_view(containers: Containers, image: Image, point: MountPoint, owner: C
     return view.__class__(target)
 
 
-def _attach(descriptor: int, point: Path) -> None:
+def attach(descriptor: int, point: Path) -> None:
+    """Mount what ``descriptor`` refers to at ``point``; the descriptor is closed."""
     try:
         target = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -50,6 +50,16 @@ class MountPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryFile:
+    """A file whose content is in memory only (memory.py) and never here."""
+
+    target: str
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerRecord:
     """``created`` is in ns since the epoch. ``config`` and ``host`` are Docker's Config (merged with the image's) and
     HostConfig, complete. ``networks`` maps the name a network was asked for by to the client's EndpointSettings, in
@@ -67,6 +77,7 @@ class ContainerRecord:
     networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     mounts: tuple[MountPoint, ...] = ()
     layers: tuple[str, ...] = ()
+    files: tuple[MemoryFile, ...] = ()
     platform: str = "linux"
     intent: Intent = "created"
     manual: bool = False
@@ -102,4 +113,5 @@ class ContainerRecord:
     @staticmethod
     def from_body(body: Mapping[str, Any]) -> ContainerRecord:
         mounts = tuple(MountPoint(**{**mount, "options": tuple(mount["options"])}) for mount in body["mounts"])
-        return ContainerRecord(**{**body, "mounts": mounts, "layers": tuple(body["layers"])})
+        files = tuple(MemoryFile(**file) for file in body.get("files") or ())
+        return ContainerRecord(**{**body, "mounts": mounts, "layers": tuple(body["layers"]), "files": files})

@@ -15,7 +15,7 @@ import anyio
 from ..errors import EngineError
 from ..runtime import restart, statusfile
 from ..runtime.client import ShimClient, ShimError, ShimState
-from . import bundle, health, ipc, remove, start, stop, supervise
+from . import bundle, health, ipc, memory, remove, start, stop, supervise
 from .container import Container
 from .record import ContainerRecord
 from .state import State, from_facts
@@ -68,6 +68,7 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
         container = Container(record, _live_state(prepared.state, record))
         container.shim = shim
         container.settled.clear()
+        await _adopt_files(containers, record, prepared.state.shim_pid)
     else:
         facts = ShimState.parse(status) if status is not None else None
         container = Container(record, from_facts(facts, alive=False, error=record.error, exit_code=record.exit_code))
@@ -95,6 +96,13 @@ async def _adopt(control: Path) -> ShimClient | None:
     except (ShimError, TimeoutError):
         return None
     return shim
+
+
+async def _adopt_files(containers: Containers, record: ContainerRecord, shim_pid: int) -> None:
+    try:
+        await containers.blocking(memory.adopt, containers.layout, record, shim_pid)
+    except (OSError, EngineError) as error:
+        log.error("container %s: its files in memory cannot be taken over: %s", record.id[:12], error)
 
 
 async def _bury(
@@ -160,7 +168,7 @@ def _sweep(containers: Containers) -> None:
     """Remove directories of containers that have no record: a create or a removal that was cut short."""
     layout = containers.layout
     known = {container.id for container in containers}
-    for parent in (layout.state / "containers", layout.run / "containers"):
+    for parent in (layout.state / "containers", layout.run / "containers", layout.files):
         if not parent.is_dir():
             continue
         for entry in parent.iterdir():

@@ -16,7 +16,7 @@ import anyio
 from ..errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
 from ..networks.types import ContainerRef, EndpointRequest, PortBinding, Resolver
 from ..runtime.client import LaunchError, RequestError, ShimLost
-from . import autoports, bundle, ipc, links, seccomp, security, supervise
+from . import autoports, bundle, ipc, links, memory, seccomp, security, supervise
 from .state import State
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
             point.destination: _source(containers, record, point) for point in record.mounts if point.type != "tmpfs"
         },
         files=files,
+        memory=memory.paths(layout, record),
         namespaces=namespaces,
         shm=ipc.shared_memory(containers, record),
         **_seccomp(containers, record),

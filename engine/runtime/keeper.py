@@ -429,7 +429,7 @@ def _clean_up(layout: Layout) -> None:
     for path in (layout.engine_log, layout.lock):
         if os.path.exists(path):
             os.unlink(path)
-    parts = ("containers", "networks", "build", "mounts/empty", "mounts")
+    parts = ("containers", "networks", "build", "mounts/empty", "mounts", "files")
     for directory in (*(layout.run / part for part in parts), layout.run):
         try:
             os.rmdir(directory)

@@ -610,3 +610,33 @@ def test_dry_run_does_nothing(stack: Stack) -> None:
     stack("up", "-d")
     stack("--dry-run", "down")
     assert stack.states() == {"web-1": "running"}
+
+
+def test_configs_and_secrets_with_owner_and_mode(stack: Stack) -> None:
+    own = stack.base[0] == "--root"
+    (stack.directory / "token").write_text("from a file")
+    stack.write(
+        f"""
+services:
+  web:
+    image: IMAGE
+    command: sleep 1000
+    stop_signal: SIGKILL
+    read_only: {str(own).lower()}
+    configs: [{{source: greeting, target: /etc/greeting, uid: "7", gid: "8", mode: 0440}}]
+    secrets: [{{source: token, mode: 0400}}]
+configs: {{greeting: {{content: hello}}}}
+secrets: {{token: {{file: ./token}}}}
+"""
+    )
+    stack("up", "-d")
+    show = "stat -c '%a %u %g' /etc/greeting /run/secrets/token; cat /etc/greeting /run/secrets/token"
+    wanted = "440 7 8\n400 0 0\nhellofrom a file"
+    assert stack("exec", "-T", "web", "sh", "-c", show).stdout == wanted
+    assert stack("run", "--rm", "-T", "web", "sh", "-c", show).stdout == wanted
+    stack("stop", "-t", "0")
+    if own:
+        stack("engine", "stop", "--force")
+    stack("up", "-d")
+    assert stack("exec", "-T", "web", "sh", "-c", show).stdout == wanted
+    assert stack("plan").stdout == f"{stack.name}: nothing to do\n"

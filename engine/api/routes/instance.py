@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...containers import stop
+from ...containers import memory, stop
 from ...errors import Conflict, InvalidParameter, NotModified
 from .. import transfer
 from ..daemon import VERSION
@@ -65,8 +65,22 @@ async def bootstrap(daemon: Daemon, request: Request) -> None:
     await transfer.with_progress(daemon, request, work)
 
 
+async def put_files(daemon: Daemon, request: Request) -> Response:
+    """Give a container that does not run its files in memory, in place of those it had."""
+    container = daemon.containers.get(request["id"])
+    given = (await request.json()).get("files")
+    async with container.lock:
+        if container.removed or container.record.removing or container.state.active:
+            raise Conflict(f"container {container.name} is running or being removed: its files stay as they are")
+        files = memory.parse(given, container.record.mounts)
+        await daemon.containers.blocking(memory.store, daemon.layout, container.id, files)
+        daemon.containers.save(container, files=tuple(file for file, _ in files))
+    return Response(204)
+
+
 ROUTES = (
     Route("GET", "/pycompose/engine", engine),
     Route("POST", "/pycompose/engine/stop", stop_),
+    Route("PUT", "/pycompose/containers/{id}/files", put_files),
     Route("POST", "/pycompose/images/bootstrap", bootstrap),
 )
