@@ -122,7 +122,9 @@ class Volumes:
                 raise
             if users := self._users(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-            self._delete(name)
+            doomed = self._put_aside(name)
+        # Thousands of files may take seconds, in which other projects' volumes are not to wait.
+        layers.delete(doomed)
         self._publish("volume", "destroy", name, {"driver": "local"})
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> tuple[builtins.list[str], int]:
@@ -137,7 +139,8 @@ class Volumes:
                 if self._users(volume.name):
                     continue
                 size = self.usage(volume)["Size"]
-                self._delete(volume.name)
+                doomed = self._put_aside(volume.name)
+            layers.delete(doomed)
             reclaimed += max(size, 0)
             removed.append(volume.name)
             self._publish("volume", "destroy", volume.name, {"driver": "local"})
@@ -145,20 +148,21 @@ class Volumes:
             self._publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
         return removed, reclaimed
 
-    def _delete(self, name: str) -> None:
+    def _put_aside(self, name: str) -> builtins.list[Path]:
+        """Forget the volume; the directories that are now to be deleted. What is not is deleted by ``recover``."""
         self.release(name)
         root = self._layout.volumes / name
         if driver.is_mounted(self.path(name)):
             raise Conflict(f"remove {name}: {self.path(name)} is still mounted")
         volume = self.get(name)
-        doomed = self._layout.volumes / f"{_REMOVED}{secrets.token_hex(8)}"
+        doomed = []
         if root.exists():
-            root.rename(doomed)
+            doomed.append(self._layout.volumes / f"{_REMOVED}{secrets.token_hex(8)}")
+            root.rename(doomed[0])
         self._store.delete("volume", name)
-        if doomed.exists():
-            shutil.rmtree(doomed)
         if volume.upper:
-            layers.delete(layers.collect(self._layout, self._store))
+            doomed += layers.collect(self._layout, self._store)
+        return doomed
 
     def recover(self) -> None:
         """Finish removals that were cut short, and forget empty directories of creations that were."""
