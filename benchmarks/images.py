@@ -94,22 +94,28 @@ def alternating(contenders: list[Contender], rounds: int, work: Callable[[Conten
             work(contender, round_)
 
 
+def unique(folder: Path, image: str) -> list[str]:
+    """Arguments of a build that makes ``image``'s files a new single layer."""
+    context = folder / "unique"
+    context.mkdir(exist_ok=True)
+    (context / "Dockerfile").write_text(
+        f"FROM {image} AS base\nRUN date +%s%N > /unique\nFROM scratch\nCOPY --from=base / /\n"
+    )
+    return [str(context)]
+
+
 def transfers(contenders: list[Contender], rounds: int, image: str, folder: Path) -> None:
     with registry(folder / "registry") as address:
         name = f"{address}/bench/base:1"
-        contenders[-1].run("tag", image, name)
+        # The image again as one layer of its own, which no other image on either side shares.
+        contenders[-1].run("build", *NETWORK, "--no-cache", "-t", name, *unique(folder, image))
         contenders[-1].run("push", name)
 
         def pull(contender: Contender, _: int) -> None:
             contender.run("rm", "-f", name, check=False)
-            if contender is contenders[-1]:
-                contender.run("rm", "-f", image, check=False)
             contender.run("pull", name, label="pull of the image, ready to run")
 
-        archive = folder / "image.tar"
-        contenders[-1].run("save", "-o", str(archive), image)
         alternating(contenders, rounds, pull)
-        contenders[-1].run("load", "-i", str(archive))
 
         def push_pulled(contender: Contender, _: int) -> None:
             with registry(folder / "empty") as empty:
@@ -120,7 +126,6 @@ def transfers(contenders: list[Contender], rounds: int, image: str, folder: Path
 
         alternating(contenders, rounds, push_pulled)
         for contender in contenders:
-            contender.run("load", "-i", str(archive))
             context = folder / "made"
             context.mkdir(exist_ok=True)
             (context / "Dockerfile").write_text(f"FROM {image}\nRUN cp -a /usr /copy && date > /copy/now\n")

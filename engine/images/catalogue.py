@@ -66,6 +66,9 @@ class Catalogue:
         since = self._durability.lost_since()
         if since is None:
             self._recover(None)
+            if self._durability.pending:
+                with self._durability.writing():
+                    pass  # has it synced
             return
         with self._durability.writing():  # keeps the marker until all that it stands for has been checked
             self._recover(since)
@@ -87,19 +90,23 @@ class Catalogue:
                 os.unlink(entry.path)
         self._drop_unused_blobs()
 
-    def _drop_unused_blobs(self) -> int:
-        return self._blobs.collect(self._used_blobs)
+    def _drop_unused_blobs(self, *, compressed: bool = False) -> int:
+        """``compressed``: also those that pushes have kept and can make again."""
+        return self._blobs.collect(lambda: self._used_blobs(compressed=not compressed))
 
-    def _used_blobs(self) -> set[str]:
+    def _used_blobs(self, *, compressed: bool) -> set[str]:
         used: set[str] = set()
         for id, record in self._store.all(IMAGE).items():
             used.add(id)
             used.update(record.get("blobs", ()))
-        used.update(record["blob"] for record in self._store.all(LAYER).values() if "blob" in record)
+        layers = self._store.all(LAYER).values()
+        used.update(record["blob"] for record in layers if "blob" in record)
+        if compressed:
+            used.update(record["gzip"]["digest"] for record in layers if "gzip" in record)
         return used
 
     def close(self) -> None:
-        """Wait for background flushing; call at engine exit."""
+        """End background flushing; call at engine exit."""
         self._durability.close()
 
     def protect(self, source: Callable[[], Iterable[str]]) -> None:
@@ -203,7 +210,9 @@ class Catalogue:
                 deleted.append({"Deleted": image.id})
             gone = self._layers.collect(self._used())
             deleted += [{"Deleted": layer.chain_id} for layer, _ in gone]
-            reclaimed = sum(before.get(layer.chain_id, 0) for layer, _ in gone) + self._drop_unused_blobs()
+            reclaimed = sum(before.get(layer.chain_id, 0) for layer, _ in gone) + self._drop_unused_blobs(
+                compressed=True
+            )
         for image in doomed:
             self._publish("image", "delete", image.id, {"name": image.id})
         self._publish("image", "prune", "", {"reclaimed": str(reclaimed)})

@@ -51,6 +51,11 @@ class Durability:
         except (ValueError, KeyError, TypeError):
             return 0.0
 
+    @property
+    def pending(self) -> bool:
+        """Whether an engine of this boot has left work that is not synced."""
+        return self._marker.exists()
+
     def renew(self) -> None:
         """What was in doubt has been dealt with: from here on the marker stands for this boot's work."""
         with self._lock:
@@ -86,7 +91,8 @@ class Durability:
 
     def _run(self) -> None:
         while True:
-            self._closing.wait(self._delay)
+            if self._closing.wait(self._delay):
+                return
             with self._lock:
                 waiting, self._waiting = self._waiting, []
                 if not waiting:
@@ -100,7 +106,8 @@ class Durability:
                     done()
 
     def close(self) -> None:
-        """Sync now, and wait until everything is on disk."""
+        """End. What is not synced yet keeps its marks, for the next engine to sync: a sync of a busy file system may take
+        half a minute, and who stops an engine should not wait for other people's writes."""
         self._closing.set()
         thread = self._thread
         if thread is not None:

@@ -1,7 +1,7 @@
 """Pushing: layers that the registry lacks, then the configuration, then the manifest.
 
-A layer goes as the blob it came as; one that was made here is compressed with gzip, the same way every time, so its
-digest can be asked for before the next push. A layer known to lie elsewhere in the same registry is mounted from there.
+A layer goes as the blob it came as; one that was made here is compressed with gzip, the same way every time, and the
+result is kept for the next push (until images are pruned). A layer known to lie elsewhere in the same registry is mounted from there.
 """
 
 from __future__ import annotations
@@ -117,10 +117,8 @@ class Pusher:
     def _layer(self, layer: Layer) -> Descriptor:
         blob = self._layers.blob(layer)
         if blob is not None and blob.media_type != LOCAL_ZSTD:
-            short = _short(layer.diff_id)
             if not self._present(blob, layer):
-                counter = self._counter(short, blob)
-                self._upload(blob, layer.diff_id, lambda: _FileBody(self._blobs.open(blob.digest), counter))
+                return self._send(blob, layer)
             self._layers.note_place(layer, self._ref.name)
             return blob
         record = self._layers.record(layer.chain_id) or {}
@@ -128,7 +126,15 @@ class Pusher:
             known = Descriptor(f"{OCI_LAYER}+gzip", record["gzip"]["digest"], record["gzip"]["size"])
             if self._present(known, layer):
                 return known
-        return self._compressed(layer)
+            if self._blobs.has(known.digest):
+                return self._send(known, layer)
+        return self._send(self._compressed(layer), layer)
+
+    def _send(self, blob: Descriptor, layer: Layer) -> Descriptor:
+        counter = self._counter(_short(layer.diff_id), blob)
+        self._upload(blob, layer.diff_id, lambda: _FileBody(self._blobs.open(blob.digest), counter))
+        self._layers.note_place(layer, self._ref.name)
+        return blob
 
     def _present(self, blob: Descriptor, layer: Layer) -> bool:
         """Whether the repository has the blob, if need be by mounting it from another one of the same registry."""
@@ -157,10 +163,8 @@ class Pusher:
 
                 for piece in compress(counted()):
                     ingest.write(piece)
-            blob = Descriptor(f"{OCI_LAYER}+gzip", ingest.digest, ingest.offset)
-            self._upload(blob, layer.diff_id, lambda: _FileBody(ingest.path.open("rb"), self._counter(short, blob)))
+            blob = Descriptor(f"{OCI_LAYER}+gzip", ingest.commit(), ingest.offset)
         self._layers.note(layer, gzip={"digest": blob.digest, "size": blob.size})
-        self._layers.note_place(layer, self._ref.name)
         return blob
 
     # uploads -------------------------------------------------------------------------------------------------------
