@@ -62,7 +62,7 @@ def test_two_hundred_containers(engine: EngineRoot) -> None:
         ids = list(pool.map(start, range(CONTAINERS)))
         assert len(clients[0].containers()) == CONTAINERS
         with ThreadPoolExecutor(FOLLOWERS) as followers:
-            assert list(followers.map(follow, ids[:FOLLOWERS])) == [3] * FOLLOWERS
+            assert min(followers.map(follow, ids[:FOLLOWERS])) >= 3
         before = resident(pid)
         assert set(pool.map(run, range(EXECS))) == {0}
         assert resident(pid) - before < 20
