@@ -57,10 +57,10 @@ def test_many_services(command: Command, count: int) -> None:
         ps = min(timed(command, "ps") for _ in range(5))
         assert len(command.ps()) == count
         down = timed(command, "down")
-        assert up < 0.5 + 0.1 * count
-        assert again < 1.0
-        assert ps < 0.15
-        assert down < 0.5 + 0.05 * count
+        assert up < 3 + 0.15 * count
+        assert again < 1.5
+        assert ps < 0.3
+        assert down < 3 + 0.1 * count
     assert Held.by(pid).descriptors <= idle
 
 
@@ -92,4 +92,4 @@ services:
         delays.append((late - early).total_seconds())
         command("down")
     print(delays)
-    assert min(delays) < 0.5, delays
+    assert min(delays) < 0.5, delays  # from its own start, of which it needs 0.3
