@@ -29,7 +29,6 @@ OUTSIDE = frozenset(
         "develop",
         "image",
         "post_start",
-        "pre_stop",
         "profiles",
         "pull_policy",
         "pull_refresh_after",

@@ -30,6 +30,9 @@ FIELDS = "io.pycompose.fields"
 KEPT_VOLUMES = "io.pycompose.kept-volumes"
 """Anonymous volumes taken over from an earlier container: by name now, so that no engine counts them as anonymous."""
 
+PRE_STOP = "io.pycompose.pre-stop"
+"""The service's pre_stop hooks as JSON, so that whoever stops the container needs no model."""
+
 COMPATIBLE_VERSION = "2.26.1"
 """The Docker Compose version whose labels, names and resources these are; scripts compare it."""
 

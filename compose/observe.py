@@ -56,6 +56,8 @@ class ObservedContainer:
     depends_on: str = ""
     created: int = 0
     kept_volumes: tuple[str, ...] = ()
+    pre_stop: tuple[Mapping[str, Any], ...] = ()
+    """The hooks recorded at creation."""
 
     @property
     def running(self) -> bool:
@@ -174,6 +176,7 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
         depends_on=tags.get(labels.DEPENDS_ON, ""),
         created=int(tree.get("Created") or 0),
         kept_volumes=tuple(filter(None, tags.get(labels.KEPT_VOLUMES, "").split(","))),
+        pre_stop=_hooks(tags.get(labels.PRE_STOP)),
     )
 
 
@@ -185,6 +188,19 @@ def _fields(text: str | None) -> Mapping[str, str] | None:
     except ValueError:
         return None
     return decoded if isinstance(decoded, dict) else None
+
+
+def _hooks(text: str | None) -> tuple[Mapping[str, Any], ...]:
+    """Anybody can write a label: what is no list of commands counts as none."""
+    if not text:
+        return ()
+    try:
+        decoded = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    if not isinstance(decoded, list):
+        return ()
+    return tuple(one for one in decoded if isinstance(one, dict) and isinstance(one.get("command"), (str, list)))
 
 
 def _networks(engine: Engine, names: Iterable[str]) -> dict[str, ObservedNetwork]:

@@ -1,4 +1,4 @@
-"""`pycompose stop`: stop the project's containers, dependants first. Loads a model only where a pre_stop hook may need it."""
+"""`pycompose stop`: stop the project's containers, dependants first."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Stopping containers level by level without a plan: `stop`, `restart`, and the end of attached commands.
 
-Light on purpose: no model, no event loop. Hooks (pre_stop) run only where the model is at hand.
+Light on purpose: no model, no event loop. pre_stop hooks are those that the container's label records.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .render import choose_renderer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..events import Emit, Event
     from ..observe import ObservedContainer
     from .session import Session
 
@@ -32,7 +33,15 @@ def stop_containers(session: Session, containers: Sequence[ObservedContainer], t
         "Stopping",
         "Stopped",
         lambda one: engine.containers.stop(one.id, timeout),
+        before=partial(_run_hooks, session),
     )
+
+
+def _run_hooks(session: Session, one: ObservedContainer, emit: Emit) -> None:
+    if one.pre_stop:
+        from ..perform.hooks import run_hooks
+
+        run_hooks(session.engine, emit, one.name, one.id, "pre_stop", one.pre_stop)
 
 
 def run_levels(
@@ -41,28 +50,32 @@ def run_levels(
     working: str,
     done: str,
     act: Callable[[ObservedContainer], None],
+    *,
+    before: Callable[[ObservedContainer, Emit], None] | None = None,
 ) -> None:
-    """Do ``act`` to every container, one level after the other, and show it."""
+    """Do ``act`` to every container, after ``before``, one level after the other, and show it."""
     import threading
 
     renderer = choose_renderer(session.args.progress, session.args.ansi)
     lock = threading.Lock()
     failures: list[str] = []
 
-    def emit(event: Progress) -> None:
+    def emit(event: Event) -> None:
         with lock:
             renderer.handle(event)
 
     def task(one: ObservedContainer) -> None:
-        from ..errors import EngineError
+        from ..errors import ComposeError
 
         shown = f"Container {one.name}"
         emit(Progress(shown, working))
         try:
+            if before is not None:
+                before(one, emit)
             act(one)
         except NotFound:
             pass
-        except EngineError as error:
+        except ComposeError as error:
             failures.append(f"{one.name}: {error}")
             emit(Progress(shown, "Error", ERROR, detail=str(error)))
             return

@@ -6,6 +6,7 @@ The plain attributes are a table (`_CONFIG`, `_HOST`): attribute, field of the A
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from .. import labels
@@ -207,6 +208,8 @@ def container_labels(
         result[labels.FIELDS] = facts.fields
     if facts.kept_volumes:
         result[labels.KEPT_VOLUMES] = ",".join(sorted(facts.kept_volumes.values()))
+    if service.get("pre_stop") and oneoff is None:
+        result[labels.PRE_STOP] = json.dumps(service["pre_stop"], separators=(",", ":"))
     if facts.replaces:
         result[labels.REPLACE] = str(service.get("container_name") or labels.container_name(project.name, name, number))
     if oneoff is not None:

@@ -17,7 +17,7 @@ from ..errors import EngineError, OperationError
 from ..events import DONE, Progress
 from ..graph import shared_services
 from ..labels import image_name
-from .hooks import run_hooks
+from .hooks import pre_stop_hooks, run_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,7 +154,8 @@ def start_container(world: World, operation: StartContainer) -> None:
     if world.on_start is not None:
         world.on_start(operation.name, identity)
     if operation.hooks:
-        run_hooks(world, operation.service, operation.name, identity, "post_start")
+        hooks = world.project.services[operation.service].get("post_start") or ()
+        run_hooks(world.engine, world.emit, operation.name, identity, "post_start", hooks)
     world.emit(Progress(shown, "Started", DONE))
 
 
@@ -164,8 +165,9 @@ def stop_container(world: World, operation: StopContainer) -> None:
     if not quiet:
         world.emit(Progress(shown, "Stopping"))
     try:
-        if operation.hooks and world.has_project:
-            run_hooks(world, operation.service, operation.name, operation.id, "pre_stop")
+        if operation.hooks:
+            hooks = pre_stop_hooks(world, operation.service, operation.id)
+            run_hooks(world.engine, world.emit, operation.name, operation.id, "pre_stop", hooks)
         world.engine.containers.stop(operation.id, operation.timeout)
     except NotFound:
         pass

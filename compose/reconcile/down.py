@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import labels
 from ..ops import Cause, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume, RunProvider, StopContainer
 from ..plan import Plan, assemble
-from .order import recorded_dependencies
+from .order import has_pre_stop, recorded_dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,14 +81,13 @@ def _containers(
                 if one.service in others and service != one.service
                 for key in stops.get(service, ())
             )
-            hooks = project is not None and bool(project.services.get(one.service, {}).get("pre_stop"))
             stop = StopContainer(
                 id=one.id,
                 name=one.name,
                 service=one.service,
                 number=one.number,
                 timeout=options.timeout,
-                hooks=hooks,
+                hooks=has_pre_stop(one, project),
                 after=_acyclic(one, followers, needs),
                 cause=cause,
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..graph import COMPLETED, HEALTHY
 from ..ops import Cause, StartContainer, StopContainer, WaitCompleted, WaitHealthy
 from ..plan import Plan, assemble
-from .order import recorded_dependencies
+from .order import has_pre_stop, recorded_dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,7 @@ def plan_restart(
             service=one.service,
             number=one.number,
             timeout=timeout,
+            hooks=has_pre_stop(one, None),
             after=followers,
             cause=Cause("a restart was asked for" if one in chosen else "it depends on a service that is restarted"),
         )

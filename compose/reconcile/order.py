@@ -1,4 +1,4 @@
-"""The order in which running containers are stopped, from their own depends_on labels."""
+"""What the containers' own labels say about stopping them: the order, and whether hooks come first."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..model import Project
     from ..observe import ObservedContainer
 
 
@@ -17,6 +18,13 @@ def recorded_dependencies(containers: Sequence[ObservedContainer]) -> dict[str, 
         words = (item.partition(":")[0] for item in one.depends_on.split(",") if item)
         result.setdefault(one.service, set()).update(words)
     return result
+
+
+def has_pre_stop(one: ObservedContainer, project: Project | None) -> bool:
+    """Whether hooks run before the container is stopped: recorded ones, or the model's if another program created it."""
+    if one.pre_stop or one.fields is not None or project is None:
+        return bool(one.pre_stop)
+    return bool(project.services.get(one.service, {}).get("pre_stop"))
 
 
 def stop_levels(containers: Sequence[ObservedContainer]) -> list[list[ObservedContainer]]:

@@ -26,6 +26,7 @@ from ..plan import Plan, assemble
 from .containers import Replica, ServiceState, decide, orphans
 from .images import plan_images
 from .options import NEVER
+from .order import has_pre_stop
 from .resources import plan_resources, replace_networks
 from .starting import Starting
 
@@ -195,7 +196,7 @@ class _Planner:
                 service=one.service,
                 number=one.number,
                 timeout=self.options.timeout,
-                hooks=self._has_hook(one.service, "pre_stop"),
+                hooks=has_pre_stop(one, self.project),
                 needs=needs,
                 cause=cause,
             )
@@ -227,9 +228,6 @@ class _Planner:
             why = f"{', '.join(others)} would lose it" if others else "containers are not to be recreated"
             self.warnings.append(f"{self.resources.reasons[key]}; it stays as it is, because {why}")
             del self.resources.replaced[key], self.resources.reasons[key], self.resources.network_keys[key]
-
-    def _has_hook(self, service: str, hook: str) -> bool:
-        return bool(self.project.services.get(service, {}).get(hook))
 
     def _containers(self, name: str) -> None:
         state = self.states[name]
@@ -279,7 +277,7 @@ class _Planner:
                 service=one.service,
                 number=one.number,
                 timeout=self.options.timeout,
-                hooks=self._has_hook(one.service, "pre_stop"),
+                hooks=has_pre_stop(one, self.project),
                 cause=cause,
             )
         )

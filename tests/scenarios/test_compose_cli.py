@@ -474,6 +474,44 @@ def test_hooks(stack: Stack) -> None:
     assert (stack.directory / "hooks").read_text() == "started\nstopping\n"
 
 
+def test_pre_stop_hooks_need_no_model(stack: Stack) -> None:
+    text = (
+        "services:\n  web:\n    image: IMAGE\n    command: sleep 1000\n    stop_signal: SIGKILL\n    volumes: ['.:/host']\n"
+        "    pre_stop: [{command: [sh, -c, 'echo $$WHY >> /host/hooks'], environment: {WHY: before}}]\n"
+    )
+    stack.write(text)
+    stack("up", "-d")
+    (stack.directory / "compose.yaml").unlink()
+    hooks = stack.directory / "hooks"
+    stack("-p", stack.name, "stop")
+    assert hooks.read_text() == "before\n"
+    stack("-p", stack.name, "start")
+    stack("-p", stack.name, "restart")
+    assert hooks.read_text() == "before\n" * 2
+    stack("-p", stack.name, "down")
+    assert hooks.read_text() == "before\n" * 3
+    stack.write(text)
+    attached = stack.popen("up")
+    assert attached.stdout is not None
+    assert "Attaching to web-1" in attached.stdout.readline()
+    while stack.states().get("web-1") != "running":
+        assert attached.poll() is None
+    attached.send_signal(signal.SIGINT)
+    attached.communicate(timeout=30)
+    assert hooks.read_text() == "before\n" * 4
+    stack.write(text.replace("WHY: before", "WHY: later"))
+    assert "pre_stop" in stack("plan", code=2).stdout
+
+
+def test_a_pre_stop_hook_that_fails_fails_the_stop(stack: Stack) -> None:
+    stack.write("services:\n  web: {image: IMAGE, command: sleep 1000, pre_stop: [{command: sh -c 'exit 3'}]}\n")
+    stack("up", "-d")
+    failed = stack("stop", "-t", "0", code=1)
+    assert "pre_stop hook of" in failed.stderr and "exited with code 3" in failed.stderr
+    assert stack.states() == {"web-1": "running"}
+    stack("kill")
+
+
 def test_changed_network_is_made_anew(stack: Stack) -> None:
     text = f"services:\n  web: {SLEEPER}}}\nnetworks: {{default: {{internal: %s}}}}\n"
     stack.write(text % "false")
