@@ -17,7 +17,7 @@ import anyio.to_thread
 from .dataclass import dataclass
 from .errors import ComposeError, EngineError, OperationError
 from .events import ERROR, Progress
-from .ops import BuildImage, PullImage, WaitCompleted, WaitHealthy
+from .ops import BuildImage, CreateContainer, PullImage, WaitCompleted, WaitHealthy
 from .perform import perform
 from .readiness import Progressing, look
 from .watch_events import ContainerEvents
@@ -160,6 +160,8 @@ class _Executor:
         if isinstance(operation, (WaitHealthy, WaitCompleted)):
             await self._wait(operation)
             return
+        if isinstance(operation, CreateContainer) and operation.delay:
+            await anyio.sleep(operation.delay)
         # A pull or build can be abandoned half way; anything else is short, and its end must be known.
         long = isinstance(operation, (PullImage, BuildImage))
         await anyio.to_thread.run_sync(perform, self._world, operation, abandon_on_cancel=long, limiter=self._limiter)

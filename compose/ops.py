@@ -180,13 +180,17 @@ class ContainerOperation(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateContainer(ContainerOperation):
-    """With ``replaces`` (an id), under a temporary name, taking over the anonymous volumes in ``kept_volumes``."""
+    """With ``replaces`` (an id), under a temporary name, taking over the anonymous volumes in ``kept_volumes``.
+
+    ``delay``: seconds between the end of what it needs and its beginning (``update_config``).
+    """
 
     verb: ClassVar[str] = "create"
 
     config_hash: str
     replaces: str = ""
     kept_volumes: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

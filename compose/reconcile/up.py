@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import labels
+from ..convert.values import nanoseconds
 from ..digest import service_digest
 from ..errors import PlanError
 from ..graph import check, closure, dependants, dependencies, shared_services
@@ -244,14 +245,21 @@ class _Planner:
             if one is None:
                 self._create(replica, ())
             elif replica.cause is not None:
-                batch = int(update.get("parallelism") or 0)
+                pause = nanoseconds(update.get("delay") or 0) / 10**9
+                # A delay between updates says that they are not all made at once: then one at a time, as Swarm has it.
+                parallelism = update.get("parallelism")
+                batch = (1 if pause else 0) if parallelism is None else int(parallelism)
                 gate = (
                     (replaced[len(replaced) - batch],)
                     if batch and len(replaced) >= batch and self.options.start
                     else ()
                 )
                 self._replace(
-                    replica, one, gate, start_first=update.get("order") == "start-first" and self.options.start
+                    replica,
+                    one,
+                    gate,
+                    delay=pause if gate else 0.0,
+                    start_first=update.get("order") == "start-first" and self.options.start,
                 )
                 replaced.append(f"{StartContainer.verb} {replica.name}")
             elif replica.name != one.name:
@@ -282,7 +290,7 @@ class _Planner:
             )
         )
 
-    def _create(self, replica: Replica, gate: tuple[str, ...]) -> str:
+    def _create(self, replica: Replica, gate: tuple[str, ...], delay: float = 0.0) -> str:
         one = replica.observed
         assert replica.cause is not None
         create = CreateContainer(
@@ -292,13 +300,16 @@ class _Planner:
             config_hash=self.digests[replica.service].config_hash,
             replaces=one.id if one is not None else "",
             kept_volumes=replica.kept_volumes,
+            delay=delay,
             needs=(*self._creation_needs(replica.service), *gate),
             cause=replica.cause,
         )
         self.operations.append(create)
         return create.key
 
-    def _replace(self, replica: Replica, one: ObservedContainer, gate: tuple[str, ...], *, start_first: bool) -> None:
+    def _replace(
+        self, replica: Replica, one: ObservedContainer, gate: tuple[str, ...], *, delay: float, start_first: bool
+    ) -> None:
         """Create under a temporary name, stop and remove the old one, rename; or start the new one first.
 
         A network that is itself replaced needs the old container gone before it can be made: then removal comes first.
@@ -312,7 +323,7 @@ class _Planner:
                 (removal,),
             )
             return
-        created = self._create(replica, gate)
+        created = self._create(replica, gate, delay)
         shared = self._sharing_stops(replica.service, replaced=True)
         before: tuple[str, ...] = (created, *shared)
         if start_first:

@@ -678,3 +678,26 @@ secrets: {{token: {{file: ./token}}}}
     stack("up", "-d")
     assert stack("exec", "-T", "web", "sh", "-c", show).stdout == wanted
     assert stack("plan").stdout == f"{stack.name}: nothing to do\n"
+
+
+def test_update_config_order_parallelism_and_delay(stack: Stack) -> None:
+    text = (
+        "services:\n  web:\n    image: IMAGE\n    command: sleep 1000\n    stop_signal: SIGKILL\n    environment: {A: '%s'}\n"
+        "    deploy: {replicas: 2, update_config: {order: start-first, parallelism: 1, delay: 2s}}\n"
+    )
+    stack.write(text % "1")
+    stack("up", "-d")
+    stack.write(text % "2")
+    began = time.monotonic()
+    words = [line.split("Container ")[-1] for line in stack("up", "-d").stderr.splitlines()]
+    assert time.monotonic() - began >= 2
+    assert stack.states() == {"web-1": "running", "web-2": "running"}
+    for name in ("web-1", "web-2"):
+        shown = [word for word in words if word.startswith(f"{stack.name}-{name} ")]
+        assert [one.rpartition("  ")[2] for one in shown if one.endswith(("Started", "Recreated"))] == [
+            "Started",
+            "Recreated",
+        ]
+    finished = [word.rpartition("  ") for word in words if word.endswith("Started")]
+    assert [name for name, _, _ in finished] == [f"{stack.name}-web-1", f"{stack.name}-web-2"]
+    assert stack("plan").stdout.endswith("nothing to do\n")
