@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -56,7 +57,11 @@ class Contender:
             text = (result.stdout + result.stderr).decode(errors="replace")
             sys.exit(f"{self.name}: {' '.join(arguments)}: {text[-2000:]}")
         if label:
-            self.times.setdefault(label, []).append(elapsed)
+            self.note(label, elapsed)
+
+    def note(self, label: str, seconds: float) -> None:
+        self.times.setdefault(label, []).append(seconds)
+        print(f"{self.name}: {label}: {seconds:.2f} s", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -160,7 +165,7 @@ def builds(contenders: list[Contender], rounds: int, cold_rounds: int, folder: P
         begin = time.perf_counter()
         for part in parts:
             contender.run("build", *NETWORK, *flags, "-t", f"{PREFIX}-{part}", str(context / part))
-        contender.times.setdefault(label, []).append(time.perf_counter() - begin)
+        contender.note(label, time.perf_counter() - begin)
 
     alternating(
         contenders, cold_rounds, lambda one, _: build(one, "build of the three WordPress images, cold", "--no-cache")
@@ -284,6 +289,7 @@ def main() -> None:
     parser.add_argument("--wordpress", action="store_true")
     parser.add_argument("--layer-size", type=int, default=0, metavar="MB")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     folder = Path(tempfile.mkdtemp(prefix="pycompose-images-", dir="/var/tmp"))
     root = folder / "root"
     own = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_"))}
