@@ -1,10 +1,12 @@
-"""Carrying out a plan that needs no model: what `start` and `restart` share."""
+"""Carrying out a plan that needs no model to be made: what `start` and `restart` share."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..model import Project
     from ..plan import Plan
     from .session import Session
 
@@ -21,7 +23,7 @@ def carry_out(session: Session, plan: Plan, *, wait_timeout: float | None = None
     renderer = choose_renderer(session.args.progress, session.args.ansi)
     with project_lock(str(session.engine.endpoint.address), session.name):
         snapshot = Snapshot(session.name, list_containers(session.engine, session.name))
-        world = World(session.engine, snapshot, renderer.handle)
+        world = World(session.engine, snapshot, renderer.handle, load=partial(_model, session))
         result = Convergence(plans=[plan], world=world, snapshot=snapshot)
         with renderer:
             if session.args.dry_run:
@@ -29,3 +31,16 @@ def carry_out(session: Session, plan: Plan, *, wait_timeout: float | None = None
                 return 0
             result.outcomes = run_plan(plan, world, wait_timeout=wait_timeout)
     return report_failures(session, result)
+
+
+def _model(session: Session) -> Project | None:
+    """The project, where its files are at hand and load: files kept in memory may have to be handed over again."""
+    from ..errors import LoadError
+
+    if not session.identity.files:
+        return None
+    try:
+        project = session.project
+    except LoadError:
+        return None
+    return project if project.name == session.name else None

@@ -135,22 +135,29 @@ def _content(file: PlacedFile) -> bytes:
         raise OperationError(f"{error.filename}: {error.strerror}") from error
 
 
-def _files_again(world: World, operation: StartContainer) -> None:
-    """An existing container's files in memory went with the engine if that was stopped: hand them over once more."""
-    if not operation.id or not world.has_project or not world.engine.is_pycompose:
-        return
+def _files_again(world: World, operation: StartContainer) -> bool:
+    """An existing container's files in memory went with the engine if that was stopped: hand them over once more.
+    Whether there were any."""
+    if not operation.id or not world.engine.is_pycompose or not world.has_project:
+        return False
     service = world.project.services.get(operation.service)
-    if service is not None and (service.get("configs") or service.get("secrets")):
-        plan = plan_mounts(world.project, operation.service, service, {}, world.engine.endpoint.address.path)
-        place_files(world, operation.id, plan.files)
+    if service is None or not (service.get("configs") or service.get("secrets")):
+        return False
+    plan = plan_mounts(world.project, operation.service, service, {}, world.engine.endpoint.address.path)
+    place_files(world, operation.id, plan.files)
+    return bool(plan.files)
 
 
 def start_container(world: World, operation: StartContainer) -> None:
     shown = f"Container {operation.name}"
     identity = world.container_id(operation.name, operation.id)
     world.emit(Progress(shown, "Starting"))
-    _files_again(world, operation)
-    world.engine.containers.start(identity)
+    try:
+        world.engine.containers.start(identity)
+    except EngineError as error:
+        if error.status != 409 or not _files_again(world, operation):
+            raise
+        world.engine.containers.start(identity)
     if world.on_start is not None:
         world.on_start(operation.name, identity)
     if operation.hooks:

@@ -37,12 +37,15 @@ class World:
         project: Project | None = None,
         contents: Mapping[tuple[str, str], str] | None = None,
         settings: Settings | None = None,
+        load: Callable[[], Project | None] | None = None,
     ) -> None:
+        """``load`` gives the project when an operation turns out to need it, for commands that mostly do without."""
         self.engine = engine
         self.snapshot = snapshot
         self._emit = emit
         self._lock = threading.Lock()
         self._project = project
+        self._load = load
         self.contents = contents or {}
         self.settings = settings or Settings()
         self.container_ids = {one.name: one.id for one in snapshot.containers}
@@ -58,13 +61,18 @@ class World:
 
     @property
     def project(self) -> Project:
-        if self._project is None:
+        if not self.has_project:
             raise OperationError("this operation needs the Compose file")
+        assert self._project is not None
         return self._project
 
     @property
     def has_project(self) -> bool:
-        return self._project is not None
+        with self._lock:
+            load, self._load = self._load, None
+            if load is not None:
+                self._project = load()
+            return self._project is not None
 
     def emit(self, event: Event) -> None:
         with self._lock:

@@ -675,6 +675,13 @@ secrets: {{token: {{file: ./token}}}}
     stack("stop", "-t", "0")
     if own:
         stack("engine", "stop", "--force")
+    stack("start")
+    assert stack("exec", "-T", "web", "sh", "-c", show).stdout == wanted
+    stack("stop", "-t", "0")
+    if own:
+        stack("engine", "stop", "--force")
+        refused = stack("container", "start", f"{stack.name}-web-1", code=None)
+        assert refused.returncode != 0 and "kept in memory only" in refused.stderr
     stack("up", "-d")
     assert stack("exec", "-T", "web", "sh", "-c", show).stdout == wanted
     assert stack("plan").stdout == f"{stack.name}: nothing to do\n"
