@@ -44,11 +44,22 @@ def default_routes(endpoints: Iterable[Endpoint]) -> tuple[DefaultRoute, ...]:
 
 
 def configure(
-    rtnl_fd: int | None, endpoints: Sequence[Endpoint], add: Iterable[DefaultRoute], remove: Iterable[DefaultRoute] = ()
+    rtnl_fd: int | None,
+    endpoints: Sequence[Endpoint],
+    add: Iterable[DefaultRoute],
+    remove: Iterable[DefaultRoute] = (),
+    renames: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Configure the links of ``endpoints`` and change default routes. ``rtnl_fd`` is a netlink socket of this namespace
-    (None: make one). Raises NetlinkError or EngineError naming the operation."""
+    """Give links their final names (``renames``: from, to), configure those of ``endpoints`` and change default routes.
+    ``rtnl_fd`` is a netlink socket of this namespace (None: make one). Raises NetlinkError or EngineError naming the
+    operation."""
     with Netlink(fd=rtnl_fd) as netlink:
+        for before, after in renames:
+            try:
+                netlink.run([links.rename(index_of(netlink, before), before, after)])
+            except NetlinkError:
+                netlink.run([links.delete_link(before)])
+                raise
         requests: list[Request] = []
         for endpoint in endpoints:
             index = index_of(netlink, endpoint.ifname)

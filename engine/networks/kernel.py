@@ -114,16 +114,19 @@ class Kernel:
     ) -> None:
         """Create the endpoints' links in the namespace and configure them; all or nothing."""
         requests: list[Request] = []
+        renames: list[tuple[str, str]] = []
         for network, endpoint in pairs:
             self.bring_up(network)
             if network.driver == "bridge":
                 requests += bridge.endpoint_requests(self._route(), network, endpoint, netns_fd)
             else:
-                requests.append(macvlan.endpoint_request(network, endpoint, netns_fd))
+                # Before Linux 6.14 a name is refused that a link out here has, eth0 for example.
+                renames.append((self.veth_name(endpoint.id), endpoint.ifname))
+                requests.append(macvlan.endpoint_request(network, endpoint, netns_fd, renames[-1][0]))
         endpoints = [endpoint for _, endpoint in pairs]
         try:
             self._route().run(requests)
-            inside(netns_fd, lambda: interface.configure(rtnl_fd, endpoints, add, remove))
+            inside(netns_fd, lambda: interface.configure(rtnl_fd, endpoints, add, remove, renames))
         except EngineError:
             self._route().run([links.delete_link(endpoint.veth) for endpoint in endpoints if endpoint.veth])
             raise

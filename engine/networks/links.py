@@ -173,6 +173,13 @@ def set_master(name: str, master: int) -> Request:
     return Request(f"put {name} under its bridge", _RTM_NEWLINK, 0, payload)
 
 
+def rename(index: int, before: str, after: str) -> Request:
+    """Another name for a link that is down."""
+    return Request(
+        f"rename link {before} to {after}", _RTM_NEWLINK, 0, _link({"index": index}, [("IFLA_IFNAME", after)])
+    )
+
+
 def set_up(name: str) -> Request:
     payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, [("IFLA_IFNAME", name)])
     return Request(f"bring up {name}", _RTM_NEWLINK, 0, payload)

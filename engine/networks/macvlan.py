@@ -56,9 +56,10 @@ def bring_up(netlink: Netlink, network: Network) -> bool:
     return True
 
 
-def endpoint_request(network: Network, endpoint: Endpoint, netns_fd: int) -> Request:
+def endpoint_request(network: Network, endpoint: Endpoint, netns_fd: int, name: str) -> Request:
+    """The endpoint's link, called ``name`` for now."""
     parent = link_index(parent_of(network))
     mtu = int(network.options.get(DRIVER_MTU) or 0)
     if network.driver == "macvlan":
-        return links.add_macvlan(endpoint.ifname, parent, mode_of(network), netns_fd, endpoint.mac_address, mtu)
-    return links.add_ipvlan(endpoint.ifname, parent, mode_of(network), netns_fd, mtu)
+        return links.add_macvlan(name, parent, mode_of(network), netns_fd, endpoint.mac_address, mtu)
+    return links.add_ipvlan(name, parent, mode_of(network), netns_fd, mtu)
