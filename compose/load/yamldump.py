@@ -209,7 +209,7 @@ def _scalar(text: str, indent: int, simple_key: bool = False) -> str:
         if analysis.block_allowed:
             return _literal(text, indent)
         return _double(text)
-    if "\n" in text:
+    if "\n" in text or (simple_key and analysis.multiline):
         return _double(text)
     if not plain:
         return _double(text)

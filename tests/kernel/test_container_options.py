@@ -489,7 +489,10 @@ def test_propagation_reaches_the_container_and_the_host(run: Callable[..., Runni
     subprocess.run(["mount", "--bind", str(tmp_path), str(tmp_path)], check=True)
     try:
         subprocess.run(["mount", "--make-shared", str(tmp_path)], check=True)
-        slave, shared = run(Binds=[f"{tmp_path}:/s:rslave"]), run(Binds=[f"{tmp_path}:/s:rshared"], CapAdd=["SYS_ADMIN"])
+        slave, shared = (
+            run(Binds=[f"{tmp_path}:/s:rslave"]),
+            run(Binds=[f"{tmp_path}:/s:rshared"], CapAdd=["SYS_ADMIN"]),
+        )
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(tmp_path / "sub")], check=True)
         assert slave.has_mount("/s/sub") and shared.has_mount("/s/sub")
         assert shared.exec("mount", "-t", "tmpfs", "tmpfs", "/s/own") == ""
