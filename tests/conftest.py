@@ -34,8 +34,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
 
 
+_MAY_SKIP = ("slow", "peer", "cgroup2")
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.skipped and "root" in report.keywords and "slow" not in report.keywords and "peer" not in report.keywords:
+    if report.skipped and "root" in report.keywords and not any(marker in report.keywords for marker in _MAY_SKIP):
         _skipped_root_tests.append(report.nodeid)
 
 

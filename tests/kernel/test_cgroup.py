@@ -206,6 +206,7 @@ def test_stats_and_oom_v1() -> None:
         remove_instance(instance)
 
 
+@pytest.mark.cgroup2
 @v2_only
 def test_limits_v2() -> None:
     group = Cgroup.for_container(uuid.uuid4().hex[:6], "limits", hierarchies=FOUND)
@@ -251,6 +252,7 @@ def test_limits_v2() -> None:
         discard(group)
 
 
+@pytest.mark.cgroup2
 @v2_only
 def test_limits_bite_v2() -> None:
     group = Cgroup.for_container(uuid.uuid4().hex[:6], "bite", hierarchies=FOUND)
@@ -271,6 +273,7 @@ def test_limits_bite_v2() -> None:
         discard(group)
 
 
+@pytest.mark.cgroup2
 @v2_only
 def test_device_rules_hold_v2() -> None:
     group = Cgroup.for_container(uuid.uuid4().hex[:6], "devices", hierarchies=FOUND)
@@ -300,6 +303,7 @@ for name, minor in (("null", 3), ("zero", 5)):
         discard(group)
 
 
+@pytest.mark.cgroup2
 @v2_only
 def test_stats_and_oom_v2() -> None:
     group = Cgroup.for_container(uuid.uuid4().hex[:6], "oom", hierarchies=FOUND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ PROJECTS = st.builds(
 
 
 def text_of(model: Any) -> str:
-    return yaml.safe_dump(model, sort_keys=False, allow_unicode=True)
+    # JSON is YAML, and leaves no doubt what is a string: PyYAML writes 0E0 plain, which others read as a number.
+    return json.dumps(model, ensure_ascii=False) + "\n"
 
 
 def tree_of(text: str) -> Map:
