@@ -6,12 +6,13 @@ be done is done. Blocking work goes to threads, waits are tasks woken by the eng
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 
 from .dataclass import dataclass
@@ -112,10 +113,15 @@ class _Executor:
                 self._report(operation, error)
 
     async def _listen(self, events: ContainerEvents) -> None:
+        loop = asyncio.get_running_loop()
+
         def handle(event: dict[str, object]) -> None:
             actor = event.get("Actor")
             identity = str(actor.get("ID", "")) if isinstance(actor, dict) else ""
-            anyio.from_thread.run_sync(self._wake, identity)
+            # Handed over, not waited for: an event that comes as the loop ends would hold this thread, and with it the
+            # process, for ever.
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._wake, identity)
 
         try:
             await anyio.to_thread.run_sync(partial(events.run, handle), abandon_on_cancel=True)
