@@ -103,7 +103,7 @@ def slowly(handler: Handler) -> bool:
             handler.wfile.write(data[position : position + 65536])
         except OSError:
             break
-        time.sleep(0.004)
+        time.sleep(0.02)
     return True
 
 
