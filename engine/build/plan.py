@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .dockerfile.errors import DockerfileError, Span, did_you_mean
-from .dockerfile.instructions import Copy, From, Instruction, Onbuild, Run
+from .dockerfile.instructions import Copy, From, Instruction, Onbuild, Run, Workdir
 from .dockerfile.mounts import mount_origin
 from .dockerfile.parse import parse_trigger
 from .dockerfile.words import ExpansionError, expand
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .dockerfile import Dockerfile
 
 SCRATCH = "scratch"
+WORK = (Run, Copy, Workdir)  # the instructions that can make a layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,16 @@ class Planned:
     @property
     def label(self) -> str:
         return self.name or f"stage-{self.index}"
+
+    @property
+    def has_base(self) -> bool:
+        """Whether it begins with something that must be got: no other stage, and not nothing."""
+        return isinstance(self.base, ImageSource | NamedContext)
+
+    @property
+    def work(self) -> int:
+        """How many bases and layers it consists of."""
+        return self.has_base + sum(isinstance(instruction, WORK) for instruction in self.instructions)
 
     @property
     def needs(self) -> set[int]:

@@ -1,15 +1,19 @@
 """What a build tells while it runs: events as values, and their two renderings as JSON.
 
 ``classic`` is the stream of the Docker Engine API's ``POST /build``; ``lines`` is pycompose's own, one object an event,
-which loses nothing. Events of parallel stages interleave; each names its step.
+which loses nothing. Events of parallel stages interleave; each names its step. ``Steps`` numbers the steps of one build and
+lets one event through at a time.
 """
 
 from __future__ import annotations
 
 import base64
+import threading
+import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,12 +21,19 @@ if TYPE_CHECKING:
     from .steps import Stream
 
 
+# What a step is: the builder's own work (no instruction), the image or context a stage begins with, an instruction that
+# changes files, or one that changes only the configuration, which takes no time and which BuildKit does not tell.
+Kind = Literal["internal", "base", "layer", "config"]
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The build is understood: ``total`` steps will be looked at, for the stage ``target`` ("" is the last)."""
+    """The build is understood: ``total`` instructions will be looked at, of which ``work`` are bases and layers, for the
+    stage ``target`` ("" is the last)."""
 
     total: int
     target: str = ""
+    work: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,8 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """``step`` counts from 1 over the whole build; ``index`` of ``total`` is the place within its stage."""
+    """``step`` counts from 1 over the whole build. ``index`` of ``total`` is the place among its stage's bases and layers,
+    0 for the other kinds; ``stage`` is "" when the Dockerfile has only one. ``line`` of the Dockerfile, 0 for none."""
 
     step: int
     stage: str
@@ -43,6 +55,7 @@ class StepStarted:
     index: int
     total: int
     line: int = 0
+    kind: Kind = "layer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,14 @@ class StepStatus:
 
     step: int
     status: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StepNote:
+    """One thing that a step of the builder's own did: ``transferring context: 3.1kB``. Not part of the classic stream."""
+
+    step: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +113,35 @@ class Finished:
     tags: tuple[str, ...] = ()
 
 
-Event = Planned | Notice | StepStarted | StepLog | StepStatus | StepCached | StepDone | StepFailed | Finished
+Event = Planned | Notice | StepStarted | StepLog | StepStatus | StepNote | StepCached | StepDone | StepFailed | Finished
 Progress = Callable[[Event], None]
+
+
+class Steps:
+    """The steps of one build, numbered; ``emit`` may be called from any thread."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def emit(self, event: Event) -> None:
+        with self._lock:
+            self._progress(event)
+
+    def next(self) -> int:
+        with self._lock:
+            self._last += 1
+            return self._last
+
+    @contextmanager
+    def internal(self, text: str) -> Iterator[int]:
+        """A step of the builder's own around the block, which gets its number. What fails in it, the caller tells."""
+        step = self.next()
+        self.emit(StepStarted(step, "", text, 0, 0, kind="internal"))
+        started = time.monotonic()
+        yield step
+        self.emit(StepDone(step, time.monotonic() - started))
 
 
 def lines(event: Event) -> dict[str, Any]:
@@ -118,8 +166,7 @@ class Classic:
     """Folds events into the objects of the Docker Engine API's build stream."""
 
     def __init__(self) -> None:
-        self._total = 0
-        self._started: dict[int, StepStarted] = {}
+        self._total = self._count = 0
 
     def render(self, event: Event) -> Iterator[dict[str, Any]]:
         if isinstance(event, Planned):
@@ -128,8 +175,9 @@ class Classic:
             where = f" (line {event.line})" if event.line else ""
             yield {"stream": f"[Warning] {event.text}{where}\n"}
         elif isinstance(event, StepStarted):
-            self._started[event.step] = event
-            yield {"stream": f"Step {event.step}/{self._total} : {event.text}\n"}
+            if event.kind != "internal":
+                self._count += 1
+                yield {"stream": f"Step {self._count}/{self._total} : {event.text}\n"}
         elif isinstance(event, StepLog):
             yield {"stream": event.data.decode("utf-8", "replace")}
         elif isinstance(event, StepStatus):
@@ -146,7 +194,7 @@ class Classic:
             if event.code:
                 detail["code"] = event.code
             yield {"errorDetail": detail, "error": detail["message"]}
-        else:
+        elif isinstance(event, Finished):
             yield {"aux": {"ID": event.image}}
             yield {"stream": f"Successfully built {_short(event.image)}\n"}
             for tag in event.tags:

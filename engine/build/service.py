@@ -12,12 +12,13 @@ import shutil
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, InvalidParameter, Unprocessable
 from ..images import reference
+from ..images.progress import human
 from ..images.types import Platform
 from . import plan as planning
 from .cache import BuildCache, key_of, timestamp
@@ -28,13 +29,13 @@ from .dockerfile.check import check_options, unused_arguments
 from .dockerfile.errors import excerpt
 from .filecache import FileDigests
 from .mountcache import MountCache
-from .progress import Finished, Notice, Planned, StepFailed, StepStatus
+from .progress import Finished, Notice, Planned, StepFailed, StepNote, Steps, StepStatus
 from .session import Session
 from .stage import StageBuild
 from .state import COMMENT, platform_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..images.service import Images
     from ..layout import Layout
@@ -108,41 +109,55 @@ class Builder:
 
         Raises EngineError; a failing step is told as StepFailed first.
         """
-        stop = _Stop(options.cancel)
+        stop, steps = _Stop(options.cancel), Steps(progress)
         platform = _platform(options)
         tags = [str(reference.parse(tag).with_default_tag.familiar) for tag in options.tags]
         targets = [parse_cache(text) for text in options.cache_to]
         workdir = self._work / os.urandom(8).hex()
         workdir.mkdir(parents=True, mode=0o700)
         try:
-            with (
-                ExitStack() as resources,
-                open_context(
-                    options.context,
-                    dockerfile=options.dockerfile,
-                    inline=options.dockerfile_inline,
-                    workdir=workdir,
-                    cancelled=stop.is_set,
-                ) as context,
-            ):
-                stores = CacheStores(self._images, lambda text: progress(Notice(text)))
-                session = self._session(options, context, platform, workdir, stop, resources, progress, stores)
+            with ExitStack() as resources:
+                context = resources.enter_context(self._context(options, workdir, stop, steps))
+                stores = CacheStores(self._images, lambda text: steps.emit(Notice(text)))
+                session = self._session(options, context, platform, workdir, stop, resources, steps, stores)
                 stores.load(options.cache_from, lambda ref: session.image(planning.ImageSource(ref)))
                 plan = self._plan(session)
                 self._build_stages(session, plan)
-                image = self._finish(
-                    session, session.results[plan.target], inline=any(t.kind == "inline" for t in targets)
-                )
-                for tag in tags:
-                    self._images.tag(image, tag)
+                with steps.internal("exporting to image") as step:
+                    state = session.results[plan.target]
+                    image = self._finish(session, state, inline=any(t.kind == "inline" for t in targets))
+                    steps.emit(StepNote(step, f"writing image {image}"))
+                    for tag in tags:
+                        self._images.tag(image, tag)
+                        steps.emit(StepNote(step, f"naming to {reference.parse(tag)}"))
                 for target in targets:
-                    self._export(session, plan, target)
+                    with steps.internal(f"exporting cache to {target.kind} {target.place}".rstrip()):
+                        self._export(session, plan, target)
         finally:
             shutil.rmtree(workdir)
             self._files.flush()
-        progress(Finished(image, tuple(tags)))
+        steps.emit(Finished(image, tuple(tags)))
         self._publish("builder", "build", image, {"name": tags[0] if tags else image})
         return image
+
+    @contextmanager
+    def _context(
+        self, options: BuildOptions, workdir: Path, stop: threading.Event, steps: Steps
+    ) -> Iterator[OpenContext]:
+        name = os.path.basename(options.dockerfile) or "Dockerfile"
+        with ExitStack() as opened:
+            with steps.internal(f"[internal] load build definition from {name}") as step:
+                context = opened.enter_context(
+                    open_context(
+                        options.context,
+                        dockerfile=options.dockerfile,
+                        inline=options.dockerfile_inline,
+                        workdir=workdir,
+                        cancelled=stop.is_set,
+                    )
+                )
+                steps.emit(StepNote(step, f"transferring dockerfile: {human(len(context.dockerfile))}"))
+            yield context
 
     def _session(
         self,
@@ -152,26 +167,26 @@ class Builder:
         workdir: Path,
         stop: threading.Event,
         resources: ExitStack,
-        progress: Callable[[Event], None],
+        steps: Steps,
         stores: CacheStores,
     ) -> Session:
-        dockerfile = self._parse(context, progress)
+        dockerfile = self._parse(context, steps)
         for line, text in dockerfile.warnings:
-            progress(Notice(text, line))
+            steps.emit(Notice(text, line))
         try:
             check_options(dockerfile)
         except DockerfileError as error:
-            raise _explained(error, dockerfile, progress) from None
+            raise _explained(error, dockerfile, steps) from None
         unused = unused_arguments(dockerfile, options.args)
         if unused:
-            progress(Notice(f"One or more build-args [{' '.join(unused)}] were not consumed"))
+            steps.emit(Notice(f"One or more build-args [{' '.join(unused)}] were not consumed"))
         if options.provenance or options.sbom:
-            progress(Notice("provenance and sbom attestations are not made by this engine: ignored"))
+            steps.emit(Notice("provenance and sbom attestations are not made by this engine: ignored"))
         predefined = platform_arguments(Platform.host(), platform, options.target, options.args)
         try:
             arguments = planning.global_arguments(dockerfile, options.args, predefined)
         except DockerfileError as error:
-            raise _explained(error, dockerfile, progress) from None
+            raise _explained(error, dockerfile, steps) from None
         epoch = options.args.get(_EPOCH) or arguments.get(_EPOCH) or ""
         if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) <= 12):
             raise InvalidParameter(f"invalid {_EPOCH} {epoch!r}: want seconds since 1970")
@@ -191,17 +206,17 @@ class Builder:
             epoch=int(epoch) if epoch else None,
             stop=stop,
             resources=resources,
-            progress=progress,
+            steps=steps,
         )
 
     @staticmethod
-    def _parse(context: OpenContext, progress: Callable[[Event], None]) -> Dockerfile:
+    def _parse(context: OpenContext, steps: Steps) -> Dockerfile:
         try:
             return parse(context.dockerfile, context.dockerfile_name)
         except DockerfileError as error:
             source = context.dockerfile.decode("utf-8", "replace")
             shown = excerpt(source, error.span, context.dockerfile_name) if error.span else ""
-            progress(StepFailed(0, str(error), shown))
+            steps.emit(StepFailed(0, str(error), shown))
             raise
 
     def _plan(self, session: Session) -> Plan:
@@ -220,8 +235,9 @@ class Builder:
                 triggers=triggers,
             )
         except DockerfileError as error:
-            raise _explained(error, session.dockerfile, session.progress) from None
-        session.emit(Planned(plan.total, session.options.target))
+            raise _explained(error, session.dockerfile, session.steps) from None
+        work = sum(stage.work for stage in plan.stages.values())
+        session.emit(Planned(plan.total, session.options.target, work))
         return plan
 
     def _build_stages(self, session: Session, plan: Plan) -> None:
@@ -306,7 +322,7 @@ def _platform(options: BuildOptions) -> Platform:
     return Platform.parse(options.platforms[0]) if options.platforms else Platform.host()
 
 
-def _explained(error: DockerfileError, dockerfile: Dockerfile, progress: Callable[[Event], None]) -> DockerfileError:
+def _explained(error: DockerfileError, dockerfile: Dockerfile, steps: Steps) -> DockerfileError:
     shown = excerpt(dockerfile.source, error.span, dockerfile.name) if error.span else ""
-    progress(StepFailed(0, str(error), shown))
+    steps.emit(StepFailed(0, str(error), shown))
     return error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, Unprocessable
+from ..images.reference import parse
 from ..images.types import Image, Platform
 from .contexts import fill_from_archive, open_directory
 from .plan import ImageSource, NamedContext, Scratch, Source, StageSource
@@ -17,7 +18,7 @@ from .progress import Notice, StepStatus
 from .remote import clone, download, parse_git
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..images.service import Images
     from ..images.types import Layer
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .filecache import FileDigests
     from .mountcache import MountCache
     from .options import BuildOptions
-    from .progress import Event
+    from .progress import Event, Steps
     from .state import ImageState
     from .steps import StepRunner
     from .trees import Tree
@@ -66,22 +67,15 @@ class Session:
     epoch: int | None
     stop: threading.Event
     resources: ExitStack
-    progress: Callable[[Event], None]
+    steps: Steps
     results: dict[int, ImageState] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _steps: int = 0
     _images: dict[ImageSource, Image] = field(default_factory=dict)
     _named: dict[str, Path] = field(default_factory=dict)
 
     def emit(self, event: Event) -> None:
         """Report progress, one event at a time."""
-        with self._lock:
-            self.progress(event)
-
-    def next_step(self) -> int:
-        with self._lock:
-            self._steps += 1
-            return self._steps
+        self.steps.emit(event)
 
     def cancelled(self) -> bool:
         return self.stop.is_set()
@@ -102,12 +96,19 @@ class Session:
         return path
 
     # bases ---------------------------------------------------------------------------------------------------------
-    def image(self, source: ImageSource, step: int = 0) -> Image:
+    def image(self, source: ImageSource) -> Image:
         """The image a source names: the local one, or pulled when there is none, or when the build says to pull."""
         with self._lock:
             known = self._images.get(source)
         if known is not None:
             return known
+        name = source.reference
+        if not name.startswith("sha256:"):
+            name = str(parse(name).with_default_tag)
+        with self.steps.internal(f"[internal] load metadata for {name}") as step:
+            return self._find_image(source, step)
+
+    def _find_image(self, source: ImageSource, step: int) -> Image:
         platform = Platform.parse(source.platform) if source.platform else self.platform
         image = self._local(source.reference, platform, explicit=bool(source.platform or self.options.platforms))
         if image is None:
@@ -139,8 +140,6 @@ class Session:
         return image
 
     def _auth(self, reference: str) -> Any:
-        from ..images.reference import parse  # here: only pulls need it
-
         return self.options.auth.get(parse(reference).domain)
 
     def image_layers(self, source: Source) -> tuple[Layer, ...] | None:

@@ -38,7 +38,7 @@ from .dockerfile.instructions import (
 )
 from .dockerfile.mounts import parse_mount
 from .dockerfile.words import ExpansionError, expand
-from .plan import ImageSource, NamedContext, Scratch, StageSource
+from .plan import WORK, ImageSource, NamedContext, Scratch, StageSource
 from .progress import StepCached, StepDone, StepFailed, StepLog, StepStarted
 from .runstep import RunPlan, describe_failure
 from .state import ImageState, exposed_ports
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from ..images.types import Layer
     from .plan import Planned
+    from .progress import Kind
     from .session import Session
     from .steps import Stream
 
@@ -76,30 +77,42 @@ class StageBuild:
         names = {name.lower() for name in session.options.no_cache_filter}
         self._use_cache = not session.options.no_cache and stage.name not in names
         self._state = ImageState()
-        self._step = 0
+        self._step = self._index = 0
         self._tail = bytearray()
         self._secrets: list[bytes] = []
 
     def run(self) -> ImageState:
         """The finished stage. Raises StepError after telling what failed."""
-        total = 1 + len(self._stage.instructions)
-        self._guarded(self._stage.start, 1, total, self._base)
-        for index, instruction in enumerate(self._stage.instructions, 2):
-            self._guarded(instruction, index, total, lambda instruction=instruction: self._dispatch(instruction))  # type: ignore[misc]
+        kind: Kind = "base" if self._stage.has_base else "config"
+        self._guarded(self._stage.start, kind, self._base)
+        for place, instruction in enumerate(self._stage.instructions):
+            kind = "layer" if isinstance(instruction, WORK) else "config"
+            self._guarded(
+                instruction,
+                kind,
+                lambda instruction=instruction: self._dispatch(instruction),  # type: ignore[misc]
+                trigger=place < self._stage.triggers,
+            )
         return self._state
 
     # steps ---------------------------------------------------------------------------------------------------------
     def _guarded(
-        self, instruction: Instruction, index: int, total: int, action: Callable[[], StepCached | None]
+        self,
+        instruction: Instruction,
+        kind: Kind,
+        action: Callable[[], StepCached | None],
+        *,
+        trigger: bool = False,
     ) -> None:
         session = self._session
         session.check()
-        self._step = session.next_step()
+        self._step = session.steps.next()
         self._tail.clear()
-        text = instruction.code
-        if 1 < index <= 1 + self._stage.triggers:
-            text = f"ONBUILD {text}"
-        session.emit(StepStarted(self._step, self._stage.label, text, index, total, instruction.span.first))
+        text = f"ONBUILD {instruction.code}" if trigger else instruction.code
+        label = self._stage.label if len(session.dockerfile.stages) > 1 else ""
+        self._index += kind != "config"
+        place = (self._index, self._stage.work) if kind != "config" else (0, 0)
+        session.emit(StepStarted(self._step, label, text, *place, instruction.span.first, kind))
         started = time.monotonic()
         try:
             cached = action()
@@ -114,7 +127,7 @@ class StageBuild:
         if cached is not None:
             session.emit(cached)
         else:
-            layer = self._state.chain_id if isinstance(instruction, (Run, Copy, Workdir)) else ""
+            layer = self._state.chain_id if isinstance(instruction, WORK) else ""
             session.emit(StepDone(self._step, time.monotonic() - started, layer))
 
     def _failed(self, instruction: Instruction, message: str, code: int = 0) -> StepError:
@@ -137,7 +150,7 @@ class StageBuild:
         if isinstance(base, StageSource):
             self._state = session.results[base.index].branch()
         elif isinstance(base, ImageSource):
-            self._state = ImageState.of_image(session.image(base, self._step))
+            self._state = ImageState.of_image(session.image(base))
         elif isinstance(base, Scratch):
             self._state = ImageState.scratch(session.platform)
         else:
@@ -149,7 +162,7 @@ class StageBuild:
         session = self._session
         image = session.named_image(base)
         if image is not None:
-            self._state = ImageState.of_image(session.image(image, self._step))
+            self._state = ImageState.of_image(session.image(image))
             return None
         self._state = ImageState.scratch(session.platform)
         copy = Copy(self._stage.start.span, self._stage.start.code, False, ("/",), (), "/")

@@ -66,9 +66,10 @@ class Bench:
 
     @property
     def ran(self) -> list[str]:
-        """Texts of steps that were really done."""
-        cached = {event.step for event in self.events if isinstance(event, StepCached)}
-        return [e.text for e in self.events if isinstance(e, StepStarted) and e.step not in cached]
+        """Texts of instructions that were really done."""
+        skipped = {event.step for event in self.events if isinstance(event, StepCached)}
+        skipped |= {event.step for event in self.events if isinstance(event, StepStarted) and event.kind == "internal"}
+        return [e.text for e in self.events if isinstance(e, StepStarted) and e.step not in skipped]
 
     @property
     def output(self) -> str:

@@ -6,48 +6,71 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from .view import BuildView, log_text, status_text, title
+from .view import BuildView, Numbers, log_text, status_text, title
 
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import TextIO
 
 
 class PlainView(BuildView):
     def __init__(self, out: TextIO) -> None:
         super().__init__(out)
+        self._numbers = Numbers()
         self._titles: dict[int, str] = {}
         self._started: dict[int, float] = {}
         self._partial: dict[int, str] = {}
         self._said: dict[tuple[int, str], str] = {}
+        self._running: set[int] = set()
         self._last = 0
+        self._failed: dict[str, Any] | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._failed is not None:
+            self.tail(self._failed, self._titles.get(self._numbers.of(self._failed), ""))
 
     def handle(self, event: dict[str, Any]) -> None:
-        step = int(event.get("step") or 0)
-        match event["event"]:
-            case "StepStarted":
+        if event["event"] == "StepStarted":
+            if self._numbers.start(event):
+                step = self._numbers.of(event)
                 self._titles[step], self._started[step] = title(event), time.monotonic()
+                self._running.add(step)
                 self._switch(step)
+            return
+        if event["event"] == "Notice":
+            where = f" (line {event['line']})" if event.get("line") else ""
+            self.write(f"{chr(10) if self._last else ''}WARNING: {event['text']}{where}\n")
+            self._last = 0
+            return
+        if event["event"] == "StepFailed":
+            self._failed = event
+        step = self._numbers.of(event)
+        if step:
+            self._step(step, event)
+
+    def _step(self, step: int, event: dict[str, Any]) -> None:
+        match event["event"]:
             case "StepLog":
                 *lines, self._partial[step] = (self._partial.get(step, "") + log_text(event)).split("\n")
                 self._lines(step, lines)
             case "StepStatus":
                 self._status(step, event["status"])
+            case "StepNote":
+                self._line(step, f"{event['text']} done")
             case "StepCached":
-                self._line(step, "CACHED")
+                self._end(step, "CACHED")
             case "StepDone":
-                self._flush(step)
-                self._line(step, f"DONE {event['seconds']:.1f}s")
+                self._end(step, f"DONE {event['seconds']:.1f}s")
             case "StepFailed":
-                self._flush(step)
-                code = event.get("code")
-                self._line(step, f"ERROR exit code {code}" if code else "ERROR")
-            case "Notice":
-                where = f"line {event['line']}: " if event.get("line") else ""
-                self.write(f"warning: {where}{event['text']}\n")
-            case "Finished":
-                self.write(
-                    f"image {event['image']}\n" + "".join(f"naming to {tag}\n" for tag in event.get("tags") or ())
-                )
+                self._end(step, f"ERROR: {str(event['message']).splitlines()[0]}")
+
+    def _end(self, step: int, text: str) -> None:
+        if rest := self._partial.pop(step, ""):
+            self._lines(step, [rest])
+        self._line(step, text)
+        self._running.discard(step)
 
     def _status(self, step: int, status: dict[str, Any]) -> None:
         key = (step, str(status.get("id") or ""))
@@ -56,24 +79,23 @@ class PlainView(BuildView):
             self._said[key] = words
             self._line(step, status_text({**status, "progressDetail": {}}))
 
-    def _flush(self, step: int) -> None:
-        if rest := self._partial.pop(step, ""):
-            self._lines(step, [rest])
-
     def _lines(self, step: int, lines: list[str]) -> None:
         since = time.monotonic() - self._started.get(step, time.monotonic())
         for line in lines:
             shown = line.rstrip("\r").rpartition("\r")[2]
-            self._line(step, f"{since:.2f} {shown}")
+            self._line(step, f"{since:.3f} {shown}")
 
     def _line(self, step: int, text: str) -> None:
         self._switch(step)
         self.write(f"#{step} {text}\n")
 
     def _switch(self, step: int) -> None:
-        if step != self._last and step in self._titles:
-            self.write(f"{chr(10) if self._last else ''}#{step} {self._titles[step]}\n")
-            self._last = step
+        if step == self._last:
+            return
+        if self._last in self._running:
+            self.write(f"#{self._last} ...\n")
+        self.write(f"{chr(10) if self._last else ''}#{step} {self._titles[step]}\n")
+        self._last = step
 
 
 class JsonView(BuildView):

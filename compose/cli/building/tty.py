@@ -35,6 +35,7 @@ class _Step:
     output: list[str] = field(default_factory=list)
     partial: str = ""
     status: str = ""
+    notes: list[tuple[str, float]] = field(default_factory=list)
 
 
 class TtyView(BuildView):
@@ -42,10 +43,9 @@ class TtyView(BuildView):
         super().__init__(out)
         self._color = color
         self._steps: dict[int, _Step] = {}
-        self._total = 0
+        self._work = self._internal = 0
         self._notices: list[str] = []
         self._failed: dict[str, Any] | None = None
-        self._end: list[str] = []
         self._begin = time.monotonic()
         self._drawn = 0
         self._lock = threading.Lock()
@@ -66,23 +66,24 @@ class TtyView(BuildView):
             if step.state == "working":
                 step.state, step.finished = "canceled", time.monotonic()
         self._draw(final=True)
-        self.write("".join(f"{line}\n" for line in self._end) + "\x1b[?25h")
+        self.write("\x1b[?25h")
         if self._failed is not None:
-            self.tail(self._failed)
+            failed = self._steps.get(int(self._failed["step"]))
+            self.tail(self._failed, failed.title if failed else "")
 
     def handle(self, event: dict[str, Any]) -> None:
         now = time.monotonic()
         with self._lock:
             match event["event"]:
                 case "Planned":
-                    self._total = int(event["total"])
+                    self._work = int(event["work"])
                 case "StepStarted":
-                    self._steps[int(event["step"])] = _Step(title(event), now)
+                    if event["kind"] != "config":
+                        self._internal += event["kind"] == "internal"
+                        self._steps[int(event["step"])] = _Step(title(event), now)
                 case "Notice":
                     where = f"line {event['line']}: " if event.get("line") else ""
                     self._notices.append(f" ! {where}{event['text']}")
-                case "Finished":
-                    self._end = [f" image {event['image']}", *(f" naming to {tag}" for tag in event.get("tags") or ())]
                 case "StepFailed":
                     self._failed = event
                     self._finish(event, "error", now)
@@ -90,6 +91,9 @@ class TtyView(BuildView):
                     self._finish(event, "done", now)
                 case "StepCached":
                     self._finish(event, "cached", now)
+                case "StepNote":
+                    if step := self._steps.get(int(event["step"])):
+                        step.notes.append((str(event["text"]), now))
                 case "StepLog" | "StepStatus":
                     self._log(event)
 
@@ -118,7 +122,9 @@ class TtyView(BuildView):
             now = time.monotonic()
             done = sum(step.state in ("done", "cached") for step in self._steps.values())
             state = "" if not final else " FAILED" if self._failed is not None else " FINISHED"
-            lines = [f"[+] Building {now - self._begin:.1f}s ({done}/{max(self._total, len(self._steps))}){state}"]
+            lines = [
+                f"[+] Building {now - self._begin:.1f}s ({done}/{max(self._work + self._internal, len(self._steps))}){state}"
+            ]
             lines += [_cut(notice, columns) for notice in self._notices]
             for step in self._steps.values():
                 lines += self._step(step, now, columns, final=final)
@@ -129,19 +135,23 @@ class TtyView(BuildView):
             self._drawn = len(lines)
 
     def _step(self, step: _Step, now: float, columns: int, *, final: bool) -> list[str]:
-        seconds = f"{(step.finished or now) - step.started:.1f}s"
         word = {"cached": "CACHED ", "error": "ERROR ", "canceled": "CANCELED "}.get(step.state, "")
-        arrow = " => "
-        text = _cut(f"{word}{step.title}", columns - len(arrow) - len(seconds) - 2)
-        pad = " " * max(1, columns - len(arrow) - len(text) - len(seconds) - 1)
-        line = f"{arrow}{self._paint(text, _COLORS[step.state])}{pad}{seconds}"
+        lines = [self._timed(f" => {word}", step.title, (step.finished or now) - step.started, columns, step.state)]
+        lines += [self._timed(" => => ", text, at - step.started, columns, step.state) for text, at in step.notes]
         if step.state != "working" or final:
-            return [line]
+            return lines
         shown = [*step.output, step.partial][-_LOG_LINES - 1 :]
         shown = [one for one in shown if one.strip()][-_LOG_LINES:]
         if not shown and step.status:
             shown = [step.status]
-        return [line, *(self._paint(_cut(f" => => {one}", columns - 1), "2") for one in shown)]
+        return lines + [self._paint(_cut(f" => => # {one}", columns - 1), "2") for one in shown]
+
+    def _timed(self, lead: str, title: str, seconds: float, columns: int, state: str) -> str:
+        """A line with the time at the right edge."""
+        time = f"{seconds:.1f}s"
+        text = _cut(f"{lead}{title}", columns - len(time) - 2)
+        pad = " " * max(1, columns - len(text) - len(time) - 1)
+        return f"{self._paint(text, _COLORS[state])}{pad}{time}"
 
     def _paint(self, text: str, color: str) -> str:
         return f"\x1b[{color}m{text}\x1b[0m" if self._color else text

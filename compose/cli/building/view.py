@@ -11,6 +11,24 @@ if TYPE_CHECKING:
 LAST_LINES = 40
 
 
+class Numbers:
+    """Gives the steps that are shown their numbers, in order of appearance: what only changes the configuration is not."""
+
+    def __init__(self) -> None:
+        self._shown: dict[int, int] = {}
+
+    def start(self, event: dict[str, Any]) -> bool:
+        """Take a StepStarted; whether it is shown."""
+        if event.get("kind") == "config":
+            return False
+        self._shown[int(event["step"])] = len(self._shown) + 1
+        return True
+
+    def of(self, event: dict[str, Any]) -> int:
+        """The number of the step that an event is about, 0 for one that is not shown."""
+        return self._shown.get(int(event.get("step") or 0), 0)
+
+
 class BuildView:
     """Takes the engine's build events (``{"event": "StepStarted", …}``) by ``handle``; use it as a context.
 
@@ -19,6 +37,7 @@ class BuildView:
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
+        self._headings: dict[int, str] = {}
 
     def __enter__(self) -> BuildView:
         return self
@@ -29,14 +48,17 @@ class BuildView:
         return None
 
     def handle(self, event: dict[str, Any]) -> None:
-        if event["event"] == "StepFailed":
-            self.tail(event)
+        if event["event"] == "StepStarted":
+            self._headings[event["step"]] = title(event)
+        elif event["event"] == "StepFailed":
+            self.tail(event, self._headings.get(event["step"], ""))
 
-    def tail(self, event: dict[str, Any]) -> None:
-        """The last output of the step that failed."""
+    def tail(self, event: dict[str, Any], heading: str) -> None:
+        """The last output of the step that failed, below its name."""
         lines = str(event.get("output") or "").splitlines()[-LAST_LINES:]
         if lines:
-            self.write("".join(f"{line}\n" for line in ("------", *lines, "------")))
+            above = [f" > {heading}:"] if heading else []
+            self.write("".join(f"{line}\n" for line in ("------", *above, *lines, "------")))
 
     def write(self, text: str) -> None:
         self.out.write(text)
@@ -45,8 +67,11 @@ class BuildView:
 
 def title(event: dict[str, Any]) -> str:
     """``[stage 2/5] RUN make`` of a StepStarted, on one line."""
+    text = " ".join(str(event["text"]).split())
+    if not event.get("index"):
+        return text
     stage = f"{event['stage']} " if event.get("stage") else ""
-    return f"[{stage}{event['index']}/{event['total']}] {' '.join(str(event['text']).split())}"
+    return f"[{stage}{event['index']:>{len(str(event['total']))}}/{event['total']}] {text}"
 
 
 def log_text(event: dict[str, Any]) -> str:
