@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..images.types import Layer
+from ..timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -173,10 +174,7 @@ def _docker(record: CacheRecord, in_use: Callable[[str], bool]) -> dict[str, Any
 
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with nanoseconds, as Docker writes it."""
-    whole = int(seconds)
-    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-    nanoseconds = int((seconds - whole) * 10**9)
-    return f"{text}.{nanoseconds:09d}Z" if nanoseconds else f"{text}Z"
+    return rfc3339(int(seconds * 10**9))
 
 
 def directory_size(path: Path) -> int:

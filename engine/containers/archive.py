@@ -24,7 +24,7 @@ from ..images.unpack import unpack
 from ..linux import mount, paths
 from ..linux.libc import KernelError
 from ..runtime import users
-from .state import rfc3339
+from ..timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

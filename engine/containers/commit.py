@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, EngineError, NotFound
-from ..images import shapes
 from ..images.changes import apply_changes
+from ..timestamps import rfc3339
 from . import merge, stop
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _commit(
         layer = containers.images.commit_layer(
             containers.layout.container_state(record.id) / "upper", layers, move=False
         )
-        created = shapes.now()
+        created = rfc3339(time.time_ns())
         history = [*(base.get("history") or []), {"created": created, "created_by": " ".join(record.command)}]
         if author:
             history[-1]["author"] = author

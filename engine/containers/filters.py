@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
+from ..timestamps import parse_time
 from ..volumes.types import has_label, truth
-from .times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from .state import rfc3339
+from ..timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

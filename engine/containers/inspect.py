@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
+from ..timestamps import rfc3339
 from . import fields
 from .health import Check
-from .state import rfc3339, status_text
+from .state import status_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

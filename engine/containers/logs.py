@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter, NotImplemented_
 from ..runtime.logread import LogReader
+from ..timestamps import rfc3339
 from . import attach, pump
-from .state import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,9 @@ Pure. The facts come from shim events or status.json; nothing here waits or touc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
+
+from ..timestamps import rfc3339
 
 if TYPE_CHECKING:
     from ..runtime.client import ShimState
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
 UNKNOWN_EXIT = 255
-ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +90,6 @@ def from_facts(facts: ShimState | None, *, alive: bool, error: str = "", exit_co
         finished_at=facts.finished_at,
         restart_count=facts.restart_count,
     )
-
-
-def rfc3339(nanoseconds: int | None) -> str:
-    """RFC 3339 with nanoseconds in UTC, as Go prints it: trailing zeros dropped."""
-    if nanoseconds is None:
-        return ZERO_TIME
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{rest:09d}".rstrip("0").rstrip(".") + "Z" if rest else text + "Z"
 
 
 def human_duration(seconds: float) -> str:

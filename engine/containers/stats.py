@@ -6,8 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..timestamps import ZERO_TIME, rfc3339
 from . import stop
-from .state import ZERO_TIME, rfc3339
 
 if TYPE_CHECKING:
     from .container import Container

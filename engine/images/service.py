@@ -12,7 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InvalidParameter, NotFound
-from . import reference, shapes
+from ..timestamps import rfc3339
+from . import reference
 from .catalogue import Catalogue
 from .changes import apply_changes
 from .compression import chunks, decompress
@@ -78,7 +79,7 @@ class Images(Catalogue):
         chosen = platform or Platform.host()
         with self.lease():
             layer = self._layers.apply(decompress(chunks(stream)), ())
-            created = shapes.now()
+            created = rfc3339(time.time_ns())
             config: dict[str, Any] = {
                 "created": created,
                 "architecture": chosen.architecture,

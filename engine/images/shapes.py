@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidParameter
+from ..timestamps import ZERO_TIME, parse_rfc3339, parse_time, rfc3339
 from . import reference
 
 if TYPE_CHECKING:
@@ -37,27 +36,11 @@ _PROCESS: dict[str, Any] = {
     "OnBuild": None,
     "Labels": None,
 }
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
-ZERO_TIME = "0001-01-01T00:00:00Z"
-
-
-def now() -> str:
-    """The current time as RFC 3339 with nanoseconds, as image configurations have it."""
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
 def timestamp(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time; 0 when it is none."""
-    match = _TIME.fullmatch(text)
-    if match is None:
-        return 0.0
-    zone = "+00:00" if match[3] in "Zz" else match[3]
-    try:
-        whole = datetime.fromisoformat(match[1].upper() + zone).timestamp()
-    except ValueError:
-        return 0.0
-    return whole + float(f"0.{match[2]}") if match[2] else whole
+    return (parse_rfc3339(text) or 0) / 1e9
 
 
 def inspect(image: Image, paths: Sequence[Path], tagged: float) -> dict[str, Any]:
@@ -67,7 +50,7 @@ def inspect(image: Image, paths: Sequence[Path], tagged: float) -> dict[str, Any
     if len(paths) > 1:
         data["LowerDir"] = ":".join(map(str, paths[1:]))
     history = config.get("history") or [{}]
-    last = datetime.fromtimestamp(tagged, UTC).isoformat().replace("+00:00", "Z") if tagged else ZERO_TIME
+    last = rfc3339(int(tagged * 1e9) if tagged else None)
     result = {
         "Id": image.id,
         "RepoTags": list(image.repo_tags),
@@ -163,7 +146,7 @@ def selected(
         limit = timestamp(resolve(value).created)
         found = [image for image in found if timestamp(image.created) > limit]
     for value in filters.get("until", ()):
-        limit = until(value)
+        limit = parse_time(value, time.time_ns()) / 1e9
         found = [image for image in found if timestamp(image.created) < limit]
     patterns = filters.get("reference", ())
     if patterns:
@@ -192,22 +175,3 @@ def matches(name: str, pattern: str) -> bool:
 def _glob(text: str, pattern: str) -> bool:
     parts, patterns = text.split("/"), pattern.split("/")
     return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
-
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms)")
-
-
-def until(value: str) -> float:
-    """A filter's time: Go duration back from now, RFC 3339, a date, or seconds since the epoch."""
-    if re.fullmatch(r"\d+(\.\d+)?", value):
-        return float(value)
-    if re.fullmatch(rf"(?:{_DURATION.pattern})+", value):
-        unit = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-        return time.time() - sum(float(number) * unit[name] for number, name in _DURATION.findall(value))
-    if seconds := timestamp(value):
-        return seconds
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise InvalidParameter(f"invalid filter 'until={value}': not a time or duration") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidParameter
+from ..timestamps import parse_rfc3339, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
 _LIST_FILTERS = {"driver", "id", "label", "name", "scope", "type", "dangling", "idOrName"}
 _PRUNE_FILTERS = {"until", "label", "label!"}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms|us|µs|ns)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> dict[str, Any]:
@@ -78,15 +75,15 @@ def matches(network: Network, filters: Mapping[str, Sequence[str]], in_use: bool
     return all(has_label(network, label) for label in filters.get("label") or ())
 
 
-def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: datetime) -> bool:
+def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: int) -> bool:
     """Whether Docker's prune filters let an unused network go."""
     for name in filters:
         if name not in _PRUNE_FILTERS:
             raise InvalidParameter(f"Invalid filter '{name}'")
-    until = [moment(value, now) for value in filters.get("until") or ()]
+    until = [parse_time(value, now) for value in filters.get("until") or ()]
     if len(until) > 1:
         raise InvalidParameter("more than one until filter specified")
-    if until and _parse_time(network.created) >= until[0]:
+    if until and (parse_rfc3339(network.created) or 0) >= until[0]:
         return False
     if not all(has_label(network, label) for label in filters.get("label") or ()):
         return False
@@ -96,28 +93,6 @@ def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: dateti
 def has_label(network: Network, wanted: str) -> bool:
     key, equals, value = wanted.partition("=")
     return key in network.labels and (not equals or network.labels[key] == value)
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """A point in time: seconds since the epoch, RFC 3339, or a Go duration before ``now`` ("1h30m")."""
-    parts = _DURATION.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return now - timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
-    try:
-        return datetime.fromtimestamp(float(text), UTC)
-    except ValueError:
-        pass
-    try:
-        return _parse_time(text)
-    except ValueError as error:
-        raise InvalidParameter(f"failed to parse time: {text}") from error
-
-
-def _parse_time(text: str) -> datetime:
-    """RFC 3339 with up to nine fractional digits."""
-    trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text.replace("Z", "+00:00"))
-    parsed = datetime.fromisoformat(trimmed)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _is_type(network: Network, value: str) -> bool:

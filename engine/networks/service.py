@@ -12,32 +12,28 @@ about a millisecond, and the kernel's own lock for links would serialise them an
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import shutil
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from fcntl import LOCK_EX, flock
-from ipaddress import ip_network
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, Forbidden, NotFound
+from ..timestamps import rfc3339
 from . import definition, endpoints, interface, links, listing, macvlan, nft, ports, zones
 from .bridge import link_index
-from .ipam import DEFAULT_POOLS, overlapping, unique_local_pool
+from .ipam import DEFAULT_POOLS
 from .kernel import Kernel, published_ports
 from .names import Names
 from .registry import Registry
+from .subnets import Subnets, choosing
 from .types import BRIDGE_HOST_BINDING, Allocation, Resolver
 
 if TYPE_CHECKING:
     import builtins
     import socket
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from ipaddress import IPv4Network, IPv6Network
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ..layout import Layout
@@ -48,8 +44,6 @@ if TYPE_CHECKING:
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
 
 log = logging.getLogger(__name__)
-
-_CHOOSING = "/run/pycompose-subnets.lock"
 
 
 class Networks:
@@ -66,10 +60,10 @@ class Networks:
         """``pools`` give subnets to networks without one; ``resolver`` stands for the host's settings where it has some."""
         self._layout = layout
         self._publish = publish
-        self._pools = tuple(pools)
         self._lock = threading.RLock()
         self._registry = Registry(store)
         self._kernel = Kernel(layout.instance)
+        self._subnets = Subnets(layout.instance, self._registry, self._kernel, pools)
         self._names = Names(layout, self._registry, resolver or Resolver())
         for name in definition.PREDEFINED:
             if self._registry.named(name) is None:
@@ -83,9 +77,9 @@ class Networks:
         Raises Conflict when the name is taken, Forbidden when a given subnet overlaps another network's, and what
         definition.parse raises.
         """
-        with self._lock, _choosing():
+        with self._lock, choosing():
             id = secrets.token_hex(32)
-            network = definition.parse(body, id, _now(), self._kernel.bridge_name(id))
+            network = definition.parse(body, id, rfc3339(time_ns()), self._kernel.bridge_name(id))
             if self._registry.named(network.name) is not None:
                 raise Conflict(f"network with name {network.name} already exists")
             if network.driver == "bridge":
@@ -93,7 +87,7 @@ class Networks:
                 network = replace(network, adopted=bool(link_index(network.bridge)))
             else:
                 network = replace(network, adopted=bool(link_index(macvlan.parent_of(network))))
-            network = self._with_pools(network)
+            network = self._subnets.with_pools(network)
             self._kernel.bring_up(network)
             try:
                 self._registry.put_network(network)
@@ -140,7 +134,7 @@ class Networks:
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> builtins.list[str]:
         """Remove user-defined networks without endpoints; the names of those removed. Filters: until, label, label!."""
         removed = []
-        now = datetime.now(UTC)
+        now = time_ns()
         for network in self.list({"type": ["custom"]}):
             if listing.prunable(network, filters or {}, now):
                 try:
@@ -391,22 +385,9 @@ class Networks:
         id = secrets.token_hex(32)
         bridge = self._kernel.bridge_name(id)
         if name != "bridge":
-            return definition.predefined(name, id, _now(), bridge, 0)
-        network = definition.predefined(name, id, _now(), bridge, self._kernel.uplink_mtu())
-        return self._with_pools(network)
-
-    def _with_pools(self, network: Network) -> Network:
-        others = self._subnets(network.id)
-        ula = (unique_local_pool(self._layout.instance),)
-        return definition.with_pools(network, others, self._kernel.used_subnets(), self._pools, ula)
-
-    def _subnets(self, apart_from: str) -> builtins.list[IPv4Network | IPv6Network]:
-        return [
-            ip_network(pool.subnet)
-            for network in self._registry.networks()
-            if network.id != apart_from
-            for pool in network.pools
-        ]
+            return definition.predefined(name, id, rfc3339(time_ns()), bridge, 0)
+        network = definition.predefined(name, id, rfc3339(time_ns()), bridge, self._kernel.uplink_mtu())
+        return self._subnets.with_pools(network)
 
     def _check_bridge_free(self, network: Network) -> None:
         for other in self._registry.networks():
@@ -420,26 +401,13 @@ class Networks:
         self, network: Network, container: ContainerRef, request: EndpointRequest, own: Sequence[Endpoint]
     ) -> Endpoint:
         """An endpoint with addresses nobody has; nothing is recorded yet."""
-        network = self._renumbered(network)
+        network = self._subnets.renumbered(network)
         used = [address for endpoint in self._registry.of_network(network.id) for address in zones.addresses(endpoint)]
         taken = [endpoint.ifname for endpoint in own if endpoint.ifname]
         id = secrets.token_hex(32)
         return endpoints.reserve(
             network, container, request, id, used, taken, self._kernel.veth_name(id), time_ns() + len(own)
         )
-
-    def _renumbered(self, network: Network) -> Network:
-        """A network that is not up may find its chosen subnet taken by the host since (another engine, a VPN): as nobody
-        is on it, it gets another one."""
-        if not network.chosen or self._kernel.is_up(network) or self._registry.of_network(network.id):
-            return network
-        used = self._kernel.used_subnets()
-        own = [ip_network(pool.subnet) for pool in network.pools]
-        if not any(overlapping(left, right) for left in own for right in used if right.prefixlen):
-            return network
-        renumbered = self._with_pools(replace(network, pools=()))
-        self._registry.put_network(renumbered)
-        return renumbered
 
     def _bind(
         self, bindings: Sequence[PortBinding], pairs: Sequence[tuple[Network, Endpoint]]
@@ -482,20 +450,3 @@ class Networks:
     def _tell_endpoint(self, action: str, endpoint: Endpoint) -> None:
         attributes = {"container": endpoint.container.id, "name": endpoint.network_name, "type": endpoint.driver}
         self._publish("network", action, endpoint.network_id, attributes)
-
-
-@contextmanager
-def _choosing() -> Iterator[None]:
-    """One engine of this machine at a time: what is free is looked up in the kernel and taken a moment later."""
-    descriptor = os.open(_CHOOSING, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        flock(descriptor, LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _now() -> str:
-    """Now in RFC 3339 with nanoseconds, as Docker writes it."""
-    now = time_ns()
-    return f"{datetime.fromtimestamp(now // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{now % 10**9:09d}Z"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.containers import fields, health, merge, mounts, pump, resources, security, state, times, top, validate
+from engine.containers import fields, health, merge, mounts, pump, resources, security, state, top, validate
 from engine.errors import InvalidParameter
 
 HOST = fields.normalize(fields.HOST_CONFIG, {}, "HostConfig")
@@ -301,33 +301,6 @@ def test_status_texts() -> None:
     assert state.status_text(state.State(), 0) == "Created"
     ended = state.State("exited", exit_code=3, started_at=0, finished_at=0)
     assert state.status_text(ended, 7200 * second) == "Exited (3) 2 hours ago"
-
-
-@given(st.integers(0, 2**61))
-def test_times_survive_their_text(nanoseconds: int) -> None:
-    assert times.parse_time(state.rfc3339(nanoseconds), 0) == nanoseconds
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("5", 5 * 10**9),
-        ("5.25", 5_250_000_000),
-        ("10m", -600 * 10**9),
-        ("1h30m", -5400 * 10**9),
-        ("1970-01-01T00:00:01Z", 10**9),
-        ("1970-01-01T01:00:01+01:00", 10**9),
-        ("1970-01-02", 86400 * 10**9),
-    ],
-)
-def test_times(text: str, expected: int) -> None:
-    assert times.parse_time(text, 0) == expected
-
-
-@pytest.mark.parametrize("text", ["", "x", "1970-13-01T00:00:00Z", "10q", "1..2"])
-def test_bad_times(text: str) -> None:
-    with pytest.raises(InvalidParameter):
-        times.parse_time(text, 0)
 
 
 # detach keys -----------------------------------------------------------------------------------------------------------

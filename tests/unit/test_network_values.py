@@ -16,7 +16,7 @@ from engine.networks.types import ContainerRef, Endpoint, EndpointRequest, Netwo
 if TYPE_CHECKING:
     from pathlib import Path
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
+NOW = int(datetime(2026, 1, 2, tzinfo=UTC).timestamp()) * 10**9
 
 
 def parse(**body: Any) -> Network:
@@ -123,7 +123,7 @@ def test_prune_filters() -> None:
     assert not listing.prunable(network, {"until": ["1700000000"]}, NOW)
     assert not listing.prunable(network, {"label!": ["keep"]}, NOW)
     assert not listing.prunable(network, {"label": ["other"]}, NOW)
-    with pytest.raises(InvalidParameter, match="failed to parse time"):
+    with pytest.raises(InvalidParameter, match="failed to parse value as time"):
         listing.prunable(network, {"until": ["yesterday"]}, NOW)
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
 from ...build.progress import Classic, Finished, StepFailed, StepLog, lines
 from ...containers import resources, validate
-from ...containers.times import parse_time
 from ...errors import EngineError, InvalidParameter, NotImplemented_
+from ...timestamps import parse_time
 from .. import transfer
 from ..http import Response
 from ..router import Route

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ...containers import attach, logs, pump
-from ...containers.times import parse_time
 from ...errors import Conflict, InvalidParameter
+from ...timestamps import parse_time
 from .. import websocket
 from ..http import MULTIPLEXED, RAW_STREAM, Response
 from ..router import Route

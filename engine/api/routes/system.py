@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ...containers import inspect, remove
-from ...containers.state import rfc3339
-from ...containers.times import parse_time
 from ...errors import InvalidParameter
 from ...events import matches
 from ...images.types import Auth, Platform
 from ...linux.cgroup import Hierarchies
+from ...timestamps import parse_time, rfc3339
 from ..daemon import VERSION
 from ..http import Response, encode
 from ..router import API_VERSION, MIN_API_VERSION, Route

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from .. import shapes
+from ...timestamps import rfc3339
 
 if TYPE_CHECKING:
     from ..types import Platform
@@ -19,7 +20,7 @@ TOOL = "pycompose bootstrap 1"
 def bootstrap_config(distribution: Distribution, base: Base, platform: Platform) -> dict[str, Any]:
     """An OCI image configuration without its layers."""
     main = base.releases[0]
-    created = shapes.now()
+    created = rfc3339(time.time_ns())
     dates = ", ".join(f"{release.source.suite} {release.date:%Y-%m-%dT%H:%M:%SZ}" for release in base.releases)
     config: dict[str, Any] = {
         "created": created,
