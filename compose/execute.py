@@ -18,8 +18,8 @@ import anyio.to_thread
 from .dataclass import dataclass
 from .errors import ComposeError, EngineError, OperationError
 from .events import ERROR, Progress
-from .ops import BuildImage, CreateContainer, PullImage, WaitCompleted, WaitHealthy
-from .perform import perform
+from .ops import BuildImage, CreateContainer, PullImage, RunPreStart, WaitCompleted, WaitHealthy
+from .perform import abandon, perform
 from .readiness import Progressing, look
 from .watch_events import ContainerEvents
 
@@ -169,8 +169,16 @@ class _Executor:
         if isinstance(operation, CreateContainer) and operation.delay:
             await anyio.sleep(operation.delay)
         # A pull or build can be abandoned half way; anything else is short, and its end must be known.
-        long = isinstance(operation, (PullImage, BuildImage))
-        await anyio.to_thread.run_sync(perform, self._world, operation, abandon_on_cancel=long, limiter=self._limiter)
+        long = isinstance(operation, (PullImage, BuildImage, RunPreStart))
+        try:
+            await anyio.to_thread.run_sync(
+                perform, self._world, operation, abandon_on_cancel=long, limiter=self._limiter
+            )
+        except anyio.get_cancelled_exc_class():
+            if isinstance(operation, RunPreStart):
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(abandon, self._world, operation)
+            raise
 
     async def _wait(self, operation: WaitHealthy | WaitCompleted) -> None:
         world = self._world

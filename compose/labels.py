@@ -33,12 +33,30 @@ KEPT_VOLUMES = "io.pycompose.kept-volumes"
 PRE_STOP = "io.pycompose.pre-stop"
 """The service's pre_stop hooks as JSON, so that whoever stops the container needs no model."""
 
+PRE_START = "io.pycompose.pre-start"
+"""The service's pre_start hooks as JSON, so that whoever starts the container for the first time needs no model."""
+
+HOOK = "com.docker.compose.hook"
+"""On the container of a hook: which kind of hook it runs, ``pre_start``."""
+
+HOOK_INDEX = "io.pycompose.hook-index"
+"""On the container of a hook: its place in the service's list."""
+
+HOOK_FOR = "io.pycompose.hook-for"
+"""On the container of a hook: the id of the container whose start it precedes."""
+
 COMPATIBLE_VERSION = "2.26.1"
 """The Docker Compose version whose labels, names and resources these are; scripts compare it."""
 
 
 def container_name(project: str, service: str, number: int, separator: str = "-") -> str:
     return separator.join((project, service, str(number)))
+
+
+def hook_container_name(project: str, service: str, index: int, number: int = 0) -> str:
+    """The container of step ``index`` of pre_start; ``number`` where it runs for one replica."""
+    words = (project, service, *((str(number),) if number else ()), "pre_start", str(index))
+    return "-".join(words)
 
 
 def short_name(name: str, project: str) -> str:
@@ -59,6 +77,19 @@ def image_name(project: Project, service: str) -> str:
     """The reference a service runs: its ``image``, or the name given to what it builds."""
     tree = project.services.get(service) or project.disabled_services[service]
     return str(tree.get("image") or f"{project.name}-{service}")
+
+
+def dependent_images(project: Project, service: str) -> list[str]:
+    """References that a service needs besides the one it runs: images of pre_start hooks and images it mounts."""
+    tree = project.services[service]
+    found = [hook.get("image") for hook in tree.get("pre_start") or ()]
+    found += [item.get("source") for item in tree.get("volumes") or () if item.get("type") == "image"]
+    return list(dict.fromkeys(str(ref) for ref in found if ref and ref != image_name(project, service)))
+
+
+def service_images(project: Project, service: str) -> list[str]:
+    """Every reference that the containers of ``service`` need."""
+    return [image_name(project, service), *dependent_images(project, service)]
 
 
 def network_name(project: Project, key: str) -> str:

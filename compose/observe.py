@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import labels
 from .client import NotFound
 from .dataclass import dataclass, field
-from .labels import image_name, network_name, volume_name
+from .labels import network_name, service_images, volume_name
 from .status import exit_code, health_word
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ class ObservedContainer:
     kept_volumes: tuple[str, ...] = ()
     pre_stop: tuple[Mapping[str, Any], ...] = ()
     """The hooks recorded at creation."""
+    pre_start: tuple[Mapping[str, Any], ...] = ()
+    hook: str = ""
+    """The kind of hook whose container this is; such containers count as one-off ones."""
+    hook_index: int = 0
+    hook_for: str = ""
 
     @property
     def running(self) -> bool:
@@ -103,6 +108,10 @@ class Snapshot:
     volumes: Mapping[str, ObservedVolume] = field(default_factory=dict)
     images: Mapping[str, ObservedImage | None] = field(default_factory=dict)
 
+    def hooks_of(self, name: str) -> list[ObservedContainer]:
+        """The containers that hooks of the service have left."""
+        return [one for one in self.containers if one.service == name and one.hook]
+
     def of_service(self, name: str) -> list[ObservedContainer]:
         """The service's containers without one-off ones, by number."""
         found = [one for one in self.containers if one.service == name and not one.oneoff]
@@ -114,13 +123,14 @@ def observe(engine: Engine, project: Project, *, images: Iterable[str] | None = 
     containers = list_containers(engine, project.name)
     networks = {network_name(project, key) for key in project.networks}
     volumes = {volume_name(project, key) for key in project.volumes}
-    refs = dict.fromkeys(image_name(project, name) for name in project.services) if images is None else images
+    if images is None:
+        images = dict.fromkeys(ref for name in project.services for ref in service_images(project, name))
     return Snapshot(
         project=project.name,
         containers=containers,
         networks=_networks(engine, networks),
         volumes=_volumes(engine, volumes),
-        images={ref: observe_image(engine, ref) for ref in refs},
+        images={ref: observe_image(engine, ref) for ref in images},
     )
 
 
@@ -144,14 +154,14 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
     """One element of GET /containers/json."""
     tags: Mapping[str, str] = tree.get("Labels") or {}
     status = str(tree.get("Status") or "")
-    number = tags.get(labels.NUMBER, "1")
+    number, index = tags.get(labels.NUMBER, "1"), tags.get(labels.HOOK_INDEX, "0")
     endpoints = (tree.get("NetworkSettings") or {}).get("Networks") or {}
     return ObservedContainer(
         id=str(tree["Id"]),
         name=str((tree.get("Names") or [tree["Id"][:12]])[0]).removeprefix("/"),
         service=tags.get(labels.SERVICE, ""),
         number=int(number) if number.isdigit() else 1,
-        oneoff=tags.get(labels.ONEOFF, "False") == "True",
+        oneoff=tags.get(labels.ONEOFF, "False") == "True" or bool(tags.get(labels.HOOK)),
         state=str(tree.get("State") or ""),
         exit_code=exit_code(status),
         health=health_word(status),
@@ -176,7 +186,11 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
         depends_on=tags.get(labels.DEPENDS_ON, ""),
         created=int(tree.get("Created") or 0),
         kept_volumes=tuple(filter(None, tags.get(labels.KEPT_VOLUMES, "").split(","))),
-        pre_stop=_hooks(tags.get(labels.PRE_STOP)),
+        pre_stop=recorded_hooks(tags.get(labels.PRE_STOP)),
+        pre_start=recorded_hooks(tags.get(labels.PRE_START)),
+        hook=tags.get(labels.HOOK, ""),
+        hook_index=int(index) if index.isdigit() else 0,
+        hook_for=tags.get(labels.HOOK_FOR, ""),
     )
 
 
@@ -190,8 +204,8 @@ def _fields(text: str | None) -> Mapping[str, str] | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def _hooks(text: str | None) -> tuple[Mapping[str, Any], ...]:
-    """Anybody can write a label: what is no list of commands counts as none."""
+def recorded_hooks(text: str | None) -> tuple[Mapping[str, Any], ...]:
+    """Anybody can write a label: what is no list of commands counts as none. A command of None is the image's own."""
     if not text:
         return ()
     try:
@@ -200,7 +214,9 @@ def _hooks(text: str | None) -> tuple[Mapping[str, Any], ...]:
         return ()
     if not isinstance(decoded, list):
         return ()
-    return tuple(one for one in decoded if isinstance(one, dict) and isinstance(one.get("command"), (str, list)))
+    return tuple(
+        one for one in decoded if isinstance(one, dict) and isinstance(one.get("command"), (str, list, type(None)))
+    )
 
 
 def _networks(engine: Engine, names: Iterable[str]) -> dict[str, ObservedNetwork]:

@@ -204,6 +204,19 @@ class StartContainer(ContainerOperation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunPreStart(ContainerOperation):
+    """Run hook ``index`` of the service's pre_start in a container of its own, to its end. ``name`` is that container's;
+    ``target`` is the container whose mounts and networks it shares, ``id`` that one's id or empty if this plan creates it.
+    """
+
+    verb: ClassVar[str] = "run"
+
+    index: int
+    target: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopContainer(ContainerOperation):
     verb: ClassVar[str] = "stop"
 

@@ -11,15 +11,17 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
+from ..events import Output
 from ..labels import short_name
 from ..watch_events import ContainerEvents
 from .converge import converge, report_failures
 from .follow import Follower, in_parallel, log_query
-from .logprinter import LogPrinter, want_color
+from .logprinter import LineSplitter, LogPrinter, want_color
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..events import Event
     from ..perform import World
     from ..plan import Plan
     from ..reconcile.options import UpOptions
@@ -47,6 +49,7 @@ class _Attachment:
         self.last_end: dict[str, str] = {}
         self.error: EngineError | None = None
         self.stopping = False
+        self.splitters: dict[str, LineSplitter] = {}
 
     def name(self, container: str) -> str:
         return short_name(container, self.session.project.name)
@@ -79,9 +82,16 @@ class _Attachment:
             self.follow(name, identity, fresh=True)
 
         world.on_start = started
+        world.listen(self._show)
         for one in plan.unchanged:
             if one.state in ("running", "restarting", "paused"):
                 self.follow(one.name, world.container_ids[one.name], fresh=False)
+
+    def _show(self, event: Event) -> None:
+        """What hooks write, line by line, between the output of the services."""
+        if isinstance(event, Output):
+            splitter = self.splitters.setdefault(event.id, LineSplitter(self.printer, event.id))
+            splitter.feed(1, event.text.encode())
 
     def follow(self, name: str, identity: str, *, fresh: bool) -> None:
         service = self.service_names.get(name, "")
@@ -194,6 +204,8 @@ class _Attachment:
     def drain(self) -> None:
         for follower in self.followers.values():
             follower.join(5.0)
+        for splitter in self.splitters.values():
+            splitter.finish()
 
     def close(self) -> None:
         self.events.close()

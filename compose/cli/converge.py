@@ -61,9 +61,10 @@ def prepare(session: Session, options: UpOptions) -> tuple[Project, Snapshot, di
 
     project = session.project
     names = selection(project, options)
-    from ..labels import image_name
+    from ..labels import service_images
 
-    refs = dict.fromkeys(image_name(project, name) for name in names if not project.services[name].get("provider"))
+    running = [name for name in names if not project.services[name].get("provider")]
+    refs = dict.fromkeys(ref for name in running for ref in service_images(project, name))
     return project, observe(session.engine, project, images=refs), content_digests(project)
 
 
@@ -212,13 +213,13 @@ def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
 
 def split(plan: Plan) -> tuple[list[str], list[str]]:
     """The operations before anything starts, and those from the first start on."""
-    from ..ops import RunProvider, StartContainer, WaitCompleted, WaitHealthy
+    from ..ops import RunPreStart, RunProvider, StartContainer, WaitCompleted, WaitHealthy
 
     later: set[str] = set()
     first: list[str] = []
     second: list[str] = []
     for operation in plan.operations:
-        starts = isinstance(operation, (StartContainer, WaitHealthy, WaitCompleted, RunProvider))
+        starts = isinstance(operation, (RunPreStart, StartContainer, WaitHealthy, WaitCompleted, RunProvider))
         if starts or any(key in later for key in (*operation.needs, *operation.after)):
             later.add(operation.key)
             second.append(operation.key)

@@ -27,7 +27,7 @@ def add_arguments(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     from ..execute import run_plan
     from ..graph import closure
-    from ..labels import image_name
+    from ..labels import dependent_images, image_name
     from ..observe import Snapshot, observe_image
     from ..ops import Cause, PullImage
     from ..perform import Settings, World
@@ -61,6 +61,16 @@ def run(args: Namespace) -> int:
             optional=buildable or args.ignore_pull_failures,
             cause=Cause("a pull was asked for"),
         )
+    for name in names:
+        service = project.services[name]
+        if service.get("provider") or service.get("pull_policy") == "never":
+            continue
+        for ref in dependent_images(project, name):
+            if ref in operations or any(image_name(project, other) == ref for other in project.services):
+                continue
+            if args.policy != "missing" or observe_image(session.engine, ref) is None:
+                cause = Cause("a pull was asked for")
+                operations[ref] = PullImage(ref=ref, service=ref, optional=args.ignore_pull_failures, cause=cause)
     plan = assemble(project.name, list(operations.values()))
     renderer = choose_renderer(args.progress, args.ansi, "Pulling")
     world = World(

@@ -8,6 +8,7 @@ from ..client import NotFound
 from ..client.frames import demultiplex, raw
 from ..errors import EngineError
 from ..ops import ContainerOperation
+from ..perform.prestart import HookFailed
 from ..readiness import NotReady
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ def failure_report(session: Session, result: Convergence) -> str:
         if operation is not None and isinstance(operation, ContainerOperation) and result.world is not None:
             identity = result.world.container_ids.get(operation.name, "")
             # A container that never existed has nothing to tell.
-            if identity and (isinstance(error, NotReady) or operation.verb.startswith("wait")):
+            if identity and (isinstance(error, (NotReady, HookFailed)) or operation.verb.startswith("wait")):
                 lines += _container_lines(session, identity)
         parts.append("\n".join(lines))
     return "\n".join(parts)
 
 
 def _headline(operation: Operation | None, message: str) -> str:
-    if operation is None or isinstance(operation, ContainerOperation) is False:
+    if operation is None or isinstance(operation, ContainerOperation) is False or operation.verb == "run":
         return message
     if operation.verb.startswith("wait"):
         return f"dependency failed to start: {message}" if operation.cause.reason.startswith("service ") else message

@@ -206,11 +206,11 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
         if result.failures:
             return report_failures(session, result)
     from ..digest import content_digests
-    from ..labels import image_name
+    from ..labels import service_images
     from .render import choose_renderer
 
     with project_lock(str(session.engine.endpoint.address), project.name):
-        snapshot = observe(session.engine, project, images=[image_name(project, args.service)])
+        snapshot = observe(session.engine, project, images=service_images(project, args.service))
         options = UpOptions(build=True if args.build else None, pull=args.pull or "")
         images = plan_images(project, [args.service], snapshot, options, 0.0)
         resources = plan_resources(project, [args.service], snapshot)

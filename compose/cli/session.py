@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..client import choose, connect
 from ..errors import PlanError, UsageError
-from ..labels import ONEOFF, PROJECT, WORKING_DIR
+from ..labels import HOOK, ONEOFF, PROJECT, WORKING_DIR
 from .identity import ConfigurationNotFound, Identity, find_identity
 
 if TYPE_CHECKING:
@@ -95,12 +95,14 @@ class Session:
     def containers(
         self, services: Sequence[str] = (), *, all: bool = True, oneoff: bool = False
     ) -> list[dict[str, Any]]:
-        """The project's containers as the engine lists them, by service and number; refuses another directory's project."""
+        """The project's containers as the engine lists them, by service and number; refuses another directory's project.
+        Containers of hooks are not among them."""
         wanted = [f"{PROJECT}={self.name}"]
         if not oneoff:
             wanted.append(f"{ONEOFF}=False")
         found = self.engine.containers.list({"label": wanted}, all=all)
         self.check_directory(found)
+        found = [one for one in found if not one["Labels"].get(HOOK)]
         if services:
             found = [one for one in found if one["Labels"].get("com.docker.compose.service") in services]
         return sorted(found, key=container_order)

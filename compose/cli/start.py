@@ -11,6 +11,7 @@ from .session import Session
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..observe import ObservedContainer
     from .flags import Parser
 
 
@@ -31,4 +32,10 @@ def run(args: Namespace) -> int:
     containers = chosen(session, args.services)
     if not containers and args.services:
         raise OperationError(f'service "{args.services[0]}" has no container to start')
-    return carry_out(session, plan_start(session.name, containers, wait=args.wait), wait_timeout=args.wait_timeout)
+    hooks: list[ObservedContainer] = []
+    if any(one.pre_start and one.state == "created" for one in containers):
+        from ..observe import list_containers
+
+        hooks = [one for one in list_containers(session.engine, session.name) if one.hook]
+    plan = plan_start(session.name, containers, wait=args.wait, recorded=hooks)
+    return carry_out(session, plan, wait_timeout=args.wait_timeout)

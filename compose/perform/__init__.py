@@ -10,11 +10,11 @@ from .world import Settings, World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Settings", "World", "perform"]
+__all__ = ["Settings", "World", "abandon", "perform"]
 
 
 def _table() -> dict[type[ops.Operation], Callable[[World, Any], None]]:
-    from . import containers, images, providers, resources
+    from . import containers, images, prestart, providers, resources
 
     return {
         ops.PullImage: images.pull_image,
@@ -26,6 +26,7 @@ def _table() -> dict[type[ops.Operation], Callable[[World, Any], None]]:
         ops.RemoveVolume: resources.remove_volume,
         ops.CreateContainer: containers.create_container,
         ops.StartContainer: containers.start_container,
+        ops.RunPreStart: prestart.run_pre_start,
         ops.StopContainer: containers.stop_container,
         ops.RemoveContainer: containers.remove_container,
         ops.RenameContainer: containers.rename_container,
@@ -36,3 +37,10 @@ def _table() -> dict[type[ops.Operation], Callable[[World, Any], None]]:
 def perform(world: World, operation: ops.Operation) -> None:
     """Carry out one operation, waits excepted (those are the executor's). Raises `ComposeError`."""
     _table()[type(operation)](world, operation)
+
+
+def abandon(world: World, operation: ops.RunPreStart) -> None:
+    """Take away what an operation that nobody waits for any more has made."""
+    from .prestart import remove_hook_container
+
+    remove_hook_container(world, operation)

@@ -74,6 +74,11 @@ class World:
                 self._project = load()
             return self._project is not None
 
+    def listen(self, emit: Emit) -> None:
+        """Tell ``emit`` from now on, in place of whoever was told before."""
+        with self._lock:
+            self._emit = emit
+
     def emit(self, event: Event) -> None:
         with self._lock:
             self._emit(event)

@@ -195,7 +195,7 @@ def orphans(project: Project, snapshot: Snapshot) -> list[ObservedContainer]:
     return [
         one
         for one in snapshot.containers
-        if one.service not in known or (one.oneoff and one.state in ("exited", "dead"))
+        if one.service not in known or (one.oneoff and not one.hook and one.state in ("exited", "dead"))
     ]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
-from ..labels import image_name
+from ..labels import dependent_images, image_name
 from ..ops import BuildImage, Cause, PullImage
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ _SECONDS = {"w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
 
 @dataclass(slots=True)
 class ImagePlan:
-    """``keys`` maps each service to the operations its containers wait for; ``refreshed`` are services whose image exists
+    """``keys`` maps each service to the operations its containers wait for, ``dependents`` to those for the images it needs
+    besides its own (of hooks, and such as it mounts); ``refreshed`` are services whose image exists
     and may change, so that only after these operations it is known whether their containers are out of date."""
 
     operations: list[Operation] = field(default_factory=list)
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    dependents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refreshed: set[str] = field(default_factory=set)
 
 
@@ -56,7 +58,40 @@ def plan_images(
         if keys and snapshot.of_service(name):
             plan.refreshed.add(name)
     _order_builds(project, plan)
+    for name in names:
+        if not project.services[name].get("provider"):
+            plan.dependents[name] = tuple(_dependents(project, name, snapshot, options, now, made, plan))
     return plan
+
+
+def _dependents(
+    project: Project,
+    name: str,
+    snapshot: Snapshot,
+    options: UpOptions,
+    now: float,
+    made: dict[str, tuple[str, ...]],
+    plan: ImagePlan,
+) -> list[str]:
+    """Keys of the operations for images that the service needs besides its own: pulled by its policy, never built here
+    unless another service builds them."""
+    keys: list[str] = []
+    service = project.services[name]
+    for ref in dependent_images(project, name):
+        if ref not in made:
+            policy = str(options.pull or service.get("pull_policy") or "")
+            if policy in ("policy", "build"):
+                policy = "" if policy == "build" else str(service.get("pull_policy") or "")
+            present = snapshot.images.get(ref) is not None
+            due = _due(policy, ref, present, snapshot, now)
+            pulls: list[Operation] = []
+            if due:
+                mark = project.mark("services", name)
+                pulls.append(PullImage(ref=ref, service=ref, optional=present, cause=Cause(due, mark=mark)))
+            plan.operations += pulls
+            made[ref] = tuple(one.key for one in pulls)
+        keys += made[ref]
+    return keys
 
 
 def _maker(project: Project, name: str, ref: str) -> str:

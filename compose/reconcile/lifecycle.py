@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..graph import COMPLETED, HEALTHY
 from ..ops import Cause, StartContainer, StopContainer, WaitCompleted, WaitHealthy
 from ..plan import Plan, assemble
+from .hooks import Fresh, left_over, plan_steps
 from .order import has_pre_stop, recorded_dependencies
 
 if TYPE_CHECKING:
@@ -26,10 +27,52 @@ def conditions(one: ObservedContainer) -> dict[str, tuple[str, bool]]:
     return result
 
 
-def plan_start(project: str, containers: Sequence[ObservedContainer], *, wait: bool = False) -> Plan:
-    """Start what does not run, after what it depends on has met its condition."""
+def plan_start(
+    project: str,
+    containers: Sequence[ObservedContainer],
+    *,
+    wait: bool = False,
+    recorded: Sequence[ObservedContainer] = (),
+) -> Plan:
+    """Start what does not run, after what it depends on has met its condition and, where it starts for the first time,
+    its pre_start hooks have run. ``recorded`` are the containers that earlier runs of hooks have left."""
     starting = [one for one in containers if not one.running]
-    return assemble(project, _starts(starting, containers, {}, wait))
+    operations = _starts(starting, containers, {}, wait)
+    return assemble(project, _with_pre_start(project, operations, starting, containers, recorded))
+
+
+def _with_pre_start(
+    project: str,
+    operations: list[Operation],
+    starting: Sequence[ObservedContainer],
+    containers: Sequence[ObservedContainer],
+    recorded: Sequence[ObservedContainer],
+) -> list[Operation]:
+    from dataclasses import replace
+
+    starts = {operation.id: operation for operation in operations if isinstance(operation, StartContainer)}
+    result = list(operations)
+    for service in dict.fromkeys(one.service for one in starting if one.pre_start):
+        fresh = [one for one in starting if one.service == service and one.state == "created" and one.pre_start]
+        if not fresh:
+            continue
+        left = [one for one in recorded if one.service == service]
+        first = starts[fresh[0].id]
+        steps = plan_steps(
+            project,
+            service,
+            fresh[0].pre_start,
+            [Fresh(one.name, one.number, one.id) for one in fresh],
+            left,
+            settled=any(one.service == service and one.state != "created" for one in containers),
+            needs=first.needs,
+            after=first.after,
+        )
+        result += [*steps.operations, *left_over(left, (operation.subject for operation in steps.operations))]
+        for one in fresh:
+            start = starts[one.id]
+            result[result.index(start)] = replace(start, needs=(*start.needs, *steps.gates[one.name]))
+    return result
 
 
 def plan_restart(
@@ -77,7 +120,7 @@ def plan_restart(
         operations.append(stop)
         stops[one.name] = stop.key
     operations += _starts(picked, picked, stops, False)
-    return assemble(project, operations)
+    return assemble(project, _with_pre_start(project, operations, picked, everything, ()))
 
 
 def _starts(

@@ -16,11 +16,13 @@ from ..ops import (
     WaitCompleted,
     WaitHealthy,
 )
+from .hooks import Fresh, left_over, plan_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..model import Project
+    from ..observe import Snapshot
     from ..ops import Operation
     from .containers import Replica, ServiceState
     from .options import UpOptions
@@ -39,6 +41,7 @@ class Starting:
         restarting: Mapping[str, Cause],
         operations: list[Operation],
         removed: Sequence[str],
+        snapshot: Snapshot,
     ) -> None:
         self.project = project
         self.options = options
@@ -47,6 +50,7 @@ class Starting:
         self.restarting = restarting
         self.operations = operations
         self.removed = removed
+        self.snapshot = snapshot
         self.starting: dict[str, set[str]] = {}
 
     def decide(self, name: str) -> None:
@@ -74,17 +78,51 @@ class Starting:
             needs, after = self.dependency_keys(name) if self.starting[name] else ((), ())
             hooks = bool(self.project.services[name].get("post_start"))
             update = (self.project.services[name].get("deploy") or {}).get("update_config") or {}
+            start_first = update.get("order") == "start-first"
+            gates = self._pre_start(name, needs, after, start_first=start_first)
             for replica in self.states[name].replicas:
                 if replica.name in self.starting[name]:
-                    self._start(replica, needs, after, hooks, start_first=update.get("order") == "start-first")
+                    gate = gates.get(replica.name, ())
+                    self._start(replica, (*gate, *needs), after, hooks, start_first=start_first)
         if self.options.wait:
             for name in self.names:
                 if name in self.states:
                     self._wait_for(name)
 
-    def _start(
-        self, replica: Replica, needs: tuple[str, ...], after: tuple[str, ...], hooks: bool, *, start_first: bool
-    ) -> None:
+    def _pre_start(
+        self, name: str, needs: tuple[str, ...], after: tuple[str, ...], *, start_first: bool
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Adds the steps that come before the first start of the service's containers; what each start needs of them."""
+        recorded = self.snapshot.hooks_of(name)
+        hooks = self.project.services[name].get("pre_start") or ()
+        fresh = [
+            Fresh(
+                replica.name,
+                replica.number,
+                "" if replica.cause is not None or replica.observed is None else replica.observed.id,
+                self._own(replica, start_first=start_first)[0],
+            )
+            for replica in self.states[name].replicas
+            if hooks and replica.name in self.starting[name] and _never_started(replica)
+        ]
+        settled = any(not _never_started(replica) for replica in self.states[name].replicas)
+        steps = plan_steps(
+            self.project.name,
+            name,
+            hooks,
+            fresh,
+            recorded,
+            settled=settled,
+            needs=needs,
+            after=(*after, *self.removed),
+            marks=[self.project.mark("services", name, "pre_start", index) for index in range(len(hooks))],
+        )
+        self.operations += steps.operations
+        self.operations += left_over(recorded, (operation.subject for operation in steps.operations))
+        return steps.gates
+
+    def _own(self, replica: Replica, *, start_first: bool) -> tuple[tuple[str, ...], Cause | None]:
+        """The operations on the container itself that come before its start, and why it starts, as far as they say."""
         one = replica.observed
         own: tuple[str, ...] = ()
         cause = (
@@ -100,6 +138,13 @@ class Starting:
             own = (f"{RenameContainer.verb} {replica.name}",)
         elif one.running:
             own, cause = (f"{StopContainer.verb} {replica.name}",), self.restarting[replica.service]
+        return own, cause
+
+    def _start(
+        self, replica: Replica, needs: tuple[str, ...], after: tuple[str, ...], hooks: bool, *, start_first: bool
+    ) -> None:
+        one = replica.observed
+        own, cause = self._own(replica, start_first=start_first)
         if cause is None:
             ended = one is not None and one.exit_code is not None
             state = f"has exited with code {one.exit_code}" if one is not None and ended else "is not running"
@@ -186,3 +231,8 @@ class Starting:
                     cause=Cause("--wait was given"),
                 )
             )
+
+
+def _never_started(replica: Replica) -> bool:
+    one = replica.observed
+    return one is None or replica.cause is not None or one.state == "created"

@@ -113,7 +113,7 @@ class _Planner:
         self.removed: list[str] = []
         self.leaving: dict[str, list[str]] = {}
         self.starts = Starting(
-            project, options, self.names, self.states, self.restarting, self.operations, self.removed
+            project, options, self.names, self.states, self.restarting, self.operations, self.removed, snapshot
         )
 
     def plan(self) -> Plan:
@@ -366,6 +366,7 @@ class _Planner:
         needs = list(self.images.keys.get(name, ()))
         if len(needs) > 1:
             needs = needs[-1:]  # a pull that may fail, and the build that stands in for it
+        needs += self.images.dependents.get(name, ())
         needs += [
             self.resources.network_keys[key]
             for key in service.get("networks") or ()

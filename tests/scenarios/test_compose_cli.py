@@ -474,6 +474,73 @@ def test_hooks(stack: Stack) -> None:
     assert (stack.directory / "hooks").read_text() == "started\nstopping\n"
 
 
+PRE_START = (
+    "services:\n"
+    "  db: {image: IMAGE, command: httpd -f -p 80 -h /etc, stop_signal: SIGKILL}\n"
+    "  web:\n    image: IMAGE\n    command: sleep 1000\n    stop_signal: SIGKILL\n    depends_on: [db]\n"
+    "    environment: {WHO: service}\n    working_dir: /srv\n    user: '7'\n    deploy: {replicas: 2}\n"
+    "    volumes: ['.:/host', data:/data, /anonymous]\n    configs: [{source: note, uid: '7', mode: 0400}]\n"
+    "    pre_start:\n"
+    "      - command: [sh, -c, 'echo first $$WHO $$MORE $$(id -u) $$PWD $$(cat /note) >> /host/ran; echo said']\n"
+    "        environment: {MORE: hook}\n        user: root\n"
+    "      - {command: [sh, -c, 'id -u >> /host/ran; exit CODE'], image: other, user: root}\n"
+    "      - {command: [sh, -c, 'echo each >> /host/ran; echo x > /anonymous/mark'], user: root, per_replica: true}\n"
+    "volumes: {data: }\nconfigs: {note: {content: config}}\n"
+)
+
+
+def test_pre_start_hooks(stack: Stack) -> None:
+    stack("image", "tag", IMAGE, "other")
+    ran = stack.directory / "ran"
+    stack.write(PRE_START.replace("CODE", "3"))
+    printed = stack("plan", code=2).stdout
+    hook = f"{stack.name}-web-pre_start-0"
+    assert f"run {hook}" in printed and "it has not run for" in printed and "compose.yaml:" in printed
+    failed = stack("up", "-d", code=1)
+    assert "pre_start[1] exited with code 3" in failed.stderr and "not started because of it: web" in failed.stderr
+    assert ran.read_text() == "first service hook 0 /srv config\n0\n"
+    assert stack.states() == {"db-1": "running", "web-1": "created", "web-2": "created"}
+    kept = stack("container", "ls", "-aq", "--filter", "label=com.docker.compose.hook=pre_start").stdout.split()
+    assert len(kept) == 1
+    # The step that succeeded is not run again; what the others share is there.
+    (stack.directory / "compose.yaml").unlink()
+    assert "pre_start[1] exited with code 3" in stack("-p", stack.name, "start", code=1).stderr
+    assert ran.read_text().splitlines()[1:] == ["0", "0"]
+    stack.write(PRE_START.replace("CODE", "0"))
+    ran.write_text("")
+    stack("up", "-d")
+    assert ran.read_text() == "first service hook 0 /srv config\n0\neach\neach\n"
+    assert stack("exec", "-T", "--index", "2", "web", "cat", "/anonymous/mark").stdout == "x\n"
+    assert stack("container", "ls", "-aq", "--filter", "label=com.docker.compose.hook").stdout == ""
+    assert "nothing to do" in stack("plan").stdout
+    # Not on another start, not for another replica (but what is for each); again where the service is recreated.
+    ran.write_text("")
+    stack("stop", "-t", "0")
+    stack("up", "-d", "--scale", "web=3")
+    stack("restart", "-t", "0", "web")
+    assert ran.read_text() == "each\n"
+    ran.write_text("")
+    stack("up", "-d", "--force-recreate", "--no-deps", "--scale", "web=1", "web")
+    assert ran.read_text() == "first service hook 0 /srv config\n0\neach\n"
+
+
+def test_a_pre_start_hook_that_is_interrupted_leaves_nothing(stack: Stack) -> None:
+    stack.write(
+        "services:\n  web: {image: IMAGE, command: sleep 1000, stop_signal: SIGKILL,"
+        " pre_start: [{command: [sh, -c, 'echo begun; sleep 1000']}]}\n"
+    )
+    attached = stack.popen("up")
+    assert attached.stdout is not None
+    while (line := attached.stdout.readline()) and "begun" not in line:
+        pass
+    assert "pre_start[0]" in line
+    attached.send_signal(signal.SIGINT)
+    assert attached.wait(30) == 130
+    attached.communicate()
+    assert stack.states() == {"web-1": "created"}
+    assert stack("container", "ls", "-aq", "--filter", "label=com.docker.compose.hook").stdout == ""
+
+
 def test_pre_stop_hooks_need_no_model(stack: Stack) -> None:
     text = (
         "services:\n  web:\n    image: IMAGE\n    command: sleep 1000\n    stop_signal: SIGKILL\n    volumes: ['.:/host']\n"

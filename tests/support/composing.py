@@ -14,7 +14,7 @@ from compose.convert.network import network_body
 from compose.convert.volume import volume_body
 from compose.digest import service_digest
 from compose.errors import Mark
-from compose.labels import image_name
+from compose.labels import image_name, service_images
 from compose.model import Project
 from compose.observe import ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork, ObservedVolume, Snapshot
 
@@ -66,11 +66,12 @@ class State:
         self.networks: dict[str, ObservedNetwork] = {}
         self.volumes: dict[str, ObservedVolume] = {}
         self.images: dict[str, ObservedImage] = {}
+        self.hooks_run: list[str] = []
         self._count = 0
 
     def snapshot(self, project: Project | None = None) -> Snapshot:
         project = project or self.project
-        refs = {image_name(project, name) for name in project.services}
+        refs = {ref for name in project.services for ref in service_images(project, name)}
         return Snapshot(
             project=project.name,
             containers=tuple(self.containers.values()),
@@ -178,6 +179,13 @@ class State:
             return
         checked = bool((self.project.services[one.service].get("healthcheck") or {}).get("test"))
         self.containers[one.id] = replace(one, state="running", health="healthy" if checked else "")
+
+    def _RunPreStart(self, operation: ops.RunPreStart) -> None:
+        one = self._find(operation.target, operation.id)
+        assert one.state == "created", f"{one.name} has been started before its hook"
+        hook = self.project.services[one.service]["pre_start"][operation.index]
+        assert hook.get("image", one.image) in self.images
+        self.hooks_run.append(operation.name)
 
     def _StopContainer(self, operation: ops.StopContainer) -> None:
         one = self.containers[operation.id]

@@ -56,6 +56,9 @@ def projects(draw: st.DrawFn) -> tuple[Project, frozenset[str]]:
                 {"type": "volume", "source": "data", "target": "/data", "volume": {}},
                 {"type": "volume", "target": "/anonymous", "volume": {}},
             ]
+        if draw(st.integers(0, 2)) == 0:
+            kinds = st.sampled_from([{}, {"per_replica": True}, {"image": "init"}])
+            service["pre_start"] = draw(st.lists(kinds, min_size=1, max_size=3))
         service["environment"] = {"V": str(draw(st.integers(0, 2)))}
         if draw(st.integers(0, 3)) == 0:
             service["deploy"] = {"replicas": draw(st.integers(0, 3))}
