@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runtime import dns, dnsmessage
+from engine.runtime import dns, dnsmessage, dnsupstream
 from engine.runtime.dns import DnsServer
 from engine.runtime.dnsmessage import AAAA, ANY, NXDOMAIN, PTR, REFUSED, SERVFAIL, A, MalformedError, parse_query
 
@@ -364,7 +364,7 @@ def test_forged_answers_are_passed_over(resolver: Resolver) -> None:
 
 
 def test_failover(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns, "ATTEMPT_TIMEOUT", 0.1)
+    monkeypatch.setattr(dnsupstream, "ATTEMPT_TIMEOUT", 0.1)
     silent = resolver.upstream(lambda packet, tcp: [])
     failing = resolver.upstream(lambda packet, tcp: [answer(packet, code=SERVFAIL)])
     good = resolver.upstream(lambda packet, tcp: [answer(packet, b"\x01\x02\x03\x04")])
@@ -377,11 +377,11 @@ def test_failover(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_servers_fail(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns, "ATTEMPT_TIMEOUT", 0.05)
+    monkeypatch.setattr(dnsupstream, "ATTEMPT_TIMEOUT", 0.05)
     silent = resolver.upstream(lambda packet, tcp: [])
     use(resolver, silent.address)
     assert dnsmessage.code(resolver.ask("example.org")) == SERVFAIL
-    assert len(silent.asked) == dns.ATTEMPTS
+    assert len(silent.asked) == dnsupstream.ATTEMPTS
     refusing = resolver.upstream(lambda packet, tcp: [answer(packet, code=REFUSED)])
     use(resolver, refusing.address, "127.0.0.1#1", "no address")
     assert dnsmessage.code(resolver.ask("example.org")) == REFUSED
@@ -400,7 +400,7 @@ def test_a_truncated_answer(resolver: Resolver) -> None:
 
 
 def test_too_many_queries_at_once(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns, "MAX_FORWARDS", 3)
+    monkeypatch.setattr(dnsupstream, "MAX_FORWARDS", 3)
     use(resolver, resolver.upstream(lambda packet, tcp: []).address)
     for identifier in range(4):
         resolver.client.send(ask("example.org", identifier=identifier))
