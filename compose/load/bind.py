@@ -1,7 +1,7 @@
 """The last shape of a tree: every attribute with its type, in the order and with the omissions of
 ``docker compose config --format json``.
 
-A record is a tuple of fields; each field has a decoder (decode.py), and may be left out when it holds its zero value. This
+A record is a tuple of fields; each field has a decoder (binder.py, decode.py), and may be left out when it holds its zero value. This
 table is the single place that says what a service, a network … may hold; a key of the tree that no record names never gets
 here, since the schema refuses it.
 """
@@ -10,21 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .binder import Binder, Field, Kept, embedded, keyed, listed, record
 from .decode import (
-    Binder,
-    Field,
-    Kept,
     boolean,
     command,
     device_count,
     duration,
-    embedded,
     environment,
     free,
     health_test,
     hosts,
-    keyed,
-    listed,
     mapping,
     natural,
     optional_boolean,
@@ -33,7 +28,6 @@ from .decode import (
     options,
     plain_duration,
     rate,
-    record,
     single_float,
     size,
     ssh,

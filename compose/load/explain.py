@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Mark, Path, dotted
 from . import canonical, dotenv, pipeline
-from .decode import plain
+from .binder import plain
 from .interpolate import variables
 from .scalars import text
 from .suggest import nearest

@@ -19,7 +19,7 @@ from ..errors import Diagnostic, LoadError, Mark, Path
 from ..model import Marks, Project
 from . import cache, canonical, check, merge, normalize, schema, source, yamltree
 from .bind import bind
-from .decode import plain
+from .binder import plain
 from .extends import apply_extends
 from .include import apply_include
 from .interpolate import Interpolation

@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Path, dotted
-from .decode import kind
+from .binder import kind
 from .scalars import Timestamp
 from .suggest import nearest
 from .tree import Map, diagnostic

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .decode import Float32, Record, Words
+from .binder import Record
+from .decode import Float32, Words
 from .dump import escape_dollars, without_content
 from .scalars import Timestamp, format_float, is_plain_string
 
