@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from ..credentials import registry_auth
 from . import format
-from .flags import filter_word, integer
+from .flags import integer
 from .many import filters
 from .session import Session
+from .shared_flags import add_filter
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -20,15 +21,7 @@ COLUMNS = (("NAME", "Name"), ("DESCRIPTION", "Description"), ("STARS", "StarCoun
 
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
-    flag(
-        "-f",
-        "--filter",
-        type=filter_word,
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help="Filter output based on conditions provided",
-    )
+    add_filter(parser)
     flag("--format", metavar="FORMAT", help="table, json, 'table TEMPLATE' or TEMPLATE")
     flag("--limit", type=integer, metavar="N", help="Max number of search results")
     flag("--no-trunc", action="store_true", help="Don't truncate output")

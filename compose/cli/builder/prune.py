@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...units import parse_bytes
-from ..flags import filter_word
 from ..many import filters
 from ..pruning import agreed, build_cache, reclaimed
 from ..session import Session
+from ..shared_flags import add_prune
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("-a", "--all", action="store_true", help="Remove all unused build cache, not just dangling ones")
-    flag(
-        "--filter",
-        type=filter_word,
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help='Provide filter values (e.g., "until=24h")',
-    )
-    flag("-f", "--force", action="store_true", help="Do not prompt for confirmation")
+    add_prune(parser, 'Provide filter values (e.g., "until=24h")')
     flag("--verbose", action="store_true", help="Accepted for compatibility: what goes is always named")
     flag("--keep-storage", type=parse_bytes, default=0, metavar="BYTES", help="Amount of disk space to keep for cache")
 

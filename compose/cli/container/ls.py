@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from .. import format
-from ..flags import filter_word, integer
+from ..flags import integer
 from ..many import filters
 from ..ps import row
 from ..session import Session
+from ..shared_flags import add_filter
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -31,15 +32,7 @@ _OF_COMPOSE = ("ExitCode", "Health", "Name", "Project", "Publishers", "Service")
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("-a", "--all", action="store_true", help="Show all containers (default shows just running)")
-    flag(
-        "-f",
-        "--filter",
-        type=filter_word,
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help="Filter output based on conditions provided",
-    )
+    add_filter(parser)
     flag("--format", metavar="FORMAT", help="table, json, 'table TEMPLATE' or TEMPLATE")
     flag("-n", "--last", type=integer, metavar="N", help="Show n last created containers (includes all states)")
     flag("-l", "--latest", action="store_true", help="Show the latest created container (includes all states)")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..flags import integer
 from ..many import each
 from ..session import Session
+from ..shared_flags import add_stopping
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -15,16 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "-t",
-        "--time",
-        "--timeout",
-        dest="timeout",
-        type=integer,
-        metavar="SECONDS",
-        help="Seconds to wait before killing the container",
-    )
-    parser.add_argument("-s", "--signal", metavar="SIGNAL", help="Signal to send to the container")
+    add_stopping(parser)
     parser.add_argument("containers", nargs="+", metavar="CONTAINER")
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...client.images import split_reference
 from .. import format
-from ..flags import filter_word
 from ..many import filters
 from ..session import Session
+from ..shared_flags import add_filter
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,15 +29,7 @@ def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("-a", "--all", action="store_true", help="Show all images (default hides intermediate images)")
     flag("--digests", action="store_true", help="Show digests")
-    flag(
-        "-f",
-        "--filter",
-        type=filter_word,
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help="Filter output based on conditions provided",
-    )
+    add_filter(parser)
     flag("--format", metavar="FORMAT", help="table, json, 'table TEMPLATE' or TEMPLATE")
     flag("--no-trunc", action="store_true", help="Don't truncate output")
     flag("-q", "--quiet", action="store_true", help="Only show image IDs")

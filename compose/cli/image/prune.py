@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..flags import filter_word
 from ..many import filters
 from ..pruning import agreed, images, reclaimed
 from ..session import Session
+from ..shared_flags import add_prune
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "--filter",
-        type=filter_word,
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help="Provide filter values (e.g. label=...)",
-    )
-    parser.add_argument("-f", "--force", action="store_true", help="Do not prompt for confirmation")
+    add_prune(parser)
     parser.add_argument("-a", "--all", action="store_true", help="Remove all unused images, not just dangling ones")
 
 

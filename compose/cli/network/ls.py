@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import format
-from ..flags import filter_word
 from ..many import filters
 from ..session import Session
+from ..shared_flags import add_filter
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -18,9 +18,7 @@ COLUMNS = (("NETWORK ID", "ID"), ("NAME", "Name"), ("DRIVER", "Driver"), ("SCOPE
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "-f", "--filter", type=filter_word, action="append", default=[], metavar="FILTER", help="Provide filter values"
-    )
+    add_filter(parser, "Provide filter values")
     parser.add_argument("--format", metavar="FORMAT", help="table, json, 'table TEMPLATE' or TEMPLATE")
     parser.add_argument("--no-trunc", action="store_true", help="Do not truncate the output")
     parser.add_argument("-q", "--quiet", action="store_true", help="Only display network IDs")

@@ -6,9 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..flags import FlagError, filter_word
+from ..flags import FlagError
 from ..many import filters
 from ..session import Session
+from ..shared_flags import add_filter
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -19,15 +20,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
-    flag(
-        "-f",
-        "--filter",
-        type=filter_word,
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help="Filter output based on conditions provided",
-    )
+    add_filter(parser)
     flag("--format", metavar="FORMAT", help="json or TEMPLATE")
     flag("--since", metavar="TIME", help="Show all events created since timestamp")
     flag("--until", metavar="TIME", help="Stream events until this timestamp")

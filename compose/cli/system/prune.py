@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import pruning
-from ..flags import FlagError, filter_word
+from ..flags import FlagError
 from ..many import filters
 from ..session import Session
+from ..shared_flags import add_prune
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -18,15 +19,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("-a", "--all", action="store_true", help="Remove all unused images not just dangling ones")
-    flag(
-        "--filter",
-        type=filter_word,
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help='Provide filter values (e.g. "label=<key>=<value>")',
-    )
-    flag("-f", "--force", action="store_true", help="Do not prompt for confirmation")
+    add_prune(parser, 'Provide filter values (e.g. "label=<key>=<value>")')
     flag("--volumes", action="store_true", help="Prune anonymous volumes")
 
 
