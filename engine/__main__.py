@@ -37,9 +37,11 @@ from .images.service import Images
 from .layout import Layout
 from .leases import Leases
 from .linux import libc
+from .linux.spread import spread
 from .networks import Networks, drain
 from .runtime.client import KeeperClient, ShimError
 from .store import Store
+from .trash import Trash
 from .volumes import Volumes
 from .volumes.snapshots import Snapshots
 
@@ -80,16 +82,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(layout: Layout, listener: socket.socket, keeper_fd: int, settings: Settings) -> int:
     keeper = KeeperClient(keeper_fd)
-    for directory in (layout.state, layout.run, layout.run / "containers"):
+    for directory in (layout.state, layout.state / "containers", layout.run, layout.run / "containers"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+    spread(layout.state / "containers")
     open_to_group(layout)
     store = Store(layout.database)
     events = Events()
+    trash = Trash()
     images = Images(layout, store, events.publish, registries=settings.registries)
-    volumes = Volumes(layout, store, events.publish)
+    volumes = Volumes(layout, store, events.publish, trash)
     networks = Networks(layout, store, events.publish, settings.pools, settings.resolver)
-    containers = Containers(layout, store, events, images, networks, volumes, keeper, settings.log)
-    snapshots = Snapshots(layout, store, volumes)
+    containers = Containers(layout, store, events, images, networks, volumes, keeper, trash, settings.log)
+    snapshots = Snapshots(layout, store, volumes, trash)
     leases = Leases(layout, store, containers, snapshots, keeper)
     runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
     builder = Builder(images, runner, layout, store, events.publish, workers=settings.workers)
@@ -177,6 +181,7 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
         busy = (
             server.active > 0
             or daemon.leases.ending
+            or not daemon.containers.trash.is_empty
             or memory.held(daemon.layout)
             or any(one.state.active or one.shim is not None for one in daemon.containers)
         )
@@ -203,6 +208,7 @@ async def _finish(daemon: Daemon, server: Server) -> int:
     with anyio.move_on_after(DRAIN_SECONDS):
         await server.drained()
         await daemon.leases.drained()
+    await daemon.containers.blocking(daemon.containers.trash.empty, DRAIN_SECONDS)
     running = any(one.state.active or one.shim is not None for one in daemon.containers)
     if not running:
         await daemon.containers.blocking(daemon.networks.shutdown)

@@ -20,6 +20,7 @@ from ..errors import EngineError, InvalidParameter, Unprocessable
 from ..images import reference
 from ..images.progress import human
 from ..images.types import Platform
+from ..linux.spread import spread
 from . import plan as planning
 from .cache import BuildCache, key_of, timestamp
 from .cachedir import MEMBER, CacheStores, parse_cache
@@ -79,6 +80,8 @@ class Builder:
     def recover(self) -> None:
         """Drop what a killed engine left half built. Call once at engine start, before any build."""
         shutil.rmtree(self._work, ignore_errors=True)
+        self._work.mkdir(parents=True, mode=0o700)
+        spread(self._work)
         self._mounts.recover()
 
     def close(self) -> None:

@@ -82,7 +82,7 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
         await _resume(containers, container, found)
     elif record.removing or (record.host["AutoRemove"] and record.intent != "created"):
         await containers.blocking(supervise.clear_run, containers, record)
-        remove.discard(layout, record.id)
+        remove.discard(layout, containers.trash, record.id)
         containers.forget(container)
     else:
         await _settle(containers, container, found)
@@ -176,4 +176,4 @@ def _sweep(containers: Containers) -> None:
                 continue
             for point in ipc.mounts_below(entry):
                 ipc.unmount(point)
-            remove.delete_tree(entry)
+            containers.trash.take([entry])

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..errors import Conflict, EngineError, NotFound
+from ..errors import Conflict, NotFound
 from . import filters, memory, stop, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from ..layout import Layout
+    from ..trash import Trash
     from .container import Container
     from .service import Containers
 
@@ -83,11 +83,12 @@ async def _remove_volume(containers: Containers, name: str) -> None:
 
 
 def _delete(containers: Containers, container: Container) -> None:
-    discard(containers.layout, container.id)
+    discard(containers.layout, containers.trash, container.id)
 
 
-def discard(layout: Layout, id: str) -> None:
-    """Delete a container's directories. The upper layer is the container's: names in it are never followed."""
+def discard(layout: Layout, trash: Trash, id: str) -> None:
+    """Put a container's directories aside, to be deleted. The upper layer is the container's: names in it are never
+    followed."""
     shutil.rmtree(layout.container_run(id), ignore_errors=True)
     memory.discard(layout, id)
     state = layout.container_state(id)
@@ -95,18 +96,7 @@ def discard(layout: Layout, id: str) -> None:
         return
     doomed = state.with_name(f"{id}.removing")
     os.rename(state, doomed)
-    try:
-        delete_tree(doomed)
-    except OSError as error:
-        raise EngineError(f"cannot delete the files of container {id}: {error}") from None
-
-
-def delete_tree(path: Path) -> None:
-    """Delete a tree; absent is fine. rmtree works with descriptors and follows no link."""
-    try:
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        return
+    trash.take([doomed])
 
 
 async def prune(containers: Containers, wanted: Mapping[str, Sequence[str]]) -> tuple[list[str], int]:
@@ -123,6 +113,7 @@ async def prune(containers: Containers, wanted: Mapping[str, Sequence[str]]) -> 
         removed.append(container.id)
         freed += size
     if removed:
+        await containers.blocking(containers.trash.empty)  # who prunes wants the space now
         containers.events.publish("container", "prune", "", {"reclaimed": str(freed)})
     return removed, freed
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..networks import Networks
     from ..runtime.client import KeeperClient
     from ..store import Store
+    from ..trash import Trash
     from ..volumes import Volumes
     from .container import Container
     from .record import ContainerRecord
@@ -50,6 +51,7 @@ class Containers:
         networks: Networks,
         volumes: Volumes,
         keeper: KeeperClient,
+        trash: Trash,
         log_config: Mapping[str, Any] | None = None,
     ) -> None:
         """``log_config`` is the LogConfig of containers that ask for none."""
@@ -61,6 +63,7 @@ class Containers:
         self.networks = networks
         self.volumes = volumes
         self.keeper = keeper
+        self.trash = trash
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, str] = {}
         self._tasks: TaskGroup | None = None

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError, NotFound
+from ..linux.spread import spread
 from .compression import chunks
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Blobs:
         self._ingest = layout.ingest
         for directory in (self._blobs, self._ingest):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        spread(self._ingest)
         self._lock = threading.Lock()
         self._users = 0
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import stat
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +22,6 @@ from ..linux.libc import KernelError
 from .types import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from ..layout import Layout
@@ -46,7 +44,6 @@ def make(layout: Layout, store: Store, below: Path | None) -> str:
     layer = secrets.token_hex(12)
     store.put(KIND, layer, {})
     home = layout.layered / layer
-    layout.layered.mkdir(exist_ok=True, mode=0o711)
     home.mkdir(mode=0o711)
     (home / "work").mkdir(mode=0o700)
     if below is not None:
@@ -79,8 +76,8 @@ def mount(layout: Layout, volume: Volume, target: Path) -> None:
         raise EngineError(f"cannot mount the layers of volume {volume.name}: {error}") from None
 
 
-def recover(layout: Layout, store: Store) -> None:
-    """Undo first saves that were cut short, and collect what nothing refers to."""
+def recover(layout: Layout, store: Store) -> list[Path]:
+    """Undo first saves that were cut short, and collect what nothing refers to; the directories to delete."""
     for name, body in store.all("volume").items():
         volume = Volume.from_record(body)
         if not volume.pending:
@@ -91,18 +88,11 @@ def recover(layout: Layout, store: Store) -> None:
                 os.rmdir(data)  # empty: the data has been moved away from here
             moved.rename(data)
         store.put("volume", name, replace(volume, pending="").record())
-    left = [entry for entry in layout.layered.glob(f"{_REMOVED}*")] if layout.layered.is_dir() else []
-    delete([*left, *collect(layout, store)])
-
-
-def delete(doomed: Iterable[Path]) -> None:
-    """Delete what ``collect`` has put aside; nobody waits for it, so it needs no lock."""
-    for directory in doomed:
-        shutil.rmtree(directory, ignore_errors=True)
+    return [*layout.layered.glob(f"{_REMOVED}*"), *collect(layout, store)]
 
 
 def collect(layout: Layout, store: Store) -> list[Path]:
-    """Put aside the layers that no volume and no snapshot refers to any more; the directories to ``delete``."""
+    """Put aside the layers that no volume and no snapshot refers to any more; the directories to delete."""
     doomed: list[Path] = []
     used: set[str] = set()
     for body in store.all("volume").values():

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import threading
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, NotFound
+from ..linux.spread import spread
 from . import driver, layers, seed
 from .types import ANONYMOUS, Volume, check_driver, check_name, check_options, passes, truth
 
@@ -25,21 +25,27 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..store import Store
+    from ..trash import Trash
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
 
 
 _REMOVED = ".removed-"
 """Prefix of a directory that is on its way out; no volume's name begins with a dot."""
+_NEW = ".new-"
 
 
 class Volumes:
     """``users`` tells which containers (ids) refer to a volume; the containers layer registers it with ``protect``."""
 
-    def __init__(self, layout: Layout, store: Store, publish: Publish) -> None:
+    def __init__(self, layout: Layout, store: Store, publish: Publish, trash: Trash) -> None:
         self._layout = layout
         self._store = store
         self._publish = publish
+        self._trash = trash
+        for directory in (layout.volumes, layout.layered):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+            spread(directory)
         self._lock = threading.RLock()
         self._seeding: dict[str, threading.Lock] = {}
         self._users: Callable[[str], Sequence[str]] = lambda name: ()
@@ -102,17 +108,27 @@ class Volumes:
             body = self._store.get("volume", name)
             if body is not None:
                 return Volume.from_record(body)
-            self._layout.volumes.mkdir(parents=True, exist_ok=True, mode=0o711)
-            data = self.path(name)
-            data.parent.mkdir(exist_ok=True, mode=0o711)
-            data.mkdir(exist_ok=True, mode=0o755)
+            self._make(name)
             volume = Volume(name, _now(), given, dict(options or {}))
             self._store.put("volume", name, volume.record())
         self._publish("volume", "create", name, {"driver": "local"})
         return volume
 
+    def _make(self, name: str) -> None:
+        """The volume's directory. It gets its name last: ext4 places a directory by the hash of the name it is made
+        with, and so once more where the files of a volume of this name have just been deleted (see linux.spread)."""
+        home = self._layout.volumes / name
+        if home.exists():  # of a creation that was cut short
+            self.path(name).mkdir(exist_ok=True, mode=0o755)
+            return
+        fresh = self._layout.volumes / f"{_NEW}{secrets.token_hex(8)}"
+        fresh.mkdir(mode=0o711)
+        (fresh / "_data").mkdir(mode=0o755)
+        fresh.rename(home)
+
     def remove(self, name: str, *, force: bool = False) -> None:
-        """Delete the volume and its data. Conflict while a container refers to it; with ``force`` absence is fine."""
+        """Forget the volume; its data is deleted behind the answer. Conflict while a container refers to it; with ``force``
+        absence is fine."""
         with self._lock:
             try:
                 self.get(name)
@@ -123,8 +139,7 @@ class Volumes:
             if users := self._users(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
             doomed = self._put_aside(name)
-        # Thousands of files may take seconds, in which other projects' volumes are not to wait.
-        layers.delete(doomed)
+        self._trash.take(doomed)
         self._publish("volume", "destroy", name, {"driver": "local"})
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> tuple[builtins.list[str], int]:
@@ -140,16 +155,17 @@ class Volumes:
                     continue
                 size = self.usage(volume)["Size"]
                 doomed = self._put_aside(volume.name)
-            layers.delete(doomed)
+            self._trash.take(doomed)
             reclaimed += max(size, 0)
             removed.append(volume.name)
             self._publish("volume", "destroy", volume.name, {"driver": "local"})
         if removed:
+            self._trash.empty()  # who prunes wants the space now
             self._publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
         return removed, reclaimed
 
     def _put_aside(self, name: str) -> builtins.list[Path]:
-        """Forget the volume; the directories that are now to be deleted. What is not is deleted by ``recover``."""
+        """Forget the volume; the directories that are now to be deleted. What is not yet is found by ``recover``."""
         self.release(name)
         root = self._layout.volumes / name
         if driver.is_mounted(self.path(name)):
@@ -166,13 +182,11 @@ class Volumes:
 
     def recover(self) -> None:
         """Finish removals that were cut short, and forget empty directories of creations that were."""
-        if not self._layout.volumes.is_dir():
-            return
-        layers.recover(self._layout, self._store)
+        self._trash.take(layers.recover(self._layout, self._store))
         known = self._store.all("volume").keys()
         for entry in os.scandir(self._layout.volumes):
             if entry.name.startswith(_REMOVED):
-                shutil.rmtree(entry.path)
+                self._trash.take([self._layout.volumes / entry.name])
             elif entry.name not in known:
                 # Only what is empty: data without a record is a riddle, and riddles are not deleted.
                 for path in (os.path.join(entry.path, "_data"), entry.path):
@@ -213,7 +227,7 @@ class Volumes:
         doomed = self._layout.volumes / f"{_REMOVED}{secrets.token_hex(8)}"
         data.rename(doomed)
         data.mkdir(mode=0o755)
-        shutil.rmtree(doomed)
+        self._trash.take([doomed])
 
     def is_empty(self, name: str) -> bool:
         """Whether the volume holds nothing yet; a peek, ``seeding`` decides."""

@@ -18,10 +18,10 @@ from . import driver, layers
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ..layout import Layout
     from ..store import Store
+    from ..trash import Trash
     from .service import Volumes
     from .types import Volume
 
@@ -58,10 +58,11 @@ class Snapshot:
 
 
 class Snapshots:
-    def __init__(self, layout: Layout, store: Store, volumes: Volumes) -> None:
+    def __init__(self, layout: Layout, store: Store, volumes: Volumes, trash: Trash) -> None:
         self._layout = layout
         self._store = store
         self._volumes = volumes
+        self._trash = trash
 
     def list(self, group: str = "") -> builtins.list[Snapshot]:
         """Oldest first; of one group or of all."""
@@ -86,10 +87,10 @@ class Snapshots:
             try:
                 snapshot = self._save(group, name, found, lease)
             except BaseException:
-                layers.recover(self._layout, self._store)
+                self._trash.take(layers.recover(self._layout, self._store))
                 raise
             doomed = layers.collect(self._layout, self._store)
-        layers.delete(doomed)
+        self._trash.take(doomed)
         return snapshot
 
     def _save(self, group: str, name: str, found: Mapping[str, Volume], lease: str) -> Snapshot:
@@ -123,9 +124,8 @@ class Snapshots:
         data.rename(moved)
         return replace(volume, layers=(layer,), upper=layers.make(self._layout, self._store, moved))
 
-    def restore(self, group: str, name: str, volumes: Mapping[str, str]) -> builtins.list[Path]:
-        """Bring ``volumes`` (key -> volume name) to what they were. What they hold now is dropped: the answer is what
-        the caller passes to ``layers.delete``, when it likes."""
+    def restore(self, group: str, name: str, volumes: Mapping[str, str]) -> None:
+        """Bring ``volumes`` (key -> volume name) to what they were. What they hold now is dropped."""
         snapshot = self.get(group, name)
         missing = volumes.keys() - snapshot.volumes.keys()
         if missing:
@@ -147,7 +147,8 @@ class Snapshots:
                     self._store.put("volume", volume.name, volume.record())
             for volume in after:
                 self._volumes.empty_plain(volume.name)
-            return layers.collect(self._layout, self._store)
+            doomed = layers.collect(self._layout, self._store)
+        self._trash.take(doomed)
 
     def remove(self, group: str, name: str) -> None:
         """Volumes that were restored from it keep what they have."""
@@ -155,7 +156,7 @@ class Snapshots:
         with self._volumes.changing():
             self._store.delete(layers.SNAPSHOT, snapshot.id)
             doomed = layers.collect(self._layout, self._store)
-        layers.delete(doomed)
+        self._trash.take(doomed)
 
 
 def _check(name: str) -> None:

@@ -263,3 +263,35 @@ def test_stop_is_refused_while_containers_run(engine: EngineRoot) -> None:
     status, body = engine.request("POST", "/pycompose/engine/stop")
     assert status == 409 and b"busy" in body
     assert state(engine, id)["Running"]
+
+
+def test_what_was_removed_is_deleted_by_the_next_engine(engine: EngineRoot) -> None:
+    state = engine.layout.state
+    doomed = [state / "volumes" / ".removed-1", state / "layered" / ".removed-2", state / "containers" / "3.removing"]
+    engine.json("POST", "/volumes/create", {"Name": "kept"})
+    (engine.layout.volumes / "kept" / "_data" / "file").write_text("precious")
+    for directory in doomed:
+        (directory / "below").mkdir(parents=True)
+        (directory / "below" / "file").write_text("doomed")
+    kill_engine(engine)
+    wait_for(lambda: not any(directory.exists() for directory in doomed), engine.log)
+    assert (engine.layout.volumes / "kept" / "_data" / "file").read_text() == "precious"
+
+
+def test_the_answer_to_a_removal_comes_before_the_deletion(engine: EngineRoot) -> None:
+    """What is deleted first is a tree that takes long; a volume removed meanwhile is forgotten at once, and its name is free."""
+    slow = engine.layout.volumes / ".removed-slow"
+    for number in range(200):
+        (slow / str(number)).mkdir(parents=True)
+        for name in range(100):
+            (slow / str(number) / str(name)).touch()
+    kill_engine(engine)
+    engine.json("POST", "/volumes/create", {"Name": "data"})
+    (engine.layout.volumes / "data" / "_data" / "old").touch()
+    status, _ = engine.request("DELETE", "/volumes/data")
+    assert status == 204 and slow.exists()
+    engine.json("POST", "/volumes/create", {"Name": "data"})
+    assert not any((engine.layout.volumes / "data" / "_data").iterdir())
+    engine.stop()
+    assert [entry.name for entry in engine.layout.volumes.iterdir()] == ["data"]
+    engine.start()

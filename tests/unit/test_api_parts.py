@@ -13,6 +13,7 @@ from engine.errors import Conflict, InvalidParameter, NotFound
 from engine.events import Event, Events, matches
 from engine.layout import Layout
 from engine.store import Store
+from engine.trash import Trash
 from engine.volumes import Volumes
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def test_history_and_subscription_have_no_gap(backend: str) -> None:
 @pytest.fixture
 def volumes(tmp_path: Path) -> Volumes:
     layout = Layout.for_root(tmp_path)
-    return Volumes(layout, Store(layout.database), lambda *event: None)
+    return Volumes(layout, Store(layout.database), lambda *event: None, Trash())
 
 
 def test_volumes_are_made_once_and_kept(volumes: Volumes) -> None:

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ...errors import Conflict, InvalidParameter
-from ...volumes import layers
 from ..http import Response
 from ..router import Route
 
@@ -38,13 +37,7 @@ async def save(daemon: Daemon, request: Request) -> Response:
 async def restore(daemon: Daemon, request: Request) -> Response:
     volumes = _volumes((await request.json()).get("volumes"))
     async with _at_rest(daemon, volumes):
-        doomed = await daemon.containers.blocking(daemon.snapshots.restore, request["group"], request["name"], volumes)
-
-    async def delete() -> None:
-        await daemon.containers.blocking(layers.delete, doomed)
-
-    # A big database's files take a while to delete, and the test that waits for the reset need not.
-    daemon.containers.spawn("deletion of dropped layers", delete)
+        await daemon.containers.blocking(daemon.snapshots.restore, request["group"], request["name"], volumes)
     return Response(204)
 
 

@@ -1,0 +1,69 @@
+"""What has been put aside is deleted here, by one thread, behind the answer of whoever removed it.
+
+Thousands of files may take a disk seconds, and neither the client nor other projects need to wait for that. A directory
+is renamed first (by its noun, within its own directory, so that the rename cannot fail for another file system) and found again
+under that name by the next start's recovery, should the engine end before it is deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 256
+"""Directories that may wait; who brings more is held up until the disk has caught up, so it cannot fill for want of time."""
+
+
+class Trash:
+    """May be used from any thread; ``take`` and ``empty`` may block, so not from the event loop's."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[Path] = deque()
+        self._busy = False
+        self._worker: threading.Thread | None = None
+
+    def take(self, doomed: Iterable[Path]) -> None:
+        """Delete these directories, soon. They have left their place: nobody looks for them there."""
+        with self._changed:
+            for path in doomed:
+                self._changed.wait_for(lambda: len(self._waiting) < BACKLOG)
+                self._waiting.append(path)
+                if self._worker is None:
+                    # A daemon: an engine that ends leaves the rest to the next one.
+                    self._worker = threading.Thread(target=self._work, name="trash", daemon=True)
+                    self._worker.start()
+            self._changed.notify_all()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting and not self._busy
+
+    def empty(self, timeout: float | None = None) -> bool:
+        """Wait (at most ``timeout`` seconds) until all is deleted; whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.is_empty, timeout)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                path, self._busy = self._waiting.popleft(), True
+            try:
+                shutil.rmtree(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                log.warning("cannot delete %s, the next start of the engine tries again: %s", path, error)
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
