@@ -18,7 +18,7 @@ import anyio.to_thread
 from .dataclass import dataclass
 from .errors import ComposeError, EngineError, OperationError
 from .events import ERROR, Progress
-from .ops import BuildImage, CreateContainer, PullImage, RunPreStart, WaitCompleted, WaitHealthy
+from .ops import BuildImage, CreateContainer, MonitorContainer, PullImage, RunPreStart, WaitCompleted, WaitHealthy
 from .perform import abandon, perform
 from .readiness import Progressing, look
 from .watch_events import ContainerEvents
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .ops import Operation
     from .perform import World
     from .plan import Plan
+    from .readiness import Ready
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
 
@@ -82,7 +83,7 @@ class _Executor:
     async def run(self, operations: list[Operation], parallel: int | None) -> None:
         self._limiter = anyio.CapacityLimiter(parallel if parallel and parallel > 0 else _THREADS)
         self._finished = {operation.key: anyio.Event() for operation in operations}
-        waits = any(isinstance(operation, (WaitHealthy, WaitCompleted)) for operation in operations)
+        waits = any(isinstance(operation, (MonitorContainer, WaitHealthy, WaitCompleted)) for operation in operations)
         events = None
         if waits:
             events = await anyio.to_thread.run_sync(ContainerEvents, self._world.engine, self._world.snapshot.project)
@@ -166,6 +167,10 @@ class _Executor:
         if isinstance(operation, (WaitHealthy, WaitCompleted)):
             await self._wait(operation)
             return
+        if isinstance(operation, MonitorContainer):
+            with anyio.move_on_after(operation.seconds):
+                await self._until_ready(operation)
+            return
         if isinstance(operation, CreateContainer) and operation.delay:
             await anyio.sleep(operation.delay)
         # A pull or build can be abandoned half way; anything else is short, and its end must be known.
@@ -182,22 +187,25 @@ class _Executor:
 
     async def _wait(self, operation: WaitHealthy | WaitCompleted) -> None:
         world = self._world
-        identity = world.container_id(operation.name, operation.id)
         shown = f"Container {operation.name}"
         world.emit(Progress(shown, "Waiting"))
         remaining = None if self._deadline is None else max(self._deadline - time.monotonic(), 0.0)
         try:
             with anyio.fail_after(remaining):
-                while True:
-                    changed = self._changed.setdefault(identity, anyio.Event())
-                    verdict = await anyio.to_thread.run_sync(
-                        look, world.engine, identity, operation, limiter=self._limiter
-                    )
-                    if not isinstance(verdict, Progressing):
-                        break
-                    if self._events_lost is not None:
-                        raise OperationError(str(self._events_lost))
-                    await changed.wait()
+                verdict = await self._until_ready(operation)
         except TimeoutError:
             raise OperationError(f"container {operation.name} was not ready in time") from None
         world.emit(Progress(shown, verdict.word, "done"))
+
+    async def _until_ready(self, operation: WaitHealthy | WaitCompleted | MonitorContainer) -> Ready:
+        """Look whenever an event tells of the container, until it is ready. Raises `NotReady` when it will not be."""
+        world = self._world
+        identity = world.container_id(operation.name, operation.id)
+        while True:
+            changed = self._changed.setdefault(identity, anyio.Event())
+            verdict = await anyio.to_thread.run_sync(look, world.engine, identity, operation, limiter=self._limiter)
+            if not isinstance(verdict, Progressing):
+                return verdict
+            if self._events_lost is not None:
+                raise OperationError(str(self._events_lost))
+            await changed.wait()

@@ -270,6 +270,16 @@ class WaitCompleted(ContainerOperation):
     id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorContainer(ContainerOperation):
+    """See that a container that has just been replaced still runs, and is not unhealthy, ``seconds`` later."""
+
+    verb: ClassVar[str] = "monitor"
+
+    seconds: float
+    id: str = ""
+
+
 # -- provider services
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .dataclass import dataclass
 from .errors import OperationError
-from .ops import WaitCompleted
+from .ops import MonitorContainer, WaitCompleted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,13 +34,15 @@ class Progressing:
     """Not yet; look again when something changed."""
 
 
-def look(engine: Engine, identity: str, operation: WaitHealthy | WaitCompleted) -> Ready | Progressing:
+def look(
+    engine: Engine, identity: str, operation: WaitHealthy | WaitCompleted | MonitorContainer
+) -> Ready | Progressing:
     """The verdict on the container as it is now. Raises `NotReady` when waiting longer is pointless."""
     tree = engine.containers.inspect(identity)
     return judge(tree, operation)
 
 
-def judge(tree: Mapping[str, Any], operation: WaitHealthy | WaitCompleted) -> Ready | Progressing:
+def judge(tree: Mapping[str, Any], operation: WaitHealthy | WaitCompleted | MonitorContainer) -> Ready | Progressing:
     state: Mapping[str, Any] = tree["State"]
     status = state.get("Status")
     name = operation.name
@@ -52,6 +54,12 @@ def judge(tree: Mapping[str, Any], operation: WaitHealthy | WaitCompleted) -> Re
             return Ready("Exited")
         raise NotReady(f"service {operation.service!r} didn't complete successfully: {_ending(state)}", name, state)
     health = (state.get("Health") or {}).get("Status")
+    if isinstance(operation, MonitorContainer):
+        if status in ("exited", "dead", "restarting") or tree.get("RestartCount"):
+            raise NotReady(f"container {name} {_ending(state)} while it was monitored", name, state)
+        if health == "unhealthy":
+            raise NotReady(f"container {name} is unhealthy", name, state)
+        return Progressing()
     if status in ("exited", "dead"):
         if operation.running_is_enough and not restarts and _exit_code(state) == 0:
             return Ready("Exited")

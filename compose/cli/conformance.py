@@ -34,17 +34,17 @@ def run(args: Namespace) -> int:
         if not entries:
             raise ComposeError(f"no key {', '.join(args.key)}")
     if args.format == "json":
-        rows = [{"key": entry.key, "status": entry.status, "reason": entry.reason} for entry in entries]
+        rows = [{"key": entry.key, "status": entry.status, "reason": entry.note} for entry in entries]
         print(json.dumps(rows, indent=2))
         return 0
     if args.format == "markdown":
         print("| key | status | reason |\n|---|---|---|")
         for entry in entries:
-            print(f"| `{entry.key}` | {entry.status} | {entry.reason} |")
+            print(f"| `{entry.key}` | {entry.status} | {entry.note} |")
         return 0
     width = max(len(entry.key) for entry in entries)
     for entry in entries:
-        print(f"{entry.key:{width}}  {entry.status:7}  {entry.reason}".rstrip())
+        print(f"{entry.key:{width}}  {entry.status:7}  {entry.note}".rstrip())
     counts = {status: sum(entry.status == status for entry in entries) for status in STATUSES}
     print(", ".join(f"{count} {status}" for status, count in counts.items() if count))
     return 0

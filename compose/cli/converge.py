@@ -93,7 +93,7 @@ def converge(
         project, snapshot, contents = prepare(session, options)
         stage = needs_image_stage(project, snapshot, options, time.time())
         if stage is not None:
-            check_supported(project)
+            check_supported(project, session)
             _run(session, result, stage, snapshot, contents, settings or Settings())
             if result.failures:
                 return result
@@ -107,12 +107,12 @@ def converge(
         if stage is not None:
             plan = _without_images(plan)
         elif plan.operations:
-            check_supported(project)
+            check_supported(project, session)
         _run(session, result, plan, snapshot, contents, settings or Settings(), wait_timeout, attach)
     return result
 
 
-def check_supported(project: Project) -> None:
+def check_supported(project: Project, session: Session) -> None:
     """Refuse keys in use that cannot be carried out, before anything is made, and warn of those without effect.
 
     Only called when there is something to do: what runs already has passed, and the table costs an `up` with nothing to do
@@ -123,7 +123,7 @@ def check_supported(project: Project) -> None:
     found = refused(project)
     if found:
         raise LoadError(found)
-    for diagnostic in ignored(project):
+    for diagnostic in ignored(project, own_engine=session.engine.is_pycompose):
         print(f"warning: {diagnostic}", file=sys.stderr)
 
 
@@ -213,13 +213,15 @@ def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
 
 def split(plan: Plan) -> tuple[list[str], list[str]]:
     """The operations before anything starts, and those from the first start on."""
-    from ..ops import RunPreStart, RunProvider, StartContainer, WaitCompleted, WaitHealthy
+    from ..ops import MonitorContainer, RunPreStart, RunProvider, StartContainer, WaitCompleted, WaitHealthy
 
     later: set[str] = set()
     first: list[str] = []
     second: list[str] = []
     for operation in plan.operations:
-        starts = isinstance(operation, (RunPreStart, StartContainer, WaitHealthy, WaitCompleted, RunProvider))
+        starts = isinstance(
+            operation, (RunPreStart, StartContainer, WaitHealthy, WaitCompleted, MonitorContainer, RunProvider)
+        )
         if starts or any(key in later for key in (*operation.needs, *operation.after)):
             later.add(operation.key)
             second.append(operation.key)

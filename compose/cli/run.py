@@ -144,7 +144,7 @@ def run(args: Namespace) -> int:
         args.quiet_pull = args.quiet_build = True
     project = session.project
     require_services([args.service], list(project.services))
-    check_supported(project)
+    check_supported(project, session)
     world = prepare_world(session, args)
     if isinstance(world, int):
         return world

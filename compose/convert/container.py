@@ -30,6 +30,8 @@ class Facts:
     api: tuple[int, int] = (1, 41)
     image: str = ""
     """The reference to create from; empty: the service's own."""
+    own: bool = False
+    """The engine is pycompose's, which knows more than the Engine API says."""
     image_id: str = ""
     config_hash: str = ""
     fields: str = ""
@@ -156,7 +158,7 @@ def create_request(
         "Image": facts.image or labels.image_name(project, name),
         "Labels": container_labels(project, name, number, facts, oneoff, service),
     }
-    host: dict[str, Any] = {"LogConfig": _logging(service), "RestartPolicy": restart_policy(service)}
+    host: dict[str, Any] = {"LogConfig": _logging(service), "RestartPolicy": restart_policy(service, own=facts.own)}
     _apply(_CONFIG, service, config)
     _apply(_HOST, service, host)
     host.update(resources(service))
@@ -236,8 +238,9 @@ def _logging(service: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def restart_policy(service: Mapping[str, Any]) -> dict[str, Any]:
-    """``restart``, overruled by ``deploy.restart_policy``."""
+def restart_policy(service: Mapping[str, Any], *, own: bool = False) -> dict[str, Any]:
+    """``restart``, overruled by ``deploy.restart_policy``. Our own engine (``own``) takes ``Delay`` and ``Window`` in
+    nanoseconds as well, and with these a number of attempts for any condition."""
     name, _, count = str(service.get("restart") or "").partition(":")
     policy = {"Name": name, "MaximumRetryCount": int(count) if count.isdigit() else 0}
     deploy = (service.get("deploy") or {}).get("restart_policy")
@@ -245,6 +248,11 @@ def restart_policy(service: Mapping[str, Any]) -> dict[str, Any]:
         condition = {"none": "no", "on-failure": "on-failure"}.get(str(deploy.get("condition") or "any"), "always")
         attempts = int(deploy.get("max_attempts") or 0) if condition == "on-failure" else 0
         policy = {"Name": condition, "MaximumRetryCount": attempts}
+        attempts = int(deploy.get("max_attempts") or 0)
+        given = {name: deploy[key] for key, name in (("delay", "Delay"), ("window", "Window")) if deploy.get(key)}
+        if own and condition != "no" and (given or attempts):
+            times = {name: nanoseconds(value) for name, value in given.items()}
+            policy |= {"MaximumRetryCount": attempts, "Window": 0, **times}
     return policy
 
 

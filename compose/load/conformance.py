@@ -26,17 +26,26 @@ STATUSES = ("done", "refused", "ignored")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key: its path with ``*`` for names, its status and, unless done, the reason."""
+    """One key: its path with ``*`` for names, its status and, unless done, the reason. ``elsewhere``: the key acts on
+    pycompose's own engine, and why it has no effect on others."""
 
     key: str
     status: str
     reason: str = ""
+    elsewhere: str = ""
+
+    @property
+    def note(self) -> str:
+        return self.reason or (f"other engines: {self.elsewhere}" if self.elsewhere else "")
 
 
 def table() -> tuple[Entry, ...]:
     """All entries, by key."""
     content = json.loads((schema.directory() / TABLE).read_text(encoding="utf-8"))
-    return tuple(Entry(key, value["status"], value.get("reason", "")) for key, value in sorted(content.items()))
+    return tuple(
+        Entry(key, value["status"], value.get("reason", ""), value.get("elsewhere", ""))
+        for key, value in sorted(content.items())
+    )
 
 
 def schema_keys() -> frozenset[str]:
@@ -70,21 +79,39 @@ def refused(project: Project) -> list[Diagnostic]:
     ]
 
 
-def ignored(project: Project) -> list[Diagnostic]:
-    """The keys in use that have no effect, to be warned of."""
-    return [
+def ignored(project: Project, *, own_engine: bool = True) -> list[Diagnostic]:
+    """The keys in use that have no effect, to be warned of; on another engine than our own, some more."""
+    found = [
         Diagnostic(f"{dotted(path)} has no effect: {entry.reason}", path, project.mark(*path))
         for path, entry in _uses(project, "ignored")
     ]
+    if not own_engine:
+        found += [
+            Diagnostic(f"{dotted(path)} has no effect on this engine: {entry.elsewhere}", path, project.mark(*path))
+            for path, entry in _uses(project, "done", elsewhere=True)
+            if not _engines_know(project, path)
+        ]
+    return found
+
+
+def _engines_know(project: Project, path: Path) -> bool:
+    """The Engine API counts attempts, but for one condition only."""
+    if path[-1] != "max_attempts":
+        return False
+    return bool(project.services[str(path[1])]["deploy"]["restart_policy"].get("condition") == "on-failure")
 
 
 _QUIET = frozenset({"services.*.expose", "services.*.ports.mode", "networks.*.ipam.driver"})
 """Ignored keys that canonical files always hold, or that mean nothing by themselves."""
 
 
-def _uses(project: Project, status: str) -> Iterator[tuple[Path, Entry]]:
+def _uses(project: Project, status: str, *, elsewhere: bool = False) -> Iterator[tuple[Path, Entry]]:
     rules: Rules[Entry] = Rules(
-        {tuple(entry.key.split(".")): entry for entry in table() if entry.status == status and entry.key not in _QUIET}
+        {
+            tuple(entry.key.split(".")): entry
+            for entry in table()
+            if entry.status == status and entry.key not in _QUIET and bool(entry.elsewhere) == elsewhere
+        }
     )
     for section in ("services", "networks", "volumes", "configs", "secrets", "models"):
         below = rules.step(section)

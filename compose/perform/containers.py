@@ -66,6 +66,7 @@ def facts_for(world: World, service_name: str, kept: Mapping[str, str], replaces
         extra.update(world.provided.get(name, {}))
     return Facts(
         api=world.engine.version,
+        own=bool((service.get("deploy") or {}).get("restart_policy")) and world.engine.is_pycompose,
         image_id=world.image_ids[ref],
         config_hash=digest.config_hash,
         fields=json.dumps(digest.fields(), separators=(",", ":")),

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import labels
-from ..convert.values import nanoseconds
 from ..digest import service_digest
-from ..errors import PlanError
+from ..errors import Diagnostic, PlanError
 from ..graph import check, closure, dependants, dependencies, shared_services
 from ..ops import (
     Cause,
     CreateContainer,
+    MonitorContainer,
     RemoveContainer,
     RenameContainer,
     RunProvider,
@@ -30,6 +30,7 @@ from .options import NEVER
 from .order import has_pre_stop
 from .resources import plan_resources, replace_networks
 from .starting import Starting
+from .update import Update, update_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -238,30 +239,16 @@ class _Planner:
         count = len(state.replicas)
         for extra in state.surplus:
             self._remove(extra, Cause(f"service {name} is scaled to {count}", mark=self.project.mark("services", name)))
-        update = (self.project.services[name].get("deploy") or {}).get("update_config") or {}
+        update = self._update_config(name)
         replaced: list[str] = []
         for replica in state.replicas:
             one = replica.observed
             if one is None:
                 self._create(replica, ())
             elif replica.cause is not None:
-                pause = nanoseconds(update.get("delay") or 0) / 10**9
-                # A delay between updates says that they are not all made at once: then one at a time, as Swarm has it.
-                parallelism = update.get("parallelism")
-                batch = (1 if pause else 0) if parallelism is None else int(parallelism)
-                gate = (
-                    (replaced[len(replaced) - batch],)
-                    if batch and len(replaced) >= batch and self.options.start
-                    else ()
-                )
-                self._replace(
-                    replica,
-                    one,
-                    gate,
-                    delay=pause if gate else 0.0,
-                    start_first=update.get("order") == "start-first" and self.options.start,
-                )
-                replaced.append(f"{StartContainer.verb} {replica.name}")
+                gate = replaced[len(replaced) - update.batch] if update.batch and len(replaced) >= update.batch else ""
+                self._replace(replica, one, gate, update)
+                replaced.append(self._monitor(replica, update))
             elif replica.name != one.name:
                 self.operations.append(
                     RenameContainer(
@@ -290,7 +277,32 @@ class _Planner:
             )
         )
 
-    def _create(self, replica: Replica, gate: tuple[str, ...], delay: float = 0.0) -> str:
+    def _update_config(self, name: str) -> Update:
+        tree = (self.project.services[name].get("deploy") or {}).get("update_config") or {}
+        if tree.get("failure_action") == "rollback":
+            path = ("services", name, "deploy", "update_config", "failure_action")
+            message = "there is no rollback: an update that fails pauses, and the earlier file goes back"
+            self.warnings.append(str(Diagnostic(message, path, self.project.mark(*path))))
+        return update_config(tree if self.options.start else {})
+
+    def _monitor(self, replica: Replica, update: Update) -> str:
+        """What the next batch waits for: the start, or the time after it in which the container must not fail."""
+        start = f"{StartContainer.verb} {replica.name}"
+        if not update.monitor:
+            return start
+        mark = self.project.mark("services", replica.service, "deploy", "update_config", "monitor")
+        watch = MonitorContainer(
+            name=replica.name,
+            service=replica.service,
+            number=replica.number,
+            seconds=update.monitor,
+            needs=(start,),
+            cause=Cause("an update is monitored", mark=mark),
+        )
+        self.operations.append(watch)
+        return watch.key
+
+    def _create(self, replica: Replica, gate: tuple[str, ...], delay: float = 0.0, after: tuple[str, ...] = ()) -> str:
         one = replica.observed
         assert replica.cause is not None
         create = CreateContainer(
@@ -302,15 +314,15 @@ class _Planner:
             kept_volumes=replica.kept_volumes,
             delay=delay,
             needs=(*self._creation_needs(replica.service), *gate),
+            after=after,
             cause=replica.cause,
         )
         self.operations.append(create)
         return create.key
 
-    def _replace(
-        self, replica: Replica, one: ObservedContainer, gate: tuple[str, ...], *, delay: float, start_first: bool
-    ) -> None:
-        """Create under a temporary name, stop and remove the old one, rename; or start the new one first.
+    def _replace(self, replica: Replica, one: ObservedContainer, gate: str, update: Update) -> None:
+        """Create under a temporary name, stop and remove the old one, rename; or start the new one first. All of it after
+        ``gate``, where the update is gradual.
 
         A network that is itself replaced needs the old container gone before it can be made: then removal comes first.
         """
@@ -323,10 +335,12 @@ class _Planner:
                 (removal,),
             )
             return
-        created = self._create(replica, gate, delay)
+        gates = (gate,) if gate else ()
+        needs, after = ((), gates) if update.goes_on else (gates, ())
+        created = self._create(replica, needs, update.delay if gate else 0.0, after)
         shared = self._sharing_stops(replica.service, replaced=True)
         before: tuple[str, ...] = (created, *shared)
-        if start_first:
+        if update.start_first:
             before = (f"{StartContainer.verb} {replica.name}", *shared)
         replaced = Cause("it is replaced", mark=replica.cause.mark)
         removal = self._remove(one, replaced, needs=before)

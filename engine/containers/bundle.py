@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidParameter
 from ..runtime import defaults
+from ..runtime.restart import Policy, checked
 from . import resources, security, validate
 
 if TYPE_CHECKING:
@@ -79,16 +80,25 @@ def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str,
             "max_file": int(options.get("max-file", "1")),
             "options": options,
         },
-        "restart": {
-            "name": host["RestartPolicy"]["Name"],
-            "maximum_retry_count": host["RestartPolicy"]["MaximumRetryCount"],
-        },
+        "restart": restart_policy(host)._asdict(),
         "stop": {"signal": stop_signal_name(record), "timeout": stop_timeout(record)},
         "network": _network(host["NetworkMode"], inputs),
         "resolver": None if inputs.resolver is None else str(inputs.resolver),
         "status": str(state / "status.json"),
         "control": str(run / "shim.sock"),
     }
+
+
+def restart_policy(host: Mapping[str, Any]) -> Policy:
+    """HostConfig.RestartPolicy; ``Delay`` and ``Window``, in nanoseconds, are ours."""
+    given = host["RestartPolicy"]
+    delay, window = given.get("Delay"), given.get("Window")
+    return checked(
+        given["Name"],
+        given["MaximumRetryCount"],
+        None if delay is None else delay / 1e9,
+        None if window is None else window / 1e9,
+    )
 
 
 def stop_signal_name(record: ContainerRecord) -> str:

@@ -143,9 +143,8 @@ async def _settle(containers: Containers, container: Container, found: Recovered
     if was_running:
         containers.save(container, intent="stopped")
         containers.publish(container, "die", exitCode=str(container.state.exit_code))
-    policy = restart.checked(record.host["RestartPolicy"]["Name"], record.host["RestartPolicy"]["MaximumRetryCount"])
     if record.intent != "created" and restart.decide_at_boot(
-        policy, was_running, record.manual, container.state.exit_code
+        bundle.restart_policy(record.host), was_running, record.manual, container.state.exit_code
     ):
         found.again.append(container)
 

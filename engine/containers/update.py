@@ -10,8 +10,7 @@ from ..errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFoun
 from ..linux.cgroup import CgroupError
 from ..networks.types import EndpointRequest
 from ..runtime.client import ShimError
-from ..runtime.restart import Policy
-from . import fields, resources, start, stop, validate
+from . import bundle, fields, resources, start, stop, validate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,9 +71,8 @@ async def update(containers: Containers, container: Container, body: Mapping[str
                 warnings += applied
             containers.save(container, host=after)
             if container.shim is not None and policy.get("Name"):
-                restart = after["RestartPolicy"]
                 try:
-                    await container.shim.set_restart(Policy(restart["Name"], restart["MaximumRetryCount"]))
+                    await container.shim.set_restart(bundle.restart_policy(after))
                 except ShimError as error:
                     raise EngineError(f"Cannot update container {container.id}: {error}") from None
     containers.publish(container, "update")

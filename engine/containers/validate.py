@@ -225,7 +225,11 @@ def _restart_policy(host: Mapping[str, Any]) -> None:
         raise InvalidParameter(
             f"invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
         )
-    if name != "on-failure" and count:
+    times = {key: given[key] for key in ("Delay", "Window") if given.get(key) is not None}
+    for key, value in times.items():
+        if not isinstance(value, int) or value < 0:
+            raise InvalidParameter(f"invalid restart policy: {key} is a number of nanoseconds")
+    if name != "on-failure" and count and not times:
         raise InvalidParameter(
             f"invalid restart policy: maximum retry count can only be used with 'on-failure'"
             f"{' and cannot be negative' if count < 0 else ''}"

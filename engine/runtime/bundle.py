@@ -169,7 +169,12 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
             int(log.get("max_file") or 1),
             dict(log.get("options") or {}),
         ),
-        restart=restart.checked(policy.get("name") or "no", int(policy.get("maximum_retry_count") or 0)),
+        restart=restart.checked(
+            policy.get("name") or "no",
+            int(policy.get("maximum_retry_count") or 0),
+            policy.get("delay"),
+            policy.get("window"),
+        ),
         stop_signal=signal_number(stop.get("signal") or "SIGTERM"),
         stop_timeout=float(10 if stop.get("timeout") is None else stop["timeout"]),
         network_mode=network["mode"],

@@ -292,7 +292,7 @@ class ShimClient:
 
     async def set_restart(self, policy: Policy) -> None:
         """Replace the restart policy."""
-        await self._connection.request("restart_policy", policy=[policy.name, policy.maximum_retry_count])
+        await self._connection.request("restart_policy", policy=list(policy))
 
     async def hold(self, fds: Sequence[int]) -> None:
         """Let the shim keep duplicates of ``fds`` (at most 200 a call) until it is released."""

@@ -77,6 +77,7 @@ class Container:
         self._restart: Timer | None = None
         self._kill: Timer | None = None
         self._delay = 0.0
+        self._attempts = 0
         self._manual = self._by_policy = False
         self._stopped: list[Callable[[str], None]] = []
         self._size = (0, 0)
@@ -105,7 +106,7 @@ class Container:
         except (OSError, ValueError) as error:
             self._refuse(Failure.of("prepare", error), done)
             return
-        self.status["restart_count"] = 0
+        self.status["restart_count"] = self._attempts = 0
         self._launch(done)
 
     def _renew(self) -> None:
@@ -299,8 +300,8 @@ class Container:
         self._loop.watch(pidfd, deleted)
 
     def _ended(self, code: int, oom: bool, ran_for: float, error: str) -> None:
-        decision = restart.decide(self.policy, code, self.status["restart_count"], ran_for, self._manual, self._delay)
-        self._delay = decision.delay if decision is not None else 0.0
+        decision = restart.decide(self.policy, code, self._attempts, ran_for, self._manual, self._delay)
+        self._delay, self._attempts = decision or (0.0, self._attempts)
         self._record(
             status="exited" if decision is None else "restarting",
             pid=None,

@@ -19,16 +19,25 @@ NAMES = ("no", "always", "on-failure", "unless-stopped")
 
 
 class Policy(NamedTuple):
-    """A restart policy. ``maximum_retry_count`` is for on-failure only; 0 means no limit."""
+    """A restart policy. ``maximum_retry_count`` bounds the restarts in a row, 0 means no limit; the Engine API allows it
+    for on-failure only. ``delay`` and ``window`` are seconds and go beyond that API: the same delay before each restart in
+    place of a growing one, and how long a run must last to count as a success, after which the count begins anew."""
 
     name: str
     maximum_retry_count: int = 0
+    delay: float | None = None
+    window: float | None = None
+
+    @property
+    def extended(self) -> bool:
+        return self.delay is not None or self.window is not None
 
 
 class Restart(NamedTuple):
-    """Run the container again after ``delay`` seconds; pass ``delay`` back as ``previous_delay`` next time."""
+    """Run the container again after ``delay`` seconds, as the ``attempt``-th restart in a row; pass both back next time."""
 
     delay: float
+    attempt: int
 
 
 def parse(text: str) -> Policy:
@@ -47,37 +56,42 @@ def parse(text: str) -> Policy:
     return checked(name, int(count))
 
 
-def checked(name: str, maximum_retry_count: int) -> Policy:
-    """The policy from the two fields of the Engine API. Raises ValueError with a message for the user."""
+def checked(name: str, maximum_retry_count: int, delay: float | None = None, window: float | None = None) -> Policy:
+    """The policy from the two fields of the Engine API and our two. Raises ValueError with a message for the user."""
     name = name or "no"
     if name not in NAMES:
         raise ValueError(f"invalid restart policy {name!r}: expected one of {', '.join(NAMES)}")
-    if maximum_retry_count and name != "on-failure":
+    policy = Policy(name, maximum_retry_count, delay, window)
+    if maximum_retry_count and name != "on-failure" and not policy.extended:
         raise ValueError(f"maximum retry count cannot be used with restart policy {name!r}")
-    if maximum_retry_count < 0:
-        raise ValueError("maximum retry count cannot be negative")
-    return Policy(name, maximum_retry_count)
+    if maximum_retry_count < 0 or min(delay or 0, window or 0) < 0:
+        raise ValueError("maximum retry count, delay and window cannot be negative")
+    return policy
 
 
 def decide(
     policy: Policy,
     exit_code: int | None,
-    restart_count: int,
+    attempts: int,
     ran_for: float,
     manually_stopped: bool = False,
     previous_delay: float = 0.0,
 ) -> Restart | None:
     """Whether, and after how many seconds, a container that has ended runs again. None means it stays down.
 
-    ``exit_code`` None is an unknown end and counts as a failure. ``restart_count`` is the number of restarts by policy
-    so far. ``ran_for`` is how many seconds the run that ended took. ``manually_stopped`` is true after a stop or kill
+    ``exit_code`` None is an unknown end and counts as a failure. ``attempts`` is the number of restarts in a row so
+    far. ``ran_for`` is how many seconds the run that ended took. ``manually_stopped`` is true after a stop or kill
     by request: then no policy restarts it (``always`` does again after a boot, see :func:`decide_at_boot`).
     """
-    if manually_stopped or not _wanted(policy, exit_code, restart_count):
+    if policy.window and ran_for >= policy.window:
+        attempts = 0
+    if manually_stopped or not _wanted(policy, exit_code, attempts):
         return None
-    if previous_delay <= 0 or ran_for >= STEADY:
-        return Restart(FIRST_DELAY)
-    return Restart(min(previous_delay * 2, LONGEST_DELAY))
+    if policy.delay is not None:
+        return Restart(policy.delay, attempts + 1)
+    if previous_delay <= 0 or ran_for >= (policy.window or STEADY):
+        return Restart(FIRST_DELAY, attempts + 1)
+    return Restart(min(previous_delay * 2, LONGEST_DELAY), attempts + 1)
 
 
 def decide_at_boot(policy: Policy, was_running: bool, manually_stopped: bool, exit_code: int | None = None) -> bool:
@@ -95,9 +109,7 @@ def decide_at_boot(policy: Policy, was_running: bool, manually_stopped: bool, ex
     return False
 
 
-def _wanted(policy: Policy, exit_code: int | None, restart_count: int) -> bool:
-    if policy.name in ("always", "unless-stopped"):
-        return True
-    if policy.name == "on-failure" and exit_code != 0:
-        return policy.maximum_retry_count == 0 or restart_count < policy.maximum_retry_count
-    return False
+def _wanted(policy: Policy, exit_code: int | None, attempts: int) -> bool:
+    if policy.name == "no" or (policy.name == "on-failure" and exit_code == 0):
+        return False
+    return policy.maximum_retry_count == 0 or attempts < policy.maximum_retry_count

@@ -201,6 +201,10 @@ class State:
         assert operation.name not in {other.name for other in self.containers.values()}, "name taken"
         self.containers[one.id] = replace(one, name=operation.name)
 
+    def _MonitorContainer(self, operation: ops.MonitorContainer) -> None:
+        one = self._find(operation.name, operation.id)
+        assert one.running or one.service in self.one_shots
+
     def _WaitHealthy(self, operation: ops.WaitHealthy) -> None:
         one = self._find(operation.name, operation.id)
         if operation.running_is_enough:

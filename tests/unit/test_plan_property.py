@@ -64,7 +64,12 @@ def projects(draw: st.DrawFn) -> tuple[Project, frozenset[str]]:
             service["deploy"] = {"replicas": draw(st.integers(0, 3))}
             if draw(st.booleans()):
                 order = draw(st.sampled_from(["start-first", "stop-first"]))
-                service["deploy"]["update_config"] = {"parallelism": draw(st.integers(0, 2)), "order": order}
+                service["deploy"]["update_config"] = {
+                    "parallelism": draw(st.integers(0, 2)),
+                    "order": order,
+                    "monitor": draw(st.sampled_from([0, "1s"])),
+                    "failure_action": draw(st.sampled_from(["pause", "continue"])),
+                }
         elif draw(st.integers(0, 3)) == 0:
             one_shots.add(name)
         services[name] = service

@@ -72,8 +72,26 @@ def test_backoff_doubles_to_a_minute() -> None:
 
 
 def test_a_steady_run_ends_the_series() -> None:
-    assert decide(Policy("always"), 1, 7, 10.0, previous_delay=25.6) == Restart(0.1)
-    assert decide(Policy("always"), 1, 7, 9.99, previous_delay=25.6) == Restart(51.2)
+    assert decide(Policy("always"), 1, 7, 10.0, previous_delay=25.6) == Restart(0.1, 8)
+    assert decide(Policy("always"), 1, 7, 9.99, previous_delay=25.6) == Restart(51.2, 8)
+
+
+def test_an_own_delay_does_not_grow() -> None:
+    assert decide(Policy("always", delay=5.0), 0, 0, 0.0) == Restart(5.0, 1)
+    assert decide(Policy("always", delay=5.0), 0, 3, 0.0, previous_delay=5.0) == Restart(5.0, 4)
+
+
+def test_a_run_as_long_as_the_window_begins_the_count_anew() -> None:
+    policy = Policy("always", 2, window=30.0)
+    assert decide(policy, 0, 2, 29.9) is None
+    assert decide(policy, 0, 2, 30.0) == Restart(0.1, 1)
+    assert decide(Policy("on-failure", 2, window=0.0), 1, 2, 99.0) is None, "every restart counts at once"
+
+
+def test_attempts_for_any_condition_are_an_extension() -> None:
+    assert checked("always", 3, window=0.0) == Policy("always", 3, None, 0.0)
+    with pytest.raises(ValueError, match="negative"):
+        checked("always", 0, delay=-1.0)
 
 
 @pytest.mark.parametrize(
