@@ -67,6 +67,9 @@ def service_digest(project: Project, name: str, contents: Mapping[tuple[str, str
     volumes = {source: volume_name(project, source) for source in sources if source in project.volumes}
     if volumes:
         tree["volume_names"] = volumes
+    models = {ref: (project.models.get(ref) or {}).get("model") for ref in service.get("models") or ()}
+    if models:
+        tree["model_names"] = models
     for noun in ("configs", "secrets"):
         found = {use["source"]: contents.get((noun, use["source"])) for use in service.get(noun) or ()}
         if found:

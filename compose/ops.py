@@ -301,6 +301,23 @@ class RunProvider(Operation):
         return f"{self.action} provider {self.service}"
 
 
+# -- models
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigureModel(Operation):
+    """Have the model runner pull and configure the model, and learn where it answers."""
+
+    verb: ClassVar[str] = "configure model"
+    noun: ClassVar[str] = "model"
+
+    model: str
+
+    @property
+    def subject(self) -> str:
+        return self.model
+
+
 @dataclass(frozen=True, slots=True)
 class Unchanged:
     """A container that the plan leaves alone: shown as running, no operation."""

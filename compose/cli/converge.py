@@ -121,6 +121,10 @@ def check_supported(project: Project, session: Session) -> None:
     from ..load.conformance import ignored, refused
 
     found = refused(project)
+    if any(service.get("models") for service in project.services.values()):
+        from ..plugins import missing_model_plugin
+
+        found += missing_model_plugin(project)
     if found:
         raise LoadError(found)
     for diagnostic in ignored(project, own_engine=session.engine.is_pycompose):
@@ -181,6 +185,7 @@ def _run(
         world.image_ids |= result.world.image_ids
         world.replacing |= result.world.replacing
         world.provided |= result.world.provided
+        world.model_endpoints |= result.world.model_endpoints
         result.world = world
         attach(world, plan)
         if second:
@@ -213,15 +218,13 @@ def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
 
 def split(plan: Plan) -> tuple[list[str], list[str]]:
     """The operations before anything starts, and those from the first start on."""
-    from ..ops import MonitorContainer, RunPreStart, RunProvider, StartContainer, WaitCompleted, WaitHealthy
+    from ..ops import MonitorContainer, RunPreStart, StartContainer, WaitCompleted, WaitHealthy
 
     later: set[str] = set()
     first: list[str] = []
     second: list[str] = []
     for operation in plan.operations:
-        starts = isinstance(
-            operation, (RunPreStart, StartContainer, WaitHealthy, WaitCompleted, MonitorContainer, RunProvider)
-        )
+        starts = isinstance(operation, (RunPreStart, StartContainer, WaitHealthy, WaitCompleted, MonitorContainer))
         if starts or any(key in later for key in (*operation.needs, *operation.after)):
             later.add(operation.key)
             second.append(operation.key)

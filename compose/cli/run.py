@@ -194,6 +194,7 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
     from ..reconcile.images import plan_images
     from ..reconcile.options import UpOptions
     from ..reconcile.resources import plan_resources
+    from ..reconcile.up import plan_models
     from .converge import Convergence, converge, report_failures, run_recorded
 
     project = session.project
@@ -215,7 +216,8 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
         images = plan_images(project, [args.service], snapshot, options, 0.0)
         resources = plan_resources(project, [args.service], snapshot)
         waits = [] if args.no_deps else condition_waits(project, args.service, snapshot)
-        plan = assemble(project.name, [*images.operations, *resources.operations, *waits])
+        models = plan_models(project, [args.service])
+        plan = assemble(project.name, [*images.operations, *resources.operations, *models, *waits])
         renderer = choose_renderer(args.progress, args.ansi)
         world = World(session.engine, snapshot, renderer.handle, project, content_digests(project), settings)
         result = Convergence(plans=[plan], world=world, snapshot=snapshot)

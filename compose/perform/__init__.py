@@ -14,7 +14,7 @@ __all__ = ["Settings", "World", "abandon", "perform"]
 
 
 def _table() -> dict[type[ops.Operation], Callable[[World, Any], None]]:
-    from . import containers, images, prestart, providers, resources
+    from . import containers, images, models, prestart, providers, resources
 
     return {
         ops.PullImage: images.pull_image,
@@ -30,6 +30,7 @@ def _table() -> dict[type[ops.Operation], Callable[[World, Any], None]]:
         ops.StopContainer: containers.stop_container,
         ops.RemoveContainer: containers.remove_container,
         ops.RenameContainer: containers.rename_container,
+        ops.ConfigureModel: models.configure_model,
         ops.RunProvider: providers.run_provider,
     }
 

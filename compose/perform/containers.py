@@ -18,6 +18,7 @@ from ..events import DONE, Progress
 from ..graph import shared_services
 from ..labels import image_name
 from .hooks import pre_stop_hooks, run_hooks
+from .models import model_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +65,7 @@ def facts_for(world: World, service_name: str, kept: Mapping[str, str], replaces
     extra: dict[str, str] = {}
     for name in service.get("depends_on") or ():
         extra.update(world.provided.get(name, {}))
+    extra |= model_variables(world, service)
     return Facts(
         api=world.engine.version,
         own=bool((service.get("deploy") or {}).get("restart_policy")) and world.engine.is_pycompose,

@@ -7,12 +7,14 @@ Protocol: ``<type> compose --project-name P up|stop|down [--option=value …] SE
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OperationError
 from ..events import DONE, ERROR, Output, Progress
+from ..plugins import find_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +41,7 @@ def run_provider(world: World, operation: RunProvider) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             cwd=world.project.directory,
+            env=plugin_environment(world),
             text=True,
             errors="replace",
         )
@@ -57,10 +60,17 @@ def run_provider(world: World, operation: RunProvider) -> None:
     world.emit(Progress(shown, done, DONE))
 
 
+def plugin_environment(world: World) -> dict[str, str]:
+    """This process's variables and the project's, and the engine at which this project lives."""
+    return {**os.environ, **world.project.environment, "DOCKER_HOST": str(world.engine.endpoint.address)}
+
+
 def _program(name: str) -> str:
-    found = shutil.which(f"docker-{name}") or shutil.which(name)
+    found = find_plugin(name) or shutil.which(name)
     if found is None:
-        raise OperationError(f"provider {name!r}: no program docker-{name} or {name} on PATH")
+        raise OperationError(
+            f"provider {name!r}: no program docker-{name} on PATH or among Docker's CLI plugins, nor {name} on PATH"
+        )
     return found
 
 
@@ -76,8 +86,10 @@ def _line(world: World, service: str, line: str) -> str:
         return text
     if kind in ("setenv", "rawsetenv"):
         key, _, value = text.partition("=")
-        prefix = "" if kind == "rawsetenv" else service.upper().replace("-", "_") + "_"
-        world.provided.setdefault(service, {})[prefix + key] = value
+        # Docker Compose keeps a dash in the prefix, which no shell can name: such a variable gets both names.
+        names = {service.upper(), service.upper().replace("-", "_")}
+        found = {key: value} if kind == "rawsetenv" else {f"{name}_{key}": value for name in names}
+        world.provided.setdefault(service, {}).update(found)
     elif kind == "info":
         world.emit(Progress(service, text))
     return ""

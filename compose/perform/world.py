@@ -56,6 +56,7 @@ class World:
         self.image_ids: dict[str, str] = {ref: image.id for ref, image in snapshot.images.items() if image is not None}
         self.replacing: set[str] = set()
         self.provided: dict[str, dict[str, str]] = {}
+        self.model_endpoints: dict[str, str] = {}
         self.pulled: set[str] = set()
         self.on_start: Callable[[str, str], None] | None = None
 

@@ -14,6 +14,7 @@ from ..errors import Diagnostic, PlanError
 from ..graph import check, closure, dependants, dependencies, shared_services
 from ..ops import (
     Cause,
+    ConfigureModel,
     CreateContainer,
     MonitorContainer,
     RemoveContainer,
@@ -126,6 +127,8 @@ class _Planner:
         for name in reversed(self.names):
             if name in self.digests:
                 self.starts.decide(name)
+        created = [name for name, state in self.states.items() if any(one.cause is not None for one in state.replicas)]
+        self.operations += plan_models(self.project, created)
         for name in self.names:
             if name in self.digests:
                 self._containers(name)
@@ -167,8 +170,7 @@ class _Planner:
         cause = Cause(
             "provider services are brought up every time", mark=self.project.mark("services", name, "provider")
         )
-        if self.options.start:
-            self.operations.append(RunProvider(service=name, action="up", needs=needs[0], after=needs[1], cause=cause))
+        self.operations.append(RunProvider(service=name, action="up", needs=needs[0], after=needs[1], cause=cause))
 
     def _orphans(self) -> None:
         found = orphans(self.project, self.snapshot)
@@ -381,6 +383,7 @@ class _Planner:
         if len(needs) > 1:
             needs = needs[-1:]  # a pull that may fail, and the build that stands in for it
         needs += self.images.dependents.get(name, ())
+        needs += [f"{ConfigureModel.verb} {model}" for model in service.get("models") or ()]
         needs += [
             self.resources.network_keys[key]
             for key in service.get("networks") or ()
@@ -389,7 +392,9 @@ class _Planner:
         for item in service.get("volumes") or ():
             if item.get("source") in self.resources.volume_keys and (item.get("type") or "volume") == "volume":
                 needs.append(self.resources.volume_keys[item["source"]])
-        for other in dependencies(service):
+        for other, dependency in dependencies(service).items():
+            if other in self.names and other not in self.states and dependency.required:
+                needs.append(f"up provider {other}")  # it gives variables
             if other in self.states and self._tied(service, other):
                 needs += [
                     f"{CreateContainer.verb} {one.name}" for one in self.states[other].replicas if one.cause is not None
@@ -400,6 +405,21 @@ class _Planner:
         return other in shared_services(service) or any(
             str(link).partition(":")[0] == other for link in service.get("links") or ()
         )
+
+
+def plan_models(project: Project, names: Sequence[str]) -> list[ConfigureModel]:
+    """What must be known of the models that the services ``names`` use before their containers can be created."""
+    users = {model: name for name in reversed(names) for model in project.services[name].get("models") or ()}
+    return [
+        ConfigureModel(
+            model=model,
+            cause=Cause(
+                f"service {users[model]} uses it", mark=project.mark("services", users[model], "models", model)
+            ),
+        )
+        for model in project.models
+        if model in users
+    ]
 
 
 def _check_identity(project: Project, snapshot: Snapshot) -> None:

@@ -34,6 +34,7 @@ def command(root: Path, tmp_path: Path) -> Iterator[Command]:
     directory.mkdir()
     command = Command(root, directory)
     yield command
+    (directory / "compose.yaml").unlink()
     command("-p", "demo", "down", "-v", "-t", "0")
     assert command("container", "ls", "--all", "--quiet").stdout == ""
 
@@ -99,3 +100,83 @@ def test_an_update_is_monitored(command: Command) -> None:
     assert inspect(command, "demo-web-2")["Id"] != before["demo-web-2"]
     write(command, UPDATE % ("b", "rollback"))
     assert "there is no rollback" in command("plan", check=False).stderr
+
+
+MODEL_PLUGIN = """#!/bin/sh
+echo "$@" >> {calls}
+case "$1" in
+  docker-cli-plugin-metadata) echo '{{"SchemaVersion": "0.1.0", "Vendor": "test", "Version": "v1.0.6"}}' ;;
+  ls) [ -e {pulled} ] && echo '[{{"id": "x", "tags": ["ai/tiny:1"]}}]' || echo '[]' ;;
+  pull) touch {pulled} ;;
+  configure) [ "$2" != ai/broken ] || {{ echo "no such model" >&2; exit 1; }} ;;
+  status) echo '{{"endpoint": "http://runner/v1/", "host": "'$DOCKER_HOST'"}}' ;;
+esac
+"""
+MODELS = (
+    "services:\n  web:\n    image: busybox\n    command: sleep 1000\n    stop_signal: SIGKILL\n"
+    "    models: {my-llm: , other: {endpoint_var: AT, model_var: WHICH}}\n"
+    "models:\n  my-llm: {model: 'ai/tiny:1', context_size: 4096, runtime_flags: [--temp, '0']}\n"
+    "  other: {model: 'ai/tiny:1'}\n  unused: {model: ai/none}\n"
+)
+
+
+def plugin(directory: Path, name: str, text: str) -> None:
+    path = directory / "cli-plugins" / f"docker-{name}"
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def test_models(command: Command, tmp_path: Path) -> None:
+    write(command, MODELS)
+    refused = command("up", "-d", check=False)
+    assert refused.returncode != 0
+    assert "compose.yaml:6:" in refused.stderr and "docker-model-plugin" in refused.stderr
+    calls = tmp_path / "calls"
+    plugin(tmp_path, "model", MODEL_PLUGIN.format(calls=calls, pulled=tmp_path / "pulled"))
+    docker = {"DOCKER_CONFIG": str(tmp_path)}
+    assert "configure model my-llm" in command("plan", check=False, **docker).stdout
+    command("up", "-d", **docker)
+    made = calls.read_text().splitlines()
+    assert "pull ai/tiny:1" in made and "configure --context-size 4096 ai/tiny:1 -- --temp 0" in made
+    assert not any("ai/none" in call for call in made)
+    environment = inspect(command, "demo-web-1")["Config"]["Env"]
+    assert {"MY_LLM_URL=http://runner/v1/", "MY_LLM_MODEL=ai/tiny:1", "AT=http://runner/v1/", "WHICH=ai/tiny:1"} <= {
+        *environment
+    }
+    assert "nothing to do" in command("plan", **docker).stdout
+    write(command, MODELS.replace("model: 'ai/tiny:1'}", "model: ai/broken}"))
+    assert "models" in command("plan", check=False, **docker).stdout
+    failed = command("up", "-d", check=False, **docker)
+    assert (
+        failed.returncode == 1
+        and "docker-model configure ai/broken failed with exit code 1: no such model" in failed.stderr
+    )
+
+
+PROVIDER = """#!/bin/sh
+echo "$@" >> {calls}
+[ "$2" = --project-name ] || exit 9
+case "$4" in
+  up) echo '{{"type": "info", "message": "making it"}}'
+      echo '{{"type": "setenv", "message": "URL=tcp://cloud:1"}}'
+      echo '{{"type": "rawsetenv", "message": "PLAIN=yes"}}' ;;
+esac
+"""
+
+
+def test_provider(command: Command, tmp_path: Path) -> None:
+    write(
+        command,
+        "services:\n  cloud-db: {provider: {type: attrtest, options: {size: 2, zone: [a, b]}}}\n"
+        "  web: {image: busybox, command: sleep 1000, stop_signal: SIGKILL, depends_on: [cloud-db]}\n",
+    )
+    calls = tmp_path / "calls"
+    docker = {"DOCKER_CONFIG": str(tmp_path)}
+    assert "no program docker-attrtest" in command("up", "-d", check=False, **docker).stderr
+    plugin(tmp_path, "attrtest", PROVIDER.format(calls=calls))
+    assert "making it" in command("up", "-d", **docker).stderr
+    assert {"CLOUD_DB_URL=tcp://cloud:1", "PLAIN=yes"} <= {*inspect(command, "demo-web-1")["Config"]["Env"]}
+    command("down", **docker)
+    words = "compose --project-name demo {} --size=2 --zone=a --zone=b cloud-db"
+    assert calls.read_text().splitlines() == [words.format("up"), words.format("down")]

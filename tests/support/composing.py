@@ -125,6 +125,9 @@ class State:
     def _RemoveImage(self, operation: ops.RemoveImage) -> None:
         self.images.pop(operation.ref, None)
 
+    def _ConfigureModel(self, operation: ops.ConfigureModel) -> None:
+        assert operation.model in self.project.models
+
     # -- containers
 
     def _find(self, name: str, identity: str) -> ObservedContainer:
