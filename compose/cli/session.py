@@ -64,8 +64,10 @@ class Session:
         for warning in project.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         if self.is_ephemeral:
-            from ..ephemeral import ephemeral
+            from ..ephemeral import ephemeral, lost_addresses
 
+            for words in lost_addresses(project):
+                print(f"warning: {words}", file=sys.stderr)
             project = ephemeral(project)
         from ..ports_auto import wants_auto, with_auto_ports
 

@@ -104,6 +104,11 @@ def test_the_commands_exit_code_and_environment(command: Command) -> None:
 
 
 def test_sixteen_at_once(command: Command) -> None:
+    """Of a file in which everything is fixed: port, names, subnet, address."""
+    file = command.directory / "compose.yaml"
+    address = "container_name: the-web\n    networks: {default: {ipv4_address: 10.213.77.9}}"
+    subnet = "networks: {default: {ipam: {config: [{subnet: 10.213.77.0/24}]}}}\n"
+    file.write_text(file.read_text().replace("container_name: the-web", address) + subnet)
     with ThreadPoolExecutor(16) as pool:
         results = list(pool.map(lambda _: command("test", "-q", "--", "sh", "-c", FETCH), range(16)))
     assert [result.returncode for result in results] == [0] * 16
@@ -277,7 +282,8 @@ def test_automatic_ports_are_kept(command: Command) -> None:
     command("down", "-v")
 
 
-def test_worktrees_side_by_side(command: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_worktrees_side_by_side(command: Command, tmp_path: Path, count: int) -> None:
     """One file with fixed ports in many directories: nothing but the directory differs."""
     text = (command.directory / "compose.yaml").read_text()
     text = (
@@ -286,15 +292,15 @@ def test_worktrees_side_by_side(command: Command, tmp_path: Path) -> None:
         .replace("    name: fixed-data\n", "")
     )
     trees = []
-    for number in range(4):
+    for number in range(count):
         directory = tmp_path / f"worktree{number}"
         directory.mkdir()
         (directory / "compose.yaml").write_text(text)
         trees.append(Command(command.root, directory))
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(count) as pool:
         list(pool.map(lambda tree: tree("up", "-d", PYCOMPOSE_PORTS="auto"), trees))
         ports = {json.loads(tree("env", "--format", "json").stdout)["WEB_PORT"] for tree in trees}
-        assert len(ports) == 4
+        assert len(ports) == count
         list(pool.map(lambda tree: tree("down", "-v", PYCOMPOSE_PORTS="auto"), trees))
 
 

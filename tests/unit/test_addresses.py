@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
@@ -11,14 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compose.addresses import environment, render
-from compose.ephemeral import ephemeral
+from compose.ephemeral import ephemeral, lost_addresses
 from compose.errors import UsageError
-from compose.model import Project
+from compose.load import load_project
+from compose.model import LoadOptions, Project
 from compose.owner import parse_owner, start_time
 from compose.ports_auto import LABEL, wants_auto, with_auto_ports
 from compose.testreport import RunReport, ServiceReport, as_json, as_junit
 from engine.errors import InvalidParameter
 from engine.leases.record import Owner
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def listed(service: str, ports: list[dict[str, object]], address: str = "172.18.0.2") -> dict[str, object]:
@@ -112,6 +117,51 @@ def test_an_ephemeral_project_has_no_fixed_names() -> None:
     assert copy.services["web"] == {"networks": {"back": {"aliases": ["db"]}}}
     assert copy.networks["back"]["name"] == "p_back" and copy.networks["theirs"]["name"] == "x"
     assert copy.volumes["data"]["name"] == "p_data"
+
+
+COPIED = """
+name: p
+services:
+  web:
+    image: i
+    container_name: the-web
+    networks: {net: {ipv4_address: 172.28.0.10, mac_address: "02:42:ac:11:00:03"}, lan: {ipv4_address: 10.9.0.5}}
+  side:
+    image: i
+    network_mode: container:the-web
+    pid: container:the-web
+    ipc: container:stranger
+    volumes_from: ["container:the-web:ro", "container:stranger"]
+  old:
+    image: i
+    external_links: ["the-web:w2", "stranger"]
+    dns: 172.28.0.10
+    environment: {A: "172.28.0.100 10.9.0.5 1172.28.0.10"}
+networks:
+  net:
+    driver_opts: {com.docker.network.bridge.name: br-fixed, a: b}
+    ipam: {driver: default, config: [{subnet: 172.28.0.0/16, gateway: 172.28.0.1}]}
+  lan: {driver: macvlan, ipam: {config: [{subnet: 10.9.0.0/24}]}}
+  theirs: {external: true}
+"""
+
+
+def test_an_ephemeral_project_has_no_fixed_addresses(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(COPIED)
+    loaded = load_project(LoadOptions(cwd=tmp_path))
+    copy = ephemeral(loaded)
+    assert copy.networks["net"] == {"name": "p_net", "driver_opts": {"a": "b"}, "ipam": {"driver": "default"}}
+    assert copy.networks["lan"]["ipam"] == {"config": [{"subnet": "10.9.0.0/24"}]}
+    web, side, old = (copy.services[name] for name in ("web", "side", "old"))
+    assert web["networks"]["net"] == {"mac_address": "02:42:ac:11:00:03", "aliases": ["the-web"]}
+    assert web["networks"]["lan"] == {"ipv4_address": "10.9.0.5", "aliases": ["the-web"]}
+    assert (side["network_mode"], side["pid"], side["ipc"]) == ("service:web", "service:web", "container:stranger")
+    assert side["volumes_from"] == ["web:ro", "container:stranger"]
+    assert old["links"] == ["web:w2"] and old["external_links"] == ["stranger"]
+    assert lost_addresses(loaded) == [
+        "service 'old' mentions 172.28.0.10, an address that a copy of the stack does not have"
+    ]
+    assert lost_addresses(copy) == []
 
 
 @given(st.text(), st.text())
