@@ -14,14 +14,14 @@ from ..labels import image_name
 from .context import tar_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..client import Engine
     from ..model import Project
 
 _INLINE = ".pycompose.inline.Dockerfile"
 _REMOTE = ("http://", "https://", "git://", "git@", "github.com/", "ssh://")
-_BUILDKIT_ONLY = ("additional_contexts", "secrets", "ssh", "cache_to", "no_cache_filter", "entitlements")
+_BUILDKIT_ONLY = ("additional_contexts", "secrets", "ssh", "cache_to", "no_cache_filter", "entitlements", "privileged")
 
 
 def is_remote(context: str) -> bool:
@@ -46,7 +46,15 @@ def build_service(
     contexts = pairs(tree.get("additional_contexts"))
     if contexts:
         tree["additional_contexts"] = {key: _context(project, str(value)) for key, value in contexts.items()}
-    platforms = list(tree.get("platforms") or ([service["platform"]] if service.get("platform") else []))
+    wanted = [str(one) for one in tree.get("platforms") or ()]
+    default = str(service.get("platform") or project.environment.get("DOCKER_DEFAULT_PLATFORM") or "")
+    platforms = one_platform(wanted, default, lambda: _host_platform(engine))
+    left_out = [one for one in wanted if one not in platforms]
+    if left_out:
+        output(f"one build makes an image for one platform: {platforms[0]}, without {', '.join(left_out)}\n")
+    for key, side in (("cache_from", "src"), ("cache_to", "dest")):
+        if tree.get(key):
+            tree[key] = [absolute_cache(str(one), side, str(project.directory)) for one in tree[key]]
     tags = [ref, *(tag for tag in tree.get("tags") or () if tag != ref)]
     secrets = _secrets(project, tree) if tree.get("secrets") else {}
     return build_image(
@@ -59,6 +67,42 @@ def build_service(
         environment=project.environment,
         memory=overrides.get("memory"),
         name=name,
+    )
+
+
+def one_platform(wanted: Sequence[str], default: str, host: Callable[[], str]) -> list[str]:
+    """The platform to build for, of those that ``build.platforms`` names: the service's own or the environment's
+    (``default``), else that of the engine's machine, else the only one. Empty for the engine's choice. Raises
+    `OperationError`."""
+    if not wanted:
+        return [default] if default else []
+    if default in wanted:
+        return [default]
+    if len(wanted) == 1:
+        return list(wanted)
+    own = host()
+    found = next((one for one in wanted if one == own or one.startswith(f"{own}/")), None)
+    if found is None:
+        raise OperationError(
+            f"one build makes an image for one platform, and none of {', '.join(wanted)} is this machine's ({own}):"
+            " choose one with platform"
+        )
+    return [found]
+
+
+def _host_platform(engine: Engine) -> str:
+    tree = engine.system.version()
+    return f"{tree.get('Os') or 'linux'}/{tree.get('Arch') or ''}"
+
+
+def absolute_cache(text: str, key: str, directory: str) -> str:
+    """A cache source or target with its directory below ``directory`` made absolute: the engine runs elsewhere."""
+    if not text.startswith("type=local"):
+        return text
+    parts = [item.partition("=") for item in text.split(",")]
+    return ",".join(
+        f"{name}={os.path.abspath(os.path.join(directory, value)) if name == key else value}"
+        for name, _, value in parts
     )
 
 
@@ -146,7 +190,7 @@ def _classic(
         "t": tags,
         "buildargs": json.dumps(arguments),
         "labels": json.dumps({**pairs(tree.get("labels"))}),
-        "cachefrom": json.dumps(list(tree.get("cache_from") or ())),
+        "cachefrom": json.dumps([ref for ref in map(_cached_image, tree.get("cache_from") or ()) if ref]),
         "target": tree.get("target"),
         "nocache": tree["no_cache"] or None,
         "pull": tree["pull"] or None,
@@ -175,6 +219,14 @@ def _classic(
             dockerfile = os.path.relpath(full, context)
     query["dockerfile"] = dockerfile
     return engine.images.build(query, tar_stream(context, dockerfile, extra), all_registries())
+
+
+def _cached_image(text: str) -> str:
+    """The image that a ``cache_from`` names, "" for one that is none."""
+    if "=" not in text:
+        return text
+    fields = dict(item.partition("=")[::2] for item in text.split(","))
+    return fields.get("ref", "") if fields.get("type") == "registry" else ""
 
 
 def _read(path: str) -> bytes:
@@ -247,4 +299,4 @@ def _secrets(project: Project, tree: Mapping[str, Any]) -> dict[str, bytes]:
     return result
 
 
-__all__ = ["build_image", "build_service", "follow", "is_remote"]
+__all__ = ["absolute_cache", "build_image", "build_service", "follow", "is_remote"]

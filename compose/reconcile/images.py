@@ -76,12 +76,10 @@ def _dependents(
     """Keys of the operations for images that the service needs besides its own: pulled by its policy, never built here
     unless another service builds them."""
     keys: list[str] = []
-    service = project.services[name]
     for ref in dependent_images(project, name):
         if ref not in made:
-            policy = str(options.pull or service.get("pull_policy") or "")
-            if policy in ("policy", "build"):
-                policy = "" if policy == "build" else str(service.get("pull_policy") or "")
+            policy = _policy(project, name, options)
+            policy = "missing" if policy == "build" else policy
             present = snapshot.images.get(ref) is not None
             due = _due(policy, ref, present, snapshot, now)
             pulls: list[Operation] = []
@@ -114,9 +112,7 @@ def _decide(
     options: UpOptions,
     now: float,
 ) -> list[Operation]:
-    policy = str(options.pull or service.get("pull_policy") or "")
-    if policy == "policy":
-        policy = str(service.get("pull_policy") or "")
+    policy = _policy(project, name, options)
     mark = project.mark("services", name, "pull_policy") or project.mark("services", name, "image")
     build_mark = project.mark("services", name, "build")
     platform = str(service.get("platform") or "")
@@ -151,6 +147,21 @@ def _decide(
         reason = f'service "{name}" has neither an image nor a build section'
     path = ("services", name, "image")
     raise PlanError(str(Diagnostic(reason, path, project.mark(*path) or mark)))
+
+
+def _policy(project: Project, name: str, options: UpOptions) -> str:
+    """The pull policy that counts; ``refresh`` after a time is ``every_`` that time. Raises `PlanError` for no time."""
+    service = project.services[name]
+    if options.pull and options.pull != "policy":
+        return options.pull
+    policy = str(service.get("pull_policy") or "")
+    after = str(service.get("pull_refresh_after") or "")
+    if policy != "refresh" or not after:
+        return "always" if policy == "refresh" else policy
+    if not re.fullmatch(f"({_PART.pattern})+", after):
+        path = ("services", name, "pull_refresh_after")
+        raise PlanError(str(Diagnostic(f"{after!r} is no time such as 12h or 1w2d", path, project.mark(*path))))
+    return f"every_{after}"
 
 
 def _due(policy: str, ref: str, present: bool, snapshot: Snapshot, now: float) -> str:

@@ -180,3 +180,43 @@ def test_provider(command: Command, tmp_path: Path) -> None:
     command("down", **docker)
     words = "compose --project-name demo {} --size=2 --zone=a --zone=b cloud-db"
     assert calls.read_text().splitlines() == [words.format("up"), words.format("down")]
+
+
+BUILD = (
+    "services:\n"
+    "  open:\n    image: open\n    build:\n      dockerfile_inline: |\n"
+    "        FROM busybox\n"
+    "        RUN grep CapEff /proc/self/status > /caps\n"
+    "        RUN cat /proc/sys/kernel/random/uuid > /stamp\n"
+    "      privileged: true\n      platforms: [linux/arm64, linux/amd64]\n      provenance: mode=max\n      sbom: true\n"
+    "      cache_to: ['type=local,dest=cache']\n"
+    "  allowed:\n    image: allowed\n    build:\n      dockerfile_inline: |\n"
+    "        FROM busybox\n"
+    "        RUN --security=insecure grep CapEff /proc/self/status > /caps\n"
+    "        RUN grep CapEff /proc/self/status > /plain\n"
+    "      entitlements: [security.insecure]\n"
+)
+
+
+def test_build(command: Command) -> None:
+    write(command, BUILD)
+    built = command("build")
+    text = built.stdout + built.stderr
+    assert "linux/amd64, without linux/arm64" in text
+    assert "attestations are not made" in text
+
+    def show(image: str, path: str) -> str:
+        return command("container", "run", "--rm", image, "cat", path).stdout
+
+    everything = int(show("open", "/caps").split()[1], 16)
+    assert everything == int(show("allowed", "/caps").split()[1], 16)
+    default = int(show("allowed", "/plain").split()[1], 16)
+    assert default != everything and default & everything == default
+    stamp = show("open", "/stamp")
+    command("image", "rm", "open")
+    command("builder", "prune", "--all", "--force")
+    write(command, BUILD.replace("cache_to: ['type=local,dest=cache']", "cache_from: ['type=local,src=cache']"))
+    command("build", "open")
+    assert show("open", "/stamp") == stamp, "the step came out of the cache's directory"
+    write(command, BUILD.replace("      entitlements: [security.insecure]\n", ""))
+    assert "lacks this entitlement" in command("build", "allowed", check=False).stderr

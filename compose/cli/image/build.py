@@ -132,15 +132,15 @@ def run(args: Namespace) -> int:
 
 def _tree(args: Namespace) -> dict[str, Any]:
     """The flags as a Compose ``build`` section with absolute paths."""
-    from ...build import is_remote
+    from ...build import absolute_cache, is_remote
     from ...convert.values import pairs
 
     tree: dict[str, Any] = {
         "args": {
             key: (value if equals else None) for key, equals, value in (item.partition("=") for item in args.build_arg)
         },
-        "cache_from": [_cache(item, "src") for item in args.cache_from],
-        "cache_to": [_cache(item, "dest") for item in args.cache_to],
+        "cache_from": [absolute_cache(item, "src", os.getcwd()) for item in args.cache_from],
+        "cache_to": [absolute_cache(item, "dest", os.getcwd()) for item in args.cache_to],
         "labels": pairs(args.label),
         "no_cache": args.no_cache,
         "no_cache_filter": [name for item in args.no_cache_filter for name in item.split(",") if name],
@@ -190,14 +190,6 @@ def _check_output(outputs: list[str]) -> None:
                 f"--output {text}: builds end in the image store; "
                 'files can be taken from there with "pycompose image save" or "pycompose container export"'
             )
-
-
-def _cache(text: str, key: str) -> str:
-    """A cache source or target with its directory made absolute, for the engine runs elsewhere."""
-    if not text.startswith("type=local"):
-        return text
-    parts = [item.partition("=") for item in text.split(",")]
-    return ",".join(f"{name}={os.path.abspath(value) if name == key else value}" for name, _, value in parts)
 
 
 def _bytes(text: str, flag: str) -> int:

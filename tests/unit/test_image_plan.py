@@ -1,0 +1,75 @@
+"""Pull policies decided: which images are due, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.composing import make_project
+
+from compose.build import one_platform
+from compose.errors import OperationError, PlanError
+from compose.observe import ObservedImage, Snapshot
+from compose.reconcile.images import plan_images
+from compose.reconcile.options import UpOptions
+
+HOUR = 3600.0
+
+
+def due(age: float, **service: Any) -> list[str]:
+    """What is pulled or built for a service whose image was pulled ``age`` seconds ago."""
+    project = make_project({"web": {"image": "app", **service}})
+    images = {"app": ObservedImage("app", "sha256:one", pulled=1e9 - age)}
+    plan = plan_images(project, ["web"], Snapshot("demo", images=images), UpOptions(), 1e9)
+    return [operation.key for operation in plan.operations]
+
+
+@pytest.mark.parametrize(
+    ("age", "service", "pulled"),
+    [
+        (99 * HOUR, {}, False),
+        (0, {"pull_policy": "always"}, True),
+        (23 * HOUR, {"pull_policy": "daily"}, False),
+        (24 * HOUR, {"pull_policy": "daily"}, True),
+        (24 * 7 * HOUR, {"pull_policy": "weekly"}, True),
+        (36 * HOUR, {"pull_policy": "every_1d12h"}, True),
+        (2 * HOUR, {"pull_policy": "refresh", "pull_refresh_after": "3h"}, False),
+        (3 * HOUR, {"pull_policy": "refresh", "pull_refresh_after": "3h"}, True),
+        (0, {"pull_policy": "refresh"}, True),
+        (99 * HOUR, {"pull_refresh_after": "3h"}, False),
+    ],
+)
+def test_due(age: float, service: dict[str, Any], pulled: bool) -> None:
+    assert due(age, **service) == ["pull app"][: int(pulled)]
+
+
+def test_a_time_that_is_none() -> None:
+    with pytest.raises(PlanError, match=r"services\.web\.pull_refresh_after.*'soon' is no time|'soon' is no time"):
+        due(0, pull_policy="refresh", pull_refresh_after="soon")
+
+
+def test_images_of_hooks_and_mounts_are_pulled_by_the_same_policy() -> None:
+    mount = {"type": "image", "source": "content", "target": "/c"}
+    extra = {"pre_start": [{"image": "init"}, {"image": "app"}], "volumes": [mount]}
+    assert due(0, **extra) == ["pull init", "pull content"]
+    assert due(0, pull_policy="never", **extra) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "default", "chosen"),
+    [
+        ([], "", []),
+        ([], "linux/arm64", ["linux/arm64"]),
+        (["linux/s390x"], "", ["linux/s390x"]),
+        (["linux/arm64", "linux/amd64"], "", ["linux/amd64"]),
+        (["linux/arm64", "linux/amd64/v2"], "", ["linux/amd64/v2"]),
+        (["linux/arm64", "linux/amd64"], "linux/arm64", ["linux/arm64"]),
+    ],
+)
+def test_one_platform(wanted: list[str], default: str, chosen: list[str]) -> None:
+    assert one_platform(wanted, default, lambda: "linux/amd64") == chosen
+
+
+def test_no_platform_of_this_machine() -> None:
+    with pytest.raises(OperationError, match="choose one with platform"):
+        one_platform(["linux/arm64", "linux/s390x"], "", lambda: "linux/amd64")
