@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidParameter
 from ..runtime import defaults
 from ..runtime.restart import Policy, checked
-from . import resources, security, validate
+from . import cdi, resources, security, validate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str,
             "work": str(state / "work"),
         },
         "user": record.config["User"],
-        "additional_groups": list(host["GroupAdd"] or ()),
+        "additional_groups": [*(host["GroupAdd"] or ()), *cdi.edits(host).groups],
         "seccomp": None if inputs.seccomp is None else str(inputs.seccomp),
         "init": bool(host["Init"]),
         "stdin": {"open": record.config["OpenStdin"], "once": record.config["StdinOnce"]},
@@ -125,13 +125,14 @@ def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, An
     options = security.security_options(host["SecurityOpt"])
     masked, readonly = security.shown_paths(host, options)
     nodes, rules = resources.devices(host)
+    requested = cdi.edits(host)
     limits = resources.limits(host)
     limits["devices"] = [*([] if host["Privileged"] else defaults.device_rules()), *rules]
     rows, columns = host["ConsoleSize"] if len(host["ConsoleSize"]) == 2 else (0, 0)
     process: dict[str, Any] = {
         "terminal": record.tty,
         "args": record.command,
-        "env": environment(record, inputs.hostname, inputs.variables),
+        "env": environment(record, inputs.hostname, inputs.variables, requested.env),
         "cwd": config["WorkingDir"] or "/",
         "capabilities": defaults.capabilities(
             security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
@@ -163,10 +164,13 @@ def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, An
         "ociVersion": "1.1.0",
         "process": process,
         "root": {"path": "rootfs", "readonly": host["ReadonlyRootfs"]},
-        "mounts": _mounts(record, inputs),
+        "mounts": [*_mounts(record, inputs), *requested.mounts],
         "annotations": dict(host["Annotations"] or {}),
         "linux": linux,
     }
+    for hook in requested.hooks:
+        stages = result.setdefault("hooks", {})
+        stages.setdefault(hook["hookName"], []).append({key: hook[key] for key in hook if key != "hookName"})
     if any(namespace["type"] == "uts" for namespace in linux["namespaces"]):
         result["hostname"] = inputs.hostname
         if config["Domainname"]:
@@ -182,15 +186,17 @@ def cgroup_path(record: ContainerRecord, layout: Layout) -> str:
     return f"/{parent}/{record.id}"
 
 
-def environment(record: ContainerRecord, hostname: str, variables: Sequence[str] = ()) -> list[str]:
-    """The program's environment: the engine's own variables first, which the container's may replace.
+def environment(
+    record: ContainerRecord, hostname: str, variables: Sequence[str] = (), overriding: Sequence[str] = ()
+) -> list[str]:
+    """The program's environment: the engine's own variables first, which the container's may replace; ``overriding`` last.
 
     A bare name without ``=`` takes a variable away. HOME is set by whoever resolves the user.
     """
     base = {"PATH": defaults.PATH, "HOSTNAME": hostname}
     if record.tty:
         base["TERM"] = "xterm"
-    for entry in (*variables, *(record.config["Env"] or ())):
+    for entry in (*variables, *(record.config["Env"] or ()), *overriding):
         name, given, value = entry.partition("=")
         if given:
             base[name] = value

@@ -9,6 +9,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, InvalidParameter
+from . import cdi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,7 +129,8 @@ def rlimits(host: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def devices(host: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(``linux.devices``, further ``resources.devices`` rules) for Devices, DeviceCgroupRules and Privileged."""
+    """(``linux.devices``, further ``resources.devices`` rules) for Devices, DeviceRequests, DeviceCgroupRules and
+    Privileged."""
     nodes: list[dict[str, Any]] = []
     rules: list[dict[str, Any]] = []
     if host["Privileged"]:
@@ -144,6 +146,11 @@ def devices(host: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[st
             rules.append(
                 {"allow": True, "type": node["type"], "major": node["major"], "minor": node["minor"], "access": access}
             )
+    for node, access in map(_described_device, cdi.edits(host).nodes):
+        nodes = [other for other in nodes if other["path"] != node["path"]] + [node]
+        rules.append(
+            {"allow": True, "type": node["type"], "major": node["major"], "minor": node["minor"], "access": access}
+        )
     for rule in host["DeviceCgroupRules"] or ():
         kind, numbers, access = rule.split(" ")
         major, _, minor = numbers.partition(":")
@@ -178,6 +185,16 @@ def _named_devices(source: str, target: str) -> Iterator[dict[str, Any]]:
             f'error gathering device information while adding custom device "{source}": not a device node'
         )
     yield single
+
+
+def _described_device(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """A device node of a CDI specification and the access to it; what it leaves out comes from the node on the host."""
+    path = str(tree["path"])
+    found = next(_named_devices(str(tree.get("hostPath") or path), path))
+    given = {"type": tree.get("type"), "major": tree.get("major"), "minor": tree.get("minor")}
+    given |= {"fileMode": tree.get("fileMode"), "uid": tree.get("uid"), "gid": tree.get("gid")}
+    access = str(tree.get("permissions") or "rwm")
+    return {**found, **{name: value for name, value in given.items() if value is not None}}, access
 
 
 def _host_devices(directory: str) -> Iterator[dict[str, Any]]:

@@ -122,9 +122,6 @@ def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
     _memory(host, warnings)
     _cpu(host)
     _limits(host)
-    for member, word in (("DeviceRequests", "device requests (gpus)"),):
-        if host[member]:
-            raise InvalidParameter(f'could not select device driver "" with capabilities: {word} are not offered')
     if host["Isolation"] not in ("", "default"):
         raise InvalidParameter(f"invalid isolation '{host['Isolation']}' on linux")
     if host["CpuCount"] or host["CpuPercent"] or host["IOMaximumIOps"] or host["IOMaximumBandwidth"]:

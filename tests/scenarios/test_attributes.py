@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +15,6 @@ from support.engine_root import assert_nothing_left, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -220,3 +221,46 @@ def test_build(command: Command) -> None:
     assert show("open", "/stamp") == stamp, "the step came out of the cache's directory"
     write(command, BUILD.replace("      entitlements: [security.insecure]\n", ""))
     assert "lacks this entitlement" in command("build", "allowed", check=False).stderr
+
+
+@pytest.fixture
+def device() -> Iterator[str]:
+    """A CDI device of this machine, for as long as the test lasts."""
+    directory = Path("/var/run/cdi")
+    existed = directory.is_dir()
+    directory.mkdir(exist_ok=True)
+    kind = f"pycompose.test/attributes{os.getpid()}"
+    path = directory / f"pycompose-test-{os.getpid()}.json"
+    edits = {
+        "env": ["FROM_CDI=yes", "BOTH=cdi"],
+        "deviceNodes": [{"path": "/dev/nothing", "hostPath": "/dev/fuse", "permissions": "r"}],
+        "mounts": [{"hostPath": "/etc/hostname", "containerPath": "/driver/file", "options": ["ro"]}],
+        "additionalGids": [4321],
+    }
+    devices = [{"name": "one", "containerEdits": edits}]
+    path.write_text(json.dumps({"cdiVersion": "0.7.0", "kind": kind, "devices": devices}))
+    yield f"{kind}=one"
+    path.unlink()
+    if not existed:
+        directory.rmdir()
+
+
+def test_devices_by_cdi(command: Command, device: str) -> None:
+    web = "image: busybox, command: sleep 1000, stop_signal: SIGKILL, environment: {BOTH: service}"
+    write(
+        command,
+        f"services:\n  short: {{{web}, devices: ['{device}']}}\n"
+        f"  long: {{{web}, deploy: {{resources: {{reservations: {{devices: [{{driver: cdi, device_ids: ['{device}'],"
+        " capabilities: [x]}]}}}}\n",
+    )
+    command("up", "-d")
+    for service in ("short", "long"):
+        show = "xargs -0n1 < /proc/1/environ | grep -E 'CDI|BOTH'; id -G; cat /driver/file; stat -c %t:%T /dev/nothing; : < /dev/nothing && : > /dev/nothing"
+        shown = command("exec", "-T", service, "sh", "-c", show, check=False)
+        hostname = Path("/etc/hostname").read_text().splitlines()
+        assert shown.stdout.splitlines() == ["BOTH=cdi", "FROM_CDI=yes", "0 4321", *hostname, "a:e5"]
+        assert "Operation not permitted" in shown.stderr, "it may be read, not written"
+    write(command, f"services:\n  gpu: {{{web}, gpus: all}}\n")
+    refused = command("up", "-d", check=False)
+    assert refused.returncode != 0
+    assert "no CDI specification of nvidia.com/gpu in /etc/cdi or /var/run/cdi" in refused.stderr
