@@ -89,7 +89,7 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int, settings
     store = Store(layout.database)
     events = Events()
     trash = Trash()
-    images = Images(layout, store, events.publish, registries=settings.registries)
+    images = Images(layout, store, events.publish, trash=trash, registries=settings.registries)
     volumes = Volumes(layout, store, events.publish, trash)
     networks = Networks(layout, store, events.publish, settings.pools, settings.resolver)
     containers = Containers(layout, store, events, images, networks, volumes, keeper, trash, settings.log)

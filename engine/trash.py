@@ -8,19 +8,25 @@ under that name by the next start's recovery, should the engine end before it is
 from __future__ import annotations
 
 import logging
-import shutil
+import os
 import threading
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from .linux.tree import remove_directory
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 256
 """Directories that may wait; who brings more is held up until the disk has caught up, so it cannot fill for want of time."""
+
+_LOOK = 1.0  # seconds between looks at the disk's free space
+_TIGHT = 8  # less than one part in so many is free
 
 
 class Trash:
@@ -30,6 +36,7 @@ class Trash:
         self._changed = threading.Condition()
         self._waiting: deque[Path] = deque()
         self._busy = False
+        self._writers = self._waiters = 0
         self._worker: threading.Thread | None = None
 
     def take(self, doomed: Iterable[Path]) -> None:
@@ -51,7 +58,30 @@ class Trash:
     def empty(self, timeout: float | None = None) -> bool:
         """Wait (at most ``timeout`` seconds) until all is deleted; whether it is."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.is_empty, timeout)
+            self._waiters += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: self.is_empty, timeout)
+            finally:
+                self._waiters -= 1
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """While inside, nothing is deleted: somebody waits for files being written. Unless the disk fills up, or somebody
+        waits for the deletion."""
+        with self._changed:
+            self._writers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writers -= 1
+                self._changed.notify_all()
+
+    def _pause(self, path: Path) -> None:
+        with self._changed:
+            while self._writers and not self._waiters and not _is_tight(path):
+                self._changed.wait(_LOOK)
 
     def _work(self) -> None:
         while True:
@@ -59,11 +89,14 @@ class Trash:
                 self._changed.wait_for(lambda: self._waiting)
                 path, self._busy = self._waiting.popleft(), True
             try:
-                shutil.rmtree(path)
-            except FileNotFoundError:
-                pass
+                remove_directory(path, lambda path=path: self._pause(path))  # type: ignore[misc]
             except OSError as error:
                 log.warning("cannot delete %s, the next start of the engine tries again: %s", path, error)
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
+
+
+def _is_tight(path: Path) -> bool:
+    space = os.statvfs(path.parent)
+    return space.f_bavail * _TIGHT < space.f_blocks

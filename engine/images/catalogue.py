@@ -9,6 +9,7 @@ import json
 import os
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InvalidParameter, NotFound
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from ..layout import Layout
     from ..store import Store
+    from ..trash import Trash
     from .tarstream import Limits
     from .types import ImageUser, Layer
 
@@ -40,15 +41,24 @@ if TYPE_CHECKING:
 
 
 class Catalogue:
-    def __init__(self, layout: Layout, store: Store, publish: Publish, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        store: Store,
+        publish: Publish,
+        *,
+        limits: Limits | None = None,
+        trash: Trash | None = None,
+    ) -> None:
         self._layout = layout
         self._store = store
         self._publish = publish
         self._limits = limits
+        self._trash = trash
         self._lock = threading.RLock()  # over changes of names and removals; making layers needs no lock
         self._durability = Durability(layout.state / "unsynced", self._sync)
         self._blobs = Blobs(layout)
-        self._layers = Layers(layout, store, self._blobs, self._durability, limits)
+        self._layers = Layers(layout, store, self._blobs, self._durability, limits, trash)
         self._records = Records(store, self._blobs, self._layers)
         self._views = Views(layout.mounts)
         self._sources: list[Callable[[], Iterable[str]]] = []
@@ -85,7 +95,7 @@ class Catalogue:
             if entry.name.endswith(partial):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                self._layers.delete_tree(entry.path)
+                self._layers.discard([Path(entry.path)])
             else:
                 os.unlink(entry.path)
         self._drop_unused_blobs()
@@ -213,6 +223,7 @@ class Catalogue:
             reclaimed = sum(before.get(layer.chain_id, 0) for layer, _ in gone) + self._drop_unused_blobs(
                 compressed=True
             )
+        self._empty_trash()
         for image in doomed:
             self._publish("image", "delete", image.id, {"name": image.id})
         self._publish("image", "prune", "", {"reclaimed": str(reclaimed)})
@@ -222,7 +233,14 @@ class Catalogue:
         """Delete layers and blobs that no image and no protecting source needs; bytes reclaimed."""
         with self._lock:
             gone = self._layers.collect(self._used())
-            return sum(layer.size for layer, _ in gone) + self._drop_unused_blobs()
+            freed = sum(layer.size for layer, _ in gone) + self._drop_unused_blobs()
+        self._empty_trash()
+        return freed
+
+    def _empty_trash(self) -> None:
+        """Who prunes wants the space now."""
+        if self._trash is not None:
+            self._trash.empty()
 
     def commit_layer(
         self, tree: Path, parents: Sequence[Layer], *, move: bool = True, clamp: int | None = None

@@ -12,11 +12,12 @@ import hashlib
 import os
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import EngineError, NotFound
+from ..linux.tree import remove_directory
 from .blobs import DigestMismatch
 from .compression import chunks, decompress
 from .durability import boot_id
@@ -24,13 +25,14 @@ from .manifest import Descriptor
 from .pack import clamp_times, pack
 from .pipeline import Ahead, Digester, Produced
 from .types import Layer
-from .unpack import remove_tree, unpack
+from .unpack import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..layout import Layout
     from ..store import Store
+    from ..trash import Trash
     from .blobs import Blobs
     from .durability import Durability
     from .tarstream import Limits
@@ -63,13 +65,20 @@ class _Measure(NamedTuple):
 
 class Layers:
     def __init__(
-        self, layout: Layout, store: Store, blobs: Blobs, durability: Durability, limits: Limits | None = None
+        self,
+        layout: Layout,
+        store: Store,
+        blobs: Blobs,
+        durability: Durability,
+        limits: Limits | None = None,
+        trash: Trash | None = None,
     ) -> None:
         self._layout = layout
         self._blobs = blobs
         self._store = store
         self._durability = durability
         self._limits = limits
+        self._trash = trash
         self._boot = boot_id()
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
@@ -194,18 +203,22 @@ class Layers:
         if not empty:
             (directory / "fs").mkdir(mode=0o755)
         try:
-            yield directory
+            with nullcontext() if self._trash is None else self._trash.resting():
+                yield directory
         finally:
             self.delete_tree(directory)
 
     def delete_tree(self, path: str | Path) -> None:
         """Remove a directory of the store and all below it."""
-        directory = Path(path)
-        parent = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            remove_tree(parent, os.fsencode(directory.name))
-        finally:
-            os.close(parent)
+        remove_directory(Path(path))
+
+    def discard(self, doomed: Iterable[Path]) -> None:
+        """Remove directories of the ingest directory: by the trash, where there is one, and so a little later."""
+        if self._trash is not None:
+            self._trash.take(doomed)
+        else:
+            for path in doomed:
+                self.delete_tree(path)
 
     def _publish(self, directory: Path, parents: Sequence[Layer], measure: _Measure, blob: Descriptor | None) -> Layer:
         parent = parents[-1].chain_id if parents else ""
@@ -269,7 +282,7 @@ class Layers:
     ) -> list[tuple[Layer, dict[str, Any]]]:
         """Delete layers (of ``candidates``, or all) that neither ``used`` nor a hold needs; returns what went.
 
-        A used layer keeps all layers below it.
+        A used layer keeps all layers below it. With a trash the directories are deleted a little later.
         """
         removed: list[tuple[Layer, dict[str, Any]]] = []
         doomed: list[Path] = []
@@ -289,14 +302,13 @@ class Layers:
                     removed.append((Layer(records[level]["diff_id"], level, records[level]["size"]), records[level]))
             for layer, _ in removed:
                 # Renamed first, so that a layer made again meanwhile finds its name free.
-                trash = self._layout.ingest / f"{os.urandom(12).hex()}.trash"
+                aside = self._layout.ingest / f"{os.urandom(12).hex()}.trash"
                 try:
-                    os.rename(self._layout.layer(layer.chain_id), trash)
+                    os.rename(self._layout.layer(layer.chain_id), aside)
                 except FileNotFoundError:
                     continue
-                doomed.append(trash)
-        for trash in doomed:
-            self.delete_tree(trash)
+                doomed.append(aside)
+        self.discard(doomed)
         return removed
 
     def recover(self, in_doubt: bool) -> set[str]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..store import Store
+    from ..trash import Trash
     from .registry.endpoints import RegistryConfig
     from .registry.session import Registries, Session
     from .tarstream import Limits
@@ -47,9 +48,10 @@ class Images(Catalogue):
         publish: Publish,
         *,
         limits: Limits | None = None,
+        trash: Trash | None = None,
         registries: RegistryConfig | None = None,
     ) -> None:
-        super().__init__(layout, store, publish, limits=limits)
+        super().__init__(layout, store, publish, limits=limits, trash=trash)
         self._registry_config = registries
         self._opened: Registries | None = None
 

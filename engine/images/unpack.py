@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..linux.tree import remove_tree
 from .tarstream import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -42,7 +42,6 @@ _KEPT_DIRECTORIES = 128
 _MAXIMUM_LINKS = 40
 _MAXIMUM_ID = (1 << 32) - 2
 _LARGE = 64 << 20
-_REMOVE_DEPTH = 64
 MAXIMUM_DEPTH = 255
 """Directories below each other that are still believed; more is an attack on whoever walks the tree."""
 
@@ -387,48 +386,3 @@ def _write_sparse(fd: int, entry: Entry, reader: TarReader) -> None:
                 raise TarError("archive/tar: damaged sparse map")
             _write(fd, memoryview(data))
             length -= len(data)
-
-
-def remove_tree(parent: int, name: bytes) -> None:
-    """Delete a directory and all below, by descriptors, never following links; a missing one is fine.
-
-    Depth does not matter: what lies deeper than a process has descriptors for is moved up first.
-    """
-    try:
-        top = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
-    except FileNotFoundError:
-        return
-    try:
-        moved: list[bytes] = []
-        _empty(top, top, 0, moved)
-        while moved:
-            item = moved.pop()
-            fd = os.open(item, _DIRECTORY_FLAGS, dir_fd=top)
-            try:
-                _empty(fd, top, 0, moved)
-            finally:
-                os.close(fd)
-            os.rmdir(item, dir_fd=top)
-    finally:
-        os.close(top)
-    os.rmdir(name, dir_fd=parent)
-
-
-def _empty(directory: int, top: int, depth: int, moved: list[bytes]) -> None:
-    with os.scandir(directory) as entries:
-        items = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for item, is_directory in items:
-        if not is_directory:
-            with suppress(FileNotFoundError):
-                os.unlink(item, dir_fd=directory)
-        elif depth >= _REMOVE_DEPTH:
-            name = b".removed-" + os.urandom(8).hex().encode()
-            os.rename(item, name, src_dir_fd=directory, dst_dir_fd=top)
-            moved.append(name)
-        else:
-            fd = os.open(item, _DIRECTORY_FLAGS, dir_fd=directory)
-            try:
-                _empty(fd, top, depth + 1, moved)
-            finally:
-                os.close(fd)
-            os.rmdir(item, dir_fd=directory)
