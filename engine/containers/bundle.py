@@ -260,8 +260,6 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[dict[str, Any]]:
             mount["options"] = [word for word in mount["options"] if word != "ro"]
         if destination == "/dev/mqueue" and host["IpcMode"] == "host" and os.path.ismount("/dev/mqueue"):
             mount |= {"type": "bind", "source": "/dev/mqueue", "options": ["rbind", *mount["options"]]}
-        if destination == "/sys" and host["NetworkMode"] == "host":
-            mount |= {"type": "bind", "source": "/sys", "options": ["rbind", *mount["options"]]}
         result.append(mount)
     for destination, path in inputs.files.items():
         if destination not in own:

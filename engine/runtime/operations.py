@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class NewSession(NamedTuple):
-    """A session without a controlling terminal; modes are exact until pivot_root sets the usual umask."""
+    """A session without a controlling terminal; modes are exact until the root is the container's, where the umask is 022."""
 
     def execute(self, stage: Stage) -> None:
         os.setsid()
@@ -93,6 +93,7 @@ class JoinContainer(NamedTuple):
         namespace.setns(self.pidfd, self.flags, "the container's namespaces")
         os.close(self.pidfd)
         stage.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.umask(0o022)
 
     def describe(self) -> str:
         return f"join namespaces {namespace.names(self.flags)}"

@@ -48,6 +48,10 @@ class Running:
         dash = found[-1].index("-")
         return [found[-1][5], *found[-1][dash + 1 :], " ".join(found[-1][6:dash])]
 
+    def mounts_below(self, prefix: str) -> list[str]:
+        places = [line.split()[4] for line in self.proc("mountinfo").splitlines()]
+        return sorted(place for place in places if place.startswith(prefix))
+
     def has_mount(self, destination: str) -> bool:
         return any(line.split()[4] == destination for line in self.proc("mountinfo").splitlines())
 
@@ -130,6 +134,7 @@ def test_defaults_are_dockers_or_stricter(run: Callable[..., Running]) -> None:
     own = {name: os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "pid", "net", "ipc", "uts", "cgroup")}
     assert all(container.namespace(name) != value for name, value in own.items())
     devices = set(container.exec("ls", "/dev").split())
+    assert container.status("Umask") == "0022" and container.exec("sh", "-c", "umask") == "0022\n"
     assert devices == {
         "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom",
         "zero",
@@ -320,6 +325,9 @@ def test_host_namespaces(run: Callable[..., Running]) -> None:
     container = run(NetworkMode="host", PidMode="host", IpcMode="host", UTSMode="host", CgroupnsMode="host")
     for name in ("net", "pid", "ipc", "uts", "cgroup"):
         assert container.namespace(name) == os.readlink(f"/proc/self/ns/{name}"), name
+    # A sysfs of its own: a bind of the host's would bring debugfs and the like along, writable.
+    assert container.mount("/sys")[0].startswith("ro,") and container.mount("/sys")[1] == "sysfs"
+    assert container.mounts_below("/sys/") == run().mounts_below("/sys/")
 
 
 def test_shared_namespaces(run: Callable[..., Running], engine: EngineRoot) -> None:

@@ -191,6 +191,8 @@ def test_new_calls_do_not_exist(default: bytes) -> None:
 def test_32_bit_programs(default: bytes) -> None:
     assert run(default, number("openat", X86), architecture=X86) == ALLOW
     assert run(default, number("mount", X86), architecture=X86) == error(errno.EPERM)
+    for obsolete in ("readdir", "sgetmask", "sigaction", "oldstat"):
+        assert run(default, number(obsolete, X86), architecture=X86) == error(errno.EPERM), obsolete
     assert run(default, 9999, architecture=X86) == error(errno.ENOSYS)
     # An architecture that is not in the profile: killed.
     assert run(default, 0, architecture=0xC00000B7) == 0
