@@ -80,7 +80,7 @@ class ComposeError(Exception):
 class UsageError(ComposeError):
     """The command line, or an environment variable standing for it, makes no sense."""
 
-    exit_code = 2
+    exit_code = 1
 
 
 def _source_order(item: Diagnostic) -> tuple[str, int, int]:

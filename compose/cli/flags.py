@@ -19,7 +19,13 @@ _FALSE = ("false", "f", "0")
 
 
 class FlagError(UsageError):
-    """An option or argument that the command does not have. The exit code is that of Docker Compose for wrong syntax."""
+    """An argument, or the value of an option, that the verb cannot take."""
+
+    exit_code = 1
+
+
+class WrongSyntax(FlagError):
+    """An option or command that does not exist, or an option's value that cannot be read."""
 
     exit_code = 16
 
@@ -44,7 +50,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(
-        self, prog: str, description: str, *, interspersed: bool = True, codes: tuple[int, int] = (16, 16)
+        self, prog: str, description: str, *, interspersed: bool = True, codes: tuple[int, int] = (WrongSyntax.exit_code, FlagError.exit_code)
     ) -> None:
         self.positionals: list[Positional] = []
         self.is_interspersed = interspersed
@@ -75,7 +81,7 @@ class Parser(argparse.ArgumentParser):
         }
 
     def error(self, message: str) -> NoReturn:
-        error = FlagError(f"{message}\nSee '{self.prog} --help'.")
+        error = WrongSyntax(f"{message}\nSee '{self.prog} --help'.")
         error.exit_code = self._flag_code
         raise error
 

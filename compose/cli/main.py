@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, EngineError
-from .flags import FlagError, Parser
+from .flags import FlagError, Parser, WrongSyntax
 from .verbs import ALIASES, COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
         if not name.startswith("--") and len(item) > 2:
             name, equals, value = item[:2], "=", item[2:].removeprefix("=")
         if name not in _VALUES:
-            raise FlagError(f"unknown flag: {name}\nSee 'pycompose --help'.")
+            raise WrongSyntax(f"unknown flag: {name}\nSee 'pycompose --help'.")
         if not equals:
             if not queue:
-                raise FlagError(f"flag needs an argument: {name}")
+                raise WrongSyntax(f"flag needs an argument: {name}")
             value = queue.pop(0)
         if _VALUES[name] in _LISTS:
             getattr(options, _VALUES[name]).append(value)
@@ -140,14 +140,14 @@ def _dispatch(arguments: list[str]) -> int:
         name, *words = words
         name = name if name in table else ALIASES.get(name, name)
         if name not in table:
-            raise FlagError(f"unknown command: \"pycompose {verb} {name}\"\nSee 'pycompose {verb} --help'.")
+            raise WrongSyntax(f"unknown command: \"pycompose {verb} {name}\"\nSee 'pycompose {verb} --help'.")
         module_name, summary = table[name]
         return _run_noun_verb(f"pycompose {verb} {name}", f"{verb}.{module_name}", summary, options, words)
     if verb in PLAIN:
         module_name, summary = PLAIN[verb]
         return _run_noun_verb(f"pycompose {verb}", module_name, summary, options, words)
     if verb not in COMPOSE:
-        raise FlagError(f"unknown command: \"pycompose {verb}\"\nSee 'pycompose --help'.")
+        raise WrongSyntax(f"unknown command: \"pycompose {verb}\"\nSee 'pycompose --help'.")
     module_name, summary = COMPOSE[verb]
     return _run_verb(f"pycompose {verb}", module_name, summary, options, words)
 
@@ -156,10 +156,6 @@ def _run_noun_verb(prog: str, module_name: str, summary: str, options: Namespace
     """A verb of the docker CLI: its exit codes for mistakes, and its words before what the engine says."""
     try:
         return _run_verb(prog, module_name, summary, options, words, DOCKER_CODES)
-    except FlagError as error:
-        if error.exit_code == FlagError.exit_code:
-            error.exit_code = 1
-        raise
     except EngineError as error:
         if not error.status:
             raise
@@ -172,7 +168,7 @@ def _run_verb(
     summary: str,
     options: Namespace,
     words: list[str],
-    codes: tuple[int, int] = (FlagError.exit_code, FlagError.exit_code),
+    codes: tuple[int, int] = (WrongSyntax.exit_code, FlagError.exit_code),
 ) -> int:
     module = import_module(f".{module_name}", __package__)
     parser = Parser(prog, summary, interspersed=getattr(module, "INTERSPERSED", True), codes=codes)

@@ -56,11 +56,15 @@ class Session:
     @cached_property
     def project(self) -> Project:
         """The loaded project. Its warnings are printed once."""
+        from dataclasses import replace
+
         from ..load import load_project
 
         options = self.load_options()
         require_files(self.args)
         project = load_project(options)
+        if profiles := profiles_of(self.named_services, project):
+            project = load_project(replace(options, profiles=(*project.profiles, *profiles)))
         for warning in project.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         if self.is_ephemeral:
@@ -73,6 +77,12 @@ class Session:
 
         automatic = wants_auto(getattr(self.args, "ports", None), os.environ, "auto" if self.is_ephemeral else "fixed")
         return with_auto_ports(project) if automatic else project
+
+    @property
+    def named_services(self) -> list[str]:
+        """The services on the command line: naming one enables its profiles."""
+        named = [*(getattr(self.args, "services", None) or ()), getattr(self.args, "service", None)]
+        return [name for name in named if isinstance(name, str)]
 
     def load_options(self, **overrides: Any) -> LoadOptions:
         """The loader's options from the global ones; ``overrides`` replace fields."""
@@ -116,6 +126,12 @@ class Session:
         refuse_foreign(self.name, self.identity.directory, [one["Labels"] for one in containers])
 
 
+def profiles_of(names: Sequence[str], project: Project) -> list[str]:
+    """The profiles of those services among ``names`` that are disabled."""
+    disabled = [project.disabled_services[name] for name in names if name in project.disabled_services]
+    return [profile for service in disabled for profile in service.get("profiles") or ()]
+
+
 def require_files(args: Namespace) -> None:
     """Raise `ConfigurationNotFound` when no file can be found, or one that was named is not there."""
     found = find_identity(
@@ -157,4 +173,4 @@ def require_services(names: Sequence[str], known: Sequence[str]) -> None:
 
 
 class NoSuchService(UsageError):
-    exit_code = 1
+    """A word where the name of a service was wanted."""
