@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..labels import NUMBER
-from .exec import NotRunning
 from .flags import integer
 from .session import Session
 
@@ -22,7 +20,7 @@ def add_arguments(parser: Parser) -> None:
         "--index", type=integer, default=0, metavar="N", help="index of the container if service has multiple replicas"
     )
     flag("--no-stdin", action="store_true", help="Do not attach STDIN")
-    flag("--sig-proxy", metavar="true|false", default="true", help="Proxy all received signals to the process")
+    flag("--sig-proxy", action="store_true", default=True, help="Proxy all received signals to the process")
     parser.add_argument("service")
 
 
@@ -30,15 +28,11 @@ def run(args: Namespace) -> int:
     from .interactive import attach_and_run
 
     session = Session(args)
-    found = session.containers([args.service], all=False)
-    if args.index:
-        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
-    if not found:
-        raise NotRunning(f'service "{args.service}" is not running')
+    found = session.container_of(args.service, args.index, all=False)
     return attach_and_run(
         session.engine,
-        found[0]["Id"],
+        found["Id"],
         stdin=not args.no_stdin,
         keys=args.detach_keys,
-        sig_proxy=args.sig_proxy.lower() not in ("false", "0", "f"),
+        sig_proxy=args.sig_proxy,
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..client.images import split_reference
-from ..labels import NUMBER
-from .exec import NotRunning
 from .flags import integer
 from .session import Session
 
@@ -37,7 +35,7 @@ def add_commit_flags(parser: Parser) -> None:
         help="Apply Dockerfile instruction to the created image",
     )
     flag("-m", "--message", metavar="TEXT", help="Commit message")
-    flag("-p", "--pause", metavar="true|false", default="true", help="Pause container during commit")
+    flag("-p", "--pause", action="store_true", default=True, help="Pause container during commit")
 
 
 def commit_query(args: Namespace, container: str) -> dict[str, object]:
@@ -49,16 +47,12 @@ def commit_query(args: Namespace, container: str) -> dict[str, object]:
         "author": args.author,
         "comment": args.message,
         "changes": args.change,
-        "pause": args.pause.lower() not in ("false", "0", "f"),
+        "pause": args.pause,
     }
 
 
 def run(args: Namespace) -> int:
     session = Session(args)
-    found = session.containers([args.service])
-    if args.index:
-        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
-    if not found:
-        raise NotRunning(f'service "{args.service}" has no container')
-    print(session.engine.containers.commit(commit_query(args, found[0]["Id"])))
+    found = session.container_of(args.service, args.index)
+    print(session.engine.containers.commit(commit_query(args, found["Id"])))
     return 0

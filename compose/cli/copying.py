@@ -170,23 +170,17 @@ def to_container(engine: Engine, container: str, source: str, path: str, *, arch
             raise OperationError(f"no such directory: {path}")
         directory, name = posixpath.split(path.rstrip("/"))
         directory = directory or "/"
-    engine.containers.put_archive(container, directory, _pack(local, name, keep_owner=archive), copy_uid_gid=archive)
+    engine.containers.put_archive(container, directory, _pack(local, name), copy_uid_gid=archive)
 
 
-def _pack(local: str, name: str, *, keep_owner: bool) -> Iterator[bytes]:
+def _pack(local: str, name: str) -> Iterator[bytes]:
     from ..build.context import TarSink
 
     sink = TarSink()
 
-    def entry(info: tarfile.TarInfo) -> tarfile.TarInfo:
-        if not keep_owner:
-            info.uid = info.gid = 0
-            info.uname = info.gname = ""
-        return info
-
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for path, relative in _walk(local, name):
-            info = entry(tar.gettarinfo(path, arcname=relative))
+            info = tar.gettarinfo(path, arcname=relative)
             if info.isreg():
                 with open(path, "rb") as file:
                     tar.addfile(info, file)

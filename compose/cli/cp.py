@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..labels import NUMBER
-from .exec import NotRunning
 from .flags import FlagError, integer
-from .session import Session
+from .session import NotRunning, Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,7 +34,9 @@ def split_place(text: str) -> tuple[str, str]:
 
 
 def run(args: Namespace) -> int:
+    from ..events import DONE, Progress
     from .copying import from_container, to_container
+    from .render import choose_renderer
 
     source_service, source = split_place(args.source)
     target_service, target = split_place(args.destination)
@@ -45,15 +45,28 @@ def run(args: Namespace) -> int:
     if not source_service and not target_service:
         raise FlagError("unknown copy direction: one side must be SERVICE:PATH")
     session = Session(args)
-    service = source_service or target_service
+    renderer = choose_renderer(args.progress, args.ansi, "Copying")
+    with renderer:
+        for one in containers(session, args, source_service or target_service, is_source=bool(source_service)):
+            name = one["Names"][0].removeprefix("/")
+            places = (f"{name}:{source}", target) if source_service else (source, f"{name}:{target}")
+            what = f"{name} copy {places[0]} to {places[1]}"
+            renderer.handle(Progress(what, "Copying"))
+            if args.dry_run:
+                pass
+            elif source_service:
+                from_container(session.engine, one["Id"], source, target, follow=args.follow_link)
+            else:
+                to_container(session.engine, one["Id"], source, target, archive=args.archive, follow=args.follow_link)
+            renderer.handle(Progress(what, "Copied", DONE))
+    return 0
+
+
+def containers(session: Session, args: Namespace, service: str, *, is_source: bool) -> list[dict[str, Any]]:
+    """Those to copy from (one) or to (all of the service, unless an index is given). Raises `NotRunning`."""
+    if args.index > 0:
+        return [session.container_of(service, args.index)]
     found = session.containers([service], oneoff=args.all)
-    if args.index:
-        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
     if not found:
         raise NotRunning(f'no container found for service "{service}"')
-    if source_service:
-        from_container(session.engine, found[0]["Id"], source, target, follow=args.follow_link)
-        return 0
-    for one in found if not args.index else found[:1]:
-        to_container(session.engine, one["Id"], source, target, archive=args.archive, follow=args.follow_link)
-    return 0
+    return found[:1] if is_source else found

@@ -8,8 +8,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ComposeError
-from ..labels import NUMBER
+from ..errors import OperationError
 from .flags import integer
 from .session import Session
 
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 
 INTERSPERSED = False
 UNKNOWN_EXIT = 255
-
-
-class NotRunning(ComposeError):
-    """The service has no running container to execute in."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -50,15 +45,11 @@ def run(args: Namespace) -> int:
     if not args.command:
         raise FlagError("\"pycompose exec\" requires at least 2 arguments.\nSee 'pycompose exec --help'.")
     session = Session(args)
-    found = session.containers([args.service], all=False)
-    if args.index:
-        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
-    if not found:
-        raise NotRunning(
-            f'service "{args.service}" is not running' + (f" container #{args.index}" if args.index else "")
-        )
+    found = session.container_of(args.service, args.index, all=False)
+    if args.dry_run:
+        raise OperationError("interactive exec is not supported in dry-run mode")
     tty = not args.no_tty and not args.detach and sys.stdin.isatty() and sys.stdout.isatty()
-    return execute(session.engine, found[0]["Id"], args, tty=tty)
+    return execute(session.engine, found["Id"], args, tty=tty)
 
 
 def execute(engine: Engine, container: str, args: Namespace, *, tty: bool, keys: str | None = None) -> int:
@@ -89,13 +80,16 @@ def execute(engine: Engine, container: str, args: Namespace, *, tty: bool, keys:
 
     sys.stdout.flush()
     response = engine.execs.start(ident, tty=tty)
-    run_session(
+    detached = run_session(
         response,
         tty=tty,
         stdin=sys.stdin.fileno() if interactive else None,
         resize=partial(engine.execs.resize, ident) if tty else None,
         detach_keys=detach_keys(keys),
     )
+    if detached:
+        print("read escape sequence", file=sys.stderr)
+        return 1
     code = engine.execs.inspect(ident).get("ExitCode")
     return UNKNOWN_EXIT if code is None else int(code)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..labels import NUMBER
-from .exec import NotRunning
 from .flags import integer
 from .session import Session
 from .streams import write_blocks
@@ -26,10 +24,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     session = Session(args)
-    found = session.containers([args.service])
-    if args.index:
-        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
-    if not found:
-        raise NotRunning(f'service "{args.service}" has no container')
-    write_blocks(session.engine.containers.export(found[0]["Id"]), args.output)
+    found = session.container_of(args.service, args.index)
+    write_blocks(session.engine.containers.export(found["Id"]), args.output)
     return 0

@@ -50,10 +50,16 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(
-        self, prog: str, description: str, *, interspersed: bool = True, codes: tuple[int, int] = (WrongSyntax.exit_code, FlagError.exit_code)
+        self,
+        prog: str,
+        description: str,
+        *,
+        interspersed: bool = True,
+        codes: tuple[int, int] = (WrongSyntax.exit_code, FlagError.exit_code),
     ) -> None:
         self.positionals: list[Positional] = []
         self.is_interspersed = interspersed
+        self._switched_off: list[str] = []
         self._flag_code, self._count_code = codes
         super().__init__(
             prog=prog,
@@ -124,6 +130,8 @@ class Parser(argparse.ArgumentParser):
         """Fill ``namespace``. Raises `FlagError`."""
         options, words = self._split(arguments)
         self.parse_args(options, namespace)
+        for name in self._switched_off:
+            setattr(namespace, name, False)
         if not namespace.help:
             self._distribute(words, namespace)
         return namespace
@@ -157,6 +165,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unknown flag: {name}")
         if action.nargs == 0:
             if equals and value.lower() in _FALSE:
+                self._switched_off.append(action.dest)
                 return
             if equals and value.lower() not in _TRUE:
                 self.error(f'invalid argument "{value}" for "{name}" flag: not true or false')

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,13 @@ def attach_and_run(
     keys: str | None = None,
     sig_proxy: bool = True,
     removes_itself: bool = False,
+    grace: float | None = None,
 ) -> int:
-    """Attach, start, copy until the end; the container's exit code, 0 after a detach."""
+    """Attach, start, copy until the end; the container's exit code, 0 after a detach.
+
+    SIGINT and SIGTERM are passed on. With ``grace`` nothing can be held up by a program that has no ear for them: a
+    second signal kills it, and so does a SIGTERM that it has not followed after ``grace`` seconds.
+    """
     tty = bool((engine.containers.inspect(container).get("Config") or {}).get("Tty"))
     wait = None
     if start is not None:
@@ -57,12 +63,24 @@ def attach_and_run(
                 wait.cancel()
             raise
 
-    def forward(number: int) -> None:
+    def send(name: str) -> None:
         try:
-            engine.containers.kill(container, signal.Signals(number).name)
+            engine.containers.kill(container, name)
         except EngineError as error:
             if error.status not in (404, 409):
                 raise
+
+    timers: list[threading.Timer] = []
+
+    def forward(number: int) -> None:
+        if grace is None:
+            send(signal.Signals(number).name)
+            return
+        send("SIGKILL" if timers else signal.Signals(number).name)
+        timers.append(threading.Timer(grace, send, ["SIGKILL"]))
+        timers[-1].daemon = True
+        if number == signal.SIGTERM:
+            timers[-1].start()
 
     sys.stdout.flush()
     detached = run_session(
@@ -73,6 +91,8 @@ def attach_and_run(
         detach_keys=detach_keys(keys),
         on_signal=forward if sig_proxy and not tty else None,
     )
+    for timer in timers:
+        timer.cancel()
     if detached:
         if wait is not None:
             wait.cancel()

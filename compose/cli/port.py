@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import OperationError
-from ..labels import NUMBER
-from .exec import NotRunning
 from .flags import integer
 from .session import Session
 
@@ -29,16 +27,12 @@ def run(args: Namespace) -> int:
     text, _, protocol = args.private_port.partition("/")
     if not text.isdigit():
         raise OperationError(f"invalid port {args.private_port!r}")
-    found = Session(args).containers([args.service])
-    if args.index:
-        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
-    if not found:
-        raise NotRunning(f'service "{args.service}" is not running')
+    found = Session(args).container_of(args.service, args.index)
     wanted = (int(text), (protocol or args.protocol).lower())
-    for one in found[0].get("Ports") or ():
+    for one in found.get("Ports") or ():
         if (one["PrivatePort"], one.get("Type")) == wanted and one.get("PublicPort"):
             host = one.get("IP") or "0.0.0.0"
             print(f"[{host}]:{one['PublicPort']}" if ":" in host else f"{host}:{one['PublicPort']}")
             return 0
-    name = found[0]["Names"][0].removeprefix("/")
+    name = found["Names"][0].removeprefix("/")
     raise OperationError(f"no port {wanted[0]}/{wanted[1]} for container {name}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .flags import Parser
 
 INTERSPERSED = False
+DEFAULT_GRACE = 10.0
 
 
 def add_arguments(parser: Parser) -> None:
@@ -89,6 +90,11 @@ def one_off_service(project: Project, name: str, args: Namespace) -> dict[str, A
     except ValueError as error:
         raise FlagError(str(error)) from None
     service["ports"] = ports
+    if args.service_ports and args.publish:
+        raise FlagError("--service-ports and --publish are incompatible")
+    for text in args.label:
+        if "=" not in text:
+            raise FlagError(f"label must be set as KEY=VALUE: {text}")
     if added:
         for one in added:
             if one.get("type") == "bind":
@@ -135,6 +141,7 @@ def env_file(path: str) -> dict[str, str | None]:
 
 def run(args: Namespace) -> int:
     from ..convert.container import OneOff, create_request
+    from ..errors import OperationError
     from ..perform.containers import facts_for, place_files
     from .converge import check_supported
 
@@ -145,25 +152,26 @@ def run(args: Namespace) -> int:
     project = session.project
     require_services([args.service], list(project.services))
     check_supported(project, session)
+    service = one_off_service(project, args.service, args)
     world = prepare_world(session, args)
     if isinstance(world, int):
         return world
     slug = secrets.token_hex(6)
-    tty = not args.no_tty and not args.detach and sys.stdin.isatty() and sys.stdout.isatty()
-    stdin = args.interactive and not args.detach
-    service = one_off_service(project, args.service, args)
+    tty = not args.no_tty and sys.stdin.isatty() and sys.stdout.isatty()
     oneoff = OneOff(
         name=args.name or f"{project.name}-{args.service}-run-{slug}",
         slug=slug,
         use_aliases=args.use_aliases,
         auto_remove=args.rm,
         tty=tty or bool(service.get("tty") and args.tty),
-        stdin=stdin,
+        stdin=args.interactive,
     )
-    request = create_request(project, args.service, 1, facts_for(world, args.service, {}), oneoff, service)
     if args.dry_run:
-        print(f"DRY-RUN MODE - Container {request.name} run")
+        if not args.detach:
+            raise OperationError("interactive run is not supported in dry-run mode")
+        print(f"DRY-RUN MODE - Container {oneoff.name} run", file=sys.stderr)
         return 0
+    request = create_request(project, args.service, 1, facts_for(world, args.service, {}), oneoff, service)
     engine = session.engine
     if tty:
         from .exec import console_size
@@ -180,8 +188,21 @@ def run(args: Namespace) -> int:
     from .interactive import attach_and_run
 
     return attach_and_run(
-        engine, identity, stdin=stdin, start=partial(engine.containers.start, identity), removes_itself=args.rm
+        engine,
+        identity,
+        stdin=args.interactive,
+        start=partial(engine.containers.start, identity),
+        removes_itself=args.rm,
+        grace=stop_grace(service),
     )
+
+
+def stop_grace(service: dict[str, Any]) -> float:
+    """Seconds between the request to end and the kill."""
+    from ..units import parse_duration
+
+    text = service.get("stop_grace_period")
+    return parse_duration(str(text)) / 1e9 if text is not None else DEFAULT_GRACE
 
 
 def prepare_world(session: Session, args: Namespace) -> World | int:
@@ -202,7 +223,9 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
     settings = Settings(quiet_pull=args.quiet_pull, quiet_build=args.quiet_build)
     needed = [name for name in dependencies(service) if name in project.services]
     if needed and not args.no_deps:
-        options = UpOptions(services=tuple(needed), ignore_orphans=True)
+        options = UpOptions(
+            services=tuple(needed), remove_orphans=args.remove_orphans, ignore_orphans=not args.remove_orphans
+        )
         result = converge(session, options, settings=settings)
         if result.failures:
             return report_failures(session, result)

@@ -22,7 +22,7 @@ def run(args: Namespace) -> int:
     from .converge import converge, parse_scale, report_failures
 
     scale = parse_scale(args.items)
-    session = Session(args)
+    session = Session(args, services=list(scale))
     options = UpOptions(
         services=tuple(scale),
         with_dependencies=not args.no_deps,

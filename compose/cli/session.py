@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..client import choose, connect
-from ..errors import PlanError, UsageError
-from ..labels import HOOK, ONEOFF, PROJECT, WORKING_DIR
+from ..errors import ComposeError, PlanError, UsageError
+from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR
 from .identity import ConfigurationNotFound, Identity, find_identity
 
 if TYPE_CHECKING:
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 class Session:
     """Lazily everything a verb may need. One per command."""
 
-    def __init__(self, args: Namespace, *, is_ephemeral: bool = False) -> None:
+    def __init__(self, args: Namespace, *, is_ephemeral: bool = False, services: Sequence[str] = ()) -> None:
         self.args = args
         self.is_ephemeral = is_ephemeral
+        self._services = services
 
     @cached_property
     def engine(self) -> Engine:
@@ -81,7 +82,7 @@ class Session:
     @property
     def named_services(self) -> list[str]:
         """The services on the command line: naming one enables its profiles."""
-        named = [*(getattr(self.args, "services", None) or ()), getattr(self.args, "service", None)]
+        named = [*self._services, *(getattr(self.args, "services", None) or ()), getattr(self.args, "service", None)]
         return [name for name in named if isinstance(name, str)]
 
     def load_options(self, **overrides: Any) -> LoadOptions:
@@ -105,11 +106,11 @@ class Session:
         return LoadOptions(**values)
 
     def containers(
-        self, services: Sequence[str] = (), *, all: bool = True, oneoff: bool = False
+        self, services: Sequence[str] = (), *, all: bool = True, oneoff: bool = False, labels: Sequence[str] = ()
     ) -> list[dict[str, Any]]:
         """The project's containers as the engine lists them, by service and number; refuses another directory's project.
         Containers of hooks are not among them."""
-        wanted = [f"{PROJECT}={self.name}"]
+        wanted = [f"{PROJECT}={self.name}", *labels]
         if not oneoff:
             wanted.append(f"{ONEOFF}=False")
         found = self.engine.containers.list({"label": wanted}, all=all)
@@ -118,6 +119,15 @@ class Session:
         if services:
             found = [one for one in found if one["Labels"].get("com.docker.compose.service") in services]
         return sorted(found, key=container_order)
+
+    def container_of(self, service: str, index: int = 0, *, all: bool = True) -> dict[str, Any]:
+        """One container of a service: number ``index``, or the first, one-off containers last. Raises `NotRunning`."""
+        wanted = [f"{SERVICE}={service}", *([f"{NUMBER}={index}"] if index > 0 else [])]
+        found = self.containers(labels=wanted, all=all, oneoff=True)
+        if not found:
+            number = f" container #{index}" if index > 0 else ""
+            raise NotRunning(f'service "{service}" is not running{number}')
+        return min(found, key=lambda one: bool(one["Labels"].get(ONEOFF) == "True"))
 
     def check_directory(self, containers: Sequence[dict[str, Any]]) -> None:
         """Two checkouts with one name are two projects. A name that the user wrote out means just what it says."""
@@ -170,6 +180,10 @@ def require_services(names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise NoSuchService(f"no such service: {name}")
+
+
+class NotRunning(ComposeError):
+    """The service has no container of the kind that is wanted."""
 
 
 class NoSuchService(UsageError):

@@ -7,8 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
-from .exec import NotRunning
-from .session import Session
+from .session import NotRunning, Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..flags import is_true
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -16,9 +15,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("--detach-keys", metavar="KEYS", help="Override the key sequence for detaching a container")
     parser.add_argument("--no-stdin", action="store_true", help="Do not attach STDIN")
-    parser.add_argument(
-        "--sig-proxy", metavar="true|false", default="true", help="Proxy received signals to the process"
-    )
+    parser.add_argument("--sig-proxy", action="store_true", default=True, help="Proxy received signals to the process")
     parser.add_argument("container")
 
 
@@ -27,5 +24,5 @@ def run(args: Namespace) -> int:
 
     engine = Session(args).engine
     return attach_and_run(
-        engine, args.container, stdin=not args.no_stdin, keys=args.detach_keys, sig_proxy=is_true(args.sig_proxy)
+        engine, args.container, stdin=not args.no_stdin, keys=args.detach_keys, sig_proxy=args.sig_proxy
     )

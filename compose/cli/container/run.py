@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import EngineError
-from ..flags import FlagError, is_true
+from ..flags import FlagError
 from ..session import Session
 from .options import NOTHING_RUNS, NotRun, add_container_flags, create, refusal
 
@@ -27,9 +27,7 @@ def add_arguments(parser: Parser) -> None:
         "-d", "--detach", action="store_true", help="Run container in background and print container ID"
     )
     parser.add_argument("--detach-keys", metavar="KEYS", help="Override the key sequence for detaching a container")
-    parser.add_argument(
-        "--sig-proxy", metavar="true|false", default="true", help="Proxy received signals to the process"
-    )
+    parser.add_argument("--sig-proxy", action="store_true", default=True, help="Proxy received signals to the process")
     add_container_flags(parser)
 
 
@@ -60,7 +58,7 @@ def run(args: Namespace) -> int:
             stdin=stdin,
             start=partial(engine.containers.start, identity),
             keys=args.detach_keys,
-            sig_proxy=is_true(args.sig_proxy),
+            sig_proxy=args.sig_proxy,
             removes_itself=args.rm,
         )
     except EngineError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import format
-from ..flags import is_true
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ COLUMNS = (
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("--format", metavar="FORMAT", help="table, json, 'table TEMPLATE' or TEMPLATE")
     parser.add_argument(
-        "-H", "--human", metavar="true|false", default="true", help="Print sizes and dates in human readable format"
+        "-H", "--human", action="store_true", default=True, help="Print sizes and dates in human readable format"
     )
     parser.add_argument("--no-trunc", action="store_true", help="Don't truncate output")
     parser.add_argument("-q", "--quiet", action="store_true", help="Only show image IDs")
@@ -33,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    human = is_true(args.human)
+    human = args.human
     columns = COLUMNS if human else tuple((name, "CreatedAt" if name == "CREATED" else key) for name, key in COLUMNS)
     rows = []
     for one in Session(args).engine.images.history(args.image):
