@@ -10,6 +10,7 @@ import anyio
 
 if TYPE_CHECKING:
     from ..build.service import Builder
+    from ..buildkit.service import BuildKit
     from ..containers.service import Containers
     from ..events import Events
     from ..images.service import Images
@@ -31,7 +32,7 @@ TRANSFERS = 64
 @dataclass(slots=True)
 class Daemon:
     """``transfers`` bounds the worker threads that move streams, apart from those for short work: clients that are slow
-    with their archives wait for each other only. ``stopping`` is set when the engine shall end."""
+    with their archives wait for each other only. ``buildkit`` is made when a client first asks for it. ``stopping`` is set when the engine shall end."""
 
     layout: Layout
     store: Store
@@ -46,5 +47,6 @@ class Daemon:
     keeper: KeeperClient
     bootstrap_runner: RootRunner
     keeper_pid: int
+    buildkit: BuildKit | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     transfers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TRANSFERS))

@@ -86,7 +86,8 @@ class Request:
             self.query = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
         except ValueError as error:
             raise InvalidParameter(f"invalid query: {error}") from None
-        self.headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
+        self._fields = [(name.decode("ascii"), value.decode("latin-1")) for name, value in event.headers]
+        self.headers = dict(self._fields)
         self.version = (0, 0)
         self.params: dict[str, str] = {}
         self.long = False  # set by what ends when its client leaves
@@ -94,6 +95,10 @@ class Request:
     def __getitem__(self, name: str) -> str:
         """A part of the path, by its name in the route's pattern."""
         return self.params[name]
+
+    def all_headers(self, name: str) -> list[str]:
+        """Every value of a header that may come more than once."""
+        return [value for field, value in self._fields if field == name]
 
     # query -----------------------------------------------------------------------------------------------------------
     def text(self, name: str, default: str = "") -> str:

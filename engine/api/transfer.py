@@ -4,18 +4,17 @@ and progress messages as JSON lines. What runs in the thread blocks on these unt
 
 from __future__ import annotations
 
-import asyncio
 import io
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 
+from ..bridge import Bridge
 from ..errors import EngineError
 from .http import encode
 from .wire import ClientGone
@@ -29,34 +28,6 @@ T = TypeVar("T")
 _BUFFER = 256 * 1024
 
 Write = Callable[[bytes], Coroutine[Any, Any, None]]
-
-
-class Bridge:
-    """Lets any thread but the loop's run something on the loop, and wait for it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-
-    def call(self, function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
-        """The coroutine's result, or its exception raised here."""
-        # Not by way of the future: it is part of a reference cycle, and its exception would keep the frames of this
-        # thread, with megabytes of buffers, until the next garbage collection.
-        answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-
-        async def run() -> None:
-            try:
-                answers.put((await function(*arguments), None))
-            except BaseException as error:
-                answers.put((None, error))
-
-        asyncio.run_coroutine_threadsafe(run(), self._loop)
-        result, failure = answers.get()
-        if failure is None:
-            return cast("T", result)
-        try:
-            raise failure
-        finally:
-            del failure
 
 
 class _Body(io.RawIOBase):

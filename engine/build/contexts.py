@@ -19,14 +19,14 @@ from ..images.unpack import unpack
 from ..linux.libc import KernelError
 from . import remote
 from .dockerfile.ignore import Ignore, PatternError, read_patterns
-from .options import DirectoryContext, EmptyContext, RemoteContext, TarContext
+from .options import DirectoryContext, EmptyContext, ReceivedContext, RemoteContext, TarContext
 from .trees import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from .options import Context
+    from .options import Context, FileSource
 
 _LARGEST_DOCKERFILE = 4 << 20
 _TAR_BLOCK = 512
@@ -40,6 +40,29 @@ class OpenContext:
     path: Path
     dockerfile: bytes
     dockerfile_name: str
+    pending: Pending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What is still to be received into a context's root. ``ignore`` is the text of the Dockerfile's own ignore file."""
+
+    files: FileSource
+    ignore: bytes | None
+
+    def patterns(self, scratch: Path) -> tuple[str, ...]:
+        """What is not to be sent. ``scratch`` is a new directory."""
+        text = self.ignore
+        if text is None:
+            self.files.receive(scratch, paths=[".dockerignore"])
+            with open_directory(scratch, "build context") as tree:
+                text = read_file(tree, ".dockerignore", _LARGEST_DOCKERFILE) or b""
+        patterns = read_patterns(text.decode("utf-8", "surrogateescape"))
+        try:
+            Ignore(patterns)
+        except PatternError as error:
+            raise Unprocessable(f"failed to read .dockerignore: {error}") from None
+        return patterns
 
 
 @contextmanager
@@ -54,6 +77,15 @@ def open_context(
     """Open a context with its Dockerfile, which ``inline`` replaces. ``workdir`` is the build's own, and empty."""
     root = workdir / "context"
     text: bytes | None = None if inline is None else inline.encode("utf-8", "surrogateescape")
+    if isinstance(context, ReceivedContext):
+        root.mkdir()
+        own: bytes | None = None
+        if text is None:
+            text, own = received_definition(context.definition, dockerfile, workdir / "definition")
+        with open_directory(root, "build context") as tree:
+            name = os.path.basename(dockerfile) or "Dockerfile"
+            yield OpenContext(Tree(tree.fd, tree.name, own=True), root, text, name, Pending(context.files, own))
+        return
     if isinstance(context, DirectoryContext):
         root = context.path
         if not root.is_absolute():
@@ -94,6 +126,17 @@ def open_directory(path: Path, name: str, *, own: bool = False) -> Iterator[Tree
         yield Tree(fd, name, _ignore_patterns(tree, None), own=True) if own else tree
     finally:
         os.close(fd)
+
+
+def received_definition(source: FileSource, dockerfile: str, root: Path) -> tuple[bytes, bytes | None]:
+    """A client's Dockerfile and its own ignore file, by way of ``root``, a directory that is not there yet."""
+    root.mkdir()
+    names = [dockerfile, f"{dockerfile}.dockerignore"]
+    if os.path.basename(dockerfile) == "Dockerfile":
+        names.append(dockerfile.removesuffix("Dockerfile") + "dockerfile")
+    source.receive(root, paths=names)
+    with open_directory(root, "Dockerfile's directory") as tree:
+        return _read_dockerfile(tree, dockerfile), read_file(tree, names[1], _LARGEST_DOCKERFILE)
 
 
 def _fetch(url: str, root: Path, workdir: Path, cancelled: Callable[[], bool]) -> tuple[bytes | None, Path]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -48,7 +48,24 @@ class EmptyContext:
     """No files at all: a Dockerfile from standard input."""
 
 
-Context = DirectoryContext | TarContext | RemoteContext | EmptyContext
+class FileSource(Protocol):
+    """A directory of the client's, which sends it when it is asked to."""
+
+    def receive(self, root: Path, *, excluded: Sequence[str] = (), paths: Sequence[str] | None = None) -> int:
+        """Fill ``root``, an empty directory; the bytes that came. ``excluded`` are patterns as in .dockerignore; with
+        ``paths`` only these are wanted, and where links among them lead. Raises EngineError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedContext:
+    """A client's directory, of which only what the build reads is received. The Dockerfile lies in ``definition``."""
+
+    files: FileSource
+    definition: FileSource
+
+
+Context = DirectoryContext | TarContext | RemoteContext | ReceivedContext | EmptyContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +73,8 @@ class BuildOptions:
     """One build.
 
     ``dockerfile`` is a path inside the context; for a directory context it may be absolute or lead outside.
-    ``dockerfile_inline`` replaces it. ``args`` are build arguments. ``contexts`` are named contexts: an absolute
-    directory, a URL, ``docker-image://ref`` or ``target:stage``. ``secrets`` are the bytes by id; ``ssh`` the path of an
+    ``dockerfile_inline`` replaces it, or what a client sends from its ``definition``. ``args`` are build arguments. ``contexts`` are named contexts: an absolute
+    directory, a URL, ``docker-image://ref`` or ``target:stage``; those in ``received`` the client sends. ``secrets`` are the bytes by id; ``ssh`` the path of an
     agent's socket by id. ``cache_from`` and ``cache_to`` are ``type=local,src=…``/``dest=…`` with absolute directories,
     ``type=inline``, or an image reference. ``platforms`` may hold one. ``ulimits`` map a name to (soft, hard), ``shm_size``
     is in bytes, ``resources`` as in the OCI runtime specification. ``entitlements`` are those of BuildKit
@@ -70,6 +87,7 @@ class BuildOptions:
     context: Context = EmptyContext()
     dockerfile: str = "Dockerfile"
     dockerfile_inline: str | None = None
+    definition: FileSource | None = None
     target: str = ""
     args: Mapping[str, str] = field(default_factory=lambda: _NONE)
     labels: Mapping[str, str] = field(default_factory=lambda: _NONE)
@@ -79,6 +97,7 @@ class BuildOptions:
     pull: bool = False
     platforms: tuple[str, ...] = ()
     contexts: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    received: Mapping[str, FileSource] = field(default_factory=lambda: _NONE)
     secrets: Mapping[str, bytes] = field(default_factory=lambda: _NONE, repr=False)
     ssh: Mapping[str, Path] = field(default_factory=lambda: _NONE)
     cache_from: tuple[str, ...] = ()

@@ -6,14 +6,17 @@ are looked at before the plan stands.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .dockerfile.arguments import ArgumentError
 from .dockerfile.errors import DockerfileError, Span, did_you_mean
 from .dockerfile.instructions import Copy, From, Instruction, Onbuild, Run, Workdir
-from .dockerfile.mounts import mount_origin
+from .dockerfile.mounts import mount_origin, parse_mount
 from .dockerfile.parse import parse_trigger
 from .dockerfile.words import ExpansionError, expand
+from .remote import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,6 +103,17 @@ class Plan:
     order: tuple[int, ...]
     target: int
 
+    def context_paths(self) -> tuple[str, ...] | None:
+        """Paths and patterns below the context's root that the stages read; None when only running them can tell."""
+        found: set[str] = set()
+        for stage in self.stages.values():
+            for instruction in stage.instructions:
+                words = _reads(instruction)
+                if words is None or any("$" in word for word in words):
+                    return None
+                found.update(posixpath.normpath(f"/{word}").lstrip("/") for word in words)
+        return None if "" in found else tuple(sorted(found))
+
     @property
     def total(self) -> int:
         return sum(1 + len(stage.instructions) for stage in self.stages.values())
@@ -151,6 +165,26 @@ def plan(
             stage.instructions[:0] = added
             stage.triggers = len(added)
     return Plan({index: stages[index] for index in order}, tuple(order), wanted)
+
+
+def _reads(instruction: Instruction) -> list[str] | None:
+    """What an instruction reads of the build context, as written; None when that cannot be said."""
+    if isinstance(instruction, Copy) and not instruction.source:
+        words = [word for word in instruction.sources if not (instruction.add and is_remote(word))]
+        return None if words and instruction.parents else words
+    if not isinstance(instruction, Run):
+        return []
+    found = []
+    for text in instruction.mounts:
+        if "$" in text:
+            return None
+        try:
+            mount = parse_mount(text, str)
+        except ArgumentError:
+            return None  # told when the step's turn has come
+        if mount.type == "bind" and not mount.origin:
+            found.append(mount.source)
+    return found
 
 
 def _expand(text: str, env: Mapping[str, str], escape: str, span: Span) -> str:

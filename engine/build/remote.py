@@ -57,6 +57,14 @@ def is_http(source: str) -> bool:
     return source.startswith(("http://", "https://")) and parse_git(source) is None
 
 
+def is_remote(source: str) -> bool:
+    """Whether a source of ADD is fetched rather than read from the context."""
+    try:
+        return is_http(source) or parse_git(source) is not None
+    except InvalidParameter:
+        return True
+
+
 def parse_git(source: str, *, context: bool = False) -> GitSource | None:
     """The git repository that a source names, or None when it names something else; raises InvalidParameter.
 

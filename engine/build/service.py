@@ -24,10 +24,10 @@ from ..linux.spread import spread
 from . import plan as planning
 from .cache import BuildCache, key_of, timestamp
 from .cachedir import MEMBER, CacheStores, parse_cache
-from .contexts import open_context
+from .contexts import open_context, received_definition
 from .dockerfile import DockerfileError, parse
 from .dockerfile.check import check_options, unused_arguments
-from .dockerfile.errors import excerpt
+from .dockerfile.errors import Place, excerpt
 from .filecache import FileDigests
 from .mountcache import MountCache
 from .progress import Finished, Notice, Planned, StepFailed, StepNote, Steps, StepStatus
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .steps import StepRunner
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
+    Export = Callable[[tuple[Path, ...], Steps], None]
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 
@@ -107,10 +108,16 @@ class Builder:
         return removed, freed
 
     # building ------------------------------------------------------------------------------------------------------
-    def build(self, options: BuildOptions, progress: Callable[[Event], None]) -> str:
+    def build(
+        self,
+        options: BuildOptions,
+        progress: Callable[[Event], None],
+        export: Export | None = None,
+    ) -> str:
         """Build and return the image ID (``sha256:…``). Progress comes from several threads, one call at a time.
 
-        Raises EngineError; a failing step is told as StepFailed first.
+        With ``export`` no image is made, and "" returned: it is called with the target's layers, top-most first, and does
+        with them what it likes. Raises EngineError; a failing step is told as StepFailed first.
         """
         stop, steps = _Stop(options.cancel), Steps(progress)
         platform = _platform(options)
@@ -125,7 +132,11 @@ class Builder:
                 session = self._session(options, context, platform, workdir, stop, resources, steps, stores)
                 stores.load(options.cache_from, lambda ref: session.image(planning.ImageSource(ref)))
                 plan = self._plan(session)
+                session.receive_context(plan)
                 self._build_stages(session, plan)
+                if export is not None:
+                    export(session.lower(session.results[plan.target].layers), steps)
+                    return ""
                 with steps.internal("exporting to image") as step:
                     state = session.results[plan.target]
                     image = self._finish(session, state, inline=any(t.kind == "inline" for t in targets))
@@ -150,11 +161,15 @@ class Builder:
         name = os.path.basename(options.dockerfile) or "Dockerfile"
         with ExitStack() as opened:
             with steps.internal(f"[internal] load build definition from {name}") as step:
+                inline = options.dockerfile_inline
+                if options.definition is not None:
+                    text, _ = received_definition(options.definition, options.dockerfile, workdir / "definition")
+                    inline = text.decode("utf-8", "surrogateescape")
                 context = opened.enter_context(
                     open_context(
                         options.context,
                         dockerfile=options.dockerfile,
-                        inline=options.dockerfile_inline,
+                        inline=inline,
                         workdir=workdir,
                         cancelled=stop.is_set,
                     )
@@ -219,6 +234,8 @@ class Builder:
         except DockerfileError as error:
             source = context.dockerfile.decode("utf-8", "replace")
             shown = excerpt(source, error.span, context.dockerfile_name) if error.span else ""
+            if error.span:
+                error.place = Place(context.dockerfile_name, source, error.span)
             steps.emit(StepFailed(0, str(error), shown))
             raise
 
@@ -327,5 +344,7 @@ def _platform(options: BuildOptions) -> Platform:
 
 def _explained(error: DockerfileError, dockerfile: Dockerfile, steps: Steps) -> DockerfileError:
     shown = excerpt(dockerfile.source, error.span, dockerfile.name) if error.span else ""
+    if error.span:
+        error.place = Place(dockerfile.name, dockerfile.source, error.span)
     steps.emit(StepFailed(0, str(error), shown))
     return error

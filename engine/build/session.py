@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, Unprocessable
+from ..images.progress import human
 from ..images.reference import parse
 from ..images.types import Image, Platform
-from .contexts import fill_from_archive, open_directory
+from .contexts import Pending, fill_from_archive, open_directory
 from .plan import ImageSource, NamedContext, Scratch, Source, StageSource
-from .progress import Notice, StepStatus
+from .progress import Notice, StepNote, StepStatus
 from .remote import clone, download, parse_git
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .filecache import FileDigests
     from .mountcache import MountCache
     from .options import BuildOptions
+    from .plan import Plan
     from .progress import Event, Steps
     from .state import ImageState
     from .steps import StepRunner
@@ -159,6 +161,22 @@ class Session:
             return ImageSource(value.removeprefix(_IMAGE_SCHEME))
         return None
 
+    # the client's files ----------------------------------------------------------------------------------------------
+    def receive_context(self, plan: Plan) -> None:
+        """Have the client send what the plan's stages read of the context, when it is one that is sent."""
+        pending = self.context.pending
+        if pending is None:
+            return
+        wanted = plan.context_paths()
+        if wanted is not None and not wanted:
+            return
+        with self.steps.internal("[internal] load .dockerignore") as step:
+            excluded = pending.patterns(self.scratch_directory("ignore"))
+            self.emit(StepNote(step, f"transferring context: {human(len(pending.ignore or b''))}"))
+        with self.steps.internal("[internal] load build context") as step:
+            size = pending.files.receive(self.context.path, excluded=excluded, paths=wanted)
+            self.emit(StepNote(step, f"transferring context: {human(size)}"))
+
     # copying from --------------------------------------------------------------------------------------------------
     def identity(self, source: Source | None) -> str | None:
         """A text that stands for everything in an immutable source; None for contexts, which may change."""
@@ -208,6 +226,14 @@ class Session:
         return known
 
     def _open_named(self, name: str, value: str) -> Path:
+        source = self.options.received.get(name)
+        if source is not None:
+            path = self.scratch_directory("context")
+            with self.steps.internal(f"[context {name}] load from client") as step:
+                excluded = Pending(source, None).patterns(self.scratch_directory("ignore"))
+                size = source.receive(path, excluded=excluded)
+                self.emit(StepNote(step, f"transferring {name}: {human(size)}"))
+            return path
         git = parse_git(value, context=True)
         if git is not None:
             path = self.scratch_directory("context")

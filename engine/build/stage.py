@@ -16,7 +16,7 @@ from .contexts import open_directory, read_file
 from .copying import Destination, Ownership, kernel_message
 from .copystep import CopyStep
 from .dockerfile.arguments import ArgumentError
-from .dockerfile.errors import excerpt
+from .dockerfile.errors import Place, excerpt
 from .dockerfile.instructions import (
     Arg,
     Cmd,
@@ -63,9 +63,9 @@ class StepError(EngineError):
 
     status = 500
 
-    def __init__(self, message: str, excerpt: str, output: str = "", code: int = 0) -> None:
+    def __init__(self, message: str, place: Place, output: str = "", code: int = 0) -> None:
         super().__init__(message)
-        self.excerpt, self.output, self.code = excerpt, output, code
+        self.place, self.output, self.code = place, output, code
 
 
 class StageBuild:
@@ -137,7 +137,8 @@ class StageBuild:
         output = "\n".join(lines)
         if not session.cancelled():
             session.emit(StepFailed(self._step, message, shown, output, code))
-        return StepError(message, shown, output, code)
+        place = Place(session.dockerfile.name, session.dockerfile.source, instruction.span)
+        return StepError(message, place, output, code)
 
     def _log(self, stream: Stream, data: bytes) -> None:
         self._tail += data

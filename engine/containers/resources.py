@@ -23,6 +23,15 @@ UPDATABLE = (
 )  # fmt: skip
 
 
+def build_limits(given: Mapping[str, Any]) -> dict[str, Any]:
+    """``linux.resources`` of a build's steps, for which the API has only some of a container's limits."""
+    empty: dict[str, Any] = {"MemoryReservation": 0, "MemorySwappiness": None, "OomKillDisable": None, "NanoCpus": 0}
+    empty |= {"CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "PidsLimit": None, "BlkioWeight": 0}
+    empty |= dict.fromkeys(("BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps"))
+    empty |= dict.fromkeys(("BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"))
+    return limits({**empty, **given})
+
+
 def limits(host: Mapping[str, Any]) -> dict[str, Any]:
     """``linux.resources`` without devices."""
     result: dict[str, Any] = {}

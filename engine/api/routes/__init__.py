@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     archives,
     build,
+    buildkit,
     containers,
     execs,
     images,
@@ -27,6 +28,7 @@ ROUTES = (
     *execs.ROUTES,
     *images.ROUTES,
     *build.ROUTES,
+    *buildkit.ROUTES,
     *networks.ROUTES,
     *volumes.ROUTES,
     *instance.ROUTES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...bridge import Bridge
 from ...containers import archive as files
 from ...containers import changes, commit
 from ...errors import InvalidParameter
@@ -36,7 +37,7 @@ async def get(daemon: Daemon, request: Request) -> None:
     container = daemon.containers.get(request["id"])
     path = _path(request)
 
-    bridge = transfer.Bridge()
+    bridge = Bridge()
 
     def work() -> None:
         def begin(stat: str) -> None:

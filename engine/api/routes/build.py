@@ -69,7 +69,7 @@ def _classic_options(request: Request) -> BuildOptions:
         extra_hosts=tuple(host for value in request.query.get("extrahosts", ()) for host in value.split(",") if host),
         shm_size=request.number("shmsize") or None,
         ulimits={one["Name"]: (one.get("Soft", 0), one.get("Hard", 0)) for one in _ulimits(_list(request, "ulimits"))},
-        resources=_resources(limits),
+        resources=resources.build_limits(limits),
         auth=_registries(request),
     )
 
@@ -111,14 +111,6 @@ def _ulimits(entries: list[Any]) -> list[dict[str, Any]]:
         if not isinstance(entry, dict) or entry.get("Name") not in validate.ULIMITS:
             raise InvalidParameter("ulimits: want a list of {Name, Soft, Hard}")
     return entries
-
-
-def _resources(limits: Mapping[str, Any]) -> dict[str, Any]:
-    empty: dict[str, Any] = {"MemoryReservation": 0, "MemorySwappiness": None, "OomKillDisable": None, "NanoCpus": 0}
-    empty |= {"CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "PidsLimit": None, "BlkioWeight": 0}
-    empty |= dict.fromkeys(("BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps"))
-    empty |= dict.fromkeys(("BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"))
-    return resources.limits({**empty, **limits})
 
 
 def _registries(request: Request) -> dict[str, Auth]:
@@ -177,7 +169,7 @@ def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOp
         extra_hosts=tuple(body.get("extra_hosts") or ()),
         shm_size=None if not shm else shm if isinstance(shm, int) else validate.size(str(shm), "shm_size"),
         ulimits=_compose_ulimits(body.get("ulimits") or {}),
-        resources=_resources(limits),
+        resources=resources.build_limits(limits),
         privileged=bool(body.get("privileged")),
         entitlements=frozenset(body.get("entitlements") or ()),
         provenance=_attested(body.get("provenance")),

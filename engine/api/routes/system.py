@@ -35,7 +35,7 @@ _EVENT_FILTERS = {
 async def ping(daemon: Daemon, request: Request) -> Response:
     headers = [
         ("Content-Type", "text/plain; charset=utf-8"),
-        ("Builder-Version", "1"),
+        ("Builder-Version", "2"),
         ("Swarm", "inactive"),
         ("Cache-Control", "no-cache, no-store, must-revalidate"),
         ("Pragma", "no-cache"),

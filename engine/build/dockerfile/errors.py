@@ -19,8 +19,20 @@ class Span:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which Dockerfile: its name, its whole text, and the lines meant."""
+
+    name: str
+    text: str
+    span: Span
+
+
 class DockerfileError(InvalidParameter):
-    """A Dockerfile that cannot be built as written. ``span`` is None when the file as a whole is meant."""
+    """A Dockerfile that cannot be built as written. ``span`` is None when the file as a whole is meant; ``place`` is set by
+    whoever knows the file."""
+
+    place: Place | None = None
 
     def __init__(self, message: str, span: Span | None = None, *, parsing: bool = True) -> None:
         self.span = span

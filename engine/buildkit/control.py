@@ -1,0 +1,119 @@
+"""moby.buildkit.v1.Control and grpc.health: what buildx asks of a BuildKit daemon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from ..errors import InvalidParameter
+from ..images.types import Platform
+from ..timestamps import parse_time
+from . import messages
+from .grpc import ServerCall, one
+from .messages import control, set_time
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from ..build.service import Builder
+    from .solver import Solver
+
+_SERVICE = "/moby.buildkit.v1.Control/"
+_HEALTH = "/grpc.health.v1.Health/Check"
+_HOST_GATEWAY = "org.mobyproject.buildkit.worker.moby.host-gateway-ip"
+# The BuildKit whose behaviour this is nearest to; clients compare it.
+_VERSION = "v0.13.2"
+
+
+class Control:
+    """``gateway`` gives the address that ``host-gateway`` stands for, "" for none."""
+
+    def __init__(self, solver: Solver, builder: Builder, instance: str, gateway: Callable[[], str]) -> None:
+        self._solver, self._builder, self._instance, self._gateway = solver, builder, instance, gateway
+
+    def methods(self) -> Mapping[str, Callable[[ServerCall], Awaitable[None]]]:
+        return {
+            _SERVICE + "Solve": one(control.SolveRequest, self._solve),
+            _SERVICE + "Status": self._status,
+            _SERVICE + "ListWorkers": one(control.ListWorkersRequest, self._workers),
+            _SERVICE + "Info": one(control.InfoRequest, self._info),
+            _SERVICE + "DiskUsage": one(control.DiskUsageRequest, self._usage),
+            _SERVICE + "Prune": self._prune,
+            _HEALTH: one(messages.ops.Position, self._healthy),
+        }
+
+    async def _solve(self, request: Any, call: ServerCall) -> Any:
+        answer = control.SolveResponse()
+        messages.update(answer.ExporterResponse, await self._solver.solve(request))
+        return answer
+
+    async def _status(self, call: ServerCall) -> None:
+        request = await call.request(control.StatusRequest)
+        job = await self._solver.job(request.Ref)
+        async for response in job.told.read():
+            await call.send(response)
+
+    async def _healthy(self, request: Any, call: ServerCall) -> Any:
+        return messages.rpc.HealthCheckResponse(status=1)
+
+    async def _workers(self, request: Any, call: ServerCall) -> Any:
+        gateway = await anyio.to_thread.run_sync(self._gateway)
+        return control.ListWorkersResponse(record=[worker(self._instance, gateway)])
+
+    async def _info(self, request: Any, call: ServerCall) -> Any:
+        return control.InfoResponse(buildkitVersion=_buildkit())
+
+    async def _usage(self, request: Any, call: ServerCall) -> Any:
+        entries = await anyio.to_thread.run_sync(self._builder.usage)
+        return control.DiskUsageResponse(record=[_record(entry) for entry in entries])
+
+    async def _prune(self, call: ServerCall) -> None:
+        request = await call.request(control.PruneRequest)
+        if request.filter:
+            raise InvalidParameter("filters of a prune are not offered by this engine")
+        until = None
+        if request.keepDuration:
+            import time
+
+            until = time.time() - request.keepDuration / 1e9
+        before = {entry["ID"]: entry for entry in await anyio.to_thread.run_sync(self._builder.usage)}
+
+        def prune() -> list[str]:
+            keep = request.maxUsedSpace or request.reservedSpace
+            removed, _ = self._builder.prune(all=request.all, keep_storage=keep, until=until)
+            return removed
+
+        for id in await anyio.to_thread.run_sync(prune):
+            entry = before.get(id[:25], {"ID": id, "Size": 0})
+            await call.send(_record(entry))
+
+
+def worker(instance: str, gateway: str) -> Any:
+    host = Platform.host()
+    record = control.WorkerRecord(ID=instance, BuildkitVersion=_buildkit())
+    record.platforms.add(OS=host.os, Architecture=host.architecture, Variant=host.variant)
+    if gateway:
+        record.Labels[_HOST_GATEWAY] = gateway
+    return record
+
+
+def _buildkit() -> Any:
+    return control.BuildkitVersion(package="github.com/moby/buildkit", version=_VERSION)
+
+
+def _record(entry: Mapping[str, Any]) -> Any:
+    record = control.UsageRecord(
+        ID=entry["ID"],
+        InUse=entry.get("InUse", False),
+        Size=entry["Size"],
+        UsageCount=entry.get("UsageCount", 0),
+        Description=entry.get("Description", ""),
+        RecordType=entry.get("Type", "regular"),
+        Shared=entry.get("Shared", False),
+        Parents=entry.get("Parents") or [],
+    )
+    for name, text in (("CreatedAt", entry.get("CreatedAt")), ("LastUsedAt", entry.get("LastUsedAt"))):
+        if text:
+            set_time(getattr(record, name), parse_time(text, 0) / 1e9)
+    return record

@@ -1,0 +1,199 @@
+"""The dockerfile.v0 frontend: the attributes of a request, which are names and texts, as the builder's options.
+
+Attributes are those of BuildKit's dockerui and of buildx. What this engine does not offer is refused in words; what has no
+meaning here, such as the cgroup parent, is in ``ignored``.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..build.options import BuildOptions, ReceivedContext, RemoteContext, TarContext
+from ..containers import resources, validate
+from ..errors import InvalidParameter, NotImplemented_
+from ..images.types import Platform
+from .lent import Agents, LentFiles, Logins, Secrets, uploaded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ..build.options import Context, FileSource
+    from .lent import Lender
+
+FRONTENDS = ("dockerfile.v0", "gateway.v0")
+_UPLOADS = "buildkit-session"
+_OWN_SYNTAX = ("docker/dockerfile", "docker.io/docker/dockerfile")
+_LIMITS = {
+    "memory": "Memory",
+    "memswap": "MemorySwap",
+    "cpushares": "CpuShares",
+    "cpuperiod": "CpuPeriod",
+    "cpuquota": "CpuQuota",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came: the attributes, the entitlements, and inputs by name, which are images' ids by now."""
+
+    attributes: Mapping[str, str]
+    entitlements: frozenset[str] = frozenset()
+    inline_cache: bool = False
+    cache_imports: tuple[Mapping[str, Any], ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    def with_prefix(self, prefix: str) -> dict[str, str]:
+        return {name[len(prefix) :]: text for name, text in self.attributes.items() if name.startswith(prefix)}
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.attributes.get(name) or default
+
+
+def options(asked: Asked, lender: Lender, agents: Path) -> BuildOptions:
+    """What to build. ``agents`` is a directory for sockets. Raises EngineError. Run it in a thread."""
+    _check(asked)
+    contexts, received = _named_contexts(asked, lender)
+    no_cache = asked.attributes.get("no-cache")
+    name = asked.text("filename", "Dockerfile")
+    context = _context(asked, lender)
+    found = BuildOptions(
+        context=context,
+        dockerfile=name,
+        target=asked.text("target"),
+        args=asked.with_prefix("build-arg:"),
+        labels=asked.with_prefix("label:"),
+        no_cache=no_cache == "",
+        no_cache_filter=tuple(filter(None, (no_cache or "").split(","))),
+        pull=asked.text("image-resolve-mode") == "pull",
+        platforms=tuple(filter(None, asked.text("platform").split(","))),
+        contexts=contexts,
+        received=received,
+        secrets=Secrets(lender),
+        ssh=Agents(lender, agents),
+        cache_from=_cache_imports(asked),
+        cache_to=("type=inline",) if asked.inline_cache else (),
+        network=_network(asked),
+        extra_hosts=tuple(host.replace("=", ":", 1) for host in asked.text("add-hosts").split(",") if host),
+        shm_size=_number(asked, "shm-size") or None,
+        ulimits=_ulimits(asked.text("ulimit")),
+        resources=_resources(asked),
+        hostname=asked.text("hostname") or asked.text("build-arg:BUILDKIT_SANDBOX_HOSTNAME"),
+        entitlements=asked.entitlements,
+        auth=Logins(lender),
+    )
+    if "dockerfilekey" in asked.attributes and not isinstance(context, ReceivedContext):
+        return replace(found, definition=LentFiles(lender, asked.attributes["dockerfilekey"]))
+    return found
+
+
+def _check(asked: Asked) -> None:
+    syntax = asked.text("source")
+    if syntax and syntax.partition("@")[0].rpartition(":")[0] not in _OWN_SYNTAX and syntax not in _OWN_SYNTAX:
+        raise NotImplemented_(f"frontend {syntax}: this engine builds with its own Dockerfile frontend only")
+    for name in asked.with_prefix("attest:"):
+        if "inline-only=true" not in asked.attributes[f"attest:{name}"]:
+            raise NotImplemented_(f"{name} attestations are not made by this engine")
+    if asked.text("multi-platform") in ("1", "true"):
+        raise NotImplemented_("images for several platforms are not made by this engine")
+
+
+def _context(asked: Asked, lender: Lender) -> Context:
+    where = asked.text("context")
+    key = asked.text("contextkey", "context")
+    if "context" in asked.inputs:
+        raise NotImplemented_("a build context that is the result of another build is not offered by this engine")
+    if not where:
+        return ReceivedContext(
+            _lent(asked, lender, key), _lent(asked, lender, asked.text("dockerfilekey", "dockerfile"))
+        )
+    url = urlsplit(where)
+    if url.scheme == "http" and url.netloc.startswith(_UPLOADS):
+        return TarContext(uploaded(lender, url.netloc, url.path))
+    if asked.text("contextsubdir"):
+        where = f"{where}{':' if '#' in where else '#:'}{posixpath.normpath(asked.text('contextsubdir'))}"
+    return RemoteContext(where)
+
+
+def _lent(asked: Asked, lender: Lender, name: str) -> FileSource:
+    """A directory of the client's; buildx may share one between builds, in a session of its own."""
+    return LentFiles(lender.of_session(asked.text(f"local-sessionid:{name}")), name)
+
+
+def _named_contexts(asked: Asked, lender: Lender) -> tuple[dict[str, str], dict[str, FileSource]]:
+    contexts: dict[str, str] = {}
+    received: dict[str, FileSource] = {}
+    for full, text in asked.with_prefix("context:").items():
+        name, separator, platform = full.partition("::")
+        if separator and Platform.parse(platform) != Platform.host():
+            continue
+        name = name.removeprefix("docker.io/library/").removeprefix("docker.io/").removesuffix(":latest")
+        kind, _, rest = text.partition(":")
+        if kind == "local":
+            received[name] = _lent(asked, lender, rest)
+        elif kind == "input":
+            if rest not in asked.inputs:
+                raise InvalidParameter(f"invalid input {rest} for {name}")
+            text = f"docker-image://{asked.inputs[rest]}"
+        elif kind not in ("docker-image", "git", "http", "https", "git@github.com"):
+            raise NotImplemented_(f"unsupported context source {kind} for {name}")
+        contexts[name] = text
+    return contexts, received
+
+
+def _cache_imports(asked: Asked) -> tuple[str, ...]:
+    entries: list[Mapping[str, Any]] = list(asked.cache_imports)
+    if text := asked.text("cache-imports"):
+        try:
+            entries += [
+                {"Type": one.get("Type"), "Attrs": one.get("Attrs") or {}}
+                for one in json.loads(text)
+                if isinstance(one, dict)
+            ]
+        except (ValueError, TypeError):
+            raise InvalidParameter(f"failed to unmarshal cache-imports ({text})") from None
+    refs = [str(one["Attrs"].get("ref") or "") for one in entries if one.get("Type") == "registry"]
+    refs += asked.text("cache-from").split(",")
+    return tuple(dict.fromkeys(filter(None, refs)))
+
+
+def _network(asked: Asked) -> Any:
+    mode = asked.text("force-network-mode", "sandbox")
+    if mode not in ("sandbox", "none", "host"):
+        raise InvalidParameter(f"invalid netmode {mode}")
+    if mode == "host" and "network.host" not in asked.entitlements:
+        raise InvalidParameter("network.host is not allowed")
+    return "default" if mode == "sandbox" else mode
+
+
+def _number(asked: Asked, name: str) -> int:
+    text = asked.text(name, "0")
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidParameter(f"invalid {name}: {text}") from None
+
+
+def _ulimits(text: str) -> dict[str, tuple[int, int]]:
+    """``nofile=1024:2048,nproc=30:30``."""
+    result = {}
+    for entry in filter(None, text.split(",")):
+        name, _, limits = entry.partition("=")
+        soft, _, hard = limits.partition(":")
+        try:
+            result[name] = (int(soft), int(hard or soft))
+        except ValueError:
+            raise InvalidParameter(f"invalid ulimit {entry}") from None
+        if name not in validate.ULIMITS:
+            raise InvalidParameter(f"invalid ulimit type: {name}")
+    return result
+
+
+def _resources(asked: Asked) -> dict[str, Any]:
+    limits: dict[str, Any] = {name: _number(asked, attribute) for attribute, name in _LIMITS.items()}
+    limits |= {"CpusetCpus": asked.text("cpusetcpus"), "CpusetMems": asked.text("cpusetmems")}
+    return resources.build_limits(limits)

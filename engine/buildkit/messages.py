@@ -1,0 +1,71 @@
+"""BuildKit's protobuf messages, made from the compiled descriptors in proto/. Importing this loads protobuf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from ..errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PROTO = Path(__file__).with_name("proto") / "buildkit.binpb"
+
+
+def _pool() -> descriptor_pool.DescriptorPool:
+    # A pool of its own: another library in this process may know files of the same names.
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(_PROTO.read_bytes()).file:
+        pool.Add(file)
+    return pool
+
+
+_POOL = _pool()
+
+
+def _class(name: str) -> Any:
+    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
+
+
+class _Package:
+    """Messages of one protobuf package, by name, each looked up once."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def __getattr__(self, name: str) -> Any:
+        found = _class(f"{self._package}.{name}")
+        setattr(self, name, found)
+        return found
+
+
+control = _Package("moby.buildkit.v1")
+gateway = _Package("moby.buildkit.v1.frontend")
+ops = _Package("pb")
+rpc = _Package("google.rpc")
+fsutil = _Package("fsutil.types")
+session = _Package("moby.session")
+
+
+def parse(kind: Any, data: bytes) -> Any:
+    """A message of ``kind`` from the wire. Raises InvalidParameter."""
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise InvalidParameter(f"not a {kind.DESCRIPTOR.full_name}: {error}") from None
+
+
+def set_time(field: Any, seconds: float) -> None:
+    """Fill a Timestamp field; ``seconds`` since the epoch."""
+    field.seconds = int(seconds)
+    field.nanos = int((seconds - int(seconds)) * 1e9)
+
+
+def update(field: Any, values: Mapping[str, Any]) -> None:
+    """Fill a map field."""
+    for name, value in values.items():
+        field[name] = value

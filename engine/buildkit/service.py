@@ -1,0 +1,49 @@
+"""BuildKit's side of the engine: the one door to engine/buildkit. Made when the first client asks for it, since it brings an
+HTTP/2 and a protobuf library with it that an engine without BuildKit clients does not need.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .control import Control
+from .gateway import Gateway
+from .grpc import serve
+from .http2 import Connection
+from .sessions import Sessions
+from .solver import Solver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import anyio
+
+    from ..build.service import Builder
+    from ..images.service import Images
+    from ..layout import Layout
+    from .http2 import Pipe
+
+
+class BuildKit:
+    """``threads`` bounds how many builds run at a time; ``gateway`` gives the address of ``host-gateway``, "" for none."""
+
+    def __init__(
+        self,
+        builder: Builder,
+        images: Images,
+        layout: Layout,
+        threads: anyio.CapacityLimiter,
+        gateway: Callable[[], str],
+    ) -> None:
+        self.sessions = Sessions()
+        self.solver = Solver(builder, images, layout, self.sessions, threads)
+        instance = layout.instance
+        self._methods = {
+            **Control(self.solver, builder, instance, gateway).methods(),
+            **Gateway(self.solver, images, instance).methods(),
+        }
+
+    async def serve(self, pipe: Pipe) -> None:
+        """Serve gRPC on a connection until the client leaves."""
+        await Connection(pipe, partial(serve, self._methods)).run()

@@ -1,0 +1,319 @@
+"""Builds that are asked for by gRPC: jobs, their results, and what becomes of them.
+
+    Control.Solve ─► job ─┬─ with a frontend: that is the build
+                          └─ without one: the client drives it by the gateway: Solve … Return names the result
+    result ─► evaluated once, when it is exported or looked into ─► exported: an image with names, or files sent back
+
+A job ends with its request, and with its session: a client that is gone has its build cancelled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import threading
+from base64 import b64encode
+from collections import deque
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ..bridge import Bridge
+from ..build.dockerfile.errors import DockerfileError
+from ..build.progress import StepNote, Steps
+from ..build.stage import StepError
+from ..errors import Conflict, EngineError, InvalidParameter, NotImplemented_
+from ..images import reference
+from ..images.progress import human
+from . import messages
+from .frontend import FRONTENDS, Asked, options
+from .grpc import CANCELLED, NOT_FOUND, GrpcError
+from .lent import Lender, SentFile, send_directory
+from .progress import Told
+from .sessions import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from ..build.dockerfile.errors import Place
+    from ..build.service import Builder, Export
+    from ..images.service import Images
+    from ..layout import Layout
+    from .sessions import Sessions
+
+V = TypeVar("V")
+
+_RESULT = "pycompose-result://"
+_SOURCE = "github.com/moby/buildkit/errdefs.Source+json"
+_LARGEST_EXCERPT = 256 << 10
+_BUFFER = 256 << 10
+_FINISHED = 2
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+
+
+@dataclass(slots=True)
+class Result:
+    """A build, made at most once. ``inputs`` are other results by name."""
+
+    asked: Asked
+    job: Job
+    inputs: Mapping[str, Result]
+    id: str = field(default_factory=lambda: os.urandom(16).hex())
+    image: str = ""
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+@dataclass(slots=True)
+class Job:
+    """One Control.Solve. ``returned`` is set when the gateway's client has said what the result is."""
+
+    ref: str
+    request: Any
+    lender: Lender
+    told: Told
+    cancel: threading.Event
+    results: dict[str, Result] = field(default_factory=dict)
+    returned: anyio.Event = field(default_factory=anyio.Event)
+    result: Result | None = None
+    failure: GrpcError | None = None
+
+
+class Solver:
+    """All jobs of this engine. ``threads`` bounds how many builds run."""
+
+    def __init__(
+        self, builder: Builder, images: Images, layout: Layout, sessions: Sessions, threads: anyio.CapacityLimiter
+    ) -> None:
+        self._builder, self._images, self._sessions, self._threads = builder, images, sessions, threads
+        self._agents = layout.build_cache / "work"
+        self._jobs: dict[str, Job] = {}
+        self._finished: deque[Job] = deque(maxlen=_FINISHED)
+        self._changed = anyio.Event()
+
+    # jobs ------------------------------------------------------------------------------------------------------------
+    async def job(self, ref: str) -> Job:
+        """The job of this ref; waits for one that is about to begin. Raises GrpcError."""
+        with anyio.move_on_after(PATIENCE):
+            while ref not in self._jobs and not any(job.ref == ref for job in self._finished):
+                await self._changed.wait()
+        if ref in self._jobs:
+            return self._jobs[ref]
+        for job in self._finished:
+            if job.ref == ref:
+                self._finished.remove(job)
+                return job
+        raise GrpcError(f"no such job {ref}", NOT_FOUND)
+
+    @asynccontextmanager
+    async def _job(self, request: Any) -> AsyncIterator[Job]:
+        ref = request.Ref
+        if not ref or ref in self._jobs:
+            raise Conflict(f"job ID {ref} exists")
+        session = await self._sessions.get(request.Session)
+        cancel = threading.Event()
+        async with anyio.create_task_group() as group:
+            lender = Lender(self._sessions, session, Bridge(), group, cancel)
+            job = self._jobs[ref] = Job(ref, request, lender, Told(ref), cancel)
+            self._changed.set()
+            self._changed = anyio.Event()
+
+            async def watch() -> None:
+                try:
+                    await session.ended.wait()
+                finally:  # also when this request is given up
+                    cancel.set()
+                    lender.abort()
+
+            group.start_soon(watch)
+            try:
+                yield job
+            finally:
+                del self._jobs[ref]
+                job.told.end()
+                if not job.told.readers:
+                    self._finished.append(job)
+                group.cancel_scope.cancel()
+
+    async def solve(self, request: Any) -> dict[str, str]:
+        """Control.Solve: the exporter's answer. Raises EngineError."""
+        exporters = [(one.Type, dict(one.Attrs)) for one in request.Exporters]
+        if not exporters and request.ExporterDeprecated:
+            exporters = [(request.ExporterDeprecated, dict(request.ExporterAttrsDeprecated))]
+        if len(exporters) > 1:
+            raise NotImplemented_("several outputs of one build are not offered by this engine")
+        answer: dict[str, str] = {}
+        failure: EngineError | None = None
+        async with self._job(request) as job:
+            try:
+                result = await self._result(job)
+                if result is not None:
+                    answer = await self._export(result, *exporters[0]) if exporters else await self._only(result)
+            except EngineError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return answer
+
+    async def _result(self, job: Job) -> Result | None:
+        request = job.request
+        if request.Frontend:
+            return self.begin(job, request.Frontend, dict(request.FrontendAttrs), {}, ())
+        if getattr(request.Definition, "def"):
+            raise NotImplemented_("build definitions (LLB) are not offered by this engine: it builds from Dockerfiles")
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await job.lender.session.ended.wait()
+                job.failure = job.failure or GrpcError("context canceled", CANCELLED)
+                job.returned.set()
+
+            group.start_soon(watch)
+            await job.returned.wait()
+            group.cancel_scope.cancel()
+        if job.failure is not None:
+            raise job.failure
+        return job.result
+
+    # results ---------------------------------------------------------------------------------------------------------
+    def begin(
+        self,
+        job: Job,
+        frontend: str,
+        attributes: Mapping[str, str],
+        inputs: Mapping[str, Any],
+        cache_imports: tuple[Mapping[str, Any], ...],
+    ) -> Result:
+        """A result that is yet to be made. ``inputs`` are definitions by name, as ``definition`` gave them out."""
+        if frontend not in FRONTENDS:
+            raise NotImplemented_(f"frontend {frontend}: this engine builds from Dockerfiles only")
+        request = job.request
+        imports = [*request.Cache.Imports]
+        asked = Asked(
+            attributes=attributes,
+            entitlements=frozenset(request.Entitlements),
+            inline_cache=any(one.Type == "inline" for one in request.Cache.Exports),
+            cache_imports=(*cache_imports, *({"Type": one.Type, "Attrs": dict(one.Attrs)} for one in imports)),
+        )
+        result = Result(asked, job, {name: self._input(one) for name, one in inputs.items()})
+        job.results[result.id] = result
+        return result
+
+    def _input(self, definition: Any) -> Result:
+        for raw in getattr(definition, "def"):
+            identifier = messages.parse(messages.ops.Op, raw).source.identifier
+            if identifier.startswith(_RESULT):
+                id = identifier.removeprefix(_RESULT)
+                for job in self._jobs.values():
+                    if id in job.results:
+                        return job.results[id]
+        raise NotImplemented_("an input that is not another build's result is not offered by this engine")
+
+    def definition(self, result: Result) -> Any:
+        """A build definition that stands for a result: clients hand it back as an input of another build."""
+        op = messages.ops.Op(source=messages.ops.SourceOp(identifier=_RESULT + result.id)).SerializeToString()
+        digest = f"sha256:{hashlib.sha256(op).hexdigest()}"
+        last = messages.ops.Op(inputs=[messages.ops.Input(digest=digest)]).SerializeToString()
+        definition = messages.ops.Definition()
+        getattr(definition, "def").extend([op, last])
+        for raw in (op, last):
+            definition.metadata[f"sha256:{hashlib.sha256(raw).hexdigest()}"].description["llb.customname"] = "result"
+        return definition
+
+    def find(self, job: Job, id: str) -> Result:
+        found = job.results.get(id)
+        if found is None:
+            raise GrpcError(f"no such ref: {id}", NOT_FOUND)
+        return found
+
+    async def evaluate(self, result: Result, tags: tuple[str, ...] = ()) -> str:
+        """Build the result as an image, if it is not there yet; its id. ``tags`` are given to it in any case."""
+        async with result.lock:
+            if not result.image:
+                result.image = await self._build(result, tags)
+                return result.image
+        for tag in tags:
+            await self._in_thread(self._images.tag, result.image, tag)
+        return result.image
+
+    async def _only(self, result: Result) -> dict[str, str]:
+        """Build and keep nothing but the cache."""
+        async with result.lock:
+            if not result.image:
+                await self._build(result, (), lambda lower, steps: None)
+        return {}
+
+    async def _build(self, result: Result, tags: tuple[str, ...], export: Export | None = None) -> str:
+        job = result.job
+        inputs = {name: await self.evaluate(other) for name, other in result.inputs.items()}
+        agents = self._agents / f"agents-{result.id}"
+
+        def work() -> str:
+            try:
+                asked = options(replace(result.asked, inputs=inputs), job.lender, agents)
+                return self._builder.build(replace(asked, tags=tags, cancel=job.cancel), job.told.tell, export)
+            finally:
+                shutil.rmtree(agents, ignore_errors=True)
+
+        try:
+            return await self._in_thread(work)
+        except (DockerfileError, StepError) as error:
+            details = [] if error.place is None else [_source(error.place)]
+            raise GrpcError(str(error), details=details) from None
+
+    async def _in_thread(self, function: Callable[..., V], *arguments: Any) -> V:
+        return await anyio.to_thread.run_sync(function, *arguments, limiter=self._threads)
+
+    # exports ---------------------------------------------------------------------------------------------------------
+    async def _export(self, result: Result, kind: str, attributes: Mapping[str, str]) -> dict[str, str]:
+        lender = result.job.lender
+        if kind in ("moby", "image"):
+            return await self._export_image(result, attributes)
+        if kind == "local":
+
+            def send(lower: tuple[Path, ...], steps: Steps) -> None:
+                with steps.internal("exporting to client directory") as step, self._images.mounted(lower) as root:
+                    size = send_directory(lender, root, 0)
+                    steps.emit(StepNote(step, f"copying files {human(size)}"))
+
+        elif kind == "tar":
+
+            def send(lower: tuple[Path, ...], steps: Steps) -> None:
+                with steps.internal("exporting to client tarball") as step:
+                    raw = SentFile(lender, 0)
+                    with io.BufferedWriter(raw, _BUFFER) as out:
+                        self._images.export(lower, None, out)
+                    raw.finish()
+                    steps.emit(StepNote(step, "sending tarball"))
+
+        else:
+            raise NotImplemented_(f"the {kind} exporter is not offered by this engine; use docker save, local or tar")
+        async with result.lock:
+            await self._build(result, (), send)
+        return {}
+
+    async def _export_image(self, result: Result, attributes: Mapping[str, str]) -> dict[str, str]:
+        if attributes.get("push-by-digest") in _TRUE:
+            raise NotImplemented_("push-by-digest is not offered by this engine")
+        names = tuple(
+            str(reference.parse(name).with_default_tag) for name in attributes.get("name", "").split(",") if name
+        )
+        if any(reference.parse(name).digest for name in names):
+            raise InvalidParameter("refusing to create a tag with a digest reference")
+        image = await self.evaluate(result, names)
+        answer = {"containerimage.digest": image, "containerimage.config.digest": image}
+        return {**answer, "image.name": ",".join(names)} if names else answer
+
+
+def _source(place: Place) -> tuple[str, bytes]:
+    """The detail by which clients show the lines of the Dockerfile that are meant."""
+    text = place.text.encode("utf-8", "replace")[:_LARGEST_EXCERPT]
+    lines = {"start": {"line": place.span.first}, "end": {"line": place.span.last}}
+    info = {"filename": place.name, "data": b64encode(text).decode("ascii"), "language": "Dockerfile"}
+    return _SOURCE, json.dumps({"info": info, "ranges": [lines]}).encode()
