@@ -43,10 +43,11 @@ _STAT, _REQ, _DATA, _FIN, _ERR = range(5)
 
 
 class Packets(Protocol):
-    """A call's messages, for use in a thread. ``take`` gives [] at the end."""
+    """A call's messages, for use in a thread. ``take`` gives [] at the end; ``end`` says that no more come from here."""
 
     def take(self) -> list[bytes]: ...
     def put(self, packets: list[bytes]) -> None: ...
+    def end(self) -> None: ...
 
 
 def mode_of(go: int) -> int:
@@ -213,9 +214,11 @@ class Sender:
                 packet = messages.parse(messages.fsutil.Packet, raw)
                 if packet.type == _REQ:
                     self._send(packet.ID)
-                elif packet.type == _FIN:
+                elif packet.type == _FIN and not finished:
                     finished = True
                     self._put(type=_FIN)
+                    self._flush()
+                    self._packets.end()
                 elif packet.type == _ERR:
                     raise Unprocessable(f"error from receiver: {packet.data.decode('utf-8', 'replace')}")
             self._flush()

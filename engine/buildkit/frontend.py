@@ -21,6 +21,7 @@ from .lent import Agents, LentFiles, Logins, Secrets, uploaded
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
     from ..build.options import Context, FileSource
     from .lent import Lender
@@ -39,13 +40,15 @@ _LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it came: the attributes, the entitlements, and inputs by name, which are images' ids by now."""
+    """A request as it came: the attributes, the entitlements, inputs by name, which are images' ids by now, and ``body``,
+    a context that came as a tar."""
 
     attributes: Mapping[str, str]
     entitlements: frozenset[str] = frozenset()
     inline_cache: bool = False
     cache_imports: tuple[Mapping[str, Any], ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+    body: BinaryIO | None = None
 
     def with_prefix(self, prefix: str) -> dict[str, str]:
         return {name[len(prefix) :]: text for name, text in self.attributes.items() if name.startswith(prefix)}
@@ -107,6 +110,8 @@ def _context(asked: Asked, lender: Lender) -> Context:
     key = asked.text("contextkey", "context")
     if "context" in asked.inputs:
         raise NotImplemented_("a build context that is the result of another build is not offered by this engine")
+    if asked.body is not None:
+        return TarContext(asked.body)
     if not where:
         return ReceivedContext(
             _lent(asked, lender, key), _lent(asked, lender, asked.text("dockerfilekey", "dockerfile"))

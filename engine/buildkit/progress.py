@@ -50,6 +50,7 @@ class Told:
         self._entries: list[tuple[str, Any]] = []
         self._dropped = self._logged = 0
         self._vertexes: dict[int, Any] = {}
+        self._internal: set[int] = set()
         self._moved = anyio.Event()
         self._ended = False
         self.readers = 0
@@ -82,9 +83,17 @@ class Told:
         vertex = messages.control.Vertex(digest=f"sha256:{digest}", name=_name(event))
         set_time(vertex.started, now)
         self._vertexes[event.step] = vertex
+        if event.kind == "internal":
+            self._internal.add(event.step)
         self._add("vertexes", vertex)
 
+    def fail(self, message: str) -> None:
+        """The build has failed: what the builder itself was doing has. Instructions under way were canceled."""
+        for step in list(self._internal):
+            self._complete(step, time.time(), error=message)
+
     def _complete(self, step: int, now: float, *, cached: bool = False, error: str = "") -> None:
+        self._internal.discard(step)
         known = self._vertexes.get(step)
         if known is None:
             return

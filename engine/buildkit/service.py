@@ -4,8 +4,11 @@ HTTP/2 and a protobuf library with it that an engine without BuildKit clients do
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
+
+import anyio
 
 from .control import Control
 from .gateway import Gateway
@@ -13,11 +16,10 @@ from .grpc import serve
 from .http2 import Connection
 from .sessions import Sessions
 from .solver import Solver
+from .uploads import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import anyio
+    from collections.abc import Callable, Iterator
 
     from ..build.service import Builder
     from ..images.service import Images
@@ -37,12 +39,28 @@ class BuildKit:
         gateway: Callable[[], str],
     ) -> None:
         self.sessions = Sessions()
+        self.uploads = Uploads()
         self.solver = Solver(builder, images, layout, self.sessions, threads)
+        self._scopes: dict[str, anyio.CancelScope] = {}
         instance = layout.instance
         self._methods = {
             **Control(self.solver, builder, instance, gateway).methods(),
             **Gateway(self.solver, images, instance).methods(),
         }
+
+    @contextmanager
+    def cancellable(self, id: str) -> Iterator[anyio.CancelScope]:
+        """A scope that ``cancel`` cancels by the client's own id of the build."""
+        with anyio.CancelScope() as scope:
+            self._scopes[id] = scope
+            try:
+                yield scope
+            finally:
+                self._scopes.pop(id, None)
+
+    def cancel(self, id: str) -> None:
+        if id in self._scopes:
+            self._scopes[id].cancel()
 
     async def serve(self, pipe: Pipe) -> None:
         """Serve gRPC on a connection until the client leaves."""

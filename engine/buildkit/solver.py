@@ -41,6 +41,7 @@ from .sessions import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
     from ..build.dockerfile.errors import Place
     from ..build.service import Builder, Export
@@ -72,13 +73,14 @@ class Result:
 
 @dataclass(slots=True)
 class Job:
-    """One Control.Solve. ``returned`` is set when the gateway's client has said what the result is."""
+    """One Control.Solve. ``body`` is a context that came with it. ``returned`` is set when the gateway's client has said what the result is."""
 
     ref: str
     request: Any
     lender: Lender
     told: Told
     cancel: threading.Event
+    body: BinaryIO | None = None
     results: dict[str, Result] = field(default_factory=dict)
     returned: anyio.Event = field(default_factory=anyio.Event)
     result: Result | None = None
@@ -112,7 +114,7 @@ class Solver:
         raise GrpcError(f"no such job {ref}", NOT_FOUND)
 
     @asynccontextmanager
-    async def _job(self, request: Any) -> AsyncIterator[Job]:
+    async def _job(self, request: Any, body: BinaryIO | None) -> AsyncIterator[Job]:
         ref = request.Ref
         if not ref or ref in self._jobs:
             raise Conflict(f"job ID {ref} exists")
@@ -120,7 +122,7 @@ class Solver:
         cancel = threading.Event()
         async with anyio.create_task_group() as group:
             lender = Lender(self._sessions, session, Bridge(), group, cancel)
-            job = self._jobs[ref] = Job(ref, request, lender, Told(ref), cancel)
+            job = self._jobs[ref] = Job(ref, request, lender, Told(ref), cancel, body)
             self._changed.set()
             self._changed = anyio.Event()
 
@@ -141,8 +143,8 @@ class Solver:
                     self._finished.append(job)
                 group.cancel_scope.cancel()
 
-    async def solve(self, request: Any) -> dict[str, str]:
-        """Control.Solve: the exporter's answer. Raises EngineError."""
+    async def solve(self, request: Any, body: BinaryIO | None = None) -> dict[str, str]:
+        """Control.Solve: the exporter's answer. ``body`` is the build context, as a tar. Raises EngineError."""
         exporters = [(one.Type, dict(one.Attrs)) for one in request.Exporters]
         if not exporters and request.ExporterDeprecated:
             exporters = [(request.ExporterDeprecated, dict(request.ExporterAttrsDeprecated))]
@@ -150,7 +152,7 @@ class Solver:
             raise NotImplemented_("several outputs of one build are not offered by this engine")
         answer: dict[str, str] = {}
         failure: EngineError | None = None
-        async with self._job(request) as job:
+        async with self._job(request, body) as job:
             try:
                 result = await self._result(job)
                 if result is not None:
@@ -199,6 +201,7 @@ class Solver:
             attributes=attributes,
             entitlements=frozenset(request.Entitlements),
             inline_cache=any(one.Type == "inline" for one in request.Cache.Exports),
+            body=job.body,
             cache_imports=(*cache_imports, *({"Type": one.Type, "Attrs": dict(one.Attrs)} for one in imports)),
         )
         result = Result(asked, job, {name: self._input(one) for name, one in inputs.items()})
@@ -263,7 +266,10 @@ class Solver:
 
         try:
             return await self._in_thread(work)
-        except (DockerfileError, StepError) as error:
+        except EngineError as error:
+            job.told.fail(str(error))
+            if not isinstance(error, DockerfileError | StepError):
+                raise
             details = [] if error.place is None else [_source(error.place)]
             raise GrpcError(str(error), details=details) from None
 

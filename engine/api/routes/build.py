@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import time
 from dataclasses import replace
@@ -19,6 +18,7 @@ from ...timestamps import parse_time
 from .. import transfer
 from ..http import Response
 from ..router import Route
+from . import buildkit, query
 from .images import auth_from, decode
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from ..transfer import Progress
 
 
-async def build(daemon: Daemon, request: Request) -> None:
+async def build(daemon: Daemon, request: Request) -> Response | None:
     if request.text("version") == "2":
-        raise NotImplemented_("BuildKit sessions: this engine builds with its own builder; set DOCKER_BUILDKIT=0")
+        return await buildkit.build(daemon, request)
     await _run(daemon, request, _classic_options(request), quiet=request.flag("q"), classic=True)
+    return None
 
 
 def _classic_options(request: Request) -> BuildOptions:
@@ -58,44 +59,20 @@ def _classic_options(request: Request) -> BuildOptions:
         context=context,
         dockerfile=request.text("dockerfile") or "Dockerfile",
         target=request.text("target"),
-        args={name: value for name, value in _map(request, "buildargs").items() if value is not None},
-        labels={name: str(value) for name, value in _map(request, "labels").items()},
+        args={name: value for name, value in query.json_map(request, "buildargs").items() if value is not None},
+        labels={name: str(value) for name, value in query.json_map(request, "labels").items()},
         tags=tuple(request.query.get("t", ())),
         no_cache=request.flag("nocache"),
         pull=request.flag("pull"),
         platforms=tuple(filter(None, request.text("platform").split(","))),
-        cache_from=tuple(_list(request, "cachefrom")),
+        cache_from=tuple(query.json_list(request, "cachefrom")),
         network=_network(request.text("networkmode")),
         extra_hosts=tuple(host for value in request.query.get("extrahosts", ()) for host in value.split(",") if host),
         shm_size=request.number("shmsize") or None,
-        ulimits={one["Name"]: (one.get("Soft", 0), one.get("Hard", 0)) for one in _ulimits(_list(request, "ulimits"))},
+        ulimits=query.ulimits(request),
         resources=resources.build_limits(limits),
         auth=_registries(request),
     )
-
-
-def _json(request: Request, name: str) -> Any:
-    text = request.text(name)
-    if not text:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise InvalidParameter(f"invalid JSON in {name}") from None
-
-
-def _map(request: Request, name: str) -> dict[str, Any]:
-    value = _json(request, name) or {}
-    if not isinstance(value, dict):
-        raise InvalidParameter(f"{name}: want a JSON object")
-    return value
-
-
-def _list(request: Request, name: str) -> list[Any]:
-    value = _json(request, name) or []
-    if not isinstance(value, list):
-        raise InvalidParameter(f"{name}: want a JSON list")
-    return value
 
 
 def _network(mode: str) -> Network:
@@ -104,13 +81,6 @@ def _network(mode: str) -> Network:
     if mode.startswith("container:"):
         raise NotImplemented_(f"build network {mode!r}: this engine offers default, host, none and networks by name")
     return mode  # type: ignore[return-value]  # the runner takes any network's name
-
-
-def _ulimits(entries: list[Any]) -> list[dict[str, Any]]:
-    for entry in entries:
-        if not isinstance(entry, dict) or entry.get("Name") not in validate.ULIMITS:
-            raise InvalidParameter("ulimits: want a list of {Name, Soft, Hard}")
-    return entries
 
 
 def _registries(request: Request) -> dict[str, Auth]:
