@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 from support.busybox_image import busybox_rootfs
-from support.fake_registry import Handler, Registry, cut_after, digest_of, fake_registry
+from support.fake_registry import Handler, Registry, cut_after, digest_of, fake_registry, receive_only
 from support.registry import available, registry
+from support.throttle import relay
 
 from engine.errors import EngineError, InvalidParameter, NotFound, Unauthorized, Unavailable
 from engine.images.blobs import DigestMismatch
@@ -429,6 +430,59 @@ def test_interrupted_uploads_are_repeated(bench: Bench, server: Registry) -> Non
     server.fault("PUT", "/uploads/", breaking)
     bench.images.push(f"{server.address}/bb:1")
     assert image.id in server.blobs["bb"]
+
+
+@pytest.fixture
+def large(bench: Bench) -> Any:
+    """An image of one layer whose compressed form has 3 MB."""
+    return bench.images.import_rootfs(io.BytesIO(tar({"f": os.urandom(3_000_000)})), ref="large")
+
+
+def test_broken_uploads_go_on(bench: Bench, server: Registry, large: Any) -> None:
+    ref = f"{server.address}/large:1"
+    bench.images.tag(large.id, ref)
+    server.fault("PATCH", "/uploads/", receive_only(700_000, 3))
+    bench.images.push(ref, progress=bench.messages.append)
+    assert (
+        server.count("PATCH") == 4 and server.count("POST") == 2
+    )  # one upload for the layer, one for the configuration
+    assert server.count("GET /v2/large/blobs/uploads/") == 3
+    layer = json.loads(server.manifests["large"]["1"][0])["layers"][0]
+    assert len(server.blobs["large"][layer["digest"]]) == layer["size"]
+    assert [s for s in bench.statuses() if s == "Pushed"] == ["Pushed"]
+
+
+def test_uploads_without_a_status_begin_again(bench: Bench, server: Registry, large: Any) -> None:
+    ref = f"{server.address}/large:1"
+    bench.images.tag(large.id, ref)
+    server.fault("PATCH", "/uploads/", receive_only(700_000, 2))
+    server.fault("GET", "/uploads/", lambda h: h.error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown"))
+    bench.images.push(ref)
+    assert server.count("PATCH") == 3 and server.count("POST") == 4
+    layer = json.loads(server.manifests["large"]["1"][0])["layers"][0]
+    assert layer["digest"] in server.blobs["large"]
+
+
+def test_an_upload_that_never_gets_on_ends(bench: Bench, server: Registry, large: Any) -> None:
+    ref = f"{server.address}/large:1"
+    bench.images.tag(large.id, ref)
+    server.fault("PATCH", "/uploads/", receive_only(0, 1000))
+    with pytest.raises(Unavailable):
+        bench.images.push(ref)
+    assert server.count("PATCH") == 4
+
+
+@pytest.mark.skipif(not available(), reason="needs docker-registry")
+def test_docker_registry_behind_a_proxy_that_cuts(bench: Bench, tmp_path: Path, large: Any) -> None:
+    cuts = iter([5_000, 900_000, 2_000_000, 300_000])
+    with registry(tmp_path / "registry") as address, relay(address, cut_up=lambda: next(cuts, 0)) as proxy:
+        ref = f"{proxy.address}/a/large:1"
+        bench.images.tag(large.id, ref)
+        digest = bench.images.push(ref)
+        assert next(cuts, None) is None
+        other = Bench(tmp_path / "other")
+        assert other.pull(f"{address}/a/large@{digest}").id == large.id
+        other.close()
 
 
 def test_parallel_pulls_fetch_once(bench: Bench, server: Registry) -> None:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import re
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,7 @@ class Registry:
         self.blobs: dict[str, dict[str, bytes]] = {}
         self.manifests: dict[str, dict[str, tuple[bytes, str]]] = {}
         self.faults: list[tuple[str, str, Callable[[Handler], bool]]] = []
+        self.uploads: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.user: tuple[str, str] | None = None
         self.token: str | None = None
@@ -116,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.error(404, "NAME_UNKNOWN", "not known")
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _handle
 
     def _token(self, query: dict[str, list[str]]) -> None:
         registry = self.registry
@@ -147,8 +149,26 @@ class Handler(BaseHTTPRequestHandler):
                 self.registry.add_blob(repository, self.registry.blobs[source][mounted])
                 self.reply(201)
                 return
-            self.reply(202, Location=f"/v2/{repository}/blobs/uploads/1?state=x")
+            upload = str(len(self.registry.uploads) + 1)
+            self.registry.uploads[upload] = b""
+            self.reply(202, Location=f"/v2/{repository}/blobs/uploads/{upload}?state=x", Range="0-0")
+            return
+        upload = urlsplit(self.path).path.rpartition("/")[2]
+        had = self.registry.uploads.get(upload, b"")
+        state = {
+            "Location": f"/v2/{repository}/blobs/uploads/{upload}?state={len(had) + len(body)}",
+            "Range": f"0-{max(0, len(had) + len(body) - 1)}",
+        }
+        if self.command == "PATCH":
+            if had and self.headers.get("Content-Range", "").partition("-")[0] != str(len(had)):
+                self.error(416, "RANGE_INVALID", "not where the upload is")
+                return
+            self.registry.uploads[upload] = had + body
+            self.reply(202, **state)
+        elif self.command == "GET":
+            self.reply(204, **state)
         elif self.command == "PUT":
+            body = had + body
             if digest_of(body) != query["digest"][0]:
                 self.error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
                 return
@@ -189,6 +209,23 @@ def cut_after(size: int, times: int = 1) -> Callable[[Handler], bool]:
         extra = {"Content_Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if match else {}
         handler.close_connection = True
         handler.reply(status, data[start : start + size], Content_Length=str(len(data) - start), **extra)
+        return True
+
+    return answer
+
+
+def receive_only(size: int, times: int) -> Callable[[Handler], bool]:
+    """Take ``size`` bytes of an upload, keep them and break the connection, ``times`` times."""
+    left = [times]
+
+    def answer(handler: Handler) -> bool:
+        left[0] -= 1
+        if left[0] < 0:
+            return False
+        upload = urlsplit(handler.path).path.rpartition("/")[2]
+        handler.registry.uploads[upload] += handler.rfile.read(size)
+        handler.close_connection = True
+        handler.connection.shutdown(socket.SHUT_RDWR)
         return True
 
     return answer

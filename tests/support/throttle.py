@@ -14,12 +14,19 @@ if TYPE_CHECKING:
 
 class Relay:
     """``rate`` in bytes a second from the server (0: as fast as it comes); ``cut`` gives after how many bytes from the server a new
-    connection is broken (0: never). ``sent`` counts what went to clients."""
+    connection is broken, ``cut_up`` after how many to it (0: never). ``sent`` counts what went to clients, ``received`` what came
+    from them."""
 
-    def __init__(self, target: str, rate: int = 0, cut: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        target: str,
+        rate: int = 0,
+        cut: Callable[[], int] = lambda: 0,
+        cut_up: Callable[[], int] = lambda: 0,
+    ) -> None:
         host, _, port = target.partition(":")
         self._target = (host, int(port))
-        self.rate, self.cut, self.sent = rate, cut, 0
+        self.rate, self.cut, self.cut_up, self.sent, self.received = rate, cut, cut_up, 0, 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -45,11 +52,17 @@ class Relay:
                 if self.rate:
                     time.sleep(len(data) / self.rate)
 
-    @staticmethod
-    def _upstream(client: socket.socket, server: socket.socket) -> None:
+    def _upstream(self, client: socket.socket, server: socket.socket) -> None:
+        limit, done = self.cut_up(), 0
         with suppress(OSError):
             while data := client.recv(1 << 16):
+                if limit and done + len(data) > limit:
+                    server.sendall(data[: limit - done])
+                    client.shutdown(socket.SHUT_RDWR)
+                    break
                 server.sendall(data)
+                done += len(data)
+                self.received += len(data)
             server.shutdown(socket.SHUT_WR)
 
     def start(self) -> None:
@@ -61,8 +74,10 @@ class Relay:
 
 
 @contextmanager
-def relay(target: str, rate: int = 0, cut: Callable[[], int] = lambda: 0) -> Iterator[Relay]:
-    made = Relay(target, rate, cut)
+def relay(
+    target: str, rate: int = 0, cut: Callable[[], int] = lambda: 0, cut_up: Callable[[], int] = lambda: 0
+) -> Iterator[Relay]:
+    made = Relay(target, rate, cut, cut_up)
     made.start()
     try:
         yield made

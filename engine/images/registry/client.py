@@ -13,7 +13,7 @@ import json
 import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from ...errors import EngineError, NotFound, Unauthorized, Unavailable
@@ -46,6 +46,13 @@ class RegistryError(EngineError):
 
 class Denied(Unauthorized):
     """401 or 403 after all credentials were tried."""
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A request body that can be sent once more."""
+
+    def rewind(self) -> None: ...
 
 
 class Registry:
@@ -83,6 +90,8 @@ class Registry:
         url = path if "://" in path else f"{base}/v2/{path}"
         own = urlsplit(base).netloc
         for attempt in range(3):
+            if attempt and isinstance(body, Repeatable):
+                body.rewind()
             all_headers = dict(headers or {})
             foreign = urlsplit(url).netloc != own
             if not foreign and (value := self._authorization(scope, base, insecure)):

@@ -7,13 +7,13 @@ result is kept for the next push (until images are pruned). A layer known to lie
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
 
-from ...errors import EngineError, Unauthorized
+from ...errors import Unauthorized
 from ..blobs import Ingest
 from ..gzipwriter import compress
 from ..layers import LOCAL_ZSTD
@@ -30,10 +30,10 @@ from ..manifest import (
     kind,
 )
 from .client import Denied, failure
+from .upload import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import BinaryIO
 
     from ..blobs import Blobs
     from ..layers import Layers
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from ..reference import Reference
     from ..types import Image, Layer
     from .client import Registry
-
-_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,7 @@ class Pusher:
         self._layers = layers
         self._report = reporter
         self._scope = f"repository:{ref.path}:pull,push"
+        self._uploads = Uploads(registry, ref.path, self._scope)
 
     def push(self, image: Image, original: str) -> Pushed:
         """Push an image; ``original`` is the digest of the manifest it was pulled by, or "".
@@ -83,8 +82,8 @@ class Pusher:
         data = self._manifest(image, layers, original)
         config = self._blobs.read(image.id)
         described = Descriptor("", image.id, len(config))
-        if not self._exists(described):
-            self._upload(described, "", lambda: _Body(config))
+        if not self._uploads.exists(image.id):
+            self._uploads.send(described, io.BytesIO(config))
         media_type = kind(document(data, "the manifest"))
         response = self._registry.request(
             "PUT",
@@ -131,15 +130,17 @@ class Pusher:
         return self._send(self._compressed(layer), layer)
 
     def _send(self, blob: Descriptor, layer: Layer) -> Descriptor:
-        counter = self._counter(_short(layer.diff_id), blob)
-        self._upload(blob, layer.diff_id, lambda: _FileBody(self._blobs.open(blob.digest), counter))
+        short = _short(layer.diff_id)
+        with self._blobs.open(blob.digest) as file:
+            self._uploads.send(blob, file, self._counter(short, blob))
+        self._report({"status": "Pushed", "progressDetail": {}, "id": short})
         self._layers.note_place(layer, self._ref.name)
         return blob
 
     def _present(self, blob: Descriptor, layer: Layer) -> bool:
         """Whether the repository has the blob, if need be by mounting it from another one of the same registry."""
         short = _short(layer.diff_id)
-        if self._exists(blob):
+        if self._uploads.exists(blob.digest):
             self._report({"status": "Layer already exists", "progressDetail": {}, "id": short})
             return True
         place = self._mount(blob, layer)
@@ -167,112 +168,16 @@ class Pusher:
         self._layers.note(layer, gzip={"digest": blob.digest, "size": blob.size})
         return blob
 
-    # uploads -------------------------------------------------------------------------------------------------------
-    def _exists(self, blob: Descriptor) -> bool:
-        response = self._registry.request("HEAD", f"{self._ref.path}/blobs/{blob.digest}", scope=self._scope)
-        status = response.status
-        response.drain_conn()
-        response.release_conn()
-        return status == 200
-
     def _mount(self, blob: Descriptor, layer: Layer) -> str:
         record = self._layers.record(layer.chain_id) or {}
         for place in record.get("places", []):
             domain, _, path = place.partition("/")
-            if domain != self._ref.domain or path == self._ref.path:
-                continue
-            query = urlencode({"mount": blob.digest, "from": path})
-            response = self._registry.request(
-                "POST",
-                f"{self._ref.path}/blobs/uploads/?{query}",
-                scope=f"{self._scope} repository:{path}:pull",
-                headers={"Content-Length": "0"},
-            )
-            status, location = response.status, response.headers.get("Location", "")
-            response.drain_conn()
-            response.release_conn()
-            if status == 201:
+            if domain == self._ref.domain and path != self._ref.path and self._uploads.mount(blob.digest, path):
                 return str(path)
-            if status == 202 and location:
-                # The registry began an upload instead; end it, or it stays open for days.
-                cancelled = self._registry.request("DELETE", self._url(location), scope=self._scope)
-                cancelled.drain_conn()
-                cancelled.release_conn()
         return ""
-
-    def _upload(self, blob: Descriptor, shown: str, body: Callable[[], _Body | _FileBody]) -> None:
-        for attempt in range(1, _ATTEMPTS + 1):
-            response = self._registry.request(
-                "POST", f"{self._ref.path}/blobs/uploads/", scope=self._scope, headers={"Content-Length": "0"}
-            )
-            if response.status != 202:
-                raise failure(response)
-            url = self._url(response.headers.get("Location", ""))
-            response.drain_conn()
-            response.release_conn()
-            url += f"{'&' if '?' in url else '?'}{urlencode({'digest': blob.digest})}"
-            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
-            content = body()
-            try:
-                response = self._registry.request(
-                    "PUT", url, scope=self._scope, headers=headers, body=content, retry=False
-                )
-            except EngineError:
-                if attempt == _ATTEMPTS:
-                    raise
-                continue
-            finally:
-                content.close()
-            if response.status in (200, 201, 202, 204):
-                response.drain_conn()
-                response.release_conn()
-                if shown:
-                    self._report({"status": "Pushed", "progressDetail": {}, "id": _short(shown)})
-                return
-            if attempt == _ATTEMPTS or response.status < 500:
-                raise failure(response)
-            response.drain_conn()
-            response.release_conn()
-
-    def _url(self, location: str) -> str:
-        url = self._registry.absolute(location)
-        if not location or urlsplit(url).scheme not in ("http", "https"):
-            raise EngineError("the registry named no place to upload to")
-        return url
 
     def _counter(self, short: str, blob: Descriptor) -> Callable[[int], None]:
         return lambda done: self._report.counter("Pushing", short, done, blob.size)
-
-
-class _Body:
-    """Bytes in memory as a request body."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._data if size < 0 else self._data[:size]
-        self._data = self._data[len(data) :]
-        return data
-
-    def close(self) -> None:
-        self._data = b""
-
-
-class _FileBody:
-    """A file as a request body that tells how far it is."""
-
-    def __init__(self, file: BinaryIO, report: Callable[[int], None]) -> None:
-        self._file = file
-        self._report = report
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(1 << 18 if size < 0 else max(size, 1 << 18))
-        self._report(self._file.tell())
-        return data
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _short(digest: str) -> str:
