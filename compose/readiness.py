@@ -66,7 +66,7 @@ def judge(tree: Mapping[str, Any], operation: WaitHealthy | WaitCompleted | Moni
         raise NotReady(f"container {name} {_ending(state)}", name, state)
     if status == "restarting" and operation.running_is_enough and health in (None, "none"):
         raise NotReady(f"container {name} is restarting: it {_ending(state)}", name, state)
-    if health == "healthy":
+    if health == "healthy" and status != "restarting":  # then it is what the run before was
         return Ready("Healthy")
     if health == "unhealthy":
         raise NotReady(f"container {name} is unhealthy", name, state)

@@ -11,7 +11,6 @@ Without --foreground the command returns as soon as the socket accepts connectio
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import gc
 import os
@@ -20,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from typing import TYPE_CHECKING
 
 if not __package__:
     # Run by path, in isolated mode: the package has to be found first.
@@ -27,20 +27,20 @@ if not __package__:
     __package__ = "engine.runtime"
 
 from ..layout import Layout
-from ..linux import cgroup, mount, namespace, process
-from ..linux.libc import KernelError
+from ..linux import cgroup, process
 from . import guard, protocol, shim, statusfile
 from .bundle import ShimSpec
-from .launch import Host
+from .isolation import isolate
 from .loop import Loop
+
+if TYPE_CHECKING:
+    from .launch import Host
 
 _CRASHES = 5
 """So many crashes in a row, each within _EARLY seconds of its start, and the keeper gives up."""
 _EARLY = 5.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
-
-_OOM_SCORE = -999
 
 EX_TEMPFAIL = 75
 EX_CONFIG = 78
@@ -398,23 +398,6 @@ def _redirect_output(path: str) -> None:
     os.dup2(log, 2)
     os.close(null)
     os.close(log)
-
-
-def isolate(layout: Layout) -> Host:
-    """A mount namespace of our own: what the engine mounts is nobody's business and goes when we go."""
-    outside = namespace.open_own("mnt")
-    namespace.unshare(namespace.CLONE_NEWNS)
-    mount.set_propagation("/", mount.MS_SLAVE, recursive=True)
-    hierarchies = cgroup.Hierarchies.discover()
-    # Import the backend now, once, rather than in every shim.
-    controls_devices = cgroup.Cgroup.at("/pycompose", hierarchies).controls_devices
-    with open("/proc/self/oom_score_adj") as handle:
-        oom_score = int(handle.read())
-    # Whoever runs out of memory: not the parents of everything. Only with CAP_SYS_RESOURCE.
-    with contextlib.suppress(KernelError):
-        process.set_oom_score(_OOM_SCORE)
-    private = (str(layout.state), str(layout.run))
-    return Host(hierarchies, outside, private, controls_devices, oom_score)
 
 
 def _has_pending_connection(listener: socket.socket) -> bool:

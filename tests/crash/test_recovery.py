@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,6 @@ from support.engine_root import EngineRoot, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -263,6 +263,26 @@ def test_stop_is_refused_while_containers_run(engine: EngineRoot) -> None:
     status, body = engine.request("POST", "/pycompose/engine/stop")
     assert status == 409 and b"busy" in body
     assert state(engine, id)["Running"]
+
+
+def test_a_volume_with_layers_is_mounted_once(engine: EngineRoot) -> None:
+    """An overlay's upper layer in two mounts is undefined behaviour: who comes after a killed keeper joins the first."""
+    engine.json("POST", "/volumes/create", {"Name": "data"})
+    (engine.layout.volumes / "data" / "_data" / "file").write_text("seeded")
+    engine.json("POST", "/pycompose/snapshots", {"group": "g", "name": "seed", "volumes": {"data": "data"}})
+    first = run(engine, "first", ["sleep", "1000"], Binds=["data:/data"])
+    kill_both(engine)
+    second = run(engine, "second", ["sh", "-c", "echo changed >/data/file; exec sleep 1000"], Binds=["data:/data"])
+    kill_both(engine)
+    third = run(engine, "third", ["sleep", "1000"], Binds=["data:/data"])
+    roots = [f"/proc/{state(engine, id)['Pid']}/root/data" for id in (first, second, third)]
+    wait_for(lambda: (Path(roots[0]) / "file").read_text() == "changed\n", engine.log)
+    assert len({os.stat(root).st_dev for root in roots}) == 1
+    for id in (first, second, third):
+        engine.json("DELETE", f"/containers/{id}?force=1")
+    engine.json("POST", "/pycompose/snapshots/g/seed/restore", {"volumes": {"data": "data"}})
+    again = run(engine, "again", ["sleep", "1000"], Binds=["data:/data"])
+    assert Path(f"/proc/{state(engine, again)['Pid']}/root/data/file").read_text() == "seeded"
 
 
 def test_what_was_removed_is_deleted_by_the_next_engine(engine: EngineRoot) -> None:

@@ -11,11 +11,11 @@ import sys
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from engine.layout import Layout
-from engine.runtime import keeper
+from engine.runtime import isolation, keeper
 
 layout = Layout.for_root(sys.argv[2])
 os.chdir("/")
-kept = keeper.Keeper(layout, socket.socket(), keeper.isolate(layout))
+kept = keeper.Keeper(layout, socket.socket(), isolation.isolate(layout))
 kept.catch_signals()
 kept.attach(socket.socket(fileno=int(sys.argv[1])))
 gc.collect()

@@ -1,0 +1,65 @@
+"""The mount namespace in which keeper, engine and shims live, apart from the user's.
+
+What the engine mounts there (volumes with layers or options, files in memory) is nobody's business, and goes when the last
+of them goes. A keeper that follows one that was killed joins the namespace that the shims are still in: what they have mounted
+must not be mounted once more beside it, since two overlays with one upper layer are undefined behaviour.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from ..linux import cgroup, mount, namespace, process
+from ..linux.libc import KernelError
+from . import statusfile
+from .launch import Host
+
+if TYPE_CHECKING:
+    from ..layout import Layout
+
+_OOM_SCORE = -999
+
+
+def isolate(layout: Layout) -> Host:
+    """Enter the namespace, or make it; what shims need to know of the outside."""
+    outside = namespace.open_own("mnt")
+    inside = _of_shims(layout)
+    if inside is None:
+        namespace.unshare(namespace.CLONE_NEWNS)
+        mount.set_propagation("/", mount.MS_SLAVE, recursive=True)
+    else:
+        namespace.setns(inside, namespace.CLONE_NEWNS, "mnt")
+        os.close(inside)
+    hierarchies = cgroup.Hierarchies.discover()
+    # Import the backend now, once, rather than in every shim.
+    controls_devices = cgroup.Cgroup.at("/pycompose", hierarchies).controls_devices
+    with open("/proc/self/oom_score_adj") as handle:
+        oom_score = int(handle.read())
+    # Whoever runs out of memory: not the parents of everything. Only with CAP_SYS_RESOURCE.
+    with contextlib.suppress(KernelError):
+        process.set_oom_score(_OOM_SCORE)
+    private = (str(layout.state), str(layout.run))
+    return Host(hierarchies, outside, private, controls_devices, oom_score)
+
+
+def _of_shims(layout: Layout) -> int | None:
+    """A handle on the namespace of a shim of this root; None when none is alive."""
+    try:
+        ids = os.listdir(layout.state / "containers")
+    except FileNotFoundError:
+        return None
+    for id in ids:
+        status = statusfile.read(str(layout.container_state(id) / "status.json"))
+        if status is None or not statusfile.shim_is_alive(status):
+            continue
+        try:
+            handle = os.open(f"/proc/{status['shim_pid']}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # it has just ended
+        # The handle first, the identity after: by now it might be another process's.
+        if statusfile.shim_is_alive(status):
+            return handle
+        os.close(handle)
+    return None
