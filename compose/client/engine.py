@@ -38,6 +38,8 @@ ANSWER_TIMEOUT = 600.0
 STARTING_TRIES, STARTING_PAUSE = 100, 0.02
 """How often, and after how many seconds each, to try a socket that another command is about to open."""
 
+PING_TRIES = 5
+
 
 class NotFound(EngineError):
     """The object does not exist (404)."""
@@ -126,11 +128,7 @@ class Engine:
     def version(self) -> tuple[int, int]:
         """The API version spoken: the engine's own or `NEWEST`, whichever is older."""
         if self._version is None:
-            try:
-                with self.send("GET", "/_ping", versioned=False, timeout=30.0) as response:
-                    response.read()
-            except ConnectionLost as error:
-                raise EngineError(f"{error}{self._last_words() if self._last_words is not None else ''}") from error
+            response = self._pinged()
             if response.status != 200:
                 raise EngineError(
                     f"{self.endpoint.address} does not answer like a Docker engine (HTTP {response.status})"
@@ -142,6 +140,21 @@ class Engine:
             except ValueError as error:
                 raise EngineError(f"{self.endpoint.address} names no API version") from error
         return self._version
+
+    def _pinged(self) -> Response:
+        """The first exchange. An engine that loses its keeper leaves, and may take our connection along; then there is
+        another one, or one to be started."""
+        for attempt in range(PING_TRIES):
+            if attempt:
+                time.sleep(STARTING_PAUSE)
+            try:
+                with self.send("GET", "/_ping", versioned=False, timeout=30.0) as response:
+                    response.read()
+            except ConnectionLost as error:
+                lost = error
+            else:
+                return response
+        raise EngineError(f"{lost}{self._last_words() if self._last_words is not None else ''}") from lost
 
     @property
     def is_pycompose(self) -> bool:

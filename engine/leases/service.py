@@ -207,6 +207,7 @@ class Leases:
     # the engine's life -----------------------------------------------------------------------------------------------
     async def recover(self) -> None:
         """Adopt the guards, fork those that are missing, and end the leases whose owner is gone. Before the API opens."""
+        await self._dismiss_strangers()
         for body in self._store.all(KIND).values():
             lease = Lease.from_record(body)
             self._leases[lease.id] = lease
@@ -219,6 +220,14 @@ class Leases:
         for lease in self.list():
             if lease.ending:
                 self.end(lease.id, lease.ending)
+
+    async def _dismiss_strangers(self) -> None:
+        """Guards, or but the sockets of killed ones, of leases that there are no more."""
+        for control in self._layout.lease_control("").parent.glob("*.sock"):
+            if self._store.get(KIND, control.stem) is None:
+                with suppress(ShimLost):
+                    await (await GuardClient.connect(control)).release()
+                control.unlink(missing_ok=True)
 
     def lasts(self, labels: Mapping[str, str]) -> bool:
         """Whether an object with these labels may go on: it is under no lease, or under one that is held."""
@@ -293,6 +302,7 @@ class Leases:
 
     def _forget(self, id: str) -> None:
         self._store.delete(KIND, id)
+        self._layout.lease_control(id).unlink(missing_ok=True)  # of a guard that was killed
         self._leases.pop(id, None)
         self._gone.pop(id, None)
         _close(self._owned.pop(id, None))

@@ -13,6 +13,7 @@ takes the stack away. Not here: what belongs to a lease (engine/leases).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -142,7 +143,8 @@ class Guard:
             if message.get("op") == "own":
                 self.own(descriptors.pop(0) if descriptors else -1, message.get("seconds"))
             elif message.get("op") == "release":
-                os.unlink(self._control)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._control)
                 self._loop.stop()
             else:
                 answer = {"reply": message.get("id"), "error": {"message": f"unknown request {message.get('op')!r}"}}

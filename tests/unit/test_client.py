@@ -63,6 +63,38 @@ def test_an_idle_connection_that_was_closed_is_replaced(tmp_path: Path) -> None:
         client.close()
 
 
+@pytest.mark.parametrize("leaving", [2, 100])
+def test_an_engine_that_leaves_during_the_first_exchange_is_given_time(tmp_path: Path, leaving: int) -> None:
+    """Its keeper was killed: the connection breaks, and the next engine answers. One that never does is an error."""
+    path = tmp_path / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            for number in range(leaving + 1):
+                try:
+                    connection = listener.accept()[0]
+                except OSError:
+                    return
+                with connection:
+                    if number == leaving:
+                        connection.recv(65536)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        client = Engine(Endpoint(Address(str(path))), last_words=lambda: " It said: farewell")
+        if leaving == 2:
+            assert client.version == (1, 41)
+        else:
+            with pytest.raises(EngineError, match="farewell"):
+                _ = client.version
+        client.close()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
 @pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (409, Conflict), (500, EngineError)])
 def test_errors_carry_message_and_status(tmp_path: Path, status: int, kind: type[EngineError]) -> None:
     with ScriptedEngine(tmp_path, lambda one: one.json({"message": "no such thing"}, status)) as engine:

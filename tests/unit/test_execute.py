@@ -186,6 +186,8 @@ STRICT = WaitHealthy(name="c", cause=WHY)
     [
         (inspected("running"), LENIENT, Ready("Running")),
         (inspected("running", "starting"), LENIENT, Progressing()),
+        (inspected("running", "healthy"), LENIENT, Ready("Healthy")),
+        (inspected("restarting", "healthy", code=137, restart="always"), LENIENT, Progressing()),
         (inspected("exited"), LENIENT, Ready("Exited")),
         (inspected("created"), STRICT, "no healthcheck"),
         (inspected("running"), STRICT, "no healthcheck"),
