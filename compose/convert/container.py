@@ -352,7 +352,7 @@ def _networks(
     aliases = [container]
     if oneoff is None or oneoff.use_aliases:
         aliases.append(name)
-    links = [link for item in service.get("links") or () for link in _links(item, facts)]
+    links = [link for item in service.get("links") or () for link in _links(project, item, facts)]
     links += [item if ":" in item else f"{item}:{item}" for item in service.get("external_links") or ()]
     named = oneoff is None or oneoff.use_aliases
     endpoints: list[tuple[str, dict[str, Any]]] = []
@@ -377,13 +377,16 @@ def _networks(
     return endpoints
 
 
-def _links(item: str, facts: Facts) -> list[str]:
-    """``SERVICE[:ALIAS]`` as the names under which the linked container answers."""
+def _links(project: Project, item: str, facts: Facts) -> list[str]:
+    """``SERVICE[:ALIAS]`` as the names under which the linked container answers. By its name, not by its id: it may be
+    replaced without this one."""
     other, _, alias = item.partition(":")
-    target = facts.containers.get(other)
-    if target is None:
+    if other not in facts.containers:
         return []
-    return [f"{target}:{alias or other}"]
+    number = f"{other}-1"
+    standard = labels.container_name(project.name, other, 1)
+    target = str((project.services.get(other) or {}).get("container_name") or standard)
+    return [f"{target}:{name}" for name in dict.fromkeys((alias or other, number, standard))]
 
 
 def _apply_oneoff(oneoff: OneOff, config: dict[str, Any], host: dict[str, Any]) -> None:

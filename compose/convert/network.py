@@ -91,6 +91,6 @@ def endpoint_settings(
     mac = settings.get("mac_address")
     if mac and api >= (1, 44):
         body["MacAddress"] = mac
-    if settings.get("gw_priority") and api >= (1, 48):
+    if settings.get("gw_priority"):
         body["GwPriority"] = int(settings["gw_priority"])
     return body

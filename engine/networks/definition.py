@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
 _LINK_NAME = re.compile(r"[^/\s:]{1,15}")
+_IPV6_MTU = 1280  # RFC 8200, section 5
 _MTU = range(68, 65536)
 
 
@@ -95,6 +96,8 @@ def _check_options(network: Network) -> None:
     mtu = network.options.get(DRIVER_MTU)
     if mtu is not None and not (mtu.isdecimal() and int(mtu) in _MTU):
         raise InvalidParameter(f"failed to parse {DRIVER_MTU} value: {mtu} (a number of bytes from 68 to 65535)")
+    if mtu is not None and network.enable_ipv6 and int(mtu) < _IPV6_MTU:
+        raise InvalidParameter(f"{DRIVER_MTU}: {mtu} is too small for IPv6, which needs links of {_IPV6_MTU} bytes")
     if network.driver in ("macvlan", "ipvlan"):
         macvlan.mode_of(network)
     if not (network.enable_ipv4 or network.enable_ipv6):

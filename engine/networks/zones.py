@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .types import ContainerRef, Endpoint, Network
 
 _FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_FULL_ID = re.compile(r"[0-9a-f]{64}")
 HOST_NAMES = ("host.docker.internal", "host.containers.internal")
 
 
@@ -53,13 +55,16 @@ def zone(network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def link_names(links: Iterable[str], zones: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
-    """Private names from links ("container:alias" or "container"), as far as the containers have addresses now."""
+    """Private names from links ("container:alias" or "container", by name or id), as far as the containers have addresses now."""
     result: dict[str, list[str]] = {}
     tables = tuple(zones)
     for link in links:
         target, _, alias = link.rpartition(":")
         target = target or alias
-        found = [address for table in tables for address in table.get(target.lower(), ())]
+        target = target.removeprefix("/").lower()
+        if _FULL_ID.fullmatch(target):
+            target = target[:12]  # zones know ids in their short form
+        found = [address for table in tables for address in table.get(target, ())]
         if found:
             result[alias.lower()] = found
     return result

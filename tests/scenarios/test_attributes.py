@@ -264,3 +264,12 @@ def test_devices_by_cdi(command: Command, device: str) -> None:
     refused = command("up", "-d", check=False)
     assert refused.returncode != 0
     assert "no CDI specification of nvidia.com/gpu in /etc/cdi or /var/run/cdi" in refused.stderr
+
+
+def test_a_link_too_small_for_ipv6_is_refused_with_words(command: Command) -> None:
+    write(
+        command,
+        "services: {web: {image: busybox}}\n"
+        "networks: {default: {enable_ipv6: true, driver_opts: {com.docker.network.driver.mtu: '1234'}}}\n",
+    )
+    assert "1234 is too small for IPv6" in command("up", "-d", check=False).stderr
