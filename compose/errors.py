@@ -104,6 +104,18 @@ class LoadError(ComposeError):
         super().__init__("\n".join(lines))
 
 
+class FileMissing(LoadError):
+    """A Compose file or env file is not there; the exit code is Docker Compose's."""
+
+    exit_code = 14
+
+
+class UnknownService(LoadError):
+    """A service that was asked for is not in the project; the exit code is Docker Compose's."""
+
+    exit_code = 1
+
+
 class InterpolationError(LoadError):
     """A variable that must be set is not, or a template does not follow the interpolation grammar."""
 

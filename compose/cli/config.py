@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ComposeError, UsageError
-from .session import Session
+from .session import Session, require_files
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,6 +41,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    require_files(args)
     lists = [name for name in _LISTS if getattr(args, name)]
     if lists or args.hash:
         options = _options(args, resolve_environment=args.environment)

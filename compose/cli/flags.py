@@ -14,6 +14,9 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PROGRESS = ("auto", "tty", "plain", "json", "quiet")
+"""The values of --progress."""
+
 _TRUE = ("true", "t", "1")
 _FALSE = ("false", "f", "0")
 

@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import LoadError
+from ..errors import FileMissing, UsageError
 from ..labels import normalize_project_name, valid_project_name
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def find_identity(
     settings = _settings(cwd, environment, project_directory, env_files)
     name = project_name or settings.get("COMPOSE_PROJECT_NAME")
     if name and not valid_project_name(name):
-        raise LoadError(
+        raise UsageError(
             f'invalid project name "{name}": must consist only of lowercase alphanumeric characters, hyphens, and'
             " underscores as well as start with a letter or number"
         )
@@ -73,10 +73,8 @@ def find_identity(
     )
 
 
-class ConfigurationNotFound(LoadError):
-    """No Compose file where one was looked for; the exit code is Docker Compose's."""
-
-    exit_code = 14
+class ConfigurationNotFound(FileMissing):
+    """No Compose file where one was looked for."""
 
 
 def _settings(

@@ -6,13 +6,14 @@ Imports next to nothing: the global options are read by hand, then only the verb
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from argparse import Namespace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, EngineError
-from .flags import FlagError, Parser, WrongSyntax
+from .flags import PROGRESS, FlagError, Parser, WrongSyntax
 from .verbs import ALIASES, COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
@@ -97,11 +98,21 @@ def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
             getattr(options, _VALUES[name]).append(value)
         else:
             setattr(options, _VALUES[name], value)
+    if options.parallel is not None:
+        try:
+            int(options.parallel)
+        except ValueError:
+            raise FlagError(f'invalid argument "{options.parallel}" for "--parallel" flag: not a number') from None
+    if options.progress and options.progress not in PROGRESS:
+        raise FlagError(f'unsupported --progress value "{options.progress}": one of {", ".join(PROGRESS)}')
     return options, queue
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. The console script's target."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background jobs deaf to SIGINT; scripts that end `pycompose watch &` with it mean it all the same.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except ComposeError as error:
@@ -142,7 +153,8 @@ def _dispatch(arguments: list[str]) -> int:
         if name not in table:
             raise WrongSyntax(f"unknown command: \"pycompose {verb} {name}\"\nSee 'pycompose {verb} --help'.")
         module_name, summary = table[name]
-        return _run_noun_verb(f"pycompose {verb} {name}", f"{verb}.{module_name}", summary, options, words)
+        prog, path = f"pycompose {verb} {name}", f"{verb}.{module_name}"
+        return (_run_verb if verb == "alpha" else _run_noun_verb)(prog, path, summary, options, words)
     if verb in PLAIN:
         module_name, summary = PLAIN[verb]
         return _run_noun_verb(f"pycompose {verb}", module_name, summary, options, words)

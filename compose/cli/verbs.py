@@ -27,6 +27,7 @@ COMPOSE: Table = {
     "plan": ("plan", "Show what up would do and why (exit code 0: nothing, 2: changes)"),
     "port": ("port", "Print the public port for a port binding"),
     "ps": ("ps", "List containers"),
+    "publish": ("publish", "Refused: publish a Compose application as an OCI artifact"),
     "pull": ("pull", "Pull service images"),
     "push": ("push", "Push service images"),
     "restart": ("restart", "Restart service containers"),
@@ -55,6 +56,13 @@ PLAIN: Table = {
 """Verbs of the docker CLI without a noun."""
 
 GROUPS: dict[str, tuple[str, Table]] = {
+    "alpha": (
+        "Experimental commands of Docker Compose",
+        {
+            "publish": ("publish", "Refused: publish a Compose application as an OCI artifact"),
+            "viz": ("viz", "Generate a graphviz graph from your Compose file"),
+        },
+    ),
     "builder": (
         "Manage builds",
         {

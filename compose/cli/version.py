@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from .flags import FlagError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -21,8 +20,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     number = __version__
-    if args.format not in (None, "", "pretty", "json"):
-        raise FlagError(f'format value "{args.format}" could not be parsed: pretty or json')
     if args.short:
         print(number)
     elif args.format == "json":

@@ -101,7 +101,9 @@ def _engines_know(project: Project, path: Path) -> bool:
     return bool(project.services[str(path[1])]["deploy"]["restart_policy"].get("condition") == "on-failure")
 
 
-_QUIET = frozenset({"services.*.expose", "services.*.ports.mode", "networks.*.ipam.driver"})
+_QUIET = frozenset(
+    {"services.*.expose", "services.*.ports.mode", "networks.*.ipam.driver", "configs.*.name", "secrets.*.name"}
+)
 """Ignored keys that canonical files always hold, or that mean nothing by themselves."""
 
 

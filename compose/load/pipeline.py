@@ -156,7 +156,7 @@ class Loader:
             check.exclusive(tree)
         if resolve_paths:
             PathResolver(directory, self.home, self.files.links).resolve(tree)
-        normalize.resolve_environment(tree, self.environment)
+        normalize.resolve_environment(tree, self.environment if self.interpolate else {})
         return tree
 
 
@@ -228,7 +228,9 @@ def _model(loader: Loader, found: source.Source, options: LoadOptions) -> Map:
     if not tree:
         raise LoadError(Diagnostic("empty compose file", mark=Mark(found.files[0], 1, 1)))
     if options.normalize:
-        normalize.normalize(tree, found.environment["COMPOSE_PROJECT_NAME"], loader.environment)
+        normalize.normalize(
+            tree, found.environment["COMPOSE_PROJECT_NAME"], loader.environment if loader.interpolate else {}
+        )
     return tree
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Diagnostic, LoadError, Mark, Path, dotted
+from ..errors import Diagnostic, FileMissing, LoadError, Mark, Path, UnknownService, dotted
 from . import dotenv
 from .merge import as_map
 from .source import Files
@@ -71,7 +71,7 @@ def with_services(project: Project, names: Iterable[str], *, dependencies: bool 
     everything = {**project.services, **project.disabled_services}
     for name in chosen:
         if name not in everything:
-            raise LoadError(Diagnostic(f"no such service: {name}", hint=nearest(name, everything)))
+            raise UnknownService(Diagnostic(f"no such service: {name}", hint=nearest(name, everything)))
     profiles = [*project.profiles]
     for name in chosen:
         if name not in project.services:
@@ -95,7 +95,7 @@ def with_services(project: Project, names: Iterable[str], *, dependencies: bool 
             continue
         service = active.get(name)
         if service is None:
-            raise LoadError(Diagnostic(f"no such service: {name}"))
+            raise UnknownService(Diagnostic(f"no such service: {name}"))
         kept.add(name)
         if dependencies:
             needed = service.get("depends_on") or {}
@@ -226,7 +226,7 @@ def _read(
 ) -> None:
     if not files.exists(name):
         if required:
-            raise fail(f"{what} {name} not found", path, place)
+            raise FileMissing(Diagnostic(f"{what} {name} not found", path, mark(place)))
         return
     try:
         content = files.read(name).decode("utf-8", "replace")

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Diagnostic, LoadError, Mark, UsageError
+from ..errors import Diagnostic, FileMissing, LoadError, Mark, UsageError
 from . import dotenv
 from .paths import clean, join
 
@@ -132,7 +132,7 @@ def locate(options: LoadOptions, files: Files) -> Source:
     if not paths:
         message = "no configuration file provided: not found"
         hint = f"looked for {', '.join(DEFAULT_NAMES)} in {cwd} and above"
-        raise LoadError(Diagnostic(message, hint=hint))
+        raise FileMissing(Diagnostic(message, hint=hint))
     profiles = tuple(options.profiles) or tuple(
         name.strip() for name in environment.get("COMPOSE_PROFILES", "").split(",")
     )
@@ -170,7 +170,7 @@ def read_env_files(
         try:
             content = files.read(name).decode("utf-8", "replace")
         except FileNotFoundError:
-            raise LoadError(Diagnostic(f"couldn't find env file: {name}")) from None
+            raise UsageError(f"couldn't find env file: {name}") from None
         except OSError as error:
             raise LoadError(Diagnostic(f"cannot read env file {name}: {error.strerror}")) from None
 

@@ -57,10 +57,15 @@ def pull_image(world: World, operation: PullImage) -> None:
             return
         world.emit(Progress(shown, "Error", ERROR, detail=str(error)))
         raise ImageUnavailable(
-            f"{operation.service}: cannot pull {operation.ref}: {error}{_hint(world, operation.ref)}"
+            f"{operation.service}: {_cannot_pull(operation.ref, str(error))}{_hint(world, operation.ref)}"
         ) from error
     world.pulled.add(operation.ref)
     world.emit(Progress(shown, "Pulled", DONE))
+
+
+def _cannot_pull(ref: str, words: str) -> str:
+    """Our own engine says which image it could not pull, others do not."""
+    return words if words.startswith("cannot pull ") else f"cannot pull {ref}: {words}"
 
 
 def _hint(world: World, ref: str) -> str:

@@ -193,17 +193,18 @@ async def _exec(container: Container, specification: ExecSpec) -> ExecProcess:
         raise ContainerGone(f"container {container.id} is not running: {error}") from None
 
 
+NOT_STARTED = 126
 _CHDIR = re.compile(r"chdir (\S+): chdir to cwd .*: No such file or directory")
 
 
 def _as_docker(error: LaunchError) -> tuple[str, int]:
-    """A launch failure in the words of Docker's runtime, which scripts match on, and the exit code."""
-    message, code = error.message, error.exit_code
+    """A launch failure in the words of Docker's runtime, which scripts match on, and the exit code: 126, whatever it was."""
+    message = error.message
+    if message.startswith("unable to find "):
+        return message, NOT_STARTED
     if match := _CHDIR.fullmatch(message):
-        message, code = f'chdir to cwd ("{match[1]}") set in config.json failed: no such file or directory', 127
-    if not message.startswith("unable to find "):
-        message = f"unable to start container process: {message}: unknown"
-    return f"OCI runtime exec failed: exec failed: {message}", code
+        message = f'chdir to cwd ("{match[1]}") set in config.json failed: no such file or directory'
+    return f"OCI runtime exec failed: exec failed: unable to start container process: {message}: unknown", NOT_STARTED
 
 
 def spec(

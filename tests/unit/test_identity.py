@@ -8,7 +8,7 @@ import pytest
 
 from compose.cli.identity import ConfigurationNotFound, find_identity
 from compose.cli.session import refuse_foreign
-from compose.errors import LoadError, PlanError
+from compose.errors import PlanError, UsageError
 from compose.labels import WORKING_DIR, normalize_project_name
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_nothing_to_go_by(tmp_path: Path) -> None:
 
 
 def test_impossible_name(here: Path) -> None:
-    with pytest.raises(LoadError, match="invalid project name"):
+    with pytest.raises(UsageError, match="invalid project name"):
         find_identity(str(here), {}, project_name="No")
 
 

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from ...errors import UsageError
+from ..flags import PROGRESS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,15 +30,12 @@ class Renderer(Protocol):
     def handle(self, event: Event) -> None: ...
 
 
-MODES = ("auto", "tty", "plain", "json", "quiet")
-
-
 def choose_renderer(mode: str | None, ansi: str | None, title: str = "Running") -> Renderer:
     """``mode`` is --progress or COMPOSE_PROGRESS, ``ansi`` --ansi or COMPOSE_ANSI. Raises `UsageError`."""
     mode = mode or os.environ.get("COMPOSE_PROGRESS") or "auto"
     ansi = ansi or os.environ.get("COMPOSE_ANSI") or "auto"
-    if mode not in MODES:
-        raise UsageError(f"unsupported --progress value {mode!r}: one of {', '.join(MODES)}")
+    if mode not in PROGRESS:
+        raise UsageError(f"unsupported --progress value {mode!r}: one of {', '.join(PROGRESS)}")
     if ansi not in ("auto", "never", "always"):
         raise UsageError(f"unsupported --ansi value {ansi!r}: one of never, always, auto")
     if mode == "auto":

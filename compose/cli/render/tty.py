@@ -24,6 +24,7 @@ _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TICK = 0.1
 _COLORS = {WORKING: "34", DONE: "32", WARNING: "33", ERROR: "31"}
 _MARKS = {DONE: "✔", WARNING: "!", ERROR: "✘"}
+_HIDE_CURSOR, _SHOW_CURSOR = "\033[?25l", "\033[?25h"
 _BUILD_LINES = 6
 
 
@@ -49,7 +50,6 @@ class TtyRenderer:
         self._timer = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> TtyRenderer:
-        self._out.write("\033[?25l")
         self._timer.start()
         return self
 
@@ -60,7 +60,8 @@ class TtyRenderer:
         self._timer.join()
         with self._lock:
             self._draw(final=True)
-            self._out.write("\033[?25h")
+            if self._drawn:
+                self._out.write(_SHOW_CURSOR)
             self._out.flush()
 
     def handle(self, event: Event) -> None:
@@ -104,6 +105,8 @@ class TtyRenderer:
             lines = [lines[0], *lines[-(height - 2) :]]
         if self._drawn:
             self._out.write(f"\033[{self._drawn}A\r\033[J")
+        else:
+            self._out.write(_HIDE_CURSOR)
         self._out.write("".join(f"{line}\n" for line in lines))
         self._out.flush()
         self._drawn = len(lines)

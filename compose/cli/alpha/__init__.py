@@ -1,0 +1,1 @@
+"""`pycompose alpha …`: Docker Compose's experimental commands."""
