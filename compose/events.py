@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from .dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 WORKING, DONE, WARNING, ERROR = "working", "done", "warning", "error"
 
@@ -36,6 +37,14 @@ class Output:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class BuildStep:
+    """An event of our own engine's builder (``{"event": "StepStarted", …}``); ``id`` is the service that is built."""
+
+    id: str
+    body: Mapping[str, Any]
+
+
 if TYPE_CHECKING:
-    Event = Progress | Output
+    Event = Progress | Output | BuildStep
     Emit = Callable[[Event], None]

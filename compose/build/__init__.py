@@ -29,9 +29,16 @@ def is_remote(context: str) -> bool:
 
 
 def build_service(
-    engine: Engine, project: Project, name: str, overrides: Mapping[str, Any], output: Callable[[str], None]
+    engine: Engine,
+    project: Project,
+    name: str,
+    overrides: Mapping[str, Any],
+    output: Callable[[str], None],
+    events: Callable[[dict[str, Any]], None] | None = None,
 ) -> str:
     """Build and tag the image of service ``name``; its id. ``overrides`` are build flags: no_cache, pull, args, memory.
+
+    ``output`` and ``events`` as in `build_image`.
 
     Raises `EngineError` with the engine's message when the build fails.
     """
@@ -67,6 +74,7 @@ def build_service(
         environment=project.environment,
         memory=overrides.get("memory"),
         name=name,
+        events=events,
     )
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .flags import Parser
 
 
+_PROGRESS = ("auto", "plain", "tty", "json", "rawjson", "quiet")
+
+
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("--build-arg", action="append", default=[], metavar="KEY=VALUE", help="Set build-time variables for services")
@@ -22,6 +25,7 @@ def add_arguments(parser: Parser) -> None:
     flag("-m", "--memory", metavar="BYTES", help="Set memory limit for the build container")
     flag("--no-cache", action="store_true", help="Do not use cache when building the image")
     flag("--print", action="store_true", help="Print what would be built as JSON")
+    flag("--progress", dest="build_progress", choices=_PROGRESS, help="Type of progress output, as before the verb")
     flag("--provenance", metavar="MODE", help="Accepted for compatibility: no attestations are made")
     flag("--sbom", metavar="MODE", help="Accepted for compatibility: no attestations are made")
     flag("--pull", action="store_true", help="Always attempt to pull a newer version of the image")
@@ -87,7 +91,8 @@ def run(args: Namespace) -> int:
     if args.check or args.dry_run:
         print(plan.text(), end="")
         return 0
-    renderer = choose_renderer(args.progress, args.ansi, "Building")
+    mode = {"rawjson": "json"}.get(args.build_progress, args.build_progress) or args.progress
+    renderer = choose_renderer(mode, args.ansi, "Building")
     world = World(
         session.engine,
         snapshot,

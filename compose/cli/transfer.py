@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+_BAR, _SHORTEST_BAR = 50, 10
 
 
 def show_lines(lines: Iterable[dict[str, Any]], *, quiet: bool = False, out: TextIO | None = None) -> dict[str, Any]:
@@ -41,12 +44,8 @@ def show_lines(lines: Iterable[dict[str, Any]], *, quiet: bool = False, out: Tex
 
 def _live(ident: str, status: str, line: dict[str, Any], rows: dict[str, int], out: TextIO) -> None:
     """Rewrite the row of ``ident``; ``rows`` counts how far above the cursor each is."""
-    detail = line.get("progressDetail") or {}
-    text = f"{ident}: {status}"
-    if detail.get("total"):
-        text += f" {detail['current'] / 1e6:.1f}MB/{detail['total'] / 1e6:.1f}MB"
-    elif detail.get("current"):
-        text += f" {detail['current'] / 1e6:.1f}MB"
+    size = shutil.get_terminal_size()
+    text = row_text(ident, status, line.get("progressDetail") or {}, size.columns - 1)
     if ident not in rows:
         for name in rows:
             rows[name] += 1
@@ -54,4 +53,24 @@ def _live(ident: str, status: str, line: dict[str, Any], rows: dict[str, int], o
         print(text, flush=True, file=out)
         return
     up = rows[ident]
-    print(f"\033[{up}A\r\033[K{text}\033[{up}B\r", end="", flush=True, file=out)
+    if up < size.lines:  # what has left the screen cannot be reached
+        print(f"\033[{up}A\r\033[K{text}\033[{up}B\r", end="", flush=True, file=out)
+
+
+def row_text(ident: str, status: str, detail: Mapping[str, Any], width: int) -> str:
+    """One layer's row, at most ``width`` long, or else the row would wrap and those above could not be found again.
+
+    With room there is a bar: ``a1b2c3d4e5f6: Downloading [======>        ]  21.5MB/61.2MB``.
+    """
+    text = f"{ident}: {status}"
+    current, total = int(detail.get("current") or 0), int(detail.get("total") or 0)
+    if not total:
+        return f"{text} {current / 1e6:.1f}MB"[:width] if current else text[:width]
+    amount = f"{current / 1e6:>5.1f}MB/{total / 1e6:.1f}MB"
+    padded = f"{text:<{len(ident) + 13}}"
+    room = min(_BAR, width - len(padded) - len(amount) - 5)
+    if room < _SHORTEST_BAR:
+        return f"{text} {amount.strip()}"[:width]
+    filled = min(room, current * room // total)
+    arrow = "=" * (filled - 1) + ">" if 0 < filled < room else "=" * filled
+    return f"{padded} [{arrow:<{room}}]  {amount}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..client.images import split_reference
 from ..credentials import registry_auth
 from ..errors import EngineError, OperationError
-from ..events import DONE, ERROR, WARNING, Output, Progress
+from ..events import DONE, ERROR, WARNING, BuildStep, Output, Progress
 
 if TYPE_CHECKING:
     from ..ops import BuildImage, PullImage
@@ -88,8 +88,12 @@ def build_image(world: World, operation: BuildImage) -> None:
         if not world.settings.quiet_build:
             world.emit(Output(operation.service, text))
 
+    def step(event: dict[str, Any]) -> None:
+        if not world.settings.quiet_build:
+            world.emit(BuildStep(operation.service, event))
+
     try:
-        image_id = build_service(world.engine, world.project, operation.service, world.settings.build, output)
+        image_id = build_service(world.engine, world.project, operation.service, world.settings.build, output, step)
     except EngineError as error:
         world.emit(Progress(shown, "Error", ERROR))
         raise BuildFailed(f"failed to build service {operation.service}: {error}") from error

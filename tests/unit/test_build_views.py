@@ -6,6 +6,9 @@ import io
 from typing import Any
 
 from compose.cli.building.plain import PlainView
+from compose.cli.render.plain import PlainRenderer
+from compose.cli.transfer import row_text
+from compose.events import BuildStep
 from engine.build.progress import (
     Classic,
     Event,
@@ -77,6 +80,34 @@ def test_plain_lines_are_those_of_buildkit() -> None:
         "------",
         "",
     ]
+
+
+def test_builds_of_several_services_are_numbered_together() -> None:
+    out = io.StringIO()
+    renderer = PlainRenderer(out)
+    with renderer:
+        for event in _EVENTS[:3]:
+            for service in ("db", "web"):
+                renderer.handle(BuildStep(service, lines(event)))
+        renderer.handle(BuildStep("web", lines(StepStarted(2, "", "RUN make", 1, 1))))
+        renderer.handle(BuildStep("web", lines(StepStarted(3, "", "exporting to image", 0, 0, kind="internal"))))
+    shown = [line for line in out.getvalue().splitlines() if line]
+    assert [line for line in shown if "transferring" in line or "DONE" in line] == [
+        "#1 transferring dockerfile: 12B done",
+        "#2 transferring dockerfile: 12B done",
+        "#1 DONE 0.0s",
+        "#2 DONE 0.0s",
+    ]
+    assert shown[0] == "#1 [db internal] load build definition from Dockerfile"
+    assert shown[-3:] == ["#3 [web 1/1] RUN make", "#3 ...", "#4 [web] exporting to image"]
+
+
+def test_a_row_never_wraps() -> None:
+    row = row_text("a1b2c3d4e5f6", "Downloading", {"current": 21_500_000, "total": 61_200_000}, 99)
+    assert row.startswith("a1b2c3d4e5f6: Downloading [====") and row.endswith("]   21.5MB/61.2MB")
+    for width in range(5, 140):
+        assert len(row_text("a1b2c3d4e5f6", "Downloading", {"current": 5, "total": 61_200_000}, width)) <= width
+        assert len(row_text("a1b2c3d4e5f6", "Waiting", {}, width)) <= width
 
 
 def test_the_classic_stream_counts_instructions_only() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ...events import Output
+from ...events import BuildStep, Output
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,7 +30,9 @@ class JsonRenderer:
 
     def handle(self, event: Event) -> None:
         tree: dict[str, Any] = {"id": event.id}
-        if isinstance(event, Output):
+        if isinstance(event, BuildStep):
+            tree |= event.body
+        elif isinstance(event, Output):
             tree["output"] = event.text
         else:
             tree |= {"status": _WORDS[event.state], "text": event.status}

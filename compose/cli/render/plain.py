@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...events import Output, Progress
+from ...events import BuildStep, Output, Progress
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
 
     from ...events import Event
+    from ..building.plain import PlainView
+    from ..building.services import Scopes
 
 
 class PlainRenderer:
@@ -18,6 +20,8 @@ class PlainRenderer:
         self._out = out
         self._last: dict[tuple[str, str], str] = {}
         self._partial: dict[str, str] = {}
+        self._builds: PlainView | None = None
+        self._scopes: Scopes
 
     def __enter__(self) -> PlainRenderer:
         return self
@@ -28,16 +32,30 @@ class PlainRenderer:
         for text in self._partial.values():
             self._print(f"{text}\n")
         self._partial.clear()
+        if self._builds is not None:
+            self._builds.__exit__(kind, error, traceback)
 
     def handle(self, event: Event) -> None:
         if isinstance(event, Output):
             self._output(event)
+            return
+        if isinstance(event, BuildStep):
+            self._build(event)
             return
         key = (event.parent, event.id)
         if self._last.get(key) == event.status:
             return
         self._last[key] = event.status
         self._print(f"{line(event)}\n")
+
+    def _build(self, event: BuildStep) -> None:
+        """All services' builds in one sequence of numbered steps."""
+        if self._builds is None:
+            from ..building.plain import PlainView
+            from ..building.services import Scopes
+
+            self._builds, self._scopes = PlainView(self._out), Scopes()
+        self._builds.handle(self._scopes.scoped(event.id, event.body))
 
     def _output(self, event: Output) -> None:
         *lines, rest = (self._partial.get(event.id, "") + event.text).split("\n")

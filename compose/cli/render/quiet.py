@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...events import WARNING, Output
+from ...events import WARNING, BuildStep, Output
 from .plain import line
 
 if TYPE_CHECKING:
@@ -27,5 +27,5 @@ class QuietRenderer:
         return None
 
     def handle(self, event: Event) -> None:
-        if not isinstance(event, Output) and event.state == WARNING:
+        if not isinstance(event, Output | BuildStep) and event.state == WARNING:
             self._out.write(f"{line(event)}\n")

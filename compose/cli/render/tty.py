@@ -12,13 +12,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ...events import DONE, ERROR, WARNING, WORKING, Output, Progress
+from ...events import DONE, ERROR, WARNING, WORKING, BuildStep, Output, Progress
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
 
     from ...events import Event
+    from ..building.steps import StepBlock
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TICK = 0.1
@@ -26,6 +27,7 @@ _COLORS = {WORKING: "34", DONE: "32", WARNING: "33", ERROR: "31"}
 _MARKS = {DONE: "✔", WARNING: "!", ERROR: "✘"}
 _HIDE_CURSOR, _SHOW_CURSOR = "\033[?25l", "\033[?25h"
 _BUILD_LINES = 6
+_FAILED_LINES = 40
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class _Row:
     parts: dict[str, Progress] = field(default_factory=dict)
     output: list[str] = field(default_factory=list)
     partial: str = ""
+    steps: StepBlock | None = None
 
 
 class TtyRenderer:
@@ -69,6 +72,8 @@ class TtyRenderer:
         with self._lock:
             if isinstance(event, Output):
                 self._take_output(event, now)
+            elif isinstance(event, BuildStep):
+                self._take_step(event, now)
             elif event.parent:
                 row = self._rows.setdefault(event.parent, _Row(Progress(event.parent, ""), now))
                 row.parts[event.id] = event
@@ -79,9 +84,21 @@ class TtyRenderer:
                 if event.state == DONE:
                     row.output.clear()
 
+    def _take_step(self, event: BuildStep, now: float) -> None:
+        row = self._row_of(event.id, now)
+        if row.steps is None:
+            from ..building.steps import StepBlock
+
+            row.steps = StepBlock(color=self._color)
+        row.steps.handle(dict(event.body), now)
+
+    def _row_of(self, ident: str, now: float) -> _Row:
+        """The row that output of ``ident`` belongs to: its service's, when there is one."""
+        key = next((one for one in (f"Service {ident}", ident) if one in self._rows), ident)
+        return self._rows.setdefault(key, _Row(Progress(ident, ""), now))
+
     def _take_output(self, event: Output, now: float) -> None:
-        key = next((one for one in (f"Service {event.id}", event.id) if one in self._rows), event.id)
-        row = self._rows.setdefault(key, _Row(Progress(event.id, ""), now))
+        row = self._row_of(event.id, now)
         *lines, row.partial = (row.partial + event.text).split("\n")
         row.output += [one.split("\r")[-1] for one in lines if one.strip()]
         del row.output[:-200]
@@ -117,7 +134,7 @@ class TtyRenderer:
         seconds = f"{(row.finished or now) - row.started:.1f}s"
         words = f"{event.id} {event.status}"
         room = max(columns - len(words) - len(seconds) - 6, 0)
-        detail = f" {event.detail}"[:room] if event.detail else self._parts(row)[:room]
+        detail = f" {event.detail}"[:room] if event.detail else self._summary(row)[:room]
         pad = max(width - len(words), 1)
         end = max(columns - len(words) - pad - len(detail) - len(seconds) - 5, 1)
         color = _COLORS[event.state]
@@ -125,14 +142,29 @@ class TtyRenderer:
             f" {self._paint(mark, color)} {event.id} {self._paint(event.status, color)}"
             f"{' ' * pad}{detail}{' ' * end}{self._paint(seconds, '34')}"
         )
+        if row.steps is not None:
+            return [text, *self._steps(row, row.steps, now, columns, final=final)]
         shown = row.output[-_BUILD_LINES:] if event.state == WORKING and not final else []
         if event.state == ERROR:
             shown = row.output[-40:]
         return [text, *(f"   {self._paint(line[: columns - 4], '2')}" for line in shown)]
 
+    def _steps(self, row: _Row, steps: StepBlock, now: float, columns: int, *, final: bool) -> list[str]:
+        """While it is built what runs, at the end every step, and what the one that failed said last."""
+        over = row.finished is not None
+        if over and row.event.state != ERROR:
+            return [f"  {line}" for line in steps.lines(now, columns - 2, final=True)] if final else []
+        lines = [f"  {line}" for line in steps.lines(now, columns - 2, final=over, running_only=not final)]
+        if over and steps.failed is not None:
+            said = str(steps.failed.get("output") or "").splitlines()[-_FAILED_LINES:]
+            lines += [f"   {self._paint(one[: columns - 4], '2')}" for one in said]
+        return lines
+
     @staticmethod
-    def _parts(row: _Row) -> str:
-        """The layers of a pull in short: how many are done, how many bytes have come."""
+    def _summary(row: _Row) -> str:
+        """The layers of a pull or the steps of a build in short: how many are done, how many bytes have come."""
+        if row.steps is not None:
+            return f" {row.steps.done}/{row.steps.total}"
         if not row.parts or row.finished is not None:
             return ""
         done = sum(1 for part in row.parts.values() if part.state == DONE)
