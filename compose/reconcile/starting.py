@@ -217,7 +217,10 @@ class Starting:
                 continue
             one = replica.observed
             starts = replica.name in self.starting[name]
-            if not starts and (one is None or not one.running or one.health in ("", "healthy")):
+            if not starts and (one is None or not one.running):
+                continue
+            # What restarts at this moment has no health in the listing.
+            if not starts and one is not None and one.state != "restarting" and one.health in ("", "healthy"):
                 continue
             start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
             self._add_wait(

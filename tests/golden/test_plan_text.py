@@ -121,6 +121,15 @@ def stopped() -> Plan:
     return reconcile_up(project, state.snapshot(), UpOptions(), {})
 
 
+def restarting() -> Plan:
+    project = site()
+    state = running(project)
+    for key, one in state.containers.items():
+        if one.service == "db":
+            state.containers[key] = replace(one, state="restarting", exit_code=137, health="")
+    return reconcile_up(project, state.snapshot(), UpOptions(wait=True), {})
+
+
 def start_first() -> Plan:
     update = {"deploy": {"replicas": 2, "update_config": {"order": "start-first", "parallelism": 1}}}
     state = running(site(web=update))
@@ -186,6 +195,7 @@ CASES: tuple[Callable[[], Plan], ...] = (
     remove_orphans,
     network_changed,
     stopped,
+    restarting,
     start_first,
     interrupted_recreation,
     provider,
