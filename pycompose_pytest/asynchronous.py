@@ -1,0 +1,64 @@
+"""The stack for async tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .options import CommandResult
+    from .stacks import Stack
+
+T = TypeVar("T")
+
+
+class AsyncStack:
+    """`Stack` for async tests: the same methods, awaited; what blocks runs in a thread. Any asyncio or trio loop."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    async def address(self, service: str, port: int, protocol: str = "tcp") -> tuple[str, int]:
+        return await _in_thread(lambda: self.stack.address(service, port, protocol))
+
+    async def exec(
+        self, service: str, *command: str, user: str = "", environment: Mapping[str, str] | None = None
+    ) -> CommandResult:
+        return await _in_thread(lambda: self.stack.exec(service, *command, user=user, environment=environment))
+
+    async def logs(self, *services: str, since: str = "", tail: int | None = None) -> str:
+        return await _in_thread(lambda: self.stack.logs(*services, since=since, tail=tail))
+
+    async def stop(self, *services: str) -> None:
+        await _in_thread(lambda: self.stack.stop(*services))
+
+    async def start(self, *services: str) -> None:
+        await _in_thread(lambda: self.stack.start(*services))
+
+    async def restart(self, *services: str) -> None:
+        await _in_thread(lambda: self.stack.restart(*services))
+
+    async def kill(self, *services: str, signal: str = "SIGKILL") -> None:
+        await _in_thread(lambda: self.stack.kill(*services, signal=signal))
+
+    async def wait_healthy(self, *services: str, timeout: float = 60.0) -> None:  # noqa: ASYNC109  (as in Stack)
+        await _in_thread(lambda: self.stack.wait_healthy(*services, timeout=timeout))
+
+    async def save(self, name: str = "saved") -> None:
+        await _in_thread(lambda: self.stack.save(name))
+
+    async def reset(self, name: str = "") -> None:
+        await _in_thread(lambda: self.stack.reset(name))
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        import anyio.to_thread
+
+        return await anyio.to_thread.run_sync(function)
+    return await asyncio.to_thread(function)
