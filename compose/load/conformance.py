@@ -27,15 +27,19 @@ STATUSES = ("done", "refused", "ignored")
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One key: its path with ``*`` for names, its status and, unless done, the reason. ``elsewhere``: the key acts on
-    pycompose's own engine, and why it has no effect on others."""
+    pycompose's own engine, and why it has no effect on others. ``only``: the values that a key which is done may have; others are refused for
+    the reason."""
 
     key: str
     status: str
     reason: str = ""
     elsewhere: str = ""
+    only: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
+        if self.only:
+            return f"{', '.join(self.only)} only: {self.reason}"
         return self.reason or (f"other engines: {self.elsewhere}" if self.elsewhere else "")
 
 
@@ -43,7 +47,7 @@ def table() -> tuple[Entry, ...]:
     """All entries, by key."""
     content = json.loads((schema.directory() / TABLE).read_text(encoding="utf-8"))
     return tuple(
-        Entry(key, value["status"], value.get("reason", ""), value.get("elsewhere", ""))
+        Entry(key, value["status"], value.get("reason", ""), value.get("elsewhere", ""), tuple(value.get("only", ())))
         for key, value in sorted(content.items())
     )
 
@@ -76,6 +80,10 @@ def refused(project: Project) -> list[Diagnostic]:
     return [
         Diagnostic(f"{dotted(path)} is not supported: {entry.reason}", path, project.mark(*path))
         for path, entry in _uses(project, "refused")
+    ] + [
+        Diagnostic(f"{dotted(path)}: {value!r} is not supported: {entry.reason}", path, project.mark(*path))
+        for path, entry in _uses(project, "done")
+        if entry.only and (value := str(project.services[str(path[1])][str(path[2])])) not in entry.only
     ]
 
 
@@ -112,7 +120,10 @@ def _uses(project: Project, status: str, *, elsewhere: bool = False) -> Iterator
         {
             tuple(entry.key.split(".")): entry
             for entry in table()
-            if entry.status == status and entry.key not in _QUIET and bool(entry.elsewhere) == elsewhere
+            if entry.status == status
+            and entry.key not in _QUIET
+            and bool(entry.elsewhere) == elsewhere
+            and (entry.status != "done" or elsewhere or entry.only)
         }
     )
     for section in ("services", "networks", "volumes", "configs", "secrets", "models"):

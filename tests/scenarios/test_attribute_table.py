@@ -100,6 +100,7 @@ services:
     cgroup: host
     ipc: shareable
     uts: host
+    userns_mode: host
     stdin_open: true
     tty: true
     use_api_socket: true
@@ -226,6 +227,7 @@ INSIDE: dict[str, list[tuple[str, str, str]]] = {
         ("privileged", "grep CapEff /proc/1/status | cut -f2", "{all_capabilities}"),
         ("cgroup", "readlink /proc/self/ns/cgroup", "{host_cgroup}"),
         ("uts", "readlink /proc/self/ns/uts", "{host_uts}"),
+        ("userns_mode", "readlink /proc/self/ns/user", "{host_user}"),
         ("tty", "[ -t 0 ] < /proc/1/fd/0 && echo terminal", "terminal"),
         ("use_api_socket", "test -S /var/run/docker.sock && echo socket", "socket"),
     ],
@@ -412,7 +414,9 @@ def filled(text: str, values: dict[str, str]) -> str:
 
 def host_values(table: Command) -> dict[str, str]:
     """What rows compare with that only this machine knows."""
-    host = {f"host_{kind}": os.readlink(f"/proc/self/ns/{kind}") for kind in ("cgroup", "uts", "pid", "ipc", "net")}
+    host = {
+        f"host_{kind}": os.readlink(f"/proc/self/ns/{kind}") for kind in ("cgroup", "uts", "pid", "ipc", "net", "user")
+    }
     status = Path("/proc/self/status").read_text()
     pid = tree(table, "open")["State"]["Pid"]
     host |= {f"open_{kind}": os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("ipc", "net")}

@@ -273,3 +273,10 @@ def test_a_link_too_small_for_ipv6_is_refused_with_words(command: Command) -> No
         "networks: {default: {enable_ipv6: true, driver_opts: {com.docker.network.driver.mtu: '1234'}}}\n",
     )
     assert "1234 is too small for IPv6" in command("up", "-d", check=False).stderr
+
+
+def test_values_that_are_not_supported_are_refused_with_their_places(command: Command) -> None:
+    write(command, "services:\n  web:\n    image: busybox\n    userns_mode: keep-id\n")
+    refused = command("up", "-d", check=False)
+    assert refused.returncode != 0
+    assert "compose.yaml:4:" in refused.stderr and "'keep-id' is not supported" in refused.stderr
