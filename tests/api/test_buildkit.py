@@ -1,0 +1,223 @@
+"""BuildKit's protocols on the engine's socket, spoken by grpcio: builds, failures, and clients that are hostile or vanish."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from support.buildkit_client import BuildKitClient, Entry, Lent, hijack
+from support.engine_root import wait_for
+
+from engine.buildkit.messages import control, fsutil, gateway, rpc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+    from support.engine_root import EngineRoot
+
+pytestmark = pytest.mark.root
+
+_STAT, _DATA = 0, 2
+_DIRECTORY = 1 << 31
+
+
+def _lent(dockerfile: str, *entries: Entry) -> Lent:
+    return Lent({"dockerfile": [Entry("Dockerfile", dockerfile.encode())], "context": list(entries)})
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A directory with a short name: the address of a socket holds 107 bytes."""
+    directory = Path(tempfile.mkdtemp(prefix="bk"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+def test_a_build_as_buildx_drives_it(engine: EngineRoot, client: docker.DockerClient, sockets: Path) -> None:
+    dockerfile = """FROM busybox AS one
+RUN --mount=type=secret,id=token cp /run/secrets/token /token; echo told
+FROM one
+ARG WHO
+COPY here sub/*.txt /got/
+RUN echo $WHO >> /got/here
+"""
+    lent = _lent(
+        dockerfile,
+        Entry("here", b"h" * 5000, 0o600),
+        Entry("not", b"not wanted"),
+        Entry("sub", None),
+        Entry("sub/a.txt", b"a"),
+        Entry("sub/b.txt", b"", link="sub/a.txt"),
+    )
+    lent.secrets["token"] = b"s3cret"
+    told: list[Any] = []
+    with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit:
+        reading = threading.Thread(target=lambda: told.extend(buildkit.status()))
+        reading.start()
+        attributes = {"build-arg:WHO": "me", "label:x": "y"}
+        answer = buildkit.build(attributes, name="docker.io/library/bk:one,bk:two")
+        reading.join(30)
+    image = client.images.get("bk:two")
+    try:
+        assert answer["containerimage.digest"] == image.id == client.images.get("bk:one").id
+        assert answer["image.name"] == "docker.io/library/bk:one,docker.io/library/bk:two"
+        assert image.labels == {"x": "y"}
+        show = "cat /token; wc -c < /got/here; cat /got/a.txt /got/b.txt; stat -c %a /got/here"
+        output = client.containers.run("bk:two", ["sh", "-c", show], remove=True)
+        assert output == b"s3cret5003\naa600\n"
+    finally:
+        client.images.remove("bk:one")
+        client.images.remove("bk:two")
+    names = list(dict.fromkeys(vertex.name for response in told for vertex in response.vertexes))
+    assert names == [
+        "[internal] load build definition from Dockerfile",
+        "[internal] load metadata for docker.io/library/busybox:latest",
+        "[internal] load .dockerignore",
+        "[internal] load build context",
+        "[one 1/2] FROM docker.io/library/busybox:latest",
+        "[one 2/2] RUN --mount=type=secret,id=token cp /run/secrets/token /token; echo told",
+        "[stage-1 1/2] COPY here sub/*.txt /got/",
+        "[stage-1 2/2] RUN echo $WHO >> /got/here",
+        "exporting to image",
+    ]
+    assert b"told\n" in [log.msg for response in told for log in response.logs]
+    # Only what the instructions read was asked for.
+    wanted = [fields.get("followpaths") for fields in lent.asked if fields["dir-name"] == ["context"]]
+    assert wanted == [[".dockerignore"], ["here", "sub/*.txt"]]
+
+
+def test_a_failing_step_says_where(engine: EngineRoot, sockets: Path) -> None:
+    lent = _lent("FROM busybox\nRUN exit 3\n")
+    with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit, pytest.raises(grpc.RpcError) as failed:
+        buildkit.build({})
+    assert failed.value.code() is grpc.StatusCode.UNKNOWN
+    assert failed.value.details() == 'process "/bin/sh -c exit 3" did not complete successfully: exit code: 3'
+    (raw,) = (value for name, value in failed.value.trailing_metadata() if name == "grpc-status-details-bin")
+    (detail,) = rpc.Status.FromString(raw).details
+    assert detail.type_url == "github.com/moby/buildkit/errdefs.Source+json"
+    place = json.loads(detail.value)
+    assert base64.b64decode(place["info"]["data"]) == b"FROM busybox\nRUN exit 3\n"
+    assert place["ranges"] == [{"start": {"line": 2}, "end": {"line": 2}}]
+
+
+def test_a_result_is_looked_into_and_used_by_another_build(
+    engine: EngineRoot, client: docker.DockerClient, sockets: Path
+) -> None:
+    """How buildx links the targets of a bake file: one build's result is another's base."""
+    lent = _lent("FROM busybox\nRUN echo first > /first\n")
+    with BuildKitClient(engine.layout.socket, sockets, lent) as first:
+        solving = first.solve()
+        request = gateway.SolveRequest(
+            Frontend="dockerfile.v0", FrontendOpt={}, allowResultReturn=True, allowResultArrayRef=True
+        )
+        result = first.gateway("Solve", request, gateway.SolveResponse).result
+        read = first.gateway(
+            "ReadFile", gateway.ReadFileRequest(Ref=result.ref.id, FilePath="first"), gateway.ReadFileResponse
+        )
+        assert read.Data == b"first\n"
+        inner = sockets / "second"
+        inner.mkdir()
+        lent = _lent("FROM given\nRUN cat /first > /second\n")
+        with BuildKitClient(engine.layout.socket, inner, lent) as second:
+            building = second.solve(Exporters=[control.Exporter(Type="moby", Attrs={"name": "bk:linked"})])
+            request = gateway.SolveRequest(
+                Frontend="dockerfile.v0",
+                FrontendOpt={"context:given": "input:first"},
+                FrontendInputs={"first": getattr(result.ref, "def")},
+                allowResultReturn=True,
+                allowResultArrayRef=True,
+            )
+            linked = second.gateway("Solve", request, gateway.SolveResponse).result
+            second.gateway("Return", gateway.ReturnRequest(result=linked), gateway.ReturnResponse)
+            building.result()
+        first.gateway("Return", gateway.ReturnRequest(result=result), gateway.ReturnResponse)
+        solving.result()
+    assert client.containers.run("bk:linked", "cat /second", remove=True) == b"first\n"
+    client.images.remove("bk:linked")
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [["../out"], ["/abs"], ["a", "a/b"], ["b/c"], ["a//b"], ["x", "x"], [".."]],
+    ids=["above", "absolute", "below a file", "before its parent", "empty part", "twice", "parent"],
+)
+def test_a_hostile_context_writes_nothing_elsewhere(engine: EngineRoot, sockets: Path, paths: list[str]) -> None:
+    lent = _lent("FROM busybox\nCOPY . /all\n", *(Entry(path) for path in paths))
+    with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit, pytest.raises(grpc.RpcError) as failed:
+        buildkit.build({})
+    assert "the client sent" in failed.value.details()
+
+
+def test_packets_that_nobody_asked_for(engine: EngineRoot, sockets: Path) -> None:
+    def packets(name: str) -> Iterator[Any]:
+        yield fsutil.Packet(type=_STAT, stat=fsutil.Stat(path="link", mode=1 << 27 | 0o777, linkname="/etc"))
+        yield fsutil.Packet(type=_STAT, stat=fsutil.Stat(path="link/passwd", mode=0o644))
+        yield fsutil.Packet(type=_DATA, ID=7, data=b"x")
+
+    lent = _lent("FROM busybox\nCOPY . /all\n")
+    lent.extra = packets
+    with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit, pytest.raises(grpc.RpcError) as failed:
+        buildkit.build({})
+    assert failed.value.details() == "the client sent 'link/passwd' out of order"
+
+
+def test_a_client_that_vanishes_has_its_build_cancelled(engine: EngineRoot, sockets: Path) -> None:
+    lent = _lent("FROM busybox\nRUN echo begun; sleep 1000\n")
+    with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit:
+        solving = buildkit.solve(Frontend="dockerfile.v0", FrontendAttrs={"no-cache": ""})
+        for response in buildkit.status():
+            if any(log.msg.startswith(b"begun") for log in response.logs):
+                break
+        assert list(engine.layout.build_runs.iterdir())
+        buildkit.drop_session()
+        with pytest.raises(grpc.RpcError):
+            solving.result()
+    wait_for(lambda: not list(engine.layout.build_runs.iterdir()), "the step goes on")
+    work = engine.layout.build_cache / "work"
+    wait_for(lambda: not work.is_dir() or not list(work.iterdir()), "the build's files are left")
+
+
+def test_what_is_not_offered_is_refused(engine: EngineRoot, sockets: Path) -> None:
+    with BuildKitClient(engine.layout.socket, sockets, _lent("FROM scratch\n")) as buildkit:
+        for path in ("/moby.buildkit.v1.Control/ListenBuildHistory", "/no.such/Method"):
+            with pytest.raises(grpc.RpcError) as failed:
+                buildkit.call(path, control.InfoRequest(), control.InfoResponse).result()
+            assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        definition = control.SolveRequest().Definition
+        getattr(definition, "def").append(b"\x1a\x00")
+        with pytest.raises(grpc.RpcError) as failed:
+            buildkit.solve(Definition=definition).result()
+        assert "LLB" in failed.value.details()
+        buildkit.ref = "other"
+        with pytest.raises(grpc.RpcError) as failed:
+            buildkit.solve(Frontend="dockerfile.v0", Exporters=[control.Exporter(Type="oci")]).result()
+        assert "oci exporter" in failed.value.details()
+
+
+def test_bytes_that_are_no_http2_end_their_connection_only(engine: EngineRoot, sockets: Path) -> None:
+    for junk in (b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100):
+        with hijack(engine.layout.socket, "/grpc", []) as connection:
+            connection.sendall(junk)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+    with BuildKitClient(engine.layout.socket, sockets, _lent("FROM scratch\n")) as buildkit:
+        workers = buildkit.call(
+            "/moby.buildkit.v1.Control/ListWorkers", control.ListWorkersRequest(), control.ListWorkersResponse
+        ).result()
+        assert workers.record[0].platforms[0].OS == "linux"
+    assert "Traceback" not in engine.log()
+
+
+def test_sessions_are_checked(engine: EngineRoot) -> None:
+    assert engine.request("POST", "/session")[0] == 400
+    assert engine.request("POST", "/grpc")[0] == 400

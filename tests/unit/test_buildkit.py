@@ -1,0 +1,244 @@
+"""BuildKit's wire formats and the frontend's attributes, without an engine."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import pytest
+from grpc_tools import protoc
+
+import engine.buildkit.messages as wire
+from engine.build.options import ReceivedContext, RemoteContext
+from engine.build.progress import Notice, StepCached, StepDone, StepFailed, StepLog, StepNote, StepStarted
+from engine.buildkit.filesync import Sender, go_mode, mode_of
+from engine.buildkit.frontend import Asked, options
+from engine.buildkit.grpc import encoded
+from engine.buildkit.lent import LentFiles
+from engine.buildkit.progress import Told
+from engine.errors import InvalidParameter, NotImplemented_
+
+if TYPE_CHECKING:
+    from engine.buildkit.lent import Lender
+
+
+def test_the_compiled_descriptors_are_those_of_the_sources(tmp_path: Path) -> None:
+    proto = Path(wire.__file__).with_name("proto")
+    compiled = tmp_path / "buildkit.binpb"
+    sources = [str(proto / name) for name in ("gateway.proto", "session.proto")]
+    well_known = str(Path(protoc.__file__).with_name("_proto"))
+    words = [
+        "protoc",
+        f"-I{proto}",
+        f"-I{well_known}",
+        "--include_imports",
+        f"--descriptor_set_out={compiled}",
+        *sources,
+    ]
+    assert protoc.main(words) == 0
+    assert compiled.read_bytes() == (proto / "buildkit.binpb").read_bytes()
+
+
+def test_bytes_that_are_no_message_are_refused() -> None:
+    with pytest.raises(InvalidParameter):
+        wire.parse(wire.fsutil.Packet, b"\xff\xff")
+
+
+@pytest.mark.parametrize(
+    ("go", "mode"),
+    [
+        (0o644, stat.S_IFREG | 0o644),
+        (1 << 31 | 0o755, stat.S_IFDIR | 0o755),
+        (1 << 27 | 0o777, stat.S_IFLNK | 0o777),
+        (1 << 23 | 1 << 20 | 0o755, stat.S_IFREG | stat.S_ISUID | stat.S_ISVTX | 0o755),
+        (1 << 26 | 1 << 21 | 0o600, stat.S_IFCHR | 0o600),
+    ],
+)
+def test_file_modes(go: int, mode: int) -> None:
+    assert mode_of(go) == mode
+    assert go_mode(mode) == go
+
+
+def test_a_mode_of_no_type_is_refused() -> None:
+    with pytest.raises(InvalidParameter):
+        mode_of(1 << 31 | 1 << 27)
+
+
+def test_metadata_that_is_not_ascii_is_quoted() -> None:
+    assert encoded({"a": ["x y"], "b": ["ä+", "c"]}) == {"a": ["x y"], "b": ["%C3%A4%2B", "c"], "b-encoded": ["1"]}
+
+
+class _Receiver:
+    """The other end of a Sender: asks for every file."""
+
+    def __init__(self) -> None:
+        self.entries: list[Any] = []
+        self.data: dict[int, bytes] = {}
+        self._answers: list[bytes] = []
+        self._ended = False
+
+    def put(self, packets: list[bytes]) -> None:
+        for raw in packets:
+            packet = wire.parse(wire.fsutil.Packet, raw)
+            if packet.type == 0 and packet.HasField("stat"):
+                self.entries.append(packet.stat)
+                if stat.S_ISREG(mode_of(packet.stat.mode)) and not packet.stat.linkname:
+                    self._answers.append(wire.fsutil.Packet(type=1, ID=len(self.entries) - 1).SerializeToString())
+            elif packet.type == 0:
+                self._answers.append(wire.fsutil.Packet(type=3).SerializeToString())
+            elif packet.type == 2:
+                self.data[packet.ID] = self.data.get(packet.ID, b"") + packet.data
+
+    def take(self) -> list[bytes]:
+        found, self._answers = self._answers, []
+        return found
+
+    def end(self) -> None:
+        self._ended = True
+
+
+def test_a_directory_is_sent_in_order(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "z").write_bytes(b"z" * 100_000)
+    (tmp_path / "a.b").write_text("ab")
+    (tmp_path / "c").symlink_to("a/z")
+    (tmp_path / "d").hardlink_to(tmp_path / "a.b")
+    receiver = _Receiver()
+    Sender(receiver, tmp_path, lambda: False).run()
+    assert [(entry.path, entry.linkname) for entry in receiver.entries] == [
+        ("a", ""), ("a/z", ""), ("a.b", ""), ("c", "a/z"), ("d", "a.b"),
+    ]  # fmt: skip
+    assert receiver.data == {1: b"z" * 100_000, 2: b"ab"}
+
+
+class _NoLender:
+    """A session that lends nothing and is asked for nothing."""
+
+    def of_session(self, id: str) -> _NoLender:
+        return self
+
+
+def _options(attributes: dict[str, str], **more: Any) -> Any:
+    return options(Asked(attributes, **more), cast("Lender", _NoLender()), Path("/agents"))
+
+
+def test_attributes_become_options() -> None:
+    found = _options(
+        {
+            "filename": "Other",
+            "target": "t",
+            "build-arg:A": "1",
+            "label:l": "v",
+            "no-cache": "x,y",
+            "image-resolve-mode": "pull",
+            "platform": "linux/amd64",
+            "add-hosts": "a=1.2.3.4,b=::1",
+            "shm-size": "1000",
+            "ulimit": "nofile=10:20,nproc=5",
+            "memory": "4096",
+            "context:docker.io/library/base": "docker-image://busybox",
+            "context:here": "local:here",
+            "context:in": "input:one",
+            "cache-imports": '[{"Type": "registry", "Attrs": {"ref": "r/c:1"}}, {"Type": "gha"}]',
+            "cache-from": "r/d,r/c:1",
+        },
+        inline_cache=True,
+        inputs={"one": "sha256:12"},
+    )
+    assert isinstance(found.context, ReceivedContext)
+    assert (found.dockerfile, found.target, found.pull, found.no_cache) == ("Other", "t", True, False)
+    assert (found.args, found.labels) == ({"A": "1"}, {"l": "v"})
+    assert found.no_cache_filter == ("x", "y")
+    assert found.platforms == ("linux/amd64",)
+    assert found.extra_hosts == ("a:1.2.3.4", "b:::1")
+    assert (found.shm_size, found.ulimits) == (1000, {"nofile": (10, 20), "nproc": (5, 5)})
+    assert found.resources["memory"]["limit"] == 4096
+    assert found.contexts == {
+        "base": "docker-image://busybox",
+        "here": "local:here",
+        "in": "docker-image://sha256:12",
+    }
+    assert isinstance(found.received["here"], LentFiles)
+    assert (found.cache_from, found.cache_to) == (("r/c:1", "r/d"), ("type=inline",))
+    assert _options({"no-cache": ""}).no_cache
+
+
+def test_a_remote_context_may_have_its_dockerfile_elsewhere() -> None:
+    found = _options({"context": "https://h/r.git#main", "contextsubdir": "sub", "dockerfilekey": "dockerfile"})
+    assert found.context == RemoteContext("https://h/r.git#main:sub")
+    assert found.definition is not None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"source": "example.com/frontend:1"}, "own Dockerfile frontend"),
+        ({"context:x": "oci-layout://a@sha256:1"}, "unsupported context source oci-layout"),
+        ({"attest:sbom": "generator=x"}, "sbom attestations"),
+        ({"multi-platform": "true"}, "several platforms"),
+        ({"force-network-mode": "host"}, "network.host is not allowed"),
+        ({"force-network-mode": "moon"}, "invalid netmode moon"),
+        ({"ulimit": "nofile=x"}, "invalid ulimit"),
+        ({"shm-size": "x"}, "invalid shm-size"),
+        ({"context:x": "input:absent"}, "invalid input absent"),
+    ],
+)
+def test_what_is_not_offered_is_refused(attributes: dict[str, str], words: str) -> None:
+    with pytest.raises((InvalidParameter, NotImplemented_), match=words):
+        _options(attributes)
+
+
+def test_the_syntax_line_of_dockers_own_frontend_is_this_frontend() -> None:
+    _options({"source": "docker/dockerfile:1"})
+    _options({"attest:provenance": "mode=min,inline-only=true"})
+
+
+def test_events_become_vertexes() -> None:
+    async def read() -> list[Any]:
+        told = Told("ref")
+        told.tell(StepStarted(1, "", "[internal] load build definition from Dockerfile", 0, 0, kind="internal"))
+        told.tell(StepNote(1, "transferring dockerfile: 3B"))
+        told.tell(StepDone(1, 0.1))
+        told.tell(StepStarted(2, "one", "FROM Busybox AS one", 1, 10, 1, "base"))
+        told.tell(StepStarted(3, "one", "ENV a=b", 0, 0, 2, "config"))
+        told.tell(StepStarted(4, "one", "RUN x", 2, 10, 3))
+        told.tell(StepLog(4, "stderr", b"log"))
+        told.tell(StepFailed(4, "no", ""))
+        told.tell(StepStarted(5, "", "RUN y", 3, 10, 4))
+        told.tell(StepCached(5))
+        told.tell(Notice("careful", 7))
+        told.tell(StepStarted(6, "", "[internal] other", 0, 0, kind="internal"))
+        told.fail("broken")
+        told.end()
+        return [response async for response in told.read()]
+
+    (response,) = anyio.run(read)
+    last = {vertex.name: vertex for vertex in response.vertexes}
+    assert list(last) == [
+        "[internal] load build definition from Dockerfile",
+        "[one  1/10] FROM Busybox",
+        "[one  2/10] RUN x",
+        "[ 3/10] RUN y",
+        "[internal] other",
+    ]
+    assert last["[one  2/10] RUN x"].error == "no"
+    assert last["[ 3/10] RUN y"].cached
+    assert last["[internal] other"].error == "broken"
+    assert [(log.stream, log.msg) for log in response.logs] == [(2, b"log")]
+    assert [status.name for status in response.statuses] == ["transferring dockerfile: 3B"]
+    (warning,) = response.warnings
+    assert (warning.short, warning.ranges[0].start.line) == (b"careful", 7)
+
+
+def test_logs_that_nobody_reads_are_bounded() -> None:
+    async def read() -> int:
+        told = Told("ref")
+        told.tell(StepStarted(1, "", "RUN x", 1, 1))
+        for _ in range(40):
+            told.tell(StepLog(1, "stdout", bytes(1 << 20)))
+        told.end()
+        return sum([len(log.msg) async for response in told.read() for log in response.logs])
+
+    assert 0 < anyio.run(read) <= 9 << 20
