@@ -27,19 +27,20 @@ STATUSES = ("done", "refused", "ignored")
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One key: its path with ``*`` for names, its status and, unless done, the reason. ``elsewhere``: the key acts on
-    pycompose's own engine, and why it has no effect on others. ``only``: the values that a key which is done may have; others are refused for
-    the reason."""
+    pycompose's own engine, and why it has no effect on others. ``only``: the values that a key which is done may have; others are refused,
+    ``otherwise`` says why."""
 
     key: str
     status: str
     reason: str = ""
     elsewhere: str = ""
     only: tuple[str, ...] = ()
+    otherwise: str = ""
 
     @property
     def note(self) -> str:
         if self.only:
-            return f"{', '.join(self.only)} only: {self.reason}"
+            return f"{', '.join(self.only)} only: {self.otherwise}"
         return self.reason or (f"other engines: {self.elsewhere}" if self.elsewhere else "")
 
 
@@ -47,7 +48,14 @@ def table() -> tuple[Entry, ...]:
     """All entries, by key."""
     content = json.loads((schema.directory() / TABLE).read_text(encoding="utf-8"))
     return tuple(
-        Entry(key, value["status"], value.get("reason", ""), value.get("elsewhere", ""), tuple(value.get("only", ())))
+        Entry(
+            key,
+            value["status"],
+            value.get("reason", ""),
+            value.get("elsewhere", ""),
+            tuple(value.get("only", ())),
+            value.get("otherwise", ""),
+        )
         for key, value in sorted(content.items())
     )
 
@@ -81,7 +89,7 @@ def refused(project: Project) -> list[Diagnostic]:
         Diagnostic(f"{dotted(path)} is not supported: {entry.reason}", path, project.mark(*path))
         for path, entry in _uses(project, "refused")
     ] + [
-        Diagnostic(f"{dotted(path)}: {value!r} is not supported: {entry.reason}", path, project.mark(*path))
+        Diagnostic(f"{dotted(path)}: {value!r} is not supported: {entry.otherwise}", path, project.mark(*path))
         for path, entry in _uses(project, "done")
         if entry.only and (value := str(project.services[str(path[1])][str(path[2])])) not in entry.only
     ]
