@@ -84,6 +84,10 @@ def keep(host: str, username: str, password: str, identity_token: str = "") -> s
     if helper:
         user, secret = (TOKEN_USER, identity_token) if identity_token else (username, password)
         _ask(helper, "store", json.dumps({"ServerURL": host, "Username": user, "Secret": secret}))
+        if host not in (tree.get("auths") or {}):
+            # A build sends credentials for the registries that stand here.
+            tree["auths"] = {**(tree.get("auths") or {}), host: {}}
+            _write(tree)
         return None
     shown = "" if identity_token else password
     entry = {"auth": base64.b64encode(f"{username}:{shown}".encode()).decode()}

@@ -7,9 +7,12 @@ pulls anonymously.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 from typing import Any
+
+from .errors import OperationError
 
 DOCKER_HUB = "https://index.docker.io/v1/"
 HELPER_TIMEOUT = 20.0
@@ -24,14 +27,23 @@ def registry_of(ref: str) -> str:
 
 
 def registry_auth(ref: str) -> str | None:
-    """X-Registry-Auth for pulling or pushing ``ref``; None when nothing is configured."""
+    """X-Registry-Auth for pulling or pushing ``ref``; None when nothing is configured.
+
+    Raises `OperationError` when a credential helper is configured that cannot be asked.
+    """
     entry = _lookup(_configuration(), registry_of(ref))
     return _encode(entry) if entry else None
 
 
 def all_registries() -> str | None:
-    """X-Registry-Config for a build: every plain entry of the file."""
-    entries = {host: one for host in _configuration().get("auths") or {} if (one := _lookup(_configuration(), host))}
+    """X-Registry-Config for a build: what there is for each registry that the file names. A helper that cannot be asked
+    has nothing, since the build may need none of it."""
+    configuration = _configuration()
+    entries = {}
+    for host in dict.fromkeys([*(configuration.get("auths") or ()), *(configuration.get("credHelpers") or ())]):
+        with contextlib.suppress(OperationError):
+            if found := _lookup(configuration, host):
+                entries[host] = found
     return _encode(entries) if entries else None
 
 
@@ -39,10 +51,14 @@ def _encode(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 
-def _configuration() -> dict[str, Any]:
+def _path() -> str:
     directory = os.environ.get("DOCKER_CONFIG") or os.path.join(os.path.expanduser("~"), ".docker")
+    return os.path.join(directory, "config.json")
+
+
+def _configuration() -> dict[str, Any]:
     try:
-        with open(os.path.join(directory, "config.json"), encoding="utf-8") as file:
+        with open(_path(), encoding="utf-8") as file:
             decoded = json.load(file)
     except (OSError, ValueError):
         return {}
@@ -78,10 +94,18 @@ def _ask_helper(helper: str, host: str) -> dict[str, str] | None:
             input=host.encode(),
             capture_output=True,
             timeout=HELPER_TIMEOUT,
-            check=True,
+            check=False,
         )
-        answer = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        words = "executable file not found in $PATH" if isinstance(error, FileNotFoundError) else str(error)
+        raise OperationError(
+            f"error getting credentials: docker-credential-{helper}: {words}; {_path()} names it"
+        ) from error
+    try:
+        answer = json.loads(done.stdout) if done.returncode == 0 else {}
+    except ValueError:
+        answer = {}
+    if not isinstance(answer, dict) or "Secret" not in answer:
         return None
     if answer.get("Username") == "<token>":
         return {"identitytoken": answer["Secret"], "serveraddress": host}

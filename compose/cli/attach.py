@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import OperationError
 from .flags import integer
 from .session import Session
 
@@ -27,6 +28,8 @@ def add_arguments(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     from .interactive import attach_and_run
 
+    if args.dry_run:
+        raise OperationError("interactive attach is not supported in dry-run mode")
     session = Session(args)
     found = session.container_of(args.service, args.index, all=False)
     return attach_and_run(

@@ -71,6 +71,8 @@ def run(args: Namespace) -> int:
     from .render import choose_renderer
 
     session = Session(args)
+    if args.quiet:
+        args.progress = "quiet"
     project = session.project
     require_services(args.services, [*project.services, *project.disabled_services])
     wanted = list(args.services) or list(project.services)
@@ -110,7 +112,11 @@ def run(args: Namespace) -> int:
     if args.push:
         from .push import push_images
 
-        return push_images(session, [image_name(project, name) for name in names])
+        return push_images(
+            session,
+            {name: image_name(project, name) for name in names if project.services[name].get("image")},
+            quiet=args.quiet,
+        )
     return 0
 
 

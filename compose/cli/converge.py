@@ -205,15 +205,25 @@ def run_recorded(session: Session, result: Convergence, plan: Plan, world: World
     result.outcomes |= run_plan(plan, world, parallel=parallel_limit(session.args))
 
 
+_WORDS = {
+    "pull": ("Pulling", "Pulled"),
+    "build": ("Building", "Built"),
+    "create": ("Creating", "Created"),
+    "start": ("Starting", "Started"),
+    "stop": ("Stopping", "Stopped"),
+    "remove": ("Removing", "Removed"),
+    "unpause": ("Unpausing", "Unpaused"),
+}
+
+
 def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
+    """Say each operation in the words that it would say itself."""
     for operation in plan.operations:
-        handle(
-            Progress(
-                f"DRY-RUN MODE - {operation.noun.capitalize()} {operation.subject}",
-                operation.verb or operation.key,
-                DONE,
-            )
-        )
+        shown = f"DRY-RUN MODE -  {operation.noun.capitalize()} {operation.subject}"
+        words = _WORDS.get((operation.verb or operation.key).partition(" ")[0])
+        if words is not None:
+            handle(Progress(shown, words[0]))
+        handle(Progress(shown, words[1] if words else operation.verb or operation.key, DONE))
 
 
 def split(plan: Plan) -> tuple[list[str], list[str]]:

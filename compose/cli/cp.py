@@ -50,7 +50,7 @@ def run(args: Namespace) -> int:
         for one in containers(session, args, source_service or target_service, is_source=bool(source_service)):
             name = one["Names"][0].removeprefix("/")
             places = (f"{name}:{source}", target) if source_service else (source, f"{name}:{target}")
-            what = f"{name} copy {places[0]} to {places[1]}"
+            what = f"{'DRY-RUN MODE -  ' if args.dry_run else ''}{name} copy {places[0]} to {places[1]}"
             renderer.handle(Progress(what, "Copying"))
             if args.dry_run:
                 pass

@@ -47,7 +47,10 @@ def run(args: Namespace) -> int:
     session = Session(args)
     found = session.container_of(args.service, args.index, all=False)
     if args.dry_run:
-        raise OperationError("interactive exec is not supported in dry-run mode")
+        if not args.detach:
+            raise OperationError("interactive exec is not supported in dry-run mode")
+        print(f"DRY-RUN MODE - Executing command {args.command} in {found['Id']} (detached mode)")
+        return 0
     tty = not args.no_tty and not args.detach and sys.stdin.isatty() and sys.stdout.isatty()
     return execute(session.engine, found["Id"], args, tty=tty)
 

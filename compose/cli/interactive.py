@@ -43,7 +43,7 @@ def attach_and_run(
     removes_itself: bool = False,
     grace: float | None = None,
 ) -> int:
-    """Attach, start, copy until the end; the container's exit code, 0 after a detach.
+    """Attach, start, copy until the end; the container's exit code. After a detach 0 where it was started, 1 where not.
 
     SIGINT and SIGTERM are passed on. With ``grace`` nothing can be held up by a program that has no ear for them: a
     second signal kills it, and so does a SIGTERM that it has not followed after ``grace`` seconds.
@@ -94,8 +94,10 @@ def attach_and_run(
     for timer in timers:
         timer.cancel()
     if detached:
-        if wait is not None:
-            wait.cancel()
+        if wait is None:
+            print("read escape sequence", file=sys.stderr)
+            return 1
+        wait.cancel()
         return 0
     return wait.finish() if wait is not None else ended_with(engine, container)
 

@@ -25,6 +25,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ..events import DONE, Progress
     from ..execute import run_plan
     from ..graph import closure
     from ..labels import dependent_images, image_name
@@ -37,28 +38,39 @@ def run(args: Namespace) -> int:
     if args.policy not in (None, "missing", "always"):
         raise FlagError(f'invalid --policy "{args.policy}": missing or always')
     session = Session(args)
+    if args.quiet:
+        args.progress = "quiet"
     project = session.project
     require_services(args.services, list(project.services))
     names = list(args.services) or list(project.services)
     if args.include_deps:
         names = closure(project.services, names)
     operations: dict[str, PullImage] = {}
+    buildable_refs: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     for name in names:
         service = project.services[name]
         if not service.get("image") or service.get("provider"):
             continue
         ref = image_name(project, name)
         buildable = bool(service.get("build"))
-        skipped = (buildable and args.ignore_buildable) or service.get("pull_policy") in ("never", "build")
-        if args.policy == "missing" and observe_image(session.engine, ref) is not None:
-            skipped = True
-        if skipped or ref in operations:
+        if ref in operations:
             continue
+        if buildable and args.ignore_buildable:
+            skipped[name] = "Image can be built"
+        elif service.get("pull_policy") in ("never", "build"):
+            skipped[name] = f"pull_policy is {service['pull_policy']}"
+        elif args.policy == "missing" and observe_image(session.engine, ref) is not None:
+            skipped[name] = "Image is already present locally"
+        if name in skipped:
+            continue
+        if buildable:
+            buildable_refs[ref] = name
         operations[ref] = PullImage(
             ref=ref,
             service=name,
             platform=str(service.get("platform") or ""),
-            optional=buildable or args.ignore_pull_failures,
+            optional=args.ignore_pull_failures,
             cause=Cause("a pull was asked for"),
         )
     for name in names:
@@ -77,12 +89,20 @@ def run(args: Namespace) -> int:
         session.engine, Snapshot(project.name), renderer.handle, project, settings=Settings(quiet_pull=args.quiet)
     )
     with renderer:
+        for name, why in skipped.items():
+            renderer.handle(Progress(name, "Skipped", DONE, detail=f"- {why}"))
         if args.dry_run:
             from .converge import dry_run
 
             dry_run(plan, renderer.handle)
             return 0
         outcomes = run_plan(plan, world)
+    if to_build := [name for ref, name in buildable_refs.items() if ref not in world.pulled]:
+        print(
+            f"WARNING: Some service image(s) must be built from source by running:\n"
+            f"    pycompose build {' '.join(to_build)}",
+            file=sys.stderr,
+        )
     failures = [one.error for one in outcomes.values() if one.error is not None]
     for error in failures:
         print(error, file=sys.stderr)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from ..credentials import registry_auth
 from ..errors import EngineError
+from ..events import DONE, ERROR, Progress
 from .session import Session, require_services
-from .transfer import show_lines
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .flags import Parser
+
+_OVER = ("Pushed", "Layer already exists", "Mounted")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -28,16 +30,60 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
 
-def push_images(session: Session, refs: Sequence[str], *, quiet: bool = False, ignore_failures: bool = False) -> int:
-    """Push one after the other; the exit code."""
-    failed = False
-    for ref in dict.fromkeys(refs):
-        try:
-            show_lines(session.engine.images.push(ref, auth=registry_auth(ref)), quiet=quiet)
-        except EngineError as error:
-            print(f"{ref}: {error}", file=sys.stderr)
-            failed = True
-    return 1 if failed and not ignore_failures else 0
+def push_images(
+    session: Session,
+    images: Mapping[str, str],
+    skipped: Sequence[str] = (),
+    *,
+    quiet: bool = False,
+    ignore_failures: bool = False,
+) -> int:
+    """Push the image of each service, one after the other; the exit code. ``images`` are service -> reference, ``skipped``
+    services that have none to push."""
+    from .render import choose_renderer
+
+    args = session.args
+    failures: list[str] = []
+    pushed: set[str] = set()
+    renderer = choose_renderer("quiet" if quiet else args.progress, args.ansi, "Pushing")
+    with renderer:
+        for name in skipped:
+            renderer.handle(Progress(name, "Skipped", DONE))
+        for service, ref in images.items():
+            if ref in pushed:
+                continue
+            pushed.add(ref)
+            shown = f"{'DRY-RUN MODE -  ' if args.dry_run else ''}{service}"
+            renderer.handle(Progress(shown, "Pushing"))
+            try:
+                if not args.dry_run:
+                    _push(session, ref, shown, renderer.handle)
+            except EngineError as error:
+                failures.append(f"{ref}: {error}")
+                renderer.handle(Progress(shown, "Error", ERROR, detail=str(error)))
+                continue
+            renderer.handle(Progress(shown, "Pushed", DONE))
+    for text in failures:
+        print(text, file=sys.stderr)
+    return 1 if failures and not ignore_failures else 0
+
+
+def _push(session: Session, ref: str, shown: str, handle: Callable[[Progress], None]) -> None:
+    for line in session.engine.images.push(ref, auth=registry_auth(ref)):
+        status = str(line.get("status") or "")
+        detail = line.get("progressDetail")
+        if not line.get("id") or detail is None or not status:
+            continue
+        handle(
+            Progress(
+                str(line["id"]),
+                status,
+                DONE if status.startswith(_OVER) else "working",
+                parent=shown,
+                current=int(detail.get("current") or 0),
+                total=int(detail.get("total") or 0),
+            )
+        )
 
 
 def run(args: Namespace) -> int:
@@ -49,13 +95,10 @@ def run(args: Namespace) -> int:
     names = list(args.services) or list(project.services)
     if args.include_deps:
         names = closure(project.services, names)
-    refs = [
-        str(project.services[name]["image"])
+    images = {
+        name: str(project.services[name]["image"])
         for name in names
         if project.services[name].get("build") and project.services[name].get("image")
-    ]
-    if args.dry_run:
-        for ref in refs:
-            print(f"DRY-RUN MODE - push {ref}")
-        return 0
-    return push_images(session, refs, quiet=args.quiet, ignore_failures=args.ignore_push_failures)
+    }
+    others = [name for name in names if name not in images]
+    return push_images(session, images, others, quiet=args.quiet, ignore_failures=args.ignore_push_failures)

@@ -169,7 +169,7 @@ def run(args: Namespace) -> int:
     if args.dry_run:
         if not args.detach:
             raise OperationError("interactive run is not supported in dry-run mode")
-        print(f"DRY-RUN MODE - Container {oneoff.name} run", file=sys.stderr)
+        print(oneoff.name)
         return 0
     request = create_request(project, args.service, 1, facts_for(world, args.service, {}), oneoff, service)
     engine = session.engine

@@ -84,9 +84,15 @@ def cpu_percent(tree: Mapping[str, Any]) -> float:
 
 
 def show_stats(
-    engine: Engine, containers: Sequence[tuple[str, str]], form: str | None, *, stream: bool, full_id: bool = False
+    engine: Engine,
+    containers: Sequence[tuple[str, str]],
+    form: str | None,
+    *,
+    stream: bool,
+    full_id: bool = False,
+    by_id: bool = False,
 ) -> None:
-    """``containers`` are (id, name). Live until Ctrl-C, or one sample of each."""
+    """``containers`` are (id, name). Live until Ctrl-C, or one sample of each. ``by_id``: {{.Container}} is the id."""
     samples: dict[str, dict[str, Any]] = {}
     changed = threading.Condition()
     ended: set[str] = set()
@@ -109,7 +115,8 @@ def show_stats(
         threading.Thread(target=read, args=(identity,), daemon=True).start()
 
     def rows() -> list[format.Row]:
-        return [stat_row(name, identity, samples.get(identity), full_id=full_id) for identity, name in containers]
+        found = [stat_row(name, identity, samples.get(identity), full_id=full_id) for identity, name in containers]
+        return [{**row, "Container": row["ID"]} for row in found] if by_id else found
 
     if not stream:
         with changed:

@@ -27,5 +27,5 @@ def run(args: Namespace) -> int:
     session = Session(args)
     found = session.containers(args.services, all=args.all)
     pairs = [(one["Id"], one["Names"][0].removeprefix("/")) for one in found]
-    show_stats(session.engine, pairs, args.format, stream=not args.no_stream, full_id=args.no_trunc)
+    show_stats(session.engine, pairs, args.format, stream=not args.no_stream, full_id=args.no_trunc, by_id=True)
     return 0

@@ -85,7 +85,7 @@ def run_levels(
         for level in levels:
             if session.args.dry_run:
                 for one in level:
-                    emit(Progress(f"DRY-RUN MODE - Container {one.name}", done, DONE))
+                    emit(Progress(f"DRY-RUN MODE -  Container {one.name}", done, DONE))
                 continue
             in_parallel([partial(task, one) for one in level])
     if failures:

@@ -122,7 +122,8 @@ def test_attach_and_detach(command: Command) -> None:
     terminal.type("echo a$((1+1))b\r")
     terminal.expect(r"a2b")
     terminal.type("\x10\x11")
-    assert terminal.end() == 0
+    terminal.expect("read escape sequence")
+    assert terminal.end() == 1
     assert command.ps()["demo-shell-1"]["State"] == "running"
 
 

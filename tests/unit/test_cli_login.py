@@ -10,7 +10,7 @@ import pytest
 
 from compose.cli.login import server_key
 from compose.credential_store import configuration_file, forget, keep
-from compose.credentials import DOCKER_HUB, registry_auth
+from compose.credentials import DOCKER_HUB, all_registries, registry_auth
 from compose.errors import OperationError
 
 
@@ -54,6 +54,7 @@ def test_helper(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     directory.mkdir()
     (directory / "config.json").write_text('{"credsStore": "fake"}')
     assert keep("reg.example", "me", "pw") is None
+    assert json.loads((directory / "config.json").read_text())["auths"] == {"reg.example": {}}
     forget("reg.example")
     verb, stored, erase, host = (tmp_path / "calls").read_text().splitlines()
     assert (verb, erase, host) == ("store", "erase", "reg.example")
@@ -66,6 +67,9 @@ def test_missing_helper_and_broken_file(directory: Path) -> None:
     (directory / "config.json").write_text('{"credsStore": "nosuchhelper"}')
     with pytest.raises(OperationError, match="nosuchhelper"):
         keep("reg.example", "me", "pw")
+    with pytest.raises(OperationError, match=r"docker-credential-nosuchhelper: executable file not found"):
+        registry_auth("reg.example/a")
+    assert all_registries() is None
     (directory / "config.json").write_text("{")
     with pytest.raises(OperationError, match=r"config\.json"):
         keep("reg.example", "me", "pw")
