@@ -1,7 +1,7 @@
 """The error tree of compose/. Libraries raise these and never print or exit; compose/cli maps them to exit codes, in one place.
 
     ComposeError             exit 1    base; ``str(error)`` is what the user reads
-    ├── UsageError           exit 2    the command line makes no sense (16 for wrong syntax, cli/flags.py)
+    ├── UsageError           exit 1    the command line makes no sense (16 for an unknown flag or value, cli/flags.py)
     ├── LoadError            exit 15   the Compose files say something wrong; carries every Diagnostic found
     │   └── InterpolationError         a required variable is missing or the template is malformed
     ├── PlanError            exit 1    the model is sound, but no plan leads to it

@@ -17,10 +17,19 @@ import anyio.to_thread
 
 from .dataclass import dataclass
 from .errors import ComposeError, EngineError, OperationError
-from .events import ERROR, Progress
-from .ops import BuildImage, CreateContainer, MonitorContainer, PullImage, RunPreStart, WaitCompleted, WaitHealthy
+from .events import ERROR, WARNING, Progress
+from .ops import (
+    BuildImage,
+    CreateContainer,
+    MonitorContainer,
+    PullImage,
+    RunPreStart,
+    StartContainer,
+    WaitCompleted,
+    WaitHealthy,
+)
 from .perform import abandon, perform
-from .readiness import Progressing, look
+from .readiness import Progressing, Ready, look
 from .watch_events import ContainerEvents
 
 if TYPE_CHECKING:
@@ -32,6 +41,9 @@ if TYPE_CHECKING:
     from .readiness import Ready
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
+
+_SETTLED = 0.5
+"""Seconds a container without a health check must have run for `up --wait`; dependants never wait for this."""
 
 _THREADS = 64
 """Worker threads without --parallel; the engine, not this number, is the bound."""
@@ -77,6 +89,7 @@ class _Executor:
         self.outcomes = known
         self._finished: dict[str, anyio.Event] = {}
         self._changed: dict[str, anyio.Event] = {}
+        self._wait_timeout = wait_timeout or 0.0
         self._deadline = None if wait_timeout is None else time.monotonic() + wait_timeout
         self._events_lost: EngineError | None = None
 
@@ -150,10 +163,20 @@ class _Executor:
             await self._carry_out(operation)
             self.outcomes[operation.key] = Outcome(OK, None, started, time.monotonic())
         except ComposeError as error:
+            if isinstance(operation, (WaitHealthy, WaitCompleted)) and operation.optional:
+                self.outcomes[operation.key] = Outcome(FAILED, None, started, time.monotonic())
+                self._skip(operation, error)
+                return
             self.outcomes[operation.key] = Outcome(FAILED, error, started, time.monotonic())
             self._report(operation, error)
         finally:
             self._finished[operation.key].set()
+
+    def _skip(self, operation: WaitHealthy | WaitCompleted, error: ComposeError) -> None:
+        words = f'Skipped: optional dependency "{operation.service}" failed to start: {error}'
+        if isinstance(operation, WaitCompleted):
+            words = f"Skipped: {str(error).replace('service', 'optional dependency', 1)}"
+        self._world.emit(Progress(f"Container {operation.name}", words, WARNING))
 
     def _report(self, operation: Operation, error: ComposeError) -> None:
         if operation.noun == "container":
@@ -185,6 +208,13 @@ class _Executor:
                     await anyio.to_thread.run_sync(abandon, self._world, operation)
             raise
 
+    def _unsettled(self, operation: WaitHealthy | WaitCompleted | MonitorContainer, verdict: Ready) -> float:
+        """Seconds until a container without a health check counts as running and not as about to fail."""
+        start = self.outcomes.get(f"{StartContainer.verb} {operation.name}")
+        if verdict.word != "Running" or start is None:
+            return 0.0
+        return start.finished + _SETTLED - time.monotonic()
+
     async def _wait(self, operation: WaitHealthy | WaitCompleted) -> None:
         world = self._world
         shown = f"Container {operation.name}"
@@ -194,7 +224,9 @@ class _Executor:
             with anyio.fail_after(remaining):
                 verdict = await self._until_ready(operation)
         except TimeoutError:
-            raise OperationError(f"container {operation.name} was not ready in time") from None
+            raise OperationError(
+                f"application not healthy after {self._wait_timeout:g}s: container {operation.name} is not ready"
+            ) from None
         world.emit(Progress(shown, verdict.word, "done"))
 
     async def _until_ready(self, operation: WaitHealthy | WaitCompleted | MonitorContainer) -> Ready:
@@ -205,7 +237,12 @@ class _Executor:
             changed = self._changed.setdefault(identity, anyio.Event())
             verdict = await anyio.to_thread.run_sync(look, world.engine, identity, operation, limiter=self._limiter)
             if not isinstance(verdict, Progressing):
-                return verdict
+                left = self._unsettled(operation, verdict)
+                if left <= 0:
+                    return verdict
+                with anyio.move_on_after(left):
+                    await changed.wait()
+                continue
             if self._events_lost is not None:
                 raise OperationError(str(self._events_lost))
             await changed.wait()

@@ -49,8 +49,9 @@ COMPATIBLE_VERSION = "2.26.1"
 """The Docker Compose version whose labels, names and resources these are; scripts compare it."""
 
 
-def container_name(project: str, service: str, number: int, separator: str = "-") -> str:
-    return separator.join((project, service, str(number)))
+def container_name(project: Project, service: str, number: int) -> str:
+    """The name of a container whose service gives it none."""
+    return project.separator.join((project.name, service, str(number)))
 
 
 def hook_container_name(project: str, service: str, index: int, number: int = 0) -> str:
@@ -61,7 +62,7 @@ def hook_container_name(project: str, service: str, index: int, number: int = 0)
 
 def short_name(name: str, project: str) -> str:
     """``project-service-1`` as ``service-1``: what log prefixes show."""
-    return name.removeprefix(f"{project}-")
+    return name.removeprefix(f"{project}-").removeprefix(f"{project}_")
 
 
 def normalize_project_name(name: str) -> str:
@@ -76,7 +77,7 @@ def valid_project_name(name: str) -> bool:
 def image_name(project: Project, service: str) -> str:
     """The reference a service runs: its ``image``, or the name given to what it builds."""
     tree = project.services.get(service) or project.disabled_services[service]
-    return str(tree.get("image") or f"{project.name}-{service}")
+    return str(tree.get("image") or f"{project.name}{project.separator}{service}")
 
 
 def dependent_images(project: Project, service: str) -> list[str]:

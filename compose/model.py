@@ -93,6 +93,10 @@ class Project:
     secrets: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     models: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     extensions: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    separator: str = "-"
+    """Between the words of container and image names; "_" with ``--compatibility``."""
+    env_files: tuple[str, ...] = ()
+    """Those named by ``--env-file`` or COMPOSE_ENV_FILES, absolute."""
     disabled_services: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _EMPTY)
     environment: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     profiles: tuple[str, ...] = ()

@@ -259,6 +259,8 @@ class WaitHealthy(ContainerOperation):
 
     id: str = ""
     running_is_enough: bool = False
+    optional: bool = False
+    """Only services with ``required: false`` wait for it: then it may fail, and they start anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +270,7 @@ class WaitCompleted(ContainerOperation):
     verb: ClassVar[str] = "wait until completed"
 
     id: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,11 @@ def judge(tree: Mapping[str, Any], operation: WaitHealthy | WaitCompleted | Moni
             return Progressing()
         if _exit_code(state) == 0:
             return Ready("Exited")
-        raise NotReady(f"service {operation.service!r} didn't complete successfully: {_ending(state)}", name, state)
+        raise NotReady(
+            f'service "{operation.service}" didn\'t complete successfully: exit {_exit_code(state)}{_addition(state)}',
+            name,
+            state,
+        )
     health = (state.get("Health") or {}).get("Status")
     if isinstance(operation, MonitorContainer):
         if status in ("exited", "dead", "restarting") or tree.get("RestartCount"):
@@ -84,9 +88,11 @@ def _exit_code(state: Mapping[str, Any]) -> int:
 
 
 def _ending(state: Mapping[str, Any]) -> str:
-    words = f"exited ({_exit_code(state)})"
-    if state.get("OOMKilled"):
-        words += ", killed for want of memory"
+    return f"exited ({_exit_code(state)}){_addition(state)}"
+
+
+def _addition(state: Mapping[str, Any]) -> str:
+    words = ", killed for want of memory" if state.get("OOMKilled") else ""
     if state.get("Error"):
         words += f": {state['Error']}"
     return words

@@ -10,8 +10,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EngineError
+from ..errors import EngineError, OperationError
 from ..events import Output
+from ..graph import COMPLETED, dependants
 from ..labels import short_name
 from ..watch_events import ContainerEvents
 from .converge import converge, report_failures
@@ -47,6 +48,7 @@ class _Attachment:
         self.exits: list[tuple[str, int]] = []
         self.early_ends: dict[str, int] = {}
         self.last_end: dict[str, str] = {}
+        self.between_runs: set[str] = set()
         self.error: EngineError | None = None
         self.stopping = False
         self.splitters: dict[str, LineSplitter] = {}
@@ -102,6 +104,8 @@ class _Attachment:
             early = self.early_ends.pop(identity, None)
         if service in self.services:
             self._attach(identity, name, None if fresh else "now")
+        if early is None and not fresh:
+            early = self._end_of(identity)
         if early is not None:
             self._ended(identity, early)
 
@@ -120,6 +124,15 @@ class _Attachment:
         )
         self.followers[identity] = follower
         follower.start()
+
+    def _attach_again(self, identity: str) -> None:
+        """The container runs once more. Our engine's log goes on over a restart; others end it with each run."""
+        follower = self.followers.get(identity)
+        if follower is not None and follower.alive:
+            if self.session.engine.is_pycompose:
+                return
+            follower.join(1.0)
+        self._attach(identity, self.names[identity], None)
 
     def _listen(self) -> None:
         try:
@@ -143,33 +156,39 @@ class _Attachment:
                     # Faster than the answer to its start.
                     self.early_ends[identity] = number
                     return
+            self.between_runs.add(identity)
             self.last_end[identity] = f"{event.get('time', 0)}.{int(event.get('timeNano', 0)) % 10**9:09d}"
             self._ended(identity, number)
         elif action == "start" and identity in self.names:
             with self.changed:
-                again = identity not in self.running
                 self.running.add(identity)
-            if again and self.service_of[identity] in self.services and identity in self.last_end:
-                self._attach(identity, self.names[identity], None)
+            if self.service_of[identity] in self.services and identity in self.between_runs:
+                self.between_runs.discard(identity)
+                self._attach_again(identity)
 
     def _look_again(self) -> None:
         """Events were lost (the engine restarted): believe the containers."""
         for identity in list(self.running):
-            try:
-                state = self.session.engine.containers.inspect(identity)["State"]
-            except EngineError as error:
-                if error.status == 404:
-                    self._ended(identity, UNKNOWN_EXIT)
-                continue
-            if state.get("Status") in ("exited", "dead"):
-                code = state.get("ExitCode")
-                self._ended(identity, UNKNOWN_EXIT if code is None else int(code))
+            code = self._end_of(identity)
+            if code is not None:
+                self._ended(identity, code)
+
+    def _end_of(self, identity: str) -> int | None:
+        """The exit code of a container that has ended, seen by looking: no event told of it."""
+        try:
+            state = self.session.engine.containers.inspect(identity)["State"]
+        except EngineError as error:
+            return UNKNOWN_EXIT if error.status == 404 else None
+        if state.get("Status") not in ("exited", "dead"):
+            return None
+        code = state.get("ExitCode")
+        return UNKNOWN_EXIT if code is None else int(code)
 
     def _ended(self, identity: str, code: int) -> None:
-        follower = self.followers.get(identity)
-        if follower is not None:
-            follower.join(5.0)
         restarting = not self.stopping and self._will_restart(identity)
+        follower = self.followers.get(identity)
+        if follower is not None and not restarting:
+            follower.join(5.0)
         if self.service_of[identity] in self.services:
             note = " (restarting)" if restarting else ""
             self.printer.message(self.name(self.names[identity]), f"exited with code {code}{note}")
@@ -189,21 +208,39 @@ class _Attachment:
     def wait(self) -> str:
         """Block until there is something to decide: "done", or "abort". Raises KeyboardInterrupt and `EngineError`."""
         args = self.args
+        watched = self.services | {args.exit_code_from}
         with self.changed:
             while True:
                 if self.error is not None:
                     raise self.error
-                if args.abort_on_container_exit and self.exits:
+                codes = self.end_codes()
+                if args.abort_on_container_exit and codes:
                     return "abort"
-                if args.abort_on_container_failure and any(code != 0 for _, code in self.exits):
+                if args.abort_on_container_failure and any(codes):
                     return "abort"
-                if not self.running:
+                if not any(self.service_of[one] in watched for one in self.running):
                     return "done"
                 self.changed.wait()
 
+    def end_codes(self) -> list[int]:
+        """The codes of ends that mean something to --abort-on-container-exit, in order: not those of services that were to
+        end, and did so well, before others could start."""
+        jobs = {
+            name
+            for name, followers in dependants(self.session.project.services).items()
+            if name != self.args.exit_code_from and any(one.condition == COMPLETED for one in followers.values())
+        }
+        return [
+            code
+            for service, code in self.exits
+            if (service in self.services and not (service in jobs and code == 0)) or service == self.args.exit_code_from
+        ]
+
     def drain(self) -> None:
-        for follower in self.followers.values():
-            follower.join(5.0)
+        """Until what ended containers wrote last is printed."""
+        for identity, follower in self.followers.items():
+            if identity not in self.running:
+                follower.join(5.0)
         for splitter in self.splitters.values():
             splitter.finish()
 
@@ -230,18 +267,20 @@ def _epoch(moment: str) -> str:
 
 
 def attached_services(session: Session, options: UpOptions, args: Namespace) -> set[str]:
-    """Whose output is shown: --attach, --no-attach, ``attach: false``, and dependencies only where asked."""
+    """Whose output is shown, and whose end is waited for: --attach, --no-attach, ``attach: false``, and dependencies only
+    where asked. Raises `OperationError` for a service that `up` does not bring up."""
     from ..reconcile.up import selection
 
     project = session.project
     names = selection(project, options)
+    strangers = [name for name in args.attach if name not in names]
+    if strangers:
+        raise OperationError(f"cannot attach to services not included in up: {', '.join(strangers)}")
+    everything = set(names)
     if options.services and not args.attach_dependencies:
         names = [name for name in names if name in options.services]
-    if args.attach:
-        names = [name for name in selection(project, options) if name in args.attach]
-    else:
-        names = [name for name in names if project.services[name].get("attach") is not False]
-    return {name for name in names if name not in args.no_attach}
+    names = args.attach or [name for name in names if project.services[name].get("attach") is not False]
+    return {name for name in names if name not in args.no_attach} or everything
 
 
 def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
@@ -260,24 +299,22 @@ def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
 
             show_timings(result, args.timings)
         if result.failures:
-            code = report_failures(session, result)
-            if hasattr(attachment, "events"):
-                stop_all(session, attachment, options.timeout)
-            return code
+            # What did start is left running, to be looked at and mended.
+            return report_failures(session, result)
         if args.watch:
             from .watch import start_watching
 
             watcher = start_watching(session, args)
         verdict = attachment.wait()
-        attachment.drain()
         if verdict == "abort":
-            print("Aborting on container exit...", flush=True)
+            print("Aborting on container exit...", file=sys.stderr, flush=True)
             attachment.stopping = True
-            stop_all(session, attachment, options.timeout)
+            stop_all(session, attachment, options)
             return _exit_code(attachment, args)
+        attachment.drain()
         return 0
     except KeyboardInterrupt:
-        return _interrupted(session, attachment, options.timeout)
+        return _interrupted(session, attachment, options)
     finally:
         if watcher is not None:
             watcher.close()
@@ -287,36 +324,43 @@ def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
 
 def _exit_code(attachment: _Attachment, args: Namespace) -> int:
     """The chosen service's code, else that of the container whose end stopped everything."""
-    exits = list(attachment.exits)
     if args.exit_code_from:
-        return next((code for service, code in exits if service == args.exit_code_from), UNKNOWN_EXIT)
+        return next((code for service, code in attachment.exits if service == args.exit_code_from), UNKNOWN_EXIT)
+    codes = attachment.end_codes()
     if args.abort_on_container_failure and not args.abort_on_container_exit:
-        return next((code for _, code in exits if code != 0), 0)
-    return exits[0][1] if exits else UNKNOWN_EXIT
+        return next(filter(None, codes), 0)
+    return codes[0] if codes else UNKNOWN_EXIT
 
 
-def _interrupted(session: Session, attachment: _Attachment, timeout: int | None) -> int:
+def _interrupted(session: Session, attachment: _Attachment, options: UpOptions) -> int:
     print("\nGracefully stopping... (press Ctrl+C again to force)", file=sys.stderr, flush=True)
     attachment.stopping = True
     try:
-        stop_all(session, attachment, timeout)
+        stop_all(session, attachment, options)
     except KeyboardInterrupt:
-        identities = [one.id for one in _project_containers(session) if one.running]
+        identities = [one.id for one in _brought_up(session, options) if one.running]
         in_parallel([lambda one=one: session.engine.containers.kill(one) for one in identities])  # type: ignore[misc]
     return INTERRUPTED
 
 
-def _project_containers(session: Session) -> list[Any]:
+def _brought_up(session: Session, options: UpOptions) -> list[Any]:
+    """The containers of the services that `up` was called for: those named, or all of the project."""
     from ..observe import list_containers
 
-    return [one for one in list_containers(session.engine, session.project.name) if not one.oneoff]
+    wanted = options.services or tuple(session.project.services)
+    found = list_containers(session.engine, session.project.name)
+    return [one for one in found if one.service in wanted and not one.oneoff]
 
 
-def stop_all(session: Session, attachment: _Attachment, timeout: int | None) -> None:
-    """Stop the project's containers, dependants first, each level at once; wait until their ends are known."""
+def stop_all(session: Session, attachment: _Attachment, options: UpOptions) -> None:
+    """Stop what `up` was called for, dependants first, each level at once; wait until the ends are known."""
     from .stopping import stop_containers
 
-    stop_containers(session, _project_containers(session), timeout)
+    containers = _brought_up(session, options)
+    stop_containers(session, containers, options.timeout)
+    stopped = {one.id for one in containers}
     with attachment.changed:
-        attachment.changed.wait_for(lambda: not attachment.running or attachment.error is not None, timeout=10.0)
+        attachment.changed.wait_for(
+            lambda: not attachment.running & stopped or attachment.error is not None, timeout=10.0
+        )
     attachment.drain()

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass, field
-from ..errors import ComposeError, OperationError
+from ..errors import ComposeError, OperationError, PlanError
 from ..events import DONE, Progress
 from ..reconcile.up import needs_image_stage, reconcile_up, selection
 from .render import choose_renderer
@@ -84,6 +84,8 @@ def converge(
     from ..lock import project_lock
     from ..perform import Settings
 
+    if not session.project.services:
+        raise PlanError("no service selected")
     result = Convergence(started=time.monotonic())
 
     def waiting() -> None:
@@ -108,7 +110,17 @@ def converge(
             plan = _without_images(plan)
         elif plan.operations:
             check_supported(project, session)
-        _run(session, result, plan, snapshot, contents, settings or Settings(), wait_timeout, attach)
+        _run(
+            session,
+            result,
+            plan,
+            snapshot,
+            contents,
+            settings or Settings(),
+            wait_timeout,
+            attach,
+            starts=options.start,
+        )
     return result
 
 
@@ -151,7 +163,10 @@ def _run(
     settings: Settings,
     wait_timeout: float | None = None,
     attach: Callable[[World, Plan], None] | None = None,
+    *,
+    starts: bool = True,
 ) -> None:
+    from ..ops import StartContainer
     from ..perform import World
 
     result.plans.append(plan)
@@ -162,12 +177,13 @@ def _run(
     first, second = split(plan) if attach is not None else ([one.key for one in plan.operations], [])
     with renderer:
         for one in plan.unchanged:
-            word = "Running" if one.state == "running" else one.state.capitalize()
+            word = "Running" if one.state == "running" else one.state.capitalize() if starts else "Created"
             renderer.handle(Progress(f"Container {one.name}", word, DONE))
         if session.args.dry_run:
             dry_run(plan, renderer.handle)
             return
-        if first:
+        images = [key for key in first if key in _image_keys(plan)]
+        for keys in filter(None, (images, [key for key in first if key not in images])):
             from ..execute import run_plan
 
             result.outcomes |= run_plan(
@@ -175,9 +191,14 @@ def _run(
                 world,
                 parallel=parallel_limit(session.args),
                 wait_timeout=wait_timeout,
-                only=first,
+                only=keys,
                 known=result.outcomes,
             )
+            if result.failures:
+                break  # without all images nothing is made; the other keys have nothing after them here
+        for operation in plan.operations:
+            if isinstance(operation, StartContainer) and operation.id and operation.key in second:
+                renderer.handle(Progress(f"Container {operation.name}", "Created", DONE))
     if attach is not None and not result.failures:
         world = World(session.engine, snapshot, lambda event: None, session.project, contents, settings)
         world.container_ids |= result.world.container_ids
@@ -196,6 +217,12 @@ def _run(
             )
 
 
+def _image_keys(plan: Plan) -> set[str]:
+    from ..ops import BuildImage, PullImage
+
+    return {one.key for one in plan.operations if isinstance(one, (PullImage, BuildImage))}
+
+
 def run_recorded(session: Session, result: Convergence, plan: Plan, world: World) -> None:
     """Carry out ``plan`` and add its outcomes to ``result``; an empty plan costs nothing."""
     if plan.empty:
@@ -205,25 +232,38 @@ def run_recorded(session: Session, result: Convergence, plan: Plan, world: World
     result.outcomes |= run_plan(plan, world, parallel=parallel_limit(session.args))
 
 
-_WORDS = {
-    "pull": ("Pulling", "Pulled"),
-    "build": ("Building", "Built"),
+_DRY_WORDS = {
     "create": ("Creating", "Created"),
+    "create network": ("Creating", "Created"),
+    "create volume": ("Creating", "Created"),
     "start": ("Starting", "Started"),
     "stop": ("Stopping", "Stopped"),
     "remove": ("Removing", "Removed"),
-    "unpause": ("Unpausing", "Unpaused"),
+    "remove network": ("Removing", "Removed"),
+    "remove volume": ("Removing", "Removed"),
+    "remove image": ("Removing", "Removed"),
+    "rename": ("Recreate", "Recreated"),
+    "pull": ("Pulling", "Pulled"),
+    "build": ("Building", "Built"),
+    "wait until healthy": ("Waiting", "Healthy"),
+    "wait until completed": ("Waiting", "Exited"),
 }
+"""What carrying out an operation would show."""
 
 
 def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
     """Say each operation in the words that it would say itself."""
+    from ..ops import CreateContainer, RemoveContainer, StopContainer
+
+    replaced = {one.name for one in plan.operations if isinstance(one, CreateContainer) and one.replaces}
     for operation in plan.operations:
+        working, done = _DRY_WORDS.get(operation.verb, ("", operation.verb or operation.key))
+        if operation.subject in replaced and isinstance(operation, (CreateContainer, StopContainer, RemoveContainer)):
+            continue  # all one, told when it is renamed
         shown = f"DRY-RUN MODE -  {operation.noun.capitalize()} {operation.subject}"
-        words = _WORDS.get((operation.verb or operation.key).partition(" ")[0])
-        if words is not None:
-            handle(Progress(shown, words[0]))
-        handle(Progress(shown, words[1] if words else operation.verb or operation.key, DONE))
+        if working:
+            handle(Progress(shown, working))
+        handle(Progress(shown, done, DONE))
 
 
 def split(plan: Plan) -> tuple[list[str], list[str]]:
@@ -262,6 +302,6 @@ def parse_scale(items: Sequence[str]) -> dict[str, int]:
     for item in items:
         name, equals, count = item.partition("=")
         if not equals or not count.isdigit() or not name:
-            raise FlagError(f'invalid scale "{item}": use SERVICE=NUM')
+            raise FlagError(f'invalid scale specifier "{item}". Should be SERVICE=NUM')
         result[name] = int(count)
     return result

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .flags import FlagError, integer
-from .session import Session, refuse_foreign
+from .session import Session, refuse_foreign, require_services
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -50,6 +50,8 @@ def run(args: Namespace) -> int:
     with project_lock(str(session.engine.endpoint.address), session.name):
         snapshot = _observe(session)
         project = _model(session, snapshot, options.images != "")
+        if project is not None:
+            require_services(args.services, [*project.services, *project.disabled_services])
         plan = reconcile_down(snapshot, options, project)
         for warning in plan.warnings:
             print(f"warning: {warning}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ class Follower:
         self, engine: Engine, container: str, name: str, printer: LogPrinter, query: dict[str, object], tty: bool
     ) -> None:
         self._engine = engine
-        self._container = container
+        self.container = container
         self._name = name
         self._printer = printer
         self._query = query
@@ -46,13 +47,13 @@ class Follower:
     def _run(self) -> None:
         splitter = LineSplitter(self._printer, self._name)
         try:
-            with self._engine.containers.log_stream(self._container, self._query) as response:
+            with self._engine.containers.log_stream(self.container, self._query) as response:
                 self._response = response
                 for stream, data in (raw if self._tty else demultiplex)(response.blocks()):
                     splitter.feed(stream, data)
         except EngineError as error:
             if not self._closed and error.status != 404:
-                self._printer.message(self._name, f"logs: {error}")
+                print(f'warning: cannot retrieve logs for "{self._name}": {error}', file=sys.stderr, flush=True)
         finally:
             splitter.finish()
 

@@ -152,36 +152,36 @@ def _scaled(count: float, base: float, units: Sequence[str], digits: int) -> str
 
 
 def ports(items: Iterable[Mapping[str, Any]]) -> str:
-    """Published ports as ``0.0.0.0:80->80/tcp``; neighbouring ports are put together as docker does."""
-    groups: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for item in items:
-        key = (str(item.get("IP") or ""), str(item.get("Type") or "tcp"))
-        groups.setdefault(key, []).append((int(item.get("PublicPort") or 0), int(item["PrivatePort"])))
-    texts: list[tuple[int, str, str]] = []
-    for (address, protocol), pairs in groups.items():
-        for first, last in _runs(sorted(set(pairs), key=lambda pair: (pair[1], pair[0]))):
-            private = str(first[1]) if first == last else f"{first[1]}-{last[1]}"
-            if first[0]:
-                public = str(first[0]) if first == last else f"{first[0]}-{last[0]}"
-                texts.append((first[1], protocol, f"{address}:{public}->{private}/{protocol}"))
-            else:
-                texts.append((first[1], protocol, f"{private}/{protocol}"))
-    texts.sort(key=lambda item: (item[0], item[1]))
-    return ", ".join(text for _, _, text in texts)
+    """Ports as docker lists them: unpublished ones and those published under their own number as ranges, sorted by their
+    end of each; then every other publication as ``0.0.0.0:8080->80/tcp``."""
+    ordered = sorted(
+        (
+            int(item["PrivatePort"]),
+            str(item.get("IP") or ""),
+            int(item.get("PublicPort") or 0),
+            str(item.get("Type") or "tcp"),
+        )
+        for item in items
+    )
+    open_runs: dict[tuple[str, str], tuple[int, int]] = {}
+    closed: list[str] = []
+    mapped: list[str] = []
+    for private, address, public, protocol in ordered:
+        if address and public != private:
+            mapped.append(f"{address}:{public}->{private}/{protocol}")
+            continue
+        key = (address, protocol)
+        first, last = open_runs.get(key, (private, private - 1))
+        if private != last + 1:
+            closed.append(_run(address, protocol, first, last))
+            first = private
+        open_runs[key] = (first, private)
+    return ", ".join([*closed, *(_run(*key, *ends) for key, ends in open_runs.items()), *mapped])
 
 
-def _runs(pairs: Sequence[tuple[int, int]]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Stretches in which both sides count up together."""
-    runs: list[tuple[tuple[int, int], tuple[int, int]]] = []
-    for pair in pairs:
-        if runs:
-            first, last = runs[-1]
-            public_follows = pair[0] == last[0] + 1 if last[0] else pair[0] == 0
-            if pair[1] == last[1] + 1 and public_follows:
-                runs[-1] = (first, pair)
-                continue
-        runs.append((pair, pair))
-    return runs
+def _run(address: str, protocol: str, first: int, last: int) -> str:
+    span = str(first) if first == last else f"{first}-{last}"
+    return f"{address}:{span}->{span}/{protocol}" if address else f"{span}/{protocol}"
 
 
 def shorten(text: str, length: int) -> str:

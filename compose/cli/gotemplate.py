@@ -341,7 +341,7 @@ def _show(value: Any) -> str:
         return value.shown
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, dict):
+    if isinstance(value, dict) and type(value).__str__ is dict.__str__:
         return "map[" + " ".join(f"{key}:{_show(value[key])}" for key in sorted(value)) + "]"
     if isinstance(value, (list, tuple)):
         return "[" + " ".join(_show(item) for item in value) + "]"

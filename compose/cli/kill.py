@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from ..errors import OperationError
 from .session import Session
 
 if TYPE_CHECKING:
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "--remove-orphans", action="store_true", help="Accepted for compatibility: orphans are killed too"
-    )
+    parser.add_argument("--remove-orphans", action="store_true", help="Kill containers of undeclared services as well")
     parser.add_argument("-s", "--signal", default="SIGKILL", metavar="SIGNAL", help="SIGNAL to send to the container")
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
@@ -27,8 +25,10 @@ def run(args: Namespace) -> int:
 
     session = Session(args)
     engine = session.engine
-    wanted = [one for one in chosen(session, args.services) if one.running]
-    if not wanted and args.services:
-        raise OperationError(f'service "{args.services[0]}" is not running')
+    found = chosen(session, args.services, oneoff=True, orphans=args.remove_orphans)
+    wanted = [one for one in found if one.running]
+    if not wanted:
+        print("no container to kill", file=sys.stderr)
+        return 0
     run_levels(session, [wanted], "Killing", "Killed", lambda one: engine.containers.kill(one.id, args.signal))
     return 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ..errors import OperationError
 from ..labels import NUMBER, PROJECT, SERVICE, short_name
+from .declared import declared_services
 from .flags import FlagError, integer
 from .follow import Follower, log_query
 from .logprinter import LogPrinter, want_color
@@ -57,15 +60,15 @@ def moment(text: str | None) -> str | None:
         parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         raise FlagError(
-            f"invalid time {text!r}: a timestamp such as 2013-01-02T13:23:37Z, or a duration such as 42m"
+            f'invalid value for "since": failed to parse value as time or duration: "{text}" (a timestamp such as'
+            " 2013-01-02T13:23:37Z, or a duration such as 42m)"
         ) from None
     return f"{parsed.timestamp():.9f}"
 
 
 def tail_count(text: str) -> str:
-    if text not in ("all", "") and not text.lstrip("-").isdigit():
-        raise FlagError(f"invalid --tail {text!r}: a number, or all")
-    return "all" if text in ("all", "") or text.startswith("-") else text
+    """What is no number means all, as engines have it."""
+    return text if text.isascii() and text.isdigit() else "all"
 
 
 def run(args: Namespace) -> int:
@@ -81,9 +84,17 @@ def run(args: Namespace) -> int:
     if args.services:
         _check_services(session, args.services, found)
         found = [one for one in found if one["Labels"].get(SERVICE) in args.services]
+    else:
+        declared = declared_services(session)
+        found = [one for one in found if declared is None or one["Labels"].get(SERVICE) in declared]
     if args.index:
         found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
-    printer = LogPrinter(color=want_color(args.no_color, args.ansi), prefix=not args.no_log_prefix)
+        if not found:
+            raise OperationError(f'service "{" ".join(args.services)}" is not running container #{args.index}')
+    # Both streams on standard output: what is asked for here is the log, whoever wrote which line of it.
+    printer = LogPrinter(
+        color=want_color(args.no_color, args.ansi), prefix=not args.no_log_prefix, out=sys.stdout, err=sys.stdout
+    )
     names = {one["Id"]: short_name(one["Names"][0].removeprefix("/"), session.name) for one in found}
     printer.register(names.values())
     followers = [_follower(session, one["Id"], names[one["Id"]], printer, query) for one in found]
@@ -127,6 +138,12 @@ def _follow(
     changed = threading.Condition()
     ended: dict[str, str] = {}
 
+    def report_end(identity: str, code: str | None) -> None:
+        for follower in followers:
+            if follower.container == identity:
+                follower.join(1.0)
+        printer.message(names[identity], f"exited with code {code or 'unknown'}")
+
     def listen() -> None:
         for event in events:
             identity = str((event.get("Actor") or {}).get("ID", ""))
@@ -140,6 +157,8 @@ def _follow(
                 if event.get("Action") == "die":
                     running.discard(identity)
                     ended[identity] = when
+                    if identity in names:
+                        report_end(identity, attributes.get("exitCode"))
                 else:
                     running.add(identity)
                     if identity not in names:

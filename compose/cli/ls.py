@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..labels import CONFIG_FILES, PROJECT
 from . import format
-from .flags import FlagError
+from .flags import FlagError, filter_word
 from .session import Session
 
 if TYPE_CHECKING:
@@ -20,14 +20,16 @@ COLUMNS = (("NAME", "Name"), ("STATUS", "Status"), ("CONFIG FILES", "ConfigFiles
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-a", "--all", action="store_true", help="Show all stopped Compose projects")
-    parser.add_argument("--filter", action="append", default=[], metavar="FILTER", help="Filter output (name=REGEX)")
+    parser.add_argument(
+        "--filter", action="append", default=[], type=filter_word, metavar="FILTER", help="Filter output (name=REGEX)"
+    )
     parser.add_argument("--format", metavar="FORMAT", help="Format the output. Values: [table | json]")
     parser.add_argument("-q", "--quiet", action="store_true", help="Only display project names")
 
 
 def run(args: Namespace) -> int:
     if args.format not in (None, "table", "json"):
-        raise FlagError(f'format value "{args.format}" could not be parsed: table or json')
+        raise FlagError(f'format value "{args.format}" could not be parsed: parsing failed')
     session = Session(args)
     found = session.engine.containers.list({"label": [PROJECT]}, all=args.all)
     projects: dict[str, list[dict[str, str]]] = {}
@@ -47,8 +49,11 @@ def run(args: Namespace) -> int:
 
         key, _, value = item.partition("=")
         if key != "name":
-            raise FlagError(f"unknown filter {key}: only name is known")
-        rows = [row for row in rows if re.search(value, row["Name"])]
+            raise FlagError(f"invalid filter '{key}'")
+        try:
+            rows = [row for row in rows if re.search(value, row["Name"])]
+        except re.error as error:
+            raise FlagError(f"error parsing regexp: {error}: `{value}`") from None
     columns: tuple[tuple[str, str], ...] = COLUMNS
     leases = _leases(session)
     if leases:

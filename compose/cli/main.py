@@ -110,9 +110,7 @@ def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. The console script's target."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell starts background jobs deaf to SIGINT; scripts that end `pycompose watch &` with it mean it all the same.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _take_signals()
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except ComposeError as error:
@@ -125,6 +123,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`| head`); give Python no second chance to complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _take_signals() -> None:
+    """SIGINT and SIGTERM interrupt, also where whoever started us (a shell's background job) had SIGINT ignored."""
+    import threading
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import OperationError
 from .session import Session
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ def run(args: Namespace) -> int:
 
     session = Session(args)
     engine = session.engine
-    wanted = [one for one in chosen(session, args.services) if one.state == "running"]
-    if not wanted and args.services:
-        raise OperationError(f'service "{args.services[0]}" is not running')
+    wanted = [one for one in chosen(session, args.services) if one.running]
     run_levels(session, [wanted], "Pausing", "Paused", lambda one: engine.containers.pause(one.id))
     return 0

@@ -30,7 +30,10 @@ def run(args: Namespace) -> int:
     found = Session(args).container_of(args.service, args.index)
     wanted = (int(text), (protocol or args.protocol).lower())
     for one in found.get("Ports") or ():
-        if (one["PrivatePort"], one.get("Type")) == wanted and one.get("PublicPort"):
+        if (one["PrivatePort"], one.get("Type")) == wanted:
+            if not one.get("PublicPort"):
+                print(":0")  # exposed, but not published: Docker Compose's way to say so
+                return 0
             host = one.get("IP") or "0.0.0.0"
             print(f"[{host}]:{one['PublicPort']}" if ":" in host else f"{host}:{one['PublicPort']}")
             return 0

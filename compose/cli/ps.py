@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..labels import PROJECT, SERVICE
 from ..status import exit_code, health_word
 from . import format
-from .flags import FlagError
+from .flags import FlagError, is_true
 from .session import Session
 
 if TYPE_CHECKING:
@@ -40,7 +40,15 @@ def add_arguments(parser: Parser) -> None:
     flag("--format", metavar="FORMAT", help="table, json, 'table TEMPLATE' or TEMPLATE")
     flag("--no-trunc", action="store_true", help="Don't truncate output")
     flag("--no-orphans", action="store_true", help="Exclude orphaned services (not declared by project)")
-    flag("--orphans", action="store_true", help="Include orphaned services (default)")
+    flag(
+        "--orphans",
+        nargs="?",
+        const=True,
+        default=True,
+        type=is_true,
+        metavar="true|false",
+        help="Include orphaned services (not declared by project)",
+    )
     flag("-q", "--quiet", action="store_true", help="Only display IDs")
     flag("--services", action="store_true", help="Display services")
     flag(
@@ -85,7 +93,14 @@ def row(container: dict[str, Any], *, truncate: bool = True) -> format.Row:
     }
 
 
-def publishers(container: dict[str, Any]) -> list[dict[str, Any]] | None:
+class Publisher(dict[str, Any]):
+    """A published port; in templates it reads like the structure that it is in Docker Compose."""
+
+    def __str__(self) -> str:
+        return f"{{{self['URL']} {self['TargetPort']} {self['PublishedPort']} {self['Protocol']}}}"
+
+
+def publishers(container: dict[str, Any]) -> list[Publisher] | None:
     found = [
         {
             "URL": one.get("IP") or "",
@@ -95,7 +110,8 @@ def publishers(container: dict[str, Any]) -> list[dict[str, Any]] | None:
         }
         for one in container.get("Ports") or ()
     ]
-    return sorted(found, key=lambda one: (one["TargetPort"], one["Protocol"], one["URL"])) or None
+    ordered = sorted(found, key=lambda one: (one["TargetPort"], one["Protocol"], one["URL"]))
+    return [Publisher(one) for one in ordered] or None
 
 
 def _moment(seconds: int) -> str:
@@ -107,15 +123,15 @@ def _moment(seconds: int) -> str:
 
 def wanted_statuses(args: Namespace) -> list[str]:
     statuses = list(args.status)
-    for item in args.filter:
-        key, _, value = item.partition("=")
-        if key == "status":
-            statuses.append(value)
-        elif key != "source":
+    for item in args.filter[-1:]:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise FlagError("arguments to --filter should be in form KEY=VAL")
+        if key == "source":
+            raise FlagError("not implemented")
+        if key != "status":
             raise FlagError(f"unknown filter {key}")
-    for status in statuses:
-        if status not in STATUSES:
-            raise FlagError(f"unknown status {status!r}: one of {', '.join(STATUSES)}")
+        statuses.append(value)
     return statuses
 
 
@@ -132,7 +148,7 @@ def run(args: Namespace) -> int:
             require_services(args.services_, [*session.project.services, *session.project.disabled_services, *known])
     if statuses:
         found = [one for one in found if one["State"] in statuses]
-    if args.no_orphans:
+    if (args.no_orphans or not args.orphans) and session.identity.files:
         found = [one for one in found if one["Labels"].get(SERVICE) in session.project.services]
     if args.quiet:
         for one in found:
@@ -142,6 +158,7 @@ def run(args: Namespace) -> int:
         for name in dict.fromkeys(one["Labels"].get(SERVICE, "") for one in found):
             print(name)
         return 0
+    found.sort(key=lambda one: str((one.get("Names") or [""])[0]))
     text = format.show(args.format, [row(one, truncate=not args.no_trunc) for one in found], COLUMNS)
     if text:
         print(text)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..client import NotFound
 from ..client.frames import demultiplex, raw
-from ..errors import EngineError
-from ..ops import ContainerOperation
+from ..errors import ComposeError, EngineError
+from ..ops import ContainerOperation, WaitCompleted
 from ..perform.prestart import HookFailed
 from ..readiness import NotReady
 
@@ -27,7 +27,7 @@ def failure_report(session: Session, result: Convergence) -> str:
     parts: list[str] = []
     for key, error in result.failures:
         operation = operations.get(key)
-        lines = [_headline(operation, str(error))]
+        lines = [_headline(operation, error)]
         blocked = blocked_by(result, key)
         if blocked:
             lines.append(f"  not started because of it: {', '.join(blocked)}")
@@ -40,12 +40,15 @@ def failure_report(session: Session, result: Convergence) -> str:
     return "\n".join(parts)
 
 
-def _headline(operation: Operation | None, message: str) -> str:
+def _headline(operation: Operation | None, error: ComposeError) -> str:
+    message = str(error)
     if operation is None or isinstance(operation, ContainerOperation) is False or operation.verb == "run":
         return message
     if operation.verb.startswith("wait"):
-        return f"dependency failed to start: {message}" if operation.cause.reason.startswith("service ") else message
-    return f"Error response from daemon: {message}" if operation.subject not in message else message
+        prefixed = operation.cause.reason.startswith("service ") and not isinstance(operation, WaitCompleted)
+        return f"dependency failed to start: {message}" if prefixed else message
+    refused = isinstance(error, EngineError) and error.status
+    return f"Error response from daemon: {message}" if refused or operation.subject not in message else message
 
 
 def blocked_by(result: Convergence, key: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import OperationError
 from .flags import integer
 from .session import Session
 
@@ -31,6 +30,6 @@ def run(args: Namespace) -> int:
     everything = chosen(session, [])
     containers = chosen(session, args.services)
     if not containers:
-        raise OperationError(f'no container found for project "{session.name}"')
+        return 0
     plan = plan_restart(session.name, everything, containers, args.timeout, dependants=not args.no_deps)
     return carry_out(session, plan)

@@ -26,8 +26,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ..observe import container
-    from .many import confirm
     from .stop import chosen
     from .stopping import run_levels, stop_containers
 
@@ -36,18 +34,23 @@ def run(args: Namespace) -> int:
     if args.stop:
         stop_containers(session, found, None)
         found = chosen(session, args.services)
-    found += [
-        one for one in map(container, session.containers(args.services, oneoff=True)) if one.oneoff and one not in found
-    ]
-    stopped = [one for one in found if not one.running]
+    stopped = [one for one in found if not one.running or (args.stop and args.dry_run)]
     if not stopped:
         print("No stopped containers", file=sys.stderr)
         return 0
-    names = ", ".join(one.name for one in stopped)
-    if not args.dry_run and not confirm(f"Going to remove {names}. Are you sure?", yes=args.force):
-        return 0 if sys.stdin.isatty() else 1
+    question = f"Going to remove {', '.join(one.name for one in stopped)}"
+    if args.force:
+        print(question)
+    elif not args.dry_run and not asked(question):
+        return 0
     engine = session.engine
     run_levels(
         session, [stopped], "Removing", "Removed", lambda one: engine.containers.remove(one.id, volumes=args.volumes)
     )
     return 0
+
+
+def asked(question: str) -> bool:
+    """Ask on standard output and read one line, terminal or not; without a clear yes the answer is no."""
+    print(f"? {question} [yN] " if sys.stdin.isatty() else question, end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "t", "true", "1")

@@ -14,7 +14,7 @@ from .identity import ConfigurationNotFound, Identity, find_identity
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..client import Engine
     from ..model import LoadOptions, Project
@@ -66,6 +66,9 @@ class Session:
         project = load_project(options)
         if profiles := profiles_of(self.named_services, project):
             project = load_project(replace(options, profiles=(*project.profiles, *profiles)))
+        project = replace(
+            project, separator="_" if self._is_compatible() else "-", env_files=self._env_files(project.environment)
+        )
         for warning in project.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         if self.is_ephemeral:
@@ -84,6 +87,13 @@ class Session:
         """The services on the command line: naming one enables its profiles."""
         named = [*self._services, *(getattr(self.args, "services", None) or ()), getattr(self.args, "service", None)]
         return [name for name in named if isinstance(name, str)]
+
+    def _is_compatible(self) -> bool:
+        return self.args.compatibility or is_set(os.environ.get("COMPOSE_COMPATIBILITY"))
+
+    def _env_files(self, environment: Mapping[str, str]) -> tuple[str, ...]:
+        named = self.args.env_file or filter(None, environment.get("COMPOSE_ENV_FILES", "").split(","))
+        return tuple(os.path.abspath(name) for name in named)
 
     def load_options(self, **overrides: Any) -> LoadOptions:
         """The loader's options from the global ones; ``overrides`` replace fields."""
@@ -188,3 +198,8 @@ class NotRunning(ComposeError):
 
 class NoSuchService(UsageError):
     """A word where the name of a service was wanted."""
+
+
+def is_set(value: str | None) -> bool:
+    """Whether a variable such as COMPOSE_REMOVE_ORPHANS says yes."""
+    return (value or "").lower() in ("1", "true", "t", "yes", "y", "on")

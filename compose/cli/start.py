@@ -24,14 +24,17 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ..reconcile.lifecycle import plan_start
+    from ..reconcile.lifecycle import plan_start, with_dependencies
     from .lifecycle import carry_out
     from .stop import chosen
 
     session = Session(args)
+    everything = chosen(session, [])
     containers = chosen(session, args.services)
-    if not containers and args.services:
-        raise OperationError(f'service "{args.services[0]}" has no container to start')
+    if not containers and not session.containers():
+        raise OperationError(_nothing_to_start(session, args.services))
+    if args.services:
+        containers = with_dependencies(containers, everything)
     hooks: list[ObservedContainer] = []
     if any(one.pre_start and one.state == "created" for one in containers):
         from ..observe import list_containers
@@ -39,3 +42,12 @@ def run(args: Namespace) -> int:
         hooks = [one for one in list_containers(session.engine, session.name) if one.hook]
     plan = plan_start(session.name, containers, wait=args.wait, recorded=hooks)
     return carry_out(session, plan, wait_timeout=args.wait_timeout)
+
+
+def _nothing_to_start(session: Session, services: list[str]) -> str:
+    from .declared import declared_services
+
+    names = services or sorted(declared_services(session) or ())
+    if names:
+        return f'service "{names[0]}" has no container to start'
+    return f'no container found for project "{session.name}": not found'

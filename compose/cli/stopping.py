@@ -24,21 +24,19 @@ if TYPE_CHECKING:
 
 
 def stop_containers(session: Session, containers: Sequence[ObservedContainer], timeout: int | None) -> None:
-    """Raises `OperationError` when one could not be stopped; the others are stopped then."""
-    running = [one for one in containers if one.running]
+    """Those that do not run are reported as stopped too. Raises `OperationError` when one could not be stopped; the others
+    are stopped then."""
     engine = session.engine
-    run_levels(
-        session,
-        stop_levels(running),
-        "Stopping",
-        "Stopped",
-        lambda one: engine.containers.stop(one.id, timeout),
-        before=partial(_run_hooks, session),
-    )
+
+    def stop(one: ObservedContainer) -> None:
+        if one.running:
+            engine.containers.stop(one.id, timeout)
+
+    run_levels(session, stop_levels(containers), "Stopping", "Stopped", stop, before=partial(_run_hooks, session))
 
 
 def _run_hooks(session: Session, one: ObservedContainer, emit: Emit) -> None:
-    if one.pre_stop:
+    if one.running and one.pre_stop:
         from ..perform.hooks import run_hooks
 
         run_hooks(session.engine, emit, one.name, one.id, "pre_stop", one.pre_stop)
@@ -65,7 +63,7 @@ def run_levels(
             renderer.handle(event)
 
     def task(one: ObservedContainer) -> None:
-        from ..errors import ComposeError
+        from ..errors import ComposeError, EngineError
 
         shown = f"Container {one.name}"
         emit(Progress(shown, working))
@@ -76,7 +74,8 @@ def run_levels(
         except NotFound:
             pass
         except ComposeError as error:
-            failures.append(f"{one.name}: {error}")
+            daemon = isinstance(error, EngineError) and error.status
+            failures.append(f"Error response from daemon: {error}" if daemon else f"{one.name}: {error}")
             emit(Progress(shown, "Error", ERROR, detail=str(error)))
             return
         emit(Progress(shown, done, DONE))
@@ -85,6 +84,7 @@ def run_levels(
         for level in levels:
             if session.args.dry_run:
                 for one in level:
+                    emit(Progress(f"DRY-RUN MODE -  Container {one.name}", working))
                     emit(Progress(f"DRY-RUN MODE -  Container {one.name}", done, DONE))
                 continue
             in_parallel([partial(task, one) for one in level])

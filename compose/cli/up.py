@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .flags import integer
-from .session import Session
+from .session import Session, is_set
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -97,13 +97,17 @@ def check(args: Namespace) -> None:
     if args.exit_code_from or args.abort_on_container_failure:
         args.abort_on_container_exit = args.abort_on_container_exit or bool(args.exit_code_from)
     if args.wait:
-        if abort:
-            raise UsageError("--wait cannot be combined with --abort-on-container-exit or --attach")
+        if abort or args.attach or args.attach_dependencies:
+            raise UsageError(
+                "--wait cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies"
+            )
         args.detach = True
-    if args.detach and abort:
-        raise UsageError("--detach cannot be combined with --abort-on-container-exit or --exit-code-from")
-    if args.detach and (args.attach or args.attach_dependencies or args.watch):
-        raise UsageError("--detach cannot be combined with --attach, --attach-dependencies or --watch")
+    if args.detach and (abort or args.attach or args.attach_dependencies):
+        raise UsageError(
+            "--detach cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies"
+        )
+    if args.detach and args.watch:
+        raise UsageError("--detach cannot be combined with --watch")
     if args.build and args.no_build:
         raise UsageError("--build and --no-build are incompatible")
     if args.force_recreate and args.no_recreate:
@@ -128,8 +132,8 @@ def up_options(args: Namespace) -> UpOptions:
         with_dependencies=not args.no_deps,
         recreate=recreate,
         recreate_dependencies=FORCE if args.always_recreate_deps else NEVER if args.no_recreate else DIVERGED,
-        remove_orphans=args.remove_orphans or _truth(os.environ.get("COMPOSE_REMOVE_ORPHANS")),
-        ignore_orphans=_truth(os.environ.get("COMPOSE_IGNORE_ORPHANS")),
+        remove_orphans=args.remove_orphans or is_set(os.environ.get("COMPOSE_REMOVE_ORPHANS")),
+        ignore_orphans=is_set(os.environ.get("COMPOSE_IGNORE_ORPHANS")),
         scale=parse_scale(args.scale),
         start=not args.no_start,
         wait=args.wait,
@@ -144,10 +148,6 @@ def settings(args: Namespace) -> Settings:
     from ..perform import Settings
 
     return Settings(quiet_pull=args.quiet_pull, quiet_build=args.quiet_build)
-
-
-def _truth(value: str | None) -> bool:
-    return (value or "").lower() in ("1", "true", "yes", "on")
 
 
 def run(args: Namespace) -> int:

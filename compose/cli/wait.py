@@ -1,4 +1,6 @@
-"""`pycompose wait`: block until the first of the services' containers ends; its exit code."""
+"""`pycompose wait`: block until the services' containers have ended; the exit code of the last one, or, with
+--down-project, of the first, which ends the project.
+"""
 
 from __future__ import annotations
 
@@ -22,37 +24,43 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     session = Session(args)
-    found = session.containers(args.services)
+    found = session.containers(args.services, all=False)
     if not found:
-        raise NotRunning(f"no containers for project {session.name!r}")
+        raise NotRunning(f'no containers for project "{session.name}"')
     ends: queue.SimpleQueue[int | EngineError] = queue.SimpleQueue()
 
-    def wait(identity: str, name: str) -> None:
+    def wait(identity: str) -> None:
         try:
             code = session.engine.containers.wait(identity)
         except EngineError as error:
             ends.put(error)
             return
-        print(f"container {name!r} exited with code {code}")
+        print(f'container "{identity}" exited with status code {code}', flush=True)
         ends.put(code)
 
     for one in found:
-        name = one["Names"][0].removeprefix("/")
-        threading.Thread(target=wait, args=(one["Id"], name), daemon=True).start()
-    end = ends.get()
-    if isinstance(end, EngineError):
-        raise end
-    if args.down_project:
-        from . import down
+        threading.Thread(target=wait, args=(one["Id"],), daemon=True).start()
+    code = 0
+    for _ in found:
+        end = ends.get()
+        if isinstance(end, EngineError):
+            raise end
+        code = end
+        if args.down_project:
+            return _take_down(args) or code
+    return code
 
-        for key, value in (
-            ("remove_orphans", False),
-            ("rmi", None),
-            ("timeout", None),
-            ("volumes", False),
-            ("fast", False),
-        ):
-            setattr(args, key, value)
-        args.services = []
-        down.run(args)
-    return end
+
+def _take_down(args: Namespace) -> int:
+    from . import down
+
+    for key, value in (
+        ("remove_orphans", False),
+        ("rmi", None),
+        ("timeout", None),
+        ("volumes", False),
+        ("fast", False),
+    ):
+        setattr(args, key, value)
+    args.services = []
+    return down.run(args)

@@ -146,9 +146,7 @@ def create_request(
     """The request that creates container ``number`` of service ``name``. Raises `PlanError` for what no engine can do."""
     service = project.services[name] if service is None else service
     container = (
-        oneoff.name
-        if oneoff
-        else str(service.get("container_name") or labels.container_name(project.name, name, number))
+        oneoff.name if oneoff else str(service.get("container_name") or labels.container_name(project, name, number))
     )
     config: dict[str, Any] = {
         "AttachStdin": False,
@@ -197,7 +195,7 @@ def container_labels(
     result |= {
         labels.CONFIG_HASH: facts.config_hash,
         labels.NUMBER: str(number),
-        labels.DEPENDS_ON: ",".join(_dependency_words(service)),
+        labels.DEPENDS_ON: ",".join(_dependency_words(service, project)),
         labels.IMAGE: facts.image_id,
         labels.ONEOFF: "True" if oneoff else "False",
         labels.PROJECT: project.name,
@@ -206,6 +204,8 @@ def container_labels(
         labels.SERVICE: name,
         labels.VERSION: labels.COMPATIBLE_VERSION,
     }
+    if project.env_files:
+        result[labels.ENVIRONMENT_FILE] = ",".join(project.env_files)
     if facts.fields:
         result[labels.FIELDS] = facts.fields
     if facts.kept_volumes:
@@ -215,7 +215,7 @@ def container_labels(
     if service.get("pre_start") and oneoff is None:
         result[labels.PRE_START] = json.dumps(service["pre_start"], separators=(",", ":"))
     if facts.replaces:
-        result[labels.REPLACE] = str(service.get("container_name") or labels.container_name(project.name, name, number))
+        result[labels.REPLACE] = str(service.get("container_name") or labels.container_name(project, name, number))
     if oneoff is not None:
         result[labels.SLUG] = oneoff.slug
         result.pop(labels.NUMBER)
@@ -223,10 +223,11 @@ def container_labels(
     return result
 
 
-def _dependency_words(service: Mapping[str, Any]) -> list[str]:
+def _dependency_words(service: Mapping[str, Any], project: Project) -> list[str]:
     return [
         f"{other}:{one.get('condition', 'service_started')}:{'true' if one.get('restart') else 'false'}"
         for other, one in sorted((service.get("depends_on") or {}).items())
+        if other in project.services
     ]
 
 
@@ -384,7 +385,7 @@ def _links(project: Project, item: str, facts: Facts) -> list[str]:
     if other not in facts.containers:
         return []
     number = f"{other}-1"
-    standard = labels.container_name(project.name, other, 1)
+    standard = labels.container_name(project, other, 1)
     target = str((project.services.get(other) or {}).get("container_name") or standard)
     return [f"{target}:{name}" for name in dict.fromkeys((alias or other, number, standard))]
 

@@ -139,7 +139,7 @@ def locate(options: LoadOptions, files: Files) -> Source:
     name = options.project_name or environment.get("COMPOSE_PROJECT_NAME", "")
     if name and normalize_name(name) != name:
         raise UsageError(
-            f"invalid project name {name!r}: must consist only of lowercase alphanumeric characters, hyphens, and "
+            f'invalid project name "{name}": must consist only of lowercase alphanumeric characters, hyphens, and '
             "underscores as well as start with a letter or number"
         )
     return Source(tuple(paths), directory, environment, profiles, name, first, tuple(warnings), origins, shell)

@@ -61,7 +61,7 @@ def remove_volume(world: World, operation: RemoveVolume) -> None:
 
 
 def remove_image(world: World, operation: RemoveImage) -> None:
-    shown = f"Image {operation.ref}"
+    shown = f"Image {operation.ref}" if ":" in operation.ref.rpartition("/")[2] else f"Image {operation.ref}:latest"
     world.emit(Progress(shown, "Removing"))
     try:
         world.engine.images.remove(operation.ref)

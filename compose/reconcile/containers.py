@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dataclass import dataclass, field
 from ..digest import changed_fields
-from ..errors import dotted
+from ..errors import PlanError, dotted
 from ..graph import shared_services
 from ..labels import container_name, image_name, network_name
 from ..ops import Cause, Change
@@ -81,7 +81,7 @@ def decide(
     everything = snapshot.of_service(name)
     settled = {one.name for one in everything if not _TEMPORARY.match(one.name)}
     for one in everything:
-        final = one.replaces or container_name(project.name, name, one.number)
+        final = one.replaces or container_name(project, name, one.number)
         if not _TEMPORARY.match(one.name):
             observed.append(one)
         elif final in settled:
@@ -90,6 +90,11 @@ def decide(
             state.leftovers.append((one, final))
             observed.append(one)
     count = desired_count(service, options.scale.get(name))
+    if count > 1 and service.get("container_name"):
+        raise PlanError(
+            f'the "{name}" service is using the custom container name "{service["container_name"]}". Each container needs'
+            " a name of its own: remove the custom name to scale the service"
+        )
     observed.sort(key=lambda one: (one.number, one.name))
     kept, state.surplus = observed[:count], observed[count:]
     mode = options.recreate if selected else options.recreate_dependencies
@@ -97,13 +102,13 @@ def decide(
         cause = _divergence(project, name, service, one, snapshot, digest, resources, decided, mode)
         final = next((target for left, target in state.leftovers if left is one and target), one.name)
         if cause is not None:
-            final = str(service.get("container_name") or container_name(project.name, name, one.number))
+            final = str(service.get("container_name") or container_name(project, name, one.number))
         volumes = () if options.renew_volumes or cause is None else kept_volumes(project, name, one, snapshot)
         state.replicas.append(Replica(final, name, one.number, one, cause, volumes))
     highest = max((one.number for one in observed), default=0)
     for offset in range(count - len(kept)):
         number = highest + 1 + offset
-        final = str(service.get("container_name") or container_name(project.name, name, number))
+        final = str(service.get("container_name") or container_name(project, name, number))
         cause = Cause(f"service {name} has {len(kept)} of {count} containers", mark=project.mark("services", name))
         state.replicas.append(Replica(final, name, number, None, cause))
     return state

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 def reconcile_down(snapshot: Snapshot, options: DownOptions, project: Project | None = None) -> Plan:
     """Everything of the project away: containers, then networks and, where asked, volumes and images.
 
-    With ``project``, containers of services it does not have are orphans and stay unless ``remove_orphans``.
+    Containers that `run` made stay unless ``remove_orphans``, and, with ``project``, those of services it does not have.
     """
     operations: list[Operation] = []
     warnings: list[str] = []
-    containers = list(snapshot.containers)
+    containers = [one for one in snapshot.containers if not one.oneoff or one.hook or options.remove_orphans]
     if options.services:
         containers = [one for one in containers if one.service in options.services]
     elif project is not None and not options.remove_orphans:
@@ -44,16 +44,21 @@ def reconcile_down(snapshot: Snapshot, options: DownOptions, project: Project | 
     removals = _containers(containers, options, project, operations)
     if project is not None:
         _providers(project, options, operations)
-    if not options.services:
-        cause = Cause("the project is taken down")
-        nets = [one for one in snapshot.networks.values() if one.labels.get(labels.PROJECT) == snapshot.project]
-        operations += [RemoveNetwork(id=one.id, name=one.name, needs=removals, cause=cause) for one in nets]
-        if options.volumes:
-            cause = Cause("--volumes was given")
-            mine = [one.name for one in snapshot.volumes.values() if one.labels.get(labels.PROJECT) == snapshot.project]
-            mine += [name for one in containers for name in one.kept_volumes]
-            wanted = [one for one in dict.fromkeys(mine) if not _external(project, one)]
-            operations += [RemoveVolume(name=one, needs=removals, cause=cause) for one in wanted]
+    cause = Cause("the project is taken down")
+    nets = [one for one in snapshot.networks.values() if one.labels.get(labels.PROJECT) == snapshot.project]
+    if options.services:
+        staying = {name for one in snapshot.containers if one not in containers for name in one.networks}
+        nets = [one for one in nets if one.name not in staying]
+    operations += [RemoveNetwork(id=one.id, name=one.name, needs=removals, cause=cause) for one in nets]
+    if options.volumes:
+        cause = Cause("--volumes was given")
+        mine = [one.name for one in snapshot.volumes.values() if one.labels.get(labels.PROJECT) == snapshot.project]
+        if options.services:
+            used = {mount.name for one in containers for mount in one.mounts}
+            mine = [name for name in mine if name in used]
+        mine += [name for one in containers for name in one.kept_volumes]
+        wanted = [one for one in dict.fromkeys(mine) if not _external(project, one)]
+        operations += [RemoveVolume(name=one, needs=removals, cause=cause) for one in wanted]
     if options.images:
         cause = Cause(f"--rmi {options.images} was given")
         operations += [
@@ -138,7 +143,7 @@ def _external(project: Project | None, name: str) -> bool:
 
 
 def _images(containers: Sequence[ObservedContainer], options: DownOptions, project: Project | None) -> list[str]:
-    """References to remove: with ``local``, only those that pycompose named itself."""
+    """References to remove: with ``local``, only those that are built here."""
     if project is None:
         refs = [one.image for one in containers]
         return list(dict.fromkeys(refs)) if options.images == "all" else []
@@ -149,6 +154,6 @@ def _images(containers: Sequence[ObservedContainer], options: DownOptions, proje
         dict.fromkeys(
             image_name(project, name)
             for name in names
-            if options.images == "all" or not project.services[name].get("image")
+            if options.images == "all" or project.services[name].get("build")
         )
     )

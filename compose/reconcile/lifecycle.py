@@ -27,6 +27,19 @@ def conditions(one: ObservedContainer) -> dict[str, tuple[str, bool]]:
     return result
 
 
+def with_dependencies(
+    chosen: Sequence[ObservedContainer], everything: Sequence[ObservedContainer]
+) -> list[ObservedContainer]:
+    """``chosen``, and the containers of all services that theirs depend on."""
+    wanted = {one.service for one in chosen}
+    size = 0
+    while size < len(wanted):
+        size = len(wanted)
+        wanted |= {name for one in (*everything, *chosen) if one.service in wanted for name in conditions(one)}
+    added = [one for one in everything if one.service in wanted and one not in chosen]
+    return [*chosen, *added]
+
+
 def plan_start(
     project: str,
     containers: Sequence[ObservedContainer],

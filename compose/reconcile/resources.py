@@ -36,7 +36,8 @@ class ResourcePlan:
 
 
 def plan_resources(project: Project, names: Sequence[str], snapshot: Snapshot) -> ResourcePlan:
-    """For the services ``names``. Raises `PlanError` for an external resource that does not exist."""
+    """For the services ``names``. Raises `PlanError` for an external resource that does not exist, and for a network
+    that is there but nobody's."""
     plan = ResourcePlan()
     for key in _used_networks(project, names):
         _network(project, key, snapshot, plan)
@@ -75,6 +76,10 @@ def _network(project: Project, key: str, snapshot: Snapshot, plan: ResourcePlan)
         plan.operations.append(operation)
         plan.network_keys[key] = operation.key
         return
+    if labels.NETWORK not in found.labels:
+        message = f"network {name} was found but has incorrect label {labels.NETWORK}: it was not created by Compose"
+        hint = "set `external: true` to use an existing network"
+        raise PlanError(str(Diagnostic(message, ("networks", key), mark, hint)))
     if found.labels.get(labels.PROJECT) != project.name:
         plan.warnings.append(
             f'a network with name {name} exists but was not created for project "{project.name}".'

@@ -178,36 +178,53 @@ class Starting:
                 mark=self.project.mark("services", name, "depends_on", other),
             )
             for replica in self.states[other].replicas:
-                keys += self._condition(replica, dependency.condition, cause)
+                keys += self._condition(replica, dependency.condition, cause, optional=not dependency.required)
         return tuple(dict.fromkeys(needs)), tuple(dict.fromkeys(after))
 
-    def _condition(self, replica: Replica, condition: str, cause: Cause) -> list[str]:
+    def _condition(self, replica: Replica, condition: str, cause: Cause, *, optional: bool) -> list[str]:
         """The operation after which the replica meets ``condition``; none when it does already."""
         starts = replica.name in self.starting[replica.service]
         start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
         one = replica.observed
         identity = one.id if one is not None and replica.cause is None else ""
-        wait: Operation
+        wait: WaitHealthy | WaitCompleted
         if condition == HEALTHY:
             if not starts and one is not None and one.health == "healthy":
                 return []
             wait = WaitHealthy(
-                id=identity, name=replica.name, service=replica.service, number=replica.number, needs=start, cause=cause
+                id=identity,
+                name=replica.name,
+                service=replica.service,
+                number=replica.number,
+                optional=optional,
+                needs=start,
+                cause=cause,
             )
         elif condition == COMPLETED:
             if not starts and one is not None and one.state == "exited":
                 return []
             wait = WaitCompleted(
-                id=identity, name=replica.name, service=replica.service, number=replica.number, needs=start, cause=cause
+                id=identity,
+                name=replica.name,
+                service=replica.service,
+                number=replica.number,
+                optional=optional,
+                needs=start,
+                cause=cause,
             )
         else:
             return list(start)
         self._add_wait(wait)
         return [wait.key]
 
-    def _add_wait(self, wait: Operation) -> None:
-        if all(operation.key != wait.key for operation in self.operations):
-            self.operations.append(wait)
+    def _add_wait(self, wait: WaitHealthy | WaitCompleted) -> None:
+        """Add it once; a wait that one service can do without and another cannot is one that must succeed."""
+        for index, known in enumerate(self.operations):
+            if known.key == wait.key and isinstance(known, (WaitHealthy, WaitCompleted)):
+                if known.optional and not wait.optional:
+                    self.operations[index] = wait
+                return
+        self.operations.append(wait)
 
     def _wait_for(self, name: str) -> None:
         """`--wait`: everything runs, and is healthy where there is a check, or has ended well."""

@@ -263,7 +263,7 @@ class _Planner:
                 )
             elif name in self.restarting and one.running:
                 self._stop_for_restart(one, self.restarting[name])
-            elif replica.name not in self.starts.starting[name]:
+            elif replica.name not in self.starts.starting[name] or not self.options.start:
                 self.unchanged.append(Unchanged(one.name, name, one.state))
 
     def _stop_for_restart(self, one: ObservedContainer, cause: Cause) -> None:

@@ -348,7 +348,8 @@ def test_ctrl_c_stops_gracefully(stack: Stack) -> None:
 def test_logs_follow_until_the_end(stack: Stack) -> None:
     stack.write("services:\n  web: {image: IMAGE, command: sh -c 'for i in 1 2 3 4; do echo $$i; sleep 0.1; done'}\n")
     stack("up", "-d")
-    assert stack("logs", "-f").stdout == "".join(f"web-1  | {number}\n" for number in (1, 2, 3, 4))
+    lines = [f"web-1  | {number}\n" for number in (1, 2, 3, 4)]
+    assert stack("logs", "-f").stdout == "".join([*lines, "web-1 exited with code 0\n"])
     assert stack("logs", "--tail", "2", "--no-log-prefix").stdout == "3\n4\n"
 
 
@@ -429,7 +430,7 @@ def test_wait_timeout(stack: Stack) -> None:
         "services:\n  web: {image: IMAGE, command: sleep 1000, stop_signal: SIGKILL, healthcheck: {test: 'false', interval: 5s, start_period: 60s}}\n"
     )
     started = time.monotonic()
-    assert "not ready in time" in stack("up", "-d", "--wait", "--wait-timeout", "1", code=1).stderr
+    assert "application not healthy after 1s" in stack("up", "-d", "--wait", "--wait-timeout", "1", code=1).stderr
     assert time.monotonic() - started < 15
 
 
@@ -666,7 +667,7 @@ def test_listings_and_pictures(stack: Stack) -> None:
 def test_commit_export_and_wait(stack: Stack) -> None:
     stack.write("services:\n  web: {image: IMAGE, command: sh -c 'echo x > /made; sleep 0.5; exit 4'}\n")
     stack("up", "-d")
-    assert stack("wait", "web", code=4).stdout.endswith("exited with code 4\n")
+    assert stack("wait", "web", code=4).stdout.endswith("exited with status code 4\n")
     image = f"{stack.name}:made"
     stack("commit", "web", image)
     assert stack("container", "run", "--rm", "--network", "none", image, "cat", "/made").stdout == "x\n"

@@ -116,7 +116,7 @@ class Waiting:
         (WaitHealthy, [inspected("running", "unhealthy")], FAILED, "is unhealthy"),
         (WaitHealthy, [inspected("exited", "unhealthy", 3)], FAILED, "exited (3)"),
         (WaitCompleted, [inspected("exited")], OK, ""),
-        (WaitCompleted, [inspected("exited", code=2)], FAILED, "didn't complete successfully: exited (2)"),
+        (WaitCompleted, [inspected("exited", code=2)], FAILED, "didn't complete successfully: exit 2"),
     ],
 )
 def test_waits_end_with_events(
@@ -148,7 +148,7 @@ def test_a_wait_has_an_end(tmp_path: Path) -> None:
         wait = WaitHealthy(id="c", name="demo-db-1", cause=WHY)
         outcomes = run_plan(assemble("demo", [wait]), world, wait_timeout=0.2)
     (found,) = outcomes.values()
-    assert "not ready in time" in str(found.error)
+    assert str(found.error) == "application not healthy after 0.2s: container demo-db-1 is not ready"
 
 
 def test_an_engine_that_goes_away_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

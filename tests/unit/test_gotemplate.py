@@ -115,8 +115,11 @@ def test_ports() -> None:
 
     assert format.ports([port(80, 8080, "0.0.0.0"), port(80, 8080, "::")]) == "0.0.0.0:8080->80/tcp, :::8080->80/tcp"
     assert format.ports([port(9000), port(9001), port(53, kind="udp")]) == "53/udp, 9000-9001/tcp"
-    run = [port(9000 + n, 8000 + n, "0.0.0.0") for n in range(3)]
-    assert format.ports(run) == "0.0.0.0:8000-8002->9000-9002/tcp"
+    assert format.ports([port(9000), port(9002), port(9003)]) == "9000/tcp, 9002-9003/tcp"
+    same = [port(9000 + n, 9000 + n, "0.0.0.0") for n in range(3)]
+    assert format.ports(same) == "0.0.0.0:9000-9002->9000-9002/tcp"
+    moved = [port(81, 8081, "0.0.0.0"), port(80, 8080, "0.0.0.0"), port(99)]
+    assert format.ports(moved) == "99/tcp, 0.0.0.0:8080->80/tcp, 0.0.0.0:8081->81/tcp"
 
 
 @pytest.mark.parametrize(

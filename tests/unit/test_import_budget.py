@@ -39,7 +39,7 @@ print("\\n".join(sys.modules), file=sys.stderr)
 def test_quick_verbs(words: list[str], tmp_path: Path) -> None:
     from support.scripted_engine import Exchange, ScriptedEngine
 
-    (tmp_path / "compose.yaml").write_text("name: demo\nservices: {web: {image: x}}\n")
+    (tmp_path / "compose.yaml").write_text("name: demo\nservices:\n  web: {image: x}\n")
     container = {
         "Id": "a" * 64,
         "Names": ["/demo-web-1"],
