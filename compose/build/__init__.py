@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 _INLINE = ".pycompose.inline.Dockerfile"
 _REMOTE = ("http://", "https://", "git://", "git@", "github.com/", "ssh://")
-_BUILDKIT_ONLY = ("additional_contexts", "secrets", "ssh", "cache_to", "no_cache_filter", "entitlements", "privileged")
+_BUILDKIT_ONLY = (
+    "additional_contexts",
+    "secrets",
+    "ssh",
+    "cache_to",
+    "no_cache_filter",
+    "entitlements",
+    "privileged",
+    "output",
+)
 
 
 def is_remote(context: str) -> bool:
@@ -147,7 +156,7 @@ def build_image(
         )
     else:
         lines = _classic(engine, name, tree, arguments, tags, platforms, memory)
-    return follow(engine, lines, tags[0] if tags else "", output, events)
+    return follow(engine, lines, tags[0] if tags else "", output, events, stored=not tree.get("output"))
 
 
 def follow(
@@ -156,8 +165,10 @@ def follow(
     ref: str,
     output: Callable[[str], None],
     events: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    stored: bool = True,
 ) -> str:
-    """Show a build's output; the id of the image."""
+    """Show a build's output; the id of the image, "" when none was made because the result is not ``stored``."""
     image_id = ""
     for line in lines:
         if "event" in line:
@@ -170,7 +181,7 @@ def follow(
             mark = f"{line['id']}: " if line.get("id") else ""
             output(f"{mark}{line['status']}\n")
         image_id = str((line.get("aux") or {}).get("ID") or image_id)
-    return image_id or str(engine.images.inspect(ref)["Id"])
+    return image_id or (str(engine.images.inspect(ref)["Id"]) if stored else "")
 
 
 def _arguments(tree: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str | None]:
@@ -211,6 +222,9 @@ def _classic(
         "rm": 1,
         "forcerm": 1,
     }
+    if tree.get("context_tar"):
+        query["dockerfile"] = dockerfile
+        return engine.images.build(query, _blocks(str(tree["context_tar"])), all_registries())
     if is_remote(context):
         query |= {"remote": context, "dockerfile": dockerfile}
         return engine.images.build(query, iter(()), all_registries())
@@ -235,6 +249,12 @@ def _cached_image(text: str) -> str:
         return text
     fields = dict(item.partition("=")[::2] for item in text.split(","))
     return fields.get("ref", "") if fields.get("type") == "registry" else ""
+
+
+def _blocks(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            yield block
 
 
 def _read(path: str) -> bytes:

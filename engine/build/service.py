@@ -134,22 +134,25 @@ class Builder:
                 plan = self._plan(session)
                 session.receive_context(plan)
                 self._build_stages(session, plan)
+                image = ""
                 if export is not None:
                     export(session.lower(session.results[plan.target].layers), steps)
-                    return ""
-                with steps.internal("exporting to image") as step:
-                    state = session.results[plan.target]
-                    image = self._finish(session, state, inline=any(t.kind == "inline" for t in targets))
-                    steps.emit(StepNote(step, f"writing image {image}"))
-                    for tag in tags:
-                        self._images.tag(image, tag)
-                        steps.emit(StepNote(step, f"naming to {reference.parse(tag)}"))
+                else:
+                    with steps.internal("exporting to image") as step:
+                        state = session.results[plan.target]
+                        image = self._finish(session, state, inline=any(t.kind == "inline" for t in targets))
+                        steps.emit(StepNote(step, f"writing image {image}"))
+                        for tag in tags:
+                            self._images.tag(image, tag)
+                            steps.emit(StepNote(step, f"naming to {reference.parse(tag)}"))
                 for target in targets:
                     with steps.internal(f"exporting cache to {target.kind} {target.place}".rstrip()):
                         self._export(session, plan, target)
         finally:
             shutil.rmtree(workdir)
             self._files.flush()
+        if not image:
+            return ""
         steps.emit(Finished(image, tuple(tags)))
         self._publish("builder", "build", image, {"name": tags[0] if tags else image})
         return image

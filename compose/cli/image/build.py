@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from ..flags import FlagError
@@ -42,6 +43,7 @@ def add_arguments(parser: Parser) -> None:
     flag("--label", action="append", default=[], metavar="KEY=VALUE", help="Set metadata for an image")
     flag("--load", action="store_true", help="Accepted for compatibility: images are always loaded")
     flag("-m", "--memory", metavar="BYTES", help="Memory limit of each step")
+    flag("--metadata-file", metavar="FILE", help="Write build result metadata to the file")
     flag("--network", metavar="MODE", help="Set the networking mode for the RUN instructions during build")
     flag("--no-cache", action="store_true", help="Do not use cache when building the image")
     flag(
@@ -53,7 +55,7 @@ def add_arguments(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="DEST",
-        help="Only type=docker and type=image are offered",
+        help="type=local|tar|oci|docker,dest=PATH, a directory, or - (a tar); without a dest the image store",
     )
     flag("--platform", metavar="PLATFORM", help="Set target platform for build")
     flag("--progress", dest="build_progress", choices=_PROGRESS, help="Type of progress output")
@@ -84,12 +86,26 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from .output import outputs, standard_input
+
+    with ExitStack() as stack:
+        tree = _tree(args)
+        if args.path == "-" or args.dockerfile == "-":
+            if args.path == "-" and args.dockerfile == "-":
+                raise FlagError("invalid argument: can't use stdin for both build context and dockerfile")
+            tree["dockerfile_inline"], tree["context_tar"] = stack.enter_context(standard_input(sys.stdin.buffer))
+            if args.dockerfile == "-" and tree["dockerfile_inline"] is None:
+                raise FlagError("--file -: standard input is a tar, not a Dockerfile")
+        tree["output"] = stack.enter_context(outputs(args.output))
+        return _build(args, tree)
+
+
+def _build(args: Namespace, tree: dict[str, Any]) -> int:
     from ...build import build_image
     from ...errors import EngineError
     from ..building import choose
+    from .output import write_metadata
 
-    _check_output(args.output)
-    tree = _tree(args)
     secrets = dict(_secret(item) for item in args.secret)
     memory = _bytes(args.memory, "--memory") if args.memory else None
     engine = Session(args).engine
@@ -120,9 +136,11 @@ def run(args: Namespace) -> int:
         if mode == "quiet" and said:
             sys.stderr.write("".join(said))
         raise
-    if mode == "quiet":
+    if mode == "quiet" and image_id:
         print(image_id)
-    if args.iidfile:
+    if args.metadata_file:
+        write_metadata(args.metadata_file, image_id, args.tag)
+    if args.iidfile and image_id:
         with open(args.iidfile, "w", encoding="utf-8") as file:
             file.write(image_id)
     if args.push:
@@ -162,34 +180,14 @@ def _tree(args: Namespace) -> dict[str, Any]:
         }
     path = args.path
     if path == "-":
-        tree["dockerfile_inline"], tree["context"] = _standard_input(), None
+        tree["context"] = None
     else:
         tree["context"] = path if is_remote(path) else os.path.abspath(path)
         if not is_remote(path) and not os.path.isdir(path):
             raise FlagError(f"{path}: no such directory" if not os.path.exists(path) else f"{path}: not a directory")
-    if args.dockerfile == "-":
-        tree["dockerfile_inline"] = _standard_input()
-    elif args.dockerfile:
-        tree["dockerfile"] = args.dockerfile if is_remote(path) else os.path.abspath(args.dockerfile)
+    if args.dockerfile and args.dockerfile != "-":
+        tree["dockerfile"] = args.dockerfile if path == "-" or is_remote(path) else os.path.abspath(args.dockerfile)
     return tree
-
-
-def _standard_input() -> str:
-    data = sys.stdin.buffer.read()
-    if data[:2] == b"\x1f\x8b" or data[257:262] == b"ustar":
-        raise FlagError("a context as a tar on standard input: unpack it and give the directory")
-    return data.decode("utf-8", "surrogateescape")
-
-
-def _check_output(outputs: list[str]) -> None:
-    for text in outputs:
-        parts = dict(item.partition("=")[::2] for item in text.split(","))
-        kind = parts.get("type", "local" if "=" not in text else "")
-        if kind not in ("docker", "image") or parts.get("dest"):
-            raise FlagError(
-                f"--output {text}: builds end in the image store; "
-                'files can be taken from there with "pycompose image save" or "pycompose container export"'
-            )
 
 
 def _bytes(text: str, flag: str) -> int:

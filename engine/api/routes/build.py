@@ -8,9 +8,10 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
+from ...build.outputs import parse_output, write_archive, write_files
 from ...build.progress import Classic, Finished, StepFailed, StepLog, lines
 from ...containers import resources, validate
 from ...errors import EngineError, InvalidParameter, NotImplemented_
@@ -22,10 +23,11 @@ from . import buildkit, query
 from .images import auth_from, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...build.options import Network
-    from ...build.progress import Event
+    from ...build.outputs import Output
+    from ...build.progress import Event, Steps
     from ...images.types import Auth
     from ..daemon import Daemon
     from ..http import Request
@@ -95,6 +97,10 @@ async def build_local(daemon: Daemon, request: Request) -> None:
     """POST /pycompose/build: a service's build section, its paths absolute, read where it lies."""
     body = await request.json()
     options = _local_options(body, _registries(request))
+    output = parse_output(body.get("output"))
+    if output is not None:
+        await _run_events(daemon, request, options, output)
+        return
     if request.flag("events"):
         await _run_events(daemon, request, options)
     else:
@@ -104,7 +110,9 @@ async def build_local(daemon: Daemon, request: Request) -> None:
 def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOptions:
     where = str(body.get("context") or "")
     context: Any = EmptyContext()
-    if where.startswith("/"):
+    if body.get("context_tar"):
+        context = TarContext(_open_archive(str(body["context_tar"])))
+    elif where.startswith("/"):
         context = DirectoryContext(Path(where))
     elif where:
         context = RemoteContext(where)
@@ -146,6 +154,13 @@ def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOp
         sbom=_attested(body.get("sbom")),
         auth=auth,
     )
+
+
+def _open_archive(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise InvalidParameter(f"context {path}: {error.strerror}") from None
 
 
 def _attested(value: object) -> bool:
@@ -199,8 +214,13 @@ async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet
     await transfer.with_progress(daemon, request, work)
 
 
-async def _run_events(daemon: Daemon, request: Request, options: BuildOptions) -> None:
+async def _run_events(daemon: Daemon, request: Request, options: BuildOptions, output: Output | None = None) -> None:
     """Each event as an object of its own; a failure follows its event, in Docker's form."""
+    files = output is not None and output.kind in ("local", "tar")
+
+    def export(lower: Sequence[Path], steps: Steps) -> None:
+        assert output is not None
+        write_files(output, daemon.images, lower, steps)
 
     def work(progress: Progress) -> None:
         failed: StepFailed | None = None
@@ -212,7 +232,9 @@ async def _run_events(daemon: Daemon, request: Request, options: BuildOptions) -
             progress(lines(event))
 
         try:
-            daemon.builder.build(replace(options, cancel=progress.gone), tell)
+            image = daemon.builder.build(replace(options, cancel=progress.gone), tell, export if files else None)
+            if output is not None and not files:
+                write_archive(output, daemon.images, image, options.tags)
         except EngineError:
             if failed is None:
                 raise

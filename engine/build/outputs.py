@@ -1,0 +1,91 @@
+"""Where a build's result goes besides the image store: files in a directory or a tar, or an image archive.
+
+The places are absolute paths on the engine's host, named by whoever may read any directory there as a context anyway.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import InvalidParameter, Unprocessable
+from ..images.pack import pack
+from ..images.pipeline import Produced
+from ..images.unpack import unpack
+from .progress import StepNote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..images.service import Images
+    from .progress import Steps
+
+Kind = Literal["local", "tar", "oci", "docker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """``local`` and ``tar`` are the result's files, ``oci`` and ``docker`` image archives; with ``unpacked`` an archive's members
+    become files of the directory ``dest``."""
+
+    kind: Kind
+    dest: Path
+    unpacked: bool = False
+
+
+def parse_output(body: object) -> Output | None:
+    """``{"type": "local", "dest": "/absolute", "tar": true}``; None for none. Raises InvalidParameter."""
+    if body is None:
+        return None
+    if not isinstance(body, dict) or body.get("type") not in ("local", "tar", "oci", "docker"):
+        raise InvalidParameter("output: want {type: local, tar, oci or docker, dest: absolute path}")
+    dest = str(body.get("dest") or "")
+    if not os.path.isabs(dest):
+        raise InvalidParameter(f"output: {dest!r} is no absolute path")
+    kind: Any = body["type"]
+    return Output(kind, Path(dest), unpacked=body.get("tar") is False)
+
+
+def write_files(output: Output, images: Images, lower: Sequence[Path], steps: Steps) -> None:
+    """Write the files of the layers ``lower`` (top-most first)."""
+    what = "directory" if output.kind == "local" else "tarball"
+    with steps.internal(f"exporting to client {what}") as step, images.mounted(lower) as root:
+        try:
+            if output.kind == "tar":
+                with output.dest.open("wb") as file:
+                    pack(root, file.write, layer=False)
+            else:
+                output.dest.mkdir(parents=True, exist_ok=True)
+                with Produced(lambda write: pack(root, write, layer=False)) as produced:
+                    unpack(produced, output.dest, layer=False)
+        except OSError as error:
+            raise Unprocessable(f"output {output.dest}: {error.strerror}") from error
+        steps.emit(StepNote(step, f"copying files to {output.dest}"))
+
+
+def write_archive(output: Output, images: Images, image: str, tags: Sequence[str]) -> None:
+    """Write the image as an archive; one without names leaves the store afterwards."""
+    form = "oci-archive" if output.kind == "oci" else "docker-archive"
+    refs = list(tags) or [image]
+    try:
+        if output.unpacked:
+            output.dest.mkdir(parents=True, exist_ok=True)
+            with Produced(lambda write: images.save(refs, _Sink(write), format=form)) as produced:  # type: ignore[arg-type]
+                unpack(produced, output.dest, layer=False)
+        else:
+            with output.dest.open("wb") as file:
+                images.save(refs, file, format=form)
+    except OSError as error:
+        raise Unprocessable(f"output {output.dest}: {error.strerror}") from error
+    finally:
+        if not tags and not images.resolve(image).repo_tags:
+            images.remove(image, in_use=lambda _: ())
+
+
+class _Sink:
+    """A file that only takes."""
+
+    def __init__(self, write: Any) -> None:
+        self.write = write

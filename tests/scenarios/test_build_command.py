@@ -1,0 +1,97 @@
+"""`pycompose image build` as a user calls it: where contexts come from, and where results go."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+from support.busybox_image import busybox_rootfs
+from support.command import Command
+from support.engine_root import assert_nothing_left
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+_DOCKERFILE = """FROM scratch AS files
+COPY --chmod=4750 data /deep/data
+COPY data /plain
+
+FROM busybox
+COPY --from=files / /
+RUN echo made > /made
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Command]:
+    run = Command(tmp_path / "root", tmp_path)
+    rootfs = busybox_rootfs()
+    run("image", "import", "-", "busybox", stdin=rootfs.read())
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(_DOCKERFILE)
+    (context / "data").write_text("content\n")
+    yield run
+    run("engine", "stop", "--force", check=False)
+    assert_nothing_left(tmp_path / "root")
+
+
+def _images(command: Command) -> set[str]:
+    return set(command("image", "ls", "-aq", "--no-trunc").stdout.split())
+
+
+def test_contexts_of_standard_input(command: Command) -> None:
+    context = command.directory / "context"
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.add(context / "Dockerfile", "Other")
+        tar.add(context / "data", "data")
+    built = command("image", "build", "-q", "-f", "Other", "-", stdin=packed.getvalue()).stdout
+    assert built == command("image", "build", "-q", "context").stdout
+    assert command("image", "build", "-q", "-f", "-", "context", stdin=_DOCKERFILE.encode()).stdout == built
+    assert command("image", "build", "-q", "-", stdin=b"FROM busybox\nENV A=1\n").stdout.startswith("sha256:")
+    refused = command("image", "build", "-f", "-", "context", stdin=packed.getvalue(), check=False)
+    assert refused.returncode and "standard input is a tar" in refused.stderr
+
+
+def test_outputs(command: Command) -> None:
+    directory, before = command.directory, _images(command)
+    command("image", "build", "--target", "files", "-o", "out", "context")
+    assert sorted(
+        os.path.relpath(os.path.join(at, f), directory / "out") for at, _, fs in os.walk(directory / "out") for f in fs
+    ) == [
+        "deep/data",
+        "plain",
+    ]
+    assert os.stat(directory / "out/deep/data").st_mode & 0o7777 == 0o4750
+    command("image", "build", "-o", "type=tar,dest=files.tar", "context")
+    with tarfile.open(directory / "files.tar") as tar:
+        made = tar.extractfile("made")
+        assert made is not None and made.read() == b"made\n"
+    assert _images(command) == before  # files only: no image was made
+    command("image", "build", "-o", "type=oci,dest=oci", "-o", "type=docker", "context", check=True)
+    assert tarfile.is_tarfile(directory / "oci")
+    assert _images(command) == before  # an archive without a name leaves none either
+    command("image", "build", "-t", "a:1", "-o", "type=oci,dest=layout,tar=false", "context")
+    index = json.loads((directory / "layout/index.json").read_text())
+    assert index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"]
+    command("image", "build", "-t", "b:1", "--metadata-file", "meta.json", "--iidfile", "iid", "context")
+    assert json.loads((directory / "meta.json").read_text()) == {
+        "containerimage.config.digest": (directory / "iid").read_text(),
+        "containerimage.digest": (directory / "iid").read_text(),
+        "image.name": "b:1",
+    }
+    for bad in ("type=local", "type=odd,dest=x", "type=image,dest=x", "type=tar,dest=x,odd=1"):
+        assert command("image", "build", "-o", bad, "context", check=False).returncode
+
+
+def test_an_output_that_cannot_be_written(command: Command) -> None:
+    failed = command("image", "build", "-o", "type=tar,dest=none/files.tar", "context", check=False)
+    assert failed.returncode and "none/files.tar: No such file or directory" in failed.stderr
