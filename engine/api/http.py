@@ -7,6 +7,7 @@ a handler either returns a Response, or takes the stream over with ``Request.str
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ RAW_STREAM = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 
 Headers = list[tuple[str, str]]
+_I64 = 1 << 63
 
 
 class RequestTimeout(EngineError):
@@ -71,6 +73,32 @@ def encode(body: Any) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
+def decode(text: str) -> Any:
+    """JSON of a client. As in Go's decoder half a surrogate pair is U+FFFD, and NaN and Infinity are no JSON; a NUL, which
+    no path, argument or name may have, is refused. Raises ValueError."""
+    try:
+        body = json.loads(text, parse_constant=_no_constant)
+        return _plain(body) if "\\u" in text else body
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a string contains a NUL")
+        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"invalid character {word[0]!r} looking for a value")
+
+
 class Request:
     """One request. ``query`` maps a name to its values; ``headers`` have lower-case names; ``path`` is decoded."""
 
@@ -86,6 +114,8 @@ class Request:
             self.query = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
         except ValueError as error:
             raise InvalidParameter(f"invalid query: {error}") from None
+        if any("\0" in value for values in self.query.values() for value in values):
+            raise InvalidParameter("invalid query: a value contains a NUL byte")
         self._fields = [(name.decode("ascii"), value.decode("latin-1")) for name, value in event.headers]
         self.headers = dict(self._fields)
         self.version = (0, 0)
@@ -116,10 +146,9 @@ class Request:
         text = self.text(name)
         if text == "":
             return default
-        try:
-            return int(text)
-        except ValueError:
-            raise InvalidParameter(f"invalid value for {name}: {text!r} is not a number") from None
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,19}\s*", text) or not -_I64 <= int(text) < _I64:
+            raise InvalidParameter(f"invalid value for {name}: {text[:100]!r} is not a number")
+        return int(text)
 
     def filters(self) -> dict[str, list[str]]:
         """``filters`` in both of Docker's forms: {"name": ["a"]} and the older {"name": {"a": true}}."""
@@ -127,7 +156,7 @@ class Request:
         if not text:
             return {}
         try:
-            body = json.loads(text)
+            body = decode(text)
         except ValueError:
             raise InvalidParameter("invalid filter: not a JSON object") from None
         if not isinstance(body, dict):
@@ -165,8 +194,8 @@ class Request:
         if kind != JSON_TYPE and self.version >= (1, 24) and kind not in ("", "text/plain"):
             raise InvalidParameter(f"unsupported Content-Type header ({kind}): must be 'application/json'")
         try:
-            body = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            body = decode(text.decode("utf-8", "replace"))
+        except ValueError as error:
             raise InvalidParameter(f"invalid JSON: {error}") from None
         if body is None:
             return {}

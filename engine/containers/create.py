@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, InvalidParameter, NotFound
 from ..images.types import Platform
+from ..networks.types import ENDPOINT, EndpointRequest
 from ..runtime import defaults
+from ..shapes import checked, normalize
 from ..volumes.types import LEASE
 from . import bundle, fields, merge, mounts, names, resources, security, validate
 from .container import Container
@@ -31,11 +33,11 @@ async def create(
     """The new container and warnings. ``one_network``: before API 1.44 a container is created on one network only."""
     if not body:
         raise InvalidParameter("config cannot be empty in order to create a container")
-    wanted = fields.normalize(fields.CONFIG, body, "")
+    wanted = normalize(fields.CONFIG, body, "")
     host_body = body.get("HostConfig") or {}
     if not isinstance(host_body, dict):
         raise InvalidParameter("invalid JSON: HostConfig: want an object")
-    host = fields.normalize(fields.HOST_CONFIG, host_body, "HostConfig")
+    host = normalize(fields.HOST_CONFIG, host_body, "HostConfig")
     validate.config(wanted)
     warnings = validate.host_config(host, wanted)
     validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))
@@ -165,6 +167,12 @@ def endpoints(
     given = given or {}
     if not isinstance(given, dict) or not all(isinstance(value, dict | None) for value in given.values()):
         raise InvalidParameter("invalid JSON: NetworkingConfig.EndpointsConfig: want a map of objects")
+    given = {
+        name: checked(ENDPOINT, settings or {}, f"NetworkingConfig.EndpointsConfig.{name}")
+        for name, settings in given.items()
+    }
+    for name, settings in given.items():
+        EndpointRequest.from_docker(name, settings)
     if one_network and len(given) > 1:
         raise InvalidParameter(f"Container cannot be connected to network endpoints: {', '.join(sorted(given))}")
     mode = host["NetworkMode"]

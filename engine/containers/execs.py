@@ -17,7 +17,8 @@ import anyio
 from ..errors import Conflict, EngineError, InvalidParameter, NotFound
 from ..runtime import defaults
 from ..runtime.client import ExecProcess, ExecSpec, LaunchError, RequestError, ShimLost
-from . import bundle, fields, pump, security
+from ..shapes import Field, normalize
+from . import bundle, pump, security
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,18 +26,18 @@ if TYPE_CHECKING:
     from .container import Container
     from .service import Containers
 
-_FIELDS: Mapping[str, fields.Field] = {
-    "User": fields.Field("string", ""),
-    "Privileged": fields.Field("bool", False),
-    "Tty": fields.Field("bool", False),
-    "ConsoleSize": fields.Field("ints"),
-    "AttachStdin": fields.Field("bool", False),
-    "AttachStderr": fields.Field("bool", False),
-    "AttachStdout": fields.Field("bool", False),
-    "DetachKeys": fields.Field("string", ""),
-    "Env": fields.Field("strings"),
-    "WorkingDir": fields.Field("string", ""),
-    "Cmd": fields.Field("strings"),
+_FIELDS: Mapping[str, Field] = {
+    "User": Field("string", ""),
+    "Privileged": Field("bool", False),
+    "Tty": Field("bool", False),
+    "ConsoleSize": Field("ints"),
+    "AttachStdin": Field("bool", False),
+    "AttachStderr": Field("bool", False),
+    "AttachStdout": Field("bool", False),
+    "DetachKeys": Field("string", ""),
+    "Env": Field("strings"),
+    "WorkingDir": Field("string", ""),
+    "Cmd": Field("strings"),
 }
 
 
@@ -95,7 +96,7 @@ class Exec:
 
 def create(containers: Containers, container: Container, body: Mapping[str, Any]) -> Exec:
     """A new exec instance; nothing runs yet."""
-    config = fields.normalize(_FIELDS, body, "")
+    config = normalize(_FIELDS, body, "")
     if not config["Cmd"]:
         raise InvalidParameter("No exec command specified")
     if any("\0" in word for word in config["Cmd"]):

@@ -1,27 +1,17 @@
 """The members of a container's Config and HostConfig: their JSON types and what they are when nothing was given.
 
-One table each, in the order in which inspect shows them. ``normalize`` checks a hostile body against a table; it judges
-types only, the sense of the values is validate.py's.
+One table each, in the order in which inspect shows them. They judge types only (engine/shapes.py does); the sense of the
+values is validate.py's.
 """
 
 from __future__ import annotations
 
-from copy import deepcopy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidParameter
+from ..shapes import Field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-Kind = Literal["string", "int", "bool", "bool?", "int?", "strings", "map", "sets", "object", "objects", "ints", "any"]
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    kind: Kind
-    default: Any = None
 
 
 def _strings(default: list[str] | None = None) -> Field:
@@ -31,6 +21,34 @@ def _strings(default: list[str] | None = None) -> Field:
 _TEXT = Field("string", "")
 _ZERO = Field("int", 0)
 _NO = Field("bool", False)
+_WORDS = Field("strings")
+_PAIRS = Field("map")
+
+HEALTHCHECK: Mapping[str, Field] = {
+    "Test": _WORDS, "Interval": _ZERO, "Timeout": _ZERO, "StartPeriod": _ZERO, "StartInterval": _ZERO, "Retries": _ZERO,
+}  # fmt: skip
+RESTART_POLICY: Mapping[str, Field] = {
+    "Name": _TEXT, "MaximumRetryCount": _ZERO, "Delay": _ZERO, "Window": _ZERO,
+}  # fmt: skip
+_RATE: Mapping[str, Field] = {"Path": _TEXT, "Rate": _ZERO}
+_DEVICE: Mapping[str, Field] = {"PathOnHost": _TEXT, "PathInContainer": _TEXT, "CgroupPermissions": _TEXT}
+_DEVICE_REQUEST: Mapping[str, Field] = {
+    "Driver": _TEXT, "Count": _ZERO, "DeviceIDs": _WORDS, "Capabilities": Field("word lists"), "Options": _PAIRS,
+}  # fmt: skip
+_DRIVER: Mapping[str, Field] = {"Name": _TEXT, "Options": _PAIRS}
+_MOUNT: Mapping[str, Field] = {
+    "Type": _TEXT, "Source": _TEXT, "Target": _TEXT, "ReadOnly": _NO, "Consistency": _TEXT,
+    "BindOptions": Field("object", members={
+        "Propagation": _TEXT, "NonRecursive": _NO, "CreateMountpoint": _NO, "ReadOnlyNonRecursive": _NO,
+        "ReadOnlyForceRecursive": _NO,
+    }),
+    "VolumeOptions": Field("object", members={
+        "NoCopy": _NO, "Labels": _PAIRS, "DriverConfig": Field("object", members=_DRIVER), "Subpath": _TEXT,
+    }),
+    "TmpfsOptions": Field("object", members={"SizeBytes": _ZERO, "Mode": _ZERO, "Options": Field("word lists")}),
+    "ImageOptions": Field("object", members={"Subpath": _TEXT}),
+    "ClusterOptions": Field("object"),
+}  # fmt: skip
 
 CONFIG: Mapping[str, Field] = {
     "Hostname": _TEXT,
@@ -45,7 +63,7 @@ CONFIG: Mapping[str, Field] = {
     "StdinOnce": _NO,
     "Env": _strings(),
     "Cmd": _strings(),
-    "Healthcheck": Field("object"),
+    "Healthcheck": Field("object", members=HEALTHCHECK),
     "ArgsEscaped": _NO,
     "Image": _TEXT,
     "Volumes": Field("sets"),
@@ -63,10 +81,10 @@ CONFIG: Mapping[str, Field] = {
 HOST_CONFIG: Mapping[str, Field] = {
     "Binds": _strings(),
     "ContainerIDFile": _TEXT,
-    "LogConfig": Field("object", {}),
+    "LogConfig": Field("object", {}, {"Type": _TEXT, "Config": _PAIRS}),
     "NetworkMode": Field("string", "default"),
     "PortBindings": Field("object"),
-    "RestartPolicy": Field("object", {"Name": "no", "MaximumRetryCount": 0}),
+    "RestartPolicy": Field("object", {"Name": "no", "MaximumRetryCount": 0}, RESTART_POLICY),
     "AutoRemove": _NO,
     "VolumeDriver": _TEXT,
     "VolumesFrom": _strings(),
@@ -102,20 +120,20 @@ HOST_CONFIG: Mapping[str, Field] = {
     "NanoCpus": _ZERO,
     "CgroupParent": _TEXT,
     "BlkioWeight": _ZERO,
-    "BlkioWeightDevice": Field("objects"),
-    "BlkioDeviceReadBps": Field("objects"),
-    "BlkioDeviceWriteBps": Field("objects"),
-    "BlkioDeviceReadIOps": Field("objects"),
-    "BlkioDeviceWriteIOps": Field("objects"),
+    "BlkioWeightDevice": Field("objects", members={"Path": _TEXT, "Weight": _ZERO}),
+    "BlkioDeviceReadBps": Field("objects", members=_RATE),
+    "BlkioDeviceWriteBps": Field("objects", members=_RATE),
+    "BlkioDeviceReadIOps": Field("objects", members=_RATE),
+    "BlkioDeviceWriteIOps": Field("objects", members=_RATE),
     "CpuPeriod": _ZERO,
     "CpuQuota": _ZERO,
     "CpuRealtimePeriod": _ZERO,
     "CpuRealtimeRuntime": _ZERO,
     "CpusetCpus": _TEXT,
     "CpusetMems": _TEXT,
-    "Devices": Field("objects"),
+    "Devices": Field("objects", members=_DEVICE),
     "DeviceCgroupRules": _strings(),
-    "DeviceRequests": Field("objects"),
+    "DeviceRequests": Field("objects", members=_DEVICE_REQUEST),
     "KernelMemory": _ZERO,
     "KernelMemoryTCP": _ZERO,
     "MemoryReservation": _ZERO,
@@ -123,12 +141,12 @@ HOST_CONFIG: Mapping[str, Field] = {
     "MemorySwappiness": Field("int?"),
     "OomKillDisable": Field("bool?"),
     "PidsLimit": Field("int?"),
-    "Ulimits": Field("objects"),
+    "Ulimits": Field("objects", members={"Name": _TEXT, "Soft": _ZERO, "Hard": _ZERO}),
     "CpuCount": _ZERO,
     "CpuPercent": _ZERO,
     "IOMaximumIOps": _ZERO,
     "IOMaximumBandwidth": _ZERO,
-    "Mounts": Field("objects"),
+    "Mounts": Field("objects", members=_MOUNT),
     "MaskedPaths": _strings(),
     "ReadonlyPaths": _strings(),
     "Init": Field("bool?"),
@@ -141,71 +159,6 @@ OPTIONAL = frozenset(
         "Annotations", "StorageOpt", "Tmpfs", "Sysctls", "Init", "Mounts", "KernelMemory", "KernelMemoryTCP",
     }
 )  # fmt: skip
-
-_I64 = 2**63
-
-
-def normalize(table: Mapping[str, Field], body: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Every member of ``table``, from ``body`` or its default; unknown members are dropped, as Docker drops them.
-
-    Names match without regard to case, as Go's decoder does. Raises InvalidParameter for a wrong JSON type.
-    """
-    folded = {name.lower(): name for name in body}
-    result: dict[str, Any] = {}
-    for name, field in table.items():
-        given = name if name in body else folded.get(name.lower())
-        value = body[given] if given is not None else None
-        if value is None:
-            result[name] = deepcopy(field.default)
-        else:
-            result[name] = convert(field.kind, value, f"{where}.{name}" if where else name)
-    return result
-
-
-def convert(kind: Kind, value: Any, where: str) -> Any:
-    match kind:
-        case "string":
-            if isinstance(value, str):
-                return value
-        case "int" | "int?":
-            if isinstance(value, float) and value.is_integer():
-                value = int(value)
-            if isinstance(value, int) and not isinstance(value, bool) and -_I64 <= value < _I64:
-                return value
-        case "bool" | "bool?":
-            if isinstance(value, bool):
-                return value
-        case "strings":
-            if isinstance(value, str) and where in ("Cmd", "Entrypoint"):
-                return [value]
-            if isinstance(value, list) and all(isinstance(item, str) for item in value):
-                return list(value)
-        case "map":
-            if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
-                return dict(value)
-        case "sets":
-            if isinstance(value, dict):
-                return {key: {} for key in value}
-        case "object":
-            if isinstance(value, dict):
-                return value
-        case "objects":
-            if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-                return value
-        case "ints":
-            if isinstance(value, list) and all(isinstance(item, int) for item in value):
-                return value
-        case "any":
-            return value
-    words = {"int": "a number", "int?": "a number", "bool": "true or false", "bool?": "true or false"}
-    words |= {"string": "a string", "strings": "a list of strings", "map": "a map of strings", "sets": "a map"}
-    words |= {"object": "an object", "objects": "a list of objects", "ints": "a list of numbers"}
-    raise InvalidParameter(f"invalid JSON: cannot use this {_json_type(value)} as {where}: want {words[kind]}")
-
-
-def _json_type(value: Any) -> str:
-    names = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
-    return names.get(type(value), "value")
 
 
 def shown(table: Mapping[str, Field], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ an update body. Device nodes are looked up on the host here; everything else is 
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DEFAULT_PERIOD = 100_000
+_MOST_ENTRIES = 20_000
 
 # What an update body may change; the rest of a HostConfig is fixed at creation.
 UPDATABLE = (
@@ -206,7 +208,9 @@ def _described_device(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     return {**found, **{name: value for name, value in given.items() if value is not None}}, access
 
 
-def _host_devices(directory: str) -> Iterator[dict[str, Any]]:
+def _host_devices(directory: str, seen: Iterator[int] | None = None) -> Iterator[dict[str, Any]]:
+    """The device nodes below a directory. ``seen`` counts entries: a directory of devices has thousands, a disk millions."""
+    seen = seen or itertools.count()
     skipped = {
         "/dev/pts",
         "/dev/shm",
@@ -222,12 +226,19 @@ def _host_devices(directory: str) -> Iterator[dict[str, Any]]:
     except OSError:
         return
     for entry in entries:
+        if next(seen) > _MOST_ENTRIES:
+            raise InvalidParameter(f"{directory}: too many files for a directory of devices")
         if entry.path in skipped:
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _host_devices(entry.path)
-        elif (found := _node(entry.path, entry.stat(follow_symlinks=False))) is not None:
-            yield found
+            yield from _host_devices(entry.path, seen)
+        else:
+            try:
+                info = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # it went between listing and looking
+            if (found := _node(entry.path, info)) is not None:
+                yield found
 
 
 def _node(path: str, info: os.stat_result) -> dict[str, Any] | None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .. import shapes
 from ..errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound
 from ..linux.cgroup import CgroupError
-from ..networks.types import EndpointRequest
+from ..networks.types import ENDPOINT, EndpointRequest
 from ..runtime.client import ShimError
 from . import bundle, fields, resources, start, stop, validate
 
@@ -38,13 +39,13 @@ async def rename(containers: Containers, container: Container, name: str) -> Non
 async def update(containers: Containers, container: Container, body: Mapping[str, Any]) -> list[str]:
     """Change limits and the restart policy, of a running container at once. Returns warnings."""
     changed = {
-        name: fields.convert(fields.HOST_CONFIG[name].kind, body[name], name)
+        name: shapes.convert(fields.HOST_CONFIG[name], body[name], name)
         for name in resources.UPDATABLE
         if body.get(name) not in (None, 0, "")
     }
     if "PidsLimit" in body and body["PidsLimit"] is not None:
-        changed["PidsLimit"] = fields.convert("int?", body["PidsLimit"], "PidsLimit")
-    policy = body.get("RestartPolicy") or {}
+        changed["PidsLimit"] = shapes.convert(fields.HOST_CONFIG["PidsLimit"], body["PidsLimit"], "PidsLimit")
+    policy = shapes.convert(fields.HOST_CONFIG["RestartPolicy"], body.get("RestartPolicy") or {}, "RestartPolicy")
     async with container.lock:
         if container.removed or container.record.removing:
             raise Conflict(
@@ -97,6 +98,7 @@ async def remove_link(containers: Containers, container: Container, alias: str) 
 
 async def connect(containers: Containers, container: Container, ref: str, settings: Mapping[str, Any]) -> None:
     """Put the container on one more network, a running one at once."""
+    settings = shapes.checked(ENDPOINT, settings, "EndpointConfig")
     network = await containers.blocking(containers.networks.get, ref)
     async with container.lock:
         mode = container.record.host["NetworkMode"]

@@ -34,13 +34,13 @@ def container_name(name: str) -> str:
 def signal_number(text: str) -> int:
     """A signal by name (with or without SIG) or number. Raises InvalidParameter."""
     word = text.strip().upper()
-    if word.isdigit():
+    if re.fullmatch(r"[0-9]{1,4}", word):
         number = int(word)
         if 1 <= number <= 64:
             return number
     else:
         word = word.removeprefix("SIG")
-        if match := re.fullmatch(r"RTMIN(?:\+(\d+))?|RTMAX(?:-(\d+))?", word):
+        if match := re.fullmatch(r"RTMIN(?:\+([0-9]{1,2}))?|RTMAX(?:-([0-9]{1,2}))?", word):
             number = 34 + int(match[1] or 0) if word.startswith("RTMIN") else 64 - int(match[2] or 0)
             if 34 <= number <= 64:
                 return number
@@ -144,7 +144,7 @@ def log_config(config: Mapping[str, Any]) -> None:
 
 def size(text: str, what: str) -> int:
     """Bytes of ``10m``, ``1g``, ``512``, ``20kb``. Raises InvalidParameter."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([kmgtp]?)(?:i?b)?", text.strip().lower())
     if not match:
         raise InvalidParameter(f"invalid value for {what}: invalid size: '{text}'")
     return int(float(match[1]) * 1024 ** " kmgtp".index(match[2] or " "))
@@ -169,7 +169,7 @@ def _log_options(driver: str, options: Mapping[str, str]) -> None:
         size(options["max-size"], "max-size")
     if "max-file" in options:
         text = options["max-file"]
-        if not text.isdigit() or int(text) < 1:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
             raise InvalidParameter("max-file cannot be less than 1")
 
 
@@ -246,15 +246,17 @@ def _ports(host: Mapping[str, Any]) -> None:
         for binding in bindings or ():
             text = str(binding.get("HostPort") or "")
             low, dash, high = text.partition("-")
-            if text and not (
-                low.isdigit() and int(low) < 65536 and (not dash or (high.isdigit() and int(high) < 65536))
-            ):
+            if text and not (_is_port(low) and (not dash or _is_port(high))):
                 raise InvalidParameter(f"invalid port specification: {text!r}")
             if address := binding.get("HostIp"):
                 try:
                     ipaddress.ip_address(address)
                 except ValueError:
                     raise InvalidParameter(f"invalid IP address: {address}") from None
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,5}", text) is not None and int(text) < 65536
 
 
 def _hosts(host: Mapping[str, Any]) -> None:
@@ -342,9 +344,13 @@ def _online(kind: str) -> set[int]:
 def number_set(text: str, what: str) -> set[int]:
     """The numbers of ``0-2,4``. Raises InvalidParameter."""
     numbers: set[int] = set()
-    for part in filter(None, text.split(",")):
+    for part in text.split(",") if text else ():
         low, _, high = part.partition("-")
-        if not low.isdigit() or (high and not high.isdigit()) or int(high or low) > 8192 or int(high or low) < int(low):
+        if (
+            not re.fullmatch(r"[0-9]{1,4}(?:-[0-9]{1,4})?", part)
+            or int(high or low) > 8192
+            or int(high or low) < int(low)
+        ):
             raise InvalidParameter(f"Invalid value {text} for {what}")
         numbers.update(range(int(low), int(high or low) + 1))
     return numbers
@@ -364,7 +370,7 @@ def _limits(host: Mapping[str, Any]) -> None:
         if not re.fullmatch(r"[a-zA-Z0-9_./-]+", name) or ".." in name or "\n" in value:
             raise InvalidParameter(f"invalid sysctl: {name!r}")
     for rule in host["DeviceCgroupRules"] or ():
-        if not re.fullmatch(r"[acb] (\d+|\*):(\d+|\*) [rwm]{1,3}", rule):
+        if not re.fullmatch(r"[acb] ([0-9]{1,7}|\*):([0-9]{1,7}|\*) [rwm]{1,3}", rule):
             raise InvalidParameter(f"invalid device cgroup rule format: '{rule}'")
     for path in [*(host["MaskedPaths"] or ()), *(host["ReadonlyPaths"] or ())]:
         if not path.startswith("/"):

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Forbidden, InvalidParameter, NotFound, NotImplemented_, Unavailable
+from ..shapes import Field, checked
 from . import ipam, macvlan
 from .types import BRIDGE_NAME, DRIVER_MTU, DRIVERS, Network, Pool
 
@@ -25,11 +26,24 @@ _IPV6_MTU = 1280  # RFC 8200, section 5
 _MTU = range(68, 65536)
 
 
+_TEXT, _NO, _PAIRS = Field("string", ""), Field("bool", False), Field("map")
+_POOL: Mapping[str, Field] = {
+    "Subnet": _TEXT, "IPRange": _TEXT, "Gateway": _TEXT, "AuxiliaryAddresses": _PAIRS, "AuxAddress": _PAIRS,
+}  # fmt: skip
+_CREATE: Mapping[str, Field] = {
+    "Name": _TEXT, "CheckDuplicate": _NO, "Driver": _TEXT, "Scope": _TEXT, "Internal": _NO, "Attachable": _NO, "Ingress": _NO,
+    "ConfigOnly": _NO, "ConfigFrom": Field("object", members={"Network": _TEXT}), "EnableIPv4": Field("bool?"),
+    "EnableIPv6": Field("bool?"), "Options": _PAIRS, "Labels": _PAIRS,
+    "IPAM": Field("object", members={"Driver": _TEXT, "Options": _PAIRS, "Config": Field("objects", members=_POOL)}),
+}  # fmt: skip
+
+
 def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Network:
     """The network a client describes, its pools as written. ``bridge`` is its link's name unless an option gives one.
 
     Raises InvalidParameter, Forbidden (predefined names), NotFound (unknown drivers), NotImplemented_ (swarm).
     """
+    body = checked(_CREATE, body, "")
     name = body.get("Name") or ""
     if not name.strip():
         raise InvalidParameter("invalid name: name is empty")
@@ -50,7 +64,7 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
     config = body.get("IPAM") or {}
     if (config.get("Driver") or "default") != "default":
         raise NotFound(f'plugin "{config["Driver"]}" not found')
-    options = {str(key): str(value) for key, value in (body.get("Options") or {}).items()}
+    options = dict(body.get("Options") or {})
     if driver == "bridge":
         bridge = options.get(BRIDGE_NAME) or bridge
         if not _LINK_NAME.fullmatch(bridge) or bridge in (".", ".."):
@@ -67,7 +81,7 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
         enable_ipv4=body.get("EnableIPv4") is not False,
         enable_ipv6=bool(body.get("EnableIPv6")),
         options=options,
-        labels={str(key): str(value) for key, value in (body.get("Labels") or {}).items()},
+        labels=dict(body.get("Labels") or {}),
         bridge=bridge if driver == "bridge" else "",
     )
     _check_options(network)
@@ -94,7 +108,7 @@ def predefined(name: str, id: str, created: str, bridge: str, mtu: int) -> Netwo
 
 def _check_options(network: Network) -> None:
     mtu = network.options.get(DRIVER_MTU)
-    if mtu is not None and not (mtu.isdecimal() and int(mtu) in _MTU):
+    if mtu is not None and not (re.fullmatch("[0-9]{1,5}", mtu) and int(mtu) in _MTU):
         raise InvalidParameter(f"failed to parse {DRIVER_MTU} value: {mtu} (a number of bytes from 68 to 65535)")
     if mtu is not None and network.enable_ipv6 and int(mtu) < _IPV6_MTU:
         raise InvalidParameter(f"{DRIVER_MTU}: {mtu} is too small for IPv6, which needs links of {_IPV6_MTU} bytes")

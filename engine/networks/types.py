@@ -6,8 +6,12 @@ Addresses are strings in their canonical text form; ``prefix`` and ``mtu`` are i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidParameter
+from ..shapes import Field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,6 +135,16 @@ class Network:
         return Network(**{**body, "pools": pools})
 
 
+_TEXT, _WORDS, _PAIRS, _NUMBER = Field("string", ""), Field("strings"), Field("map"), Field("int", 0)
+ENDPOINT: Mapping[str, Field] = {
+    "Aliases": _WORDS, "Links": _WORDS, "MacAddress": _TEXT, "DriverOpts": _PAIRS, "GwPriority": _NUMBER,
+    "IPAMConfig": Field("object", members={"IPv4Address": _TEXT, "IPv6Address": _TEXT, "LinkLocalIPs": _WORDS}),
+    "NetworkID": _TEXT, "EndpointID": _TEXT, "DNSNames": _WORDS, "Gateway": _TEXT, "IPAddress": _TEXT, "IPPrefixLen": _NUMBER,
+    "IPv6Gateway": _TEXT, "GlobalIPv6Address": _TEXT, "GlobalIPv6PrefixLen": _NUMBER,
+}  # fmt: skip
+"""The members of Docker's EndpointSettings."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
     """One wish to be on a network, from ``NetworkingConfig.EndpointsConfig`` or a network connect body.
@@ -153,7 +167,10 @@ class EndpointRequest:
 
     @staticmethod
     def from_docker(network: str, body: Mapping[str, Any] | None) -> EndpointRequest:
-        """From Docker's EndpointSettings (what the client sent; operational fields are ignored)."""
+        """From Docker's EndpointSettings (what the client sent; operational fields are ignored).
+
+        Raises InvalidParameter for a priority that is no number.
+        """
         body = body or {}
         ipam = body.get("IPAMConfig") or {}
         options = dict(body.get("DriverOpts") or {})
@@ -166,10 +183,16 @@ class EndpointRequest:
             link_local_ips=tuple(ipam.get("LinkLocalIPs") or ()),
             mac_address=body.get("MacAddress") or "",
             interface_name=options.get(ENDPOINT_IFNAME, ""),
-            priority=int(options.get("com.docker.compose.priority", 0) or 0),
+            priority=_priority(options.get("com.docker.compose.priority") or "0"),
             gw_priority=int(body.get("GwPriority") or 0),
             driver_opts=options,
         )
+
+
+def _priority(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+        raise InvalidParameter(f"com.docker.compose.priority: {text!r} is not a number")
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)

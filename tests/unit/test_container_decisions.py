@@ -11,18 +11,19 @@ from hypothesis import strategies as st
 
 from engine.containers import fields, health, merge, mounts, pump, resources, security, state, top, validate
 from engine.errors import InvalidParameter
+from engine.shapes import normalize
 
-HOST = fields.normalize(fields.HOST_CONFIG, {}, "HostConfig")
-CONFIG = fields.normalize(fields.CONFIG, {}, "")
+HOST = normalize(fields.HOST_CONFIG, {}, "HostConfig")
+CONFIG = normalize(fields.CONFIG, {}, "")
 
 
 def host(**values: Any) -> dict[str, Any]:
-    return fields.normalize(fields.HOST_CONFIG, values, "HostConfig")
+    return normalize(fields.HOST_CONFIG, values, "HostConfig")
 
 
 # bodies ----------------------------------------------------------------------------------------------------------------
 def test_normalize_ignores_case_and_unknown_members() -> None:
-    body = fields.normalize(fields.CONFIG, {"image": "x", "Nonsense": 1, "Cmd": "echo"}, "")
+    body = normalize(fields.CONFIG, {"image": "x", "Nonsense": 1, "Cmd": "echo"}, "")
     assert body["Image"] == "x" and body["Cmd"] == ["echo"] and "Nonsense" not in body
 
 
@@ -78,7 +79,7 @@ def test_image_defaults_yield_to_the_client() -> None:
     }
     plain = merge.with_image(CONFIG, image)
     assert plain["Cmd"] == ["serve"] and plain["Entrypoint"] == ["/entry"] and plain["User"] == "web"
-    wanted = fields.normalize(
+    wanted = normalize(
         fields.CONFIG,
         {"Cmd": ["c"], "Env": ["A=mine"], "Labels": {"l": "mine"}, "Healthcheck": {"Interval": 5}},
         "",
@@ -88,9 +89,9 @@ def test_image_defaults_yield_to_the_client() -> None:
     assert merged["Env"] == ["A=mine", "B=image"]
     assert merged["Labels"] == {"l": "mine", "m": "image"}
     assert merged["Healthcheck"] == {"Test": ["CMD", "x"], "Interval": 5, "Retries": 9}
-    entry = merge.with_image(fields.normalize(fields.CONFIG, {"Entrypoint": ["e"]}, ""), image)
+    entry = merge.with_image(normalize(fields.CONFIG, {"Entrypoint": ["e"]}, ""), image)
     assert entry["Entrypoint"] == ["e"] and entry["Cmd"] is None
-    reset = merge.with_image(fields.normalize(fields.CONFIG, {"Entrypoint": [""], "Cmd": ["c"]}, ""), image)
+    reset = merge.with_image(normalize(fields.CONFIG, {"Entrypoint": [""], "Cmd": ["c"]}, ""), image)
     assert not reset["Entrypoint"] and reset["Cmd"] == ["c"]
     with pytest.raises(InvalidParameter, match="no command specified"):
         merge.with_image(CONFIG, {})
@@ -135,7 +136,7 @@ def test_bad_binds(text: str) -> None:
 
 
 def test_sources_of_mounts_and_their_precedence() -> None:
-    config = fields.normalize(fields.CONFIG, {"Volumes": {"/image": {}, "/bound": {}}}, "")
+    config = normalize(fields.CONFIG, {"Volumes": {"/image": {}, "/bound": {}}}, "")
     donated = [mounts.parse_bind("/donor:/bound"), mounts.parse_bind("given:/given")]
     values = host(Binds=["/host:/bound"], Tmpfs={"/t": "exec"}, VolumesFrom=["other:ro"])
     found = {point.destination: point for point in mounts.collect(config, values, lambda ref: donated)}

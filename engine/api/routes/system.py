@@ -14,6 +14,7 @@ from ...errors import InvalidParameter
 from ...events import matches
 from ...images.types import Auth, Platform
 from ...linux.cgroup import Hierarchies
+from ...shapes import Field, normalize
 from ...timestamps import parse_time, rfc3339
 from ..daemon import VERSION
 from ..http import Response, encode
@@ -259,15 +260,15 @@ async def _container_usage(daemon: Daemon, container: Any, request: Request) -> 
     return row
 
 
+_AUTH = {
+    name: Field("string", "") for name in ("username", "password", "serveraddress", "identitytoken", "registrytoken")
+}
+
+
 async def auth(daemon: Daemon, request: Request) -> Response:
-    body = await request.json()
-    credentials = Auth(
-        str(body.get("username") or ""),
-        str(body.get("password") or ""),
-        str(body.get("identitytoken") or ""),
-        str(body.get("registrytoken") or ""),
-    )
-    token = await daemon.containers.blocking(daemon.images.login, credentials, str(body.get("serveraddress") or ""))
+    body = normalize(_AUTH, await request.json(), "")
+    credentials = Auth(body["username"], body["password"], body["identitytoken"], body["registrytoken"])
+    token = await daemon.containers.blocking(daemon.images.login, credentials, body["serveraddress"])
     return Response.json({"Status": "Login Succeeded", "IdentityToken": token})
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from ...errors import NotFound, Unauthorized, Unavailable
+from ...errors import InvalidParameter, NotFound, Unauthorized, Unavailable
 from ..bootstrap import suites
 from ..manifest import document
 from ..reference import DEFAULT_DOMAIN, Reference, is_tag
@@ -55,9 +56,15 @@ class Registries:
             transport.close()
 
 
+_HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?|\[[0-9a-fA-F:.]{2,45}\])(?::([0-9]{1,5}))?")
+
+
 def _domain(text: str) -> str:
-    """A domain from what users give to login: a host, or Docker Hub's old URL."""
-    host = urlsplit(text).netloc if "://" in text else text.partition("/")[0]
+    """A domain from what users give to login: a host, or Docker Hub's old URL. Raises InvalidParameter."""
+    host = (text.partition("://")[2] if "://" in text else text).partition("/")[0]
+    found = _HOST.fullmatch(host)
+    if found is None or not 0 < int(found[1] or 443) < 65536:
+        raise InvalidParameter(f"invalid registry address: {text[:200]!r}")
     return DEFAULT_DOMAIN if host in ("index.docker.io", "registry-1.docker.io") else host
 
 

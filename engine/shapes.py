@@ -1,0 +1,106 @@
+"""JSON bodies of clients against a table of member names and JSON types. Types only, the sense of the values is others'.
+
+A table maps a member's name to its ``Field``. As in Go's decoder, which the API's clients were written against: names match
+without regard to case, unknown members are dropped, null is as good as absent.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal[
+    "string", "int", "bool", "bool?", "int?", "strings", "map", "sets", "object", "objects", "ints", "word lists", "any"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """``members`` are those of an object, or of each object of a list; None leaves them unchecked."""
+
+    kind: Kind
+    default: Any = None
+    members: Mapping[str, Field] | None = None
+
+
+_I64 = 2**63
+
+
+def normalize(table: Mapping[str, Field], body: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Every member of ``table``, from ``body`` or its default. Raises InvalidParameter for a wrong JSON type."""
+    given = checked(table, body, where)
+    return {name: given[name] if name in given else deepcopy(field.default) for name, field in table.items()}
+
+
+def checked(table: Mapping[str, Field], body: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The members of ``table`` that ``body`` has, by their right names. Raises InvalidParameter for a wrong JSON type."""
+    folded = {name.lower(): name for name in body}
+    result: dict[str, Any] = {}
+    for name, field in table.items():
+        given = name if name in body else folded.get(name.lower())
+        value = body[given] if given is not None else None
+        if value is not None:
+            result[name] = convert(field, value, f"{where}.{name}" if where else name)
+    return result
+
+
+def convert(field: Field, value: Any, where: str) -> Any:
+    """``value`` in the type of ``field``. Raises InvalidParameter."""
+    match field.kind:
+        case "string":
+            if isinstance(value, str):
+                return value
+        case "int" | "int?":
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
+            if isinstance(value, int) and not isinstance(value, bool) and -_I64 <= value < _I64:
+                return value
+        case "bool" | "bool?":
+            if isinstance(value, bool):
+                return value
+        case "strings":
+            if isinstance(value, str) and where in ("Cmd", "Entrypoint"):
+                return [value]
+            if isinstance(value, list) and all(isinstance(item, str) for item in value):
+                return list(value)
+        case "word lists":
+            if isinstance(value, list) and all(isinstance(item, list) for item in value):
+                return [convert(Field("strings"), item, f"{where}[{index}]") for index, item in enumerate(value)]
+        case "map":
+            if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+                return dict(value)
+        case "sets":
+            if isinstance(value, dict):
+                return {key: {} for key in value}
+        case "object":
+            if isinstance(value, dict):
+                return value if field.members is None else checked(field.members, value, where)
+        case "objects":
+            if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+                if field.members is None:
+                    return value
+                return [checked(field.members, item, f"{where}[{index}]") for index, item in enumerate(value)]
+        case "ints":
+            if isinstance(value, list) and all(isinstance(item, int) for item in value):
+                return value
+        case "any":
+            return value
+    raise InvalidParameter(f"invalid JSON: cannot use this {_json_type(value)} as {where}: want {_WORDS[field.kind]}")
+
+
+_WORDS = {
+    "int": "a number", "int?": "a number", "bool": "true or false", "bool?": "true or false", "string": "a string",
+    "strings": "a list of strings", "word lists": "a list of lists of strings", "map": "a map of strings", "sets": "a map",
+    "object": "an object", "objects": "a list of objects", "ints": "a list of numbers",
+}  # fmt: skip
+
+
+def _json_type(value: Any) -> str:
+    names = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+    return names.get(type(value), "value")
