@@ -6,6 +6,7 @@ whose answer says the same as the event that follows it.
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,14 +14,18 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..errors import Conflict, EngineError, NotFound
+from ..linux import process
+from ..runtime import statusfile
 from ..runtime.client import Exited, Lost, RequestError, ShimLost, Started
-from . import health, ipc
+from . import bundle, health, ipc
 from .state import UNKNOWN_EXIT, State
 
 if TYPE_CHECKING:
     from .container import Container
     from .record import ContainerRecord
     from .service import Containers
+
+BURIAL_SECONDS = 2.0
 
 
 def watch(containers: Containers, container: Container) -> None:
@@ -94,6 +99,7 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
 
 async def on_lost(containers: Containers, container: Container) -> None:
     """The shim was killed. Its container dies with it; nobody knows how it ended."""
+    await _bury(containers, container.record)
     await teardown(containers, container)
     if not container.state.active:
         return
@@ -111,6 +117,28 @@ async def on_lost(containers: Containers, container: Container) -> None:
     )
     if container.record.host["AutoRemove"]:
         remove_soon(containers, container)
+
+
+async def _bury(containers: Containers, record: ContainerRecord) -> None:
+    """End what a killed shim has left. The keeper does the same for its own children; a shim that an earlier keeper has
+    forked is nobody's."""
+    path = str(containers.layout.container_state(record.id) / "status.json")
+    status = statusfile.read(path)
+    if status is None:
+        return
+    pidfd = process.open_pidfd(status["shim_pid"], status["shim_starttime"])
+    try:
+        if pidfd is not None:
+            # Its connection closes a moment before it has ended.
+            with anyio.fail_after(BURIAL_SECONDS):
+                await anyio.wait_readable(pidfd)
+        group = bundle.cgroup_path(record, containers.layout)
+        await containers.blocking(statusfile.bury, path, group)
+    except (OSError, ValueError, TimeoutError) as error:
+        containers.warn(f"after the shim of {record.id[:12]}: {error}")
+    finally:
+        if pidfd is not None:
+            os.close(pidfd)
 
 
 async def teardown(containers: Containers, container: Container) -> None:

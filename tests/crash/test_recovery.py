@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.engine_root import EngineRoot, wait_for
 
+from engine.linux.cgroup import Cgroup
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -263,6 +265,20 @@ def test_stop_is_refused_while_containers_run(engine: EngineRoot) -> None:
     status, body = engine.request("POST", "/pycompose/engine/stop")
     assert status == 409 and b"busy" in body
     assert state(engine, id)["Running"]
+
+
+def test_an_adopted_shim_is_killed(engine: EngineRoot) -> None:
+    """Nobody's child: the keeper that would bury it was killed before. Its container ends, and nothing of it stays."""
+    id = run(engine, "orphan", ["sleep", "1000"], PidMode="host")
+    first = state(engine, id)["Pid"]
+    kill_both(engine)
+    kill(shim_of(engine, id))
+    wait_for(lambda: not state(engine, id)["Running"], engine.log)
+    assert state(engine, id)["ExitCode"] == 255
+    wait_for(lambda: not Path(f"/proc/{first}").exists(), lambda: "its program goes on")
+    engine.json("DELETE", f"/containers/{id}")
+    group = Cgroup.at(f"/pycompose-{engine.layout.instance}")
+    assert [path for directory in group.directories for path in Path(directory).glob("*/")] == []
 
 
 def test_a_volume_with_layers_is_mounted_once(engine: EngineRoot) -> None:
