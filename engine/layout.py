@@ -109,6 +109,10 @@ class Layout(NamedTuple):
         return self.state / "layered"
 
     @property
+    def skeleton(self) -> Path:
+        return self.state / "skeleton"
+
+    @property
     def mounts(self) -> Path:
         return self.run / "mounts"
 

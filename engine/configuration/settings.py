@@ -13,8 +13,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..containers import validate
-from ..errors import InvalidParameter
+from ..containers import logoptions, validate
+from ..errors import EngineError
 from ..images.registry.endpoints import RegistryConfig
 from ..networks.ipam import DEFAULT_POOLS, DefaultPool
 from ..networks.types import Resolver
@@ -105,7 +105,8 @@ def _senseless(document: Value) -> Iterator[Fault]:
         chosen = _log(_plain(log))
         try:
             validate.log_config(chosen)
-        except InvalidParameter as error:
+            logoptions.prepare_files(chosen)
+        except EngineError as error:
             options = log.content.get("options", log)
             yield options.line, options.column, f"log.options: {error}"
 

@@ -25,6 +25,7 @@ from ..linux import mount, paths
 from ..linux.libc import KernelError
 from ..runtime import users
 from ..timestamps import rfc3339
+from . import skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,8 +132,8 @@ def _bind(root_fd: int, source: Path, destination: str, *, read_only: bool) -> N
 def find(root_fd: int, path: str, container: Container) -> Iterator[Found]:
     """Resolve a path as the container sees it. NotFound in Docker's words."""
     if not path:
-        raise InvalidParameter("bad parameter: path cannot be empty")
-    missing = NotFound(f"Could not find the file {path} in container {container.name}")
+        raise InvalidParameter("bad parameter: pathcannot be empty")
+    missing = NotFound(f"Could not find the file {path.removesuffix('/.')} in container {container.name}")
     if "\0" in path:
         raise missing
     clean = posixpath.normpath("/" + path.lstrip("/"))
@@ -186,7 +187,7 @@ def get(containers: Containers, container: Container, path: str, begin: Callable
         begin(found.stat_header(root_fd))
         name = posixpath.basename(found.path)
         if path.endswith("/."):
-            name = f"{name}/." if name else "."
+            name = "."
         pack_entry(found.parent_fd, found.name, os.fsencode(name or "/").rstrip(b"/") or b".", out.write)
 
 
@@ -298,4 +299,6 @@ def _read_only(container: Container, path: str) -> bool:
 def export(containers: Containers, container: Container, out: BinaryIO) -> None:
     """The container's file system as one tar, without its mounts."""
     upper = containers.layout.container_state(container.id) / "upper"
-    containers.images.export((upper, *containers.lower(container.record)), None, out)
+    containers.images.export(
+        (upper, *containers.lower(container.record), skeleton.directory(containers.layout)), None, out
+    )

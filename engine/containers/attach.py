@@ -44,7 +44,14 @@ async def attach(
     """
     terminal = container.record.tty
     directory = str(containers.layout.container_state(container.id) / "log")
-    reader = LogReader(directory, tail=None if logs else 0, streams=outputs, lines=False, follow=True)
+    reader = LogReader(
+        directory,
+        tail=None if logs else 0,
+        streams=outputs,
+        lines=False,
+        follow=True,
+        notify=containers.logs.follower(),
+    )
     exits = container.exits
     try:
         if not stream:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidParameter
 from ..runtime import defaults
 from ..runtime.restart import Policy, checked
-from . import cdi, resources, security, validate
+from . import cdi, resources, security
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Inputs:
     ``sources`` maps a mount destination to the host path behind it. ``files`` maps /etc/hosts and its like to the files
     that stand for them, ``memory`` other targets to files that exist only in memory. ``namespaces`` maps an OCI namespace name to a path to join. ``shm`` is a host directory for
     /dev/shm (None: its own tmpfs). ``resolver`` is resolver.json when the container has the embedded DNS. ``variables``
-    come before the container's own environment.
+    come before the container's own environment. ``log`` is logoptions.prepare's.
     """
 
     lower: Sequence[Path]
@@ -49,15 +49,13 @@ class Inputs:
     resolver: Path | None = None
     hostname: str = ""
     variables: Sequence[str] = ()
+    log: Mapping[str, Any] = field(default_factory=dict)
 
 
 def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, Any]:
     """launch.json: see the shim's contract in docs/architecture.md."""
     host = record.host
     state, run = layout.container_state(record.id), layout.container_run(record.id)
-    log = host["LogConfig"]
-    options = dict(log.get("Config") or {})
-    size = options.get("max-size", "-1")
     runtime = host["Runtime"]
     return {
         "id": record.id,
@@ -73,13 +71,7 @@ def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str,
         "seccomp": None if inputs.seccomp is None else str(inputs.seccomp),
         "init": bool(host["Init"]),
         "stdin": {"open": record.config["OpenStdin"], "once": record.config["StdinOnce"]},
-        "log": {
-            "directory": str(state / "log"),
-            "driver": log.get("Type") or "json-file",
-            "max_size": None if size == "-1" else validate.size(size, "max-size"),
-            "max_file": int(options.get("max-file", "1")),
-            "options": options,
-        },
+        "log": {"directory": str(state / "log"), **inputs.log},
         "restart": restart_policy(host)._asdict(),
         "stop": {"signal": stop_signal_name(record), "timeout": stop_timeout(record)},
         "network": _network(host["NetworkMode"], inputs),
@@ -234,9 +226,18 @@ def _sysctls(host: Mapping[str, Any]) -> dict[str, str]:
         )
         own = own or (name in ("kernel.domainname", "kernel.hostname") and host["UTSMode"] != "host")
         if not own:
-            raise InvalidParameter(f"invalid sysctl: {name} is not in a namespace of the container")
+            raise InvalidParameter(
+                f"failed to create shim task: OCI runtime create failed: runc create failed: {_misplaced(name, host)}: unknown"
+            )
         values[name] = value
     return values
+
+
+def _misplaced(name: str, host: Mapping[str, Any]) -> str:
+    """Why a container may not have a sysctl, in runc's words."""
+    if name.startswith("net.") and host["NetworkMode"] == "host":
+        return f'sysctl "{name}" not allowed in host network namespace'
+    return f'sysctl "{name}" is not in a separate kernel namespace'
 
 
 def _root_propagation(mounts: Sequence[MountPoint]) -> str:
@@ -261,11 +262,13 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[dict[str, Any]]:
         if destination == "/dev/mqueue" and host["IpcMode"] == "host" and os.path.ismount("/dev/mqueue"):
             mount |= {"type": "bind", "source": "/dev/mqueue", "options": ["rbind", *mount["options"]]}
         result.append(mount)
+    later = [_user_mount(point, inputs) for point in record.mounts]
     for destination, path in inputs.files.items():
         if destination not in own:
             options = ["rbind", "rprivate", *(["ro"] if host["ReadonlyRootfs"] else [])]
-            result.append({"destination": destination, "type": "bind", "source": str(path), "options": options})
-    result += [_user_mount(point, inputs) for point in record.mounts]
+            later.append({"destination": destination, "type": "bind", "source": str(path), "options": options})
+    # A volume on /etc must not hide the container's /etc/hosts.
+    result += sorted(later, key=lambda mount: mount["destination"].rstrip("/").count("/"))
     options = ["bind", "ro", "rprivate"]
     result += [
         {"destination": destination, "type": "bind", "source": str(path), "options": list(options)}

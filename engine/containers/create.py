@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 import shutil
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, InvalidParameter, NotFound
 from ..images.types import Platform
+from ..linux import paths
+from ..linux.libc import KernelError
 from ..networks.types import ENDPOINT, EndpointRequest
 from ..runtime import defaults
 from ..shapes import checked, normalize
 from ..volumes.types import LEASE
-from . import bundle, fields, merge, mounts, names, resources, security, validate
+from . import bundle, fields, merge, mounts, names, resources, security, skeleton, validate
 from .container import Container
 from .record import ContainerRecord, MountPoint
 from .state import State
@@ -48,6 +51,7 @@ async def create(
     _check_platform(image, wanted["Image"], platform)
     config = merge.with_image(wanted, image.process)
     validate.config(config)
+    _check_partners(containers, host)
     id = secrets.token_hex(32)
     _complete(host, config, id, containers.log_config)
     networks = endpoints(body, host, config, one_network=one_network)
@@ -68,7 +72,6 @@ async def create(
     )
     try:
         bundle.cgroup_path(record, containers.layout)
-        resources.devices(host)
         if any(point.type in ("volume", "image") for point in points):
             record = replace(record, mounts=await containers.blocking(_volumes, containers, record))
         state = containers.layout.container_state(id)
@@ -191,6 +194,8 @@ def endpoints(
         )
     ordered = {primary: dict(given.get(primary) or given.get("default") or {})}
     ordered |= {name: dict(settings or {}) for name, settings in given.items() if name not in (primary, "default")}
+    for name, settings in ordered.items():
+        _check_addresses(EndpointRequest.from_docker(name, settings))
     if config["MacAddress"] and not ordered[primary].get("MacAddress"):
         ordered[primary]["MacAddress"] = config["MacAddress"]
     if host["Links"] and not ordered[primary].get("Links"):
@@ -198,8 +203,37 @@ def endpoints(
     return ordered
 
 
+def _check_addresses(request: EndpointRequest) -> None:
+    for version, address in ((4, request.ipv4_address), (6, request.ipv6_address)):
+        if address:
+            try:
+                (ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address)(address)
+            except ValueError:
+                raise InvalidParameter(f"invalid IPv{version} address: {address}") from None
+
+
 def _donor(containers: Containers, ref: str) -> tuple[MountPoint, ...]:
-    return containers.get(ref).record.mounts
+    return _partner(containers, ref).record.mounts
+
+
+def _partner(containers: Containers, ref: str) -> Container:
+    """Another container that the body names. Its absence is the body's fault: 404 would tell clients to pull the image."""
+    try:
+        return containers.get(ref)
+    except NotFound as error:
+        raise InvalidParameter(str(error)) from None
+
+
+def _check_partners(containers: Containers, host: Mapping[str, Any]) -> None:
+    for mode in (host["PidMode"], host["IpcMode"]):
+        if mode.startswith("container:"):
+            _partner(containers, mode.partition(":")[2])
+    for link in host["Links"] or ():
+        target = link.partition(":")[0]
+        try:
+            containers.get(target)
+        except NotFound as error:
+            raise InvalidParameter(f"could not get container for {target}: {error}") from None
 
 
 def _check_sources(points: tuple[MountPoint, ...]) -> None:
@@ -239,6 +273,14 @@ def _volumes(containers: Containers, record: ContainerRecord) -> tuple[MountPoin
     return tuple(points)
 
 
+def _has_directory(root_fd: int, path: str) -> bool:
+    try:
+        os.close(paths.open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY))
+    except KernelError:
+        return False
+    return True
+
+
 def _volume_labels(record: ContainerRecord, given: Mapping[str, str] | None) -> dict[str, str]:
     """A volume that is made with its container falls under the container's lease."""
     lease = record.labels.get(LEASE)
@@ -246,13 +288,20 @@ def _volume_labels(record: ContainerRecord, given: Mapping[str, str] | None) -> 
 
 
 def _seed(containers: Containers, record: ContainerRecord, points: list[MountPoint]) -> None:
-    empty = [point for point in points if containers.volumes.is_empty(point.name)]
+    # What a driver mounts is looked at only when there is something to copy: a mount that fails, fails the start.
+    empty = [
+        point
+        for point in points
+        if containers.volumes.get(point.name).options or containers.volumes.is_empty(point.name)
+    ]
     if not empty or not record.layers:
         return
-    with containers.images.mounted(containers.lower(record)) as root:
+    with containers.images.mounted((*containers.lower(record), skeleton.directory(containers.layout))) as root:
         root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for point in empty:
+                if not _has_directory(root_fd, point.destination):
+                    continue
                 with containers.volumes.seeding(point.name) as data:
                     if data is not None:
                         containers.volumes.populate(data, root_fd, point.destination)

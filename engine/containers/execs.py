@@ -42,7 +42,7 @@ _FIELDS: Mapping[str, Field] = {
 
 
 class ExecFailed(EngineError):
-    """The command could not be started; 126 and 127 as in a shell."""
+    """The command could not be started."""
 
     status = 400
 
@@ -101,8 +101,8 @@ def create(containers: Containers, container: Container, body: Mapping[str, Any]
         raise InvalidParameter("No exec command specified")
     if any("\0" in word for word in config["Cmd"]):
         raise InvalidParameter("invalid Cmd: it contains a NUL byte")
-    pump.parse_keys(config["DetachKeys"])
     check_running(container)
+    pump.parse_keys(config["DetachKeys"])
     execution = Exec(secrets.token_hex(32), container, config)
     container.execs[execution.id] = execution
     containers.publish(container, f"exec_create: {' '.join(config['Cmd'])}", execID=execution.id)
@@ -195,15 +195,18 @@ async def _exec(container: Container, specification: ExecSpec) -> ExecProcess:
 
 
 NOT_STARTED = 126
+"""The exit code of an exec whose program never ran, whatever the reason."""
 _CHDIR = re.compile(r"chdir (\S+): chdir to cwd .*: No such file or directory")
 
 
 def _as_docker(error: LaunchError) -> tuple[str, int]:
-    """A launch failure in the words of Docker's runtime, which scripts match on, and the exit code: 126, whatever it was."""
-    message = error.message
+    """A launch failure in the words of Docker's runtime, which scripts match on, and the exit code."""
+    message = error.message.replace("is a directory", "permission denied")
     if message.startswith("unable to find "):
         return message, NOT_STARTED
     if match := _CHDIR.fullmatch(message):
+        if not match[1].startswith("/"):
+            return "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown", NOT_STARTED
         message = f'chdir to cwd ("{match[1]}") set in config.json failed: no such file or directory'
     return f"OCI runtime exec failed: exec failed: unable to start container process: {message}: unknown", NOT_STARTED
 

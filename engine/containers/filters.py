@@ -10,29 +10,36 @@ from ..timestamps import parse_time
 from ..volumes.types import has_label, truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
 
     from .container import Container
 
 STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
-KNOWN = {
+LISTING = {
     "ancestor", "before", "exited", "expose", "health", "id", "isolation", "is-task", "label", "name", "network", "publish",
     "since", "status", "volume",
 }  # fmt: skip
 
 
-def check(filters: Mapping[str, Sequence[str]]) -> None:
+PRUNING = {"until", "label", "label!"}
+
+
+def check(filters: Mapping[str, Sequence[str]], known: Set[str]) -> None:
     """Raises InvalidParameter for an unknown filter or value."""
     for key, values in filters.items():
-        if key not in KNOWN:
+        if key not in known:
             raise InvalidParameter(f"Invalid filter '{key}'")
         for value in values:
             if key == "status" and value not in STATUSES:
-                raise InvalidParameter(f"invalid filter 'status={value}'")
+                raise InvalidParameter(f"Invalid filter 'status={value}'")
             if key == "exited" and not re.fullmatch(r"-?\d+", value):
-                raise InvalidParameter(f"invalid filter 'exited=[{value}]'")
+                raise InvalidParameter(f'strconv.Atoi: parsing "{value}": invalid syntax')
+            if key in ("publish", "expose"):
+                _port_span(key, value)
+            if key == "until":
+                parse_time(value, 0)
             if key == "health" and value not in ("starting", "healthy", "unhealthy", "none"):
-                raise InvalidParameter(f"invalid filter 'health={value}'")
+                raise InvalidParameter(f"Unrecognised filter value for health: {value}")
         if key == "is-task":
             truth(key, values)
 
@@ -87,9 +94,9 @@ def passes(
             case "health":
                 passed = (container.health.status if container.health else "none") in values
             case "publish":
-                passed = any(_port_matches(published(container), value) for value in values)
+                passed = any(_port_matches(published(container), key, value) for value in values)
             case "expose":
-                passed = any(_port_matches(list(record.config["ExposedPorts"] or ()), value) for value in values)
+                passed = any(_port_matches(list(record.config["ExposedPorts"] or ()), key, value) for value in values)
             case "is-task":
                 passed = not truth(key, values)
             case _:
@@ -108,16 +115,21 @@ def _name_matches(name: str, pattern: str) -> bool:
         return pattern in name
 
 
-def _port_matches(ports: list[str], wanted: str) -> bool:
+def _port_span(key: str, wanted: str) -> tuple[range, str]:
     numbers, _, protocol = wanted.partition("/")
     low, _, high = numbers.partition("-")
-    try:
-        span = range(int(low), int(high or low) + 1)
-    except ValueError:
-        raise InvalidParameter(f"invalid port filter: {wanted}") from None
+    for number in (low, high or low):
+        if not number.isdigit():
+            raise InvalidParameter(
+                f'error while looking up for {key} {wanted}: strconv.ParseUint: parsing "{number}": invalid syntax'
+            )
+    return range(int(low), int(high or low) + 1), protocol or "tcp"
+
+
+def _port_matches(ports: list[str], key: str, wanted: str) -> bool:
+    span, protocol = _port_span(key, wanted)
     return any(
-        int(port.partition("/")[0].partition("-")[0]) in span and port.endswith(f"/{protocol or 'tcp'}")
-        for port in ports
+        int(port.partition("/")[0].partition("-")[0]) in span and port.endswith(f"/{protocol}") for port in ports
     )
 
 

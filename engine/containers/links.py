@@ -29,18 +29,19 @@ def linked(containers: Containers, record: ContainerRecord) -> Iterator[tuple[st
         alias = alias or target.removeprefix("/")
         if not other.state.active:
             raise InvalidParameter(f"Cannot link to a non running container: /{other.name} AS /{record.name}/{alias}")
-        for endpoint in containers.networks.endpoints(other.id):
-            if endpoint.network_name == "bridge":
-                yield alias, other, endpoint.ipv4_address
+        own = [one for one in containers.networks.endpoints(other.id) if one.network_name == "bridge"]
+        if not own:
+            raise InvalidParameter(f"Cannot link to /{other.name}, as it does not belong to the default network")
+        yield alias, other, own[0].ipv4_address
 
 
-def hosts(containers: Containers, record: ContainerRecord) -> list[str]:
-    """Lines for /etc/hosts, as name:address."""
-    return [
-        f"{name}:{address}"
-        for alias, other, address in linked(containers, record)
-        for name in dict.fromkeys((alias, other.record.hostname, other.name))
-    ]
+def hosts(containers: Containers, record: ContainerRecord) -> dict[str, list[str]]:
+    """What the links are called in /etc/hosts: container id -> names."""
+    found: dict[str, list[str]] = {}
+    for alias, other, _ in linked(containers, record):
+        names = found.setdefault(other.id, [])
+        names += [name for name in (alias, other.record.hostname, other.name) if name not in names]
+    return found
 
 
 def variables(containers: Containers, record: ContainerRecord) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidParameter, NotImplemented_
 from ..runtime.logread import LogReader
 from ..timestamps import rfc3339
-from . import attach, pump
+from . import attach, logoptions, pump
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,7 @@ class LogRequest:
     tail: int | None = None
     timestamps: bool = False
     follow: bool = False
+    details: bool = False
 
 
 def check(container: Container, request: LogRequest) -> None:
@@ -42,8 +43,9 @@ async def stream(containers: Containers, container: Container, request: LogReque
     """Send what is asked for; with ``follow`` until the container ends."""
     directory = str(containers.layout.container_state(container.id) / "log")
     framed = not container.record.tty
+    before = f"{logoptions.details(logoptions.attributes(container.record))} ".encode() if request.details else b""
     if not request.follow and container.state.running and not _written(directory):
-        with LogReader(directory, follow=True) as reader:
+        with LogReader(directory, follow=True, notify=containers.logs.follower()) as reader:
             await attach.first_output(container, reader)
     follow = request.follow and container.state.active
     with LogReader(
@@ -53,16 +55,17 @@ async def stream(containers: Containers, container: Container, request: LogReque
         tail=request.tail,
         streams=request.streams,
         follow=follow,
+        notify=containers.logs.follower() if follow else None,
     ) as reader:
         while True:
             over = not follow or container.removed or not container.state.active
             while entries := reader.read_available():
-                await send(render(entries, request, framed=framed))
+                await send(render(entries, request, framed=framed, details=before))
             if reader.ended:
                 return
             if over:
                 if entries := reader.finish():
-                    await send(render(entries, request, framed=framed))
+                    await send(render(entries, request, framed=framed, details=before))
                 return
             await attach.readable_or(reader, container, lambda: container.removed or not container.state.active)
 
@@ -73,10 +76,10 @@ def _written(directory: str) -> bool:
         return any(entry.name.endswith(".data") and entry.stat().st_size for entry in entries)
 
 
-def render(entries: Iterable[Entry], request: LogRequest, *, framed: bool) -> bytes:
+def render(entries: Iterable[Entry], request: LogRequest, *, framed: bool, details: bytes = b"") -> bytes:
     out = bytearray()
     for entry in entries:
-        data = entry.data
+        data = details + entry.data
         if request.timestamps:
             data = timestamp(entry.time).encode() + b" " + data
         out += pump.frame(entry.stream, data) if framed else data

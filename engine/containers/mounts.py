@@ -42,13 +42,15 @@ def collect(
         explicit.add(point.destination)
         chosen[point.destination] = point
     for destination, options in (host["Tmpfs"] or {}).items():
+        if not destination.startswith("/"):
+            raise InvalidParameter(f"invalid mount path: '{destination}' mount path must be absolute")
         path = _destination(destination, destination, "tmpfs")
         if path in explicit:
             raise InvalidParameter(f"Duplicate mount point: {path}")
         explicit.add(path)
         chosen[path] = _tmpfs(path, options)
     for destination in config["Volumes"] or ():
-        path = _destination(destination, destination, "volume")
+        path = _destination(f"/{destination.lstrip('/')}", destination, "volume")
         if path not in chosen:
             chosen[path] = MountPoint("volume", path, anonymous=True)
     return tuple(chosen[path] for path in sorted(chosen, key=lambda path: (path.count("/"), path)))
@@ -137,7 +139,7 @@ def parse_mount(body: Mapping[str, Any]) -> MountPoint:
         return InvalidParameter(f'invalid mount config for type "{kind}": {why}')
 
     if kind not in ("bind", "volume", "tmpfs", "image"):
-        raise InvalidParameter(f"mount type unknown: {kind!r}" if kind else 'mount type unknown: ""')
+        raise refuse("mount type unknown")
     if not target:
         raise refuse("field Target must not be empty")
     if not target.startswith("/"):

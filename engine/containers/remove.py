@@ -101,6 +101,7 @@ def discard(layout: Layout, trash: Trash, id: str) -> None:
 
 async def prune(containers: Containers, wanted: Mapping[str, Sequence[str]]) -> tuple[list[str], int]:
     """Remove every container that does not run and passes the filters (until, label, label!): ids and bytes freed."""
+    filters.check(wanted, filters.PRUNING)
     removed, freed = [], 0
     for container in containers:
         if container.state.active or not filters.prunable(container, wanted, time.time_ns()):

@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from ..errors import EngineError, InvalidParameter, NotFound
 from . import validate
+from .logwatch import LogWatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -58,6 +59,7 @@ class Containers:
         self.log_config = log_config or {"Type": "json-file", "Config": {}}
         self.layout = layout
         self.store = store
+        self.logs = LogWatch()
         self.events = events
         self.images = images
         self.networks = networks

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import anyio
 from ..errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
 from ..networks.types import ContainerRef, EndpointRequest, PortBinding, Resolver
 from ..runtime.client import LaunchError, RequestError, ShimLost
-from . import autoports, bundle, ipc, links, memory, seccomp, security, supervise
+from . import autoports, bundle, ipc, links, logoptions, memory, seccomp, security, supervise
 from .state import State
 
 if TYPE_CHECKING:
@@ -89,11 +90,16 @@ async def run(containers: Containers, container: Container) -> None:
     supervise.on_started(containers, container, started)
 
 
+_SYSCTL = re.compile(r"write sysctl (\S+) = .*: ([^:]+)$")
+
+
 def as_docker(message: str) -> str:
     """A launch failure with the frame that Docker puts around its runtime's: scripts match on it. runc calls a directory
     in place of a program a matter of permission."""
-    if message.startswith("unable to find "):
+    if message.startswith(("unable to find ", "Unable to find ")):
         return message
+    if match := _SYSCTL.search(message):
+        message = f"error during container init: open /proc/sys/{match[1].replace('.', '/')}: {match[2].lower()}"
     reason = message.replace("is a directory", "permission denied")
     return f"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {reason}: unknown"
 
@@ -178,6 +184,7 @@ def published(record: ContainerRecord) -> list[PortBinding]:
 def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
     """Everything on disk that the shim needs: launch.json and what it points to."""
     layout = containers.layout
+    log = logoptions.prepare(record, connect=True)
     run = layout.container_run(record.id)
     run.mkdir(parents=True, exist_ok=True, mode=0o711)
     (layout.container_state(record.id) / "log").mkdir(exist_ok=True, mode=0o700)
@@ -208,6 +215,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         resolver=containers.networks.resolver_path(record.id),
         hostname=hostname,
         variables=links.variables(containers, record),
+        log=log,
     )
     launch = run / "launch.json"
     temporary = run / "launch.json.new"
@@ -294,9 +302,7 @@ def write_files(containers: Containers, record: ContainerRecord) -> None:
         return
     run = containers.layout.container_run(record.id)
     texts = {
-        "hosts": containers.networks.hosts(
-            record.id, [*(record.host["ExtraHosts"] or ()), *links.hosts(containers, record)]
-        ),
+        "hosts": containers.networks.hosts(record.id, record.host["ExtraHosts"] or (), links.hosts(containers, record)),
         "resolv.conf": containers.networks.resolv_conf(record.id),
         "hostname": f"{record.hostname}\n",
     }

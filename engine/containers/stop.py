@@ -44,6 +44,7 @@ async def end(containers: Containers, container: Container, grace: int | None, s
     shim = container.shim
     if shim is not None:
         containers.publish(container, "kill", signal=str(number))
+        container.last_signal = number
         try:
             await shim.stop(number, None if seconds < 0 else float(seconds))
         except ShimLost:
@@ -53,9 +54,8 @@ async def end(containers: Containers, container: Container, grace: int | None, s
     await container.until(lambda: not container.state.active or (waiting is False and container.exits > exits))
 
 
-async def kill(containers: Containers, container: Container, signal: str = "") -> None:
+async def kill(containers: Containers, container: Container, number: int = KILL) -> None:
     """Send a signal at once, SIGKILL unless said otherwise. SIGKILL and the stop signal end it for the restart policy."""
-    number = validate.signal_number(signal or "SIGKILL")
     shim = container.shim
     if not container.state.running or shim is None:
         if container.state.status == "restarting" and shim is not None and number == KILL:

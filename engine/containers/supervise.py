@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -89,9 +90,14 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
         # Before anyone hears of the end: who starts the container again must find its networks and ports free.
         await teardown(containers, container)
         containers.save(container, intent="stopped", manual=event.manual)
+    if code == 128 + signal.SIGKILL and container.last_signal not in (0, signal.SIGKILL):
+        containers.publish(container, "kill", signal=str(int(signal.SIGKILL)))  # the grace period was over
+    container.last_signal = 0
     if not called_off:  # a restart that was called off tells of an end that has been told
         containers.publish(container, "die", exitCode=str(code), execDuration=str(seconds))
         container.exits += 1
+    if container.health is not None:
+        container.health = replace(container.health, status="unhealthy")  # as Docker shows what nobody probes
     container.become(state)
     if final and container.record.host["AutoRemove"]:
         remove_soon(containers, container)

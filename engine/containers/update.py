@@ -24,12 +24,21 @@ async def rename(containers: Containers, container: Container, name: str) -> Non
     """Give the container another name; its DNS names follow."""
     if not name:
         raise InvalidParameter("Neither old nor new names may be empty")
-    new = validate.container_name(name)
+    try:
+        new = validate.container_name(name)
+    except InvalidParameter:
+        raise InvalidParameter(
+            f"Error when allocating new name: Invalid container name (/{name.removeprefix('/')}), "
+            "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        ) from None
     async with container.lock:
         old = container.name
         if new == old:
             raise InvalidParameter("Renaming a container with the same name as its current name")
-        containers.reserve(new, container.id)
+        try:
+            containers.reserve(new, container.id)
+        except Conflict as error:
+            raise Conflict(f"Error when allocating new name: {error}") from None
         containers.save(container, name=new)
         containers.free(old, container.id)
         await containers.blocking(containers.networks.rename, start.reference(container.record))
@@ -108,7 +117,11 @@ async def connect(containers: Containers, container: Container, ref: str, settin
             raise InvalidParameter(
                 "container sharing network namespace with another container or host cannot be connected to any other network"
             )
-        if network.name == "host" or "host" in container.record.networks:
+        if "host" in container.record.networks and network.name != "host":
+            raise InvalidParameter(
+                "container sharing network namespace with another container or host cannot be connected to any other network"
+            )
+        if network.name == "host":
             raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
         if "none" in container.record.networks:
             raise InvalidParameter(

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, InvalidParameter, NotImplemented_
 from ..runtime import restart
+from . import logoptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+LAST_SIGNAL = 64
 MINIMUM_MEMORY = 6 * 1024 * 1024
 _BYTE = re.compile(r"^[\x20-\x7e]*$")
 
@@ -31,12 +33,12 @@ def container_name(name: str) -> str:
     return bare
 
 
-def signal_number(text: str) -> int:
-    """A signal by name (with or without SIG) or number. Raises InvalidParameter."""
+def signal_number(text: str, *, limit: int | None = LAST_SIGNAL) -> int:
+    """A signal by name (with or without SIG) or number, not above ``limit``. Raises InvalidParameter."""
     word = text.strip().upper()
     if re.fullmatch(r"[0-9]{1,4}", word):
         number = int(word)
-        if 1 <= number <= 64:
+        if number >= 1 and (limit is None or number <= limit):
             return number
     else:
         word = word.removeprefix("SIG")
@@ -123,9 +125,13 @@ def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
     _cpu(host)
     _limits(host)
     if host["Isolation"] not in ("", "default"):
-        raise InvalidParameter(f"invalid isolation '{host['Isolation']}' on linux")
+        raise InvalidParameter(f"Invalid isolation: \"{host['Isolation']}\" - linux only supports 'default'")
     if host["CpuCount"] or host["CpuPercent"] or host["IOMaximumIOps"] or host["IOMaximumBandwidth"]:
         raise InvalidParameter("CpuCount, CpuPercent, IOMaximumIOps and IOMaximumBandwidth exist on Windows only")
+    if host["NetworkMode"] == "host" and (host["PortBindings"] or host["PublishAllPorts"]):
+        warnings.append("Published ports are discarded when using host network mode")
+    if host["KernelMemory"]:
+        warnings.append("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
     options = host["LogConfig"].get("Config") or {}
     if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
         raise InvalidParameter("invalid JSON: HostConfig.LogConfig.Config: want a map of strings")
@@ -136,41 +142,15 @@ def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
 
 def log_config(config: Mapping[str, Any]) -> None:
     """Check a LogConfig's driver and options. Raises InvalidParameter."""
-    driver = config["Type"]
-    if not isinstance(driver, str) or driver not in _LOG_OPTIONS:
-        raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
-    _log_options(driver, config.get("Config") or {})
+    logoptions.check(config["Type"], config.get("Config") or {})
 
 
 def size(text: str, what: str) -> int:
     """Bytes of ``10m``, ``1g``, ``512``, ``20kb``. Raises InvalidParameter."""
-    match = re.fullmatch(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([kmgtp]?)(?:i?b)?", text.strip().lower())
-    if not match:
-        raise InvalidParameter(f"invalid value for {what}: invalid size: '{text}'")
-    return int(float(match[1]) * 1024 ** " kmgtp".index(match[2] or " "))
-
-
-_LOG_OPTIONS = {
-    "json-file": {"max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size"},
-    "local": {"max-size", "max-file", "compress", "mode", "max-buffer-size"},
-    "none": {"mode", "max-buffer-size"},
-    "syslog": {
-        "syslog-address", "syslog-facility", "syslog-format", "syslog-tls-ca-cert", "syslog-tls-cert", "syslog-tls-key",
-        "syslog-tls-skip-verify", "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size",
-    },
-}  # fmt: skip
-
-
-def _log_options(driver: str, options: Mapping[str, str]) -> None:
-    for name in options:
-        if name not in _LOG_OPTIONS[driver]:
-            raise InvalidParameter(f"unknown log opt '{name}' for {driver} log driver")
-    if "max-size" in options and options["max-size"] != "-1":
-        size(options["max-size"], "max-size")
-    if "max-file" in options:
-        text = options["max-file"]
-        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-            raise InvalidParameter("max-file cannot be less than 1")
+    try:
+        return logoptions.size(text)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"invalid value for {what}: {error}") from None
 
 
 def _shares_container(mode: str) -> bool:
@@ -219,20 +199,15 @@ def _restart_policy(host: Mapping[str, Any]) -> None:
     if not isinstance(name, str) or not isinstance(count, int):
         raise InvalidParameter("invalid JSON: HostConfig.RestartPolicy: want a name and a number")
     if name not in restart.NAMES:
-        raise InvalidParameter(
-            f"invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
-        )
+        raise InvalidParameter(f"invalid restart policy '{name}'")
     times = {key: given[key] for key in ("Delay", "Window") if given.get(key) is not None}
     for key, value in times.items():
         if not isinstance(value, int) or value < 0:
             raise InvalidParameter(f"invalid restart policy: {key} is a number of nanoseconds")
     if name != "on-failure" and count and not times:
-        raise InvalidParameter(
-            f"invalid restart policy: maximum retry count can only be used with 'on-failure'"
-            f"{' and cannot be negative' if count < 0 else ''}"
-        )
+        raise InvalidParameter(f"maximum retry count cannot be used with restart policy '{name}'")
     if count < 0:
-        raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
+        raise InvalidParameter("maximum retry count cannot be negative")
     if host["AutoRemove"] and name != "no":
         raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
     host["RestartPolicy"].update({"Name": name, "MaximumRetryCount": count})
@@ -329,8 +304,9 @@ def _cpu(host: Mapping[str, Any]) -> None:
     ):
         wanted = number_set(host[member], f"cpuset {'cpus' if word == 'CPUs' else 'mems'}")
         if not wanted <= available:
-            shown = ",".join(str(number) for number in sorted(available))
-            raise InvalidParameter(f"Requested {word} are not available - requested {host[member]}, available: {shown}")
+            raise InvalidParameter(
+                f"Requested {word} are not available - requested {host[member]}, available: {_ranges(available)}"
+            )
 
 
 def _online(kind: str) -> set[int]:
@@ -339,6 +315,17 @@ def _online(kind: str) -> set[int]:
             return number_set(file.read().strip(), kind)
     except OSError:
         return set(range(os.cpu_count() or 1)) if kind == "cpu" else {0}
+
+
+def _ranges(numbers: set[int]) -> str:
+    """``0-2,4``"""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ",".join("-".join(str(number) for number in part) for part in parts)
 
 
 def number_set(text: str, what: str) -> set[int]:
@@ -351,7 +338,7 @@ def number_set(text: str, what: str) -> set[int]:
             or int(high or low) > 8192
             or int(high or low) < int(low)
         ):
-            raise InvalidParameter(f"Invalid value {text} for {what}")
+            raise InvalidParameter(f"Invalid value {text} for {what}: invalid format: {text}")
         numbers.update(range(int(low), int(high or low) + 1))
     return numbers
 
@@ -411,7 +398,7 @@ def refuse_name(name: str, owner: str) -> Conflict:
 
 def runtime_name(name: str, known: bool) -> None:
     if not known:
-        raise InvalidParameter(f"unknown or invalid runtime name: {name}")
+        raise InvalidParameter(f"Unknown runtime specified {name}")
 
 
 def unsupported(what: str) -> NotImplemented_:

@@ -178,8 +178,8 @@ class Catalogue:
             image, names, delete = untag(self._records, ref, force=force, in_use=in_use)
             removed = [{"Untagged": name} for name in names]
             layers = self._delete(image) if delete else []
-        for name in names:
-            self._publish("image", "untag", image.id, {"name": name})
+        for _ in names:
+            self._publish("image", "untag", image.id, {"name": image.id})
         if delete:
             self._publish("image", "delete", image.id, {"name": image.id})
             removed.append({"Deleted": image.id})

@@ -34,16 +34,18 @@ def pack(
     layer: bool,
     prefix: bytes = b"",
     clamp: int | None = None,
+    top: bool = True,
 ) -> int:
-    """Send the tar of a directory to ``write`` in pieces of about a megabyte; returns the bytes of regular files.
+    """Send the tar of a directory to ``write`` in pieces of about a megabyte; returns the bytes of regular files and links.
 
     With ``layer``, overlayfs marks are translated. ``prefix`` goes before each name (with its slash). ``clamp`` (seconds)
-    is an upper bound for times, as SOURCE_DATE_EPOCH asks.
+    is an upper bound for times, as SOURCE_DATE_EPOCH asks. ``top``: with an entry for the directory itself.
     """
     packer = _Packer(write, layer, clamp)
     fd = os.open(tree, _DIRECTORY_FLAGS)
     try:
-        packer.directory(fd, os.fstat(fd), prefix or b"./")
+        if top:
+            packer.directory(fd, os.fstat(fd), prefix or b"./")
         packer.below(fd, prefix)
     finally:
         os.close(fd)
@@ -151,7 +153,9 @@ class _Packer:
                 os.close(fd)
         elif stat.S_ISLNK(mode):
             if not self._linked(path, status):
-                self._header(path, status, b"2", link=os.readlink(name, dir_fd=parent))
+                link = os.readlink(name, dir_fd=parent)
+                self.size += len(link)
+                self._header(path, status, b"2", link=link)
         elif stat.S_ISCHR(mode):
             if self._layer and status.st_rdev == 0:
                 head, slash, base = path.rpartition(b"/")
@@ -245,7 +249,11 @@ class _Packer:
             self._buffer += _block(b"PaxHeaders.0/" + base, 0o644, 0, 0, len(body), 0, b"x", b"", 0)
             self._buffer += body
             self._buffer += bytes(-len(body) % BLOCK)
-        self._buffer += _block(name[:100], permissions, uid, gid, stored, mtime, type, link[:100], device)
+        owner = bytes(64)
+        if not self._layer:
+            # An archive for people names the owner that has a name everywhere; a layer's bytes depend on no name.
+            owner = b"".join((b"" if number else b"root").ljust(32, b"\0") for number in (status.st_uid, status.st_gid))
+        self._buffer += _block(name[:100], permissions, uid, gid, stored, mtime, type, link[:100], device, owner)
 
 
 def header(name: bytes, mode: int, size: int, type: bytes) -> bytes:
@@ -271,13 +279,22 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _block(
-    name: bytes, mode: int, uid: int, gid: int, size: int, mtime: int, type: bytes, link: bytes, device: int
+    name: bytes,
+    mode: int,
+    uid: int,
+    gid: int,
+    size: int,
+    mtime: int,
+    type: bytes,
+    link: bytes,
+    device: int,
+    owner: bytes = bytes(64),
 ) -> bytes:
     head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
     tail = b"%s%sustar\00000%s%07o\0%07o\0%s" % (
         type,
         link.ljust(100, b"\0"),
-        bytes(64),
+        owner,
         os.major(device),
         os.minor(device),
         bytes(167),

@@ -94,14 +94,14 @@ class Images(Catalogue):
             image = self.add(config, [layer])
         if target is not None:
             self.tag(image.id, target.familiar)
-        self._publish("image", "import", image.id, {"name": ref or image.id})
+        self._publish("image", "import", image.id, {"name": image.id})
         return self.resolve(image.id)
 
     # carry ---------------------------------------------------------------------------------------------------------
     def export(self, lower: Sequence[Path], upper: Path | None, out: BinaryIO) -> None:
         """docker export: the merged view as one tar."""
         with self._views.mounted(lower, upper) as tree:
-            pack(tree, out.write, layer=False)
+            pack(tree, out.write, layer=False, top=False)
 
     def save(self, refs: Sequence[str], out: BinaryIO, *, format: str = "docker-archive") -> None:
         """Formats: docker-archive (with an OCI layout inside, as docker save ≥ 25 writes), oci-archive."""
@@ -114,6 +114,8 @@ class Images(Catalogue):
         images = [(self.resolve(id), names) for id, names in chosen.items()]
         with self.hold([layer for image, _ in images for layer in image.layers]):
             save(images, out.write, format, self._blobs, self._layers)
+        for image, _ in images:
+            self._publish("image", "save", image.id, {"name": image.id})
 
     def _selected(self, text: str) -> builtins.list[tuple[str, str]]:
         """What a name means for save: a repository without a tag stands for all its tags."""
@@ -128,9 +130,12 @@ class Images(Catalogue):
             if tag.rpartition(":")[0] == name
         ]
         if not tags:
-            id, _ = self._records.resolve(text)
+            try:
+                id, _ = self._records.resolve(text)
+            except NotFound:
+                raise NotFound(f"No such image: {text}") from None
             return [(id, "")]
-        return tags
+        return sorted(tags, key=lambda found: found[1])
 
     def load(self, stream: BinaryIO, progress: Progress | None = None) -> builtins.list[Image]:
         """Either format, any compression, from a stream."""
@@ -144,7 +149,7 @@ class Images(Catalogue):
                     ref = reference.parse(name)
                     self._records.tag(image.id, ref)
                     reporter({"stream": f"Loaded image: {ref.familiar}\n"})
-                    self._publish("image", "load", image.id, {"name": ref.familiar})
+                    self._publish("image", "load", image.id, {"name": image.id})
                 if not loaded.names:
                     reporter({"stream": f"Loaded image ID: {image.id}\n"})
                     self._publish("image", "load", image.id, {"name": image.id})
@@ -177,7 +182,6 @@ class Images(Catalogue):
             return self._pull(registries, parsed.with_default_tag, platform, reporter)
 
     def _pull(self, session: Session, ref: reference.Reference, platform: Platform | None, reporter: Reporter) -> Image:
-        reporter({"status": f"Pulling from {ref.path}", "id": ref.version})
         before = self._records.named(ref)
         with self.lease():
             pulled = session.pull(ref, platform or Platform.host(), self._blobs, self._layers, reporter)
@@ -200,12 +204,12 @@ class Images(Catalogue):
         if parsed.digest:
             raise InvalidParameter("cannot push a digest reference")
         id = self._records.named(parsed)
+        reporter = Reporter(progress)
+        reporter({"status": f"The push refers to repository [{parsed.name}]"})
         if not id:
             raise NotFound(f"An image does not exist locally with the tag: {parsed.familiar_name}")
         image = self.resolve(id)
         record = self._records.record(id) or {}
-        reporter = Reporter(progress)
-        reporter({"status": f"The push refers to repository [{parsed.name}]"})
         with self._registries.session(parsed.domain, auth) as session, self.hold(image.layers), self.lease():
             pushed = session.push(parsed, image, record.get("manifest", ""), self._blobs, self._layers, reporter)
         self._records.tag(id, dataclasses.replace(parsed, tag="", digest=pushed.digest))

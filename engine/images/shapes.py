@@ -133,7 +133,7 @@ def selected(
     for value in filters.get("dangling", ()):
         wanted = value.lower() in ("1", "true", "t")
         if not wanted and value.lower() not in ("0", "false", "f"):
-            raise InvalidParameter(f"invalid filter 'dangling=[{value}]'")
+            raise InvalidParameter(f"Invalid filter 'dangling=[{value}]'")
         found = [image for image in found if (not image.repo_tags) == wanted]
     for value in filters.get("label", ()):
         found = [image for image in found if _labelled(image, value)]

@@ -37,6 +37,10 @@ class Limits:
     sparse_extents: int = 1 << 20
 
 
+_TRUNCATED = "Error processing tar file(exit status 1): unexpected EOF"
+"""In Docker's words."""
+
+
 class TarError(InvalidParameter):
     """The archive is damaged, or asks for what no honest archive asks."""
 
@@ -106,7 +110,7 @@ class TarReader:
             raise TarError(f"archive/tar: {what} of {size} bytes")
         data = self._take(size + -size % BLOCK)
         if len(data) < size:
-            raise TarError("archive/tar: unexpected end of the archive")
+            raise TarError(_TRUNCATED)
         return data[:size]
 
     def payload(self, write: Callable[[memoryview], object]) -> None:
@@ -114,7 +118,7 @@ class TarReader:
         left = self._left
         while left:
             if self._position == len(self._chunk) and not self._more():
-                raise TarError("archive/tar: unexpected end of the archive")
+                raise TarError(_TRUNCATED)
             piece = self._chunk[self._position : self._position + left]
             self._position += len(piece)
             left -= len(piece)
@@ -125,7 +129,7 @@ class TarReader:
         """At most ``size`` bytes of the current payload, b"" at its end."""
         data = self._take(min(size, self._left))
         if not data and self._left and size:
-            raise TarError("archive/tar: unexpected end of the archive")
+            raise TarError(_TRUNCATED)
         self._left -= len(data)
         return data
 
@@ -134,7 +138,7 @@ class TarReader:
             self.payload(len)
         if self._padding:
             if len(self._take(self._padding)) < self._padding:
-                raise TarError("archive/tar: unexpected end of the archive")
+                raise TarError(_TRUNCATED)
             self._padding = 0
 
     def drain(self) -> None:
@@ -160,7 +164,7 @@ class TarReader:
                 self.drain()
                 return None
             if len(block) < BLOCK:
-                raise TarError("archive/tar: unexpected end of the archive")
+                raise TarError(_TRUNCATED)
             entry, prefix = _header(block)
             if entry.type == b"x":
                 _pax(self._take_all(entry.size, "extended header"), records, pairs)
@@ -230,7 +234,7 @@ class TarReader:
                 raise TarError("archive/tar: too many sparse extents")
             area = self._take(BLOCK)
             if len(area) < BLOCK:
-                raise TarError("archive/tar: unexpected end of the archive")
+                raise TarError(_TRUNCATED)
             count, extended = 21, area[504]
         entry.sparse = extents
 

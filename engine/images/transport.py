@@ -6,7 +6,9 @@ package set took 0.1 s over kept ones and 15 s with one per file.
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import ssl
 import threading
 import time
@@ -113,11 +115,11 @@ class Transport:
                     redirect=False,
                 )
             except SSLError as error:
-                raise Unavailable(f"{_address(url)}: {_reason(error)}") from error
+                raise Unavailable(_failure(method, url, error)) from error
             except (HTTPError, LocationParseError, OSError) as error:
                 # A name that does not resolve, or a refused connection, does not get better by asking again and again.
                 if last or (attempt >= 2 and not isinstance(error, urllib3.exceptions.ProtocolError)):
-                    raise Unavailable(f"{_address(url)}: {_reason(error)}") from error
+                    raise Unavailable(_failure(method, url, error)) from error
                 self._sleep(_backoff(attempt))
                 continue
             if response.status not in _RETRIED or last:
@@ -156,19 +158,37 @@ def _context(insecure: bool) -> ssl.SSLContext:
     return context
 
 
-def _address(url: str) -> str:
+def _failure(method: str, url: str, error: BaseException) -> str:
+    """Why a server cannot be reached, in the words that Docker's users know from Go's HTTP client."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+    # Docker asks a registry for its version first, so that is the address its messages tell.
+    path = "/v2/" if parts.path.startswith("/v2/") else parts.path
+    host = parts.hostname or ""
+    cause = _cause(error)
+    if isinstance(cause, socket.gaierror):
+        reason = f"dial tcp: lookup {host}: {cause.strerror}"
+    elif isinstance(cause, OSError) and cause.errno in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
+        reason = f"dial tcp {_numeric(host)}:{parts.port or _PORTS.get(parts.scheme, 0)}: connect: {os.strerror(cause.errno).lower()}"
+    else:
+        reason = (cause.strerror if isinstance(cause, OSError) else "") or str(cause) or type(cause).__name__
+    return f'{method.title()} "{parts.scheme}://{parts.netloc.rpartition("@")[2]}{path}": {reason}'
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost cause in one phrase, without object addresses."""
+_PORTS = {"http": 80, "https": 443}
+
+
+def _numeric(host: str) -> str:
+    try:
+        return str(socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0])
+    except OSError:
+        return host
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The innermost cause."""
     while True:
         inner = getattr(error, "reason", None)
         inner = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
         if inner is None:
-            break
+            return error
         error = inner
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

@@ -233,6 +233,7 @@ class _Tree:
         elif entry.type == SYMLINK:
             self._replacing(parent, key, lambda: os.symlink(entry.link, name, dir_fd=parent))
             self._path_attributes(parent, name, entry)
+            self.size += len(entry.link)  # as Docker counts
         elif entry.type == LINK:
             self._hard_link(parent, key, entry)
         elif entry.type in (CHARACTER, BLOCK_DEVICE, FIFO):

@@ -75,11 +75,15 @@ def matches(network: Network, filters: Mapping[str, Sequence[str]], in_use: bool
     return all(has_label(network, label) for label in filters.get("label") or ())
 
 
-def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: int) -> bool:
-    """Whether Docker's prune filters let an unused network go."""
+def check_prune(filters: Mapping[str, Sequence[str]]) -> None:
+    """Raises InvalidParameter for a filter that prune has not."""
     for name in filters:
         if name not in _PRUNE_FILTERS:
             raise InvalidParameter(f"Invalid filter '{name}'")
+
+
+def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: int) -> bool:
+    """Whether Docker's prune filters let an unused network go."""
     until = [parse_time(value, now) for value in filters.get("until") or ()]
     if len(until) > 1:
         raise InvalidParameter("more than one until filter specified")
@@ -103,5 +107,5 @@ def _is_type(network: Network, value: str) -> bool:
 
 def _boolean(value: str) -> bool:
     if value.lower() not in ("1", "true", "0", "false"):
-        raise InvalidParameter(f"invalid filter 'dangling={value}'")
+        raise InvalidParameter(f"Invalid filter 'dangling=[{value}]'")
     return value.lower() in ("1", "true")

@@ -133,6 +133,7 @@ class Networks:
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> builtins.list[str]:
         """Remove user-defined networks without endpoints; the names of those removed. Filters: until, label, label!."""
+        listing.check_prune(filters or {})
         removed = []
         now = time_ns()
         for network in self.list({"type": ["custom"]}):

@@ -18,13 +18,16 @@ from . import restart
 
 
 class LogSpec(NamedTuple):
-    """Where output goes. ``driver`` is json-file, local, none or syslog; sizes in bytes, None is unlimited."""
+    """Where output goes. ``driver`` is json-file, local, none or syslog; sizes in bytes, None is unlimited. ``compress``:
+    what is rotated away is kept compressed. ``syslog`` is syslog.Target's document, with that driver only."""
 
     directory: str
     driver: str
     max_size: int | None
     max_file: int
     options: dict[str, str]
+    compress: bool = False
+    syslog: dict[str, Any] | None = None
 
 
 class ShimSpec(NamedTuple):
@@ -168,6 +171,8 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
             log.get("max_size"),
             int(log.get("max_file") or 1),
             dict(log.get("options") or {}),
+            bool(log.get("compress")),
+            log.get("syslog"),
         ),
         restart=restart.checked(
             policy.get("name") or "no",

@@ -20,6 +20,7 @@ from ..linux.cgroup import Cgroup
 from . import bundle, child, foreign, netns, restart, statusfile
 from .foreign import Console
 from .launch import Launch
+from .logcompress import Compressor
 from .logfile import LogWriter, limits
 from .stage import Failure, ProgramError
 from .streams import Streams
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .bundle import ShimSpec
     from .launch import Host
     from .loop import Loop, Timer
+    from .syslog import Forwarder
 
 _KILL_PATIENCE = 10.0
 """Seconds after SIGKILL until a stop is answered with an error: a process in the kernel's hands may never go."""
@@ -71,6 +73,8 @@ class Container:
         self.run: Run | None = None
         self.status = statusfile.created()
         self._log: LogWriter | None = None
+        self._compressor: Compressor | None = None
+        self._forwarder: Forwarder | None = None
         self._report = child.Report()
         self._launching: Done | None = None
         self._delayed_signals: list[int] = []
@@ -155,13 +159,26 @@ class Container:
         if self._log is None:
             log = self.spec.log
             size = limits(log.driver, log.max_size, log.max_file)
-            self._log = LogWriter(log.directory, size.max_size, size.max_file)
+            if log.compress:
+                self._compressor = Compressor(self._loop, log.directory)
+            rotated = self._compressor.add if self._compressor is not None else None
+            self._log = LogWriter(log.directory, size.max_size, size.max_file, rotated)
+            if log.syslog is not None:
+                from .syslog import Forwarder
+
+                self._forwarder = Forwarder(self._loop, log.directory, log.syslog)
         return self._log
 
     def _close_log(self) -> None:
         if self._log is not None:
             self._log.close()
             self._log = None
+        if self._forwarder is not None:
+            self._forwarder.close()
+            self._forwarder = None
+        if self._compressor is not None:
+            self._compressor.close()
+            self._compressor = None
 
     def _on_report(self) -> None:
         assert self.run is not None
@@ -247,6 +264,8 @@ class Container:
         if self._report.terminal >= 0:
             os.close(self._report.terminal)
         run.streams.finish()
+        if self._forwarder is not None:
+            self._forwarder.flush()
         self.run = None
         self._delayed_signals = []
         self._refuse(failure, done)
@@ -274,6 +293,8 @@ class Container:
             # Without a pid namespace of its own the container's other processes outlive the first.
             self.cgroup.kill()
         run.streams.finish()
+        if self._forwarder is not None:
+            self._forwarder.flush()
         self.run = None
         kills = self.cgroup.oom_kills() if self.cgroup is not None else 0
         oom, self._oom_kills = kills > self._oom_kills, kills

@@ -27,7 +27,8 @@ def fork_program(terminal: bool) -> None:
     pid = os.fork()
     if pid:
         process.set_dumpable(False)
-        process.set_title("init")
+        process.set_title("/sbin/docker-init --")
+        process.set_name("docker-init")  # what ps shows; scripts look for it
         process.close_all_except((0, 1, 2))
         _supervise(pid, waited)
     os.setpgid(0, 0)

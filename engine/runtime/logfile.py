@@ -1,6 +1,7 @@
 """What a container writes, on disk: raw bytes, and beside them an index that says when and by which stream.
 
     <directory>/00000001.data     the bytes, as they came out of the pipe (moved by splice, never looked at)
+    <directory>/00000001.data.gz  the same of a number that is full, where compression is asked for (logcompress)
     <directory>/00000001.index    one 24-byte record per read: time (ns since the epoch), offset, length, stream
 
 The shim is the one writer. Data is written before its record, so that a record never points at bytes that are not
@@ -18,7 +19,10 @@ import errno
 import os
 import struct
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STDOUT = 1
 """Also everything a terminal shows."""
@@ -57,6 +61,11 @@ def data_path(directory: str, number: int) -> str:
     return f"{directory}/{number:08d}.data"
 
 
+def compressed_path(directory: str, number: int) -> str:
+    """Where a number's data is once it has been rotated away and compressed."""
+    return f"{directory}/{number:08d}.data.gz"
+
+
 def numbers(directory: str) -> list[int]:
     """The numbers there are, oldest first; empty when there is no such directory."""
     try:
@@ -69,10 +78,18 @@ def numbers(directory: str) -> list[int]:
 class LogWriter:
     """Appends to the log in ``directory``, which is made when missing. Raises OSError when it cannot be opened."""
 
-    def __init__(self, directory: str, max_size: int | None = None, max_file: int = 1) -> None:
+    def __init__(
+        self,
+        directory: str,
+        max_size: int | None = None,
+        max_file: int = 1,
+        rotated: Callable[[int], None] | None = None,
+    ) -> None:
+        """``rotated`` is told of every number that is full and stays."""
         self._directory = directory
         self._max_size = max_size
         self._max_file = max(max_file, 1)
+        self._rotated = rotated
         self._can_splice = True
         self._last_time = 0
         self._lost = 0
@@ -208,9 +225,11 @@ class LogWriter:
         self._number += 1
         self._offset = self._index_size = 0
         for number in numbers(self._directory)[: -self._max_file]:
-            for path in (index_path(self._directory, number), data_path(self._directory, number)):
+            for path in (index_path, data_path, compressed_path):
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+                    os.unlink(path(self._directory, number))
+        if self._rotated is not None and self._number > 1 and self._max_file > 1:
+            self._rotated(self._number - 1)
 
     def _close(self) -> None:
         for fd in (self._index, self._data):

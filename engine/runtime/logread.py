@@ -11,10 +11,10 @@ it removes by rotation while we read elsewhere is skipped. Not here: output form
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..linux import inotify
-from .logfile import MAX_CHUNK, RECORD, STDERR, STDOUT, data_path, index_path, numbers
+from .logfile import MAX_CHUNK, RECORD, STDERR, STDOUT, compressed_path, data_path, index_path, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -38,12 +38,22 @@ class Entry(NamedTuple):
     partial: bool = False
 
 
+class Notify(Protocol):
+    """What a reader that follows needs of inotify; :class:`inotify.Inotify` itself, or a share of one."""
+
+    def fileno(self) -> int: ...
+    def add(self, path: str, mask: int) -> int: ...
+    def discard(self, watch: int) -> None: ...
+    def read(self) -> list[inotify.Event]: ...
+    def close(self) -> None: ...
+
+
 class LogReader:
     """A position in a log. ``since`` and ``until`` (ns, both inclusive), ``tail`` (a number of lines, None for all).
 
     As in Docker, ``tail`` counts lines of both streams before ``since``, ``until`` and ``streams`` select among them.
     ``tail=0`` starts at the end. ``lines=False`` hands out raw chunks (attach). Without ``follow`` just iterate.
-    Raises FileNotFoundError when asked to follow a log whose directory does not exist.
+    ``notify`` is closed with the reader. Raises FileNotFoundError when asked to follow a log whose directory does not exist.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class LogReader:
         streams: Collection[int] = (STDOUT, STDERR),
         lines: bool = True,
         follow: bool = False,
+        notify: Notify | None = None,
     ) -> None:
         if tail and not lines:
             raise ValueError("a tail is counted in lines")
@@ -71,11 +82,11 @@ class LogReader:
         self._last_time = 0
         self._superseded = False
         self._index_watch = -1
-        self._notify: inotify.Inotify | None = None
+        self._notify: Notify | None = None
         self.ended = False
         """True once an entry later than ``until`` was met: nothing more will come."""
         if follow:
-            self._notify = inotify.Inotify()
+            self._notify = inotify.Inotify() if notify is None else notify
             try:
                 self._notify.add(directory, inotify.IN_CREATE | inotify.IN_ONLYDIR)
             except OSError:
@@ -231,7 +242,7 @@ class _Segment:
         self.number = number
         self._index = os.open(index_path(directory, number), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._data = os.open(data_path(directory, number), os.O_RDONLY | os.O_CLOEXEC)
+            self._data = _open_data(directory, number)
         except OSError:
             os.close(self._index)
             raise
@@ -287,6 +298,28 @@ class _Segment:
 
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self._data, length, offset)
+
+
+def _open_data(directory: str, number: int) -> int:
+    """The number's data, unpacked into a nameless file where it has been compressed. Raises FileNotFoundError."""
+    try:
+        return os.open(data_path(directory, number), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        source = open(compressed_path(directory, number), "rb")  # noqa: SIM115
+    import zlib
+
+    with source:
+        target = os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+        try:
+            inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            while data := source.read(MAX_CHUNK):
+                while data and not inflate.eof:
+                    os.write(target, inflate.decompress(data, MAX_CHUNK))
+                    data = inflate.unconsumed_tail
+        except (OSError, zlib.error):
+            os.close(target)
+            raise FileNotFoundError(compressed_path(directory, number)) from None
+    return target
 
 
 def _backwards(

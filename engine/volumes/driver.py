@@ -50,9 +50,21 @@ def mount(options: Mapping[str, str], target: Path) -> None:
         finally:
             os.close(descriptor)
     except KernelError as error:
+        data = [word for word in attributes.data] if not attributes.bind else []
+        details = f", flags: {_flags(words):#x}" if _flags(words) else ""
+        details += f", data: {','.join(data)}" if data else ""
         raise EngineError(
-            f"failed to mount local volume: mount {device}:{target}, data: {words}: {error.strerror}"
+            f"error while mounting volume '{target}': failed to mount local volume: "
+            f"mount {device}:{target}{details}: {(error.strerror or '').lower()}"
         ) from None
+
+
+_FLAGS = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "bind": 0x1000, "rbind": 0x5000}
+
+
+def _flags(words: str) -> int:
+    """The bits of mount(2) that these options stand for, as error messages show them."""
+    return sum(_FLAGS.get(word, 0) for word in set(words.split(",")))
 
 
 def _addressed(word: str) -> str:

@@ -82,11 +82,22 @@ def _binds(options: Mapping[str, str]) -> bool:
     return any(word in ("bind", "rbind") for word in options.get("o", "").split(","))
 
 
+_LISTING = {"name", "label", "driver", "dangling"}
+_PRUNING = {"label", "label!", "all"}
+
+
+def check_filters(filters: Mapping[str, Sequence[str]], *, prune: bool) -> None:
+    """Raises InvalidParameter for a filter there is not."""
+    for key in filters:
+        if key not in (_PRUNING if prune else _LISTING):
+            raise InvalidParameter(f"Invalid filter '{key}'")
+    if "dangling" in filters:
+        truth("dangling", filters["dangling"])
+
+
 def passes(volume: Volume, filters: Mapping[str, Sequence[str]], *, used: bool) -> bool:
     """Docker's volume filters: name (substring), label, label!, driver, dangling. Raises InvalidParameter for others."""
     for key, values in filters.items():
-        if not values:
-            continue
         if key == "name":
             passed = any(value in volume.name for value in values)
         elif key == "label":
@@ -113,7 +124,7 @@ def truth(key: str, values: Sequence[str]) -> bool:
         return True
     if len(words) == 1 and words <= {"0", "f", "false"}:
         return False
-    raise InvalidParameter(f"invalid filter '{key}={list(values)}'")
+    raise InvalidParameter(f"Invalid filter '{key}=[{' '.join(values)}]'")
 
 
 def has_label(labels: Mapping[str, str], wanted: str) -> bool:

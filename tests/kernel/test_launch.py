@@ -419,7 +419,7 @@ def test_init_reaps_and_forwards(tmp_path: Path) -> None:
             lines = output.split("\n")
             assert lines[0] == "zombies 0"
             assert lines[1] == "pid 2"
-            assert lines[2].strip() == "init"
+            assert lines[2].strip() == "/sbin/docker-init --"
             assert lines[3:6] == ["0", "hidden", "0 1 2 "]
             assert "got TERM" in output
 

@@ -29,7 +29,7 @@ async def head(daemon: Daemon, request: Request) -> Response:
 def _path(request: Request) -> str:
     path = request.text("path")
     if not path:
-        raise InvalidParameter("bad parameter: path cannot be empty")
+        raise InvalidParameter("bad parameter: pathcannot be empty")
     return path
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ...containers import create as creation
-from ...containers import filters, inspect, remove, start, stop, top, update
+from ...containers import filters, inspect, remove, start, stop, top, update, validate
 from ...errors import Conflict, InvalidParameter, NotFound
 from .. import leased
 from ..http import Response, encode
@@ -17,6 +17,7 @@ from ..router import Route
 
 if TYPE_CHECKING:
     from ...containers.container import Container
+    from ...images.types import Image
     from ..daemon import Daemon
     from ..http import Request
 
@@ -36,13 +37,12 @@ async def create(daemon: Daemon, request: Request) -> Response:
 
 async def list_(daemon: Daemon, request: Request) -> Response:
     wanted = request.filters()
-    filters.check(wanted)
+    filters.check(wanted, filters.LISTING)
     limit = request.number("limit", 0) or 0
     everything = (
         request.flag("all") or limit > 0 or any(wanted.get(key) for key in ("status", "exited", "before", "since"))
     )
-    before = daemon.containers.get(wanted["before"][0]).record.created if wanted.get("before") else None
-    since = daemon.containers.get(wanted["since"][0]).record.created if wanted.get("since") else None
+    before, since = _created(daemon, wanted.get("before")), _created(daemon, wanted.get("since"))
     ancestors = await _ancestors(daemon, wanted.get("ancestor") or [])
     names = _image_names(daemon)
     now = time.time_ns()
@@ -71,6 +71,16 @@ async def list_(daemon: Daemon, request: Request) -> Response:
             row |= await _sizes(daemon, container)
         rows.append(row)
     return Response.json(rows)
+
+
+def _created(daemon: Daemon, references: list[str] | None) -> int | None:
+    """When the container of a filter before or since was made."""
+    if not references:
+        return None
+    try:
+        return daemon.containers.get(references[0]).record.created
+    except NotFound:
+        raise NotFound(f"no such container {references[0]}") from None
 
 
 def _image_names(daemon: Daemon) -> dict[str, str]:
@@ -106,10 +116,26 @@ async def _ancestors(daemon: Daemon, references: list[str]) -> frozenset[str]:
         result.add(image.id)
         if image.layers:
             tops.add(image.layers[-1].chain_id)
-    for image in await daemon.containers.blocking(daemon.images.list):
-        if any(layer.chain_id in tops for layer in image.layers):
+    known = await daemon.containers.blocking(daemon.images.list)
+    parents = {image.id: image.parent for image in known}
+    for image in known:
+        # An image that came from elsewhere tells of its descent by its layers only.
+        if _descends(image.id, result, parents) if image.parent else _is_above(image, tops):
             result.add(image.id)
     return frozenset(result)
+
+
+def _is_above(image: Image, tops: set[str]) -> bool:
+    return any(layer.chain_id in tops for layer in image.layers[:-1])
+
+
+def _descends(id: str, ancestors: set[str], parents: dict[str, str]) -> bool:
+    seen = set()
+    while (id := parents.get(id, "")) and id not in seen:
+        if id in ancestors:
+            return True
+        seen.add(id)
+    return False
 
 
 def _networks(daemon: Daemon, container: Container) -> set[str]:
@@ -164,9 +190,14 @@ async def restart(daemon: Daemon, request: Request) -> Response:
 
 
 async def kill(daemon: Daemon, request: Request) -> Response:
+    signal = request.text("signal")
+    number = validate.signal_number(signal, limit=None) if signal else stop.KILL
     try:
-        await stop.kill(daemon.containers, daemon.containers.get(request["id"]), request.text("signal"))
-    except (NotFound, Conflict) as error:
+        container = daemon.containers.get(request["id"])
+        if not 1 <= number <= validate.LAST_SIGNAL:
+            raise InvalidParameter(f"The linux daemon does not support signal {number}")
+        await stop.kill(daemon.containers, container, number)
+    except (NotFound, Conflict, InvalidParameter) as error:
         raise type(error)(f"Cannot kill container: {request['id']}: {error}") from None
     return Response(204)
 
@@ -239,11 +270,11 @@ async def prune(daemon: Daemon, request: Request) -> Response:
 async def top_(daemon: Daemon, request: Request) -> Response:
     container = daemon.containers.get(request["id"])
     if not container.state.running:
-        raise Conflict(f"container {container.id} is not running")
+        raise Conflict(f"Container {container.id} is not running")
     arguments = request.text("ps_args") or "-ef"
-    return Response.json(
-        await daemon.containers.blocking(top.top, stop.cgroup(daemon.containers, container), arguments)
-    )
+    rows = await daemon.containers.blocking(top.top, stop.cgroup(daemon.containers, container), arguments)
+    daemon.containers.publish(container, "top")
+    return Response.json(rows)
 
 
 async def resize(daemon: Daemon, request: Request) -> Response:

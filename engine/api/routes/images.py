@@ -65,7 +65,10 @@ async def inspect(daemon: Daemon, request: Request) -> Response:
         image = daemon.images.resolve(request["name"])
     except NotFound as error:
         raise NotFound(f"no such image: {request['name']}: {error}") from None
-    return Response.json(daemon.images.inspect(image))
+    body = daemon.images.inspect(image)
+    if request.version < (1, 45):
+        body |= {"Container": "", "ContainerConfig": body["Config"]}
+    return Response.json(body)
 
 
 async def history(daemon: Daemon, request: Request) -> Response:
@@ -118,10 +121,6 @@ async def push(daemon: Daemon, request: Request) -> None:
     auth = registry_auth(request)
     if tag:
         ref = f"{ref}:{tag}"
-    try:
-        daemon.images.resolve(ref)
-    except NotFound:
-        raise NotFound(f"An image does not exist locally with the tag: {request['name']}") from None
 
     def work(progress: Progress) -> None:
         daemon.images.push(ref, auth=auth, progress=progress)
@@ -134,6 +133,8 @@ async def tag(daemon: Daemon, request: Request) -> Response:
     repo, name = request.text("repo"), request.text("tag")
     if not repo:
         raise InvalidParameter("repo: which name shall the image have?")
+    if repo == "sha256":
+        raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
     await daemon.containers.blocking(daemon.images.tag, image.id, f"{repo}:{name}" if name else repo)
     return Response(201)
 
@@ -180,9 +181,9 @@ async def load(daemon: Daemon, request: Request) -> None:
 
 
 async def search(daemon: Daemon, request: Request) -> Response:
-    term, limit = request.text("term"), request.text("limit", "25")
-    if not term or not limit.isdigit():
-        raise InvalidParameter("term and limit: what shall be searched for, and how many may be found?")
+    term, limit = request.text("term"), request.text("limit") or "25"
+    if not limit.isdigit() or not 1 <= int(limit) <= 100:
+        raise InvalidParameter(f"Limit {limit} is outside the range of [1, 100]")
     auth = registry_auth(request)
     return Response.json(await daemon.containers.blocking(daemon.images.search, term, limit=int(limit), auth=auth))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...containers import update
-from ...errors import InvalidParameter
+from ...errors import InvalidParameter, NotFound
 from .. import leased
 from ..http import Response
 from ..router import Route
@@ -57,8 +57,14 @@ async def connect(daemon: Daemon, request: Request) -> Response:
 
 async def disconnect(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
-    container = daemon.containers.get(_container(body))
-    await update.disconnect(daemon.containers, container, request["id"], force=bool(body.get("Force")))
+    force = bool(body.get("Force"))
+    try:
+        container = daemon.containers.get(_container(body))
+    except NotFound:
+        if not force:
+            raise
+        raise NotFound(f"endpoint {_container(body)} not found") from None
+    await update.disconnect(daemon.containers, container, request["id"], force=force)
     return Response(200)
 
 

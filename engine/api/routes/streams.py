@@ -35,6 +35,7 @@ async def logs_(daemon: Daemon, request: Request) -> None:
         tail=_tail(request.text("tail")),
         timestamps=request.flag("timestamps"),
         follow=request.flag("follow"),
+        details=request.flag("details"),
     )
     logs.check(container, wanted)
     async with request.stream(stream_type(container.record.tty, request)) as write:

@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from ..daemon import Daemon
     from ..http import Request
 
-_EVENT_FILTERS = {
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret", "service",
-    "type", "volume",
-}  # fmt: skip
-
 
 async def ping(daemon: Daemon, request: Request) -> Response:
     headers = [
@@ -193,13 +188,12 @@ def _os_name() -> str:
 
 
 async def events(daemon: Daemon, request: Request) -> Response | None:
-    filters = request.filters()
-    for key in filters:
-        if key not in _EVENT_FILTERS:
-            raise InvalidParameter(f"Invalid filter '{key}'")
+    filters = request.filters()  # as in Docker, filters that do not exist let everything pass
     now = time.time_ns()
     since = parse_time(text, now) if (text := request.text("since")) else None
     until = parse_time(text, now) if (text := request.text("until")) else None
+    if since is None and until is not None:
+        since = 0  # all that is remembered, as in Docker
     if since is not None and until is not None and until < since:
         raise InvalidParameter(
             f"`since` time ({request.text('since')}) cannot be after `until` time ({request.text('until')})"

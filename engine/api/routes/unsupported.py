@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from ..daemon import Daemon
     from ..http import Request
 
-_SWARM = "This node is not a swarm manager. pycompose has no swarm mode."
+_SWARM = 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
 
 
 async def swarm(daemon: Daemon, request: Request) -> Response:
+    if request.path.endswith(("/swarm/init", "/swarm/join")):
+        raise NotImplemented_("pycompose has no swarm mode.")
     raise Unavailable(_SWARM)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidParameter, NotFound
+from ...volumes.types import check_filters
 from .. import leased
 from ..http import Response
 from ..router import Route
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 
 async def list_(daemon: Daemon, request: Request) -> Response:
-    volumes = await daemon.containers.blocking(daemon.volumes.list, request.filters())
+    filters = request.filters()
+    check_filters(filters, prune=False)
+    volumes = await daemon.containers.blocking(daemon.volumes.list, filters)
     return Response.json({"Volumes": [daemon.volumes.inspect(volume) for volume in volumes], "Warnings": None})
 
 
@@ -54,6 +57,7 @@ async def remove(daemon: Daemon, request: Request) -> Response:
 
 async def prune(daemon: Daemon, request: Request) -> Response:
     filters = request.filters()
+    check_filters(filters, prune=True)
     if request.version < (1, 42):
         filters.setdefault("all", ["true"])
     removed, freed = await daemon.containers.blocking(daemon.volumes.prune, filters)

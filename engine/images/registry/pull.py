@@ -80,6 +80,7 @@ class Puller:
     def pull(self) -> Pulled:
         """Fetch everything that is not there yet. Raises NotFound, Unauthorized, Unavailable, DigestMismatch."""
         registry, data, content_type = self._first()
+        self._report({"status": f"Pulling from {self._ref.path}", "id": self._ref.version})
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         value = document(data, "the manifest")
         media_type = kind(value, content_type)

@@ -80,7 +80,7 @@ class Session:
             parallel = self._config.downloads
             return Puller(self._registries, ref, platform, blobs, layers, self._downloads, reporter, parallel).pull()
         except Unavailable as error:
-            raise Unavailable(f"cannot pull {ref.familiar}: {error}{_hint(ref)}") from error
+            raise Unavailable(f"{error}{_hint(ref)}") from error
 
     def push(
         self, ref: Reference, image: Image, original: str, blobs: Blobs, layers: Layers, reporter: Reporter

@@ -1,0 +1,170 @@
+"""What Docker's tools compare: the words, statuses and exit codes of errors, and the small print of answers.
+
+Each was taken from dockerd, by running the same command against both.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+if TYPE_CHECKING:
+    import docker
+    from support.engine_root import EngineRoot
+
+pytestmark = pytest.mark.root
+
+
+def create(engine: EngineRoot, name: str, host: dict[str, Any] | None = None, **config: Any) -> str:
+    body = {"Image": "busybox", "Cmd": ["sleep", "300"], "HostConfig": host or {}, **config}
+    return str(engine.json("POST", f"/containers/create?name={name}", body)["Id"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("POST", "/containers/nosuch/kill?signal=BOGUS", 400, "Invalid signal: BOGUS"),
+        ("POST", "/containers/words/kill?signal=99", 400, "The linux daemon does not support signal 99"),
+        ("GET", "/containers/words/top", 409, "Container "),
+        ("POST", "/containers/words/rename?name=b%40d", 400, "Error when allocating new name: Invalid container name (/b@d)"),
+        ("GET", "/containers/words/archive?path=", 400, "bad parameter: pathcannot be empty"),
+        ("GET", "/containers/words/archive?path=/nodir/.", 404, "Could not find the file /nodir in container words"),
+        ("GET", '/containers/json?filters={"status":["x"]}', 400, "Invalid filter 'status=x'"),
+        ("GET", '/containers/json?filters={"health":["x"]}', 400, "Unrecognised filter value for health: x"),
+        ("GET", '/containers/json?filters={"before":["nosuch"]}', 404, "no such container nosuch"),
+        ("GET", '/containers/json?filters={"exited":["x"]}', 400, 'strconv.Atoi: parsing "x": invalid syntax'),
+        ("POST", '/containers/prune?filters={"bogus":["1"]}', 400, "Invalid filter 'bogus'"),
+        ("POST", '/containers/prune?filters={"until":["x"]}', 400, "failed to parse value as time or duration"),
+        ("POST", '/volumes/prune?filters={"bogus":["1"]}', 400, "Invalid filter 'bogus'"),
+        ("POST", '/networks/prune?filters={"bogus":["1"]}', 400, "Invalid filter 'bogus'"),
+        ("GET", '/volumes?filters={"dangling":["x"]}', 400, "Invalid filter 'dangling=[x]'"),
+        ("POST", "/images/busybox/tag?repo=sha256&tag=abc", 400, "refusing to create an ambiguous tag"),
+        ("GET", "/images/search?term=x&limit=200", 400, "Limit 200 is outside the range of [1, 100]"),
+        ("GET", "/images/nosuch/get", 404, "No such image: nosuch"),
+        ("GET", "/services", 503, "This node is not a swarm manager. Use"),
+    ],
+)  # fmt: skip
+def test_errors_are_dockers(engine: EngineRoot, method: str, path: str, status: int, words: str) -> None:
+    status_of_create, answer = engine.request(
+        "POST", "/containers/create?name=words", {"Image": "busybox", "Cmd": ["true"]}
+    )
+    assert status_of_create in (201, 409), answer
+    got, body = engine.request(method, quote(path, safe="/?&=%"))
+    assert (got, words in json.loads(body)["message"]) == (status, True), body
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ({"VolumesFrom": ["nosuch"]}, "No such container: nosuch"),
+        ({"PidMode": "container:nosuch"}, "No such container: nosuch"),
+        ({"Links": ["nosuch:x"]}, "could not get container for nosuch: No such container: nosuch"),
+        ({"RestartPolicy": {"Name": "bogus"}}, "invalid restart policy 'bogus'"),
+        ({"RestartPolicy": {"Name": "always", "MaximumRetryCount": 3}}, "maximum retry count cannot be used with"),
+        ({"CpusetCpus": "999"}, "Requested CPUs are not available - requested 999, available: 0"),
+        ({"Isolation": "bogus"}, "Invalid isolation: \"bogus\" - linux only supports 'default'"),
+        ({"Mounts": [{"Type": "bogus", "Target": "/x"}]}, 'invalid mount config for type "bogus": mount type unknown'),
+    ],
+)
+def test_what_is_missing_is_no_reason_to_pull(engine: EngineRoot, host: dict[str, Any], words: str) -> None:
+    """A 404 at creation tells clients that the image is missing."""
+    got, body = engine.request("POST", "/containers/create", {"Image": "busybox", "HostConfig": host})
+    assert (got, words in json.loads(body)["message"]) == (400, True), body
+
+
+def test_exec_that_cannot_begin_exits_with_126(client: docker.DockerClient) -> None:
+    container = client.containers.run("busybox", ["sleep", "300"], detach=True)
+    for options, words in (
+        ({"cmd": ["nosuch"]}, b'exec: "nosuch": executable file not found in $PATH: unknown'),
+        ({"cmd": ["/etc"]}, b'exec: "/etc": permission denied: unknown'),
+        ({"cmd": ["id"], "user": "nosuch"}, b"unable to find user nosuch: no matching entries in passwd file"),
+        ({"cmd": ["pwd"], "workdir": "relative"}, b"Cwd must be an absolute path: unknown"),
+    ):
+        code, output = container.exec_run(**options)
+        assert (code, words in output) == (126, True), output
+
+
+def test_a_pull_that_fails_says_nothing_before(engine: EngineRoot) -> None:
+    status, body = engine.request("POST", "/images/create?fromImage=localhost:1/x&tag=latest")
+    assert status == 503
+    assert json.loads(body)["message"] == (
+        'Get "http://localhost:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'
+    )
+
+
+def test_ancestor_is_not_every_image_with_the_same_files(engine: EngineRoot, client: docker.DockerClient) -> None:
+    engine.import_busybox("twin:latest")
+    client.containers.create("twin", ["true"], name="of-twin")
+    made = client.containers.create("busybox", ["true"], name="of-busybox")
+    child = made.commit("child")
+    client.containers.create("child", ["true"], name="of-child")
+
+    def names(ancestor: str) -> set[str]:
+        return {one.name for one in client.containers.list(all=True, filters={"ancestor": ancestor})} & {
+            "of-twin", "of-busybox", "of-child",
+        }  # fmt: skip
+
+    assert names("twin") == {"of-twin"}
+    assert names("busybox") == {"of-busybox", "of-child"}
+    for container in client.containers.list(all=True):
+        container.remove(force=True)
+    client.images.remove("child")
+    client.images.remove("twin")
+    assert child.id
+
+
+def test_a_volume_on_etc_does_not_hide_the_containers_own_files(client: docker.DockerClient) -> None:
+    output = client.containers.run(
+        "busybox", ["cat", "/etc/hosts"], remove=True, volumes={"onetc": {"bind": "/etc", "mode": "rw,nocopy"}}
+    )
+    assert b"127.0.0.1\tlocalhost" in output
+
+
+def test_events_of_a_stop_that_took_too_long(engine: EngineRoot, client: docker.DockerClient) -> None:
+    began = int(time.time())
+    container = client.containers.run("busybox", ["sleep", "300"], detach=True, name="slow-to-stop")
+    container.top()
+    container.stop(timeout=0)
+    until = int(time.time()) + 1
+    wanted = {"since": began, "until": until, "filters": {"container": "slow-to-stop"}, "decode": True}
+    told = [
+        (event["Action"], event["Actor"]["Attributes"].get("signal", ""))
+        for event in client.events(**wanted)
+        if event["Type"] == "container"
+    ]
+    assert told == [
+        ("create", ""), ("start", ""), ("top", ""), ("kill", "15"), ("kill", "9"), ("die", ""), ("stop", ""),
+    ]  # fmt: skip
+
+
+def test_what_is_stopped_is_not_healthy(client: docker.DockerClient) -> None:
+    check = {"test": ["CMD", "true"], "interval": 1_000_000_000}
+    container = client.containers.run("busybox", ["sleep", "300"], detach=True, healthcheck=check)
+    deadline = time.monotonic() + 10
+    while client.api.inspect_container(container.id)["State"]["Health"]["Status"] != "healthy":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    container.stop(timeout=0)
+    assert client.api.inspect_container(container.id)["State"]["Health"]["Status"] == "unhealthy"
+
+
+def test_archives_are_named_as_dockers(engine: EngineRoot, client: docker.DockerClient) -> None:
+    import io
+    import tarfile
+
+    container = client.containers.create("busybox", ["true"])
+
+    def archive(path: str) -> list[tarfile.TarInfo]:
+        _, data = engine.request("GET", f"/containers/{container.id}/{path}")
+        return tarfile.open(fileobj=io.BytesIO(data)).getmembers()
+
+    assert archive("archive?path=/etc/.")[0].name == "."
+    assert archive("archive?path=/etc")[0].name == "etc"
+    exported = archive("export")
+    assert {"dev/console", "etc/hosts", "proc", "sys", ".dockerenv"} <= {member.name for member in exported}
+    assert {member.uname for member in exported if member.uid == 0} == {"root"}
+    assert client.api.diff(container.id) is None
