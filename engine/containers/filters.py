@@ -119,7 +119,7 @@ def _port_span(key: str, wanted: str) -> tuple[range, str]:
     numbers, _, protocol = wanted.partition("/")
     low, _, high = numbers.partition("-")
     for number in (low, high or low):
-        if not number.isdigit():
+        if not re.fullmatch(r"[0-9]{1,6}", number):
             raise InvalidParameter(
                 f'error while looking up for {key} {wanted}: strconv.ParseUint: parsing "{number}": invalid syntax'
             )

@@ -77,7 +77,7 @@ def test_details_are_labels_variables_and_tag(engine: EngineRoot, client: docker
 
 
 def test_rotated_logs_are_compressed_and_still_read(engine: EngineRoot, client: docker.DockerClient) -> None:
-    script = "seq 0 19999 | sed 's,^,this is line number ,'; sleep 300"
+    script = "seq 0 39999 | sed 's,^,this is line number ,'; sleep 300"
     log = logging("json-file", max_size="256k", max_file="10", compress="true")
     container = client.containers.run("busybox", ["sh", "-c", script], detach=True, log_config=log)
     directory = engine.layout.container_state(container.id) / "log"
@@ -85,7 +85,7 @@ def test_rotated_logs_are_compressed_and_still_read(engine: EngineRoot, client: 
         lambda: (
             len(list(directory.glob("*.data.gz"))) >= 2
             and len(list(directory.glob("*.data"))) == 1
-            and b"number 19999" in container.logs(tail=1)
+            and b"number 39999" in container.logs(tail=1)
         ),
         lambda: sorted(os.listdir(directory)),
     )
@@ -93,7 +93,7 @@ def test_rotated_logs_are_compressed_and_still_read(engine: EngineRoot, client: 
     assert packed * 4 < (256 << 10) * len(list(directory.glob("*.data.gz")))
     lines = container.logs().decode().splitlines()
     first = int(lines[0].split()[-1])
-    assert lines == [f"this is line number {number}" for number in range(first, 20000)]
+    assert lines == [f"this is line number {number}" for number in range(first, 40000)]
     assert first == 0
     assert container.logs(tail=15000).decode().splitlines() == lines[-15000:]
 

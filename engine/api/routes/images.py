@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidParameter, NotFound, NotImplemented_
@@ -182,7 +183,7 @@ async def load(daemon: Daemon, request: Request) -> None:
 
 async def search(daemon: Daemon, request: Request) -> Response:
     term, limit = request.text("term"), request.text("limit") or "25"
-    if not limit.isdigit() or not 1 <= int(limit) <= 100:
+    if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= 100:
         raise InvalidParameter(f"Limit {limit} is outside the range of [1, 100]")
     auth = registry_auth(request)
     return Response.json(await daemon.containers.blocking(daemon.images.search, term, limit=int(limit), auth=auth))
