@@ -207,7 +207,14 @@ class _Planner:
             self.operations.append(stop)
             before = (stop.key,)
         remove = RemoveContainer(
-            id=one.id, name=one.name, service=one.service, number=one.number, volumes=volumes, needs=before, cause=cause
+            id=one.id,
+            name=one.name,
+            service=one.service,
+            number=one.number,
+            volumes=volumes,
+            force=True,  # a start that a killed command has asked for may come through only now
+            needs=before,
+            cause=cause,
         )
         self.operations.append(remove)
         return remove.key
