@@ -34,6 +34,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="Save to file (default to stdout)")
     parser.add_argument("--profiles", action="store_true", help="Print the profile names, one per line")
     parser.add_argument("-q", "--quiet", action="store_true", help="Only validate the configuration, don't print")
+    parser.add_argument(
+        "--lock-image-digests", action="store_true", help="Produces an override file with image digests"
+    )
+    parser.add_argument("--resolve-image-digests", action="store_true", help="Pin image tags to digests")
     parser.add_argument("--services", action="store_true", help="Print the service names, one per line")
     parser.add_argument("--variables", action="store_true", help="Print model variables and default values")
     parser.add_argument("--volumes", action="store_true", help="Print the volume names, one per line")
@@ -100,6 +104,12 @@ def _model_text(args: Namespace, options: LoadOptions) -> str:
 
         return model_yaml(model)
     project = _load(options, args.service)
+    if args.resolve_image_digests or args.lock_image_digests:
+        from ..remote.digests import pin_images
+
+        pin_images(project.services)  # type: ignore[arg-type]
+    if args.lock_image_digests:
+        return _locked(project, args.format)
     if args.format == "json":
         from ..load.dump import to_json
 
@@ -107,6 +117,18 @@ def _model_text(args: Namespace, options: LoadOptions) -> str:
     from ..load.yamldump import to_yaml
 
     return to_yaml(project)
+
+
+def _locked(project: Project, shape: str) -> str:
+    """An override file of images only."""
+    images = {name: {"image": one["image"]} for name, one in sorted(project.services.items()) if one.get("image")}
+    if shape == "json":
+        from ..load.dump import json_text
+
+        return json_text({"services": images})
+    from ..load.yamldump import yaml_text
+
+    return yaml_text({"services": images})
 
 
 def _model(options: LoadOptions) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import FileMissing, UsageError
 from ..labels import normalize_project_name, valid_project_name
+from ..remote import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +51,8 @@ def find_identity(
         )
     chosen = tuple(files) or _from_setting(settings)
     start = os.path.join(cwd, project_directory) if project_directory else cwd
+    if any(is_remote(path) for path in chosen):
+        return Identity(name or None, None, chosen, explicit=bool(name))
     if chosen:
         paths = tuple(path if path == "-" else os.path.normpath(os.path.join(cwd, path)) for path in chosen)
     else:
@@ -102,6 +105,8 @@ def _unquote(value: str) -> str:
 
 def _from_setting(settings: Mapping[str, str]) -> tuple[str, ...]:
     value = settings.get("COMPOSE_FILE", "")
+    if is_remote(value):
+        return (value,)
     return tuple(filter(None, value.split(settings.get("COMPOSE_PATH_SEPARATOR") or os.pathsep)))
 
 

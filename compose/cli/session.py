@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..client import choose, connect
 from ..errors import ComposeError, PlanError, UsageError
 from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR
+from ..remote import is_remote
 from .identity import ConfigurationNotFound, Identity, find_identity
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Session:
         if found.name is not None:
             return found
         project = self.project
-        return Identity(project.name, str(project.directory), project.files, explicit=False)
+        directory = None if found.directory is None else str(project.directory)
+        return Identity(project.name, directory, project.files, explicit=False)
 
     @property
     def name(self) -> str:
@@ -160,7 +162,7 @@ def require_files(args: Namespace) -> None:
     if not found.files:
         raise ConfigurationNotFound("no configuration file provided: not found")
     for path in found.files:
-        if path != "-" and "://" not in path and not os.path.lexists(path):
+        if path != "-" and not is_remote(path) and not os.path.lexists(path):
             raise ConfigurationNotFound(f"open {path}: no such file or directory")
 
 

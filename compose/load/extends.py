@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from . import merge
-from .paths import PathResolver, join
+from .paths import PathResolver
 from .tree import Map, clone, fail
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _extended(
 
 
 def _services_of(loader: Loader, name: str, reference: str, other: str, place: Any) -> tuple[Map, tuple[Path, ...]]:
-    local = other if os.path.isabs(other) else join(loader.base, other)
+    local = loader.local(other, ("services", name, "extends"), place)
     tree, cleared = loader.load_file(local, Map(), nested="extends")
     services = tree.get("services")
     path: Path = ("services", name, "extends")

@@ -60,7 +60,7 @@ def _include(
     unknown = sorted(set(entry) - {"path", "env_file", "project_directory"})
     names = _strings(entry.get("path"), (*path, "path"), place)
     base = loader.base
-    files = [name if os.path.isabs(name) else join(base, name) for name in names]
+    files = [loader.local(name, path, place) for name in names]
     if unknown:
         raise fail(
             f"{dotted(path)}: unknown key {unknown[0]!r}", path, place, "path, env_file and project_directory are known"

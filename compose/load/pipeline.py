@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Diagnostic, LoadError, Mark, Path
+from ..errors import Diagnostic, LoadError, Mark, OperationError, Path
 from ..model import Marks, Project
 from . import cache, canonical, check, merge, normalize, schema, source, yamltree
 from .bind import bind
@@ -25,7 +25,7 @@ from .include import apply_include
 from .interpolate import Interpolation
 from .paths import PathResolver
 from .services import resolve_files, select, used_resources, with_services
-from .tree import Map, Place, clone, flatten_places, mark
+from .tree import Map, Place, clone, fail, flatten_places, mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +71,13 @@ class Loader:
         except OSError as error:
             reason = error.strerror or str(error)
             raise LoadError(Diagnostic(f"open {file}: {reason.lower()}")) from None
+
+    def local(self, name: str, path: Path, place: Place | None) -> str:
+        """The absolute path of another Compose file that one names, fetched where it is elsewhere."""
+        try:
+            return self.files.local(name, self.base, self.environment)
+        except OperationError as error:
+            raise fail(str(error), path, place) from None
 
     def load_file(
         self,
@@ -271,7 +278,7 @@ def load_project(options: LoadOptions, *, keep: bool = False) -> Project:
         warnings=tuple(loader.warnings),
     )
     project = with_services(project, options.services)
-    if keep:
+    if keep and not loader.files.fetched:
         files = loader.files
         cache.remember(options, project, files.read_files, files.absent, loader.environment.used, files.links)
     return project

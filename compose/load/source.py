@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, FileMissing, LoadError, Mark, UsageError
+from ..remote import fetch, is_remote
 from . import dotenv
 from .paths import clean, join
 
@@ -38,6 +39,16 @@ class Files:
     read_files: dict[str, bytes] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     links: dict[str, str] = field(default_factory=dict)
+    fetched: dict[str, str] = field(default_factory=dict)
+    """Where files from elsewhere were put; a load with such is not remembered, since it asks what they are now."""
+
+    def local(self, name: str, base: str, environment: Mapping[str, str]) -> str:
+        """The absolute path of a file that a path below ``base`` or a remote name means. Raises `OperationError`."""
+        if is_remote(name):
+            if name not in self.fetched:
+                self.fetched[name] = fetch(name, environment)
+            return self.fetched[name]
+        return name if os.path.isabs(name) else join(base, name)
 
     def read(self, path: str) -> bytes:
         """The content of ``path`` ("-" is standard input); raises OSError."""
@@ -202,9 +213,12 @@ def _config_paths(
 ) -> list[str]:
     names = list(options.files)
     if not names and "COMPOSE_FILE" in environment:
-        names = environment["COMPOSE_FILE"].split(environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep)
+        value = environment["COMPOSE_FILE"]
+        # The colon that separates names is also part of URLs: several of them need COMPOSE_PATH_SEPARATOR.
+        separator = environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        names = [value] if is_remote(value) else value.split(separator)
     if names:
-        return [_absolute(cwd, name) for name in names]
+        return [files.local(name, cwd, environment) if is_remote(name) else _absolute(cwd, name) for name in names]
     directory = _absolute(cwd, options.project_directory) if options.project_directory else cwd
     while True:
         found = [name for name in DEFAULT_NAMES if files.exists(join(directory, name))]

@@ -431,11 +431,11 @@ def plan_models(project: Project, names: Sequence[str]) -> list[ConfigureModel]:
 
 def _check_identity(project: Project, snapshot: Snapshot) -> None:
     """Two directories with one project name are two projects: refuse the second, naming both."""
-    import os.path
+    from ..remote import place
 
-    here = os.path.realpath(project.directory)
+    here = place(str(project.directory), project.environment)
     others: Sequence[str] = sorted({one.working_dir for one in snapshot.containers if one.working_dir})
-    foreign = [other for other in others if os.path.realpath(other) != here]
+    foreign = [other for other in others if place(other, project.environment) != here]
     if foreign and len(foreign) == len(others):
         raise PlanError(
             f'project "{project.name}" already exists, made from {foreign[0]}; this is {project.directory}.'

@@ -51,7 +51,8 @@ DOCKER_COMPOSE = {
     "volumes": "--format -q",
     "version": "-f --short",
     "config": "--format --hash --images --services --volumes --networks --profiles --variables --environment"
-    " --no-interpolate --no-normalize --no-path-resolution --no-consistency -o -q",
+    " --no-interpolate --no-normalize --no-path-resolution --no-consistency -o -q"
+    " --resolve-image-digests --lock-image-digests",
 }
 
 
