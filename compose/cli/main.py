@@ -31,7 +31,7 @@ Global Options:
       --dry-run                    Show what would be done, and do nothing
       --env-file stringArray       Specify an alternate environment file
   -f, --file stringArray           Compose configuration files
-  -H, --host string                Engine socket to connect to (unix:// or tcp://)
+  -H, --host string                Engine to connect to (unix://, tcp:// or ssh://)
       --parallel int               Control max parallelism, -1 for unlimited
       --profile stringArray        Specify a profile to enable
       --progress string            Set type of progress output (auto, tty, plain, json, quiet)

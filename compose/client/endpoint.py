@@ -1,6 +1,7 @@
-"""Which engine a command talks to: the first of -H, --root, PYCOMPOSE_HOST, PYCOMPOSE_ROOT, DOCKER_HOST, default.
+"""Which engine a command talks to: the first of -H, --root, PYCOMPOSE_HOST, PYCOMPOSE_ROOT, DOCKER_HOST, DOCKER_CONTEXT,
+default.
 
-Pure: reads no environment but the mapping it is given, touches no file. Only an endpoint that belongs to an engine root
+Pure: reads no environment but the mapping it is given, and no file but a context's that is asked for. Only an endpoint that belongs to an engine root
 (`root` is not None, or `own`) may be started automatically; a foreign engine is somebody else's to start.
 """
 
@@ -53,6 +54,15 @@ def choose(environment: Mapping[str, str], uid: int, host: str | None = None, ro
         return _own(environment["PYCOMPOSE_ROOT"], environment, uid, "PYCOMPOSE_ROOT")
     if environment.get("DOCKER_HOST"):
         return _from_host(environment["DOCKER_HOST"], environment, "DOCKER_HOST")
+    if environment.get("DOCKER_CONTEXT", "default") not in ("", "default"):
+        from .contexts import find_context
+
+        name = environment["DOCKER_CONTEXT"]
+        context = find_context(name, environment)
+        endpoint = _from_host(context.host, {}, f"context {name}")
+        if context.tls is None or endpoint.address.host == "":
+            return endpoint
+        return endpoint._replace(address=endpoint.address._replace(tls=(context.tls, context.verify)))
     return _own(None, environment, uid, "the default")
 
 
@@ -82,8 +92,11 @@ def _from_host(host: str, environment: Mapping[str, str], origin: str) -> Endpoi
             raise UsageError(f"{origin}: {host!r} has no valid port")
         return Endpoint(Address(None, name.strip("[]"), int(port), tls), origin=origin)
     if scheme == "ssh":
-        raise UsageError(
-            f"{origin}: ssh:// is not supported; forward the socket (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST)"
-            " and use unix:///tmp/docker.sock"
-        )
-    raise UsageError(f"{origin}: unknown scheme {scheme!r} in {host!r} (unix:// or tcp://)")
+        from .ssh import command
+
+        try:
+            command(host)
+        except ValueError as error:
+            raise UsageError(f"{origin}: {host!r}: {error}") from None
+        return Endpoint(Address(None, ssh=host), origin=origin)
+    raise UsageError(f"{origin}: unknown scheme {scheme!r} in {host!r} (unix://, tcp:// or ssh://)")

@@ -40,8 +40,11 @@ class Address(NamedTuple):
     host: str = ""
     port: int = 0
     tls: tuple[str, bool] | None = None  # certificate directory, whether to verify the server
+    ssh: str = ""  # the URL of an engine that is reached by the program ssh
 
     def __str__(self) -> str:
+        if self.ssh:
+            return self.ssh
         return f"unix://{self.path}" if self.path is not None else f"tcp://{self.host}:{self.port}"
 
 
@@ -66,6 +69,8 @@ def target(path: str, query: Mapping[str, Any] | None = None) -> str:
 
 def open_socket(address: Address) -> socket.socket:
     """Connect, or raise `Refused` when nobody listens and `EngineError` for everything else."""
+    if address.ssh:
+        return _dial(address)
     try:
         if address.path is not None:
             plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -89,6 +94,15 @@ def open_socket(address: Address) -> socket.socket:
     return _wrap_tls(plain, address)
 
 
+def _dial(address: Address) -> socket.socket:
+    from .ssh import dial
+
+    try:
+        return dial(address.ssh)
+    except OSError as error:
+        raise EngineError(f"cannot run ssh to reach the engine at {address}: {error.strerror}") from error
+
+
 def _connect_unix(plain: socket.socket, path: str) -> None:
     """Connect, by way of the directory where the path is longer than an address can be."""
     if len(os.fsencode(path)) <= _UNIX_PATH_LIMIT:
@@ -102,22 +116,13 @@ def _connect_unix(plain: socket.socket, path: str) -> None:
 
 
 def _wrap_tls(plain: socket.socket, address: Address) -> socket.socket:
-    import ssl
+    from .tls import secured
 
     assert address.tls is not None
     directory, verify = address.tls
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
     try:
-        if os.path.exists(os.path.join(directory, "ca.pem")):
-            context.load_verify_locations(os.path.join(directory, "ca.pem"))
-        if os.path.exists(os.path.join(directory, "cert.pem")):
-            context.load_cert_chain(os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem"))
-        if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context.wrap_socket(plain, server_hostname=address.host)
+        return secured(plain, address.host, directory, verify=verify)
     except OSError as error:
-        plain.close()
         raise EngineError(f"TLS with the engine at {address} failed: {error}") from error
 
 
@@ -135,6 +140,13 @@ class Connection:
         self.reusable = False
         self.socket.close()
 
+    def why(self) -> str:
+        """What the carrier of the connection has to say about its end, to be put behind a message."""
+        from .tunnel import Tunnel
+
+        reason = self.socket.why() if isinstance(self.socket, Tunnel) else ""
+        return f": {reason}" if reason else ""
+
     def request(
         self,
         method: str,
@@ -145,7 +157,11 @@ class Connection:
     ) -> Response:
         """Send one request and read the head of its answer. ``timeout`` is per read and write, in seconds."""
         self.socket.settimeout(timeout)
-        host = "localhost" if self.address.path is not None else f"{self.address.host}:{self.address.port}"
+        host = (
+            "localhost"
+            if self.address.path is not None or self.address.ssh
+            else f"{self.address.host}:{self.address.port}"
+        )
         head = [f"{method} {path_and_query} HTTP/1.1", f"Host: {host}", "User-Agent: pycompose"]
         head += [f"{name}: {value}" for name, value in headers.items()]
         if isinstance(body, bytes):
@@ -175,7 +191,7 @@ class Connection:
         except OSError as error:
             self.close()
             raise ConnectionLost(
-                f"the connection to the engine at {self.address} broke: {error.strerror or error}"
+                f"the connection to the engine at {self.address} broke: {error.strerror or error}{self.why()}"
             ) from error
 
     def _send_chunked(self, body: Iterable[bytes]) -> None:

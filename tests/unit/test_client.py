@@ -225,7 +225,7 @@ def test_host_order() -> None:
     assert run_directory(None, {"XDG_RUNTIME_DIR": "/run/user/7"}, 7) == "/run/user/7/pycompose"
 
 
-@pytest.mark.parametrize("host", ["ssh://x", "unix://relative", "tcp://x:y", "ftp://x", "tcp://x:99999"])
+@pytest.mark.parametrize("host", ["ssh://", "unix://relative", "tcp://x:y", "ftp://x", "tcp://x:99999"])
 def test_bad_hosts(host: str) -> None:
     with pytest.raises(UsageError):
         choose({}, 0, host)
