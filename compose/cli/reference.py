@@ -24,16 +24,47 @@ Compose v2 that are missing here are refused as unknown; those that can have no 
 compatibility* and why.
 """
 
+_ENGINE = """\
+**Which engine.** The first of `-H`, `--root`, `PYCOMPOSE_HOST`, `PYCOMPOSE_ROOT`, `DOCKER_HOST`, `DOCKER_CONTEXT` (a context of
+the docker CLI, below `$DOCKER_CONFIG` or `~/.docker`), pycompose's own. Hosts are `unix:///path`, `tcp://host[:port]` (TLS with
+`DOCKER_TLS_VERIFY`, `DOCKER_TLS` and the certificates in `DOCKER_CERT_PATH`) and `ssh://[user@]host[:port][/path]`, which runs
+`docker system dial-stdio` over there.
+
+**Exit codes.** Those of Docker Compose: 1 for what fails and for wrong arguments, 14 for a file that is not there, 15 for a file
+that is wrong, 16 for an unknown command or flag, 17 for a failed build, 18 for a failed pull, 130 after Ctrl-C; `run` and `exec`
+have the command's own, and 126 where `exec` could not start it.
+"""
+
+_DIFFERENCES = """\
+## Where pycompose means to differ
+
+From Docker Compose 2.26, which was run beside it.
+
+| Command | Docker Compose | pycompose | Why |
+|---|---|---|---|
+| `build`, `run --build`, `up --build` | build output on stdout when it is not a terminal | on stderr | `run --build app \\| jq` gets the program's output alone |
+| `run -v ./dir:/x` | refused: no absolute path | relative to the working directory | what newer versions do |
+| `run`, `attach`: SIGINT, SIGTERM | the client leaves with 130, the container runs on | passed on to the container, whose exit code it is; `run`: a second signal kills, and SIGTERM after the grace period | no container is left that nobody knows of |
+| `run`, `exec` without a terminal | `-T` is needed in places | a terminal is used where there is one | scripts and `cron` need no flag |
+| `attach` | output before the first line may be lost | is not | |
+| `watch` without `develop` | starts the project, then fails | fails | nothing has been asked of those services |
+| a missing image with `pull_policy: never` | fails after the network is made | fails before anything is made | |
+| `port SERVICE 80/udp` | refused | the same as `--protocol udp` | |
+| `--dry-run cp` | fails | shows what would be copied | |
+| `publish`, `alpha publish` | makes an OCI artifact | refused | images travel by `push`, Compose files with their sources |
+"""
+
 
 def reference() -> str:
     """The document, in Markdown."""
-    lines = [_INTRODUCTION, "```text", GLOBAL_HELP.rstrip(), "```", ""]
+    lines = [_INTRODUCTION, _ENGINE, "```text", GLOBAL_HELP.rstrip(), "```", ""]
     for verb, (module, summary) in sorted({**COMPOSE, **PLAIN}.items()):
         lines += _verb(f"pycompose {verb}", module, summary)
     for group, (summary, table) in sorted(GROUPS.items()):
         lines += [f"## pycompose {group}", "", f"{summary}.", ""]
         for verb, (module, text) in sorted(table.items()):
             lines += _verb(f"pycompose {group} {verb}", f"{group}.{module}", text)
+    lines.append(_DIFFERENCES)
     return "\n".join(lines).rstrip() + "\n"
 
 
