@@ -5,7 +5,7 @@ Light on purpose (no model, no event loop): a test resets its database with this
 
 from __future__ import annotations
 
-import time
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .session import Session
 
 READY_SECONDS = 120.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 
 
 def project_volumes(engine: Engine, project: str) -> dict[str, str]:
@@ -119,14 +118,21 @@ def _start(engine: Engine, users: Sequence[ObservedContainer]) -> None:
 
 def _await_ready(engine: Engine, container: ObservedContainer) -> None:
     """Until it is healthy, or merely runs when it has no check. Raises `OperationError`."""
-    deadline = time.monotonic() + READY_SECONDS
-    pause = _FIRST_PAUSE
-    while True:
-        state = engine.containers.inspect(container.id)["State"]
-        health = (state.get("Health") or {}).get("Status")
-        if state.get("Running") and health in (None, "", "none", "healthy"):
+    events = engine.system.events({"container": [container.id]})
+    timer = threading.Timer(READY_SECONDS, events.close)
+    timer.start()
+    try:
+        if _is_ready(engine, container) or any(_is_ready(engine, container) for _ in events):
             return
-        if not state.get("Running") or health == "unhealthy" or time.monotonic() > deadline:
-            raise OperationError(f"container {container.name} did not come back: {health or state.get('Status')}")
-        time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    finally:
+        timer.cancel()
+        events.close()
+    raise OperationError(f"container {container.name} did not come back within {READY_SECONDS:.0f} s")
+
+
+def _is_ready(engine: Engine, container: ObservedContainer) -> bool:
+    state = engine.containers.inspect(container.id)["State"]
+    health = (state.get("Health") or {}).get("Status")
+    if not state.get("Running") or health == "unhealthy":
+        raise OperationError(f"container {container.name} did not come back: {health or state.get('Status')}")
+    return health in (None, "", "none", "healthy")
