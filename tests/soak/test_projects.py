@@ -1,11 +1,8 @@
-"""Large projects and quick answers: how long users wait. Bounds here are wide, for machines that are busy; the figures are in
-docs/performance.md.
-"""
+"""Large projects, and services that wait for each other. How long that takes is measured by benchmarks/compare.py."""
 
 from __future__ import annotations
 
 import json
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -33,14 +30,6 @@ def command(tmp_path: Path) -> Iterator[Command]:
     assert_nothing_left(command.root)
 
 
-def timed(command: Command, *arguments: str) -> float:
-    begin = time.perf_counter()
-    command(*arguments)
-    elapsed = time.perf_counter() - begin
-    print(f"{' '.join(arguments)}: {elapsed:.3f} s")
-    return elapsed
-
-
 @pytest.mark.parametrize("count", [15, pytest.param(100, marks=pytest.mark.slow)])
 def test_many_services(command: Command, count: int) -> None:
     lines = ["services:"]
@@ -52,19 +41,17 @@ def test_many_services(command: Command, count: int) -> None:
     pid = command.engine()["pid"]
     idle = Held.by(pid).descriptors
     for _ in range(2):
-        up = timed(command, "up", "-d")
-        again = min(timed(command, "up", "-d") for _ in range(3))
-        ps = min(timed(command, "ps") for _ in range(5))
-        assert len(command.ps()) == count
-        down = timed(command, "down")
-        assert up < 3 + 0.15 * count
-        assert again < 1.5
-        assert ps < 0.3
-        assert down < 3 + 0.1 * count
+        command("up", "-d")
+        before = command.ps()
+        assert len(before) == count
+        command("up", "-d")
+        assert command.ps().keys() == before.keys()
+        command("down")
+        assert command.ps() == {}
     assert Held.by(pid).descriptors <= idle
 
 
-def test_a_ready_service_starts_its_dependant_at_once(command: Command) -> None:
+def test_a_ready_service_starts_its_dependant_long_before_the_interval_ends(command: Command) -> None:
     (command.directory / "compose.yaml").write_text(
         """
 services:
@@ -84,12 +71,8 @@ services:
         condition: service_healthy
 """
     )
-    delays = []
-    for _ in range(3):
-        command("up", "-d")
-        listing = command("container", "inspect", "project-early-1", "project-late-1").stdout
-        early, late = (datetime.fromisoformat(one["State"]["StartedAt"][:26] + "+00:00") for one in json.loads(listing))
-        delays.append((late - early).total_seconds())
-        command("down")
-    print(delays)
-    assert min(delays) < 0.5, delays  # from its own start, of which it needs 0.3
+    command("up", "-d")
+    listing = command("container", "inspect", "project-early-1", "project-late-1").stdout
+    early, late = (datetime.fromisoformat(one["State"]["StartedAt"][:26] + "+00:00") for one in json.loads(listing))
+    assert (late - early).total_seconds() < 15
+    command("down")
