@@ -38,7 +38,8 @@ ANSWER_TIMEOUT = 600.0
 STARTING_TRIES, STARTING_PAUSE = 100, 0.02
 """How often, and after how many seconds each, to try a socket that another command is about to open."""
 
-PING_TRIES = 5
+LEAVING_TRIES = 4
+"""How often to ask again when a new connection breaks before the answer."""
 
 
 class NotFound(EngineError):
@@ -55,7 +56,7 @@ def _error(status: int, message: str) -> EngineError:
 
 
 class Engine:
-    """A client for the engine at ``endpoint``. ``start`` is called once when nobody listens there, to bring one up;
+    """A client for the engine at ``endpoint``. ``start`` is called when nobody listens there, to bring one up;
     ``last_words`` gives the end of its log when it breaks off before its first answer."""
 
     def __init__(
@@ -128,7 +129,11 @@ class Engine:
     def version(self) -> tuple[int, int]:
         """The API version spoken: the engine's own or `NEWEST`, whichever is older."""
         if self._version is None:
-            response = self._pinged()
+            try:
+                with self.send("GET", "/_ping", versioned=False, timeout=30.0) as response:
+                    response.read()
+            except ConnectionLost as error:
+                raise EngineError(f"{error}{self._last_words() if self._last_words is not None else ''}") from error
             if response.status != 200:
                 raise EngineError(
                     f"{self.endpoint.address} does not answer like a Docker engine (HTTP {response.status})"
@@ -140,21 +145,6 @@ class Engine:
             except ValueError as error:
                 raise EngineError(f"{self.endpoint.address} names no API version") from error
         return self._version
-
-    def _pinged(self) -> Response:
-        """The first exchange. An engine that loses its keeper leaves, and may take our connection along; then there is
-        another one, or one to be started."""
-        for attempt in range(PING_TRIES):
-            if attempt:
-                time.sleep(STARTING_PAUSE)
-            try:
-                with self.send("GET", "/_ping", versioned=False, timeout=30.0) as response:
-                    response.read()
-            except ConnectionLost as error:
-                lost = error
-            else:
-                return response
-        raise EngineError(f"{lost}{self._last_words() if self._last_words is not None else ''}") from lost
 
     @property
     def is_pycompose(self) -> bool:
@@ -243,6 +233,9 @@ class Engine:
         elif body is not None:
             payload = body
         address = target(path, query)
+        # An engine that loses its keeper leaves, and may take a connection along before it has answered: then there is
+        # another one, or one to be started. What only asks can be asked again.
+        chances = LEAVING_TRIES if method in ("GET", "HEAD") else 0
         while True:
             connection = self._take()
             reused = connection.used
@@ -250,8 +243,13 @@ class Engine:
                 response = connection.request(method, address, all_headers, payload, timeout)
             except ConnectionLost:
                 # An idle connection may have been closed by the engine meanwhile: that is no answer, try a fresh one.
-                if not reused or not (payload is None or isinstance(payload, bytes)):
+                if not (payload is None or isinstance(payload, bytes)):
                     raise
+                if not reused:
+                    if not chances:
+                        raise
+                    chances -= 1
+                    time.sleep(STARTING_PAUSE)
             else:
                 response.release = self._release
                 return response
@@ -269,13 +267,14 @@ class Engine:
         try:
             return Connection(self.endpoint.address)
         except Refused:
+            if self._start is None:
+                raise
             with self._starting:
-                start, self._start = self._start, None
-                if start is not None:
-                    start()
+                try:
+                    return Connection(self.endpoint.address)  # another thread has started it meanwhile
+                except Refused:
+                    self._start()
                     return self._connect_started()
-            # Nothing to start, or another thread has done it meanwhile.
-            return Connection(self.endpoint.address)
 
     def _connect_started(self) -> Connection:
         """Another command may be the one that starts the engine: its socket appears a moment after its lock."""
