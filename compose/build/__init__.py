@@ -52,16 +52,8 @@ def build_service(
     Raises `EngineError` with the engine's message when the build fails.
     """
     service = project.services[name]
-    tree: dict[str, Any] = {"context": str(project.directory), **service["build"]}
+    tree = _tree(project, name, overrides)
     ref = image_name(project, name)
-    tree["args"] = {**pairs(tree.get("args")), **(overrides.get("args") or {})}
-    for key in ("no_cache", "pull"):
-        tree[key] = bool(tree.get(key) or overrides.get(key))
-    if overrides.get("ssh"):
-        tree["ssh"] = overrides["ssh"]
-    contexts = pairs(tree.get("additional_contexts"))
-    if contexts:
-        tree["additional_contexts"] = {key: _context(project, str(value)) for key, value in contexts.items()}
     wanted = [str(one) for one in tree.get("platforms") or ()]
     default = str(service.get("platform") or project.environment.get("DOCKER_DEFAULT_PLATFORM") or "")
     platforms = one_platform(wanted, default, lambda: _host_platform(engine))
@@ -85,6 +77,20 @@ def build_service(
         name=name,
         events=events,
     )
+
+
+def _tree(project: Project, name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The service's build section with what flags say, its context absolute."""
+    tree: dict[str, Any] = {"context": str(project.directory), **project.services[name]["build"]}
+    tree["args"] = {**pairs(tree.get("args")), **(overrides.get("args") or {})}
+    for key in ("no_cache", "pull"):
+        tree[key] = bool(tree.get(key) or overrides.get(key))
+    if overrides.get("ssh"):
+        tree["ssh"] = overrides["ssh"]
+    contexts = pairs(tree.get("additional_contexts"))
+    if contexts:
+        tree["additional_contexts"] = {key: _context(project, str(value)) for key, value in contexts.items()}
+    return tree
 
 
 def one_platform(wanted: Sequence[str], default: str, host: Callable[[], str]) -> list[str]:
@@ -157,6 +163,18 @@ def build_image(
     else:
         lines = _classic(engine, name, tree, arguments, tags, platforms, memory)
     return follow(engine, lines, tags[0] if tags else "", output, events, stored=not tree.get("output"))
+
+
+def check_image(engine: Engine, tree: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The findings of the build checks on a ``build`` section whose paths are absolute: ``{"error": …, "warnings": […]}``."""
+    if not engine.is_pycompose:
+        raise OperationError("this engine's build call has no --check")
+    return engine.images.check_local(_local_body(tree, _arguments(tree, environment), [], [], {}, None))
+
+
+def check_service(engine: Engine, project: Project, name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The findings of the build checks on the build of service ``name``."""
+    return check_image(engine, _tree(project, name, overrides), project.environment)
 
 
 def follow(
@@ -327,4 +345,4 @@ def _secrets(project: Project, tree: Mapping[str, Any]) -> dict[str, bytes]:
     return result
 
 
-__all__ = ["absolute_cache", "build_image", "build_service", "follow", "is_remote"]
+__all__ = ["absolute_cache", "build_image", "build_service", "check_image", "check_service", "follow", "is_remote"]

@@ -11,6 +11,7 @@ from .session import Session, require_services
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..model import Project
     from .flags import Parser
 
 
@@ -21,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("--build-arg", action="append", default=[], metavar="KEY=VALUE", help="Set build-time variables for services")
     flag("--builder", metavar="NAME", help="Accepted for compatibility: there is one builder")
-    flag("--check", action="store_true", help="Check the build configuration and build nothing")
+    flag("--check", action="store_true", help="Look at the Dockerfiles by BuildKit's build checks and build nothing")
     flag("-m", "--memory", metavar="BYTES", help="Set memory limit for the build container")
     flag("--no-cache", action="store_true", help="Do not use cache when building the image")
     flag("--print", action="store_true", help="Print what would be built as JSON")
@@ -90,9 +91,11 @@ def run(args: Namespace) -> int:
         tree = {name: {**project.services[name]["build"], "tags": [image_name(project, name)]} for name in names}
         print(json.dumps({"target": tree}, indent=2, default=str))
         return 0
-    if args.check or args.dry_run:
+    if args.dry_run:
         print(plan.text(), end="")
         return 0
+    if args.check:
+        return _check(session, project, names, overrides(args))
     mode = {"rawjson": "json"}.get(args.build_progress, args.build_progress) or args.progress
     renderer = choose_renderer(mode, args.ansi, "Building")
     world = World(
@@ -118,6 +121,18 @@ def run(args: Namespace) -> int:
             quiet=args.quiet,
         )
     return 0
+
+
+def _check(session: Session, project: Project, names: list[str], settings: dict[str, Any]) -> int:
+    from ..build import check_service
+    from .building.checks import report
+
+    worst = 0
+    for name in names:
+        text, code = report(check_service(session.engine, project, name, settings), name)
+        print(text, end="")
+        worst = max(worst, code)
+    return worst
 
 
 def _with_contexts(services: Any, names: list[str]) -> list[str]:

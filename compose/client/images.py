@@ -133,6 +133,11 @@ class Images:
         query = {"events": True} if events else None
         return self._engine.lines("POST", "/pycompose/build", query, dict(body), headers=headers, versioned=False)
 
+    def check_local(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Our engine only: the build checks on what `build_local` would build."""
+        found: dict[str, Any] = self._engine.call("POST", "/pycompose/build/check", None, dict(body), versioned=False)
+        return found
+
     def bootstrap(
         self, ref: str, *, mirror: str | None = None, allow_expired: bool = False
     ) -> Iterator[dict[str, Any]]:

@@ -38,10 +38,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning. ``line`` of the Dockerfile, 0 when none is meant."""
+    """A warning. ``line`` of the Dockerfile, 0 when none is meant; ``rule`` is the build check that it is about, or ""."""
 
     text: str
     line: int = 0
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +173,9 @@ class Classic:
         if isinstance(event, Planned):
             self._total = event.total
         elif isinstance(event, Notice):
-            where = f" (line {event.line})" if event.line else ""
-            yield {"stream": f"[Warning] {event.text}{where}\n"}
+            if not event.rule:  # the classic builder has no checks
+                where = f" (line {event.line})" if event.line else ""
+                yield {"stream": f"[Warning] {event.text}{where}\n"}
         elif isinstance(event, StepStarted):
             if event.kind != "internal":
                 self._count += 1

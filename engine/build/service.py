@@ -24,9 +24,10 @@ from ..linux.spread import spread
 from . import plan as planning
 from .cache import BuildCache, key_of, timestamp
 from .cachedir import MEMBER, CacheStores, parse_cache
+from .checks import checked
 from .contexts import open_context, received_definition
 from .dockerfile import DockerfileError, parse
-from .dockerfile.check import check_options, unused_arguments
+from .dockerfile.check import unused_arguments
 from .dockerfile.errors import Place, excerpt
 from .filecache import FileDigests
 from .mountcache import MountCache
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from ..store import Store
     from .cachedir import CacheTarget
+    from .checks import Checked
     from .contexts import OpenContext
     from .dockerfile import Dockerfile
     from .options import BuildOptions
@@ -157,6 +159,19 @@ class Builder:
         self._publish("builder", "build", image, {"name": tags[0] if tags else image})
         return image
 
+    def check(self, options: BuildOptions) -> Checked:
+        """The build checks alone: nothing is built or pulled. Raises EngineError for a Dockerfile that cannot be read."""
+        workdir = self._work / os.urandom(8).hex()
+        workdir.mkdir(parents=True, mode=0o700)
+        steps = Steps(lambda event: None)
+        try:
+            with self._context(options, workdir, _Stop(options.cancel), steps) as context:
+                dockerfile = self._parse(context, steps)
+                predefined = platform_arguments(Platform.host(), _platform(options), options.target, options.args)
+                return checked(dockerfile, options.args, predefined, self._images, context.tree.ignore)
+        finally:
+            shutil.rmtree(workdir)
+
     @contextmanager
     def _context(
         self, options: BuildOptions, workdir: Path, stop: threading.Event, steps: Steps
@@ -192,18 +207,17 @@ class Builder:
         stores: CacheStores,
     ) -> Session:
         dockerfile = self._parse(context, steps)
-        for line, text in dockerfile.warnings:
-            steps.emit(Notice(text, line))
+        predefined = platform_arguments(Platform.host(), platform, options.target, options.args)
         try:
-            check_options(dockerfile)
+            found = checked(dockerfile, options.args, predefined, self._images, context.tree.ignore)
         except DockerfileError as error:
             raise _explained(error, dockerfile, steps) from None
+        found.tell(steps)
         unused = unused_arguments(dockerfile, options.args)
         if unused:
             steps.emit(Notice(f"One or more build-args [{' '.join(unused)}] were not consumed"))
         if options.provenance or options.sbom:
             steps.emit(Notice("provenance and sbom attestations are not made by this engine: ignored"))
-        predefined = platform_arguments(Platform.host(), platform, options.target, options.args)
         try:
             arguments = planning.global_arguments(dockerfile, options.args, predefined)
         except DockerfileError as error:

@@ -130,7 +130,8 @@ class Told:
         first = next(iter(self._vertexes.values()), None)
         if first is None:
             return
-        warning = messages.control.VertexWarning(vertex=first.digest, level=1, short=event.text.encode())
+        rule = f"{event.rule}: " if event.rule else ""
+        warning = messages.control.VertexWarning(vertex=first.digest, level=1, short=f"{rule}{event.text}".encode())
         if event.line:
             place = warning.ranges.add()
             place.start.line = place.end.line = event.line

@@ -210,10 +210,14 @@ def test_cancel(bench: Bench) -> None:
 
 
 def test_notices(bench: Bench) -> None:
-    bench.build("# check=skip=all\nFROM busybox\nMAINTAINER me\n", args={"NOBODY": "1", "http_proxy": "x"}, sbom=True)
+    bench.build(
+        "# check=skip=JSONArgsRecommended\nFROM busybox\nMAINTAINER me\nCMD x\n",
+        args={"NOBODY": "1", "http_proxy": "x"},
+        sbom=True,
+    )
     texts = [event.text for event in bench.events if isinstance(event, Notice)]
     assert texts == [
-        "MAINTAINER is deprecated, use a label instead",
+        "Maintainer instruction is deprecated in favor of using label",
         "One or more build-args [NOBODY] were not consumed",
         "provenance and sbom attestations are not made by this engine: ignored",
     ]

@@ -92,6 +92,23 @@ def test_outputs(command: Command) -> None:
         assert command("image", "build", "-o", bad, "context", check=False).returncode
 
 
+def test_checks(command: Command) -> None:
+    (command.directory / "context/Dockerfile").write_text("FROM busybox\nARG A=$b\nCMD echo\n")
+    found = command("image", "build", "--check", "context", check=False)
+    assert found.returncode == 1 and "Check complete, 2 warnings have been found!" in found.stdout
+    assert "   3 | >>> CMD echo" in found.stdout and "Usage of undefined variable '$b'" in found.stdout
+    built = command("image", "build", "--progress", "plain", "context")
+    assert built.stderr.endswith(
+        "\n 2 warnings found:\n - UndefinedVar: Usage of undefined variable '$b' (line 2)\n"
+        " - JSONArgsRecommended: JSON arguments recommended for CMD to prevent unintended behavior related to OS signals"
+        " (line 3)\n"
+    )
+    failed = command("image", "build", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=error=true", "context", check=False)
+    assert failed.returncode and "lint violation found for rules: UndefinedVar, JSONArgsRecommended" in failed.stderr
+    (command.directory / "compose.yaml").write_text("services: {web: {build: context}}")
+    assert "web: Check complete, 2 warnings" in command("build", "--check", check=False).stdout
+
+
 def test_an_output_that_cannot_be_written(command: Command) -> None:
     failed = command("image", "build", "-o", "type=tar,dest=none/files.tar", "context", check=False)
     assert failed.returncode and "none/files.tar: No such file or directory" in failed.stderr

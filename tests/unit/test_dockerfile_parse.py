@@ -30,7 +30,7 @@ def test_continuations_comments_and_blank_lines() -> None:
     run = one("RUN a \\\n  # no part of it\n\n  && b \\  \n && c\n")
     assert run.command.words == ("a   && b  && c",)
     assert run.span == Span(2, 6)
-    assert parse("FROM a\nRUN x \\\n\n y\n").warnings == ((4, "Empty continuation line"),)
+    assert parse("FROM a\nRUN x \\\n\n y\n").empty_continuations == (4,)
 
 
 def test_an_escaped_escape_does_not_continue() -> None:

@@ -28,6 +28,7 @@ class PlainView(BuildView):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.warnings()
         if self._failed is not None:
             self.tail(self._failed, self._titles.get(self._numbers.of(self._failed), ""))
 
@@ -40,9 +41,7 @@ class PlainView(BuildView):
                 self._switch(step)
             return
         if event["event"] == "Notice":
-            where = f" (line {event['line']})" if event.get("line") else ""
-            self.write(f"{chr(10) if self._last else ''}WARNING: {event['text']}{where}\n")
-            self._last = 0
+            self.warn(event)
             return
         if event["event"] == "StepFailed":
             self._failed = event

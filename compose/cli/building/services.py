@@ -25,5 +25,5 @@ class Scopes:
             else:
                 found["text"] = f"[{service}] {found['text']}"
         elif found["event"] == "Notice":
-            found["text"] = f"{service}: {found['text']}"
+            found["rule"] = f"{service}: {found.get('rule') or ''}".removesuffix(": ")
         return found

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .view import log_text, status_text, title
+from .view import log_text, notice_text, status_text, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class StepBlock:
         self._color = color
         self._steps: dict[int, _Step] = {}
         self._work = self._internal = 0
-        self._notices: list[str] = []
+        self.notices: list[str] = []
         self.failed: dict[str, Any] | None = None
 
     def handle(self, event: dict[str, Any], now: float) -> None:
@@ -50,8 +50,7 @@ class StepBlock:
                     self._internal += event["kind"] == "internal"
                     self._steps[int(event["step"])] = _Step(title(event), now)
             case "Notice":
-                where = f" (line {event['line']})" if event.get("line") else ""
-                self._notices.append(f" ! {event['text']}{where}")
+                self.notices.append(f" ! {notice_text(event)}")
             case "StepFailed":
                 self.failed = event
                 self._finish(event, "error", now)
@@ -86,7 +85,7 @@ class StepBlock:
 
     def lines(self, now: float, columns: int, *, final: bool, running_only: bool = False) -> Iterator[str]:
         """The block; ``final`` without what running steps say, ``running_only`` without the steps that are over."""
-        for notice in self._notices:
+        for notice in self.notices:
             yield cut(notice, columns)
         for step in self._steps.values():
             if not running_only or step.state in ("working", "error"):

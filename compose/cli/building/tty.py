@@ -39,13 +39,17 @@ class TtyView(BuildView):
         self._over.set()
         self._timer.join()
         self._steps.end(time.monotonic())
+        self._steps.notices.clear()  # they follow below
         self._draw(" FINISHED" if kind is None else " FAILED", final=True)
         self.write("\x1b[?25h")
+        self.warnings()
         if self._steps.failed is not None:
             self.tail(self._steps.failed, self._steps.failed_title)
 
     def handle(self, event: dict[str, Any]) -> None:
         with self._lock:
+            if event["event"] == "Notice":
+                self.warn(event)
             self._steps.handle(event, time.monotonic())
 
     def _tick(self) -> None:

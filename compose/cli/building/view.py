@@ -38,6 +38,7 @@ class BuildView:
     def __init__(self, out: TextIO) -> None:
         self.out = out
         self._headings: dict[int, str] = {}
+        self._warnings: list[str] = []
 
     def __enter__(self) -> BuildView:
         return self
@@ -60,6 +61,16 @@ class BuildView:
             above = [f" > {heading}:"] if heading else []
             self.write("".join(f"{line}\n" for line in ("------", *above, *lines, "------")))
 
+    def warn(self, event: dict[str, Any]) -> None:
+        """Take a Notice, to be shown by `warnings`."""
+        self._warnings.append(notice_text(event))
+
+    def warnings(self) -> None:
+        """What the build warned of, together, when it is over: in the middle of its output nobody would see it."""
+        if self._warnings:
+            count = "1 warning" if len(self._warnings) == 1 else f"{len(self._warnings)} warnings"
+            self.write(f"\n {count} found:\n" + "".join(f" - {one}\n" for one in self._warnings))
+
     def write(self, text: str) -> None:
         self.out.write(text)
         self.out.flush()
@@ -72,6 +83,13 @@ def title(event: dict[str, Any]) -> str:
         return text
     stage = f"{event['stage']} " if event.get("stage") else ""
     return f"[{stage}{event['index']:>{len(str(event['total']))}}/{event['total']}] {text}"
+
+
+def notice_text(event: dict[str, Any]) -> str:
+    """``JSONArgsRecommended: JSON arguments … (line 7)`` of a Notice."""
+    rule = f"{event['rule']}: " if event.get("rule") else ""
+    where = f" (line {event['line']})" if event.get("line") else ""
+    return f"{rule}{event['text']}{where}"
 
 
 def log_text(event: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="TARGET",
         help="Where steps are exported to: type=inline, type=local,dest=DIR, type=registry,ref=IMAGE",
     )
+    flag("--check", action="store_true", help="Look at the Dockerfile by BuildKit's build checks and build nothing")
     flag("-f", "--file", dest="dockerfile", metavar="FILE", help="Name of the Dockerfile (default: PATH/Dockerfile)")
     flag("--iidfile", metavar="FILE", help="Write the image ID to the file")
     flag("--label", action="append", default=[], metavar="KEY=VALUE", help="Set metadata for an image")
@@ -96,8 +97,19 @@ def run(args: Namespace) -> int:
             tree["dockerfile_inline"], tree["context_tar"] = stack.enter_context(standard_input(sys.stdin.buffer))
             if args.dockerfile == "-" and tree["dockerfile_inline"] is None:
                 raise FlagError("--file -: standard input is a tar, not a Dockerfile")
+        if args.check:
+            return _check(args, tree)
         tree["output"] = stack.enter_context(outputs(args.output))
         return _build(args, tree)
+
+
+def _check(args: Namespace, tree: dict[str, Any]) -> int:
+    from ...build import check_image
+    from ..building.checks import report
+
+    text, code = report(check_image(Session(args).engine, tree, os.environ))
+    print(text, end="")
+    return code
 
 
 def _build(args: Namespace, tree: dict[str, Any]) -> int:

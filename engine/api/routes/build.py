@@ -93,6 +93,13 @@ def _registries(request: Request) -> dict[str, Auth]:
     return {host: auth_from(body) for host, body in decode(text, "X-Registry-Config").items() if isinstance(body, dict)}
 
 
+async def check(daemon: Daemon, request: Request) -> Response:
+    """POST /pycompose/build/check: the build checks on what would be built."""
+    options = _local_options(await request.json(), {})
+    found = await daemon.containers.blocking(daemon.builder.check, options)
+    return Response.json(found.document())
+
+
 async def build_local(daemon: Daemon, request: Request) -> None:
     """POST /pycompose/build: a service's build section, its paths absolute, read where it lies."""
     body = await request.json()
@@ -275,4 +282,5 @@ ROUTES = (
     Route("POST", "/build", build),
     Route("POST", "/build/prune", prune),
     Route("POST", "/pycompose/build", build_local),
+    Route("POST", "/pycompose/build/check", check),
 )

@@ -1,11 +1,13 @@
-"""What a whole Dockerfile says beyond its instructions: the ``check`` directive, and arguments nobody asks for."""
+"""What a whole Dockerfile says beyond its instructions: the ``check`` directive, and arguments nobody asks for. The rules that the
+directive is about are in lint.py."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import DockerfileError, Span
 from .instructions import Arg
+from .lint import CheckOptions
 from .values import boolean
 
 if TYPE_CHECKING:
@@ -23,26 +25,30 @@ _PREDEFINED = frozenset(
 _SETTINGS = "BUILDKIT_"
 
 
-def check_options(dockerfile: Dockerfile) -> None:
-    """Refuse a ``# check=`` directive that means nothing: ``skip=rules;error=true;experimental=rules``.
-
-    The rules themselves are BuildKit's linter; this builder has none of them to skip or to enforce.
+def check_options(dockerfile: Dockerfile, given: str = "") -> CheckOptions:
+    """What a ``# check=`` directive says: ``skip=rules;error=true;experimental=rules``. ``given`` (the build argument
+    BUILDKIT_DOCKERFILE_CHECK) takes its place. Raises DockerfileError for one that means nothing.
     """
-    if not dockerfile.check:
-        return
+    directive = given or dockerfile.check
+    if not directive:
+        return CheckOptions()
+    found: dict[str, Any] = {}
     lines = dockerfile.source.splitlines()
     line = next((n for n, text in enumerate(lines, 1) if "check" in text.lower()), 1)
-    for part in dockerfile.check.split(";", 2):
+    for part in directive.split(";", 2):
         name, equals, value = part.partition("=")
         if not equals or name.strip() not in ("skip", "experimental", "error"):
             wrong = name.strip() if equals else part
             raise DockerfileError(f'failed to parse check options: invalid check option "{wrong}"', Span(line, line))
-        if name.strip() == "error":
+        if name.strip() != "error":
+            found[name.strip()] = frozenset(rule.strip().lower() for rule in value.split(",") if rule.strip())
+        else:
             try:
-                boolean(value.strip())
+                found["error"] = boolean(value.strip())
             except ValueError as error:
                 message = f'failed to parse check options: failed to parse check option "{part}": {error}'
                 raise DockerfileError(message, Span(line, line)) from None
+    return CheckOptions(**found)
 
 
 def unused_arguments(dockerfile: Dockerfile, given: Iterable[str]) -> list[str]:

@@ -60,7 +60,7 @@ class Stage:
 class Dockerfile:
     """``arguments`` stand before the first FROM. ``syntax`` and ``check`` are the directives' values, or "".
 
-    ``warnings`` are (line, text) pairs. ``name`` is how messages call the file.
+    ``empty_continuations`` are lines. ``name`` is how messages call the file.
     """
 
     source: str
@@ -70,7 +70,7 @@ class Dockerfile:
     escape: str
     syntax: str = ""
     check: str = ""
-    warnings: tuple[tuple[int, str], ...] = ()
+    empty_continuations: tuple[int, ...] = ()
 
 
 def parse(source: str | bytes, name: str = "Dockerfile") -> Dockerfile:
@@ -79,7 +79,6 @@ def parse(source: str | bytes, name: str = "Dockerfile") -> Dockerfile:
     if not text:
         raise DockerfileError("the Dockerfile cannot be empty")
     read = read_statements(text)
-    warnings = [(span.last, "Empty continuation line") for span in read.empty_continuations]
     arguments: list[Arg] = []
     stages: list[tuple[From, list[Instruction]]] = []
     # BuildKit looks at the arguments' notation of every statement before it looks at any statement's meaning.
@@ -95,8 +94,6 @@ def parse(source: str | bytes, name: str = "Dockerfile") -> Dockerfile:
             arguments.append(instruction)
         else:
             raise DockerfileError("no build stage in current context", statement.span)
-        if isinstance(instruction, Maintainer):
-            warnings.append((statement.span.first, "MAINTAINER is deprecated, use a label instead"))
     if not stages:
         raise DockerfileError("dockerfile contains no stages to build")
     return Dockerfile(
@@ -107,7 +104,7 @@ def parse(source: str | bytes, name: str = "Dockerfile") -> Dockerfile:
         escape=read.escape,
         syntax=read.directives.get("syntax", ""),
         check=read.directives.get("check", ""),
-        warnings=tuple(sorted(warnings)),
+        empty_continuations=tuple(span.last for span in read.empty_continuations),
     )
 
 

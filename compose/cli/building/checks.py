@@ -1,0 +1,21 @@
+"""What ``--check`` prints: the findings of the build checks, in buildx' form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def report(found: Mapping[str, Any], name: str = "") -> tuple[str, int]:
+    """The text and the exit code: 1 when anything was found. ``name`` is the service's."""
+    warnings = found["warnings"]
+    where = f"{name}: " if name else ""
+    if not warnings:
+        return f"{where}Check complete, no warnings found.\n", 0
+    count = "1 warning has" if len(warnings) == 1 else f"{len(warnings)} warnings have"
+    lines = [f"{where}Check complete, {count} been found!", ""]
+    for one in warnings:
+        lines += [f"WARNING: {one['ruleName']} - {one['url']}", one["description"], one["detail"], one["excerpt"], ""]
+    return "\n".join(lines), 1
