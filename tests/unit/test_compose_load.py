@@ -120,6 +120,8 @@ def test_canonicalising_twice_is_once(model: Any) -> None:
     )
 )
 @settings(max_examples=200, deadline=None)
+@example("\r")
+@example("a\u0085b\r\n")
 def test_yaml_output_reads_back(value: Any) -> None:
     text = yamldump.yaml_text({"v": value})
     if any(char in text for char in "\r\x85\u2028\u2029") or "\n\n" in text or "|2" in text:
