@@ -334,7 +334,8 @@ def test_snapshots(command: Command) -> None:
     unknown = command("snapshot", "restore", "second", check=False)
     assert unknown.returncode == 1 and "second" in unknown.stderr
     command("lease", "end", "fixed")
-    assert not any(os.scandir(EngineRoot(command.root).layout.layered))
+    layered = EngineRoot(command.root).layout.layered
+    wait_for(lambda: not os.listdir(layered), lambda: os.listdir(layered))
 
 
 def test_up_from(command: Command) -> None:
@@ -348,7 +349,8 @@ def test_up_from(command: Command) -> None:
     assert fetched.stdout == "seeded\n"
     command("down", "-v")
     command("snapshot", "rm", "seed")
-    assert not any(os.scandir(EngineRoot(command.root).layout.layered))
+    layered = EngineRoot(command.root).layout.layered
+    wait_for(lambda: not os.listdir(layered), lambda: os.listdir(layered))
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
@@ -376,4 +378,5 @@ def test_engine_killed_while_saving(command: Command, rounds: int) -> None:
         command("snapshot", "restore", "base")
     command("down", "-v")
     command("snapshot", "rm", *command("snapshot", "ls", "-q").stdout.split())
-    assert not any(os.scandir(engine.layout.layered))
+    layered = engine.layout.layered
+    wait_for(lambda: not os.listdir(layered), lambda: os.listdir(layered))
