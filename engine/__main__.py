@@ -205,6 +205,7 @@ async def _watch_firewall(daemon: Daemon) -> None:
 
 async def _finish(daemon: Daemon, server: Server) -> int:
     """Let requests end; when nothing runs, remove what this instance has in the kernel."""
+    await daemon.containers.blocking(daemon.builder.end, DRAIN_SECONDS)
     with anyio.move_on_after(DRAIN_SECONDS):
         await server.drained()
         await daemon.leases.drained()

@@ -74,6 +74,7 @@ class Builder:
     ) -> None:
         self._images, self._runner, self._publish = images, runner, publish
         self._workers = workers
+        self._ending, self._idle, self._active = threading.Event(), threading.Condition(), 0
         root = layout.build_cache
         self._work = root / "work"
         self._cache = BuildCache(store, images)
@@ -86,6 +87,23 @@ class Builder:
         self._work.mkdir(parents=True, mode=0o700)
         spread(self._work)
         self._mounts.recover()
+
+    def end(self, patience: float) -> None:
+        """Cancel all builds, and every later one; return when they have ended, or after ``patience`` seconds."""
+        self._ending.set()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._active, patience)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._idle:
+            self._active += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._active -= 1
+                self._idle.notify_all()
 
     def close(self) -> None:
         self._files.close()
@@ -121,14 +139,14 @@ class Builder:
         With ``export`` no image is made, and "" returned: it is called with the target's layers, top-most first, and does
         with them what it likes. Raises EngineError; a failing step is told as StepFailed first.
         """
-        stop, steps = _Stop(options.cancel), Steps(progress)
+        stop, steps = _Stop(options.cancel, self._ending), Steps(progress)
         platform = _platform(options)
         tags = [str(reference.parse(tag).with_default_tag.familiar) for tag in options.tags]
         targets = [parse_cache(text) for text in options.cache_to]
         workdir = self._work / os.urandom(8).hex()
         workdir.mkdir(parents=True, mode=0o700)
         try:
-            with ExitStack() as resources:
+            with self._counted(), ExitStack() as resources:
                 context = resources.enter_context(self._context(options, workdir, stop, steps))
                 stores = CacheStores(self._images, lambda text: steps.emit(Notice(text)))
                 session = self._session(options, context, platform, workdir, stop, resources, steps, stores)
@@ -343,14 +361,14 @@ class Builder:
 
 
 class _Stop(threading.Event):
-    """Set when the build was cancelled from outside, or by itself once a stage has failed."""
+    """Set when the build was cancelled from outside, when the engine ends, or by itself once a stage has failed."""
 
-    def __init__(self, outer: threading.Event | None) -> None:
+    def __init__(self, *outer: threading.Event | None) -> None:
         super().__init__()
-        self._outer = outer
+        self._outer = [one for one in outer if one is not None]
 
     def is_set(self) -> bool:
-        return super().is_set() or (self._outer is not None and self._outer.is_set())
+        return super().is_set() or any(one.is_set() for one in self._outer)
 
 
 def _platform(options: BuildOptions) -> Platform:

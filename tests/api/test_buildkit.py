@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from support.buildkit_client import BuildKitClient, Entry, Lent, hijack
-from support.engine_root import wait_for
+from support.engine_root import EngineRoot, wait_for
 
 from engine.buildkit.messages import control, fsutil, gateway, rpc
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import docker
-    from support.engine_root import EngineRoot
 
 pytestmark = pytest.mark.root
 
@@ -221,3 +220,18 @@ def test_bytes_that_are_no_http2_end_their_connection_only(engine: EngineRoot, s
 def test_sessions_are_checked(engine: EngineRoot) -> None:
     assert engine.request("POST", "/session")[0] == 400
     assert engine.request("POST", "/grpc")[0] == 400
+
+
+def test_an_engine_that_ends_cancels_its_builds(tmp_path: Path, sockets: Path) -> None:
+    with EngineRoot(tmp_path) as engine:
+        engine.import_busybox()
+        lent = _lent("FROM busybox\nRUN echo begun; sleep 1000\n")
+        with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit:
+            solving = buildkit.solve(Frontend="dockerfile.v0")
+            for response in buildkit.status():
+                if any(log.msg.startswith(b"begun") for log in response.logs):
+                    break
+            engine.stop(force=False)
+            with pytest.raises(grpc.RpcError) as failed:
+                solving.result()
+        assert failed.value.details() == "context canceled"
