@@ -33,6 +33,9 @@ KEPT_VOLUMES = "io.pycompose.kept-volumes"
 PRE_STOP = "io.pycompose.pre-stop"
 """The service's pre_stop hooks as JSON, so that whoever stops the container needs no model."""
 
+POST_START = "io.pycompose.post-start"
+"""The service's post_start hooks as JSON, for `start` and `restart`."""
+
 PRE_START = "io.pycompose.pre-start"
 """The service's pre_start hooks as JSON, so that whoever starts the container for the first time needs no model."""
 

@@ -58,6 +58,7 @@ class ObservedContainer:
     kept_volumes: tuple[str, ...] = ()
     pre_stop: tuple[Mapping[str, Any], ...] = ()
     """The hooks recorded at creation."""
+    post_start: tuple[Mapping[str, Any], ...] = ()
     pre_start: tuple[Mapping[str, Any], ...] = ()
     hook: str = ""
     """The kind of hook whose container this is; such containers count as one-off ones."""
@@ -187,6 +188,7 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
         created=int(tree.get("Created") or 0),
         kept_volumes=tuple(filter(None, tags.get(labels.KEPT_VOLUMES, "").split(","))),
         pre_stop=recorded_hooks(tags.get(labels.PRE_STOP)),
+        post_start=recorded_hooks(tags.get(labels.POST_START)),
         pre_start=recorded_hooks(tags.get(labels.PRE_START)),
         hook=tags.get(labels.HOOK, ""),
         hook_index=int(index) if index.isdigit() else 0,

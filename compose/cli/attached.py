@@ -6,6 +6,7 @@ more, when --abort-on-container-exit says so, or when it is interrupted. A lost 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from ..watch_events import ContainerEvents
 from .converge import converge, report_failures
 from .follow import Follower, in_parallel, log_query
 from .logprinter import LineSplitter, LogPrinter, want_color
+from .menu import Menu, wants_menu
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -51,6 +53,7 @@ class _Attachment:
         self.between_runs: set[str] = set()
         self.error: EngineError | None = None
         self.stopping = False
+        self.detached = False
         self.splitters: dict[str, LineSplitter] = {}
 
     def name(self, container: str) -> str:
@@ -206,13 +209,15 @@ class _Attachment:
         return bool(tree["State"].get("Restarting")) or tree["State"].get("Status") in ("restarting", "running")
 
     def wait(self) -> str:
-        """Block until there is something to decide: "done", or "abort". Raises KeyboardInterrupt and `EngineError`."""
+        """Block until there is something to decide: "done", "abort" or "detached". Raises KeyboardInterrupt and `EngineError`."""
         args = self.args
         watched = self.services | {args.exit_code_from}
         with self.changed:
             while True:
                 if self.error is not None:
                     raise self.error
+                if self.detached:
+                    return "detached"
                 codes = self.end_codes()
                 if args.abort_on_container_exit and codes:
                     return "abort"
@@ -235,6 +240,12 @@ class _Attachment:
             for service, code in self.exits
             if (service in self.services and not (service in jobs and code == 0)) or service == self.args.exit_code_from
         ]
+
+    def detach(self) -> None:
+        """Leave the containers running."""
+        with self.changed:
+            self.detached = True
+            self.changed.notify_all()
 
     def drain(self) -> None:
         """Until what ended containers wrote last is printed."""
@@ -305,7 +316,13 @@ def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
             from .watch import start_watching
 
             watcher = start_watching(session, args)
-        verdict = attachment.wait()
+        with contextlib.ExitStack() as stack:
+            if wants_menu(args):
+                stack.enter_context(Menu(session, args, attachment.detach, watcher))
+                watcher = None
+            verdict = attachment.wait()
+        if verdict == "detached":
+            return 0
         if verdict == "abort":
             print("Aborting on container exit...", file=sys.stderr, flush=True)
             attachment.stopping = True

@@ -50,6 +50,7 @@ def run(args: Namespace) -> int:
         start=False,
         build=True if args.build else False if args.no_build else None,
         pull=args.pull or "",
+        all_resources=args.all_resources,
     )
     session = Session(args)
     result = converge(session, options, settings=Settings(quiet_pull=args.quiet_pull))

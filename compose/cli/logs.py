@@ -107,7 +107,7 @@ def run(args: Namespace) -> int:
 
 
 def _check_services(session: Session, services: list[str], found: list[dict[str, Any]]) -> None:
-    known = {one["Labels"].get(SERVICE) for one in found}
+    known = declared_services(session) or {one["Labels"].get(SERVICE) for one in found}
     missing = [name for name in services if name not in known]
     if missing:
         from .session import NoSuchService, require_services

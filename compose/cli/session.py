@@ -112,6 +112,7 @@ class Session:
             "profiles": tuple(args.profile),
             "environment": dict(os.environ),
             "cwd": Path.cwd(),
+            "all_resources": bool(getattr(args, "all_resources", False)),
             "stdin": sys.stdin.read() if "-" in args.file else None,
         }
         values.update(overrides)

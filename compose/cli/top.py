@@ -22,6 +22,9 @@ def run(args: Namespace) -> int:
     for one in session.containers(args.services, all=False):
         found = session.engine.containers.top(one["Id"])
         print(one["Names"][0].removeprefix("/"))
-        print(format.table(found["Titles"], found["Processes"] or (), minimum=4))
+        rows = found["Processes"] or ()
+        # Docker Compose pads the last cell of the rows, though not its heading.
+        width = max((len(row[-1]) for row in rows), default=0) + 3
+        print(format.table(found["Titles"], [[*row[:-1], row[-1].ljust(width)] for row in rows], minimum=5))
         print()
     return 0

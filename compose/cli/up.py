@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .flags import integer
+from .flags import integer, is_true
 from .session import Session, is_set
 
 if TYPE_CHECKING:
@@ -86,7 +86,14 @@ def add_arguments(parser: Parser) -> None:
     flag("--from", dest="snapshot", metavar="SNAPSHOT", help="Start with the volumes of a snapshot")
     flag("--lease", metavar="OWNER", help="Take the stack away when its owner is gone (pid:N, fd:N or ttl:10m)")
     flag("--ports", metavar="MODE", help='Host ports: "fixed" as declared, "auto" picked and kept (or PYCOMPOSE_PORTS)')
-    flag("--menu", action="store_true", help="Accepted for compatibility: there is no menu")
+    flag(
+        "--menu",
+        nargs="?",
+        const=True,
+        type=is_true,
+        metavar="true|false",
+        help="Enable interactive shortcuts (w: watch, d: detach) when running attached (or COMPOSE_MENU)",
+    )
     flag("-y", "--yes", action="store_true", help="Accepted for compatibility: nothing is asked")
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
@@ -141,6 +148,7 @@ def up_options(args: Namespace) -> UpOptions:
         timeout=args.timeout,
         build=build,
         pull=args.pull or "",
+        all_resources=args.all_resources,
     )
 
 

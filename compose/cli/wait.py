@@ -1,5 +1,5 @@
-"""`pycompose wait`: block until the services' containers have ended; the exit code of the last one, or, with
---down-project, of the first, which ends the project.
+"""`pycompose wait`: block until the services' containers have ended; the exit code of the last one. With
+--down-project the project is taken down then.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def run(args: Namespace) -> int:
         if isinstance(end, EngineError):
             raise end
         code = end
-        if args.down_project:
-            return _take_down(args) or code
+    if args.down_project:
+        return _take_down(args) or code
     return code
 
 
@@ -55,7 +55,7 @@ def _take_down(args: Namespace) -> int:
     from . import down
 
     for key, value in (
-        ("remove_orphans", False),
+        ("remove_orphans", True),
         ("rmi", None),
         ("timeout", None),
         ("volumes", False),

@@ -212,6 +212,8 @@ def container_labels(
         result[labels.KEPT_VOLUMES] = ",".join(sorted(facts.kept_volumes.values()))
     if service.get("pre_stop") and oneoff is None:
         result[labels.PRE_STOP] = json.dumps(service["pre_stop"], separators=(",", ":"))
+    if service.get("post_start") and oneoff is None:
+        result[labels.POST_START] = json.dumps(service["post_start"], separators=(",", ":"))
     if service.get("pre_start") and oneoff is None:
         result[labels.PRE_START] = json.dumps(service["pre_start"], separators=(",", ":"))
     if facts.replaces:

@@ -149,10 +149,11 @@ def locate(options: LoadOptions, files: Files) -> Source:
     )
     name = options.project_name or environment.get("COMPOSE_PROJECT_NAME", "")
     if name and normalize_name(name) != name:
-        raise UsageError(
+        message = (
             f'invalid project name "{name}": must consist only of lowercase alphanumeric characters, hyphens, and '
             "underscores as well as start with a letter or number"
         )
+        raise UsageError(message) if options.project_name else LoadError(message)
     return Source(tuple(paths), directory, environment, profiles, name, first, tuple(warnings), origins, shell)
 
 

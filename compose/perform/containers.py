@@ -17,7 +17,7 @@ from ..errors import EngineError, OperationError
 from ..events import DONE, Progress
 from ..graph import shared_services
 from ..labels import image_name
-from .hooks import pre_stop_hooks, run_hooks
+from .hooks import post_start_hooks, pre_stop_hooks, run_hooks
 from .models import model_variables
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def start_container(world: World, operation: StartContainer) -> None:
     if world.on_start is not None:
         world.on_start(operation.name, identity)
     if operation.hooks:
-        hooks = world.project.services[operation.service].get("post_start") or ()
+        hooks = post_start_hooks(world, operation.service, identity)
         run_hooks(world.engine, world.emit, operation.name, identity, "post_start", hooks)
     world.emit(Progress(shown, "Started", DONE))
 

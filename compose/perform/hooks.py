@@ -27,6 +27,14 @@ def pre_stop_hooks(world: World, service: str, identity: str) -> Sequence[Mappin
     return world.project.services.get(service, {}).get("pre_stop") or ()
 
 
+def post_start_hooks(world: World, service: str, identity: str) -> Sequence[Mapping[str, Any]]:
+    """What was recorded when the container was created; the model's for one that this run has made, or another program."""
+    one = next((one for one in world.snapshot.containers if one.id == identity), None)
+    if one is not None and one.post_start:
+        return one.post_start
+    return world.project.services.get(service, {}).get("post_start") or () if world.has_project else ()
+
+
 def run_hooks(
     engine: Engine, emit: Emit, name: str, identity: str, phase: str, hooks: Sequence[Mapping[str, Any]]
 ) -> None:

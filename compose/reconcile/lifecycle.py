@@ -169,6 +169,7 @@ def _starts(
             name=one.name,
             service=one.service,
             number=one.number,
+            hooks=bool(one.post_start),
             needs=tuple(dict.fromkeys(needs)),
             cause=Cause("a restart was asked for" if one.name in stops else "it does not run"),
         )

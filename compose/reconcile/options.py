@@ -29,6 +29,8 @@ class UpOptions:
     timeout: int | None = None
     build: bool | None = None
     pull: str = ""
+    all_resources: bool = False
+    """Make networks and volumes that no service uses as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,15 @@ class ResourcePlan:
     warnings: list[str] = field(default_factory=list)
 
 
-def plan_resources(project: Project, names: Sequence[str], snapshot: Snapshot) -> ResourcePlan:
-    """For the services ``names``. Raises `PlanError` for an external resource that does not exist, and for a network
+def plan_resources(
+    project: Project, names: Sequence[str], snapshot: Snapshot, *, everything: bool = False
+) -> ResourcePlan:
+    """For the services ``names``, or for ``everything`` that the project declares. Raises `PlanError` for an external resource that does not exist, and for a network
     that is there but nobody's."""
     plan = ResourcePlan()
-    for key in _used_networks(project, names):
+    for key in project.networks if everything else _used_networks(project, names):
         _network(project, key, snapshot, plan)
-    for key in _used_volumes(project, names):
+    for key in project.volumes if everything else _used_volumes(project, names):
         _volume(project, key, snapshot, plan)
     return plan
 

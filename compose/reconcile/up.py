@@ -101,7 +101,7 @@ class _Planner:
         self.options = options
         self.names = selection(project, options)
         self.images: ImagePlan = plan_images(project, self.names, snapshot, options, now)
-        self.resources = plan_resources(project, self.names, snapshot)
+        self.resources = plan_resources(project, self.names, snapshot, everything=options.all_resources)
         self.digests: dict[str, ServiceDigest] = {
             name: service_digest(project, name, contents)
             for name in self.names

@@ -94,6 +94,12 @@ class Exec:
         }
 
 
+def _words(config: Mapping[str, Any]) -> str:
+    """The command as Docker's events have it: program, blank, arguments."""
+    program, *arguments = config["Cmd"]
+    return f"{program} {' '.join(arguments)}"
+
+
 def create(containers: Containers, container: Container, body: Mapping[str, Any]) -> Exec:
     """A new exec instance; nothing runs yet."""
     config = normalize(_FIELDS, body, "")
@@ -105,7 +111,7 @@ def create(containers: Containers, container: Container, body: Mapping[str, Any]
     pump.parse_keys(config["DetachKeys"])
     execution = Exec(secrets.token_hex(32), container, config)
     container.execs[execution.id] = execution
-    containers.publish(container, f"exec_create: {' '.join(config['Cmd'])}", execID=execution.id)
+    containers.publish(container, f"exec_create: {_words(config)}", execID=execution.id)
     return execution
 
 
@@ -162,7 +168,7 @@ async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns
         raise
     execution.process = process
     execution.running = True
-    containers.publish(container, f"exec_start: {' '.join(config['Cmd'])}", execID=execution.id)
+    containers.publish(container, f"exec_start: {_words(config)}", execID=execution.id)
 
     async def wait() -> None:
         try:

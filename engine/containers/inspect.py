@@ -70,7 +70,9 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
 def health_of(container: Container) -> dict[str, Any] | None:
     """State.Health: present when the container has a check (also before its first start)."""
     if container.health is not None:
-        return container.health.to_docker()
+        # What is not there any more is not healthy, whatever the last probe said.
+        gone = not container.state.running
+        return container.health.to_docker() | ({"Status": "unhealthy"} if gone else {})
     if Check.from_config(container.record.config) is not None and container.state.running:
         return {"Status": "starting", "FailingStreak": 0, "Log": []}
     return None
