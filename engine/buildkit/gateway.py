@@ -12,7 +12,7 @@ import anyio.to_thread
 from ..build.contexts import open_directory
 from ..errors import InvalidParameter, NotImplemented_
 from ..linux.libc import KernelError
-from . import messages, subrequests
+from . import messages
 from .control import worker
 from .filesync import go_mode
 from .grpc import NOT_FOUND, GrpcError, ServerCall, error_of, one
@@ -84,7 +84,7 @@ class Gateway:
         attributes = dict(request.FrontendOpt)
         if asked := attributes.get("requestid"):
             answer = gateway.SolveResponse(result=gateway.Result(ref=gateway.Ref()))
-            messages.update(answer.result.metadata, await subrequests.answer(asked, attributes, job.lender))
+            messages.update(answer.result.metadata, await self._solver.ask(job, asked, attributes))
             return answer
         result = self._solver.begin(job, request.Frontend, attributes, dict(request.FrontendInputs), imports)
         if request.Evaluate:

@@ -31,7 +31,7 @@ from ..build.stage import StepError
 from ..errors import Conflict, EngineError, InvalidParameter, NotImplemented_
 from ..images import reference
 from ..images.progress import human
-from . import messages
+from . import messages, subrequests
 from .frontend import FRONTENDS, Asked, options
 from .grpc import CANCELLED, NOT_FOUND, GrpcError
 from .lent import Lender, SentFile, send_directory
@@ -208,6 +208,14 @@ class Solver:
         job.results[result.id] = result
         return result
 
+    async def ask(self, job: Job, asked: str, attributes: Mapping[str, str]) -> dict[str, bytes]:
+        """A question about the Dockerfile: the answer's metadata."""
+
+        def work() -> dict[str, bytes]:
+            return subrequests.answer(asked, options(Asked(attributes), job.lender, self._agents), self._agents)
+
+        return await self._explained(work)
+
     def _input(self, definition: Any) -> Result:
         for raw in getattr(definition, "def"):
             identifier = messages.parse(messages.ops.Op, raw).source.identifier
@@ -265,11 +273,16 @@ class Solver:
                 shutil.rmtree(agents, ignore_errors=True)
 
         try:
-            return await self._in_thread(work)
+            return await self._explained(work)
         except EngineError as error:
             job.told.fail(str(error))
-            if not isinstance(error, DockerfileError | StepError):
-                raise
+            raise
+
+    async def _explained(self, work: Callable[[], V]) -> V:
+        """Run something in a thread; an error that has a place in a Dockerfile says so to the client."""
+        try:
+            return await self._in_thread(work)
+        except (DockerfileError, StepError) as error:
             details = [] if error.place is None else [_source(error.place)]
             raise GrpcError(str(error), details=details) from None
 

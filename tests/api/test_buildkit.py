@@ -144,6 +144,31 @@ def test_a_result_is_looked_into_and_used_by_another_build(
     client.images.remove("bk:linked")
 
 
+def test_questions_about_a_dockerfile(engine: EngineRoot, sockets: Path) -> None:
+    lent = _lent("FROM busybox AS one\nARG A=1\nRUN --mount=type=secret,id=s,required true\nFROM one\nARG B\n")
+
+    def ask(what: str) -> Any:
+        options = {"requestid": f"frontend.{what}", "build-arg:B": "b"}
+        request = gateway.SolveRequest(Frontend="dockerfile.v0", FrontendOpt=options, allowResultReturn=True)
+        return buildkit.gateway("Solve", request, gateway.SolveResponse).result.metadata
+
+    with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit:
+        solving = buildkit.solve(Internal=True)
+        assert ask("targets")["result.txt"] == b"TARGET    DESCRIPTION\none       \n(default) \n"
+        outline = json.loads(ask("outline")["result.json"])
+        assert {one["name"]: one.get("value") for one in outline["args"]} == {"A": "1", "B": "b"}
+        assert [(one["name"], one["required"]) for one in outline["secrets"]] == [("s", True)]
+        with pytest.raises(grpc.RpcError) as failed:
+            ask("lint")
+        assert failed.value.details() == "frontend.lint: unsupported request"
+        lent.directories["dockerfile"] = [Entry("Dockerfile", b"FROM busybox\nNO\n")]
+        with pytest.raises(grpc.RpcError) as failed:
+            ask("targets")
+        assert "grpc-status-details-bin" in dict(failed.value.trailing_metadata())
+        buildkit.gateway("Return", gateway.ReturnRequest(result=gateway.Result()), gateway.ReturnResponse)
+        assert not solving.result().ExporterResponse
+
+
 @pytest.mark.parametrize(
     "paths",
     [["../out"], ["/abs"], ["a", "a/b"], ["b/c"], ["a//b"], ["x", "x"], [".."]],
