@@ -47,6 +47,22 @@ def all_registries() -> str | None:
     return _encode(entries) if entries else None
 
 
+def configuration_file() -> bytes | None:
+    """A config.json with every credential that can be had, helpers asked, for whoever has none of its own; None without
+    any."""
+    configuration = _configuration()
+    hosts = dict.fromkeys([*(configuration.get("auths") or {}), *(configuration.get("credHelpers") or {})])
+    auths: dict[str, dict[str, str]] = {}
+    for host in hosts:
+        entry = _lookup(configuration, host)
+        if entry and entry.get("identitytoken"):
+            auths[host] = {"identitytoken": entry["identitytoken"]}
+        elif entry:
+            pair = f"{entry['username']}:{entry['password']}".encode()
+            auths[host] = {"auth": base64.b64encode(pair).decode()}
+    return json.dumps({"auths": auths}).encode() if auths else None
+
+
 def _encode(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 

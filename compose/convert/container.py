@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import labels
 from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
-from .mounts import PlacedFile, plan_mounts
+from .mounts import CREDENTIALS, PlacedFile, credential_files, plan_mounts
 from .network import endpoint_settings, service_networks
 from .resources import resources
 from .values import byte_count, nanoseconds, pairs, seconds
@@ -43,6 +43,8 @@ class Facts:
     socket: str | None = None
     extra_environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that providers and models add to the service."""
+    credentials: bytes | None = None
+    """A config.json for a service that uses the engine's socket."""
     security_files: Mapping[str, str] = field(default_factory=dict)
     """Path of a seccomp profile -> its content."""
 
@@ -171,6 +173,9 @@ def create_request(
     if service.get("volumes_from"):
         host["VolumesFrom"] = [_volumes_from(item, facts) for item in service["volumes_from"]]
     mounts = plan_mounts(project, name, service, facts.kept_volumes, facts.socket)
+    files = (*mounts.files, *credential_files(service, facts.credentials))
+    if len(files) > len(mounts.files):
+        config["Env"].append(f"DOCKER_CONFIG={CREDENTIALS}")
     if mounts.binds:
         host["Binds"] = list(mounts.binds)
     if mounts.mounts:
@@ -185,7 +190,7 @@ def create_request(
         body["NetworkingConfig"] = {"EndpointsConfig": dict(connect)}
     later = () if facts.api >= (1, 44) else tuple(connect[1:])
     temporary = f"{facts.replaces[:12]}_{container}" if facts.replaces else container
-    return CreateRequest(temporary, str(service.get("platform") or ""), body, later, mounts.files)
+    return CreateRequest(temporary, str(service.get("platform") or ""), body, later, files)
 
 
 def container_labels(

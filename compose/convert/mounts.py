@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from ..model import Project
 
+CREDENTIALS = "/run/secrets/docker"
+"""Where a service that uses the engine's socket finds registry credentials, as with Docker Compose."""
 CONFIG_MODE = 0o444
 
 
@@ -193,3 +195,14 @@ def _file(
 
 def _refusal(project: Project, path: tuple[str | int, ...], message: str) -> PlanError:
     return PlanError(str(Diagnostic(message, path, project.mark(*path))))
+
+
+def credential_files(service: Mapping[str, Any], credentials: bytes | None) -> tuple[PlacedFile, ...]:
+    """The credentials of a service that uses the engine's socket, unless it says itself where they are."""
+    if (
+        not service.get("use_api_socket")
+        or credentials is None
+        or "DOCKER_CONFIG" in (service.get("environment") or {})
+    ):
+        return ()
+    return (PlacedFile(f"{CREDENTIALS}/config.json", 0, 0, CONFIG_MODE, content=credentials),)

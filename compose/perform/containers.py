@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..client import NotFound
 from ..convert.container import Facts, create_request
-from ..convert.mounts import plan_mounts
+from ..convert.mounts import credential_files, plan_mounts
+from ..credentials import configuration_file
 from ..digest import service_digest
 from ..errors import EngineError, OperationError
 from ..events import DONE, Progress
@@ -77,6 +78,7 @@ def facts_for(world: World, service_name: str, kept: Mapping[str, str], replaces
         replaces=replaces,
         socket=world.engine.endpoint.address.path,
         extra_environment=extra,
+        credentials=configuration_file() if service.get("use_api_socket") else None,
         security_files=_security_files(service, str(project.directory)),
     )
 
@@ -144,11 +146,19 @@ def _files_again(world: World, operation: StartContainer) -> bool:
     if not operation.id or not world.engine.is_pycompose or not world.has_project:
         return False
     service = world.project.services.get(operation.service)
-    if service is None or not (service.get("configs") or service.get("secrets")):
+    if service is None:
         return False
-    plan = plan_mounts(world.project, operation.service, service, {}, world.engine.endpoint.address.path)
-    place_files(world, operation.id, plan.files)
-    return bool(plan.files)
+    files = placed_files(world, operation.service, service)
+    place_files(world, operation.id, files)
+    return bool(files)
+
+
+def placed_files(world: World, name: str, service: Mapping[str, Any]) -> tuple[PlacedFile, ...]:
+    """The configs, secrets and credentials that are placed in the service's containers rather than mounted."""
+    if not (service.get("configs") or service.get("secrets") or service.get("use_api_socket")):
+        return ()
+    plan = plan_mounts(world.project, name, service, {}, world.engine.endpoint.address.path)
+    return (*plan.files, *credential_files(service, configuration_file()))
 
 
 def start_container(world: World, operation: StartContainer) -> None:

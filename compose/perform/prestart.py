@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from .. import labels
 from ..client import NotFound
 from ..client.frames import demultiplex
-from ..convert.mounts import plan_mounts
 from ..convert.values import pairs
 from ..errors import EngineError, OperationError
 from ..events import DONE, Output, Progress
 from ..labels import short_name
-from .containers import place_files
+from .containers import place_files, placed_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,6 +167,5 @@ def _place_files(world: World, operation: RunPreStart, identity: str) -> None:
     if not world.has_project:
         return
     service = world.project.services.get(operation.service)
-    if service is not None and (service.get("configs") or service.get("secrets")):
-        plan = plan_mounts(world.project, operation.service, service, {}, world.engine.endpoint.address.path)
-        place_files(world, identity, plan.files)
+    if service is not None:
+        place_files(world, identity, placed_files(world, operation.service, service))

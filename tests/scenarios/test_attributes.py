@@ -280,3 +280,20 @@ def test_values_that_are_not_supported_are_refused_with_their_places(command: Co
     refused = command("up", "-d", check=False)
     assert refused.returncode != 0
     assert "compose.yaml:4:" in refused.stderr and "'keep-id' is not supported" in refused.stderr
+
+
+def test_the_api_socket_comes_with_credentials(command: Command, tmp_path: Path) -> None:
+    write(
+        command,
+        "services:\n  web: {image: busybox, command: sleep 1000, stop_signal: SIGKILL, use_api_socket: true}\n"
+        "  own: {image: busybox, command: sleep 1000, stop_signal: SIGKILL, use_api_socket: true,"
+        " environment: {DOCKER_CONFIG: /mine}}\n",
+    )
+    entry = {"auths": {"registry.test": {"auth": "bWU6c2VjcmV0"}}}
+    (tmp_path / "config.json").write_text(json.dumps(entry | {"psFormat": "x"}))
+    command("up", "-d", DOCKER_CONFIG=str(tmp_path))
+    show = "cat $DOCKER_CONFIG/config.json; test -S /var/run/docker.sock && echo socket"
+    shown = command("exec", "-T", "web", "sh", "-c", show).stdout
+    assert shown == json.dumps(entry) + "socket\n"
+    assert "no such file" in command("exec", "-T", "own", "sh", "-c", show, check=False).stderr.lower()
+    assert "nothing to do" in command("plan", DOCKER_CONFIG=str(tmp_path)).stdout

@@ -497,6 +497,7 @@ def test_pre_start_hooks(stack: Stack) -> None:
     printed = stack("plan", code=2).stdout
     hook = f"{stack.name}-web-pre_start-0"
     assert f"run {hook}" in printed and "it has not run for" in printed and "compose.yaml:" in printed
+    assert f"Container {hook}  Exited" in stack("--dry-run", "up", "-d").stderr
     failed = stack("up", "-d", code=1)
     assert "pre_start[1] exited with code 3" in failed.stderr and "not started because of it: web" in failed.stderr
     assert ran.read_text() == "first service hook 0 /srv config\n0\n"

@@ -124,7 +124,7 @@ def test_canonicalising_twice_is_once(model: Any) -> None:
 @example("a\u0085b\r\n")
 def test_yaml_output_reads_back(value: Any) -> None:
     text = yamldump.yaml_text({"v": value})
-    if any(char in text for char in "\r\x85\u2028\u2029") or "\n\n" in text or "|2" in text:
+    if any(char in text for char in "\x85\u2028\u2029") or "\n\n" in text or "|2" in text:
         return  # as the library that Docker Compose uses has it
     if re.search(r"(?:^|[ :-])=(?::|$)", text, re.MULTILINE):
         return  # PyYAML alone takes a lone = for a type of its own
