@@ -120,6 +120,15 @@ class BuildCache:
             self._store.put(MEMO, key, body)
         return body["value"]
 
+    def recall(self, key: str) -> Any:
+        """What `remember` was told last, None for nothing."""
+        body = self._store.get(MEMO, key)
+        return None if body is None else body["value"]
+
+    def remember(self, key: str, value: Any) -> None:
+        """A JSON value that may change."""
+        self._store.put(MEMO, key, {"value": value})
+
     # Docker's view -------------------------------------------------------------------------------------------------
     def usage(self, in_use: Callable[[str], bool] = lambda chain: False) -> list[dict[str, Any]]:
         """BuildCache entries of ``GET /system/df``."""

@@ -20,7 +20,7 @@ from .contexts import looks_like_tar
 from .copying import Destination, Ownership
 from .dockerfile import values
 from .dockerfile.ignore import PatternError
-from .remote import clone, download, is_http, parse_git
+from .remote import clone, download, download_changed, is_http, parse_git, url_name
 from .trees import Entry, Selection, Tree, digest, opened, select, select_parents
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from .dockerfile.instructions import Copy
     from .plan import Source
+    from .remote import Download
     from .session import Session
 
 _SEVERAL = "When using {} with more than one source file, the destination must be a directory and end with a /"
@@ -36,7 +37,8 @@ _SEVERAL = "When using {} with more than one source file, the destination must b
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One thing to place: a source to be selected from an origin, something fetched, or a document's text."""
+    """One thing to place: a source to be selected from an origin, something fetched (or to be fetched from ``url``, and then to have
+    this ``sha256``), or a document's text."""
 
     digest: str
     pattern: str = ""
@@ -44,6 +46,8 @@ class _Piece:
     unpack: bool = False
     name: str = ""
     text: bytes | None = None
+    url: str = ""
+    sha256: str = ""
 
 
 class CopyStep:
@@ -132,15 +136,41 @@ class CopyStep:
         wanted = self._copy.checksum
         if wanted and not wanted.startswith("sha256:"):
             raise InvalidParameter(f"unsupported digest algorithm in checksum {wanted!r}: use sha256:…")
+        name, sha256 = url_name(url), wanted.lower().removeprefix("sha256:")
+        fetched = None
+        if not sha256:
+            sha256, fetched = self._current(url)
+        piece = _Piece(key_of("http", name, sha256), fetched=fetched, unpack=self._unpacks(default=False))
+        return piece if fetched is not None else replace(piece, url=url, sha256=sha256)
+
+    def _current(self, url: str) -> tuple[str, Selection | None]:
+        """The digest of what a URL has now, and the content when it had to be fetched: not when the server says that nothing
+        has changed."""
+        session = self._session
+        key = key_of("http-validators", url)
+        known = session.cache.recall(key) or {}
+        got = download_changed(
+            url, session.workdir, session.cancelled, known.get("etag", ""), known.get("modified", "")
+        )
+        if got is None:
+            return str(known["sha256"]), None
+        if got.etag or got.modified:
+            session.cache.remember(key, {"sha256": got.sha256, "etag": got.etag, "modified": got.modified})
+        return got.sha256, self._downloaded(url, got)
+
+    def _fetch(self, url: str, sha256: str) -> Selection:
+        """What a URL has, which must be what its digest promises."""
         got = download(url, self._session.workdir, self._session.cancelled)
-        if wanted and f"sha256:{got.sha256}" != wanted.lower():
-            raise Unprocessable(f"digest mismatch sha256:{got.sha256}: {wanted}")
+        if got.sha256 != sha256:
+            raise Unprocessable(f"digest mismatch sha256:{got.sha256}: sha256:{sha256}")
+        return self._downloaded(url, got)
+
+    def _downloaded(self, url: str, got: Download) -> Selection:
         os.chmod(got.path, 0o600)
         os.utime(got.path, ns=(got.mtime, got.mtime))
         tree = self._own_tree(got.path.parent, url)
         entry = Entry("", got.path.name, os.lstat(got.path))
-        selection = Selection(got.name, tree, (entry,))
-        return _Piece(key_of("http", got.name, got.sha256), fetched=selection, unpack=self._unpacks(default=False))
+        return Selection(got.name, tree, (entry,))
 
     def _git(self, url: str) -> _Piece:
         git = parse_git(url)
@@ -175,6 +205,8 @@ class CopyStep:
                 if piece.text is not None:
                     # Without a source there is no time to keep: the epoch's beginning is as good, and reproducible.
                     destination.write(piece.name, piece.text, self._target, mode=0o644, mtime=0)
+                elif piece.url:
+                    self._put(destination, root, self._fetch(piece.url, piece.sha256), piece.unpack)
                 elif piece.fetched is not None:
                     self._put(destination, root, piece.fetched, piece.unpack)
                 else:

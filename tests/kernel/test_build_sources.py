@@ -68,10 +68,16 @@ def test_named_contexts(bench: Bench, tmp_path: Path) -> None:
 
 
 @contextmanager
-def http_server(directory: Path) -> Iterator[str]:
+def http_server(directory: Path, answers: list[str] | None = None) -> Iterator[str]:
+    """Its address. ``answers`` gets a status and a path for each request."""
+
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *arguments: object) -> None:
             """No lines on stderr."""
+
+        def log_request(self, code: object = "-", size: object = "-") -> None:
+            if answers is not None:
+                answers.append(f"{int(str(getattr(code, 'value', code)))} {self.path}")
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory))) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -81,6 +87,28 @@ def http_server(directory: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_urls_are_fetched_only_when_they_changed(bench: Bench, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "file").write_text("one")
+    os.utime(served / "file", (1_000_000, 1_000_000))
+    answers: list[str] = []
+    with http_server(served, answers) as url:
+        text = f"FROM busybox\nADD {url}/file /x\n"
+        first = bench.build(text)
+        assert bench.build(text) == first and bench.ran == ["FROM busybox"]
+        assert answers == ["200 /file", "304 /file"]
+        again = bench.build(text, no_cache=True)  # the content is needed after all
+        assert bench.listing(again)["x"] == (0o600, 0, 0, "one")
+        (served / "file").write_text("two")
+        assert bench.listing(bench.build(text))["x"][3] == "two"
+        answers.clear()
+        pinned = f"FROM busybox\nADD --checksum=sha256:{hashlib.sha256(b'two').hexdigest()} {url}/file /y\n"
+        bench.build(pinned)
+        bench.build(pinned)
+        assert answers == ["200 /file"]  # what is known by its digest is not even asked for
 
 
 def test_add_fetches_urls(bench: Bench, tmp_path: Path) -> None:
