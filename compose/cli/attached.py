@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EngineError, OperationError
 from ..events import Output
 from ..graph import COMPLETED, dependants
-from ..labels import short_name
+from ..labels import HOOK, ONEOFF, SERVICE, short_name
 from ..watch_events import ContainerEvents
 from .converge import converge, report_failures
 from .follow import Follower, in_parallel, log_query
@@ -53,6 +53,8 @@ class _Attachment:
         self.between_runs: set[str] = set()
         self.error: EngineError | None = None
         self.stopping = False
+        self.watching = False
+        """Containers come and go as sources change; only the user ends it."""
         self.detached = False
         self.splitters: dict[str, LineSplitter] = {}
 
@@ -162,6 +164,12 @@ class _Attachment:
             self.between_runs.add(identity)
             self.last_end[identity] = f"{event.get('time', 0)}.{int(event.get('timeNano', 0)) % 10**9:09d}"
             self._ended(identity, number)
+        elif action == "start" and self.watching and identity not in self.names:
+            labels = event["Actor"].get("Attributes") or {}
+            if labels.get(ONEOFF) == "False" and not labels.get(HOOK):
+                name = str(labels.get("name", ""))
+                self.service_names[name] = str(labels.get(SERVICE, ""))
+                self.follow(name, identity, fresh=True)
         elif action == "start" and identity in self.names:
             with self.changed:
                 self.running.add(identity)
@@ -223,7 +231,7 @@ class _Attachment:
                     return "abort"
                 if args.abort_on_container_failure and any(codes):
                     return "abort"
-                if not any(self.service_of[one] in watched for one in self.running):
+                if not self.watching and not any(self.service_of[one] in watched for one in self.running):
                     return "done"
                 self.changed.wait()
 
@@ -245,6 +253,12 @@ class _Attachment:
         """Leave the containers running."""
         with self.changed:
             self.detached = True
+            self.changed.notify_all()
+
+    def watch(self, on: bool) -> None:
+        """Whether sources are watched from now on."""
+        with self.changed:
+            self.watching = on
             self.changed.notify_all()
 
     def drain(self) -> None:
@@ -316,9 +330,10 @@ def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
             from .watch import start_watching
 
             watcher = start_watching(session, args)
+            attachment.watch(True)
         with contextlib.ExitStack() as stack:
             if wants_menu(args):
-                stack.enter_context(Menu(session, args, attachment.detach, watcher))
+                stack.enter_context(Menu(session, args, attachment, watcher))
                 watcher = None
             verdict = attachment.wait()
         if verdict == "detached":

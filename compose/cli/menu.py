@@ -11,14 +11,13 @@ import sys
 import termios
 import threading
 import tty
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ComposeError
 from .session import is_set
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
     from types import TracebackType
 
     from .session import Session
@@ -31,14 +30,22 @@ def wants_menu(args: Namespace) -> bool:
     return bool(wanted) and sys.stdin.isatty() and sys.stderr.isatty() and args.progress in (None, "auto", "tty")
 
 
+class Attached(Protocol):
+    """What `up` is doing meanwhile."""
+
+    def detach(self) -> None: ...
+
+    def watch(self, on: bool) -> None: ...
+
+
 class Menu:
-    """A context manager. ``detach`` is called, from another thread, when the user asks for it; ``watcher`` is one that
+    """A context manager. ``attached`` is told, from another thread, what the user asks for; ``watcher`` is one that
     watches already."""
 
-    def __init__(self, session: Session, args: Namespace, detach: Callable[[], None], watcher: Watcher | None) -> None:
+    def __init__(self, session: Session, args: Namespace, attached: Attached, watcher: Watcher | None) -> None:
         self._session = session
         self._args = args
-        self._detach = detach
+        self._attached = attached
         self._watcher = watcher
         self._thread = threading.Thread(target=self._read, daemon=True)
 
@@ -72,7 +79,7 @@ class Menu:
                 return
             key = os.read(self._keyboard, 1)
             if key in (b"d", b""):
-                self._detach()
+                self._attached.detach()
                 return
             if key == b"w":
                 self._toggle()
@@ -85,6 +92,7 @@ class Menu:
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
+            self._attached.watch(False)
             return
         from .watch import start_watching
 
@@ -92,3 +100,5 @@ class Menu:
             self._watcher = start_watching(self._session, self._args)
         except ComposeError as error:
             print(f"Watch: {error}", file=sys.stderr)
+            return
+        self._attached.watch(True)

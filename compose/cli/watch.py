@@ -145,7 +145,9 @@ class Watcher:
         synchronize(session.engine, identities, work)
         count = len(work.changed) + len(work.deleted)
         if count:
-            self._say(f"Syncing service {work.service!r} after {count} change{'s'[: count != 1]} were detected")
+            self._say(
+                f"Syncing service {work.service!r} after {count} change{'s were' if count != 1 else ' was'} detected"
+            )
         for rule in work.hooks:
             assert rule.hook is not None
             for identity in identities:
