@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import logging
 import os
 import resource
@@ -17,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +48,10 @@ from .volumes import Volumes
 from .volumes.snapshots import Snapshots
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
+
+    Remote = tuple[ssl.SSLContext, list[socket.socket]]
 
 log = logging.getLogger("engine")
 
@@ -71,16 +76,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     layout = Layout.for_root(options.root or None)
     try:
-        settings = load(Path(options.config) if options.config else layout.configuration, required=bool(options.config))
+        given = json.loads(os.environ.get("PYCOMPOSE_ENGINE_REMOTE") or "{}")
+        file = Path(options.config) if options.config else layout.configuration
+        settings = load(file, required=bool(options.config), given=given)
+        remote = _remote(settings)
     except ConfigurationError as error:
         print(f"engine configuration: {error}", file=sys.stderr, flush=True)
         return EX_CONFIG
     listener = socket.socket(fileno=options.listen_fd)
     os.set_inheritable(options.listen_fd, False)
-    return anyio.run(_run, layout, listener, options.keeper_fd, settings)
+    return anyio.run(_run, layout, listener, options.keeper_fd, settings, remote)
 
 
-async def _run(layout: Layout, listener: socket.socket, keeper_fd: int, settings: Settings) -> int:
+def _remote(settings: Settings) -> Remote | None:
+    """The TCP side of the API, ready to accept. Imported only where it is wanted."""
+    if settings.remote is None:
+        return None
+    from .api import remote
+
+    return remote.context(settings.remote), remote.listen(settings.remote)
+
+
+async def _run(
+    layout: Layout, listener: socket.socket, keeper_fd: int, settings: Settings, remote: Remote | None
+) -> int:
     keeper = KeeperClient(keeper_fd)
     for directory in (layout.state, layout.state / "containers", layout.run, layout.run / "containers"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -129,10 +148,16 @@ async def _run(layout: Layout, listener: socket.socket, keeper_fd: int, settings
         gc.freeze()
         async with anyio.create_task_group() as serving:
             serving.start_soon(server.serve, listener)
+            if remote is not None:
+                from .api.remote import RemoteListener
+
+                outside = RemoteListener(remote[0], partial(server.begin, serving))
+                for other in remote[1]:
+                    serving.start_soon(outside.serve, other)
             serving.start_soon(recover.restart_by_policy, containers, again)
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
-            serving.start_soon(_watch_idle, daemon, server, settings.idle)
+            serving.start_soon(_watch_idle, daemon, server, 0.0 if remote is not None else settings.idle)
             serving.start_soon(_watch_firewall, daemon)
             await daemon.stopping.wait()
             code = await _finish(daemon, server)

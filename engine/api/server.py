@@ -63,9 +63,10 @@ class Server:
                     elif error.errno not in _TRANSIENT:
                         raise
                 else:
-                    self._begin(group, sock)
+                    self.begin(group, sock)
 
-    def _begin(self, group: TaskGroup, sock: socket.socket) -> None:
+    def begin(self, group: TaskGroup, sock: socket.socket) -> None:
+        """Serve one connection, in a task of ``group``."""
         group.start_soon(self._connection, sock)
 
     async def _connection(self, sock: socket.socket) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,16 @@ _MAXIMUM_FAULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """TCP addresses (host, port) to listen on, and the files of mutual TLS: who vouches for clients, who we are."""
+
+    addresses: tuple[tuple[str, int], ...]
+    authority: str
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """``idle`` in seconds, 0 for never, None when the file says nothing. ``workers`` is how many stages of one build are
     built at a time. ``log`` is a LogConfig for containers that give none."""
@@ -43,10 +53,21 @@ class Settings:
     log: Mapping[str, Any] = field(default_factory=lambda: {"Type": "json-file", "Config": {}})
     idle: float | None = None
     workers: int = 2
+    remote: Remote | None = None
 
 
-def load(path: Path, *, required: bool = False) -> Settings:
-    """Read the file at ``path``; defaults when there is none and it is not ``required``. Raises ConfigurationError."""
+def load(path: Path, *, required: bool = False, given: Mapping[str, Any] | None = None) -> Settings:
+    """Read the file at ``path``; defaults when there is none and it is not ``required``.
+
+    ``given`` are keys of the command line (hosts and tls…), which win. Raises ConfigurationError.
+    """
+    settings = _load(path, required)
+    if given and (trouble := _remote_trouble(given)):
+        raise ConfigurationError(trouble)
+    return replace(settings, remote=_remote(given)) if given else settings
+
+
+def _load(path: Path, required: bool) -> Settings:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -100,6 +121,8 @@ def _senseless(document: Value) -> Iterator[Fault]:
             ip_address(server.content)
         except ValueError:
             yield server.line, server.column, f"dns[{index}]: {server.content!r} is no IP address"
+    if "hosts" in members and (trouble := _remote_trouble(_plain(document))):
+        yield members["hosts"].line, members["hosts"].column, trouble
     if "log" in members:
         log = members["log"]
         chosen = _log(_plain(log))
@@ -127,7 +150,38 @@ def _settings(tree: Mapping[str, Any]) -> Settings:
         log=_log(tree.get("log", {})),
         idle=_seconds(tree["idle-timeout"]) if "idle-timeout" in tree else None,
         workers=tree.get("build", {}).get("workers", standard.workers),
+        remote=_remote(tree) if tree.get("hosts") else None,
     )
+
+
+_FILES = ("tlscacert", "tlscert", "tlskey")
+
+
+def _remote_trouble(tree: Mapping[str, Any]) -> str:
+    """What is wrong with hosts and tls…, "" when nothing is."""
+    for host in tree.get("hosts", ()):
+        if _address(host) is None:
+            return f"hosts: {host!r}: want tcp://ADDRESS:PORT; the unix socket is always there"
+    missing = [name for name in _FILES if not tree.get(name)]
+    if missing or tree.get("tlsverify") is not True:
+        needed = [*missing, *([] if tree.get("tlsverify") is True else ["tlsverify: true"])]
+        return (
+            f"hosts: TCP is only offered with TLS that both sides are checked by: {', '.join(needed)} missing "
+            "(who may connect without a certificate is root on this machine)"
+        )
+    return ""
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    match = re.fullmatch(r"tcp://(\[[0-9a-fA-F:.]+\]|[^:/\[\]]*):([0-9]{1,5})/?", text)
+    if match is None or not 0 <= int(match[2]) < 65536:
+        return None
+    return match[1].strip("[]") or "0.0.0.0", int(match[2])
+
+
+def _remote(tree: Mapping[str, Any]) -> Remote:
+    addresses = tuple(address for host in tree["hosts"] if (address := _address(host)) is not None)
+    return Remote(addresses, *(str(tree[name]) for name in _FILES))
 
 
 def _log(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -21,6 +22,19 @@ def add_arguments(parser: Parser) -> None:
         "--config", metavar="FILE", help="Configuration of the engine (default: engine.yaml in its root)"
     )
 
+    parser.add_argument(
+        "--listen", metavar="ADDRESS", action="append", help="Also listen on tcp://ADDRESS:PORT; needs the --tls flags"
+    )
+    parser.add_argument(
+        "--tlsverify", action="store_true", help="Let in only clients with a certificate of --tlscacert"
+    )
+    for name, words in (
+        ("tlscacert", "Certificates of those who vouch for clients"),
+        ("tlscert", "The engine's certificate"),
+        ("tlskey", "The key of the engine's certificate"),
+    ):
+        parser.add_argument(f"--{name}", metavar="FILE", help=words)
+
 
 def run(args: Namespace) -> int:
     endpoint = choose(os.environ, os.geteuid(), args.host, args.root)
@@ -33,5 +47,20 @@ def run(args: Namespace) -> int:
         command += ["--root", endpoint.root]
     if args.config:
         os.environ["PYCOMPOSE_ENGINE_CONFIG"] = os.path.abspath(args.config)
+    if remote := _remote(args):
+        os.environ["PYCOMPOSE_ENGINE_REMOTE"] = remote
     sys.stdout.flush()
     os.execv(command[0], command)
+
+
+def _remote(args: Namespace) -> str:
+    """The flags as the engine reads them; "" without any. What is missing the engine says, as it does for its file."""
+    files = {name: os.path.abspath(getattr(args, name)) for name in _FILES if getattr(args, name)}
+    if not args.listen:
+        if files or args.tlsverify:
+            raise UsageError("--tlsverify, --tlscacert, --tlscert and --tlskey belong to --listen tcp://ADDRESS:PORT")
+        return ""
+    return json.dumps({"hosts": args.listen, "tlsverify": args.tlsverify, **files})
+
+
+_FILES = ("tlscacert", "tlscert", "tlskey")
