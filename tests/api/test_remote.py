@@ -103,13 +103,9 @@ def test_our_own_command(port: int, certificates: Path) -> None:
     environment = {**os.environ, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates / "ours")}
     command = [sys.executable, "-m", "compose.cli.main", "-H", f"tcp://127.0.0.1:{port}", "container", "run", "--rm"]
     done = subprocess.run(
-        [*command, "-i", "busybox", "cat"],
-        input=b"typed",
-        capture_output=True,
-        timeout=30,
-        env=environment,
-        check=False,
-    )
+        [*command, "-i", "busybox", "sh", "-c", "wc -c; head -c 3000000 /dev/zero"],
+        input=b"x" * 300_000, capture_output=True, timeout=30, env=environment, check=False,
+    )  # fmt: skip
     assert done.returncode == 0
     assert done.stdout == b"300000\n" + bytes(3_000_000)
 
