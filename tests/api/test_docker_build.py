@@ -3,20 +3,22 @@ is tried; those before 23 have another protocol."""
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import signal
 import subprocess
 import tarfile
+from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import registry
 from support.engine_root import wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import docker
     from support.engine_root import EngineRoot
 
@@ -100,6 +102,33 @@ def test_outputs_and_contexts_on_standard_input(engine: EngineRoot, cli: str, co
     built = _run(engine, cli, "build", "-q", "-", input=packed.getvalue())
     assert built.returncode == 0, built.stderr
     assert built.stdout.startswith(b"sha256:")
+
+
+@pytest.mark.skipif(not (registry.available() and which("htpasswd")), reason="no docker-registry")
+def test_a_base_behind_a_login(engine: EngineRoot, client: docker.DockerClient, cli: str, context: Path) -> None:
+    """The client's login goes by way of its session; the file of the logins is the client's alone."""
+    home = context.parent / "home"
+    with registry.registry(context.parent / "registry", user=("me", "pass")) as place:
+        base = f"{place}/base:1"
+        client.images.get("busybox").tag(base)
+        login = {"auths": {place: {"auth": base64.b64encode(b"me:pass").decode()}}}
+        home.mkdir()
+        (home / "config.json").write_text(json.dumps(login))
+        config = ("--config", str(home))
+        plugins = Path.home() / ".docker" / "cli-plugins"
+        if plugins.is_dir():
+            (home / "cli-plugins").symlink_to(plugins)
+        assert _run(engine, cli, *config, "push", base).returncode == 0
+        client.images.remove(base)
+        dockerfile = f"FROM {base}\nRUN true\n"
+        words = ("build", "--progress", "plain", "-f", "-", str(context))
+        without = _run(engine, cli, *words, input=dockerfile, text=True)
+        assert without.returncode == 1
+        assert "unauthorized" in without.stderr.lower() or "no basic auth" in without.stderr.lower()
+        built = _run(engine, cli, *config, *words, input=dockerfile, text=True)
+        assert built.returncode == 0, built.stderr
+        assert f"[internal] load metadata for {base}" in built.stderr
+        client.images.remove(base)
 
 
 def test_an_interrupt_ends_the_build(engine: EngineRoot, cli: str, context: Path) -> None:
