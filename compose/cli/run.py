@@ -221,6 +221,7 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
     project = session.project
     service = project.services[args.service]
     settings = Settings(quiet_pull=args.quiet_pull, quiet_build=args.quiet_build)
+    provided: dict[str, dict[str, str]] = {}
     needed = [name for name in dependencies(service) if name in project.services]
     if needed and not args.no_deps:
         options = UpOptions(
@@ -229,6 +230,8 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
         result = converge(session, options, settings=settings)
         if result.failures:
             return report_failures(session, result)
+        if result.world is not None:
+            provided = result.world.provided
     from ..digest import content_digests
     from ..labels import service_images
     from .render import choose_renderer
@@ -243,6 +246,7 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
         plan = assemble(project.name, [*images.operations, *resources.operations, *models, *waits])
         renderer = choose_renderer(args.progress, args.ansi)
         world = World(session.engine, snapshot, renderer.handle, project, content_digests(project), settings)
+        world.provided |= provided
         result = Convergence(plans=[plan], world=world, snapshot=snapshot)
         with renderer:
             if not args.dry_run:

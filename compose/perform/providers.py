@@ -33,7 +33,7 @@ def run_provider(world: World, operation: RunProvider) -> None:
     program = _program(str(provider["type"]))
     command = [program, "compose", "--project-name", world.project.name, operation.action]
     for name, value in (provider.get("options") or {}).items():
-        command += [f"--{name}={one}" for one in (value if isinstance(value, list) else [value])]
+        command += [f"--{name}={_text(one)}" for one in (value if isinstance(value, list) else [value])]
     command.append(operation.service)
     try:
         process = subprocess.Popen(
@@ -58,6 +58,10 @@ def run_provider(world: World, operation: RunProvider) -> None:
             f"provider of service {operation.service} failed: {failure or f'exit code {process.returncode}'}"
         )
     world.emit(Progress(shown, done, DONE))
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def plugin_environment(world: World) -> dict[str, str]:

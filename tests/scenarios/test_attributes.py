@@ -169,7 +169,7 @@ esac
 def test_provider(command: Command, tmp_path: Path) -> None:
     write(
         command,
-        "services:\n  cloud-db: {provider: {type: attrtest, options: {size: 2, zone: [a, b]}}}\n"
+        "services:\n  cloud-db: {provider: {type: attrtest, options: {fast: true, size: 2, zone: [a, b]}}}\n"
         "  web: {image: busybox, command: sleep 1000, stop_signal: SIGKILL, depends_on: [cloud-db]}\n",
     )
     calls = tmp_path / "calls"
@@ -178,9 +178,10 @@ def test_provider(command: Command, tmp_path: Path) -> None:
     plugin(tmp_path, "attrtest", PROVIDER.format(calls=calls))
     assert "making it" in command("up", "-d", **docker).stderr
     assert {"CLOUD_DB_URL=tcp://cloud:1", "PLAIN=yes"} <= {*inspect(command, "demo-web-1")["Config"]["Env"]}
+    assert command("run", "--rm", "web", "sh", "-c", "echo $CLOUD_DB_URL", **docker).stdout == "tcp://cloud:1\n"
     command("down", **docker)
-    words = "compose --project-name demo {} --size=2 --zone=a --zone=b cloud-db"
-    assert calls.read_text().splitlines() == [words.format("up"), words.format("down")]
+    words = "compose --project-name demo {} --fast=true --size=2 --zone=a --zone=b cloud-db"
+    assert calls.read_text().splitlines() == [words.format(verb) for verb in ("up", "up", "down")]
 
 
 BUILD = (
