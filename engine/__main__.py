@@ -207,6 +207,7 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
             server.active > 0
             or daemon.leases.ending
             or not daemon.containers.trash.is_empty
+            or daemon.containers.holding
             or memory.held(daemon.layout)
             or any(one.state.active or one.shim is not None for one in daemon.containers)
         )

@@ -12,12 +12,16 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..errors import EngineError
 from ..networks.ports import PortTaken
+from ..networks.ports import release as release_ports
+from ..networks.ports import reserve as reserve_ports
+from ..networks.types import PortBinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..networks.types import Allocation, PortBinding
+    from ..networks.types import Allocation
     from .record import ContainerRecord
     from .service import Containers
 
@@ -34,8 +38,9 @@ def allocate(
     bindings: Sequence[PortBinding],
     reserve: Callable[[Sequence[PortBinding]], Allocation],
 ) -> Allocation:
-    """``reserve`` the bindings, those without a host port on their remembered or on picked ones. Raises what it raises."""
-    if record.labels.get(LABEL) != "auto" or all(binding.host_port for binding in bindings):
+    """``reserve`` the bindings, those without a host port on their remembered or on picked ones; they stay taken until
+    `release`. Raises what it raises."""
+    if not _is_automatic(record, bindings):
         return reserve(bindings)
     known = containers.store.all(KIND)
     keys = [_key(record.name, index, binding) for index, binding in enumerate(bindings)]
@@ -60,9 +65,59 @@ def allocate(
             if attempt == _ATTEMPTS - 1:
                 raise
             continue
+        containers.holding.keep(record.id, allocation.ports, allocation.sockets)
         _remember(containers, {key: port for key, port in chosen.items() if own.get(key) != port})
         return allocation
     raise AssertionError("the loop returns or raises")
+
+
+def published(record: ContainerRecord) -> list[PortBinding]:
+    """The ports to publish: those asked for, and with PublishAllPorts every exposed one on a free host port."""
+    host = record.host
+    if host["NetworkMode"] in ("host", "none") or host["NetworkMode"].startswith("container:"):
+        return []
+    bindings: list[PortBinding] = []
+    for port, entries in host["PortBindings"].items():
+        bindings += PortBinding.from_docker(port, entries)
+    if host["PublishAllPorts"]:
+        taken = {(binding.container_port, binding.protocol) for binding in bindings}
+        for port in record.config["ExposedPorts"] or ():
+            bindings += [
+                one for one in PortBinding.from_docker(port, None) if (one.container_port, one.protocol) not in taken
+            ]
+    return bindings
+
+
+def rest(containers: Containers, record: ContainerRecord) -> None:
+    """The container does not run: hold its ports for its next start. An engine that has not started it binds them."""
+    bindings = published(record)
+    if not _is_automatic(record, bindings):
+        return
+    if record.id not in containers.holding:
+        known = containers.store.all(KIND)
+        keys = [_key(record.name, index, binding) for index, binding in enumerate(bindings)]
+        remembered = [known[key]["port"] if key in known else 0 for key in keys]
+        bindings = [
+            replace(one, host_port=one.host_port or port) for one, port in zip(bindings, remembered, strict=True)
+        ]
+        if not all(one.host_port for one in bindings):
+            return  # it has not run yet
+        try:
+            actual, sockets = reserve_ports(bindings)
+        except EngineError:
+            return  # somebody has been quicker: another one is picked at the start
+        containers.holding.keep(record.id, actual, [one.fileno() for one in sockets])
+        release_ports(sockets)
+    containers.holding.rest(record.id)
+
+
+def release(containers: Containers, record: ContainerRecord) -> None:
+    """The container is removed. Its ports stay remembered, and are anybody's."""
+    containers.holding.drop(record.id)
+
+
+def _is_automatic(record: ContainerRecord, bindings: Sequence[PortBinding]) -> bool:
+    return record.labels.get(LABEL) == "auto" and not all(binding.host_port for binding in bindings)
 
 
 def _key(name: str, index: int, binding: PortBinding) -> str:

@@ -15,7 +15,7 @@ import anyio
 from ..errors import EngineError
 from ..runtime import restart, statusfile
 from ..runtime.client import ShimClient, ShimError, ShimState
-from . import bundle, health, ipc, memory, remove, start, stop, supervise
+from . import autoports, bundle, health, ipc, memory, remove, start, stop, supervise
 from .container import Container
 from .record import ContainerRecord
 from .state import State, from_facts
@@ -139,6 +139,7 @@ async def _settle(containers: Containers, container: Container, found: Recovered
     """A container that does not run: let go of what it held, record its end, and decide about a restart."""
     record = container.record
     await containers.blocking(supervise.clear_run, containers, record)
+    await containers.blocking(autoports.rest, containers, record)
     was_running = record.intent == "running"
     if was_running:
         containers.save(container, intent="stopped")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..errors import Conflict, NotFound
-from . import filters, memory, stop, supervise
+from . import autoports, filters, memory, stop, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +47,7 @@ async def remove(containers: Containers, container: Container, *, force: bool, v
                 containers.save(container, removing=False)
                 raise
             names = [point.name for point in container.record.mounts if point.type == "volume" and point.anonymous]
+            autoports.release(containers, container.record)
             container.removed = True
             containers.forget(container)
             container.notify()

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from ..errors import EngineError, InvalidParameter, NotFound
+from ..networks.holding import Holding
 from . import validate
 from .logwatch import LogWatch
 
@@ -66,6 +67,7 @@ class Containers:
         self.volumes = volumes
         self.keeper = keeper
         self.trash = trash
+        self.holding = Holding()
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, str] = {}
         self._tasks: TaskGroup | None = None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
-from ..networks.types import ContainerRef, EndpointRequest, PortBinding, Resolver
+from ..networks.types import ContainerRef, EndpointRequest, Resolver
 from ..runtime.client import LaunchError, RequestError, ShimLost
 from . import autoports, bundle, ipc, links, logoptions, memory, seccomp, security, supervise
 from .state import State
@@ -153,8 +153,10 @@ def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
         return autoports.allocate(
             containers,
             record,
-            published(record),
-            lambda ports: containers.networks.allocate(reference(record), requests, ports),
+            autoports.published(record),
+            lambda ports: containers.networks.allocate(
+                reference(record), requests, ports, containers.holding.of(record.id)
+            ),
         )
     except Conflict as error:
         if "port is already allocated" not in str(error):
@@ -162,23 +164,6 @@ def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
         raise EngineError(
             f"driver failed programming external connectivity on endpoint {record.name}: {error}"
         ) from None
-
-
-def published(record: ContainerRecord) -> list[PortBinding]:
-    """The ports to publish: those asked for, and with PublishAllPorts every exposed one on a free host port."""
-    host = record.host
-    if host["NetworkMode"] in ("host", "none") or host["NetworkMode"].startswith("container:"):
-        return []
-    bindings: list[PortBinding] = []
-    for port, entries in host["PortBindings"].items():
-        bindings += PortBinding.from_docker(port, entries)
-    if host["PublishAllPorts"]:
-        taken = {(binding.container_port, binding.protocol) for binding in bindings}
-        for port in record.config["ExposedPorts"] or ():
-            bindings += [
-                one for one in PortBinding.from_docker(port, None) if (one.container_port, one.protocol) not in taken
-            ]
-    return bindings
 
 
 def _write_launch(containers: Containers, record: ContainerRecord) -> Path:

@@ -18,7 +18,7 @@ from ..errors import Conflict, EngineError, NotFound
 from ..linux import process
 from ..runtime import statusfile
 from ..runtime.client import Exited, Lost, RequestError, ShimLost, Started
-from . import bundle, health, ipc
+from . import autoports, bundle, health, ipc
 from .state import UNKNOWN_EXIT, State
 
 if TYPE_CHECKING:
@@ -162,6 +162,10 @@ async def teardown(containers: Containers, container: Container) -> None:
             except (ShimLost, RequestError) as error:
                 failures.append(error)
                 shim.close()
+        try:
+            await containers.blocking(autoports.rest, containers, container.record)
+        except EngineError as error:
+            failures.append(error)
         try:
             await containers.blocking(clear_run, containers, container.record)
         except (EngineError, OSError) as error:

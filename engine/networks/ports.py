@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from ..errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from .holding import Place
     from .types import PortBinding
 
 _ATTEMPTS = 32  # for a port the kernel picked in IPv4 and that is taken in IPv6
@@ -54,11 +55,15 @@ def expand(binding: PortBinding, default_ip: str = "") -> tuple[str, ...]:
 
 
 def reserve(
-    bindings: Sequence[PortBinding], held: Sequence[PortBinding] = (), default_ip: str = ""
+    bindings: Sequence[PortBinding],
+    held: Sequence[PortBinding] = (),
+    default_ip: str = "",
+    kept: Mapping[Place, socket.socket] | None = None,
 ) -> tuple[tuple[PortBinding, ...], tuple[socket.socket, ...]]:
     """Bind every binding; the bindings as they became (one per host address, port filled in) and their sockets.
 
-    ``held`` are ports of this engine's containers: they only make the error message precise. All or nothing.
+    ``held`` are ports of this engine's containers: they only make the error message precise. ``kept`` are sockets bound for
+    these bindings before; they are duplicated. All or nothing.
     Raises PortTaken, InvalidParameter, or EngineError for other refusals (no such address on this host).
     """
     actual: list[PortBinding] = []
@@ -69,7 +74,7 @@ def reserve(
                 raise InvalidParameter(f"invalid proto: {binding.protocol}")
             if not (0 < binding.container_port < 65536 and 0 <= binding.host_port < 65536):
                 raise InvalidParameter(f"invalid port specification: {binding.host_port}:{binding.container_port}")
-            port, taken = _reserve_one(binding, expand(binding, default_ip), held)
+            port, taken = _reserve_one(binding, expand(binding, default_ip), held, kept or {})
             for address, opened in taken:
                 sockets.append(undo.enter_context(opened))
                 actual.append(replace(binding, host_ip=address, host_port=port, host_port_end=0))
@@ -78,19 +83,22 @@ def reserve(
 
 
 def _reserve_one(
-    binding: PortBinding, addresses: Sequence[str], held: Sequence[PortBinding]
+    binding: PortBinding,
+    addresses: Sequence[str],
+    held: Sequence[PortBinding],
+    kept: Mapping[Place, socket.socket],
 ) -> tuple[int, list[tuple[str, socket.socket]]]:
     if binding.host_port == 0:
         for attempt in range(_ATTEMPTS):
             try:
-                return _bind_all(binding, addresses, 0, held)
+                return _bind_all(binding, addresses, 0, held, kept)
             except PortTaken:
                 if attempt == _ATTEMPTS - 1:
                     raise
     last = max(binding.host_port, binding.host_port_end)
     for port in range(binding.host_port, last + 1):
         try:
-            return _bind_all(binding, addresses, port, held)
+            return _bind_all(binding, addresses, port, held, kept)
         except PortTaken:
             if port == last:
                 raise
@@ -98,17 +106,38 @@ def _reserve_one(
 
 
 def _bind_all(
-    binding: PortBinding, addresses: Sequence[str], port: int, held: Sequence[PortBinding]
+    binding: PortBinding,
+    addresses: Sequence[str],
+    port: int,
+    held: Sequence[PortBinding],
+    kept: Mapping[Place, socket.socket],
 ) -> tuple[int, list[tuple[str, socket.socket]]]:
     taken: list[tuple[str, socket.socket]] = []
     with ExitStack() as undo:
         for address in addresses:
-            opened = _bind(binding, address, port, held, optional=bool(taken))
+            mine = kept.get((address, port, binding.protocol))
+            if mine is not None:
+                opened: socket.socket | None = _again(mine, binding, address)
+            else:
+                opened = _bind(binding, address, port, held, optional=bool(taken))
             if opened is not None:
                 taken.append((address, undo.enter_context(opened)))
                 port = opened.getsockname()[1]
         undo.pop_all()
     return port, taken
+
+
+def _again(mine: socket.socket, binding: PortBinding, address: str) -> socket.socket:
+    """The socket once more, listening where one does (`_bind`)."""
+    with ExitStack() as undo:
+        opened = undo.enter_context(mine.dup())
+        if opened.family == socket.AF_INET6 and binding.protocol == "tcp":
+            try:
+                opened.listen(_BACKLOG)
+            except OSError as error:
+                raise PortTaken(f"[{address}]: {error.strerror}") from error
+        undo.pop_all()
+    return opened
 
 
 def _bind(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..store import Store
+    from .holding import Place
     from .ipam import DefaultPool
     from .types import ContainerRef, Endpoint, EndpointRequest, Network, PortBinding
 
@@ -148,10 +149,14 @@ class Networks:
     # ---- a container's life
 
     def allocate(
-        self, container: ContainerRef, requests: Sequence[EndpointRequest], bindings: Sequence[PortBinding]
+        self,
+        container: ContainerRef,
+        requests: Sequence[EndpointRequest],
+        bindings: Sequence[PortBinding],
+        kept: Mapping[Place, socket.socket] | None = None,
     ) -> Allocation:
         """Reserve addresses (recorded) and bind host ports; all or nothing. Reservations the container already had are
-        given up first. Interfaces are numbered in the order of ``requests``, higher ``priority`` first.
+        given up first. ``kept`` are sockets that have been bound for these bindings before. Interfaces are numbered in the order of ``requests``, higher ``priority`` first.
 
         Requests for host and none give endpoints without addresses. Ports are not published when no network can (host,
         none, internal, macvlan): then Allocation.ports is empty. Raises NotFound (network), InvalidParameter, Forbidden
@@ -169,7 +174,7 @@ class Networks:
             sockets: tuple[int, ...] = ()
             pairs = [*zip(networks, reserved, strict=True)]
             if any(network.driver == "bridge" and not network.internal for network in networks):
-                actual, sockets = self._bind(bindings, pairs)
+                actual, sockets = self._bind(bindings, pairs, kept)
             self._registry.put_endpoints(reserved)
             self._registry.set_published(container.id, actual)
             return Allocation(tuple(reserved), actual, sockets)
@@ -411,13 +416,16 @@ class Networks:
         )
 
     def _bind(
-        self, bindings: Sequence[PortBinding], pairs: Sequence[tuple[Network, Endpoint]]
+        self,
+        bindings: Sequence[PortBinding],
+        pairs: Sequence[tuple[Network, Endpoint]],
+        kept: Mapping[Place, socket.socket] | None,
     ) -> tuple[tuple[PortBinding, ...], tuple[int, ...]]:
         default_ip = next((network.options.get(BRIDGE_HOST_BINDING, "") for network, _ in pairs), "")
         if default_ip == "0.0.0.0":
             default_ip = ""  # Docker's default, which stands for IPv6 as well
         try:
-            actual, sockets = ports.reserve(bindings, self._registry.all_published(), default_ip)
+            actual, sockets = ports.reserve(bindings, self._registry.all_published(), default_ip, kept)
         except (ports.PortTaken, ports.AddressRefused) as error:
             endpoint = pairs[0][1]
             raise type(error)(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -282,6 +285,42 @@ def test_automatic_ports_are_kept(command: Command) -> None:
     command("down", "-v")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:", "", "[::1]:"])
+def test_automatic_ports_are_held_while_nothing_runs(command: Command, host: str) -> None:
+    """By the engine, and after its death by the next one. A client is refused meanwhile; who else wants the port is, too."""
+    file = command.directory / "compose.yaml"
+    file.write_text(re.sub(r'"127.0.0.1:(\d+:80)"', rf'"{host}\1"', file.read_text()))
+    flags = ("--ephemeral", "--ports", "auto")
+    command("up", "-d", *flags)
+    port = int(json.loads(command("env", "--format", "json").stdout)["WEB_80"])
+    address = ("::1", port) if host == "[::1]:" else ("127.0.0.1", port)
+
+    def taken() -> bool:
+        with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as stranger:
+            return stranger.connect_ex(address) == errno.ECONNREFUSED and _is_refused(stranger.family, address)
+
+    command("stop")
+    assert taken()
+    os.kill(command.engine()["pid"], signal.SIGKILL)
+    assert command("ps", "-a", "-q").stdout
+    assert taken()
+    command("start", "--wait")
+    assert int(json.loads(command("env", "--format", "json").stdout)["WEB_80"]) == port
+    with socket.create_connection(address, timeout=10):
+        pass
+    command("down", "-v")
+    assert not taken()
+
+
+def _is_refused(family: int, address: tuple[str, int]) -> bool:
+    with socket.socket(family) as stranger:
+        try:
+            stranger.bind(address)
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
 @pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_worktrees_side_by_side(command: Command, tmp_path: Path, count: int) -> None:
     """One file with fixed ports in many directories: nothing but the directory differs."""
@@ -305,6 +344,12 @@ def test_worktrees_side_by_side(command: Command, tmp_path: Path, count: int) ->
 
 
 # -- snapshots
+
+
+def await_no_layers(command: Command) -> None:
+    """Nothing refers to any; their files are deleted behind the answer."""
+    directory = EngineRoot(command.root).layout.layered
+    wait_for(lambda: not any(os.scandir(directory)), lambda: os.listdir(directory))
 
 
 def write(command: Command, text: str) -> None:
@@ -334,8 +379,7 @@ def test_snapshots(command: Command) -> None:
     unknown = command("snapshot", "restore", "second", check=False)
     assert unknown.returncode == 1 and "second" in unknown.stderr
     command("lease", "end", "fixed")
-    layered = EngineRoot(command.root).layout.layered
-    wait_for(lambda: not os.listdir(layered), lambda: os.listdir(layered))
+    await_no_layers(command)
 
 
 def test_up_from(command: Command) -> None:
@@ -349,8 +393,7 @@ def test_up_from(command: Command) -> None:
     assert fetched.stdout == "seeded\n"
     command("down", "-v")
     command("snapshot", "rm", "seed")
-    layered = EngineRoot(command.root).layout.layered
-    wait_for(lambda: not os.listdir(layered), lambda: os.listdir(layered))
+    await_no_layers(command)
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
@@ -378,5 +421,4 @@ def test_engine_killed_while_saving(command: Command, rounds: int) -> None:
         command("snapshot", "restore", "base")
     command("down", "-v")
     command("snapshot", "rm", *command("snapshot", "ls", "-q").stdout.split())
-    layered = engine.layout.layered
-    wait_for(lambda: not os.listdir(layered), lambda: os.listdir(layered))
+    await_no_layers(command)
