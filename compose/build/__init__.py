@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..client import Engine
     from ..model import Project
 
+_EPOCH = "SOURCE_DATE_EPOCH"
 _INLINE = ".pycompose.inline.Dockerfile"
 _REMOTE = ("http://", "https://", "git://", "git@", "github.com/", "ssh://")
 _BUILDKIT_ONLY = (
@@ -203,8 +204,10 @@ def follow(
 
 
 def _arguments(tree: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str | None]:
-    """Build arguments; one without a value takes that of the environment, or none."""
-    return {key: environment.get(key) if value is None else str(value) for key, value in tree["args"].items()}
+    """Build arguments; one without a value takes that of the environment, or none. SOURCE_DATE_EPOCH is always passed on, as by
+    buildx (reproducible-builds.org/specs/source-date-epoch)."""
+    given: dict[str, Any] = {key: None for key in (_EPOCH,) if environment.get(key)} | dict(tree["args"])
+    return {key: environment.get(key) if value is None else str(value) for key, value in given.items()}
 
 
 def _classic(

@@ -201,7 +201,13 @@ def clone(source: GitSource, directory: Path, cancelled: Callable[[], bool], *, 
         git.run("fetch", "--quiet", "--tags", "origin")
         git.run("checkout", "--quiet", "--detach", wanted)
     else:
-        git.run("fetch", "--quiet", "--depth", "1", "--no-tags", "origin", "--", wanted)
+        try:
+            git.run("fetch", "--quiet", "--depth", "1", "--no-tags", "origin", "--", wanted)
+        except Unavailable as error:
+            # A plain web server ("dumb" HTTP) can only give whole histories.
+            if "does not support shallow" not in str(error):
+                raise
+            git.run("fetch", "--quiet", "--no-tags", "origin", "--", wanted)
         git.run("checkout", "--quiet", "--detach", "FETCH_HEAD")
     commit = git.run("rev-parse", "HEAD").strip()
     if source.commit and not commit.startswith(source.commit):

@@ -162,6 +162,10 @@ def test_git_sources_and_contexts(bench: Bench, tmp_path: Path) -> None:
     (work / "sub/data").write_text("two")
     git("commit", "--quiet", "-am", "two")
     git("clone", "--quiet", "--bare", ".", "../repo.git")
+    git("--git-dir=../repo.git", "update-server-info")
+    with http_server(tmp_path / "repositories") as plain:
+        image = bench.build(context=RemoteContext(f"{plain}/repo.git#v1:sub"))
+        assert bench.listing(image)["data"][3] == "one"
     port = free_port()
     command = ["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={tmp_path / 'repositories'}"]
     command += ["--listen=127.0.0.1", f"--port={port}"]

@@ -92,6 +92,16 @@ def test_outputs(command: Command) -> None:
         assert command("image", "build", "-o", bad, "context", check=False).returncode
 
 
+def test_the_epoch_of_the_environment(command: Command) -> None:
+    built = {
+        command("image", "build", "-q", "--no-cache", "context", SOURCE_DATE_EPOCH="1700000000").stdout
+        for _ in range(2)
+    }
+    (image,) = built
+    found = json.loads(command("image", "inspect", image.strip()).stdout)[0]
+    assert found["Created"].startswith("2023-11-14T22:13:20")
+
+
 def test_checks(command: Command) -> None:
     (command.directory / "context/Dockerfile").write_text("FROM busybox\nARG A=$b\nCMD echo\n")
     found = command("image", "build", "--check", "context", check=False)

@@ -23,7 +23,8 @@ _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 def outputs(texts: Sequence[str]) -> Iterator[dict[str, Any] | None]:
     """The engine's ``output`` of a build, None for the image store. What goes to ``-`` is written to standard output at the end.
 
-    Takes ``type=local|tar|oci|docker|image[,dest=PATH][,tar=false]``, a directory, or ``-``. Raises FlagError.
+    Takes ``type=local|tar|oci|docker|image[,dest=PATH][,tar=false]``, a directory, or ``-``. ``rewrite-timestamp`` is taken and
+    means nothing: with SOURCE_DATE_EPOCH times are always clamped. Raises FlagError.
     """
     wanted = [one for one in map(_parse, texts) if one is not None]
     if len(wanted) > 1:
@@ -49,7 +50,7 @@ def _parse(text: str) -> dict[str, Any] | None:
         return {"type": "tar", "dest": "-"} if text == "-" else {"type": "local", "dest": os.path.abspath(text)}
     parts = dict(item.partition("=")[::2] for item in text.split(","))
     kind = parts.get("type", "")
-    unknown = sorted(parts.keys() - {"type", "dest", "tar"})
+    unknown = sorted(parts.keys() - {"type", "dest", "tar", "rewrite-timestamp"})
     if kind not in ("local", "tar", "oci", "docker", "image"):
         raise FlagError(f"--output {text}: type local, tar, oci, docker or image")
     if unknown:
