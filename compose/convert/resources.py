@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 _TABLE: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("cgroup_parent", "CgroupParent", str),
-    ("cpu_count", "CpuCount", int),
-    ("cpu_percent", "CpuPercent", int),
     ("cpu_period", "CpuPeriod", int),
     ("cpu_quota", "CpuQuota", int),
     ("cpu_shares", "CpuShares", int),
@@ -26,7 +24,8 @@ _TABLE: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("oom_kill_disable", "OomKillDisable", bool),
     ("pids_limit", "PidsLimit", int),
 )
-"""Attribute, field of the API, conversion. Attributes with structure of their own are below."""
+"""Attribute, field of the API, conversion. Attributes with structure of their own are below; those without effect on Linux
+(cpu_count, cpu_percent, cpu_rt_period, cpu_rt_runtime) are warned of and not sent, for engines refuse them."""
 
 
 def resources(service: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,9 +33,6 @@ def resources(service: Mapping[str, Any]) -> dict[str, Any]:
     for key, name, convert in _TABLE:
         if service.get(key) is not None:
             body[name] = convert(service[key])
-    for key, name in (("cpu_rt_period", "CpuRealtimePeriod"), ("cpu_rt_runtime", "CpuRealtimeRuntime")):
-        if service.get(key) is not None:
-            body[name] = _microseconds(service[key])
     body.update(_blkio(service.get("blkio_config") or {}))
     if service.get("devices"):
         paths, requests = _devices(service["devices"])
@@ -53,12 +49,6 @@ def resources(service: Mapping[str, Any]) -> dict[str, Any]:
     for request in gpus or ():
         body.setdefault("DeviceRequests", []).append(_device_request({"capabilities": ["gpu"], **request}))
     return body
-
-
-def _microseconds(value: Any) -> int:
-    from .values import nanoseconds
-
-    return value if isinstance(value, int) else nanoseconds(value) // 1000
 
 
 def _blkio(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,16 @@ def _engines_know(project: Project, path: Path) -> bool:
 
 
 _QUIET = frozenset(
-    {"services.*.expose", "services.*.ports.mode", "networks.*.ipam.driver", "configs.*.name", "secrets.*.name"}
+    {
+        "configs.*.name",
+        "networks.*.ipam.driver",
+        "secrets.*.name",
+        "services.*.expose",
+        "services.*.ports.app_protocol",
+        "services.*.ports.mode",
+        "services.*.ports.name",
+        "services.*.volumes.consistency",
+    }
 )
 """Ignored keys that canonical files always hold, or that mean nothing by themselves."""
 

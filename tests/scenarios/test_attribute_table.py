@@ -45,6 +45,7 @@ services:
     pids_limit: 77
     shm_size: 8mb
     oom_score_adj: 500
+    oom_kill_disable: true
     ulimits: {nofile: {soft: 111, hard: 222}, nproc: 333}
     device_cgroup_rules: ['c 10:229 r']
     devices: ['/dev/null:/dev/nil:rw', {source: /dev/zero, target: /dev/nought, permissions: r}]
@@ -338,6 +339,15 @@ CGROUP: list[tuple[str, str, str, str, str, str, str]] = [
     ("mem_limit", "limits", "memory", "memory.limit_in_bytes", str(64 << 20), "memory.max", str(64 << 20)),
     ("mem_reservation", "limits", "memory", "memory.soft_limit_in_bytes", str(32 << 20), "memory.low", str(32 << 20)),
     ("mem_swappiness", "limits", "memory", "memory.swappiness", "10", "", ""),
+    (
+        "oom_kill_disable",
+        "limits",
+        "memory",
+        "memory.oom_control",
+        "oom_kill_disable 1\nunder_oom 0\noom_kill 0",
+        "",
+        "",
+    ),
     ("pids_limit", "limits", "pids", "pids.max", "77", "pids.max", "77"),
     ("blkio.read_bps", "limits", "blkio", "blkio.throttle.read_bps_device", "{disk} 1048576", "io.max", ""),
     ("blkio.read_iops", "limits", "blkio", "blkio.throttle.read_iops_device", "{disk} 120", "io.max", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -298,3 +299,65 @@ def test_the_api_socket_comes_with_credentials(command: Command, tmp_path: Path)
     assert shown == json.dumps(entry) + "socket\n"
     assert "no such file" in command("exec", "-T", "own", "sh", "-c", show, check=False).stderr.lower()
     assert "nothing to do" in command("plan", DOCKER_CONFIG=str(tmp_path)).stdout
+
+
+IGNORED = """
+services:
+  web:
+    image: busybox
+    command: sleep 1000
+    stop_signal: SIGKILL
+    cpu_count: 1
+    cpu_percent: 10
+    cpu_rt_period: 10000
+    cpu_rt_runtime: 5000
+    isolation: default
+    credential_spec: {file: x.json}
+    expose: ['80', '90-92/udp']
+    ports: [{target: 80, mode: ingress, name: a, app_protocol: http}]
+    volumes: [{type: bind, source: ., target: /x, consistency: cached}]
+    configs: [c]
+    secrets: [s]
+    deploy:
+      endpoint_mode: vip
+      labels: {a: b}
+      placement: {constraints: [a==b], max_replicas_per_node: 1, preferences: [{spread: x}]}
+      resources: {reservations: {cpus: '0.1', generic_resources: [{discrete_resource_spec: {kind: a, value: 1}}]}}
+      rollback_config: {parallelism: 1, delay: 1s, failure_action: pause, monitor: 1s, max_failure_ratio: 0.1}
+      update_config: {max_failure_ratio: 0.1}
+configs: {c: {content: x, labels: {a: b}, name: n}}
+secrets: {s: {environment: HOME, labels: {a: b}, name: n}}
+networks: {default: {attachable: true, ipam: {driver: default, options: {a: b}}}}
+"""
+
+
+def test_keys_without_effect_are_warned_of_and_do_no_harm(command: Command) -> None:
+    write(command, IGNORED)
+    said = command("up", "-d").stderr
+    warned = {match[1] for match in re.finditer(r"compose\.yaml:\d+:\d+: (\S+) has no effect", said)}
+    assert warned == {
+        *(f"services.web.{key}" for key in ("cpu_count", "cpu_percent", "cpu_rt_period", "cpu_rt_runtime")),
+        *(f"services.web.{key}" for key in ("isolation", "credential_spec")),
+        *(f"services.web.deploy.{key}" for key in ("endpoint_mode", "labels", "placement", "rollback_config")),
+        *(f"services.web.deploy.resources.reservations.{key}" for key in ("cpus", "generic_resources")),
+        "services.web.deploy.update_config.max_failure_ratio",
+        *("configs.c.labels", "secrets.s.labels", "networks.default.attachable", "networks.default.ipam.options"),
+    }
+    assert "nothing to do" in command("plan").stdout
+
+
+REFUSED = {
+    "configs.c.external": "configs: {c: {external: true}}",
+    "secrets.s.driver": "secrets: {s: {environment: HOME, driver: vault}}",
+    "configs.c.template_driver": "configs: {c: {content: x, template_driver: golang}}",
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_keys_that_are_refused_are_named_with_their_places(command: Command, key: str) -> None:
+    kind, name, _ = key.split(".")
+    write(command, f"services:\n  web: {{image: busybox, {kind}: [{name}]}}\n{REFUSED[key]}\n")
+    refused = command("up", "-d", check=False)
+    assert refused.returncode != 0
+    assert re.search(rf"compose\.yaml:3:\d+: {re.escape(key)} is not supported", refused.stderr)
+    assert command("container", "ls", "-aq").stdout == ""
