@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .ops import WaitHealthy
 
 
+PATIENCE = 5
+"""So many restarts of a container with a check are waited for; with the usual delays they take three seconds."""
+
+
 class NotReady(OperationError):
     """A container that will not become ready: the message says why, ``container`` and ``state`` whose and how."""
 
@@ -68,9 +72,14 @@ def judge(tree: Mapping[str, Any], operation: WaitHealthy | WaitCompleted | Moni
         if operation.running_is_enough and not restarts and _exit_code(state) == 0:
             return Ready("Exited")
         raise NotReady(f"container {name} {_ending(state)}", name, state)
-    if status == "restarting" and operation.running_is_enough and health in (None, "none"):
-        raise NotReady(f"container {name} is restarting: it {_ending(state)}", name, state)
-    if health == "healthy" and status != "restarting":  # then it is what the run before was
+    if status == "restarting":
+        # What health it has is that of the run before; with a check the next run may do better, a few times.
+        has_check = health not in (None, "", "none")
+        if has_check and int(tree.get("RestartCount") or 0) < PATIENCE:
+            return Progressing()
+        if has_check or operation.running_is_enough:
+            raise NotReady(f"container {name} is restarting: it {_ending(state)}", name, state)
+    if health == "healthy":
         return Ready("Healthy")
     if health == "unhealthy":
         raise NotReady(f"container {name} is unhealthy", name, state)

@@ -188,6 +188,8 @@ STRICT = WaitHealthy(name="c", cause=WHY)
         (inspected("running", "starting"), LENIENT, Progressing()),
         (inspected("running", "healthy"), LENIENT, Ready("Healthy")),
         (inspected("restarting", "healthy", code=137, restart="always"), LENIENT, Progressing()),
+        (inspected("restarting", "unhealthy", code=137, restart="always") | {"RestartCount": 4}, STRICT, Progressing()),
+        (inspected("restarting", "unhealthy", code=1, restart="always") | {"RestartCount": 5}, LENIENT, "exited (1)"),
         (inspected("exited"), LENIENT, Ready("Exited")),
         (inspected("created"), STRICT, "no healthcheck"),
         (inspected("running"), STRICT, "no healthcheck"),
