@@ -30,10 +30,12 @@ _LARGEST_INDEX = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class CacheTarget:
-    """One ``--cache-from`` or ``--cache-to``: a ``local`` directory, an ``inline`` cache, or a ``registry`` image."""
+    """One ``--cache-from`` or ``--cache-to``: a ``local`` directory, an ``inline`` cache, or a ``registry`` image. With ``everything``
+    (mode=max) the layers of all stages go to the registry, else those of the result; a directory gets all in any case."""
 
     kind: str
     place: str
+    everything: bool = False
 
 
 def parse_cache(text: str) -> CacheTarget:
@@ -52,7 +54,9 @@ def parse_cache(text: str) -> CacheTarget:
         raise InvalidParameter(f"cache option {text!r}: type=registry needs ref=")
     if kind not in ("local", "inline", "registry"):
         raise InvalidParameter(f"cache option {text!r}: type {kind!r} is not supported (local, inline, registry are)")
-    return CacheTarget(kind, place)
+    if fields.get("mode", "min") not in ("min", "max"):
+        raise InvalidParameter(f"cache option {text!r}: mode is min or max")
+    return CacheTarget(kind, place, fields.get("mode") == "max")
 
 
 class CacheStores:
@@ -104,11 +108,13 @@ class CacheStores:
     def _layer(self, diff_id: str, path: Path | None, parents: Sequence[Layer]) -> Layer | None:
         if path is None:
             # The image's layers lie in the store; this one counts only atop the same parents.
+            found = None
             for image in self._images.list():
                 chain = image.layers[: len(parents) + 1]
                 if len(chain) > len(parents) and chain[-1].diff_id == diff_id and chain[:-1] == tuple(parents):
                     return chain[-1]
-            return None
+                found = found or next((layer for layer in image.layers if layer.diff_id == diff_id), None)
+            return None if found is None else self._images.restack(found, parents)
         name = diff_id.removeprefix("sha256:")
         if len(name) != 64 or name.strip("0123456789abcdef"):
             raise NotFound(f"bad digest {diff_id!r}")
@@ -117,6 +123,14 @@ class CacheStores:
         if layer.diff_id != diff_id:
             raise NotFound(f"layer {diff_id} has the digest {layer.diff_id}")
         return layer
+
+    def all_layers(self, below: Sequence[Layer]) -> list[Layer]:
+        """``below`` and, atop it, every other layer that the build used: an image of no use but to carry them."""
+        layers = list(below)
+        for record in self.used.values():
+            if record.layer is not None and record.layer.diff_id not in {layer.diff_id for layer in layers}:
+                layers.append(self._images.restack(record.layer, layers))
+        return layers
 
     # export --------------------------------------------------------------------------------------------------------
     def index(self) -> dict[str, Any]:

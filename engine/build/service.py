@@ -350,7 +350,12 @@ class Builder:
             session.stores.export(Path(target.place))
         elif target.kind == "registry":
             # An image that is only a carrier: the target's layers, with the records in its configuration.
-            carrier = self._finish(session, session.results[plan.target], inline=True)
+            state = session.results[plan.target]
+            if target.everything:
+                config = {**state.other, "config": {}, MEMBER: session.stores.index()}
+                carrier = self._images.add(config, session.stores.all_layers(state.layers)).id
+            else:
+                carrier = self._finish(session, state, inline=True)
             self._images.tag(carrier, target.place)
             domain = reference.parse(target.place).domain
             self._images.push(

@@ -254,6 +254,11 @@ class Catalogue:
             return self._layers.adopt(tree, parents, clamp=clamp)
         return self._layers.copy(tree, parents, clamp=clamp)
 
+    def restack(self, layer: Layer, parents: Sequence[Layer]) -> Layer:
+        """The same layer atop others than its own."""
+        with self._layers.tar(layer) as tar:
+            return self._layers.apply(tar, parents, diff_id=layer.diff_id, blob=self._layers.blob(layer))
+
     def apply_layer(self, stream: BinaryIO, parents: Sequence[Layer]) -> Layer:
         """A layer tar (any compression) becomes a layer atop ``parents``."""
         return self._layers.apply(decompress(chunks(stream)), parents)

@@ -11,7 +11,7 @@ from support.build_bench import Bench
 from support.busybox_image import busybox_rootfs
 
 from engine.build.progress import Notice
-from engine.errors import EngineError
+from engine.errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +73,27 @@ def test_cache_travels_by_directory_and_image(bench: Bench, tmp_path: Path) -> N
     image = bench.build(text, cache_from=("cached",))
     assert bench.ran == ["FROM scratch"]
     assert bench.listing(image)["stamp"][3] == stamp
+
+
+@pytest.mark.skipif(not registry.available(), reason="needs docker-registry")
+def test_a_registry_carries_all_stages_when_asked(bench: Bench, tmp_path: Path) -> None:
+    text = "FROM busybox AS made\nRUN head -c 9 /dev/urandom | md5sum > /stamp\nFROM busybox\nCOPY --from=made /stamp /{}\n"
+    with registry.registry(tmp_path / "registry") as address:
+        first = bench.build(text.format("a"), cache_to=(f"type=registry,ref={address}/all:1,mode=max",))
+        stamp = bench.listing(first)["a"][3]
+        bench.build(text.format("a"), cache_to=(f"type=registry,ref={address}/few:1",))
+        for name, expected in (
+            ("few", ["RUN head -c 9 /dev/urandom | md5sum > /stamp", "COPY --from=made /stamp /b"]),
+            ("all", ["COPY --from=made /stamp /b"]),
+        ):
+            (tmp_path / name).mkdir()
+            fresh = Bench(tmp_path / name)
+            image = fresh.build(text.format("b"), cache_from=(f"type=registry,ref={address}/{name}:1",))
+            assert [one for one in fresh.ran if not one.startswith("FROM")] == expected
+            assert (fresh.listing(image)["b"][3] == stamp) == (name == "all")
+            fresh.__exit__(None)
+    with pytest.raises(InvalidParameter, match="mode is min or max"):
+        bench.build(text.format("a"), cache_to=(f"type=registry,ref={address}/all:1,mode=odd",))
 
 
 def test_pruning_frees_what_no_image_has(bench: Bench) -> None:
