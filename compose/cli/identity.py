@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import FileMissing, UsageError
+from ..errors import FileMissing, LoadError, UsageError
 from ..labels import normalize_project_name, valid_project_name
 from ..remote import is_remote
 
@@ -45,10 +45,11 @@ def find_identity(
     settings = _settings(cwd, environment, project_directory, env_files)
     name = project_name or settings.get("COMPOSE_PROJECT_NAME")
     if name and not valid_project_name(name):
-        raise UsageError(
+        message = (
             f'invalid project name "{name}": must consist only of lowercase alphanumeric characters, hyphens, and'
             " underscores as well as start with a letter or number"
         )
+        raise UsageError(message) if project_name else LoadError(message)
     chosen = tuple(files) or _from_setting(settings)
     start = os.path.join(cwd, project_directory) if project_directory else cwd
     if any(is_remote(path) for path in chosen):

@@ -23,6 +23,9 @@ INTERRUPTED = 130
 DOCKER_CODES = (125, 1)
 """The docker CLI's exit codes for a wrong option and for a wrong number of arguments."""
 
+COMPOSE_CODES = (WrongSyntax.exit_code, FlagError.exit_code)
+"""Docker Compose's."""
+
 GLOBAL_HELP = """\
 Global Options:
       --ansi string                Control when to print ANSI control characters ("never"|"always"|"auto")
@@ -115,7 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except ComposeError as error:
         sys.stdout.flush()
-        print(error, file=sys.stderr)
+        refused = isinstance(error, EngineError) and error.status
+        print(f"Error response from daemon: {error}" if refused else error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -161,24 +165,14 @@ def _dispatch(arguments: list[str]) -> int:
             raise WrongSyntax(f"unknown command: \"pycompose {verb} {name}\"\nSee 'pycompose {verb} --help'.")
         module_name, summary = table[name]
         prog, path = f"pycompose {verb} {name}", f"{verb}.{module_name}"
-        return (_run_verb if verb == "alpha" else _run_noun_verb)(prog, path, summary, options, words)
+        return _run_verb(prog, path, summary, options, words, COMPOSE_CODES if verb == "alpha" else DOCKER_CODES)
     if verb in PLAIN:
         module_name, summary = PLAIN[verb]
-        return _run_noun_verb(f"pycompose {verb}", module_name, summary, options, words)
+        return _run_verb(f"pycompose {verb}", module_name, summary, options, words, DOCKER_CODES)
     if verb not in COMPOSE:
         raise WrongSyntax(f"unknown command: \"pycompose {verb}\"\nSee 'pycompose --help'.")
     module_name, summary = COMPOSE[verb]
     return _run_verb(f"pycompose {verb}", module_name, summary, options, words)
-
-
-def _run_noun_verb(prog: str, module_name: str, summary: str, options: Namespace, words: list[str]) -> int:
-    """A verb of the docker CLI: its exit codes for mistakes, and its words before what the engine says."""
-    try:
-        return _run_verb(prog, module_name, summary, options, words, DOCKER_CODES)
-    except EngineError as error:
-        if not error.status:
-            raise
-        raise EngineError(f"Error response from daemon: {error}") from error
 
 
 def _run_verb(
@@ -187,7 +181,7 @@ def _run_verb(
     summary: str,
     options: Namespace,
     words: list[str],
-    codes: tuple[int, int] = (WrongSyntax.exit_code, FlagError.exit_code),
+    codes: tuple[int, int] = COMPOSE_CODES,
 ) -> int:
     module = import_module(f".{module_name}", __package__)
     parser = Parser(prog, summary, interspersed=getattr(module, "INTERSPERSED", True), codes=codes)
