@@ -51,34 +51,24 @@ From Docker Compose 2.26, which was run beside it.
 | a missing image with `pull_policy: never` | fails after the network is made | fails before anything is made | |
 | `port SERVICE 80/udp` | refused | the same as `--protocol udp` | |
 | `--dry-run cp` | fails | shows what would be copied | |
+| `down` | leaves containers of services whose profiles are not enabled, networks that left the file, and asks for a file that loads | takes away what the engine has recorded | what `up` made, `down` removes |
+| `down --volumes` | removes a volume of that name that is not labelled | leaves it | volumes are sacred, and it was not made for the project |
+| `ps`, `logs`, `stop`, `kill` and such with a faulty file | end with 14 or 15 | take only names from the file, and work | a stack can be looked at and stopped |
+| `up` after the content of a config or secret, or a network's labels or options, changed | goes on with what was | replaces the containers concerned | |
+| `up` after a dependency with `restart: true` was replaced | may replace the dependant | restarts it | what newer versions do |
+| `up` after a network was removed by hand | fails, each time | connects the containers anew | |
+| `up --wait`, a service ends with 0 and is not restarted | ends with 1 | counts it as ready | a job has done its work |
+| `up --abort-on-container-exit`, `--exit-code-from`: a job ends with 0 for which others waited | stops everything | goes on | it was meant to end |
+| `up` in the foreground and Ctrl-C | prints nothing more; a second Ctrl-C changes nothing | prints what containers say while they stop; the second kills | |
+| `restart` | in the order of dependencies | dependants stop first, and wait for health where depends_on says so | |
+| two directories with one project name | one takes over the other's containers | refused with both paths, unless `-p` says the name | |
 | `publish`, `alpha publish` | makes an OCI artifact | refused | images travel by `push`, Compose files with their sources |
-"""
-
-_DIFFERENCES = """\
-## Where a command does something else than Docker Compose 2.26, on purpose
-
-| Command | Docker Compose | pycompose, and why |
-|---|---|---|
-| `down` | leaves containers of services whose profiles are not enabled | removes them: what `up` made, `down` takes away |
-| `down` with a file that does not load | ends with 15 | goes by what the engine has recorded, with a warning |
-| `down` after a network left the file | leaves the network | removes every network of the project |
-| `down --volumes` | removes a volume of that name though nobody's label is on it | leaves it: not made for this project |
-| `ps`, `logs`, `stop`, `kill` and such with a faulty file | end with 14 or 15 | read only names from the file, and work |
-| `up` after content of a config or secret changed | goes on with the old content | replaces the containers that use it |
-| `up` after labels or options of a network changed | goes on with the old network | makes it anew, if nobody outside is on it |
-| `up` after a dependency with `restart: true` was replaced | may replace the dependant | restarts it |
-| `up` after its network was removed by hand | fails, and fails again | connects containers anew |
-| `up --wait`, a service ends with 0 and is not restarted | ends with 1 | counts as ready: a job that has done its work |
-| `up --abort-on-container-exit`, a job ends with 0 for which others waited | stops everything | goes on: it was meant to end |
-| `up` in the foreground, on Ctrl-C | stops printing | prints what containers say while they stop; a second Ctrl-C kills them |
-| `restart` | restarts by the order of dependencies | stops dependants first, and waits for health where depends_on says so |
-| two directories with one project name | one takes the other's containers over | refused with both paths, unless the name is given by `-p` |
 """
 
 
 def reference() -> str:
     """The document, in Markdown."""
-    lines = [_INTRODUCTION, _ENGINE, "```text", GLOBAL_HELP.rstrip(), "```", "", _DIFFERENCES]
+    lines = [_INTRODUCTION, _ENGINE, "```text", GLOBAL_HELP.rstrip(), "```", ""]
     for verb, (module, summary) in sorted({**COMPOSE, **PLAIN}.items()):
         lines += _verb(f"pycompose {verb}", module, summary)
     for group, (summary, table) in sorted(GROUPS.items()):
