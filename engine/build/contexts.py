@@ -24,6 +24,7 @@ from .trees import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from .options import Context, FileSource
@@ -73,16 +74,19 @@ def open_context(
     inline: str | None,
     workdir: Path,
     cancelled: Callable[[], bool],
+    received: Callable[[FileSource, Path], AbstractContextManager[Path]],
 ) -> Iterator[OpenContext]:
-    """Open a context with its Dockerfile, which ``inline`` replaces. ``workdir`` is the build's own, and empty."""
+    """Open a context with its Dockerfile, which ``inline`` replaces. ``workdir`` is the build's own, and empty.
+
+    ``received`` gives the directory for a client's files, which may hold what came last time; the path given to it is there
+    to be made."""
     root = workdir / "context"
     text: bytes | None = None if inline is None else inline.encode("utf-8", "surrogateescape")
     if isinstance(context, ReceivedContext):
-        root.mkdir()
         own: bytes | None = None
         if text is None:
             text, own = received_definition(context.definition, dockerfile, workdir / "definition")
-        with open_directory(root, "build context") as tree:
+        with received(context.files, root) as root, open_directory(root, "build context") as tree:
             name = os.path.basename(dockerfile) or "Dockerfile"
             yield OpenContext(Tree(tree.fd, tree.name, own=True), root, text, name, Pending(context.files, own))
         return

@@ -1,6 +1,8 @@
-"""Directories behind ``RUN --mount=type=cache``: kept between builds, by id, one owner at a time where that was asked for.
+"""Directories that are kept between builds, by id, one owner at a time where that was asked for: those behind
+``RUN --mount=type=cache``, and the contexts that clients have sent.
 
     cache/build/mounts/<32 hex of the id>[-n]/data
+    cache/build/contexts/<32 hex of the id>[-n]/data
 
 They may be deleted whenever no step uses them.
 """
@@ -27,8 +29,10 @@ _POLL = 0.5  # seconds between looks at whether the build was cancelled, while a
 
 
 class MountCache:
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    """``kind`` and ``words`` are how ``usage`` calls its directories."""
+
+    def __init__(self, root: Path, kind: str = "exec.cachemount", words: str = "cached mount") -> None:
+        self._root, self._kind, self._words = root, kind, words
         self._changed = threading.Condition()
         self._users: dict[str, int] = {}
 
@@ -92,8 +96,8 @@ class MountCache:
                 {
                     "ID": directory.name[:25],
                     "Parents": None,
-                    "Type": "exec.cachemount",
-                    "Description": f"cached mount {(directory / 'id').read_text('utf-8', 'replace')}",
+                    "Type": self._kind,
+                    "Description": f"{self._words} {(directory / 'id').read_text('utf-8', 'replace')}",
                     "InUse": bool(self._users.get(directory.name)),
                     "Shared": False,
                     "Size": directory_size(directory / "data"),

@@ -49,10 +49,13 @@ class EmptyContext:
 
 
 class FileSource(Protocol):
-    """A directory of the client's, which sends it when it is asked to."""
+    """A directory of the client's, which sends it when it is asked to. ``identity`` says which it is from one build to the
+    next; "" when that is not known."""
+
+    identity: str
 
     def receive(self, root: Path, *, excluded: Sequence[str] = (), paths: Sequence[str] | None = None) -> int:
-        """Fill ``root``, an empty directory; the bytes that came. ``excluded`` are patterns as in .dockerignore; with
+        """Make ``root`` what the client has, asking for what has changed; the bytes that came. ``excluded`` are patterns as in .dockerignore; with
         ``paths`` only these are wanted, and where links among them lead. Raises EngineError."""
         ...
 

@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from .checks import Checked
     from .contexts import OpenContext
     from .dockerfile import Dockerfile
-    from .options import BuildOptions
+    from .options import BuildOptions, FileSource
     from .plan import Plan, Source
     from .progress import Event
     from .state import ImageState
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     Export = Callable[[tuple[Path, ...], Steps], None]
 
 _EPOCH = "SOURCE_DATE_EPOCH"
+_KEPT = 48 * 3600  # seconds that a client's files are kept for its next build, as BuildKit does
 
 
 class Builder:
@@ -79,6 +81,7 @@ class Builder:
         self._work = root / "work"
         self._cache = BuildCache(store, images)
         self._mounts = MountCache(root / "mounts")
+        self._contexts = MountCache(root / "contexts", "source.local", "local source for")
         self._files = FileDigests(root / "files.db")
 
     def recover(self) -> None:
@@ -87,6 +90,7 @@ class Builder:
         self._work.mkdir(parents=True, mode=0o700)
         spread(self._work)
         self._mounts.recover()
+        self._contexts.recover()
 
     def end(self, patience: float) -> None:
         """Cancel all builds, and every later one; return when they have ended, or after ``patience`` seconds."""
@@ -111,7 +115,7 @@ class Builder:
     # cache ---------------------------------------------------------------------------------------------------------
     def usage(self) -> list[dict[str, Any]]:
         """BuildCache entries of ``GET /system/df``."""
-        return [*self._cache.usage(), *self._mounts.usage()]
+        return [*self._cache.usage(), *self._mounts.usage(), *self._contexts.usage()]
 
     def prune(self, *, all: bool = False, keep_storage: int = 0, until: float | None = None) -> tuple[list[str], int]:
         """Forget cached steps, and with ``all`` delete cache directories; (ids, bytes freed on disk).
@@ -122,9 +126,10 @@ class Builder:
         removed = self._cache.prune(all=all, keep_storage=keep_storage, until=until)
         freed = self._images.collect()
         if all:
-            directories, more = self._mounts.prune(until=until)
-            removed += directories
-            freed += more
+            for kept in (self._mounts, self._contexts):
+                directories, more = kept.prune(until=until)
+                removed += directories
+                freed += more
         return removed, freed
 
     # building ------------------------------------------------------------------------------------------------------
@@ -208,10 +213,23 @@ class Builder:
                         inline=inline,
                         workdir=workdir,
                         cancelled=stop.is_set,
+                        received=partial(self._received, stop),
                     )
                 )
                 steps.emit(StepNote(step, f"transferring dockerfile: {human(len(context.dockerfile))}"))
             yield context
+
+    @contextmanager
+    def _received(self, stop: threading.Event, files: FileSource, fresh: Path) -> Iterator[Path]:
+        """Where a client's files go: kept from one build to the next, so that only what has changed need be sent. Two builds
+        at a time have a directory each."""
+        if not files.identity:
+            fresh.mkdir()
+            yield fresh
+            return
+        with self._contexts.use(files.identity, "private", stop.is_set, lambda directory: None) as kept:
+            yield kept
+        self._contexts.prune(until=time.time() - _KEPT)
 
     def _session(
         self,

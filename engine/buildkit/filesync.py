@@ -10,6 +10,7 @@ each path is checked, and its parent must be a directory that came before. Runs 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
@@ -65,7 +66,8 @@ def go_mode(mode: int) -> int:
 
 # receiving ---------------------------------------------------------------------------------------------------------------
 class Receiver:
-    """Fills ``root``, an empty directory that nobody else writes to. Owners are not taken over: all is root's."""
+    """Makes ``root``, a directory that nobody else writes to, what the sender has. What lies there from an earlier time and
+    looks the same (type, mode, size, time) is not asked for again. Owners are not taken over: all is root's."""
 
     def __init__(self, packets: Packets, root: Path, cancelled: Callable[[], bool]) -> None:
         self._packets, self._root, self._cancelled = packets, root, cancelled
@@ -95,10 +97,19 @@ class Receiver:
         finally:
             for fd in self._open.values():
                 os.close(fd)
+        self._drop_others()
         for path, (mode, mtime) in reversed(self._directories.items()):
             if path:
                 self._settle(path, mode, mtime)
         return self.received
+
+    def _drop_others(self) -> None:
+        """Remove what was here before and was not sent."""
+        for directory in self._directories:
+            with os.scandir(self._root / directory) as entries:
+                others = [entry for entry in entries if os.path.join(directory, entry.name) not in self._paths]
+            for entry in others:
+                _remove(entry.path, entry.stat(follow_symlinks=False))
 
     def _ask(self) -> bool:
         """Ask for more files, or say that this was all: True."""
@@ -138,16 +149,24 @@ class Receiver:
         self._paths.add(path)
         mode, full = mode_of(entry.mode), self._root / path
         kind = stat.S_IFMT(mode)
+        if entry.linkname and kind == stat.S_IFREG and entry.linkname not in self._regular:
+            raise InvalidParameter(f"{path}: hard link to {entry.linkname!r}, which was not sent")
         try:
+            earlier = _status(full)
+            if earlier is not None and not (kind == stat.S_IFDIR and stat.S_ISDIR(earlier.st_mode)):
+                if kind == stat.S_IFREG and not entry.linkname and _looks_same(earlier, mode, entry):
+                    self._regular.add(path)
+                    return
+                _remove(str(full), earlier)
+                earlier = None
             if kind == stat.S_IFDIR:
-                full.mkdir(mode=0o700)
+                if earlier is None:
+                    full.mkdir(mode=0o700)
                 self._directories[path] = (stat.S_IMODE(mode), entry.modTime)
             elif kind == stat.S_IFLNK:
                 os.symlink(entry.linkname, full)
                 os.utime(full, ns=(entry.modTime, entry.modTime), follow_symlinks=False)
             elif kind == stat.S_IFREG and entry.linkname:
-                if entry.linkname not in self._regular:
-                    raise InvalidParameter(f"{path}: hard link to {entry.linkname!r}, which was not sent")
                 os.link(self._root / entry.linkname, full, follow_symlinks=False)
             elif kind == stat.S_IFREG:
                 os.close(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
@@ -186,6 +205,25 @@ class Receiver:
             os.utime(full, ns=(mtime, mtime))
         except (OverflowError, OSError):
             raise InvalidParameter(f"{path}: time {mtime} is no time") from None
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _looks_same(earlier: os.stat_result, mode: int, entry: Any) -> bool:
+    same = earlier.st_mode == mode and earlier.st_size == entry.size and earlier.st_mtime_ns == entry.modTime
+    return same and earlier.st_nlink == 1  # what has several names is sent again, whichever of them has changed
+
+
+def _remove(path: str, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 # sending -----------------------------------------------------------------------------------------------------------------

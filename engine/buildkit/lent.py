@@ -147,6 +147,8 @@ class LentFiles:
 
     def __init__(self, lender: Lender, name: str) -> None:
         self._lender, self._name = lender, name
+        key = lender.session.shared_key
+        self.identity = f"{name} of {key}" if key else ""
 
     def receive(self, root: Path, *, excluded: Sequence[str] = (), paths: Sequence[str] | None = None) -> int:
         if not self._lender.offers(_DIFF_COPY):

@@ -144,6 +144,37 @@ def test_a_result_is_looked_into_and_used_by_another_build(
     client.images.remove("bk:linked")
 
 
+def test_only_what_has_changed_is_sent_again(engine: EngineRoot, client: docker.DockerClient, sockets: Path) -> None:
+    entries = [
+        Entry("a", b"one"),
+        Entry("dir", None),
+        Entry("dir/b", b"two"),
+        Entry("dir/deep", None),
+        Entry("dir/deep/c", b"three", 0o755),
+        Entry("linked", b"", link="a"),
+        Entry("z", b"last"),
+    ]
+    dockerfile = "FROM busybox\nCOPY . /all\nRUN cd /all; find . -type f | sort | xargs tail -n +1 > /listing\n"
+
+    def build(*entries: Entry) -> tuple[list[str], bytes]:
+        where = Path(tempfile.mkdtemp(dir=sockets))
+        lent = _lent(dockerfile, *entries)
+        with BuildKitClient(engine.layout.socket, where, lent, shared_key="same") as buildkit:
+            buildkit.build({}, name="bk:changed")
+        shown = client.containers.run("bk:changed", "cat /listing", remove=True)
+        return lent.wanted[1:], b"".join(line for line in shown.splitlines() if not line.startswith(b"="))
+
+    assert build(*entries) == (["a", "dir/b", "dir/deep/c", "z"], b"onetwothreeonelast")
+    # What has two names is sent again; all else is there.
+    assert build(*entries) == (["a"], b"onetwothreeonelast")
+    fewer = [entries[0], Entry("dir", b"now a file"), Entry("z", b"more!")]
+    assert build(*fewer) == (["a", "dir", "z"], b"onenow a filemore!")
+    assert build(*entries[:2], Entry("dir/b", b"TWO", 0o600)) == (["dir/b"], b"oneTWO")
+    client.images.remove("bk:changed")
+    kept = [entry for entry in client.df()["BuildCache"] if entry["Type"] == "source.local"]
+    assert [entry["Description"] for entry in kept] == ["local source for context of same"]
+
+
 def test_questions_about_a_dockerfile(engine: EngineRoot, sockets: Path) -> None:
     lent = _lent("FROM busybox AS one\nARG A=1\nRUN --mount=type=secret,id=s,required true\nFROM one\nARG B\n")
 

@@ -44,11 +44,13 @@ class Entry:
 
 @dataclass
 class Lent:
-    """``directories`` by name, each in the order it is sent; ``asked`` are the names of the metadata of each transfer."""
+    """``directories`` by name, each in the order it is sent; ``asked`` are the metadata of each transfer, ``wanted`` the paths
+    whose content was asked for."""
 
     directories: dict[str, list[Entry]] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
     asked: list[dict[str, list[str]]] = field(default_factory=list)
+    wanted: list[str] = field(default_factory=list)
     extra: Callable[[str], Iterator[Any]] | None = None  # packets to send instead of a directory's
 
     def files(self, packets: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
@@ -65,7 +67,8 @@ class Lent:
         if wanted is not None:
             entries = [entry for entry in entries if any(_matches(entry.path, pattern) for pattern in wanted)]
         for entry in entries:
-            stat = fsutil.Stat(path=entry.path, mode=entry.mode, linkname=entry.link, modTime=10**18)
+            size = len(entry.data or b"")
+            stat = fsutil.Stat(path=entry.path, mode=entry.mode, linkname=entry.link, modTime=10**18, size=size)
             if entry.data is None:
                 stat.mode = _DIRECTORY | 0o755
             yield fsutil.Packet(type=_STAT, stat=stat)
@@ -73,6 +76,7 @@ class Lent:
         for packet in packets:
             if packet.type == _REQ:
                 data = entries[packet.ID].data
+                self.wanted.append(entries[packet.ID].path)
                 for at in range(0, len(data or b""), 1000):
                     yield fsutil.Packet(type=_DATA, ID=packet.ID, data=(data or b"")[at : at + 1000])
                 yield fsutil.Packet(type=_DATA, ID=packet.ID)
@@ -93,8 +97,8 @@ def _matches(path: str, pattern: str) -> bool:
 class BuildKitClient:
     """One session and one control connection. ``directory`` takes the relays' sockets."""
 
-    def __init__(self, engine: Path, directory: Path, lent: Lent) -> None:
-        self._engine, self._directory, self._lent = engine, directory, lent
+    def __init__(self, engine: Path, directory: Path, lent: Lent, *, shared_key: str = "") -> None:
+        self._engine, self._directory, self._lent, self._shared_key = engine, directory, lent, shared_key
         self._stack = ExitStack()
         self._session: socket.socket | None = None
         self.id = os.urandom(12).hex()
@@ -134,6 +138,7 @@ class BuildKitClient:
                 "/session",
                 [
                     ("X-Docker-Expose-Session-Uuid", self.id),
+                    ("X-Docker-Expose-Session-Sharedkey", self._shared_key),
                     *(("X-Docker-Expose-Session-Grpc-Method", name) for name in handlers),
                 ],
             )

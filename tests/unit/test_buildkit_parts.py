@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -115,6 +116,8 @@ def test_a_directory_is_sent_in_order(tmp_path: Path) -> None:
 
 class _NoLender:
     """A session that lends nothing and is asked for nothing."""
+
+    session = SimpleNamespace(shared_key="")
 
     def of_session(self, id: str) -> _NoLender:
         return self
