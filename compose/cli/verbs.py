@@ -27,7 +27,7 @@ COMPOSE: Table = {
     "plan": ("plan", "Show what up would do and why (exit code 0: nothing, 2: changes)"),
     "port": ("port", "Print the public port for a port binding"),
     "ps": ("ps", "List containers"),
-    "publish": ("publish", "Refused: publish a Compose application as an OCI artifact"),
+    "publish": ("publish", "Publish compose application"),
     "pull": ("pull", "Pull service images"),
     "push": ("push", "Push service images"),
     "restart": ("restart", "Restart service containers"),
@@ -59,7 +59,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
     "alpha": (
         "Experimental commands of Docker Compose",
         {
-            "publish": ("publish", "Refused: publish a Compose application as an OCI artifact"),
+            "publish": ("publish", "Publish compose application"),
             "viz": ("viz", "Generate a graphviz graph from your Compose file"),
         },
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OperationError
 from .checked import made_whole, version_directory
-from .registry import Reference, Registry, parse_reference
+from .registry import Registry, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,7 @@ ARTIFACT = "application/vnd.docker.compose.project"
 FILE = "application/vnd.docker.compose.file+yaml"
 ENV_FILE = "application/vnd.docker.compose.envfile"
 EMPTY = "application/vnd.docker.compose.config.empty.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -89,14 +90,15 @@ def _save(directory: str, name: str, content: bytes) -> None:
         file.write(content)
 
 
-def manifest_of(layers: list[dict[str, Any]], created: str) -> bytes:
-    """The manifest of a project whose files are ``layers``."""
+def manifest_of(layers: list[dict[str, Any]], created: str, *, version: str = "1.1") -> bytes:
+    """The manifest of a project whose files are ``layers``, as OCI 1.1 has it or, without an artifact type, 1.0."""
+    old = version == "1.0"
     tree = {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "artifactType": ARTIFACT,
+        "mediaType": MANIFEST,
+        **({} if old else {"artifactType": ARTIFACT}),
         "config": {
-            "mediaType": "application/vnd.oci.empty.v1+json",
+            "mediaType": EMPTY if old else "application/vnd.oci.empty.v1+json",
             "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
             "size": 2,
             "data": "e30=",
@@ -105,6 +107,3 @@ def manifest_of(layers: list[dict[str, Any]], created: str) -> bytes:
         "annotations": {"org.opencontainers.image.created": created},
     }
     return json.dumps(tree).encode()
-
-
-__all__ = ["ENV_FILE", "FILE", "Reference", "fetch_artifact", "manifest_of"]

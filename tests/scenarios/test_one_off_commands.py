@@ -88,7 +88,7 @@ def test_exec_attach_and_port_fall_back_to_one_off_containers(command: Command) 
         (("--env-file", "nosuch.env", "config"), 1, "couldn't find env file"),
         (("-p", "Bad!", "ps"), 1, "invalid project name"),
         (("--parallel", "x", "ps"), 1, "--parallel"),
-        (("publish", "a/b"), 1, "not supported"),
+        (("publish", "--app", "a/b"), 1, "not supported"),
     ],
 )
 def test_exit_codes_are_docker_composes(command: Command, words: tuple[str, ...], code: int, text: str) -> None:

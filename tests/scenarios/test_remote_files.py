@@ -198,3 +198,42 @@ def test_a_project_from_a_registry(root: Path, here: Path, tmp_path: Path, monke
         locked = command("config", "--lock-image-digests", **environment).stdout
         assert locked == f"services:\n  web:\n    image: {image}@{digest}\n"
     assert os.listdir(here) == ["compose.yaml"]
+
+
+@needs_root
+@pytest.mark.skipif(not available(), reason="no docker-registry")
+def test_publish_and_fetch(root: Path, here: Path, tmp_path: Path) -> None:
+    command = Command(root, here)
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "DOCKER_CONFIG": str(tmp_path)}
+    (here / "parts").mkdir()
+    (here / "values.env").write_text("FROM_FILE=yes\n")
+    (here / "parts" / "own.env").write_text("OWN=part\n")
+    (here / "parts" / "base.yaml").write_text(
+        "services:\n  base: {image: busybox, env_file: own.env}\n  chain: {extends: {file: base.yaml, service: base}}\n"
+    )
+    (here / "compose.yaml").write_text(
+        "x-common: &common\n  env_file:  # kept\n    - path: ./values.env\n"
+        "services:\n  web:\n    <<: *common\n    extends: {file: 'parts/base.yaml', service: chain}\n"
+        "    command: echo ${WORD:-plain}\n    environment: {DB_PASSWORD: hush}\n"
+    )
+    (here / "over.yaml").write_text("services: {web: {labels: {over: 'yes'}}}\n")
+    files = ("-f", "compose.yaml", "-f", "over.yaml")
+    with registry(tmp_path / "registry") as host:
+        target = f"{host}/team/made:1"
+        refused = command(*files, "publish", target, check=False, **environment)
+        assert refused.returncode == 1
+        assert "DB_PASSWORD" in refused.stderr and "--yes says that this is meant" in refused.stderr
+        command(*files, "publish", "--yes", "--with-env", "--oci-version", "1.0", target, **environment)
+        fetched = ("-f", f"oci://{target}")
+        shown = json.loads(command(*fetched, "config", "--format", "json", WORD="later", **environment).stdout)
+        web = shown["services"]["web"]
+        assert web["environment"] == {"DB_PASSWORD": "hush", "FROM_FILE": "yes", "OWN": "part"}
+        assert (web["command"], web["labels"], shown["name"]) == (["echo", "later"], {"over": "yes"}, "made")
+        manifest = Registry(parse_reference(target)).manifest("1").tree
+        assert str(here) not in json.dumps(manifest), "nothing says where the files were"
+        (here / "more.yaml").write_text("include: [parts/base.yaml]\nservices: {a: {image: busybox}}\n")
+        assert (
+            "includes local files" in command("-f", "more.yaml", "publish", target, check=False, **environment).stderr
+        )
+        (here / "more.yaml").write_text("services: {a: {build: .}}\n")
+        assert "are only built" in command("-f", "more.yaml", "publish", target, check=False, **environment).stderr

@@ -1,5 +1,5 @@
 """`pycompose alpha publish`: the same as `pycompose publish`."""
 
-from ..publish import INTERSPERSED, add_arguments, run
+from ..publish import add_arguments, run
 
-__all__ = ["INTERSPERSED", "add_arguments", "run"]
+__all__ = ["add_arguments", "run"]
