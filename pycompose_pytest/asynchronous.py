@@ -19,6 +19,16 @@ class AsyncStack:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
 
+    @property
+    def project(self) -> str:
+        return self.stack.project
+
+    async def environment(self) -> dict[str, str]:
+        return await _in_thread(lambda: self.stack.environment)
+
+    async def run(self, *arguments: str) -> CommandResult:
+        return await _in_thread(lambda: self.stack.run(*arguments))
+
     async def address(self, service: str, port: int, protocol: str = "tcp") -> tuple[str, int]:
         return await _in_thread(lambda: self.stack.address(service, port, protocol))
 

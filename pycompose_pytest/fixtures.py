@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from .asynchronous import AsyncStack
 from .hooks import plan_key
 from .lives import Plan, live
-from .options import StackOptions
+from .options import StackError, StackOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,14 +19,9 @@ if TYPE_CHECKING:
 
     from .stacks import Stack
 
-SCOPES = ("session", "module", "function")
-
 
 def _scope(fixture_name: str, config: pytest.Config) -> Any:
-    scope = config.getini("stack_scope")
-    if scope not in SCOPES:
-        raise pytest.UsageError(f"stack_scope: {scope!r} is none of {', '.join(SCOPES)}")
-    return scope
+    return config.getini("stack_scope")
 
 
 @pytest.fixture(scope="session")
@@ -83,5 +79,15 @@ def _scoped(options: StackOptions, request: pytest.FixtureRequest) -> Iterator[S
     if request.scope != "session" and (plan.shared or plan.reuse):
         # A stack of a module or a test is its own: nobody else could share it.
         plan = Plan(os.getpid(), plan.keep, False, "")
-    with _context(options, plan, request.fixturename or "stack") as stack:
+    context = _context(options, plan, request.fixturename or "stack")
+    problem = ""
+    try:
+        stack = context.__enter__()
+    except StackError as error:
+        problem = str(error)
+    if problem:
+        # What the user can do something about is in the words, not in a trace of our code.
+        pytest.fail(problem, pytrace=False)
+    with ExitStack() as ending:
+        ending.push(context)
         yield stack

@@ -17,6 +17,12 @@ from .stacks import Stack
 plan_key = pytest.StashKey[Plan]()
 _began_key = pytest.StashKey[float]()
 
+WORDS = {
+    "stack_scope": ("session", "module", "function"),
+    "stack_xdist": ("shared", "each"),
+    "stack_ports": ("auto", "fixed"),
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("stack", "stacks from Compose files (pycompose)")
@@ -36,6 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name, words in WORDS.items():
+        if config.getini(name) not in words:
+            raise pytest.UsageError(f"{name}: {config.getini(name)!r} is none of {', '.join(words)}")
+    wait = config.getini("stack_wait_timeout")
+    if wait and not _is_seconds(wait):
+        raise pytest.UsageError(f"stack_wait_timeout: {wait!r} is no number of seconds")
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     shared = ""
     owner = os.getpid()
@@ -43,6 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
         owner, shared = given["stack_owner"], given["stack_directory"]
     reuse = bool(config.getoption("--stack-reuse"))
     config.stash[plan_key] = Plan(owner, config.getoption("--stack-keep"), reuse, shared)
+
+
+def _is_seconds(text: str) -> bool:
+    try:
+        return 0 < float(text) < 1e9
+    except ValueError:
+        return False
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -87,5 +106,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             since = f"{item.stash.get(_began_key, 0.0):.3f}"
             result = stack.run("logs", "--no-color", f"--since={since}", "--tail=200")
             text = (result.stdout + result.stderr).strip() or "(no output during this test)"
-            report.sections.append((f"services of {stack.project}", text))
+            report.sections.append((f"Captured stdout of the services of {stack.project}", text))
+            # For the reports to come: a JUnit report is written from the last one, where junit_logging says so.
+            item.add_report_section(stack.project, "stdout of the services of", text)
     return report

@@ -24,6 +24,7 @@ class CommandResult:
 
     def check(self) -> CommandResult:
         """Itself, when the exit code is 0. Raises `StackError`."""
+        __tracebackhide__ = True
         if self.exit_code != 0:
             raise StackError(f"exit code {self.exit_code}\n{self.stdout}{self.stderr}")
         return self

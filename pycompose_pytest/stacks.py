@@ -35,10 +35,15 @@ class Stack:
 
     def address(self, service: str, port: int, protocol: str = "tcp") -> tuple[str, int]:
         """Host and port that lead to ``port`` of a service. Raises `StackError` when nothing does."""
+        __tracebackhide__ = True
         prefix = "".join(c if c.isascii() and c.isalnum() else "_" for c in service).upper()
         name = f"{prefix}_{port}" + ("" if protocol == "tcp" else f"_{protocol.upper()}")
         if name not in self.environment:
-            raise StackError(f"nothing leads to {service}:{port}/{protocol}: neither published nor exposed")
+            known = [found.removeprefix(f"{prefix}_") for found in self.environment if found.startswith(f"{prefix}_")]
+            ports = ", ".join(text for text in known if text[0].isdigit()) or "none"
+            raise StackError(
+                f"nothing leads to {service}:{port}/{protocol}: neither published nor exposed (ports that are: {ports})"
+            )
         return self.environment[f"{prefix}_HOST"], int(self.environment[name])
 
     # -- what can be done
@@ -58,15 +63,19 @@ class Stack:
         return self.run("logs", "--no-color", *words, *services).check().stdout
 
     def stop(self, *services: str) -> None:
+        __tracebackhide__ = True
         self._change("stop", *services)
 
     def start(self, *services: str) -> None:
+        __tracebackhide__ = True
         self._change("start", *services)
 
     def restart(self, *services: str) -> None:
+        __tracebackhide__ = True
         self._change("restart", *services)
 
     def kill(self, *services: str, signal: str = "SIGKILL") -> None:
+        __tracebackhide__ = True
         self._change("kill", f"--signal={signal}", *services)
 
     def wait_healthy(self, *services: str, timeout: float = 60.0) -> None:
@@ -113,5 +122,6 @@ class Stack:
         return pycompose(self.options, "-p", self.project, *arguments)
 
     def _change(self, *arguments: str) -> None:
+        __tracebackhide__ = True
         self.run(*arguments).check()
         self._environment = None
