@@ -81,6 +81,11 @@ class Layout(NamedTuple):
         return self.run / "engine.log"
 
     @property
+    def last_log(self) -> Path:
+        """What the engine before this one has logged, if anything."""
+        return self.state / "engine.log"
+
+    @property
     def database(self) -> Path:
         return self.state / "engine.db"
 

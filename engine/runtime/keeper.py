@@ -28,7 +28,7 @@ if not __package__:
 
 from ..layout import Layout
 from ..linux import cgroup, process
-from . import guard, protocol, shim, statusfile
+from . import guard, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
 from .isolation import isolate
 from .loop import Loop
@@ -41,6 +41,8 @@ _CRASHES = 5
 _EARLY = 5.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
+
+_LOG_KEPT = 1 << 20
 
 EX_TEMPFAIL = 75
 EX_CONFIG = 78
@@ -351,6 +353,8 @@ def _keep_until_finished(layout: Layout, ready: int) -> int:
     if ready >= 0:
         _redirect_output(str(layout.engine_log))
     host = isolate(layout)
+    if ready >= 0:
+        residence.move_out(layout, host.hierarchies)
     listener = protocol.listen_stream(str(layout.socket))
     keeper = Keeper(layout, listener, host)
     if ready >= 0:
@@ -364,9 +368,26 @@ def _keep_until_finished(layout: Layout, ready: int) -> int:
     listener.close()
     os.unlink(layout.socket)
     if code == 0:
-        _clean_up(layout)
+        _clean_up(layout, host.hierarchies)
     os.close(lock)
     return code
+
+
+def _put_log_aside(layout: Layout) -> None:
+    """What was logged outlives the run directory, until the next engine that has something to say."""
+    try:
+        with open(layout.engine_log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_KEPT))
+            text = file.read()
+    except FileNotFoundError:
+        return
+    try:
+        if text:
+            with open(os.open(layout.last_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as kept:
+                kept.write(text)
+    except OSError as error:  # no room, or nothing was ever stored here
+        _say(f"{layout.last_log}: {error.strerror}")
+    os.unlink(layout.engine_log)
 
 
 def _take_lock(path: str) -> int | None:
@@ -406,12 +427,12 @@ def _has_pending_connection(listener: socket.socket) -> bool:
     return bool(poller.poll(0))
 
 
-def _clean_up(layout: Layout) -> None:
+def _clean_up(layout: Layout, hierarchies: cgroup.Hierarchies) -> None:
     """Remove what belongs to a running instance only. Whatever still holds something stays."""
+    residence.move_back(layout.instance, hierarchies)
     cgroup.remove_instance(layout.instance)
-    for path in (layout.engine_log, layout.lock):
-        if os.path.exists(path):
-            os.unlink(path)
+    _put_log_aside(layout)
+    os.unlink(layout.lock)
     parts = ("containers", "networks", "build", "mounts/empty", "mounts", "files")
     for directory in (*(layout.run / part for part in parts), layout.run):
         try:
