@@ -73,7 +73,7 @@ def build(
         texts = [pool.submit(archive.index, release, component, dpkg_architecture) for release in releases]
         for release, text in zip(releases, texts, strict=True):
             index.add(text.result(), release.source.mirror)
-        packages = minimal(index, _extra(index, distribution))
+        packages = _packages(index, distribution)
         database = Database(tree)
         _merge_usr(tree, dpkg_architecture)
         database.prepare()
@@ -97,13 +97,14 @@ def _releases(distribution: Distribution, archive: Archive, pool: ThreadPoolExec
     return releases
 
 
-def _extra(index: Index, distribution: Distribution) -> list[str]:
-    names = ["apt"]
-    # The package that says "already merged" instead of the one that would merge, and pulls in perl for it.
-    if index.get("usr-is-merged") is not None:
-        names.insert(0, "usr-is-merged")
+def _packages(index: Index, distribution: Distribution) -> list[Package]:
     keyring = "ubuntu-keyring" if distribution.name == "ubuntu" else distribution.keyring
-    return [*names, keyring]
+    names = ["apt", keyring]
+    found = minimal(index, names)
+    if index.get("usr-is-merged") is not None and any(package.name == "usrmerge" for package in found):
+        # As debootstrap does: the package that says "already merged" instead of the one that would merge, and that brings perl.
+        found = minimal(index, ["usr-is-merged", *names])
+    return found
 
 
 def _merge_usr(tree: Path, architecture: str) -> None:
