@@ -48,7 +48,8 @@ class Notice:
 @dataclass(frozen=True, slots=True)
 class StepStarted:
     """``step`` counts from 1 over the whole build. ``index`` of ``total`` is the place among its stage's bases and layers,
-    0 for the other kinds; ``stage`` is "" when the Dockerfile has only one. ``line`` of the Dockerfile, 0 for none."""
+    0 for the other kinds; ``stage`` is "" when the Dockerfile has only one. ``line`` of the Dockerfile, 0 for none.
+    ``title`` is ``text`` as BuildKit shows it, with variables expanded."""
 
     step: int
     stage: str
@@ -57,6 +58,7 @@ class StepStarted:
     total: int
     line: int = 0
     kind: Kind = "layer"
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class RunPlan:
             self.argv = self.state.argv(run.command)
             return
         text = run.command.words[0]
-        if _is_heredoc(text):
+        if is_heredoc(text):
             first = run.heredocs[0]
             if first.text.startswith("#!"):
                 path = f"/dev/pipes/{first.name}"
@@ -301,7 +301,8 @@ class RunPlan:
         return [SshMount(agent, target, mode, mount.uid or 0, mount.gid or 0)]
 
 
-def _is_heredoc(text: str) -> bool:
+def is_heredoc(text: str) -> bool:
+    """Whether a command consists of nothing but a here-document."""
     try:
         return parse_heredoc(text) is not None
     except ExpansionError:

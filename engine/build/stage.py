@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ from .dockerfile.mounts import parse_mount
 from .dockerfile.words import ExpansionError, expand
 from .plan import WORK, ImageSource, NamedContext, Scratch, StageSource
 from .progress import StepCached, StepDone, StepFailed, StepLog, StepStarted
-from .runstep import RunPlan, describe_failure
+from .runstep import RunPlan, describe_failure, is_heredoc
 from .state import ImageState, exposed_ports
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class StageBuild:
         label = self._stage.label if len(session.dockerfile.stages) > 1 else ""
         self._index += kind != "config"
         place = (self._index, self._stage.work) if kind != "config" else (0, 0)
-        session.emit(StepStarted(self._step, label, text, *place, instruction.span.first, kind))
+        title = self._title(instruction, trigger=trigger) if kind == "layer" else ""
+        session.emit(StepStarted(self._step, label, text, *place, instruction.span.first, kind, title))
         started = time.monotonic()
         try:
             cached = action()
@@ -129,6 +131,16 @@ class StageBuild:
         else:
             layer = self._state.chain_id if isinstance(instruction, WORK) else ""
             session.emit(StepDone(self._step, time.monotonic() - started, layer))
+
+    def _title(self, instruction: Instruction, *, trigger: bool) -> str:
+        text = instruction.code
+        if isinstance(instruction, Run) and instruction.heredocs and is_heredoc(instruction.command.words[0]):
+            first, *more = instruction.heredocs[0].text.strip().splitlines() or [""]
+            text += f" ({first}{'...' if more else ''})"
+        with suppress(ExpansionError):
+            text = expand(text, self._state.env, escape=self._escape, keep_quotes=True, keep_unset=True).text
+        word, space, rest = text.partition(" ")
+        return f"{'ONBUILD ' if trigger else ''}{word.upper()}{space}{rest}"
 
     def _failed(self, instruction: Instruction, message: str, code: int = 0) -> StepError:
         session = self._session

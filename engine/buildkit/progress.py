@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..build.dockerfile.lint import DESCRIPTIONS, rule_url
 from ..build.progress import (
     Notice,
     StepCached,
@@ -130,8 +131,12 @@ class Told:
         first = next(iter(self._vertexes.values()), None)
         if first is None:
             return
-        rule = f"{event.rule}: " if event.rule else ""
-        warning = messages.control.VertexWarning(vertex=first.digest, level=1, short=f"{rule}{event.text}".encode())
+        warning = messages.control.VertexWarning(vertex=first.digest, level=1, short=event.text.encode())
+        if event.rule:
+            where = f" (line {event.line})" if event.line else ""
+            warning.short = f"{event.rule}: {event.text}{where}".encode()
+            warning.detail.append(DESCRIPTIONS[event.rule].encode())
+            warning.url = rule_url(event.rule)
         if event.line:
             place = warning.ranges.add()
             place.start.line = place.end.line = event.line
@@ -196,7 +201,7 @@ class Told:
 def _name(event: StepStarted) -> str:
     if event.kind == "internal":
         return event.text
-    text = event.text
+    text = event.title or event.text
     if event.kind == "base" and text[: len(_FROM)].upper() == _FROM:
         text = _FROM + _canonical(text[len(_FROM) :])
     width = 1 + int(math.log10(event.total)) if event.total else 1

@@ -212,7 +212,8 @@ class Solver:
         """A question about the Dockerfile: the answer's metadata."""
 
         def work() -> dict[str, bytes]:
-            return subrequests.answer(asked, options(Asked(attributes), job.lender, self._agents), self._agents)
+            build = options(Asked(attributes), job.lender, self._agents)
+            return subrequests.answer(asked, build, self._agents, self._builder)
 
         return await self._explained(work)
 

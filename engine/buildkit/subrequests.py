@@ -1,7 +1,6 @@
 """Questions about a Dockerfile instead of a build of it: ``docker build --call``, in BuildKit's forms.
 
-``targets`` lists the stages, ``outline`` what a stage takes: arguments, secrets, agents. The linter's rules are not offered,
-and nothing here pretends that a file was checked by them.
+``targets`` lists the stages, ``outline`` what a stage takes: arguments, secrets, agents; ``lint`` makes the build checks.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ..build import plan as planning
 from ..build.contexts import received_definition
 from ..build.dockerfile import DockerfileError, parse
-from ..build.dockerfile.errors import Place
+from ..build.dockerfile.errors import Place, excerpt
 from ..build.dockerfile.instructions import Arg, Run
+from ..build.dockerfile.lint import DESCRIPTIONS
 from ..build.dockerfile.mounts import parse_mount
 from ..build.options import ReceivedContext
 from ..build.state import platform_arguments
@@ -29,17 +29,20 @@ if TYPE_CHECKING:
 
     from ..build.dockerfile import Dockerfile
     from ..build.options import BuildOptions
+    from ..build.service import Builder
 
 _VERSION = "1.0.0"
 _DESCRIBE, _TARGETS, _OUTLINE = "frontend.subrequests.describe", "frontend.targets", "frontend.outline"
+_LINT = "frontend.lint"
 _OFFERED = {
     _OUTLINE: "List all parameters current build target supports",
     _TARGETS: "List all targets current build supports",
+    _LINT: "Lint a Dockerfile",
     _DESCRIBE: "List available subrequest types",
 }
 
 
-def answer(asked: str, options: BuildOptions, scratch: Path) -> dict[str, bytes]:
+def answer(asked: str, options: BuildOptions, scratch: Path, builder: Builder) -> dict[str, bytes]:
     """A result's metadata. ``scratch`` is a directory for what the client sends. Raises EngineError. Run it in a thread."""
     if asked not in _OFFERED:
         raise NotImplemented_(f"{asked}: unsupported request")
@@ -49,6 +52,8 @@ def answer(asked: str, options: BuildOptions, scratch: Path) -> dict[str, bytes]
             ("NAME", "VERSION", "DESCRIPTION"), [(_short(one["name"]), _VERSION, one["description"]) for one in body], 1
         )
         return _result(body, text)
+    if asked == _LINT:
+        return _lint(options, builder)
     dockerfile = _dockerfile(options, scratch)
     return _targets(dockerfile) if asked == _TARGETS else _outline(dockerfile, options)
 
@@ -68,6 +73,29 @@ def _dockerfile(options: BuildOptions, scratch: Path) -> Dockerfile:
         if error.span:
             error.place = Place(name, text.decode("utf-8", "replace"), error.span)
         raise
+
+
+def _lint(options: BuildOptions, builder: Builder) -> dict[str, bytes]:
+    """A Dockerfile that cannot be read is a finding as well."""
+    warnings: list[dict[str, Any]] = []
+    body: dict[str, Any] = {"warnings": warnings}
+    try:
+        checked = builder.check(options)
+    except DockerfileError as error:
+        if error.place is None:
+            raise
+        place = error.place
+        name, source, text = place.name, place.text, f"{error}\n{excerpt(place.text, place.span, place.name)}\n"
+        body["buildError"] = {"message": str(error), "location": _location(place.span.first, place.span.last)}
+    else:
+        name, source, text = checked.dockerfile.name, checked.dockerfile.source, ""
+        for one in checked.findings:
+            warning = {"ruleName": one.rule, "description": DESCRIPTIONS[one.rule], "url": one.url}
+            warnings.append({**warning, "detail": one.message, "location": _location(one.span.first, one.span.last)})
+            text += f"\nWARNING: {one.rule} - {one.url}\n{one.message}\n{excerpt(source, one.span, name)}\n"
+    body["sources"] = [{"filename": name, "data": _base64(source), "language": "Dockerfile"}]
+    failed = b"1" if warnings or "buildError" in body else b"0"
+    return {**_result(body, text), "result.statuscode": failed}
 
 
 def _targets(dockerfile: Dockerfile) -> dict[str, bytes]:
@@ -140,7 +168,8 @@ def _base64(text: str) -> str:
 
 def _request(name: str, description: str) -> dict[str, Any]:
     opts = [{"name": "target", "description": "Target build stage"}] if name == _OUTLINE else []
-    metadata = [{"name": one, "description": ""} for one in ("result.json", "result.txt")]
+    names = ("result.json", "result.txt", *(("result.statuscode",) if name == _LINT else ()))
+    metadata = [{"name": one, "description": ""} for one in names]
     rest = {"opts": opts, "inputs": None, "metadata": metadata, "refs": None}
     return {"name": name, "version": _VERSION, "type": "rpc", "description": description, **rest}
 

@@ -85,7 +85,7 @@ RUN echo $WHO >> /got/here
         "[one 1/2] FROM docker.io/library/busybox:latest",
         "[one 2/2] RUN --mount=type=secret,id=token cp /run/secrets/token /token; echo told",
         "[stage-1 1/2] COPY here sub/*.txt /got/",
-        "[stage-1 2/2] RUN echo $WHO >> /got/here",
+        "[stage-1 2/2] RUN echo me >> /got/here",
         "exporting to image",
     ]
     assert b"told\n" in [log.msg for response in told for log in response.logs]
@@ -189,13 +189,21 @@ def test_questions_about_a_dockerfile(engine: EngineRoot, sockets: Path) -> None
         outline = json.loads(ask("outline")["result.json"])
         assert {one["name"]: one.get("value") for one in outline["args"]} == {"A": "1", "B": "b"}
         assert [(one["name"], one["required"]) for one in outline["secrets"]] == [("s", True)]
+        assert ask("lint")["result.statuscode"] == b"0"
         with pytest.raises(grpc.RpcError) as failed:
-            ask("lint")
-        assert failed.value.details() == "frontend.lint: unsupported request"
+            ask("moon")
+        assert failed.value.details() == "frontend.moon: unsupported request"
+        lent.directories["dockerfile"] = [Entry("Dockerfile", b"FROM busybox\nWORKDIR x\nMAINTAINER me\n")]
+        found = json.loads(ask("lint")["result.json"])["warnings"]
+        assert {(one["ruleName"], one["location"]["ranges"][0]["start"]["line"]) for one in found} == {
+            ("WorkdirRelativePath", 2),
+            ("MaintainerDeprecated", 3),
+        }
         lent.directories["dockerfile"] = [Entry("Dockerfile", b"FROM busybox\nNO\n")]
         with pytest.raises(grpc.RpcError) as failed:
             ask("targets")
         assert "grpc-status-details-bin" in dict(failed.value.trailing_metadata())
+        assert json.loads(ask("lint")["result.json"])["buildError"]["location"]["ranges"][0]["start"]["line"] == 2
         buildkit.gateway("Return", gateway.ReturnRequest(result=gateway.Result()), gateway.ReturnResponse)
         assert not solving.result().ExporterResponse
 

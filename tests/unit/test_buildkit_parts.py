@@ -212,6 +212,7 @@ def test_events_become_vertexes() -> None:
         told.tell(StepStarted(5, "", "RUN y", 3, 10, 4))
         told.tell(StepCached(5))
         told.tell(Notice("careful", 7))
+        told.tell(Notice("no slash", 8, "WorkdirRelativePath"))
         told.tell(StepStarted(6, "", "[internal] other", 0, 0, kind="internal"))
         told.fail("broken")
         told.end()
@@ -231,7 +232,9 @@ def test_events_become_vertexes() -> None:
     assert last["[internal] other"].error == "broken"
     assert [(log.stream, log.msg) for log in response.logs] == [(2, b"log")]
     assert [status.name for status in response.statuses] == ["transferring dockerfile: 3B"]
-    (warning,) = response.warnings
+    warning, finding = response.warnings
+    assert finding.short == b"WorkdirRelativePath: no slash (line 8)"
+    assert finding.url.endswith("/workdir-relative-path/")
     assert (warning.short, warning.ranges[0].start.line) == (b"careful", 7)
 
 

@@ -89,8 +89,13 @@ class Finding:
 
     @property
     def url(self) -> str:
-        word = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", self.rule).lower()
-        return f"https://docs.docker.com/go/dockerfile/rule/{word}/"
+        return rule_url(self.rule)
+
+
+def rule_url(rule: str) -> str:
+    """Where Docker explains a rule."""
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", rule).lower()
+    return f"https://docs.docker.com/go/dockerfile/rule/{word}/"
 
 
 def lint(
