@@ -105,6 +105,31 @@ def test_containers_at_once(engine: EngineRoot, count: int) -> None:
     steady(engine, load)
 
 
+@sized(8, 200)
+def test_containers_with_followers_and_execs(engine: EngineRoot, count: int) -> None:
+    """The same engine does all of it at a time: a quarter of the containers is followed, each gets five commands."""
+
+    def follow(identity: str) -> None:
+        stream = Stream(engine, "GET", f"/containers/{identity}/logs?stdout=1&follow=1")
+        for _ in range(3):
+            stream.read_until(b"tick")
+        stream.drop()
+
+    def run(identity: str) -> None:
+        assert execute(engine, identity, ["true"])[0] == 0
+
+    def load() -> None:
+        found = at_once(lambda _: create(engine, ["sh", "-c", "while :; do echo tick; sleep 1; done"]), range(count))
+        try:
+            at_once(lambda identity: start(engine, identity), found)
+            jobs = [(follow, identity) for identity in found[: count // 4]] + [(run, one) for one in found] * 5
+            at_once(lambda job: job[0](job[1]), jobs, threads=count // 4)
+        finally:
+            at_once(lambda identity: remove(engine, identity), found)
+
+    steady(engine, load)
+
+
 @sized(10, 50)
 def test_log_followers(engine: EngineRoot, count: int) -> None:
     lines = 2000
