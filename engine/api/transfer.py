@@ -5,6 +5,7 @@ and progress messages as JSON lines. What runs in the thread blocks on these unt
 from __future__ import annotations
 
 import io
+import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .http import Request
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _BUFFER = 256 * 1024
 
@@ -176,6 +179,17 @@ async def with_progress(
             await in_thread(daemon, work, progress)
         except (EngineError, ClientGone) as error:
             failure = error
+        except Exception as error:
+            if not begun:
+                raise
+            # The last resort, as for answers that have not begun: the client hears why its stream ends.
+            log.exception("%s %s failed", request.method, request.path)
+            words = (
+                f"{error.strerror}: {error.filename}"
+                if isinstance(error, OSError) and error.strerror
+                else "internal error"
+            )
+            failure = EngineError(f"{words}; the engine's log has the details")
         group.cancel_scope.cancel()
     if isinstance(failure, ClientGone) or (failure is not None and not begun):
         raise failure

@@ -155,3 +155,35 @@ def test_volume_filters(volumes: Volumes) -> None:
         names(nonsense=["x"])
     with pytest.raises(NotFound, match="no such volume"):
         volumes.get("three")
+
+
+def test_a_failure_nobody_foresaw_is_told_in_the_stream() -> None:
+    """A disk that is full in the middle of a build must not look like a connection that broke."""
+    import asyncio
+    import socket
+
+    from engine.api import transfer
+    from engine.api.http import Connection
+    from engine.api.wire import Wire
+
+    async def handler(request: Any) -> None:
+        def work(progress: Any) -> None:
+            progress({"stream": "Step 1"})
+            raise OSError(28, "No space left on device", "layer")
+
+        await transfer.with_progress(SimpleNamespace(transfers=None), request, work)
+
+    async def exchange() -> bytes:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(b"POST /build HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            await asyncio.wait_for(Connection(Wire(ours), list).serve(handler), 10)
+            ours.shutdown(socket.SHUT_WR)
+            answer = b""
+            while data := await asyncio.to_thread(theirs.recv, 65536):
+                answer += data
+            return answer
+
+    answer = asyncio.run(exchange())
+    assert b'"stream":"Step 1"' in answer
+    assert b'"error":"No space left on device: layer; the engine' in answer
