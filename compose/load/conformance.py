@@ -26,9 +26,11 @@ STATUSES = ("done", "refused", "ignored")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key: its path with ``*`` for names, its status and, unless done, the reason. ``elsewhere``: the key acts on
-    pycompose's own engine, and why it has no effect on others. ``only``: the values that a key which is done may have; others are refused,
-    ``otherwise`` says why."""
+    """One key: its path with ``*`` for names, its status and, unless done, the reason.
+
+    ``elsewhere``: the key acts on pycompose's own engine, and why it has no effect on others. ``only``: the values that a
+    key which is done may have; others are refused, and ``otherwise`` says why.
+    """
 
     key: str
     status: str
