@@ -23,6 +23,7 @@ from .ops import (
     CreateContainer,
     MonitorContainer,
     PullImage,
+    RollBack,
     RunPreStart,
     StartContainer,
     WaitCompleted,
@@ -160,6 +161,9 @@ class _Executor:
             if blocked:
                 self.outcomes[operation.key] = Outcome(SKIPPED, None, started, started, blocked)
                 return
+            if isinstance(operation, RollBack) and all(self._went_well(key) for key in operation.watched):
+                self.outcomes[operation.key] = Outcome(OK, None, started, started)
+                return
             await self._carry_out(operation)
             self.outcomes[operation.key] = Outcome(OK, None, started, time.monotonic())
         except ComposeError as error:
@@ -177,6 +181,9 @@ class _Executor:
         if isinstance(operation, WaitCompleted):
             words = f"Skipped: {str(error).replace('service', 'optional dependency', 1)}"
         self._world.emit(Progress(f"Container {operation.name}", words, WARNING))
+
+    def _went_well(self, key: str) -> bool:
+        return key not in self.outcomes or self.outcomes[key].state == OK
 
     def _report(self, operation: Operation, error: ComposeError) -> None:
         if operation.noun == "container":

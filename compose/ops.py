@@ -283,6 +283,26 @@ class MonitorContainer(ContainerOperation):
     id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollBack(Operation):
+    """Put the containers before back in place of those that an update made, if one of ``watched`` has failed: nothing to
+    do otherwise. ``replicas`` are (name, id of the container before, whether that ran)."""
+
+    verb: ClassVar[str] = "roll back"
+    noun: ClassVar[str] = "service"
+
+    service: str
+    replicas: tuple[tuple[str, str, bool], ...]
+    watched: tuple[str, ...]
+    batch: int = 0
+    delay: float = 0.0
+    start_first: bool = False
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
 # -- provider services
 
 

@@ -237,6 +237,7 @@ _DRY_WORDS = {
     "create network": ("Creating", "Created"),
     "create volume": ("Creating", "Created"),
     "run": ("Running", "Exited"),
+    "roll back": ("", "Rolled back if the update fails"),
     "monitor": ("Monitoring", "Monitored"),
     "configure model": ("Configuring", "Configured"),
     "start": ("Starting", "Started"),
@@ -271,13 +272,15 @@ def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
 
 def split(plan: Plan) -> tuple[list[str], list[str]]:
     """The operations before anything starts, and those from the first start on."""
-    from ..ops import MonitorContainer, RunPreStart, StartContainer, WaitCompleted, WaitHealthy
+    from ..ops import MonitorContainer, RollBack, RunPreStart, StartContainer, WaitCompleted, WaitHealthy
 
     later: set[str] = set()
     first: list[str] = []
     second: list[str] = []
     for operation in plan.operations:
-        starts = isinstance(operation, (RunPreStart, StartContainer, WaitHealthy, WaitCompleted, MonitorContainer))
+        starts = isinstance(
+            operation, (RunPreStart, StartContainer, WaitHealthy, WaitCompleted, MonitorContainer, RollBack)
+        )
         if starts or any(key in later for key in (*operation.needs, *operation.after)):
             later.add(operation.key)
             second.append(operation.key)

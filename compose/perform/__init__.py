@@ -27,6 +27,7 @@ def _table() -> dict[type[ops.Operation], Callable[[World, Any], None]]:
         ops.CreateContainer: containers.create_container,
         ops.StartContainer: containers.start_container,
         ops.RunPreStart: prestart.run_pre_start,
+        ops.RollBack: containers.roll_back,
         ops.StopContainer: containers.stop_container,
         ops.RemoveContainer: containers.remove_container,
         ops.RenameContainer: containers.rename_container,

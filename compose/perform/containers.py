@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..convert.mounts import PlacedFile
-    from ..ops import CreateContainer, RemoveContainer, RenameContainer, StartContainer, StopContainer
+    from ..ops import CreateContainer, RemoveContainer, RenameContainer, RollBack, StartContainer, StopContainer
     from .world import World
 
 
@@ -217,3 +217,33 @@ def rename_container(world: World, operation: RenameContainer) -> None:
     world.container_ids[operation.name] = identity
     if operation.name in world.replacing:
         world.emit(Progress(f"Container {operation.name}", "Recreated", DONE))
+
+
+def roll_back(world: World, operation: RollBack) -> None:
+    """Every container is tried, whatever becomes of the others. Raises `OperationError` with what went wrong."""
+    wrong: list[str] = []
+    size = operation.batch or len(operation.replicas)
+    for begin in range(0, len(operation.replicas), size):
+        if begin and operation.delay:
+            time.sleep(operation.delay)
+        for name, before, ran in operation.replicas[begin : begin + size]:
+            try:
+                _roll_back(world, name, before, ran=ran, start_first=operation.start_first)
+            except EngineError as error:
+                wrong.append(f"{name}: {error}")
+    if wrong:
+        raise OperationError(f"service {operation.service} could not be rolled back: {'; '.join(wrong)}")
+
+
+def _roll_back(world: World, name: str, before: str, *, ran: bool, start_first: bool) -> None:
+    shown = f"Container {name}"
+    world.emit(Progress(shown, "Rolling back"))
+    made = world.container_ids.get(name, before)
+    if ran and start_first:
+        world.engine.containers.start(before)
+    if made != before:
+        world.engine.containers.remove(made, force=True)
+        world.container_ids[name] = before
+    if ran and not start_first:
+        world.engine.containers.start(before)
+    world.emit(Progress(shown, "Rolled back", DONE))

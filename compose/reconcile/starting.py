@@ -11,6 +11,7 @@ from ..ops import (
     Cause,
     CreateContainer,
     RenameContainer,
+    RollBack,
     StartContainer,
     StopContainer,
     WaitCompleted,
@@ -133,7 +134,13 @@ class Starting:
         elif replica.cause is not None:
             known = {operation.key for operation in self.operations}
             rename = f"{RenameContainer.verb} {replica.name}"
-            own = (rename,) if rename in known and not start_first else (f"{CreateContainer.verb} {replica.name}",)
+            created, stopped = f"{CreateContainer.verb} {replica.name}", f"{StopContainer.verb} {one.name}"
+            if start_first or rename not in known:
+                own = (created,)
+            elif any(operation.key == f"{RollBack.verb} {replica.service}" for operation in self.operations):
+                own = (created, stopped) if stopped in known else (created,)
+            else:
+                own = (rename,)
         elif replica.name != one.name:
             own = (f"{RenameContainer.verb} {replica.name}",)
         elif one.running:

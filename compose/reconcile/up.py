@@ -19,6 +19,7 @@ from ..ops import (
     MonitorContainer,
     RemoveContainer,
     RenameContainer,
+    RollBack,
     RunProvider,
     StartContainer,
     StopContainer,
@@ -250,13 +251,18 @@ class _Planner:
             self._remove(extra, Cause(f"service {name} is scaled to {count}", mark=self.project.mark("services", name)))
         update = self._update_config(name)
         replaced: list[str] = []
+        kept: list[tuple[Replica, ObservedContainer]] = []
         for replica in state.replicas:
             one = replica.observed
             if one is None:
                 self._create(replica, ())
             elif replica.cause is not None:
                 gate = replaced[len(replaced) - update.batch] if update.batch and len(replaced) >= update.batch else ""
-                self._replace(replica, one, gate, update)
+                if update.rolls_back and not self._replaced_networks(one):
+                    self._replace_and_keep(replica, one, gate, update)
+                    kept.append((replica, one))
+                else:
+                    self._replace(replica, one, gate, update)
                 replaced.append(self._monitor(replica, update))
             elif replica.name != one.name:
                 self.operations.append(
@@ -273,6 +279,9 @@ class _Planner:
             elif replica.name not in self.starts.starting[name] or not self.options.start:
                 self.unchanged.append(Unchanged(one.name, name, one.state))
 
+        if kept:
+            self._settle_update(name, kept, replaced, update)
+
     def _stop_for_restart(self, one: ObservedContainer, cause: Cause) -> None:
         self.operations.append(
             StopContainer(
@@ -287,12 +296,19 @@ class _Planner:
         )
 
     def _update_config(self, name: str) -> Update:
-        tree = (self.project.services[name].get("deploy") or {}).get("update_config") or {}
-        if tree.get("failure_action") == "rollback":
+        if not self.options.start:
+            return Update()
+        deploy = self.project.services[name].get("deploy") or {}
+        update = update_config(deploy.get("update_config") or {}, deploy.get("rollback_config") or {})
+        sharers = [other for other, tree in self.project.services.items() if name in shared_services(tree)]
+        if update.rolls_back and sharers:
             path = ("services", name, "deploy", "update_config", "failure_action")
-            message = "there is no rollback: an update that fails pauses, and the earlier file goes back"
+            message = f"no rollback: {', '.join(sharers)} shares namespaces or volumes of service {name}; it pauses"
             self.warnings.append(str(Diagnostic(message, path, self.project.mark(*path))))
-        return update_config(tree if self.options.start else {})
+            from dataclasses import replace
+
+            return replace(update, rolls_back=False)
+        return update
 
     def _monitor(self, replica: Replica, update: Update) -> str:
         """What the next batch waits for: the start, or the time after it in which the container must not fail."""
@@ -361,6 +377,63 @@ class _Planner:
                 needs=(created, removal),
                 cause=replaced,
             )
+        )
+
+    def _replace_and_keep(self, replica: Replica, one: ObservedContainer, gate: str, update: Update) -> None:
+        """Create under a temporary name and stop the old one, which stays until the whole update has gone well."""
+        assert replica.cause is not None
+        gates = (gate,) if gate else ()
+        created = self._create(replica, gates, update.delay if gate else 0.0)
+        if one.running and not update.start_first:
+            cause = Cause("it is replaced", mark=replica.cause.mark)
+            self.operations.append(self._stop(one, (created,), cause))
+
+    def _settle_update(
+        self,
+        name: str,
+        kept: Sequence[tuple[Replica, ObservedContainer]],
+        watched: Sequence[str],
+        update: Update,
+    ) -> None:
+        """Remove what an update has replaced once all of it has gone well; roll it back otherwise."""
+        mark = self.project.mark("services", name, "deploy", "update_config", "failure_action")
+        for replica, one in kept:
+            cause = Cause("the update has gone well", mark=mark)
+            before = tuple(watched)
+            if one.running and update.start_first:
+                stop = self._stop(one, before, cause)
+                self.operations.append(stop)
+                before = (stop.key,)
+            remove = RemoveContainer(
+                id=one.id, name=one.name, service=name, number=one.number, needs=before, cause=cause
+            )
+            rename = RenameContainer(
+                name=replica.name, service=name, number=replica.number, needs=(*watched, remove.key), cause=cause
+            )
+            self.operations += [remove, rename]
+        self.operations.append(
+            RollBack(
+                service=name,
+                replicas=tuple((replica.name, one.id, one.running) for replica, one in kept),
+                watched=tuple(watched),
+                batch=update.back_batch,
+                delay=update.back_delay,
+                start_first=update.back_start_first,
+                after=tuple(watched),
+                cause=Cause("only if the update fails", mark=mark),
+            )
+        )
+
+    def _stop(self, one: ObservedContainer, needs: tuple[str, ...], cause: Cause) -> StopContainer:
+        return StopContainer(
+            id=one.id,
+            name=one.name,
+            service=one.service,
+            number=one.number,
+            timeout=self.options.timeout,
+            hooks=has_pre_stop(one, self.project),
+            needs=needs,
+            cause=cause,
         )
 
     def _sharing_stops(self, name: str, *, replaced: bool) -> tuple[str, ...]:

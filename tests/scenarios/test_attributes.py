@@ -100,8 +100,33 @@ def test_an_update_is_monitored(command: Command) -> None:
     write(command, UPDATE % ("b", "continue"))
     assert command("up", "-d", check=False).returncode == 1
     assert inspect(command, "demo-web-2")["Id"] != before["demo-web-2"]
-    write(command, UPDATE % ("b", "rollback"))
-    assert "there is no rollback" in command("plan", check=False).stderr
+
+
+def test_an_update_that_fails_is_rolled_back(command: Command) -> None:
+    def running() -> dict[str, tuple[str, str]]:
+        rows = map(json.loads, command("ps", "--all", "--format", "json").stdout.splitlines())
+        return {row["Name"]: (row["ID"], row["State"]) for row in rows}
+
+    for order in ("stop-first", "start-first"):
+        text = UPDATE.replace("monitor: 5s", f"monitor: 1s, order: {order}").replace(
+            "}}\n", "}, rollback_config: {parallelism: 1, delay: 300ms}}\n"
+        )
+        write(command, text % ("a", "rollback"))
+        command("up", "-d")
+        before = running()
+        assert {state for _, state in before.values()} == {"running"}
+        write(command, text % ("b", "rollback"))
+        assert "roll back web" in command("plan", check=False).stdout
+        failed = command("up", "-d", check=False)
+        assert failed.returncode == 1 and "exited (4) while it was monitored" in failed.stderr
+        assert "Container demo-web-1  Rolled back" in failed.stderr
+        assert running() == before, "the same containers as before, running"
+        write(command, text % ("c", "rollback"))
+        command("up", "-d")
+        after = running()
+        assert after.keys() == before.keys() and not {*after.values()} & {*before.values()}
+        assert "nothing to do" in command("plan").stdout
+        command("down", "-t", "0")
 
 
 MODEL_PLUGIN = """#!/bin/sh
@@ -338,7 +363,8 @@ def test_keys_without_effect_are_warned_of_and_do_no_harm(command: Command) -> N
     assert warned == {
         *(f"services.web.{key}" for key in ("cpu_count", "cpu_percent", "cpu_rt_period", "cpu_rt_runtime")),
         *(f"services.web.{key}" for key in ("isolation", "credential_spec")),
-        *(f"services.web.deploy.{key}" for key in ("endpoint_mode", "labels", "placement", "rollback_config")),
+        *(f"services.web.deploy.{key}" for key in ("endpoint_mode", "labels", "placement")),
+        *(f"services.web.deploy.rollback_config.{key}" for key in ("failure_action", "monitor", "max_failure_ratio")),
         *(f"services.web.deploy.resources.reservations.{key}" for key in ("cpus", "generic_resources")),
         "services.web.deploy.update_config.max_failure_ratio",
         *("configs.c.labels", "secrets.s.labels", "networks.default.attachable", "networks.default.ipam.options"),

@@ -204,6 +204,9 @@ class State:
         assert operation.name not in {other.name for other in self.containers.values()}, "name taken"
         self.containers[one.id] = replace(one, name=operation.name)
 
+    def _RollBack(self, operation: ops.RollBack) -> None:
+        assert operation.replicas, "nothing to put back"
+
     def _MonitorContainer(self, operation: ops.MonitorContainer) -> None:
         one = self._find(operation.name, operation.id)
         assert one.running or one.service in self.one_shots

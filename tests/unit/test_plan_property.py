@@ -68,7 +68,7 @@ def projects(draw: st.DrawFn) -> tuple[Project, frozenset[str]]:
                     "parallelism": draw(st.integers(0, 2)),
                     "order": order,
                     "monitor": draw(st.sampled_from([0, "1s"])),
-                    "failure_action": draw(st.sampled_from(["pause", "continue"])),
+                    "failure_action": draw(st.sampled_from(["pause", "continue", "rollback"])),
                 }
         elif draw(st.integers(0, 3)) == 0:
             one_shots.add(name)
