@@ -63,7 +63,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullImage(Operation):
-    """``optional``: a failure is a warning, because the image can be built or is there already."""
+    """``optional``: a failure is a warning, because the image can be built, or is there and only older than wanted."""
 
     verb: ClassVar[str] = "pull"
     noun: ClassVar[str] = "image"

@@ -164,7 +164,10 @@ def require_files(args: Namespace) -> None:
         raise ConfigurationNotFound("no configuration file provided: not found")
     for path in found.files:
         if path != "-" and not is_remote(path) and not os.path.lexists(path):
-            raise ConfigurationNotFound(f"open {path}: no such file or directory")
+            error = ConfigurationNotFound(f"open {path}: no such file or directory")
+            if not args.file:
+                error.exit_code = 1  # COMPOSE_FILE names it; Docker Compose tells the two apart
+            raise error
 
 
 def refuse_foreign(name: str, directory: str, labels: Sequence[dict[str, str]]) -> None:

@@ -85,7 +85,8 @@ def _dependents(
             pulls: list[Operation] = []
             if due:
                 mark = project.mark("services", name)
-                pulls.append(PullImage(ref=ref, service=ref, optional=present, cause=Cause(due, mark=mark)))
+                optional = present and policy != "always"
+                pulls.append(PullImage(ref=ref, service=ref, optional=optional, cause=Cause(due, mark=mark)))
             plan.operations += pulls
             made[ref] = tuple(one.key for one in pulls)
         keys += made[ref]
@@ -122,9 +123,8 @@ def _decide(
         return [BuildImage(ref=ref, service=name, cause=Cause(why, mark=build_mark))]
     due = _due(policy, ref, present, snapshot, now)
     if due and service.get("image"):
-        pull = PullImage(
-            ref=ref, service=name, platform=platform, optional=buildable or present, cause=Cause(due, mark=mark)
-        )
+        optional = buildable or (present and policy != "always")
+        pull = PullImage(ref=ref, service=name, platform=platform, optional=optional, cause=Cause(due, mark=mark))
         if not buildable:
             return [pull]
         build = BuildImage(

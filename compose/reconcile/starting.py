@@ -63,7 +63,7 @@ class Starting:
             one = replica.observed
             if one is None or replica.cause is not None:
                 chosen.add(replica.name)
-            elif one.running:
+            elif one.running and one.state != "paused":
                 if name in self.restarting:
                     chosen.add(replica.name)
             elif one_shot and not wanted and one.state == "exited" and one.exit_code == 0:
@@ -143,7 +143,7 @@ class Starting:
                 own = (rename,)
         elif replica.name != one.name:
             own = (f"{RenameContainer.verb} {replica.name}",)
-        elif one.running:
+        elif one.running and replica.service in self.restarting:
             own, cause = (f"{StopContainer.verb} {replica.name}",), self.restarting[replica.service]
         return own, cause
 

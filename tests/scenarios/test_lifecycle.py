@@ -90,6 +90,23 @@ def test_nothing_to_do_is_no_error_and_nothing_to_start_is_one(project: Command)
     assert "no such service: nosuch" in refused(project, "down", "nosuch")
 
 
+def test_up_does_not_pass_over_a_paused_container(project: Command) -> None:
+    write(project, f"  web: {{{SLEEPER}}}\n")
+    project("up", "-d")
+    project("pause")
+    assert "cannot start a paused container, try unpause instead" in refused(project, "up", "-d")
+    project("unpause")
+    project("up", "-d")
+
+
+def test_pull_always_means_it(project: Command) -> None:
+    project("image", "tag", "box", "127.0.0.1:1/box")
+    write(project, "  web: {image: '127.0.0.1:1/box', command: sleep 600, stop_signal: SIGKILL}\n")
+    assert project("up", "-d", "--pull", "always", check=False).returncode == 18
+    assert states(project) == {}
+    project("up", "-d")
+
+
 def test_rm_asks_also_without_a_terminal(project: Command) -> None:
     write(project, f"  web: {{{SLEEPER}}}\n")
     project("create")
