@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import gc
 import json
 import logging
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from .api.access import open_to_group
 from .api.application import Application
@@ -104,6 +106,9 @@ async def _run(
     for directory in (layout.state, layout.state / "containers", layout.run, layout.run / "containers"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
     spread(layout.state / "containers")
+    # One that has lost its keeper may still be finishing requests: what it writes must be there when we read.
+    alone = os.open(layout.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    await anyio.to_thread.run_sync(fcntl.flock, alone, fcntl.LOCK_EX)
     open_to_group(layout)
     store = Store(layout.database)
     events = Events()
@@ -232,10 +237,12 @@ async def _watch_firewall(daemon: Daemon) -> None:
 async def _finish(daemon: Daemon, server: Server) -> int:
     """Let requests end; when nothing runs, remove what this instance has in the kernel."""
     await daemon.containers.blocking(daemon.builder.end, DRAIN_SECONDS)
+    await server.stop_accepting()
     with anyio.move_on_after(DRAIN_SECONDS):
         await server.drained()
         await daemon.leases.drained()
-    await daemon.containers.blocking(daemon.containers.trash.empty, DRAIN_SECONDS)
+    if not daemon.keeper.closed.is_set():  # else the next engine is waiting for us
+        await daemon.containers.blocking(daemon.containers.trash.empty, DRAIN_SECONDS)
     running = any(one.state.active or one.shim is not None for one in daemon.containers)
     if not running:
         await daemon.containers.blocking(daemon.networks.shutdown)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRANSIENT = {errno.ECONNABORTED, errno.EPROTO, errno.EINTR, errno.EPERM}
+FRESH_SECONDS = 0.5
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -33,6 +35,9 @@ class Server:
         self._application = application
         self._headers = headers
         self._requests: set[Request] = set()
+        self._fresh: set[object] = set()  # connections that have not brought a request yet
+        self._accepting = anyio.CancelScope()
+        self._closed = anyio.Event()
         self._ended = anyio.Event()
         self.last_active = time.monotonic()
 
@@ -41,39 +46,61 @@ class Server:
         """How many requests are being served, streams included."""
         return len(self._requests)
 
+    async def stop_accepting(self) -> None:
+        """Close the door behind those who are in the queue: later ones are refused, or come to the next engine."""
+        self._accepting.cancel()
+        await self._closed.wait()
+
     async def drained(self) -> None:
-        """Return when every request is done, but for streams that have begun: those may go on for ever."""
+        """Return when every request is done, but for streams that have begun: those may go on for ever. Who has just
+        connected has a moment to ask."""
+        with anyio.move_on_after(FRESH_SECONDS):
+            while self._fresh:
+                self._ended = anyio.Event()
+                await self._ended.wait()
         while any(not request.answered for request in self._requests):
             self._ended = anyio.Event()
             await self._ended.wait()
 
     async def serve(self, listener: socket.socket) -> None:
-        """Accept until cancelled. Running connections are cancelled with it."""
+        """Accept until cancelled or told to stop. Running connections are cancelled with it."""
         listener.setblocking(False)
         async with anyio.create_task_group() as group:
-            while True:
-                try:
-                    sock, _ = listener.accept()
-                except BlockingIOError:
-                    await anyio.wait_readable(listener)
-                except OSError as error:
-                    if error.errno in _EXHAUSTED:
-                        log.error("cannot accept a connection: %s", error.strerror)
-                        await anyio.sleep(0.1)  # until some connection ends; there is nothing to be told about
-                    elif error.errno not in _TRANSIENT:
-                        raise
-                else:
-                    self.begin(group, sock)
+            with self._accepting:
+                await self._accept(group, listener)
+            with suppress(OSError):
+                while True:
+                    self.begin(group, listener.accept()[0])
+            listener.close()
+            self._closed.set()
+            await anyio.sleep_forever()
+
+    async def _accept(self, group: TaskGroup, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                await anyio.wait_readable(listener)
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    log.error("cannot accept a connection: %s", error.strerror)
+                    await anyio.sleep(0.1)  # until some connection ends; there is nothing to be told about
+                elif error.errno not in _TRANSIENT:
+                    raise
+            else:
+                self.begin(group, sock)
 
     def begin(self, group: TaskGroup, sock: socket.socket) -> None:
         """Serve one connection, in a task of ``group``."""
-        group.start_soon(self._connection, sock)
+        token = object()
+        self._fresh.add(token)
+        group.start_soon(self._connection, sock, token)
 
-    async def _connection(self, sock: socket.socket) -> None:
+    async def _connection(self, sock: socket.socket, token: object) -> None:
         wire = Wire(sock)
         connection = Connection(wire, lambda: [*self._headers, ("Date", date())])
         try:
-            await connection.serve(self._request)
+            await connection.serve(lambda request: self._request(request, token))
         except ClientGone:
             pass  # nobody is left to tell
         except Exception:
@@ -81,9 +108,12 @@ class Server:
             log.exception("connection failed")
         finally:
             wire.close()
+            self._fresh.discard(token)
+            self._ended.set()
 
-    async def _request(self, request: Request) -> Response | None:
+    async def _request(self, request: Request, token: object) -> Response | None:
         self._requests.add(request)
+        self._fresh.discard(token)
         try:
             return await self._application(request)
         finally:
