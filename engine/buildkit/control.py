@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from ..errors import InvalidParameter
+from ..errors import NotImplemented_
 from ..images.types import Platform
 from ..timestamps import parse_time
 from . import messages
@@ -65,17 +66,15 @@ class Control:
         return control.InfoResponse(buildkitVersion=_buildkit())
 
     async def _usage(self, request: Any, call: ServerCall) -> Any:
+        _no_filters(request)
         entries = await anyio.to_thread.run_sync(self._builder.usage)
         return control.DiskUsageResponse(record=[_record(entry) for entry in entries])
 
     async def _prune(self, call: ServerCall) -> None:
         request = await call.request(control.PruneRequest)
-        if request.filter:
-            raise InvalidParameter("filters of a prune are not offered by this engine")
+        _no_filters(request)
         until = None
         if request.keepDuration:
-            import time
-
             until = time.time() - request.keepDuration / 1e9
         before = {entry["ID"]: entry for entry in await anyio.to_thread.run_sync(self._builder.usage)}
 
@@ -87,6 +86,14 @@ class Control:
         for id in await anyio.to_thread.run_sync(prune):
             entry = before.get(id[:25], {"ID": id, "Size": 0})
             await call.send(_record(entry))
+
+
+def _no_filters(request: Any) -> None:
+    """buildx sends one empty filter where it has none."""
+    if any(request.filter):
+        raise NotImplemented_(
+            f"filters of the build cache ({', '.join(request.filter)}) are not offered by this engine"
+        )
 
 
 def worker(instance: str, gateway: str) -> Any:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 LIMIT = 8 << 20
 _STREAMS = {"stdout": 1, "stderr": 2}
 _FROM = "FROM "
+_EXPORT = "exporting to image"
 
 
 class Told:
@@ -87,6 +88,8 @@ class Told:
         if event.kind == "internal":
             self._internal.add(event.step)
         self._add("vertexes", vertex)
+        if event.text == _EXPORT:
+            self._status(event.step, "exporting layers", now)  # they are the image's already
 
     def fail(self, message: str) -> None:
         """The build has failed: what the builder itself was doing has. Instructions under way were canceled."""

@@ -249,6 +249,24 @@ def test_a_client_that_vanishes_has_its_build_cancelled(engine: EngineRoot, sock
     wait_for(lambda: not work.is_dir() or not list(work.iterdir()), "the build's files are left")
 
 
+def test_the_build_cache_is_shown_and_pruned(engine: EngineRoot, sockets: Path) -> None:
+    lent = _lent("FROM busybox\nRUN echo pruned > /file\n")
+    with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit:
+        buildkit.solve(Frontend="dockerfile.v0").result()
+
+        def usage() -> list[str]:
+            request = control.DiskUsageRequest(filter=[""])
+            answer = buildkit.call("/moby.buildkit.v1.Control/DiskUsage", request, control.DiskUsageResponse)
+            return [record.Description for record in answer.result().record]
+
+        assert any("echo pruned" in text for text in usage())
+        assert any("echo pruned" in record.Description for record in buildkit.prune(control.PruneRequest(all=True)))
+        assert not usage()
+        with pytest.raises(grpc.RpcError) as failed:
+            buildkit.prune(control.PruneRequest(filter=["id~=x"]))
+        assert "filters of the build cache (id~=x)" in failed.value.details()
+
+
 def test_what_is_not_offered_is_refused(engine: EngineRoot, sockets: Path) -> None:
     with BuildKitClient(engine.layout.socket, sockets, _lent("FROM scratch\n")) as buildkit:
         for path in ("/moby.buildkit.v1.Control/ListenBuildHistory", "/no.such/Method"):

@@ -187,6 +187,12 @@ class BuildKitClient:
         )
         return iter(method(control.StatusRequest(Ref=self.ref), timeout=60))
 
+    def prune(self, request: Any) -> list[Any]:
+        method = self._channel.unary_stream(
+            "/moby.buildkit.v1.Control/Prune", control.PruneRequest.SerializeToString, control.UsageRecord.FromString
+        )
+        return list(method(request, timeout=60))
+
     def build(self, attributes: dict[str, str], *, name: str = "") -> Any:
         """A whole build as buildx drives it: the exporter's answer."""
         exporter = control.Exporter(Type="moby", Attrs={"name": name} if name else {})
