@@ -484,16 +484,17 @@ PRE_START = (
     "    pre_start:\n"
     "      - command: [sh, -c, 'echo first $$WHO $$MORE $$(id -u) $$PWD $$(cat /note) >> /host/ran; echo said']\n"
     "        environment: {MORE: hook}\n        user: root\n"
-    "      - {command: [sh, -c, 'id -u >> /host/ran; exit CODE'], image: other, user: root}\n"
+    "      - {command: [sh, -c, 'id -u >> /host/ran; exit CODE'], image: OTHER, user: root}\n"
     "      - {command: [sh, -c, 'echo each >> /host/ran; echo x > /anonymous/mark'], user: root, per_replica: true}\n"
     "volumes: {data: }\nconfigs: {note: {content: config}}\n"
 )
 
 
 def test_pre_start_hooks(stack: Stack) -> None:
-    stack("image", "tag", IMAGE, "other")
+    other = f"{stack.name}-other"
+    stack("image", "tag", IMAGE, other)
     ran = stack.directory / "ran"
-    stack.write(PRE_START.replace("CODE", "3"))
+    stack.write(PRE_START.replace("CODE", "3").replace("OTHER", other))
     printed = stack("plan", code=2).stdout
     hook = f"{stack.name}-web-pre_start-0"
     assert f"run {hook}" in printed and "it has not run for" in printed and "compose.yaml:" in printed
@@ -508,7 +509,7 @@ def test_pre_start_hooks(stack: Stack) -> None:
     (stack.directory / "compose.yaml").unlink()
     assert "pre_start[1] exited with code 3" in stack("-p", stack.name, "start", code=1).stderr
     assert ran.read_text().splitlines()[1:] == ["0", "0"]
-    stack.write(PRE_START.replace("CODE", "0"))
+    stack.write(PRE_START.replace("CODE", "0").replace("OTHER", other))
     ran.write_text("")
     stack("up", "-d")
     assert ran.read_text() == "first service hook 0 /srv config\n0\neach\neach\n"
@@ -524,6 +525,8 @@ def test_pre_start_hooks(stack: Stack) -> None:
     ran.write_text("")
     stack("up", "-d", "--force-recreate", "--no-deps", "--scale", "web=1", "web")
     assert ran.read_text() == "first service hook 0 /srv config\n0\neach\n"
+    stack("down", "-t", "0")
+    stack("image", "rm", other)
 
 
 def test_a_pre_start_hook_that_is_interrupted_leaves_nothing(stack: Stack) -> None:
