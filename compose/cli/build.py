@@ -92,7 +92,10 @@ def run(args: Namespace) -> int:
         print(json.dumps({"target": tree}, indent=2, default=str))
         return 0
     if args.dry_run:
-        print(plan.text(), end="")
+        from .converge import dry_run
+
+        with (renderer := choose_renderer(args.progress, args.ansi, "Building")):
+            dry_run(plan, renderer.handle)
         return 0
     if args.check:
         return _check(session, project, names, overrides(args))

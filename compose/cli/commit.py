@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ..client.images import split_reference
@@ -54,5 +55,8 @@ def commit_query(args: Namespace, container: str) -> dict[str, object]:
 def run(args: Namespace) -> int:
     session = Session(args)
     found = session.container_of(args.service, args.index)
+    if args.dry_run:
+        print(f"DRY-RUN MODE -  Container {found['Names'][0].removeprefix('/')}  Committed", file=sys.stderr)
+        return 0
     print(session.engine.containers.commit(commit_query(args, found["Id"])))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from .flags import integer
@@ -25,5 +26,8 @@ def add_arguments(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     session = Session(args)
     found = session.container_of(args.service, args.index)
+    if args.dry_run:
+        print(f"DRY-RUN MODE -  Container {found['Names'][0].removeprefix('/')}  Exported", file=sys.stderr)
+        return 0
     write_blocks(session.engine.containers.export(found["Id"]), args.output)
     return 0

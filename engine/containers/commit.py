@@ -90,7 +90,8 @@ def _commit(
             history[-1]["author"] = author
         if comment:
             history[-1]["comment"] = comment
-        document = {**base, "created": created, "config": process, "history": history, "author": author}
+        said = {"author": author, "comment": comment or ""}
+        document = {**base, "created": created, "config": process, "history": history, **said}
         made = containers.images.add(document, [*layers, layer], parent=parent)
         if ref:
             containers.images.tag(made.id, ref)

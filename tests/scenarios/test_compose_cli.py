@@ -673,7 +673,10 @@ def test_commit_export_and_wait(stack: Stack) -> None:
     stack("up", "-d")
     assert stack("wait", "web", code=4).stdout.endswith("exited with status code 4\n")
     image = f"{stack.name}:made"
-    stack("commit", "web", image)
+    stack("--dry-run", "commit", "web", image)
+    stack("image", "inspect", image, code=1)
+    stack("commit", "-p=false", "-m", "why", "web", image)
+    assert stack("image", "inspect", "-f", "{{.Comment}}", image).stdout == "why\n"
     assert stack("container", "run", "--rm", "--network", "none", image, "cat", "/made").stdout == "x\n"
     stack("image", "rm", image)
     stack("export", "-o", "out.tar", "web")
