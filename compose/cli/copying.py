@@ -75,10 +75,10 @@ def _landing(destination: str, name: str, *, is_directory: bool, contents_only: 
     if destination.endswith("/") and not is_directory:
         raise OperationError(f"destination directory {destination} does not exist")
     if exists and is_directory:
-        raise OperationError(f"cannot copy a directory to the file {destination}")
+        raise OperationError("cannot copy directory")
     parent = os.path.dirname(os.path.abspath(destination.rstrip("/")))
     if not os.path.isdir(parent):
-        raise OperationError(f"directory {parent} does not exist")
+        raise OperationError(f'invalid output path: directory "{parent}" does not exist')
     return parent, os.path.basename(os.path.abspath(destination))
 
 
@@ -165,9 +165,9 @@ def to_container(engine: Engine, container: str, source: str, path: str, *, arch
         name = "." if contents_only else os.path.basename(os.path.abspath(local))
     else:
         if found is not None and stat.S_ISDIR(info.st_mode):
-            raise OperationError(f"cannot copy a directory to the file {path}")
+            raise OperationError("cannot copy directory")
         if path.endswith("/") and not stat.S_ISDIR(info.st_mode):
-            raise OperationError(f"no such directory: {path}")
+            raise OperationError("no such directory")
         directory, name = posixpath.split(path.rstrip("/"))
         directory = directory or "/"
     engine.containers.put_archive(container, directory, _pack(local, name), copy_uid_gid=archive)

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 
-def each(names: Iterable[str], act: Callable[[str], Any], *, echo: bool = True) -> int:
-    """The exit code: 1 when any failed."""
+def each(names: Iterable[str], act: Callable[[str], Any], *, echo: bool = True, absent_is_fine: bool = False) -> int:
+    """The exit code: 1 when any failed; with ``absent_is_fine`` what is not there is told, and no failure."""
     failed = False
     for name in names:
         try:
             act(name)
         except EngineError as error:
-            failed = True
+            failed = failed or not (absent_is_fine and error.status == 404)
             print(f"Error response from daemon: {error}", file=sys.stderr)
         else:
             if echo:

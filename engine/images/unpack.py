@@ -214,7 +214,8 @@ class _Tree:
             raise TarError(f"refused: owner {entry.uid}:{entry.gid} is out of range")
         parts = _components(entry.name)
         self._time = entry.mtime
-        self._times.setdefault((), entry.mtime)
+        if not self._through_links:  # the root of a container is not changed by what is copied somewhere below it
+            self._times.setdefault((), entry.mtime)
         if not parts:
             if entry.type == DIRECTORY:
                 self._attributes(self._root, entry)

@@ -191,7 +191,7 @@ def test_whiteouts_and_opaque_directories(bench: Bench) -> None:
     out = io.BytesIO()
     bench.images.export(bench.images.layer_paths(image), None, out)
     with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as tar:
-        assert sorted(tar.getnames()) == [".", "d", "d/c", "e", "e/y"]
+        assert sorted(tar.getnames()) == ["d", "d/c", "e", "e/y"]
 
 
 def test_what_the_overlay_leaves_becomes_the_same_layer(bench: Bench) -> None:
@@ -494,7 +494,9 @@ def test_import_and_changes(bench: Bench) -> None:
     assert (bench.images.layer_paths(image)[0] / "bin/sh").stat().st_nlink > 100
     with pytest.raises(InvalidParameter, match="must be lowercase"):
         bench.images.import_rootfs(busybox_rootfs(), ref="Busybox")
-    assert ("image", "import", "busybox") in bench.events
+    assert [name for kind, action, name in bench.events if (kind, action) == ("image", "import")][0].startswith(
+        "sha256:"
+    )
 
 
 # crashes ---------------------------------------------------------------------------------------------------------------

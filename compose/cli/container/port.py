@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ...errors import OperationError
@@ -22,6 +23,11 @@ def run(args: Namespace) -> int:
     tree = Session(args).engine.containers.inspect(args.container)
     ports = (tree.get("NetworkSettings") or {}).get("Ports") or {}
     if args.private_port:
+        number = args.private_port.partition("/")[0]
+        if not re.fullmatch(r"[0-9]{1,5}", number):
+            raise OperationError(
+                f'Error: invalid port ({args.private_port}): strconv.ParseUint: parsing "{number}": invalid syntax'
+            )
         key = args.private_port if "/" in args.private_port else f"{args.private_port}/tcp"
         if not ports.get(key):
             raise OperationError(f"Error: No public port '{args.private_port}' published for {args.container}")

@@ -22,7 +22,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     engine = Session(args).engine
-    return each(
-        args.containers,
-        lambda name: engine.containers.remove(name, force=args.force, volumes=args.volumes, link=args.link),
-    )
+
+    def remove(name: str) -> None:
+        engine.containers.remove(name, force=args.force, volumes=args.volumes, link=args.link)
+
+    return each(args.containers, remove, absent_is_fine=args.force)
