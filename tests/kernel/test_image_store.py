@@ -494,7 +494,7 @@ def test_import_and_changes(bench: Bench) -> None:
     assert (bench.images.layer_paths(image)[0] / "bin/sh").stat().st_nlink > 100
     with pytest.raises(InvalidParameter, match="must be lowercase"):
         bench.images.import_rootfs(busybox_rootfs(), ref="Busybox")
-    assert [name for kind, action, name in bench.events if (kind, action) == ("image", "import")][0].startswith(
+    assert next(name for kind, action, name in bench.events if (kind, action) == ("image", "import")).startswith(
         "sha256:"
     )
 
