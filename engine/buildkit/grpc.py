@@ -60,7 +60,11 @@ class ClientCall:
         self._stream = connection.open(headers)
 
     async def send(self, *bodies: bytes) -> None:
-        await self._stream.send(bodies)
+        """Raises GrpcError."""
+        try:
+            await self._stream.send(bodies)
+        except StreamLost as error:
+            raise GrpcError(str(error), UNAVAILABLE) from None
 
     def end(self) -> None:
         self._stream.end()

@@ -202,12 +202,13 @@ class Connection:
         self._moved = anyio.Event()
         self._group: TaskGroup | None = None
         self.closed = anyio.Event()
-
-    async def run(self) -> None:
-        """Serve until the peer leaves or breaks the protocol. Raises what the pipe raises."""
+        # Before anything else: a stream may be opened before the tasks run.
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(CONNECTION_WINDOW - _DEFAULT_WINDOW)
         self._drain()
+
+    async def run(self) -> None:
+        """Serve until the peer leaves or breaks the protocol. Raises what the pipe raises."""
         try:
             async with anyio.create_task_group() as self._group:
                 self._group.start_soon(self._write)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from queue import Queue
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
 from grpc_tools import protoc
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import engine.buildkit.messages as wire
 from engine.build.options import ReceivedContext, RemoteContext
 from engine.build.progress import Notice, StepCached, StepDone, StepFailed, StepLog, StepNote, StepStarted
-from engine.buildkit.filesync import Sender, go_mode, mode_of
+from engine.buildkit.filesync import Receiver, Sender, go_mode, mode_of
 from engine.buildkit.frontend import Asked, options
-from engine.buildkit.grpc import encoded
+from engine.buildkit.grpc import ClientCall, GrpcError, ServerCall, encoded, one, serve, unary
+from engine.buildkit.http2 import LARGEST, Connection
 from engine.buildkit.lent import LentFiles
 from engine.buildkit.progress import Told
 from engine.errors import InvalidParameter, NotImplemented_
@@ -112,6 +123,136 @@ def test_a_directory_is_sent_in_order(tmp_path: Path) -> None:
         ("a", ""), ("a/z", ""), ("a.b", ""), ("c", "a/z"), ("d", "a.b"),
     ]  # fmt: skip
     assert receiver.data == {1: b"z" * 100_000, 2: b"ab"}
+
+
+class _Packets:
+    """One end of a call between two threads."""
+
+    def __init__(self, inbox: Queue[list[bytes]], outbox: Queue[list[bytes]]) -> None:
+        self._inbox, self._outbox = inbox, outbox
+
+    def take(self) -> list[bytes]:
+        return self._inbox.get(timeout=20)
+
+    def put(self, packets: list[bytes]) -> None:
+        self._outbox.put(list(packets))
+
+    def end(self) -> None:
+        self._outbox.put([])
+
+
+def _sync(source: Path, target: Path) -> None:
+    """Send ``source``, receive it in ``target``."""
+    here: Queue[list[bytes]] = Queue()
+    there: Queue[list[bytes]] = Queue()
+
+    def send() -> None:
+        Sender(_Packets(there, here), source, lambda: False).run()
+
+    sender = _Packets(there, here)
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send)
+        Receiver(_Packets(here, there), target, lambda: False).run()
+        sender._inbox.put([])  # as gRPC does: what the receiver has ended, ends for the sender
+        sending.result(20)
+
+
+def _seen(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for path in sorted(root.rglob("*")):
+        status = path.lstat()
+        content: Any = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        mode = 0 if path.is_symlink() else status.st_mode
+        found[str(path.relative_to(root))] = (stat.S_IFMT(status.st_mode), mode, status.st_mtime_ns, content)
+    return found
+
+
+_NAMES = st.sampled_from(["a", "b", "a.b", "a-b", "B", "é"])
+_TREES = st.dictionaries(
+    st.lists(_NAMES, min_size=1, max_size=3).map("/".join),
+    st.one_of(st.none(), st.binary(max_size=20), st.sampled_from(["link", "a/b"])),
+    max_size=8,
+)
+
+
+def _write(root: Path, tree: dict[str, bytes | str | None]) -> None:
+    """Files, directories (None) and links (text); what cannot stand beside the rest is left out."""
+    for name, content in tree.items():
+        path = root / name
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_symlink() or path.exists() or any(above.is_symlink() for above in path.parents):
+                continue
+            if content is None:
+                path.mkdir(mode=0o711)
+            elif isinstance(content, bytes):
+                path.write_bytes(content)
+                path.chmod(0o640)
+            else:
+                path.symlink_to(content)
+
+
+@given(first=_TREES, second=_TREES)
+@settings(max_examples=15, deadline=None)
+def test_a_received_directory_is_the_one_that_was_sent(first: Any, second: Any) -> None:
+    """Whatever was there from the time before."""
+    with TemporaryDirectory() as directory:
+        target = Path(directory) / "target"
+        target.mkdir()
+        for number, tree in enumerate((first, second, second)):
+            source = Path(directory) / str(number)
+            source.mkdir()
+            _write(source, tree)
+            _sync(source, target)
+            assert _seen(target) == _seen(source)
+
+
+def test_calls_between_both_roles() -> None:
+    """Messages larger than a window, errors with any text, and methods that are not there."""
+    kind = wire.session.BytesMessage
+
+    async def echo(request: Any, call: ServerCall) -> Any:
+        if request.data == b"fail":
+            raise GrpcError("nö % \n yes", 5, [("type/x", b"\0detail")])
+        return request
+
+    class Wire:
+        def __init__(self, end: socket.socket) -> None:
+            end.setblocking(False)
+            self._end, self._loop = end, asyncio.get_running_loop()
+
+        async def receive(self, limit: int) -> bytes:
+            return await self._loop.sock_recv(self._end, limit)
+
+        async def send(self, data: bytes) -> None:
+            await self._loop.sock_sendall(self._end, data)
+
+    class Peer:
+        def call(self, path: str, metadata: Any = None) -> ClientCall:
+            return ClientCall(client, path, metadata or {})
+
+    async def talk() -> None:
+        nonlocal client
+        client = Connection(Wire(right))
+        async with anyio.create_task_group() as group:
+            group.start_soon(Connection(Wire(left), partial(serve, {"/echo": one(kind, echo)})).run)
+            group.start_soon(client.run)
+            with anyio.fail_after(20):
+                answer = await unary(Peer(), "/echo", kind(data=b"x" * 3_000_000), kind)
+                assert len(answer.data) == 3_000_000
+                with pytest.raises(GrpcError, match="nö % \n yes") as failed:
+                    await unary(Peer(), "/echo", kind(data=b"fail"), kind)
+                assert (failed.value.code, failed.value.details) == (5, (("type/x", b"\0detail"),))
+                with pytest.raises(GrpcError, match="does not offer it"):
+                    await unary(Peer(), "/other", kind(), kind)
+                with pytest.raises(GrpcError):
+                    await unary(Peer(), "/echo", kind(data=bytes(LARGEST)), kind)
+            group.cancel_scope.cancel()
+
+    client: Any = None
+    left, right = socket.socketpair()
+    with left, right:
+        anyio.run(talk)
 
 
 class _NoLender:
