@@ -259,3 +259,12 @@ def test_terminal_and_detach(cli: Cli) -> None:
         process.kill()
         process.wait()
         os.close(master)
+
+
+def test_a_container_that_does_not_run_is_not_attached_to(cli: Cli) -> None:
+    cli("container", "create", "--name", "idle", "busybox", "true")
+    assert "You cannot attach to a stopped container, start it first" in cli.error("container", "attach", "idle")
+    assert cli.out("container", "ls", "--last", "-1", "--format", "{{.Names}}") == ""
+    assert "Neither old nor new names may be empty" in cli.error("container", "rename", "idle", "")
+    missing = cli("container", "rm", "-f", "idle", "nosuch")
+    assert (missing.stdout, "No such container: nosuch" in missing.stderr) == ("idle\n", True)

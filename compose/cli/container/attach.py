@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...errors import OperationError
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ def run(args: Namespace) -> int:
     from ..interactive import attach_and_run
 
     engine = Session(args).engine
+    state = engine.containers.inspect(args.container).get("State") or {}
+    for member, word, remedy in (
+        ("Paused", "paused", "unpause it first"),
+        ("Restarting", "restarting", "wait until it is running"),
+    ):
+        if state.get(member):
+            raise OperationError(f"You cannot attach to a {word} container, {remedy}")
+    if not state.get("Running"):
+        raise OperationError("You cannot attach to a stopped container, start it first")
     return attach_and_run(
         engine, args.container, stdin=not args.no_stdin, keys=args.detach_keys, sig_proxy=args.sig_proxy
     )

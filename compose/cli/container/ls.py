@@ -45,7 +45,7 @@ def run(args: Namespace) -> int:
     session = Session(args)
     # A template that shows sizes needs them, asked for or not.
     with_size = args.size or bool(args.format and re.search(r"\.Size\b|json \.\s*}", args.format))
-    limit = 1 if args.latest else args.last
+    limit = 1 if args.latest else args.last if args.last is not None and args.last > 0 else None
     found = session.engine.containers.list(
         filters(args.filter), all=args.all or limit is not None, size=with_size, limit=limit
     )
@@ -57,6 +57,9 @@ def run(args: Namespace) -> int:
     for one in found:
         full = row(one, truncate=not args.no_trunc)
         line = {key: value for key, value in full.items() if key not in _OF_COMPOSE}
+        image = str(line["Image"])
+        if image.startswith("sha256:") and not args.no_trunc:
+            line["Image"] = image[7:19]
         if with_size:
             line["Size"] = f"{format.size(one.get('SizeRw') or 0)} (virtual {format.size(one.get('SizeRootFs') or 0)})"
         rows.append(line)

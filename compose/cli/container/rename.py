@@ -19,6 +19,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    if not args.container.strip() or not args.new_name.strip():
+        raise OperationError("Error: Neither old nor new names may be empty")
     try:
         Session(args).engine.containers.rename(args.container, args.new_name)
     except EngineError as error:

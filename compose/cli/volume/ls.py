@@ -38,7 +38,8 @@ def run(args: Namespace) -> int:
 def volume_row(tree: dict[str, object]) -> format.Row:
     labels = tree.get("Labels") or {}
     assert isinstance(labels, dict)
-    return {
+    of_others = dict.fromkeys(("Availability", "Group", "Links", "Size", "Status"), "N/A")
+    return of_others | {
         "Driver": tree.get("Driver") or "local",
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "Mountpoint": tree.get("Mountpoint") or "",
