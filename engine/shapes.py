@@ -1,4 +1,4 @@
-"""JSON bodies of clients against a table of member names and JSON types. Types only, the sense of the values is others'.
+"""JSON of strangers: read as Go's decoder reads it, and against a table of member names and JSON types. Types only, the sense of the values is others'.
 
 A table maps a member's name to its ``Field``. As in Go's decoder, which the API's clients were written against: names match
 without regard to case, unknown members are dropped, null is as good as absent.
@@ -6,6 +6,7 @@ without regard to case, unknown members are dropped, null is as good as absent.
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,3 +105,29 @@ _WORDS = {
 def _json_type(value: Any) -> str:
     names = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
     return names.get(type(value), "value")
+
+
+def decode(text: str) -> Any:
+    """JSON of a stranger. As in Go's decoder half a surrogate pair is U+FFFD, and NaN and Infinity are no JSON; a NUL, which
+    no path, argument or name may have, is refused. Raises ValueError."""
+    try:
+        body = json.loads(text, parse_constant=_no_constant)
+        return _plain(body) if "\\u" in text else body
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a string contains a NUL")
+        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"invalid character {word[0]!r} looking for a value")

@@ -19,6 +19,7 @@ import anyio
 import h11
 
 from ..errors import EngineError, InvalidParameter
+from ..shapes import decode
 from .wire import ClientGone, Wire
 
 if TYPE_CHECKING:
@@ -71,32 +72,6 @@ class Response:
 
 def encode(body: Any) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
-
-
-def decode(text: str) -> Any:
-    """JSON of a client. As in Go's decoder half a surrogate pair is U+FFFD, and NaN and Infinity are no JSON; a NUL, which
-    no path, argument or name may have, is refused. Raises ValueError."""
-    try:
-        body = json.loads(text, parse_constant=_no_constant)
-        return _plain(body) if "\\u" in text else body
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        if "\0" in value:
-            raise ValueError("a string contains a NUL")
-        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    return value
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"invalid character {word[0]!r} looking for a value")
 
 
 class Request:

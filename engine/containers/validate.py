@@ -215,13 +215,15 @@ def _restart_policy(host: Mapping[str, Any]) -> None:
 
 def _ports(host: Mapping[str, Any]) -> None:
     for port, bindings in (host["PortBindings"] or {}).items():
-        exposed_port(port)
+        low, high, _ = exposed_port(port)
+        if low != high:
+            raise InvalidParameter(f"invalid port specification: {port!r}")
         if bindings is not None and not (isinstance(bindings, list) and all(isinstance(one, dict) for one in bindings)):
             raise InvalidParameter(f"invalid JSON: HostConfig.PortBindings[{port}]: want a list of objects")
         for binding in bindings or ():
             text = str(binding.get("HostPort") or "")
-            low, dash, high = text.partition("-")
-            if text and not (_is_port(low) and (not dash or _is_port(high))):
+            first, dash, last = text.partition("-")
+            if text and not (_is_port(first) and (not dash or _is_port(last))):
                 raise InvalidParameter(f"invalid port specification: {text!r}")
             if address := binding.get("HostIp"):
                 try:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, NotFound
+from ..shapes import decode
 from .reference import is_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .types import Platform
 
@@ -68,8 +69,8 @@ class Manifest:
 def document(data: bytes, what: str) -> dict[str, Any]:
     """A JSON object, or InvalidManifest."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = decode(data.decode("utf-8-sig"))
+    except ValueError:
         raise InvalidManifest(f"{what} is not JSON") from None
     if not isinstance(value, dict):
         raise InvalidManifest(f"{what} is not a JSON object")
@@ -132,12 +133,23 @@ def diff_ids(config: Mapping[str, Any], expected: int, what: str) -> tuple[str, 
     for name, types in (("config", dict), ("history", list)):
         if config.get(name) is not None and not isinstance(config[name], types):
             raise InvalidManifest(f"{what}: the configuration's {name} is malformed")
-    if not all(isinstance(item, dict) for item in config.get("history") or ()):
+    if not all(isinstance(item, dict) and _texts_at(item, _HISTORY) is None for item in config.get("history") or ()):
         raise InvalidManifest(f"{what}: the configuration's history is malformed")
+    if (wrong := _texts_at(config, _PLAIN)) is not None:
+        raise InvalidManifest(f"{what}: the configuration's {wrong} is malformed")
     for name, value in (config.get("config") or {}).items():
         if value is not None and not _PROCESS.get(name, _anything)(value):
             raise InvalidManifest(f"{what}: the configuration's {name} is malformed")
     return tuple(ids)
+
+
+_PLAIN = ("created", "author", "architecture", "os", "os.version", "variant", "comment", "docker_version")
+_HISTORY = ("created", "created_by", "author", "comment")
+
+
+def _texts_at(tree: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """The first of these members that is there and no text."""
+    return next((name for name in names if tree.get(name) is not None and not _text(tree[name])), None)
 
 
 def _anything(_: object) -> bool:
@@ -164,7 +176,9 @@ def _healthcheck(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     numbers = [value.get(name) or 0 for name in ("Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")]
-    return _texts(value.get("Test") or []) and all(isinstance(number, int) and number >= 0 for number in numbers)
+    return _texts(value.get("Test") or []) and all(
+        isinstance(number, int) and 0 <= number < 1 << 63 for number in numbers
+    )
 
 
 _PROCESS: Mapping[str, Callable[[object], bool]] = {

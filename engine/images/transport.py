@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError, SSLError
@@ -130,6 +130,19 @@ class Transport:
             self._sleep(min(wait if wait is not None else _backoff(attempt), _LONGEST_WAIT))
 
 
+def joined(base: str, location: str) -> str:
+    """What a server names, seen from ``base``, as an absolute URL. Raises Unavailable for one that cannot be."""
+    try:
+        url = urljoin(base, location)
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Unavailable(f"{_address(base)} names {location[:100]!r}, which is no address")
+    return url
+
+
 def _backoff(attempt: int) -> float:
     """Doubling from 0.2 s, with jitter, so that many clients do not come back together."""
     return float(min(0.2 * 2**attempt, 10.0) * (0.5 + os.urandom(1)[0] / 510))
@@ -139,13 +152,13 @@ def retry_after(text: str, now: float) -> float | None:
     """Seconds to wait: RFC 9110 section 10.2.3 has seconds or a date."""
     if not text:
         return None
-    if text.isdigit():
-        return float(text)
+    if text.isdecimal():
+        return float(text[:9])
     from email.utils import parsedate_to_datetime
 
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -154,16 +154,16 @@ def sweep() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"NetworkingConfig {label}", {"Image": "busybox", "NetworkingConfig": variant}
 
 
-def variants(value: Any, where: str = "") -> Iterator[tuple[Any, str]]:
-    """The value with each of its leaves, and each of its members, replaced in turn."""
+def variants(value: Any, where: str = "", texts: Sequence[str] = TEXTS) -> Iterator[tuple[Any, str]]:
+    """The value with each of its leaves, and the name of each of its members, replaced in turn."""
     kinds: Sequence[Any] = (
-        (*TEXTS, *WRONG) if isinstance(value, str) else (*NUMBERS, *WRONG) if isinstance(value, int) else WRONG
+        (*texts, *WRONG) if isinstance(value, str) else (*NUMBERS, *WRONG) if isinstance(value, int) else WRONG
     )
     for other in kinds:
         yield other, f"{where}={json.dumps(other)[:50]}"
     if isinstance(value, dict):
         for key in value:
-            for changed, label in variants(value[key], f"{where}.{key}"):
+            for changed, label in variants(value[key], f"{where}.{key}", texts):
                 yield {**value, key: changed}, label
             for text in TEXTS:
                 yield (
@@ -172,7 +172,7 @@ def variants(value: Any, where: str = "") -> Iterator[tuple[Any, str]]:
                 )
     if isinstance(value, list):
         for index, item in enumerate(value):
-            for changed, label in variants(item, f"{where}[{index}]"):
+            for changed, label in variants(item, f"{where}[{index}]", texts):
                 yield [*value[:index], changed, *value[index + 1 :]], label
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from ... import shapes
 from ...errors import InvalidParameter, NotFound, NotImplemented_
 from ...images import reference
 from ...images.types import Auth, ImageUser, Platform
@@ -33,7 +33,7 @@ def registry_auth(request: Request) -> Auth | None:
 def decode(text: str, what: str) -> dict[str, Any]:
     try:
         padded = text + "=" * (-len(text) % 4)
-        body = json.loads(base64.urlsafe_b64decode(padded.replace("+", "-").replace("/", "_")))
+        body = shapes.decode(base64.urlsafe_b64decode(padded.replace("+", "-").replace("/", "_")).decode())
     except (binascii.Error, ValueError):
         raise InvalidParameter(f"invalid {what} header") from None
     return body if isinstance(body, dict) else {}

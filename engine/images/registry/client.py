@@ -14,9 +14,10 @@ import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from ...errors import EngineError, NotFound, Unauthorized, Unavailable
+from ..transport import joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +119,7 @@ class Registry:
                 return response
             response.drain_conn()
             response.release_conn()
-            target = urljoin(url, location)
+            target = joined(url, location)
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https" and not insecure:
                 raise Unavailable(f"{own} redirects from https to {urlsplit(target).scheme}: refused")
             if urlsplit(target).netloc != own:
@@ -129,7 +130,7 @@ class Registry:
 
     def absolute(self, location: str) -> str:
         """A Location header's value as an absolute URL."""
-        return urljoin(f"{self._reach()[0]}/v2/", location)
+        return joined(f"{self._reach()[0]}/v2/", location)
 
     # reaching ------------------------------------------------------------------------------------------------------
     def _reach(self) -> tuple[str, bool]:
@@ -178,7 +179,7 @@ class Registry:
 
     def _token(self, parameters: Mapping[str, str], scope: str, base: str, insecure: bool) -> tuple[str, float]:
         """Distribution's token specification: GET with basic authentication, or OAuth2 POST with an identity token."""
-        realm = urljoin(f"{base}/v2/", parameters.get("realm", ""))
+        realm = joined(f"{base}/v2/", parameters.get("realm", ""))
         if urlsplit(base).scheme == "https" and urlsplit(realm).scheme != "https" and not insecure:
             raise Unavailable(f"{urlsplit(base).netloc} asks to send credentials without TLS: refused")
         service = parameters.get("service", "")
@@ -216,7 +217,7 @@ class Registry:
         if not isinstance(token, str) or not token.isprintable():
             raise Unavailable(f"{urlsplit(realm).netloc}: its answer has no token")
         lifetime = value.get("expires_in")
-        return token, max(30.0, float(lifetime) - 10.0 if isinstance(lifetime, int) else 50.0)
+        return token, max(30.0, min(lifetime, 86400) - 10.0 if isinstance(lifetime, int) else 50.0)
 
 
 def _basic(auth: Auth) -> str:

@@ -101,7 +101,7 @@ class Session:
             tags += [tag for tag in found if isinstance(tag, str) and is_tag(tag)]
             if 'rel="next"' not in link or not link.startswith("<"):
                 return tags
-            query = urlsplit(link[1:].partition(">")[0]).query
+            query = urlsplit(registry.absolute(link[1:].partition(">")[0])).query
             path = f"{ref.path}/tags/list?{query}"
         raise Unavailable(f"{ref.familiar_name}: the registry's list of tags has no end")
 
