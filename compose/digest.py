@@ -11,6 +11,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import files
 from .contents import file_content
 from .errors import dotted
 from .labels import network_name, volume_name
@@ -120,8 +121,7 @@ def content_digests(project: Project) -> dict[tuple[str, str], str]:
                 content = file_content(project, noun, key[1])
                 if content is None:
                     try:
-                        with open(str(tree.get("file")), "rb") as file:
-                            result[key] = hashlib.file_digest(file, "sha256").hexdigest()
+                        result[key] = hashlib.sha256(files.read(str(tree.get("file")))).hexdigest()
                     except OSError:
                         result[key] = "unreadable"
                 else:

@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from .. import files
 from ..convert.values import byte_count, pairs
 from ..credentials import all_registries
 from ..errors import OperationError
@@ -280,8 +281,7 @@ def _blocks(path: str) -> Iterator[bytes]:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return files.read(path)
     except OSError as error:
         raise OperationError(f"failed to read dockerfile: {path}: {error.strerror}") from error
 

@@ -37,11 +37,12 @@ def _loaded(session: Session) -> frozenset[str] | None:
 
 
 def _written_in(files: Sequence[str]) -> frozenset[str] | None:
+    from .. import files as bounded
+
     names: set[str] = set()
     for path in files:
         try:
-            with open(path, encoding="utf-8") as stream:
-                found = written_services(stream.read())
+            found = written_services(bounded.text(path))
         except (OSError, UnicodeDecodeError):
             return None
         if found is None:

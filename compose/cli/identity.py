@@ -11,6 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from .. import files as bounded
 from ..errors import FileMissing, LoadError, UsageError
 from ..labels import normalize_project_name, valid_project_name
 from ..remote import is_remote
@@ -89,9 +90,8 @@ def _settings(
     names = list(env_files) or [os.path.join(project_directory or ".", ".env")]
     for name in names:
         try:
-            with open(os.path.join(cwd, name), encoding="utf-8", errors="replace") as file:
-                for key, value in _ASSIGNMENT.findall(file.read()):
-                    found[key] = _unquote(value)
+            for key, value in _ASSIGNMENT.findall(bounded.text(os.path.join(cwd, name), errors="replace")):
+                found[key] = _unquote(value)
         except OSError:
             continue  # a missing .env is usual; a missing --env-file is the loader's to report
     found.update({key: value for key, value in environment.items() if key.startswith("COMPOSE_") and value})
@@ -134,8 +134,7 @@ def _written_name(paths: Sequence[str]) -> str | None:
         if path == "-":
             return None
         try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                text = file.read()
+            text = bounded.text(path, errors="replace")
         except OSError:
             return None
         if text.lstrip().startswith("{"):

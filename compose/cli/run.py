@@ -124,16 +124,16 @@ def env_file(path: str) -> dict[str, str | None]:
     """``KEY=VALUE`` lines, taken literally; a bare KEY takes this process's value."""
     import os
 
+    from .. import files
     from ..errors import OperationError
 
     result: dict[str, str | None] = {}
     try:
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                text = line.strip()
-                if text and not text.startswith("#"):
-                    key, equals, value = text.partition("=")
-                    result[key.strip()] = value if equals else os.environ.get(key)
+        for line in files.text(path).splitlines():
+            text = line.strip()
+            if text and not text.startswith("#"):
+                key, equals, value = text.partition("=")
+                result[key.strip()] = value if equals else os.environ.get(key)
     except (OSError, UnicodeDecodeError) as error:
         raise OperationError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     return result

@@ -16,6 +16,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .. import files
 from ..errors import Diagnostic, Mark, Path
 from ..model import Marks, Project
 
@@ -121,9 +122,8 @@ def _unchanged(entry: dict[str, Any], environment: Mapping[str, str]) -> bool:
         return False
     for path, known in entry["inputs"].items():
         try:
-            with open(path, "rb") as stream:
-                if digest(stream.read()) != known:
-                    return False
+            if digest(files.read(path)) != known:
+                return False
         except OSError:
             return False
     if entry["links"]:

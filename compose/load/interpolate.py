@@ -24,6 +24,8 @@ _PATTERN = re.compile(
 )
 _OPERATORS = (":?", "?", ":-", "-", ":+", "+")
 MAX_NESTING = 64
+MAX_LENGTH = 16 << 20
+"""Characters of one value: variables that hold variables ten times over grow without end."""
 
 
 class TemplateError(Exception):
@@ -57,7 +59,17 @@ def substitute(template: str, lookup: Lookup, depth: int = 0) -> str:
         return template
     if depth > MAX_NESTING:
         raise TemplateError(template)
-    return _PATTERN.sub(lambda found: _replace(found.group(), lookup, depth, template), template)
+    length = 0
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal length
+        text = _replace(found.group(), lookup, depth, template)
+        length += len(text)
+        if length > MAX_LENGTH:
+            raise TemplateError(f"{template[:80]} grows longer than {MAX_LENGTH >> 20} MiB")
+        return text
+
+    return _PATTERN.sub(replaced, template)
 
 
 def _replace(part: str, lookup: Lookup, depth: int, template: str) -> str:

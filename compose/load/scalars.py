@@ -98,7 +98,7 @@ def resolve(text: str) -> Any:
         if stamp is not None:
             return stamp
     plain = text.replace("_", "")
-    if _INTEGER.fullmatch(plain):
+    if len(plain) < 100 and _INTEGER.fullmatch(plain):
         value = integer(plain)
         if -(1 << 63) <= value < 1 << 64:
             return value

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .. import files as bounded
 from ..errors import Diagnostic, FileMissing, LoadError, Mark, UsageError
 from ..remote import fetch, is_remote
 from . import dotenv
@@ -58,8 +59,7 @@ class Files:
         if known is not None:
             return known
         try:
-            with open(path, "rb") as stream:
-                content = stream.read()
+            content = bounded.read(path)
         except FileNotFoundError:
             self.absent.add(path)
             raise

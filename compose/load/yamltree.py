@@ -32,9 +32,10 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class Node:
-    """One YAML node; ``content`` holds text, items, or keys and values in turn, or for an alias the node meant."""
+    """One YAML node; ``content`` holds text, items, or keys and values in turn, or for an alias the node meant. ``size`` is
+    the number of nodes that it stands for once aliases are expanded."""
 
-    __slots__ = ("column", "content", "kind", "line", "plain", "tag")
+    __slots__ = ("column", "content", "kind", "line", "plain", "size", "tag")
 
     def __init__(self, kind: int, tag: str | None, content: Any, line: int, column: int, plain: bool = True) -> None:
         self.kind = kind
@@ -43,6 +44,7 @@ class Node:
         self.line = line
         self.column = column
         self.plain = plain
+        self.size = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def _documents(parser: Any, yaml: Any, file: str) -> Iterator[Node]:
     anchors: dict[str, Node] = {}
     stack: list[Node] = []
     root: Node | None = None
+    aliased = 0
     while True:
         event = parser.get_event()
         kind = type(event)
@@ -103,7 +106,9 @@ def _documents(parser: Any, yaml: Any, file: str) -> Iterator[Node]:
             if len(stack) >= MAX_DEPTH:
                 raise _error(file, node, f"nested deeper than {MAX_DEPTH} levels")
         elif kind in ends:
-            stack.pop()
+            ended = stack.pop()
+            if stack:
+                stack[-1].size += ended.size
             continue
         elif kind is alias_event:
             place = event.start_mark
@@ -111,11 +116,18 @@ def _documents(parser: Any, yaml: Any, file: str) -> Iterator[Node]:
             node = Node(_ALIAS, None, target, place.line + 1, place.column + 1)
             if target is None:
                 raise _error(file, node, f"unknown anchor {event.anchor!r} referenced")
+            # Before anything walks the tree: ten lines may stand for a billion nodes.
+            node.size = target.size
+            aliased += target.size
+            if aliased > MAX_ALIASED:
+                raise _error(file, node, "the aliases expand to too many nodes")
+            stack[-1].size += target.size
         elif kind is yaml.DocumentEndEvent:
             if root is not None:
                 yield root
             root = None
             anchors = {}
+            aliased = 0
             continue
         elif kind is yaml.StreamEndEvent or event is None:
             return
@@ -129,6 +141,8 @@ def _documents(parser: Any, yaml: Any, file: str) -> Iterator[Node]:
             root = node
         if node.kind in (_MAPPING, _SEQUENCE):
             stack.append(node)
+        elif node.kind == _SCALAR and stack:
+            stack[-1].size += 1
 
 
 def _error(file: str, node: Node, message: str) -> LoadError:

@@ -9,6 +9,7 @@ import tarfile
 import time
 from typing import TYPE_CHECKING
 
+from .. import files as bounded
 from ..client import NotFound
 from ..convert.container import Facts, create_request
 from ..convert.mounts import credential_files, plan_mounts
@@ -92,8 +93,7 @@ def _security_files(service: Mapping[str, Any], directory: str) -> dict[str, str
         name, _, value = item.partition("=") if "=" in item else item.partition(":")
         if name == "seccomp" and value not in ("unconfined", "builtin", "") and not value.lstrip().startswith("{"):
             try:
-                with open(os.path.join(directory, value), encoding="utf-8") as file:
-                    found[value] = json.dumps(json.load(file))
+                found[value] = json.dumps(json.loads(bounded.read(os.path.join(directory, value), 16 << 20)))
             except (OSError, ValueError) as error:
                 raise OperationError(f"seccomp profile {value}: {error}") from error
     return found
@@ -134,8 +134,7 @@ def _content(file: PlacedFile) -> bytes:
     if file.content is not None:
         return file.content
     try:
-        with open(str(file.source), "rb") as source:
-            return source.read()
+        return bounded.read(str(file.source))
     except OSError as error:
         raise OperationError(f"{error.filename}: {error.strerror}") from error
 

@@ -139,7 +139,7 @@ def joined(base: str, location: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise Unavailable(f"{_address(base)} names {location[:100]!r}, which is no address")
+        raise Unavailable(f"{urlsplit(base).netloc} names {location[:100]!r}, which is no address")
     return url
 
 

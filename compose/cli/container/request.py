@@ -258,9 +258,10 @@ def _security(items: Sequence[str]) -> dict[str, Any]:
 def _profile(path: str) -> str:
     import json
 
+    from ... import files
+
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.dumps(json.load(file), separators=(",", ":"))
+        return json.dumps(json.loads(files.read(path, 16 << 20)), separators=(",", ":"))
     except OSError as error:
         reason = f"open {path}: {str(error.strerror).lower()}"
         raise ValueError(f"opening seccomp profile ({path}) failed: {reason}") from None

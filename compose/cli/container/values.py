@@ -202,10 +202,11 @@ def key_value_file(path: str, *, from_environment: bool) -> list[str]:
     """The lines of an --env-file or --label-file. Bare names take this process's value, or go, when asked. Raises ValueError."""
     import os
 
+    from ... import files
+
     lines: list[str] = []
     try:
-        with open(path, encoding="utf-8-sig", newline="\n") as file:
-            content = file.read().split("\n")
+        content = files.read(path).decode("utf-8-sig").split("\n")
     except OSError as error:
         raise ValueError(f"open {path}: {str(error.strerror).lower()}") from None
     except UnicodeDecodeError:

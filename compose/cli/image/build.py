@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from ... import files
 from ..flags import FlagError
 from ..session import Session
 
@@ -235,8 +236,7 @@ def _secret(text: str) -> tuple[str, bytes]:
     if parts.get("env") or parts.get("type") == "env":
         raise FlagError(f"--secret {text}: the variable {name} is not set")
     try:
-        with open(path or ident, "rb") as file:
-            return ident, file.read()
+        return ident, files.read(path or ident)
     except OSError as error:
         raise FlagError(f"--secret {text}: {error.strerror}") from None
 
