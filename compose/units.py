@@ -6,7 +6,6 @@ Durations are whole nanoseconds, sizes bytes.
 
 from __future__ import annotations
 
-import ipaddress
 import posixpath
 import re
 from typing import Any
@@ -131,6 +130,8 @@ def parse_ports(text: str) -> list[Port]:
         try:
             if "%" in host:
                 raise ValueError
+            import ipaddress  # here: most ports name no address
+
             ipaddress.ip_address(host)
         except ValueError:
             raise ValueError(f"invalid IP address: {host}") from None

@@ -12,7 +12,6 @@ from ..convert.values import byte_count, pairs
 from ..credentials import all_registries
 from ..errors import OperationError
 from ..labels import image_name
-from .context import tar_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -227,6 +226,10 @@ def _classic(
         )
     context = str(tree.get("context") or os.getcwd())
     dockerfile = str(tree.get("dockerfile") or "Dockerfile")
+    from .context import (
+        tar_stream,
+    )  # here: tarfile and its compressors are only for engines that cannot read the context
+
     query: dict[str, Any] = {
         "t": tags,
         "buildargs": json.dumps(arguments),

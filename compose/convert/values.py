@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..units import parse_bytes, parse_duration
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,6 +12,8 @@ def nanoseconds(value: Any) -> int:
     """A duration (``1m30s``, or a number of seconds) in nanoseconds. Raises ValueError."""
     if isinstance(value, (int, float)):
         return int(value * 10**9)
+    from ..units import parse_duration
+
     return parse_duration(str(value).strip() or "0")
 
 
@@ -26,6 +26,8 @@ def byte_count(value: Any) -> int:
     """A size (``64m``, ``"67108864"``, a number) in bytes; -1 is no limit. Raises ValueError."""
     if isinstance(value, (int, float)):
         return int(value)
+    from ..units import parse_bytes
+
     text = str(value).strip()
     return -1 if text == "-1" else parse_bytes(text)
 

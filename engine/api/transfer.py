@@ -4,6 +4,7 @@ and progress messages as JSON lines. What runs in the thread blocks on these unt
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import threading
@@ -29,6 +30,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _BUFFER = 256 * 1024
+_PENDING = 64 * 1024  # bytes of messages that may wait
+_GATHER = 0.005  # seconds
 
 Write = Callable[[bytes], Coroutine[Any, Any, None]]
 
@@ -125,20 +128,56 @@ async def send_file(
 
 
 class Progress:
-    """JSON lines of a long operation, sent as they come; callable from any thread but the loop's.
+    """JSON lines of a long operation; callable from any thread but the loop's. They are sent a few milliseconds later, together with
+    what has come meanwhile: a wake-up of loop and client for each would take longer than a build that is cached.
 
-    ``gone`` is set when the client has left, which the operation may look at; the next message raises then.
+    ``gone`` is set when the client has left, which the operation may look at; the next message raises then. ``told`` says
+    whether there has been a message.
     """
 
     def __init__(self, write: Write) -> None:
         self._write = write
         self._bridge = Bridge()
+        self._lock = threading.Lock()
+        self._pending = bytearray()
+        self._loop = asyncio.get_running_loop()
+        self._some = asyncio.Event()
+        self._sending = anyio.Lock()
         self.gone = threading.Event()
+        self.told = False
 
     def __call__(self, message: dict[str, Any]) -> None:
         if self.gone.is_set():
             raise ClientGone("the client closed the connection")
-        self._bridge.call(self._write, encode(message) + b"\r\n")
+        data = encode(message) + b"\r\n"
+        self.told = True
+        with self._lock:
+            first = not self._pending
+            self._pending += data
+            full = len(self._pending) > _PENDING
+        if full:
+            self._bridge.call(self.flush)  # not faster than the client reads
+        elif first:
+            self._loop.call_soon_threadsafe(self._some.set)
+
+    async def flush(self) -> None:
+        """Send what there is. Raises ClientGone."""
+        async with self._sending:
+            with self._lock:
+                data, self._pending = bytes(self._pending), bytearray()
+            if data:
+                await self._write(data)
+
+    async def pump(self) -> None:
+        """Send, until the client is gone."""
+        try:
+            while True:
+                await self._some.wait()
+                self._some.clear()
+                await anyio.sleep(_GATHER)
+                await self.flush()
+        except ClientGone:
+            self.gone.set()
 
 
 async def with_progress(
@@ -175,12 +214,13 @@ async def with_progress(
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
+        group.start_soon(progress.pump)
         try:
             await in_thread(daemon, work, progress)
         except (EngineError, ClientGone) as error:
             failure = error
         except Exception as error:
-            if not begun:
+            if not begun and not progress.told:
                 raise
             # The last resort, as for answers that have not begun: the client hears why its stream ends.
             log.exception("%s %s failed", request.method, request.path)
@@ -190,6 +230,11 @@ async def with_progress(
                 else "internal error"
             )
             failure = EngineError(f"{words}; the engine's log has the details")
+        if not isinstance(failure, ClientGone):
+            try:
+                await progress.flush()
+            except ClientGone as error:
+                failure = error
         group.cancel_scope.cancel()
     if isinstance(failure, ClientGone) or (failure is not None and not begun):
         raise failure

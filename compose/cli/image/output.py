@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -37,6 +35,9 @@ def outputs(texts: Sequence[str]) -> Iterator[dict[str, Any] | None]:
         return
     if sys.stdout.isatty():
         raise FlagError("--output: the terminal is no place for a tar: give a dest, or redirect standard output")
+    import shutil
+    import tempfile
+
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "output.tar")
         yield {**wanted[0], "dest": path}
@@ -78,6 +79,9 @@ def standard_input(file: BinaryIO) -> Iterator[tuple[str | None, str | None]]:
     if not head.startswith(_COMPRESSED) and head[257:262] != b"ustar":
         yield (head + file.read()).decode("utf-8", "surrogateescape"), None
         return
+    import shutil
+    import tempfile
+
     with tempfile.NamedTemporaryFile(prefix="pycompose-context-") as spool:
         spool.write(head)
         shutil.copyfileobj(file, spool)
