@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import SUPPRESS
 from typing import TYPE_CHECKING, Any
 
 from .flags import FlagError
@@ -40,6 +41,8 @@ def add_arguments(parser: Parser) -> None:
         help="Set SSH authentications used when building service images",
     )
     flag("--with-dependencies", action="store_true", help="Also build dependencies (transitively)")
+    for name in ("--compress", "--force-rm", "--no-rm", "--parallel"):
+        flag(name, action="store_true", help=SUPPRESS)  # flags of Compose v1 that Docker Compose still takes
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
 

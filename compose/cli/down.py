@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def add_arguments(parser: Parser) -> None:
         "-t", "--timeout", type=integer, metavar="SECONDS", help="Specify a shutdown timeout in seconds"
     )
     parser.add_argument("-v", "--volumes", action="store_true", help="Remove named and anonymous volumes as well")
+    parser.add_argument("--volume", action="store_true", dest="volumes", help=argparse.SUPPRESS)
     parser.add_argument("--fast", action="store_true", help="Kill instead of stopping")
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 

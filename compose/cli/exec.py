@@ -49,7 +49,8 @@ def run(args: Namespace) -> int:
     if args.dry_run:
         if not args.detach:
             raise OperationError("interactive exec is not supported in dry-run mode")
-        print(f"DRY-RUN MODE - Executing command {args.command} in {found['Id']} (detached mode)")
+        words = " ".join(f'"{word}"' for word in args.command)
+        print(f" DRY-RUN MODE - Executing command [{words}] in {found['Id']} (detached mode)")
         return 0
     tty = not args.no_tty and not args.detach and sys.stdin.isatty() and sys.stdout.isatty()
     return execute(session.engine, found["Id"], args, tty=tty)

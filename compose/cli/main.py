@@ -82,6 +82,10 @@ def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
     queue = list(arguments)
     while queue and queue[0].startswith("-"):
         item = queue.pop(0)
+        if item == "--no-ansi":
+            print("option '--no-ansi' is DEPRECATED ! Please use '--ansi' instead.", file=sys.stderr)
+            options.ansi = "never"
+            continue
         if item in _SWITCHES:
             setattr(options, _SWITCHES[item], True)
             continue

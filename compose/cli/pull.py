@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import SUPPRESS
 from typing import TYPE_CHECKING
 
 from .flags import FlagError
@@ -21,6 +22,8 @@ def add_arguments(parser: Parser) -> None:
     flag("--include-deps", action="store_true", help="Also pull services declared as dependencies")
     flag("--policy", metavar="POLICY", help='Apply pull policy ("missing"|"always")')
     flag("-q", "--quiet", action="store_true", help="Pull without printing progress information")
+    for name in ("--no-parallel", "--parallel"):
+        flag(name, action="store_true", help=SUPPRESS)  # flags of Compose v1 that Docker Compose still takes
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
 

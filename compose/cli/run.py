@@ -59,6 +59,8 @@ def add_arguments(parser: Parser) -> None:
     flag("-u", "--user", metavar="USER", help="Run as specified username or uid")
     flag("-v", "--volume", action="append", default=[], metavar="VOLUME", help="Bind mount a volume")
     flag("-w", "--workdir", metavar="DIR", help="Working directory inside the container")
+    flag("--labels", action="append", dest="label", help=argparse.SUPPRESS)
+    flag("--volumes", action="append", dest="volume", help=argparse.SUPPRESS)
     parser.add_argument("service")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
 
@@ -157,13 +159,15 @@ def run(args: Namespace) -> int:
     if isinstance(world, int):
         return world
     slug = secrets.token_hex(6)
-    tty = not args.no_tty and sys.stdin.isatty() and sys.stdout.isatty()
+    if args.tty and args.interactive and not sys.stdin.isatty():
+        raise OperationError("the input device is not a TTY")
+    tty = not args.no_tty and (args.tty or (sys.stdin.isatty() and sys.stdout.isatty()))
     oneoff = OneOff(
         name=args.name or f"{project.name}-{args.service}-run-{slug}",
         slug=slug,
         use_aliases=args.use_aliases,
         auto_remove=args.rm,
-        tty=tty or bool(service.get("tty") and args.tty),
+        tty=tty,
         stdin=args.interactive,
     )
     if args.dry_run:

@@ -81,6 +81,7 @@ def test_exec_attach_and_port_fall_back_to_one_off_containers(command: Command) 
         (("run", "-P", "-p", "80", "web", "true"), 1, "--service-ports and --publish are incompatible"),
         (("run", "-p", "99999:1", "web", "true"), 1, "99999"),
         (("run",), 1, "at least 1 argument"),
+        (("run", "-it", "web", "true"), 1, "the input device is not a TTY"),
         (("run", "--nosuch", "web"), 16, "unknown flag: --nosuch"),
         (("--dry-run", "run", "--rm", "web", "true"), 1, "interactive run is not supported in dry-run mode"),
         (("config", "nosuch"), 1, "no such service: nosuch"),
@@ -103,6 +104,29 @@ def test_exec_that_cannot_start(command: Command) -> None:
         assert command("exec", "-T", *words, check=False).returncode == 126
     assert command("--dry-run", "exec", "-T", "web", "touch", "/made", check=False).returncode == 1
     assert command("exec", "-T", "web", "ls", "/made", check=False).returncode == 1
+
+
+def test_flags_of_old_are_still_taken(command: Command) -> None:
+    done = command(
+        "--no-ansi",
+        "run",
+        "--rm",
+        "--volumes",
+        "/x",
+        "--volume",
+        "/y",
+        "--labels",
+        "a=b",
+        "web",
+        "ls",
+        "-d",
+        "/x",
+        "/y",
+    )
+    assert done.stdout == "/x\n/y\n" and "DEPRECATED" in done.stderr
+    command("build", "--compress", "--force-rm", "--no-rm", "--parallel")
+    command("pull", "--ignore-pull-failures", "--parallel")
+    command("down", "--volume")
 
 
 def test_input_can_be_left_out(command: Command) -> None:
