@@ -41,6 +41,7 @@ class Container:
         self.execs: dict[str, Exec] = {}
         self.health: Health | None = None
         self.last_signal = 0
+        self.oom_told = False
         self._changed = asyncio.Event()
 
     @property

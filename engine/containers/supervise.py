@@ -17,7 +17,7 @@ import anyio
 from ..errors import Conflict, EngineError, NotFound
 from ..linux import process
 from ..runtime import statusfile
-from ..runtime.client import Exited, Lost, RequestError, ShimLost, Started
+from ..runtime.client import Exited, Lost, OutOfMemory, RequestError, ShimLost, Started
 from . import autoports, bundle, health, ipc
 from .state import UNKNOWN_EXIT, State
 
@@ -41,6 +41,9 @@ def watch(containers: Containers, container: Container) -> None:
                 on_started(containers, container, event)
             elif isinstance(event, Exited):
                 await on_exited(containers, container, event)
+            elif isinstance(event, OutOfMemory):
+                container.oom_told = True
+                containers.publish(container, "oom")
             elif isinstance(event, Lost) and container.shim is shim:
                 await on_lost(containers, container)
 
@@ -55,6 +58,7 @@ def on_started(containers: Containers, container: Container, started: Started) -
     if state.started_at is not None and started.started_at <= state.started_at:
         return
     container.last_signal = 0
+    container.oom_told = False
     container.become(
         State(
             "running",
@@ -83,7 +87,7 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
         finished_at=event.finished_at,
         restart_count=event.restart_count,
     )
-    if event.oom_killed and not called_off:
+    if event.oom_killed and not called_off and not container.oom_told:
         containers.publish(container, "oom")
     final = not event.restarting and not container.keep
     if final:

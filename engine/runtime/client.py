@@ -110,7 +110,12 @@ class Lost:
     its exit status is unknown. The last event."""
 
 
-ShimEvent = Started | Exited | Lost
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The kernel has killed a process of the container for want of memory; told once in a run."""
+
+
+ShimEvent = Started | Exited | Lost | OutOfMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +372,8 @@ class ShimClient:
                     self._prepared.set_exception(error_of(message["error"]))
             case "started":
                 self._events.put_nowait(Started(**message["started"]))
+            case "oom":
+                self._events.put_nowait(OutOfMemory())
             case "exited":
                 self._events.put_nowait(Exited(**message["exited"]))
             case "exec_exited":

@@ -8,7 +8,7 @@
       │◄──────────────── {"event":"prepared", …state} +netns +rtnl ───│  at birth, and again to each engine that adopts
       │  {"id":1,"op":"start"} ──────────────────────────────────────►│
       │◄──────────────── {"reply":1,"ok":{…}} | {"reply":1,"error":{…}}
-      │◄──────────────── {"event":"started"|"exited"|"exec_exited", …}│  whenever it happens
+      │◄──────────────── {"event":"started"|"oom"|"exited"|…, …}      │  whenever it happens
 
 The keeper also forks guards of leases: {"op":"guard","lease":…,"control":path,"seconds":…} +fd of the guard's end, +fd
 of the owner (guard.py draws what follows).

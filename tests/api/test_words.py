@@ -168,3 +168,21 @@ def test_archives_are_named_as_dockers(engine: EngineRoot, client: docker.Docker
     assert {"dev/console", "etc/hosts", "proc", "sys", ".dockerenv"} <= {member.name for member in exported}
     assert {member.uname for member in exported if member.uid == 0} == {"root"}
     assert client.api.diff(container.id) is None
+
+
+def test_a_process_that_is_killed_for_want_of_memory_is_told_at_once(client: docker.DockerClient) -> None:
+    began = int(time.time())
+    script = ["sh", "-c", "tail /dev/zero; exec sleep 300"]
+    container = client.containers.run(
+        "busybox", script, detach=True, mem_limit="16m", memswap_limit="16m", name="greedy"
+    )
+    events = client.events(since=began, filters={"container": "greedy", "event": "oom"}, decode=True)
+    assert next(iter(events))["Action"] == "oom"
+    events.close()
+    container.reload()
+    assert container.status == "running"
+    container.kill()
+    assert client.api.inspect_container(container.id)["State"]["OOMKilled"]
+    until = int(time.time()) + 1
+    told = client.events(since=began, until=until, filters={"container": "greedy", "event": "oom"}, decode=True)
+    assert len(list(told)) == 1
