@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
         raise FlagError(f'format value "{args.format}" could not be parsed: table or json')
     session = Session(args)
     rows = []
-    for one in session.containers(args.services):
+    for one in session.containers(args.services, oneoff=True):
         try:
             image = session.engine.images.inspect(one["ImageID"])
         except NotFound:

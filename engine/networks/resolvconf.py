@@ -141,7 +141,8 @@ def hosts_text(
         if address:
             lines.append(f"{address}\t{name}\n")
     lines += [f"{address}\t{' '.join(names)}\n" for address, names in links]
-    own = f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    full = f"{hostname}.{domainname}" if domainname else hostname
+    own = " ".join(dict.fromkeys([full, full.partition(".")[0]]))
     lines += [f"{address}\t{own}\n" for address in addresses if own]
     return _FIXED_HOSTS + "".join(lines)
 

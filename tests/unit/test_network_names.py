@@ -118,3 +118,8 @@ def test_hosts_with_the_hosts_network(tmp_path: Path) -> None:
     path.write_text("127.0.0.1 localhost vm")
     made = resolvconf.host_network_hosts(["a:10.0.0.1", "b:host-gateway"], path)
     assert made == "127.0.0.1 localhost vm\n10.0.0.1\ta\n127.0.0.1\tb\n"
+
+
+def test_a_full_name_has_its_short_one_beside_it() -> None:
+    assert resolvconf.hosts_text(["10.0.0.2"], "web.example").splitlines()[-1] == "10.0.0.2\tweb.example web"
+    assert resolvconf.hosts_text(["10.0.0.2"], "web").splitlines()[-1] == "10.0.0.2\tweb"
