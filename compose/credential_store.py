@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from typing import Any
 
+from . import files
 from .credentials import HELPER_TIMEOUT
 from .errors import OperationError
 
@@ -27,14 +28,16 @@ def configuration_file() -> str:
 def _read() -> dict[str, Any]:
     path = configuration_file()
     try:
-        with open(path, encoding="utf-8") as file:
-            tree = json.load(file)
+        tree = json.loads(files.read(path, 16 << 20))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OperationError(f"{path}: {error}") from error
     if not isinstance(tree, dict):
         raise OperationError(f"{path}: no JSON object")
+    for name in ("auths", "credHelpers"):
+        if not isinstance(tree.get(name) or {}, dict):
+            raise OperationError(f"{path}: {name} is no JSON object")
     return tree
 
 
@@ -62,6 +65,8 @@ def helper_of(tree: dict[str, Any], host: str) -> str | None:
 
 
 def _ask(helper: str, verb: str, data: str) -> None:
+    if "/" in helper:  # it would be looked for below the current directory
+        raise OperationError(f"{helper!r} is no name of a credential helper")
     try:
         done = subprocess.run(
             [f"docker-credential-{helper}", verb],

@@ -12,6 +12,7 @@ import json
 import os
 from typing import Any
 
+from . import files
 from .errors import OperationError
 
 DOCKER_HUB = "https://index.docker.io/v1/"
@@ -74,11 +75,16 @@ def _path() -> str:
 
 def _configuration() -> dict[str, Any]:
     try:
-        with open(_path(), encoding="utf-8") as file:
-            decoded = json.load(file)
-    except (OSError, ValueError):
+        decoded = json.loads(files.read(_path(), 16 << 20))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return decoded if isinstance(decoded, dict) else {}
+    if not isinstance(decoded, dict):
+        return {}
+    return {**decoded, **{name: _object(decoded.get(name)) for name in ("auths", "credHelpers")}}
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _lookup(configuration: dict[str, Any], host: str) -> dict[str, str] | None:
@@ -104,6 +110,8 @@ def _lookup(configuration: dict[str, Any], host: str) -> dict[str, str] | None:
 def _ask_helper(helper: str, host: str) -> dict[str, str] | None:
     import subprocess
 
+    if "/" in helper:  # it would be looked for below the current directory
+        raise OperationError(f"error getting credentials: {helper!r} is no name of a helper; {_path()} names it")
     try:
         done = subprocess.run(
             [f"docker-credential-{helper}", "get"],

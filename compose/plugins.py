@@ -7,6 +7,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from . import files
+
 if TYPE_CHECKING:
     from .errors import Diagnostic
     from .model import Project
@@ -34,9 +36,8 @@ def find_plugin(name: str) -> str | None:
 
 def _extra_directories(home: str) -> list[str]:
     try:
-        with open(os.path.join(home, "config.json"), encoding="utf-8") as file:
-            found = json.load(file).get("cliPluginsExtraDirs") or []
-    except (OSError, ValueError, AttributeError):
+        found = json.loads(files.read(os.path.join(home, "config.json"), 16 << 20)).get("cliPluginsExtraDirs") or []
+    except (OSError, ValueError, AttributeError, RecursionError):
         return []
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 

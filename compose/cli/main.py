@@ -5,10 +5,12 @@ Imports next to nothing: the global options are read by hand, then only the verb
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from argparse import Namespace
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -118,8 +120,11 @@ def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. The console script's target."""
     _take_signals()
+    _fill_streams()
     try:
-        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        code = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return code
     except ComposeError as error:
         sys.stdout.flush()
         refused = isinstance(error, EngineError) and error.status
@@ -129,8 +134,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`| head`); give Python no second chance to complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 0
+    except OSError as error:
+        return _broken(error)
+    except BaseExceptionGroup as group:
+        # What many tasks at once ran into: a full disk, no more descriptors.
+        met = group
+        while isinstance(met, BaseExceptionGroup):
+            met = met.exceptions[0]
+        if not isinstance(met, OSError):
+            raise
+        return _broken(met)
+
+
+def _broken(error: OSError) -> int:
+    """What this machine refuses us: a full disk, a directory that is gone, no more descriptors."""
+    if error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT) and error.filename is None:
+        _write_no_more()
+    where = f"{error.filename}: " if error.filename else ""
+    print(f"{where}{error.strerror or error}", file=sys.stderr)
+    return 1
+
+
+def _write_no_more() -> None:
+    """Give Python no second chance to fail, when it flushes standard output at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fill_streams() -> None:
+    """Closed standard streams become /dev/null: else a socket gets their number, and output goes there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (for good)
 
 
 def _take_signals() -> None:

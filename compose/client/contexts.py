@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from .. import files
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,12 +28,11 @@ def find_context(name: str, environment: Mapping[str, str]) -> Context:
     directory = hashlib.sha256(name.encode()).hexdigest()
     path = os.path.join(base, "contexts", "meta", directory, "meta.json")
     try:
-        with open(path, encoding="utf-8") as file:
-            endpoint = json.load(file)["Endpoints"]["docker"]
-            host, verify = str(endpoint["Host"]), not endpoint.get("SkipTLSVerify")
+        endpoint = json.loads(files.read(path, 16 << 20))["Endpoints"]["docker"]
+        host, verify = str(endpoint["Host"]), not endpoint.get("SkipTLSVerify")
     except FileNotFoundError:
         raise UsageError(f'context "{name}": context not found: {path} is not there') from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f'context "{name}": {path}: {error!r}') from None
     tls = os.path.join(base, "contexts", "tls", directory, "docker")
     return Context(host, tls if os.path.isdir(tls) else None, verify)

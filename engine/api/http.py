@@ -71,7 +71,12 @@ class Response:
 
 
 def encode(body: Any) -> bytes:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # A file's name need not be UTF-8, JSON must be. As in Go's encoder.
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
 
 
 class Request:

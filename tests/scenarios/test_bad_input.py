@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,3 +134,35 @@ def test_a_key_that_cannot_be_carried_out(command: Command) -> None:
     assert "compose.yaml:5:5: services.web.isolation has no effect: " in result.stderr
     assert command("up", "-d").stderr.count("has no effect") == 0
     command("down")
+
+
+# What a shell does to a command: script, exit code, words on stderr.
+SHELL = [
+    ("a full disk behind stdout", "$P version >/dev/full", 1, "No space left on device"),
+    ("no stdout", "$P version >&-", 0, ""),
+    ("no streams at all", "$P version <&- >&- 2>&-", 0, ""),
+    ("a reader that left", "$P --help | head -c0; exit ${PIPESTATUS[0]}", 0, ""),
+    ("a directory that is gone", "mkdir x; cd x; rmdir ../x; $P ps", 1, "No such file or directory"),
+    ("a pipe that nobody writes to", "mkfifo compose.yaml; $P config", 15, "empty compose file"),
+    ("a file without end", "$P -f /dev/zero config", 15, "without end"),
+    ("a helper outside PATH", "$P logout registry.test", 1, "is no name of a credential helper"),
+    ("a configuration of another shape", "echo '{\"auths\":[1]}' > docker/config.json; $P logout registry.test", 1, "no JSON object"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "code", "words"), [case[1:] for case in SHELL], ids=[case[0] for case in SHELL])
+def test_shells(tmp_path: Path, script: str, code: int, words: str) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "config.json").write_text('{"credsStore": "../../bin/sh"}')
+    environment = {
+        **os.environ,
+        "DOCKER_CONFIG": str(tmp_path / "docker"),
+        "P": f"{sys.executable} -m compose.cli.main",
+    }
+    environment |= {"PYCOMPOSE_ROOT": str(tmp_path / "root"), "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.api.http import encode
 from engine.api.router import API_VERSION, Route, Router
 from engine.api.routes import ROUTES
 from engine.errors import Conflict, InvalidParameter, NotFound
 from engine.events import Event, Events, matches
 from engine.layout import Layout
+from engine.shapes import decode
 from engine.store import Store
 from engine.trash import Trash
 from engine.volumes import Volumes
@@ -187,3 +190,25 @@ def test_a_failure_nobody_foresaw_is_told_in_the_stream() -> None:
     answer = asyncio.run(exchange())
     assert b'"stream":"Step 1"' in answer
     assert b'"error":"No space left on device: layer; the engine' in answer
+
+
+def test_answers_are_utf_8_whatever_a_file_is_called() -> None:
+    assert json.loads(encode({"Path": "/a\udcff\ud800"}).decode()) == {"Path": "/a" + "\ufffd" * 6}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "\\ud800x"}', {"a": "\ufffd\ufffd\ufffdx"}),
+        ('{"a": "\\\\u0000"}', {"a": "\\u0000"}),
+        ("[1, 2.5]", [1, 2.5]),
+    ],
+)
+def test_json_of_strangers(text: str, value: object) -> None:
+    assert decode(text) == value
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\u0000"}', '{"\\u0000": 1}', "NaN", "[Infinity]", "[" * 100_000, "1" * 5000])
+def test_json_that_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(text)
