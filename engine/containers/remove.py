@@ -116,7 +116,7 @@ async def prune(containers: Containers, wanted: Mapping[str, Sequence[str]]) -> 
         freed += size
     if removed:
         await containers.blocking(containers.trash.empty)  # who prunes wants the space now
-        containers.events.publish("container", "prune", "", {"reclaimed": str(freed)})
+    containers.events.publish("container", "prune", "", {"reclaimed": str(freed)})
     return removed, freed
 
 

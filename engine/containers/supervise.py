@@ -89,14 +89,14 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
     )
     if event.oom_killed and not called_off and not container.oom_told:
         containers.publish(container, "oom")
+    if code == 128 + signal.SIGKILL and container.last_signal not in (0, signal.SIGKILL):
+        containers.publish(container, "kill", signal=str(int(signal.SIGKILL)))  # the grace period was over
+    container.last_signal = 0
     final = not event.restarting and not container.keep
     if final:
         # Before anyone hears of the end: who starts the container again must find its networks and ports free.
         await teardown(containers, container)
         containers.save(container, intent="stopped", manual=event.manual)
-    if code == 128 + signal.SIGKILL and container.last_signal not in (0, signal.SIGKILL):
-        containers.publish(container, "kill", signal=str(int(signal.SIGKILL)))  # the grace period was over
-    container.last_signal = 0
     if not called_off:  # a restart that was called off tells of an end that has been told
         containers.publish(container, "die", exitCode=str(code), execDuration=str(seconds))
         container.exits += 1

@@ -144,6 +144,7 @@ class Networks:
                 except (Forbidden, NotFound):
                     continue  # in use, or gone in the meantime
                 removed.append(network.name)
+        self._publish("network", "prune", "", {"reclaimed": "0"})
         return removed
 
     # ---- a container's life

@@ -161,7 +161,7 @@ class Volumes:
             self._publish("volume", "destroy", volume.name, {"driver": "local"})
         if removed:
             self._trash.empty()  # who prunes wants the space now
-            self._publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
+        self._publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
         return removed, reclaimed
 
     def _put_aside(self, name: str) -> builtins.list[Path]:

@@ -186,3 +186,12 @@ def test_a_process_that_is_killed_for_want_of_memory_is_told_at_once(client: doc
     until = int(time.time()) + 1
     told = client.events(since=began, until=until, filters={"container": "greedy", "event": "oom"}, decode=True)
     assert len(list(told)) == 1
+
+
+def test_every_prune_is_told(engine: EngineRoot, client: docker.DockerClient) -> None:
+    began = int(time.time())
+    for path in ("containers", "networks", "volumes", "images", "build"):
+        engine.json("POST", f"/{path}/prune")
+    told = client.events(since=began, until=int(time.time()) + 1, filters={"event": "prune"}, decode=True)
+    kinds = [(event["Type"], event["Actor"]["Attributes"]["reclaimed"]) for event in told]
+    assert kinds[-5:] == [(kind, "0") for kind in ("container", "network", "volume", "image", "builder")]

@@ -275,6 +275,7 @@ async def prune(daemon: Daemon, request: Request) -> Response:
         keep_storage=request.number("keep-storage", 0) or 0,
         until=until,
     )
+    daemon.events.publish("builder", "prune", "", {"reclaimed": str(freed)})
     return Response.json({"CachesDeleted": removed or None, "SpaceReclaimed": freed})
 
 
