@@ -101,10 +101,9 @@ def _names(request: Mapping[str, Any], kinds: Mapping[str, _Kind], directories: 
         return identifiers
     kind = kinds.get(_GPU_KIND)
     if driver not in ("", "nvidia") or ("gpu" not in capabilities and driver != "nvidia") or kind is None:
-        places = " or ".join(map(str, directories))
-        reason = f": there is no CDI specification of {_GPU_KIND} in {places}" if driver in ("", "nvidia") else ""
+        # Docker's words and no more, since scripts look for them.
         raise InvalidParameter(
-            f'could not select device driver "{driver}" with capabilities: [[{" ".join(capabilities)}]]{reason}'
+            f'could not select device driver "{driver}" with capabilities: [[{" ".join(capabilities)}]]'
         )
     if identifiers:
         return [one if "=" in one else f"{_GPU_KIND}={one}" for one in identifiers]
