@@ -13,11 +13,22 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .errors import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 Record = dict[str, Any]
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """A write that the file system refuses is no fault of the engine's. Raises Unavailable with SQLite's words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"cannot keep records: {error}") from error
 
 
 class Store:
@@ -44,23 +55,30 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Group writes: all of them or none. Nested transactions join the outer one."""
         with self._lock:
+            if self._depth == 0:
+                with _refused():
+                    self._db.execute("BEGIN IMMEDIATE")
             self._depth += 1
-            if self._depth == 1:
-                self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
                 self._depth -= 1
-                if self._depth == 0:
+                if self._depth == 0 and self._db.in_transaction:  # a full disk ends it by itself
                     self._db.execute("ROLLBACK")
                 raise
             self._depth -= 1
             if self._depth == 0:
-                self._db.execute("COMMIT")
+                try:
+                    with _refused():
+                        self._db.execute("COMMIT")
+                except Unavailable:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
 
     def put(self, kind: str, id: str, record: Record) -> None:
         body = json.dumps(record, separators=(",", ":"))
-        with self._lock:
+        with self._lock, _refused():
             self._db.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", (kind, id, body))
 
     def get(self, kind: str, id: str) -> Record | None:
@@ -70,7 +88,7 @@ class Store:
 
     def delete(self, kind: str, id: str) -> bool:
         """Delete one record; False when there was none."""
-        with self._lock:
+        with self._lock, _refused():
             return self._db.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, id)).rowcount > 0
 
     def all(self, kind: str) -> dict[str, Record]:

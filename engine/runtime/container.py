@@ -474,7 +474,10 @@ class Container:
 
     def _record(self, **changes: Any) -> None:
         self.status.update(changes)
-        statusfile.write(self.spec.status, self.status)
+        # On a full disk the container goes on; the engine hears from us what the file cannot say, and takes the end of
+        # the container as unknown when neither of us is left to tell.
+        with contextlib.suppress(OSError):
+            statusfile.write(self.spec.status, self.status)
 
 
 def _sign(path: str) -> tuple[int, int, int]:

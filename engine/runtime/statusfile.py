@@ -6,6 +6,7 @@ version, in which the exit code is unknown (null), never 0.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -49,11 +50,19 @@ def read(path: str) -> Status | None:
 
 def write(path: str, status: Status) -> None:
     """Replace the file. Readers see the old or the new one. Not synced: after a power cut no container runs, and what
-    the file says about one is taken as unknown anyway."""
+    the file says about one is taken as unknown anyway. Raises OSError, and the old file stands."""
     temporary = f"{path}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    os.write(descriptor, protocol.encode(status))
-    os.close(descriptor)
+    data = protocol.encode(status)
+    try:
+        written = os.write(descriptor, data)
+        if written < len(data):  # as much as the disk had room for
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(descriptor)
     os.rename(temporary, path)
 
 
