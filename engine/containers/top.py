@@ -226,7 +226,7 @@ def columns(arguments: str) -> list[_Column]:
         elif not word.startswith("-") and set(bare) <= set("auxwfe"):
             layout = _BSD_USER if "u" in bare else _BSD
         else:
-            raise InvalidParameter(f"ps: unsupported option {word!r}")
+            raise InvalidParameter("ps: error: unsupported SysV option")
         index += 1
     return chosen or layout
 

@@ -71,6 +71,7 @@ class Forwarder:
         self._socket: socket.socket | None = None
         self._ready = False
         self._attempts = 0
+        self._closed = False
         self._timer: Timer | None = None
         self._reader = LogReader(directory, tail=0, follow=True)
         self._loop.watch(self._reader.fileno(), lambda _: self._turn())
@@ -193,7 +194,7 @@ class Forwarder:
         self._loop.after(delay, self._again)
 
     def _again(self) -> None:
-        if self._socket is None and self._reader is not None:
+        if self._socket is None and not self._closed:
             self._connect()
 
     def _send(self) -> None:
@@ -256,8 +257,7 @@ class Forwarder:
             self._loop.forget(self._socket.fileno())
             self._socket.close()
             self._socket = None
-        self._attempts = 0
-        self._again = lambda: None  # type: ignore[method-assign]
+        self._closed = True
 
 
 def _wait() -> tuple[type[OSError], ...]:
