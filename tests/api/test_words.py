@@ -193,5 +193,5 @@ def test_every_prune_is_told(engine: EngineRoot, client: docker.DockerClient) ->
     for path in ("containers", "networks", "volumes", "images", "build"):
         engine.json("POST", f"/{path}/prune")
     told = client.events(since=began, until=int(time.time()) + 1, filters={"event": "prune"}, decode=True)
-    kinds = [(event["Type"], event["Actor"]["Attributes"]["reclaimed"]) for event in told]
-    assert kinds[-5:] == [(kind, "0") for kind in ("container", "network", "volume", "image", "builder")]
+    kinds = [event["Type"] for event in told if event["Actor"]["Attributes"]["reclaimed"].isdigit()]
+    assert kinds[-5:] == ["container", "network", "volume", "image", "builder"]
