@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from .errors import Unavailable
@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-
-@contextmanager
-def _refused() -> Iterator[None]:
-    """A write that the file system refuses is no fault of the engine's. Raises Unavailable with SQLite's words."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise Unavailable(f"cannot keep records: {error}") from error
+RESERVE = 1 << 18
+"""Bytes kept for the day on which the disk is full; some hundred records' worth of write-ahead log."""
 
 
 class Store:
@@ -38,6 +32,8 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.RLock()
         self._depth = 0
+        self._reserve = path.with_suffix(".reserve")
+        self._keep_reserve()
         path.touch(mode=0o600)  # it holds the environments of containers
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -56,7 +52,7 @@ class Store:
         """Group writes: all of them or none. Nested transactions join the outer one."""
         with self._lock:
             if self._depth == 0:
-                with _refused():
+                with self._refused():
                     self._db.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
@@ -69,16 +65,34 @@ class Store:
             self._depth -= 1
             if self._depth == 0:
                 try:
-                    with _refused():
+                    with self._refused():
                         self._db.execute("COMMIT")
                 except Unavailable:
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")
                     raise
 
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """A write that the file system refuses is no fault of the engine's. Raises Unavailable with SQLite's words.
+
+        The reserve is given up then: without a little room nothing could be recorded as removed, and no room ever made.
+        """
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            self._reserve.unlink(missing_ok=True)
+            raise Unavailable(f"cannot keep records: {error}") from error
+
+    def _keep_reserve(self) -> None:
+        """Set some room aside while there is any."""
+        with suppress(OSError):
+            if not self._reserve.exists() or self._reserve.stat().st_size < RESERVE:
+                self._reserve.write_bytes(bytes(RESERVE))
+
     def put(self, kind: str, id: str, record: Record) -> None:
         body = json.dumps(record, separators=(",", ":"))
-        with self._lock, _refused():
+        with self._lock, self._refused():
             self._db.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", (kind, id, body))
 
     def get(self, kind: str, id: str) -> Record | None:
@@ -88,7 +102,7 @@ class Store:
 
     def delete(self, kind: str, id: str) -> bool:
         """Delete one record; False when there was none."""
-        with self._lock, _refused():
+        with self._lock, self._refused():
             return self._db.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, id)).rowcount > 0
 
     def all(self, kind: str) -> dict[str, Record]:

@@ -92,8 +92,9 @@ def test_random_requests(unharmed: EngineRoot) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_all_of_it(unharmed: EngineRoot) -> None:
     creates(unharmed, 1)
     others(unharmed, 1)
-    for seed in range(2, 6):
-        anything(unharmed, 2000, seed)
+    for seed in range(2, 5):
+        anything(unharmed, 1000, seed)
