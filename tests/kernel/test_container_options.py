@@ -507,3 +507,62 @@ def test_propagation_reaches_the_container_and_the_host(run: Callable[..., Runni
         assert os.path.ismount(tmp_path / "own")
     finally:
         subprocess.run(["umount", "-R", str(tmp_path)], check=True)
+
+
+def test_exec_is_as_strict_as_its_container(run: Callable[..., Running]) -> None:
+    container = run(
+        {"User": "1000:1000"},
+        CapDrop=["ALL"],
+        CapAdd=["CHOWN"],
+        SecurityOpt=["no-new-privileges"],
+        GroupAdd=["4242"],
+        OomScoreAdj=300,
+        Ulimits=[{"Name": "nofile", "Soft": 100, "Hard": 200}],
+    )
+    kinds = (
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "NoNewPrivs",
+        "Seccomp",
+        "Uid",
+        "Gid",
+        "Groups",
+    )
+    told = dict(line.split(":\t", 1) for line in container.exec("cat", "/proc/self/status").splitlines())
+    for kind in (*kinds, "Umask"):
+        assert told[kind].strip() == container.status(kind).strip(), kind
+    assert int(told["SigIgn"], 16) == int(told["SigBlk"], 16) == 0
+    assert container.exec("cat", "/proc/self/oom_score_adj") == "300\n"
+    assert re.search(r"Max open files\s+100\s+200", container.exec("cat", "/proc/self/limits"))
+    assert container.exec("sh", "-c", "ls /proc/self/fd | wc -l").strip() == "4"  # three, and that of the listing
+    for name in ("mnt", "pid", "net", "ipc", "uts", "cgroup"):
+        assert container.exec("readlink", f"/proc/self/ns/{name}").strip() == container.namespace(name), name
+    root = container.exec("cat", "/proc/self/status", User="0")
+    assert re.search(r"CapBnd:\s*0*1$", root, re.MULTILINE)
+
+
+@pytest.mark.skipif(not V1, reason="files of control groups v1")
+def test_memory_behaviour(run: Callable[..., Running]) -> None:
+    container = run(Memory=64 << 20, MemorySwappiness=10, OomKillDisable=True)
+    assert container.cgroup("memory", "memory.swappiness") == "10"
+    assert "oom_kill_disable 1" in container.cgroup("memory", "memory.oom_control")
+
+
+@pytest.mark.skipif(not V1 or not os.path.exists("/dev/vda"), reason="needs a disk to throttle, and control groups v1")
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("BlkioDeviceReadBps", "read_bps_device"),
+        ("BlkioDeviceWriteBps", "write_bps_device"),
+        ("BlkioDeviceReadIOps", "read_iops_device"),
+        ("BlkioDeviceWriteIOps", "write_iops_device"),
+    ],
+)
+def test_throttled_disks(run: Callable[..., Running], option: str, name: str) -> None:
+    info = os.stat("/dev/vda")
+    container = run(**{option: [{"Path": "/dev/vda", "Rate": 1 << 20}]})
+    wanted = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)} {1 << 20}"
+    assert container.cgroup("blkio", f"blkio.throttle.{name}") == wanted
