@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compose.addresses import environment, render
+from compose.cli.foreground import run_command
 from compose.ephemeral import ephemeral, lost_addresses
 from compose.errors import UsageError
 from compose.load import load_project
@@ -171,3 +174,10 @@ def test_any_output_makes_a_well_formed_report(log: str, problem: str) -> None:
     suite = ElementTree.fromstring(as_junit(report).split("\n", 1)[1])
     assert suite.get("failures") == "1"
     assert json.loads(as_json(report))["services"][0]["logs"] == log
+
+
+def test_the_end_of_a_command_is_heard_beside_threads_that_leave() -> None:
+    """The kernel may give SIGCHLD to any thread; one that does not block it swallows it."""
+    for _ in range(50):
+        threading.Thread(target=time.sleep, args=(0.001,)).start()
+        assert run_command(["sh", "-c", "exit 7"], os.environ) == 7
