@@ -188,7 +188,10 @@ def get(containers: Containers, container: Container, path: str, begin: Callable
         name = posixpath.basename(found.path)
         if path.endswith("/."):
             name = "."
-        pack_entry(found.parent_fd, found.name, os.fsencode(name or "/").rstrip(b"/") or b".", out.write)
+        try:
+            pack_entry(found.parent_fd, found.name, os.fsencode(name or "/").rstrip(b"/") or b".", out.write)
+        except (FileNotFoundError, NotADirectoryError):  # the container's program moved it since it was found
+            raise NotFound(f"Could not find the file {path} in container {container.name}: it has moved") from None
 
 
 def put(
