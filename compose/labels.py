@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .model import Project
 
 PROJECT = "com.docker.compose.project"
@@ -50,6 +52,12 @@ HOOK_FOR = "io.pycompose.hook-for"
 
 COMPATIBLE_VERSION = "2.26.1"
 """The Docker Compose version whose labels, names and resources these are; scripts compare it."""
+
+
+def belongs(tags: Mapping[str, str]) -> bool:
+    """Whether a container with these labels was made by Compose. Images that it built carry the project's label too, and so
+    does whatever container is run from one by other means."""
+    return ONEOFF in tags or HOOK in tags
 
 
 def container_name(project: Project, service: str, number: int) -> str:

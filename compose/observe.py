@@ -100,6 +100,14 @@ class ObservedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """An image of the engine with the project's labels: its first tag, and the service it was built for."""
+
+    ref: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """``images`` maps references to images, None for one that the engine does not have."""
 
@@ -148,7 +156,18 @@ def observe_recorded(engine: Engine, name: str) -> Snapshot:
 
 def list_containers(engine: Engine, name: str) -> tuple[ObservedContainer, ...]:
     found = engine.containers.list({"label": [f"{labels.PROJECT}={name}"]}, all=True)
-    return tuple(sorted((container(one) for one in found), key=lambda one: (one.service, one.number, one.name)))
+    mine = (container(one) for one in found if labels.belongs(one.get("Labels") or {}))
+    return tuple(sorted(mine, key=lambda one: (one.service, one.number, one.name)))
+
+
+def list_built(engine: Engine, name: str) -> tuple[BuiltImage, ...]:
+    """The tagged images that were built for the project."""
+    found = engine.images.list({"label": [f"{labels.PROJECT}={name}"], "dangling": ["false"]})
+    return tuple(
+        BuiltImage(str(one["RepoTags"][0]), (one.get("Labels") or {}).get(labels.SERVICE, ""))
+        for one in found
+        if one.get("RepoTags")
+    )
 
 
 def container(tree: Mapping[str, Any]) -> ObservedContainer:

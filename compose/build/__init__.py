@@ -11,7 +11,7 @@ from .. import files
 from ..convert.values import byte_count, pairs
 from ..credentials import all_registries
 from ..errors import OperationError
-from ..labels import image_name
+from ..labels import COMPATIBLE_VERSION, PROJECT, SERVICE, VERSION, image_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,9 +81,11 @@ def build_service(
 
 
 def _tree(project: Project, name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The service's build section with what flags say, its context absolute."""
+    """The service's build section with what flags say, its context absolute, and labels that say whose image it is."""
     tree: dict[str, Any] = {"context": str(project.directory), **project.services[name]["build"]}
     tree["args"] = {**pairs(tree.get("args")), **(overrides.get("args") or {})}
+    own = {PROJECT: project.name, SERVICE: name, VERSION: COMPATIBLE_VERSION}
+    tree["labels"] = {**pairs(tree.get("labels")), **own}
     for key in ("no_cache", "pull"):
         tree[key] = bool(tree.get(key) or overrides.get(key))
     if overrides.get("ssh"):

@@ -34,6 +34,7 @@ def add_arguments(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     from ..execute import run_plan
     from ..lock import project_lock
+    from ..observe import list_built
     from ..perform import World
     from ..reconcile.down import reconcile_down
     from ..reconcile.options import DownOptions
@@ -54,7 +55,8 @@ def run(args: Namespace) -> int:
         project = _model(session, snapshot, options.images != "")
         if project is not None:
             require_services(args.services, [*project.services, *project.disabled_services])
-        plan = reconcile_down(snapshot, options, project)
+        built = list_built(session.engine, session.name) if options.images else ()
+        plan = reconcile_down(snapshot, options, project, built)
         for warning in plan.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         if plan.empty:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ..labels import CONFIG_FILES, PROJECT
+from ..labels import CONFIG_FILES, PROJECT, belongs
 from . import format
 from .flags import FlagError, filter_word
 from .session import Session
@@ -34,6 +34,8 @@ def run(args: Namespace) -> int:
     found = session.engine.containers.list({"label": [PROJECT]}, all=args.all)
     projects: dict[str, list[dict[str, str]]] = {}
     for one in found:
+        if not belongs(one["Labels"]):
+            continue
         files = one["Labels"].get(CONFIG_FILES) or "N/A"
         projects.setdefault(one["Labels"][PROJECT], []).append({"state": one["State"], "files": files})
     rows = []

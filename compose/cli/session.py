@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..client import choose, connect
 from ..errors import ComposeError, PlanError, UsageError
-from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR
+from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR, belongs
 from ..remote import is_remote
 from .identity import ConfigurationNotFound, Identity, find_identity
 
@@ -128,7 +128,7 @@ class Session:
             wanted.append(f"{ONEOFF}=False")
         found = self.engine.containers.list({"label": wanted}, all=all)
         self.check_directory(found)
-        found = [one for one in found if not one["Labels"].get(HOOK)]
+        found = [one for one in found if belongs(one["Labels"]) and not one["Labels"].get(HOOK)]
         if services:
             found = [one for one in found if one["Labels"].get("com.docker.compose.service") in services]
         return sorted(found, key=container_order)

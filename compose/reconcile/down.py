@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..model import Project
-    from ..observe import ObservedContainer, Snapshot
+    from ..observe import BuiltImage, ObservedContainer, Snapshot
     from ..ops import Operation
     from .options import DownOptions
 
 
-def reconcile_down(snapshot: Snapshot, options: DownOptions, project: Project | None = None) -> Plan:
+def reconcile_down(
+    snapshot: Snapshot, options: DownOptions, project: Project | None = None, built: Sequence[BuiltImage] = ()
+) -> Plan:
     """Everything of the project away: containers, then networks and, where asked, volumes and images.
 
-    Containers that `run` made stay unless ``remove_orphans``, and, with ``project``, those of services it does not have.
+    Containers that `run` made stay unless ``remove_orphans``, and, with ``project``, those of services it does not have. ``built`` are
+    the images that were built for the project; they matter where images are to go.
     """
     operations: list[Operation] = []
     warnings: list[str] = []
@@ -62,7 +65,7 @@ def reconcile_down(snapshot: Snapshot, options: DownOptions, project: Project | 
     if options.images:
         cause = Cause(f"--rmi {options.images} was given")
         operations += [
-            RemoveImage(ref=ref, needs=removals, cause=cause) for ref in _images(containers, options, project)
+            RemoveImage(ref=ref, needs=removals, cause=cause) for ref in _images(containers, options, project, built)
         ]
     return assemble(snapshot.project, operations, warnings=warnings)
 
@@ -142,18 +145,22 @@ def _external(project: Project | None, name: str) -> bool:
     )
 
 
-def _images(containers: Sequence[ObservedContainer], options: DownOptions, project: Project | None) -> list[str]:
-    """References to remove: with ``local``, only those that are built here."""
+def _images(
+    containers: Sequence[ObservedContainer],
+    options: DownOptions,
+    project: Project | None,
+    built: Sequence[BuiltImage],
+) -> list[str]:
+    """References to remove: with ``local``, only those that were built here or have the name a build gives."""
     if project is None:
-        refs = [one.image for one in containers]
-        return list(dict.fromkeys(refs)) if options.images == "all" else []
-    from ..labels import image_name
-
+        refs = [one.image for one in containers] if options.images == "all" else []
+        return list(dict.fromkeys([*refs, *(one.ref for one in built)]))
     names = [name for name in project.services if not options.services or name in options.services]
-    return list(
-        dict.fromkeys(
-            image_name(project, name)
-            for name in names
-            if options.images == "all" or project.services[name].get("build")
-        )
-    )
+    refs = [
+        labels.image_name(project, name)
+        for name in names
+        if not project.services[name].get("provider")
+        and (options.images == "all" or not project.services[name].get("image"))
+    ]
+    refs += [one.ref for one in built if options.remove_orphans or one.service in names]
+    return list(dict.fromkeys(ref.removesuffix(":latest") for ref in refs))

@@ -115,6 +115,7 @@ class _Planner:
         self.restarting: dict[str, Cause] = {}
         self.removed: list[str] = []
         self.leaving: dict[str, list[str]] = {}
+        self.left_over: dict[str, list[str]] = {}
         self.starts = Starting(
             project, options, self.names, self.states, self.restarting, self.operations, self.removed, snapshot
         )
@@ -245,7 +246,8 @@ class _Planner:
         state = self.states[name]
         for left, final in state.leftovers:
             if final is None:
-                self._remove(left, Cause("it is left over from an interrupted recreation"))
+                removal = self._remove(left, Cause("it is left over from an interrupted recreation"))
+                self.left_over.setdefault(name, []).append(removal)
         count = len(state.replicas)
         for extra in state.surplus:
             self._remove(extra, Cause(f"service {name} is scaled to {count}", mark=self.project.mark("services", name)))
@@ -338,7 +340,8 @@ class _Planner:
             replaces=one.id if one is not None else "",
             kept_volumes=replica.kept_volumes,
             delay=delay,
-            needs=(*self._creation_needs(replica.service), *gate),
+            # What an interrupted recreation has left holds the very name that the next one gives for the time being.
+            needs=(*self._creation_needs(replica.service), *self.left_over.get(replica.service, ()), *gate),
             after=after,
             cause=replica.cause,
         )

@@ -10,6 +10,7 @@ import pytest
 from support.composing import State, make_project
 
 from compose.errors import Mark
+from compose.observe import BuiltImage
 from compose.reconcile.down import reconcile_down
 from compose.reconcile.lifecycle import plan_restart, plan_start
 from compose.reconcile.options import DownOptions, UpOptions
@@ -170,7 +171,8 @@ def shared_network() -> Plan:
 
 def down_with_volumes() -> Plan:
     project = site()
-    return reconcile_down(running(project).snapshot(), DownOptions(volumes=True, images="local"), project)
+    built = (BuiltImage("app:latest", "web"), BuiltImage("demo-gone:latest", "gone"))
+    return reconcile_down(running(project).snapshot(), DownOptions(volumes=True, images="local"), project, built)
 
 
 def restart_one() -> Plan:

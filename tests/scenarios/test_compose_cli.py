@@ -708,6 +708,30 @@ def test_build_and_up(stack: Stack) -> None:
     assert stack("image", "ls", "-q", f"{stack.name}-web").stdout == ""
 
 
+def test_a_built_image_is_the_projects(stack: Stack) -> None:
+    """It carries the project's labels; what is run from it by other means does not belong to the project."""
+    (stack.directory / "Dockerfile").write_text(f'FROM {IMAGE}\nCMD ["sleep", "1000"]\n')
+    named = f"{stack.name}-named"
+    stack.write(f"services:\n  web: {{build: ., image: {named}}}\n  other: {{image: {IMAGE}, build: .}}\n")
+    stack("build", "web")
+    shown = json.loads(stack("image", "inspect", named).stdout)[0]["Config"]["Labels"]
+    assert shown == {
+        "com.docker.compose.project": stack.name,
+        "com.docker.compose.service": "web",
+        "com.docker.compose.version": "2.26.1",
+    }
+    stack("container", "create", "--name", f"{stack.name}-stranger", named)
+    try:
+        assert stack("ps", "-aq").stdout == ""
+        stack("down", "--rmi", "local")
+        assert stack("container", "inspect", f"{stack.name}-stranger", "-f", "{{.Name}}").stdout
+    finally:
+        stack("container", "rm", f"{stack.name}-stranger")
+    stack("down", "--rmi", "local")
+    assert stack("image", "ls", "-q", named).stdout == ""
+    assert stack("image", "ls", "-q", IMAGE).stdout != ""  # not built here, whatever its service could build
+
+
 def test_failed_build(stack: Stack) -> None:
     (stack.directory / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo about to fail; exit 3\n")
     stack.write("services:\n  web: {build: .}\n")

@@ -49,7 +49,11 @@ def test_quick_verbs(words: list[str], tmp_path: Path) -> None:
         "Status": "Up 1 second",
         "Created": 1,
         "Ports": [{"PrivatePort": 80, "PublicPort": 8080, "IP": "0.0.0.0", "Type": "tcp"}],
-        "Labels": {"com.docker.compose.project": "demo", "com.docker.compose.service": "web"},
+        "Labels": {
+            "com.docker.compose.project": "demo",
+            "com.docker.compose.service": "web",
+            "com.docker.compose.oneoff": "False",
+        },
     }
 
     def answer(one: Exchange) -> None:
