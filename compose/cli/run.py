@@ -217,9 +217,9 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
     from ..perform import Settings, World
     from ..plan import assemble
     from ..reconcile.images import plan_images
+    from ..reconcile.models import plan_models
     from ..reconcile.options import UpOptions
     from ..reconcile.resources import plan_resources
-    from ..reconcile.up import plan_models
     from .converge import Convergence, converge, report_failures, run_recorded
 
     project = session.project

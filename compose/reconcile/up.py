@@ -16,10 +16,8 @@ from ..ops import (
     Cause,
     ConfigureModel,
     CreateContainer,
-    MonitorContainer,
     RemoveContainer,
     RenameContainer,
-    RollBack,
     RunProvider,
     StartContainer,
     StopContainer,
@@ -28,11 +26,12 @@ from ..ops import (
 from ..plan import Plan, assemble
 from .containers import Replica, ServiceState, decide, orphans
 from .images import plan_images
+from .models import plan_models
 from .options import NEVER
 from .order import has_pre_stop
 from .resources import plan_resources, replace_networks
 from .starting import Starting
-from .update import Update, update_config
+from .update import Update, monitor, settle, update_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -196,16 +195,7 @@ class _Planner:
         for network in self._replaced_networks(one):
             self.leaving.setdefault(network, []).append(f"{RemoveContainer.verb} {one.name}")
         if one.running:
-            stop = StopContainer(
-                id=one.id,
-                name=one.name,
-                service=one.service,
-                number=one.number,
-                timeout=self.options.timeout,
-                hooks=has_pre_stop(one, self.project),
-                needs=needs,
-                cause=cause,
-            )
+            stop = self._stop(one, needs, cause)
             self.operations.append(stop)
             before = (stop.key,)
         remove = RemoveContainer(
@@ -220,6 +210,18 @@ class _Planner:
         )
         self.operations.append(remove)
         return remove.key
+
+    def _stop(self, one: ObservedContainer, needs: tuple[str, ...], cause: Cause) -> StopContainer:
+        return StopContainer(
+            id=one.id,
+            name=one.name,
+            service=one.service,
+            number=one.number,
+            timeout=self.options.timeout,
+            hooks=has_pre_stop(one, self.project),
+            needs=needs,
+            cause=cause,
+        )
 
     def _replaced_networks(self, one: ObservedContainer) -> list[str]:
         """Keys of the networks with another configuration that the container is on."""
@@ -265,7 +267,12 @@ class _Planner:
                     kept.append((replica, one))
                 else:
                     self._replace(replica, one, gate, update)
-                replaced.append(self._monitor(replica, update))
+                started = f"{StartContainer.verb} {replica.name}"
+                if update.monitor:
+                    watch = monitor(self.project, replica, update, started)
+                    self.operations.append(watch)
+                    started = watch.key
+                replaced.append(started)
             elif replica.name != one.name:
                 self.operations.append(
                     RenameContainer(
@@ -277,25 +284,12 @@ class _Planner:
                     )
                 )
             elif name in self.restarting and one.running:
-                self._stop_for_restart(one, self.restarting[name])
+                self.operations.append(self._stop(one, (), self.restarting[name]))
             elif replica.name not in self.starts.starting[name] or not self.options.start:
                 self.unchanged.append(Unchanged(one.name, name, one.state))
 
         if kept:
-            self._settle_update(name, kept, replaced, update)
-
-    def _stop_for_restart(self, one: ObservedContainer, cause: Cause) -> None:
-        self.operations.append(
-            StopContainer(
-                id=one.id,
-                name=one.name,
-                service=one.service,
-                number=one.number,
-                timeout=self.options.timeout,
-                hooks=has_pre_stop(one, self.project),
-                cause=cause,
-            )
-        )
+            self.operations += settle(self.project, name, kept, replaced, update, self._stop)
 
     def _update_config(self, name: str) -> Update:
         if not self.options.start:
@@ -311,23 +305,6 @@ class _Planner:
 
             return replace(update, rolls_back=False)
         return update
-
-    def _monitor(self, replica: Replica, update: Update) -> str:
-        """What the next batch waits for: the start, or the time after it in which the container must not fail."""
-        start = f"{StartContainer.verb} {replica.name}"
-        if not update.monitor:
-            return start
-        mark = self.project.mark("services", replica.service, "deploy", "update_config", "monitor")
-        watch = MonitorContainer(
-            name=replica.name,
-            service=replica.service,
-            number=replica.number,
-            seconds=update.monitor,
-            needs=(start,),
-            cause=Cause("an update is monitored", mark=mark),
-        )
-        self.operations.append(watch)
-        return watch.key
 
     def _create(self, replica: Replica, gate: tuple[str, ...], delay: float = 0.0, after: tuple[str, ...] = ()) -> str:
         one = replica.observed
@@ -391,54 +368,6 @@ class _Planner:
             cause = Cause("it is replaced", mark=replica.cause.mark)
             self.operations.append(self._stop(one, (created,), cause))
 
-    def _settle_update(
-        self,
-        name: str,
-        kept: Sequence[tuple[Replica, ObservedContainer]],
-        watched: Sequence[str],
-        update: Update,
-    ) -> None:
-        """Remove what an update has replaced once all of it has gone well; roll it back otherwise."""
-        mark = self.project.mark("services", name, "deploy", "update_config", "failure_action")
-        for replica, one in kept:
-            cause = Cause("the update has gone well", mark=mark)
-            before = tuple(watched)
-            if one.running and update.start_first:
-                stop = self._stop(one, before, cause)
-                self.operations.append(stop)
-                before = (stop.key,)
-            remove = RemoveContainer(
-                id=one.id, name=one.name, service=name, number=one.number, needs=before, cause=cause
-            )
-            rename = RenameContainer(
-                name=replica.name, service=name, number=replica.number, needs=(*watched, remove.key), cause=cause
-            )
-            self.operations += [remove, rename]
-        self.operations.append(
-            RollBack(
-                service=name,
-                replicas=tuple((replica.name, one.id, one.running) for replica, one in kept),
-                watched=tuple(watched),
-                batch=update.back_batch,
-                delay=update.back_delay,
-                start_first=update.back_start_first,
-                after=tuple(watched),
-                cause=Cause("only if the update fails", mark=mark),
-            )
-        )
-
-    def _stop(self, one: ObservedContainer, needs: tuple[str, ...], cause: Cause) -> StopContainer:
-        return StopContainer(
-            id=one.id,
-            name=one.name,
-            service=one.service,
-            number=one.number,
-            timeout=self.options.timeout,
-            hooks=has_pre_stop(one, self.project),
-            needs=needs,
-            cause=cause,
-        )
-
     def _sharing_stops(self, name: str, *, replaced: bool) -> tuple[str, ...]:
         """Stops of running dependants that are restarted around the replacement of ``name`` and, with ``replaced``, of
         those that share its namespaces and are replaced themselves."""
@@ -488,21 +417,6 @@ class _Planner:
         return other in shared_services(service) or any(
             str(link).partition(":")[0] == other for link in service.get("links") or ()
         )
-
-
-def plan_models(project: Project, names: Sequence[str]) -> list[ConfigureModel]:
-    """What must be known of the models that the services ``names`` use before their containers can be created."""
-    users = {model: name for name in reversed(names) for model in project.services[name].get("models") or ()}
-    return [
-        ConfigureModel(
-            model=model,
-            cause=Cause(
-                f"service {users[model]} uses it", mark=project.mark("services", users[model], "models", model)
-            ),
-        )
-        for model in project.models
-        if model in users
-    ]
 
 
 def _check_identity(project: Project, snapshot: Snapshot) -> None:

@@ -1,4 +1,4 @@
-"""deploy.update_config: how the containers of one service are replaced."""
+"""deploy.update_config: how the containers of one service are replaced, watched and, where it fails, brought back. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..convert.values import nanoseconds
 from ..dataclass import dataclass
+from ..ops import Cause, MonitorContainer, RemoveContainer, RenameContainer, RollBack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..model import Project
+    from ..observe import ObservedContainer
+    from ..ops import Operation, StopContainer
+    from .containers import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +49,55 @@ def update_config(tree: Mapping[str, Any], rollback: Mapping[str, Any]) -> Updat
         back_delay=nanoseconds(rollback.get("delay") or 0) / 10**9,
         back_start_first=rollback.get("order") == "start-first",
     )
+
+
+def monitor(project: Project, replica: Replica, update: Update, started: str) -> MonitorContainer:
+    """What the next batch waits for: the time after ``started``, the start's key, in which the container must not fail."""
+    mark = project.mark("services", replica.service, "deploy", "update_config", "monitor")
+    return MonitorContainer(
+        name=replica.name,
+        service=replica.service,
+        number=replica.number,
+        seconds=update.monitor,
+        needs=(started,),
+        cause=Cause("an update is monitored", mark=mark),
+    )
+
+
+def settle(
+    project: Project,
+    name: str,
+    kept: Sequence[tuple[Replica, ObservedContainer]],
+    watched: Sequence[str],
+    update: Update,
+    stop: Callable[[ObservedContainer, tuple[str, ...], Cause], StopContainer],
+) -> list[Operation]:
+    """Remove what an update of service ``name`` has replaced once all of it has gone well, which ``watched`` tells; roll it
+    back otherwise. ``kept`` are the replicas with the containers they replace; ``stop`` makes the operation that stops one."""
+    operations: list[Operation] = []
+    mark = project.mark("services", name, "deploy", "update_config", "failure_action")
+    cause = Cause("the update has gone well", mark=mark)
+    for replica, one in kept:
+        before = tuple(watched)
+        if one.running and update.start_first:
+            stopped = stop(one, before, cause)
+            operations.append(stopped)
+            before = (stopped.key,)
+        remove = RemoveContainer(id=one.id, name=one.name, service=name, number=one.number, needs=before, cause=cause)
+        rename = RenameContainer(
+            name=replica.name, service=name, number=replica.number, needs=(*watched, remove.key), cause=cause
+        )
+        operations += [remove, rename]
+    operations.append(
+        RollBack(
+            service=name,
+            replicas=tuple((replica.name, one.id, one.running) for replica, one in kept),
+            watched=tuple(watched),
+            batch=update.back_batch,
+            delay=update.back_delay,
+            start_first=update.back_start_first,
+            after=tuple(watched),
+            cause=Cause("only if the update fails", mark=mark),
+        )
+    )
+    return operations
