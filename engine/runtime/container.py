@@ -23,6 +23,7 @@ from .foreign import Console
 from .launch import Launch
 from .logcompress import Compressor
 from .logfile import LogWriter, limits
+from .memorywatch import MemoryWatch
 from .stage import Failure, ProgramError
 from .streams import Streams
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from .loop import Loop, Timer
     from .syslog import Forwarder
 
-_OOM_LOOKS = 5
-_OOM_DELAY = 0.01
 _KILL_PATIENCE = 10.0
 """Seconds after SIGKILL until a stop is answered with an error: a process in the kernel's hands may never go."""
 
@@ -89,9 +88,7 @@ class Container:
         self._stopped: list[Callable[[str], None]] = []
         self._size = (0, 0)
         self._warnings: tuple[str, ...] = ()
-        self._oom_kills = 0
-        self._oom = False
-        self._oom_fd: int | None = None
+        self._memory: MemoryWatch | None = None
         self._record()
 
     @property
@@ -259,47 +256,12 @@ class Container:
         done(started, None)
         self._publish("started", {"started": started})
         self._loop.watch(run.child.pidfd, lambda _: self._on_exit())
-        self._watch_memory()
+        if self.cgroup is not None:
+            known = self._memory.kills if self._memory is not None else 0
+            self._memory = MemoryWatch(self._loop, self.cgroup, known, lambda: self._publish("oom", {}))
         delayed, self._delayed_signals = self._delayed_signals, []
         for number in delayed:
             process.send_signal(run.child.pidfd, number)
-
-    def _watch_memory(self) -> None:
-        """Tell of processes that the kernel kills for want of memory, as it happens: the first need not be one of them."""
-        self._oom = False
-        try:
-            self._oom_fd = self.cgroup.oom_fd() if self.cgroup is not None else None
-        except OSError:  # no inotify instance left: then the end tells
-            self._oom_fd = None
-        if self._oom_fd is not None:
-            self._loop.watch(self._oom_fd, lambda _: self._out_of_memory(_OOM_LOOKS))
-
-    def _out_of_memory(self, looks: int) -> None:
-        """V1 tells before it kills, so look again, a few times and ever later."""
-        before = self._oom_kills
-        self._count_oom_kills()
-        if looks and self._oom_kills == before and self.run is not None:
-            self._loop.after(_OOM_DELAY * 4 ** (_OOM_LOOKS - looks), lambda: self._out_of_memory(looks - 1))
-
-    def _count_oom_kills(self) -> None:
-        if self._oom_fd is not None:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._oom_fd, 4096)
-        kills = self.cgroup.oom_kills() if self.cgroup is not None else 0
-        if kills > self._oom_kills:
-            self._oom_kills = kills
-            if not self._oom:
-                self._oom = True
-                self._publish("oom", {})
-
-    def _forget_memory(self) -> bool:
-        """The run is over; whether anything was killed in it."""
-        self._count_oom_kills()
-        if self._oom_fd is not None:
-            self._loop.forget(self._oom_fd)
-            os.close(self._oom_fd)
-            self._oom_fd = None
-        return self._oom
 
     def _failed(self, run: Run, failure: Failure) -> None:
         done, self._launching = self._launching, None
@@ -339,7 +301,7 @@ class Container:
         if self._forwarder is not None:
             self._forwarder.flush()
         self.run = None
-        oom = self._forget_memory()
+        oom = self._memory is not None and self._memory.end()
         ran_for = time.monotonic() - run.clock
         if self.spec.runtime:
             self._forget_foreign(lambda: self._ended(code, oom, ran_for, ""))
