@@ -223,7 +223,16 @@ class StageBuild:
                 state.set_author(instruction.author)
             case Onbuild():
                 state.add_trigger(instruction.expression)
-        return None
+        return self._configured()
+
+    def _configured(self) -> StepCached | None:
+        """What only changes the configuration takes no time; it counts as cached when an earlier build came to the same."""
+        cache = self._session.cache
+        key = self._key("configuration", self._state.process, self._state.other, self._state.args)
+        if cache.recall(key) is None:
+            cache.remember(key, True)
+            return None
+        return StepCached(self._step) if self._use_cache else None
 
     def _expand(self, text: str) -> str:
         return expand(text, self._state.env, escape=self._escape).text

@@ -5,6 +5,7 @@ Each was taken from dockerd, by running the same command against both.
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -195,3 +196,16 @@ def test_every_prune_is_told(engine: EngineRoot, client: docker.DockerClient) ->
     told = client.events(since=began, until=int(time.time()) + 1, filters={"event": "prune"}, decode=True)
     kinds = [event["Type"] for event in told if event["Actor"]["Attributes"]["reclaimed"].isdigit()]
     assert kinds[-5:] == ["container", "network", "volume", "image", "builder"]
+
+
+def test_cached_steps_come_from_the_images_that_are_named(engine: EngineRoot, client: docker.DockerClient) -> None:
+    text = b"FROM busybox\nENV A=b\nRUN true\n"
+
+    def cached(**options: Any) -> int:
+        lines = client.api.build(fileobj=io.BytesIO(text), decode=True, rm=True, **options)
+        return sum("Using cache" in line.get("stream", "") for line in lines)
+
+    cached(tag="earlier")
+    assert cached() == 2
+    assert cached(cache_from=["earlier"]) == 2
+    assert cached(cache_from=["nosuch"]) == 0

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 async def build(daemon: Daemon, request: Request) -> Response | None:
     if request.text("version") == "2":
         return await buildkit.build(daemon, request)
-    await _run(daemon, request, _classic_options(request), quiet=request.flag("q"), classic=True)
+    await _run(daemon, request, _classic_options(daemon, request), quiet=request.flag("q"), classic=True)
     return None
 
 
-def _classic_options(request: Request) -> BuildOptions:
+def _classic_options(daemon: Daemon, request: Request) -> BuildOptions:
     remote = request.text("remote")
     context: Any = (
         RemoteContext(remote) if remote and remote != "client-session" else TarContext(transfer.body(request))
@@ -57,6 +57,9 @@ def _classic_options(request: Request) -> BuildOptions:
     }
     if request.flag("squash"):
         raise InvalidParameter("squash is not offered by this engine")
+    # The classic builder looks for cached steps in these images alone. Here they are found with everybody's, but not where
+    # none of the images is there.
+    sources = query.json_list(request, "cachefrom")
     return BuildOptions(
         context=context,
         dockerfile=request.text("dockerfile") or "Dockerfile",
@@ -64,10 +67,10 @@ def _classic_options(request: Request) -> BuildOptions:
         args={name: value for name, value in query.json_map(request, "buildargs").items() if value is not None},
         labels={name: str(value) for name, value in query.json_map(request, "labels").items()},
         tags=tuple(request.query.get("t", ())),
-        no_cache=request.flag("nocache"),
+        no_cache=request.flag("nocache") or bool(sources and not any(_is_here(daemon, ref) for ref in sources)),
         pull=request.flag("pull"),
         platforms=tuple(filter(None, request.text("platform").split(","))),
-        cache_from=tuple(query.json_list(request, "cachefrom")),
+        cache_from=tuple(sources),
         network=_network(request.text("networkmode")),
         extra_hosts=tuple(host for value in request.query.get("extrahosts", ()) for host in value.split(",") if host),
         shm_size=request.number("shmsize") or None,
@@ -75,6 +78,14 @@ def _classic_options(request: Request) -> BuildOptions:
         resources=resources.build_limits(limits),
         auth=_registries(request),
     )
+
+
+def _is_here(daemon: Daemon, ref: str) -> bool:
+    try:
+        daemon.images.resolve(ref)
+    except EngineError:
+        return False
+    return True
 
 
 def _network(mode: str) -> Network:
