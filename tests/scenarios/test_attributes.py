@@ -289,7 +289,7 @@ def test_devices_by_cdi(command: Command, device: str) -> None:
     write(command, f"services:\n  gpu: {{{web}, gpus: all}}\n")
     refused = command("up", "-d", check=False)
     assert refused.returncode != 0
-    assert "no CDI specification of nvidia.com/gpu in /etc/cdi or /var/run/cdi" in refused.stderr
+    assert 'could not select device driver "" with capabilities: [[gpu]]' in refused.stderr
 
 
 def test_a_link_too_small_for_ipv6_is_refused_with_words(command: Command) -> None:

@@ -349,7 +349,7 @@ def test_worktrees_side_by_side(command: Command, tmp_path: Path, count: int) ->
 def await_no_layers(command: Command) -> None:
     """Nothing refers to any; their files are deleted behind the answer."""
     directory = EngineRoot(command.root).layout.layered
-    wait_for(lambda: not any(os.scandir(directory)), lambda: os.listdir(directory))
+    wait_for(lambda: not os.listdir(directory), lambda: os.listdir(directory))
 
 
 def write(command: Command, text: str) -> None:
