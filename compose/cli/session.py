@@ -7,7 +7,6 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..client import choose, connect
 from ..errors import ComposeError, PlanError, UsageError
 from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR, belongs
 from ..remote import is_remote
@@ -31,6 +30,8 @@ class Session:
 
     @cached_property
     def engine(self) -> Engine:
+        from ..client import choose, connect  # `config` needs no engine
+
         return connect(choose(os.environ, os.geteuid(), self.args.host, self.args.root))
 
     @cached_property
