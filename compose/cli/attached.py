@@ -102,13 +102,14 @@ class _Attachment:
 
     def follow(self, name: str, identity: str, *, fresh: bool) -> None:
         service = self.service_names.get(name, "")
+        if service in self.services:
+            # Before its end can be told: what it wrote comes first, and all of it.
+            self._attach(identity, name, None if fresh else "now")
         with self.changed:
             self.names[identity] = name
             self.service_of[identity] = service
             self.running.add(identity)
             early = self.early_ends.pop(identity, None)
-        if service in self.services:
-            self._attach(identity, name, None if fresh else "now")
         if early is None and not fresh:
             early = self._end_of(identity)
         if early is not None:
