@@ -128,8 +128,8 @@ class _Attachment:
         follower = Follower(
             self.session.engine, identity, self.name(name), self.printer, query, bool(tree["Config"].get("Tty"))
         )
-        self.followers[identity] = follower
         follower.start()
+        self.followers[identity] = follower
 
     def _attach_again(self, identity: str) -> None:
         """The container runs once more. Our engine's log goes on over a restart; others end it with each run."""
@@ -141,12 +141,18 @@ class _Attachment:
         self._attach(identity, self.names[identity], None)
 
     def _listen(self) -> None:
+        # Should this thread break down, whoever waits for an end must hear of it.
+        failure: EngineError | None = EngineError("the containers' events are no longer followed")
         try:
             self.events.run(self._event)
+            failure = None
         except EngineError as error:
-            with self.changed:
-                self.error = error
-                self.changed.notify_all()
+            failure = error
+        finally:
+            if failure is not None:
+                with self.changed:
+                    self.error = failure
+                    self.changed.notify_all()
 
     def _event(self, event: dict[str, Any]) -> None:
         if not event:
