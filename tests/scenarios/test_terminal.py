@@ -137,6 +137,7 @@ def test_run_with_a_terminal(command: Command) -> None:
 
 def test_progress_is_live(command: Command) -> None:
     terminal = Terminal(command, "up", "-d", "--force-recreate", "-t", "0")
-    shown = terminal.expect(r"\[\+\] Running 2/2[\s\S]*shell-1[\s\S]*web-1")
+    # In the order in which they were heard of, which is nobody's promise.
+    shown = terminal.expect(r"\[\+\] Running 2/2[\s\S]*(shell-1[\s\S]*web-1|web-1[\s\S]*shell-1)")
     assert "\x1b[" in shown
     assert terminal.end() == 0
