@@ -151,3 +151,13 @@ def with_pools(
             pools.append(ipam.chosen_pool(ipam.choose_subnet(defaults, [*others, *host])))
             chosen = not given
     return replace(network, pools=tuple(pools), chosen=chosen)
+
+
+def check_bridge_free(network: Network, others: Iterable[Network]) -> None:
+    """Raises Forbidden when another network has the bridge that ``network`` names."""
+    for other in others:
+        if other.bridge == network.bridge:
+            raise Forbidden(
+                f"cannot create network {network.id} ({network.bridge}): conflicts with network {other.id}"
+                f" ({other.bridge}): networks have same bridge name"
+            )

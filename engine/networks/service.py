@@ -84,7 +84,7 @@ class Networks:
             if self._registry.named(network.name) is not None:
                 raise Conflict(f"network with name {network.name} already exists")
             if network.driver == "bridge":
-                self._check_bridge_free(network)
+                definition.check_bridge_free(network, self._registry.networks())
                 network = replace(network, adopted=bool(link_index(network.bridge)))
             else:
                 network = replace(network, adopted=bool(link_index(macvlan.parent_of(network))))
@@ -390,19 +390,9 @@ class Networks:
 
     def _predefined(self, name: str) -> Network:
         id = secrets.token_hex(32)
-        bridge = self._kernel.bridge_name(id)
-        if name != "bridge":
-            return definition.predefined(name, id, rfc3339(time_ns()), bridge, 0)
-        network = definition.predefined(name, id, rfc3339(time_ns()), bridge, self._kernel.uplink_mtu())
-        return self._subnets.with_pools(network)
-
-    def _check_bridge_free(self, network: Network) -> None:
-        for other in self._registry.networks():
-            if other.bridge == network.bridge:
-                raise Forbidden(
-                    f"cannot create network {network.id} ({network.bridge}): conflicts with network {other.id}"
-                    f" ({other.bridge}): networks have same bridge name"
-                )
+        mtu = self._kernel.uplink_mtu() if name == "bridge" else 0
+        network = definition.predefined(name, id, rfc3339(time_ns()), self._kernel.bridge_name(id), mtu)
+        return self._subnets.with_pools(network) if name == "bridge" else network
 
     def _reserve(
         self, network: Network, container: ContainerRef, request: EndpointRequest, own: Sequence[Endpoint]
