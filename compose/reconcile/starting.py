@@ -194,33 +194,25 @@ class Starting:
         start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
         one = replica.observed
         identity = one.id if one is not None and replica.cause is None else ""
-        wait: WaitHealthy | WaitCompleted
         if condition == HEALTHY:
-            if not starts and one is not None and one.health == "healthy":
-                return []
-            wait = WaitHealthy(
-                id=identity,
-                name=replica.name,
-                service=replica.service,
-                number=replica.number,
-                optional=optional,
-                needs=start,
-                cause=cause,
-            )
+            kind: type[WaitHealthy | WaitCompleted] = WaitHealthy
+            met = one is not None and one.health == "healthy"
         elif condition == COMPLETED:
-            if not starts and one is not None and one.state == "exited":
-                return []
-            wait = WaitCompleted(
-                id=identity,
-                name=replica.name,
-                service=replica.service,
-                number=replica.number,
-                optional=optional,
-                needs=start,
-                cause=cause,
-            )
+            kind = WaitCompleted
+            met = one is not None and one.state == "exited"
         else:
             return list(start)
+        if met and not starts:
+            return []
+        wait = kind(
+            id=identity,
+            name=replica.name,
+            service=replica.service,
+            number=replica.number,
+            optional=optional,
+            needs=start,
+            cause=cause,
+        )
         self._add_wait(wait)
         return [wait.key]
 
