@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,16 @@ if os.environ.get("CI"):
 sys.path.insert(0, str(Path(__file__).parent))
 
 _skipped_root_tests: list[str] = []
+
+# What tests and the processes they start inherit. A background job of a shell ignores SIGINT and SIGQUIT, and some runners
+# change the umask or set no locale: tests that interrupt a command, look at modes or read messages rest on all three.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+os.umask(0o022)
+for _name in [name for name in os.environ if name.startswith("LC_") or name in ("LANG", "LANGUAGE")]:
+    del os.environ[_name]
+os.environ["LC_ALL"] = "C.UTF-8"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

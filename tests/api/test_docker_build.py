@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import tarfile
@@ -22,11 +23,29 @@ if TYPE_CHECKING:
     import docker
     from support.engine_root import EngineRoot
 
-_CLIENTS = list(
-    dict.fromkeys(filter(None, (which("docker"), which("docker", path="/usr/bin"), which("docker-trixie"))))
-)
 
-pytestmark = [pytest.mark.root, pytest.mark.peer, pytest.mark.skipif(not _CLIENTS, reason="no docker command")]
+def _has_buildkit(command: str) -> bool:
+    """Since version 23 the docker command has BuildKit in its buildx plugin, which is a package of its own; before, within."""
+    version = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
+    major = re.search(r"version (\d+)\.", version)
+    if major and int(major.group(1)) < 23:
+        return True
+    return subprocess.run([command, "buildx", "version"], capture_output=True, timeout=20, check=False).returncode == 0
+
+
+_CLIENTS = [
+    command
+    for command in dict.fromkeys(
+        filter(None, (which("docker"), which("docker", path="/usr/bin"), which("docker-trixie")))
+    )
+    if _has_buildkit(command)
+]
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.peer,
+    pytest.mark.skipif(not _CLIENTS, reason="no docker command that has BuildKit (the buildx plugin)"),
+]
 
 _DOCKERFILE = """FROM busybox AS base
 ARG WHO=nobody
