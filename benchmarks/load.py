@@ -33,8 +33,8 @@ SERVICE = """\
 LOAD = """
 import os, sys
 from pathlib import Path
-from compose.load import load_project
-from compose.model import LoadOptions
+from pycompose.compose.load import load_project
+from pycompose.compose.model import LoadOptions
 load_project(LoadOptions(files=(sys.argv[1],), environment=dict(os.environ)), cached=sys.argv[2] == "cached")
 """
 
@@ -63,7 +63,15 @@ def main() -> None:
         commands = {
             "100 services, load": [*python, "fresh"],
             "100 services, load again": [*python, "cached"],
-            "wordpress, config": [sys.executable, "-m", "compose.cli.main", "-f", str(wordpress), "config", "-q"],
+            "wordpress, config": [
+                sys.executable,
+                "-m",
+                "pycompose.compose.cli.main",
+                "-f",
+                str(wordpress),
+                "config",
+                "-q",
+            ],
         }
         if docker:
             commands["100 services, docker compose config"] = [docker, "compose", "-f", str(hundred), "config", "-q"]

@@ -1,3 +1,1 @@
-"""From Compose files to containers: model, graph, plan, and calls to any engine that speaks the Docker Engine API."""
-
-__version__ = "0.1.0"
+"""From Compose files to calls of a Docker-compatible engine's API. Knows nothing of engine/."""

@@ -1,4 +1,4 @@
-"""The engine process: ``python -m engine --root ROOT --listen-fd N --keeper-fd M``, started by the keeper.
+"""The engine process: ``python -m pycompose.engine --root ROOT --listen-fd N --keeper-fd M``, started by the keeper.
 
 Puts the nouns together, recovers, opens the API, and ends when it is told to, when the keeper has died, or when nothing
 runs and no client has come for a while. It never forks. Exit code 0 means: finished for good; 78 (EX_CONFIG): the
@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from .. import __version__
 from .api.access import open_to_group
 from .api.application import Application
-from .api.daemon import VERSION, Daemon
+from .api.daemon import Daemon
 from .api.router import API_VERSION
 from .api.server import Server
 from .build.runner import ContainerRunner, root_runner
@@ -184,7 +185,7 @@ def _headers() -> list[tuple[str, str]]:
         ("Api-Version", f"{API_VERSION[0]}.{API_VERSION[1]}"),
         ("Docker-Experimental", "false"),
         ("Ostype", "linux"),
-        ("Server", f"pycompose/{VERSION} (linux)"),
+        ("Server", f"pycompose/{__version__} (linux)"),
     ]
 
 

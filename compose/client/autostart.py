@@ -1,7 +1,6 @@
 """Bringing up our own engine when nobody listens on its socket: run the keeper's command, which returns when it listens.
 
-The engine's package is found without importing it (compose/ imports nothing of engine/): the keeper is a script that is
-run by path. It detaches itself; what goes wrong before that is on its stderr, what goes wrong later in the engine's log.
+compose/ imports nothing of engine/: the keeper is a script beside it that is run by path. It detaches itself; what goes wrong before that is on its stderr, what goes wrong later in the engine's log.
 """
 
 from __future__ import annotations
@@ -28,13 +27,10 @@ _TAIL_LINES = 12
 
 def keeper_script() -> str:
     """The path of engine/runtime/keeper.py. Raises `EngineError` when this installation has no engine."""
-    from importlib.util import find_spec
-
-    spec = find_spec("engine")
-    for directory in (spec.submodule_search_locations or ()) if spec is not None else ():
-        path = os.path.join(directory, "runtime", "keeper.py")
-        if os.path.exists(path):
-            return path
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = os.path.join(package, "engine", "runtime", "keeper.py")
+    if os.path.exists(path):
+        return path
     raise EngineError("no engine is installed beside this command; choose one with -H or DOCKER_HOST")
 
 

@@ -37,10 +37,8 @@ def check(tree: Map, file: str) -> None:
 
 
 def directory() -> FilePath:
-    """Where the schemas are: inside the package when installed, beside it in a checkout."""
-    package = FilePath(__file__).resolve().parent.parent
-    installed = package / "schemas"
-    return installed if installed.is_dir() else package.parent / "schemas"
+    """Where the schemas are."""
+    return FilePath(__file__).parents[2] / "schemas"
 
 
 @cache

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-VERSION = "0.1.0"
 TRANSFERS = 64
 
 

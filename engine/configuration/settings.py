@@ -87,10 +87,8 @@ def _load(path: Path, required: bool) -> Settings:
 
 
 def schema() -> dict[str, Any]:
-    """The schema file: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "schemas" / _SCHEMA
-    file = installed if installed.exists() else package.parent / "schemas" / _SCHEMA
+    """The schema of the engine's configuration."""
+    file = Path(__file__).parents[2] / "schemas" / _SCHEMA
     value: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return value
 

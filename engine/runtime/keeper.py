@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 if not __package__:
     # Run by path, in isolated mode: the package has to be found first.
-    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    __package__ = "engine.runtime"
+    sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
+    __package__ = "pycompose.engine.runtime"
 
 from ..layout import Layout
 from ..linux import cgroup, process
@@ -92,7 +92,7 @@ class Keeper:
             process.set_oom_score(self._host.oom_score)
             for descriptor in (self._listener.fileno(), channel.fileno()):
                 os.set_inheritable(descriptor, True)
-            arguments = [sys.executable, "-I", "-m", "engine", "--root", str(self._layout.root)]
+            arguments = [sys.executable, "-I", "-m", "pycompose.engine", "--root", str(self._layout.root)]
             arguments += ["--listen-fd", str(self._listener.fileno()), "--keeper-fd", str(channel.fileno())]
             os.execv(sys.executable, arguments)
         except OSError as error:

@@ -1,6 +1,6 @@
 """Replay a launch by hand, to see the operation that fails:
 
-    python -m engine.runtime.replay RUN/containers/ID/launch.json
+    python -m pycompose.engine.runtime.replay RUN/containers/ID/launch.json
 
 Prints every operation with the milliseconds it took, runs the program in the foreground on the caller's own standard
 streams (a terminal in the launch is left out), and ends with its exit code. The failing operation is the last one
@@ -86,7 +86,7 @@ def replay(path: str) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit(f"usage: {sys.executable} -m engine.runtime.replay launch.json")
+        sys.exit(f"usage: {sys.executable} -m pycompose.engine.runtime.replay launch.json")
     try:
         sys.exit(replay(sys.argv[1]))
     except (OSError, ValueError) as error:

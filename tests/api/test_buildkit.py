@@ -16,7 +16,7 @@ import pytest
 from support.buildkit_client import BuildKitClient, Entry, Lent, hijack
 from support.engine_root import EngineRoot, wait_for
 
-from engine.buildkit.messages import control, fsutil, gateway, rpc
+from pycompose.engine.buildkit.messages import control, fsutil, gateway, rpc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

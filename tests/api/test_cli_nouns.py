@@ -27,7 +27,7 @@ LOOP = 'trap "exit 5" TERM; while :; do sleep 0.05; done'
 
 class Cli:
     def __init__(self, engine: EngineRoot) -> None:
-        self.command = [sys.executable, "-m", "compose.cli.main", "-H", engine.url]
+        self.command = [sys.executable, "-m", "pycompose.compose.cli.main", "-H", engine.url]
 
     def __call__(self, *arguments: str, code: int = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -228,7 +228,7 @@ def test_system(cli: Cli) -> None:
 
 def test_tab_completion_asks_the_engine(cli: Cli, running: str) -> None:
     words = ["__complete", *cli.command[3:]]
-    complete = [sys.executable, "-m", "compose.cli.main", *words]
+    complete = [sys.executable, "-m", "pycompose.compose.cli.main", *words]
     done = subprocess.run([*complete, "container", "stop", ""], text=True, capture_output=True, check=True)
     assert done.stdout == "c1\n"
     done = subprocess.run([*complete, "container", "run", "b"], text=True, capture_output=True, check=True)

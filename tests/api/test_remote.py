@@ -101,7 +101,16 @@ def test_the_docker_cli_with_input(port: int, certificates: Path) -> None:
 
 def test_our_own_command(port: int, certificates: Path) -> None:
     environment = {**os.environ, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates / "ours")}
-    command = [sys.executable, "-m", "compose.cli.main", "-H", f"tcp://127.0.0.1:{port}", "container", "run", "--rm"]
+    command = [
+        sys.executable,
+        "-m",
+        "pycompose.compose.cli.main",
+        "-H",
+        f"tcp://127.0.0.1:{port}",
+        "container",
+        "run",
+        "--rm",
+    ]
     done = subprocess.run(
         [*command, "-i", "busybox", "sh", "-c", "wc -c; head -c 3000000 /dev/zero"],
         input=b"x" * 300_000, capture_output=True, timeout=30, env=environment, check=False,
@@ -165,14 +174,14 @@ def test_those_who_never_finish_a_handshake_hold_nobody_up(port: int, certificat
 )
 def test_tcp_without_tls_is_refused(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "engine.yaml").write_text(text)
-    command = [sys.executable, "-m", "compose.cli.main", "--root", str(tmp_path), "engine", "run"]
+    command = [sys.executable, "-m", "pycompose.compose.cli.main", "--root", str(tmp_path), "engine", "run"]
     done = subprocess.run(command, text=True, capture_output=True, timeout=30, check=False)
     assert done.returncode != 0
     assert words in done.stderr
 
 
 def test_flags_of_engine_run(tmp_path: Path, certificates: Path) -> None:
-    command = [sys.executable, "-m", "compose.cli.main", "--root", str(tmp_path), "engine", "run"]
+    command = [sys.executable, "-m", "pycompose.compose.cli.main", "--root", str(tmp_path), "engine", "run"]
     refused = subprocess.run(
         [*command, "--listen", "tcp://127.0.0.1:1"], text=True, capture_output=True, timeout=30, check=False
     )

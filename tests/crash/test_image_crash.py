@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.fake_registry import Handler, Registry, digest_of, fake_registry
 
-from engine.images.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
-from engine.images.service import Images
-from engine.layout import Layout
-from engine.store import Store
+from pycompose.engine.images.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from pycompose.engine.images.service import Images
+from pycompose.engine.layout import Layout
+from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,9 @@ pytestmark = pytest.mark.root
 
 WORK = """
 import sys
-from engine.images.service import Images
-from engine.layout import Layout
-from engine.store import Store
+from pycompose.engine.images.service import Images
+from pycompose.engine.layout import Layout
+from pycompose.engine.store import Store
 
 layout = Layout.for_root(sys.argv[1])
 images = Images(layout, Store(layout.database), lambda *event: None)

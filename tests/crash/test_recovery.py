@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.engine_root import EngineRoot, wait_for
 
-from engine.linux.cgroup import Cgroup
+from pycompose.engine.linux.cgroup import Cgroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

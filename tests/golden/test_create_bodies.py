@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from support.composing import make_project
 
-from compose.convert.container import Facts, OneOff, create_request
-from compose.convert.network import network_body
-from compose.convert.volume import volume_body
-from compose.errors import PlanError
+from pycompose.compose.convert.container import Facts, OneOff, create_request
+from pycompose.compose.convert.network import network_body
+from pycompose.compose.convert.volume import volume_body
+from pycompose.compose.errors import PlanError
 
 DATA = Path(__file__).parent / "data" / "bodies"
 

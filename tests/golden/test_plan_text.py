@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.composing import State, make_project
 
-from compose.errors import Mark
-from compose.observe import BuiltImage
-from compose.reconcile.down import reconcile_down
-from compose.reconcile.lifecycle import plan_restart, plan_start
-from compose.reconcile.options import DownOptions, UpOptions
-from compose.reconcile.up import needs_image_stage, reconcile_up
+from pycompose.compose.errors import Mark
+from pycompose.compose.observe import BuiltImage
+from pycompose.compose.reconcile.down import reconcile_down
+from pycompose.compose.reconcile.lifecycle import plan_restart, plan_start
+from pycompose.compose.reconcile.options import DownOptions, UpOptions
+from pycompose.compose.reconcile.up import needs_image_stage, reconcile_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from compose.model import Project
-    from compose.plan import Plan
+    from pycompose.compose.model import Project
+    from pycompose.compose.plan import Plan
 
 DATA = Path(__file__).parent / "data" / "plans"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.networks import ruleset
-from engine.networks.ruleset import NetworkRules, PublishedPort
+from pycompose.engine.networks import ruleset
+from pycompose.engine.networks.ruleset import NetworkRules, PublishedPort
 
 GOLDEN = Path(__file__).parent / "data" / "ruleset.nft"
 

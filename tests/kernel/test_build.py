@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from support.build_bench import Bench
 
-from engine.build.progress import Finished, Notice, StepFailed
-from engine.build.stage import StepError
-from engine.errors import EngineError
+from pycompose.engine.build.progress import Finished, Notice, StepFailed
+from pycompose.engine.build.stage import StepError
+from pycompose.engine.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

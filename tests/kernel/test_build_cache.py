@@ -10,8 +10,8 @@ from support import registry
 from support.build_bench import Bench
 from support.busybox_image import busybox_rootfs
 
-from engine.build.progress import Notice
-from engine.errors import EngineError, InvalidParameter
+from pycompose.engine.build.progress import Notice
+from pycompose.engine.errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.build_bench import Bench
 
-from engine.errors import EngineError
+from pycompose.engine.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.build_bench import Bench
 
-from engine.build.options import EmptyContext, RemoteContext, TarContext
-from engine.errors import EngineError
+from pycompose.engine.build.options import EmptyContext, RemoteContext, TarContext
+from pycompose.engine.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from engine.linux import caps
-from engine.linux.caps import Sets
+from pycompose.engine.linux import caps
+from pycompose.engine.linux.caps import Sets
 
 pytestmark = pytest.mark.root
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.linux.cgroup import Cgroup, CgroupError, Hierarchies, remove_instance
-from engine.linux.cgroup_v2 import CgroupV2
+from pycompose.engine.linux.cgroup import Cgroup, CgroupError, Hierarchies, remove_instance
+from pycompose.engine.linux.cgroup_v2 import CgroupV2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.engine_root import EngineRoot, wait_for
 
-from engine.linux.cgroup import Cgroup, Hierarchies
+from pycompose.engine.linux.cgroup import Cgroup, Hierarchies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

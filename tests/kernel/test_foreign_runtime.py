@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support.runtime_bench import bench, discard, exited, until
 
-from engine.containers import seccomp
-from engine.runtime import defaults
-from engine.runtime.client import ExecSpec, LaunchError, ShimClient
-from engine.runtime.defaults import PATH
+from pycompose.engine.containers import seccomp
+from pycompose.engine.runtime import defaults
+from pycompose.engine.runtime.client import ExecSpec, LaunchError, ShimClient
+from pycompose.engine.runtime.defaults import PATH
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,19 +12,28 @@ import pytest
 from support.fake_registry import Handler, Registry, digest_of, fake_registry
 from support.hostile import variants
 
-from engine.api.http import encode
-from engine.containers import merge, validate
-from engine.containers.fields import CONFIG as CONFIG_FIELDS
-from engine.errors import EngineError
-from engine.images import shapes
-from engine.images.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, diff_ids, document, kind, manifest, select
-from engine.images.registry.transfer import Downloads
-from engine.images.service import Images
-from engine.images.transport import Transport
-from engine.images.types import Image, Platform
-from engine.layout import Layout
-from engine.shapes import normalize
-from engine.store import Store
+from pycompose.engine.api.http import encode
+from pycompose.engine.containers import merge, validate
+from pycompose.engine.containers.fields import CONFIG as CONFIG_FIELDS
+from pycompose.engine.errors import EngineError
+from pycompose.engine.images import shapes
+from pycompose.engine.images.manifest import (
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    diff_ids,
+    document,
+    kind,
+    manifest,
+    select,
+)
+from pycompose.engine.images.registry.transfer import Downloads
+from pycompose.engine.images.service import Images
+from pycompose.engine.images.transport import Transport
+from pycompose.engine.images.types import Image, Platform
+from pycompose.engine.layout import Layout
+from pycompose.engine.shapes import normalize
+from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

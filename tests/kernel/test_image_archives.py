@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.busybox_image import busybox_rootfs
 
-from engine.errors import EngineError, InvalidParameter
-from engine.images.service import Images
-from engine.layout import Layout
-from engine.store import Store
+from pycompose.engine.errors import EngineError, InvalidParameter
+from pycompose.engine.images.service import Images
+from pycompose.engine.layout import Layout
+from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from engine.images.types import Image
+    from pycompose.engine.images.types import Image
 
 pytestmark = pytest.mark.root
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.chroot_runner import chroot_runner
 
-from engine.errors import EngineError, NotFound
-from engine.images.bootstrap import archive as archive_module
-from engine.images.bootstrap.archive import Archive
-from engine.images.bootstrap.suites import Source
-from engine.images.service import Images
-from engine.images.transport import Transport
-from engine.layout import Layout
-from engine.store import Store
+from pycompose.engine.errors import EngineError, NotFound
+from pycompose.engine.images.bootstrap import archive as archive_module
+from pycompose.engine.images.bootstrap.archive import Archive
+from pycompose.engine.images.bootstrap.suites import Source
+from pycompose.engine.images.service import Images
+from pycompose.engine.images.transport import Transport
+from pycompose.engine.layout import Layout
+from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,17 +17,17 @@ from support.fake_registry import Handler, Registry, cut_after, digest_of, fake_
 from support.registry import available, registry
 from support.throttle import relay
 
-from engine.errors import EngineError, InvalidParameter, NotFound, Unauthorized, Unavailable
-from engine.images.blobs import DigestMismatch
-from engine.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
-from engine.images.registry import credentials
-from engine.images.registry.endpoints import RegistryConfig
-from engine.images.registry.transfer import Downloads
-from engine.images.service import Images
-from engine.images.transport import Transport
-from engine.images.types import Auth, Platform
-from engine.layout import Layout
-from engine.store import Store
+from pycompose.engine.errors import EngineError, InvalidParameter, NotFound, Unauthorized, Unavailable
+from pycompose.engine.images.blobs import DigestMismatch
+from pycompose.engine.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from pycompose.engine.images.registry import credentials
+from pycompose.engine.images.registry.endpoints import RegistryConfig
+from pycompose.engine.images.registry.transfer import Downloads
+from pycompose.engine.images.service import Images
+from pycompose.engine.images.transport import Transport
+from pycompose.engine.images.types import Auth, Platform
+from pycompose.engine.layout import Layout
+from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

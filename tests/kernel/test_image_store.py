@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.busybox_image import busybox_rootfs
 
-from engine.errors import Conflict, EngineError, InvalidParameter, NotFound
-from engine.images import durability, layers
-from engine.images.service import Images
-from engine.images.tarstream import Limits, TarError
-from engine.images.types import ImageUser
-from engine.layout import Layout
-from engine.store import Store
+from pycompose.engine.errors import Conflict, EngineError, InvalidParameter, NotFound
+from pycompose.engine.images import durability, layers
+from pycompose.engine.images.service import Images
+from pycompose.engine.images.tarstream import Limits, TarError
+from pycompose.engine.images.types import ImageUser
+from pycompose.engine.layout import Layout
+from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from engine.images.types import Image, Layer
+    from pycompose.engine.images.types import Image, Layer
 
 pytestmark = pytest.mark.root
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.layout import Layout
-from engine.linux import process
+from pycompose.engine.layout import Layout
+from pycompose.engine.linux import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 
 REPOSITORY = Path(__file__).parents[2]
-KEEPER = REPOSITORY / "engine/runtime/keeper.py"
+KEEPER = REPOSITORY / "pycompose/engine/runtime/keeper.py"
 
 # Runs the keeper's main with another executable in the place of "python -m engine".
 WITH_FAKE = """
 import sys
 sys.path.append(sys.argv[1])
-from engine.runtime import keeper
+from pycompose.engine.runtime import keeper
 sys.executable = sys.argv[2]
 sys.exit(keeper.main(sys.argv[3:]))
 """
@@ -40,7 +40,7 @@ sys.exit(keeper.main(sys.argv[3:]))
 FAKE_ENGINE = """#!{python} -IS
 import os, socket, sys, json
 arguments = dict(zip(sys.argv[1:], sys.argv[2:]))
-assert arguments["-m"] == "engine"
+assert arguments["-m"] == "pycompose.engine"
 listener = socket.socket(fileno=int(arguments["--listen-fd"]))
 keeper = socket.socket(fileno=int(arguments["--keeper-fd"]))
 listener.setblocking(True)
@@ -204,7 +204,7 @@ def test_the_real_engine_comes_up_and_goes(tmp_path: Path) -> None:
 
 
 def test_imports_of_the_keeper_are_few() -> None:
-    code = "import sys; sys.path.append(sys.argv[1]); from engine.runtime import keeper; print(*sys.modules)"
+    code = "import sys; sys.path.append(sys.argv[1]); from pycompose.engine.runtime import keeper; print(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-E", "-c", code, str(REPOSITORY)]
     names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     tops = {name.partition(".")[0].removeprefix("_") for name in names}
@@ -221,6 +221,6 @@ def test_imports_of_the_keeper_are_few() -> None:
         "ssl",
     }
     assert not tops & heavy
-    ours = {name for name in names if name.startswith("engine.")}
+    ours = {name.removeprefix("pycompose.") for name in names if name.startswith("pycompose.engine.")}
     assert {name.split(".")[1] for name in ours} == {"layout", "linux", "runtime"}
-    assert "engine.runtime.client" not in ours
+    assert "pycompose.engine.runtime.client" not in ours

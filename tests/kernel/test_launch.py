@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.runtime_bench import bench, discard, exited, until
 
-from engine.linux.cgroup import Cgroup
-from engine.runtime import defaults
-from engine.runtime.client import LaunchError, RequestError
+from pycompose.engine.linux.cgroup import Cgroup
+from pycompose.engine.runtime import defaults
+from pycompose.engine.runtime.client import LaunchError, RequestError
 
 if TYPE_CHECKING:
     from pathlib import Path

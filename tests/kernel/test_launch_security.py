@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from support.runtime_bench import bench, discard, exited, until
 
-from engine.containers import seccomp
-from engine.layout import Layout
-from engine.linux import mount, namespace, process
-from engine.runtime import defaults
-from engine.runtime.client import ExecSpec, LaunchError, ShimClient
+from pycompose.engine.containers import seccomp
+from pycompose.engine.layout import Layout
+from pycompose.engine.linux import mount, namespace, process
+from pycompose.engine.runtime import defaults
+from pycompose.engine.runtime.client import ExecSpec, LaunchError, ShimClient
 
 pytestmark = pytest.mark.root
 

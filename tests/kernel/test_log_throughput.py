@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.runtime.logfile import STDOUT, LogWriter
-from engine.runtime.logread import LogReader
+from pycompose.engine.runtime.logfile import STDOUT, LogWriter
+from pycompose.engine.runtime.logread import LogReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.namespaces import Namespace
 
-from engine.errors import Conflict, EngineError, Forbidden, InvalidParameter
-from engine.layout import Layout
-from engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding, links
-from engine.networks.netlink import NETLINK_NETFILTER, Netlink, attributes
-from engine.networks.nft import GETRULE, GETTABLE, SUBSYSTEM, UNSPEC, nfgen
-from engine.networks.ports import PortTaken
-from engine.runtime import relay
-from engine.runtime.loop import Loop
-from engine.store import Store
+from pycompose.engine.errors import Conflict, EngineError, Forbidden, InvalidParameter
+from pycompose.engine.layout import Layout
+from pycompose.engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding, links
+from pycompose.engine.networks.netlink import NETLINK_NETFILTER, Netlink, attributes
+from pycompose.engine.networks.nft import GETRULE, GETTABLE, SUBSYSTEM, UNSPEC, nfgen
+from pycompose.engine.networks.ports import PortTaken
+from pycompose.engine.runtime import relay
+from pycompose.engine.runtime.loop import Loop
+from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -457,12 +457,12 @@ _FOREIGN = """
 import struct, tempfile
 from pathlib import Path
 from support.namespaces import Namespace
-from engine.layout import Layout
-from engine.networks import ContainerRef, EndpointRequest, Networks, PortBinding
-from engine.networks.expressions import ACCEPT, DROP, Counter, Decide, Verdict
-from engine.networks.netlink import NETLINK_NETFILTER, NLM_F_APPEND, NLM_F_CREATE, Netlink, attributes, be32, nested, text
-from engine.networks.nft import Batch, NEWCHAIN, NEWRULE, NEWTABLE
-from engine.store import Store
+from pycompose.engine.layout import Layout
+from pycompose.engine.networks import ContainerRef, EndpointRequest, Networks, PortBinding
+from pycompose.engine.networks.expressions import ACCEPT, DROP, Counter, Decide, Verdict
+from pycompose.engine.networks.netlink import NETLINK_NETFILTER, NLM_F_APPEND, NLM_F_CREATE, Netlink, attributes, be32, nested, text
+from pycompose.engine.networks.nft import Batch, NEWCHAIN, NEWRULE, NEWTABLE
+from pycompose.engine.store import Store
 
 netfilter = Netlink(NETLINK_NETFILTER)
 
@@ -477,7 +477,7 @@ def chain(family, table, name, policy=None, rules=()):
     netfilter.transact("foreign", batch.data())
 
 def rules(table, name):
-    from engine.networks.nft import GETRULE, SUBSYSTEM, UNSPEC, nfgen
+    from pycompose.engine.networks.nft import GETRULE, SUBSYSTEM, UNSPEC, nfgen
     found = [dict(attributes(body[4:])) for body in netfilter.dump("x", SUBSYSTEM << 8 | GETRULE, nfgen(UNSPEC))]
     return sum(1 for item in found if item[1] == table.encode() + bytes(1) and item[2] == name.encode() + bytes(1))
 

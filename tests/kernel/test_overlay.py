@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.linux import mount
-from engine.linux.libc import KernelError
+from pycompose.engine.linux import mount
+from pycompose.engine.linux.libc import KernelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.engine_root import KEEPER, EngineRoot, wait_for
 
-from engine.linux.cgroup import Hierarchies
+from pycompose.engine.linux.cgroup import Hierarchies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

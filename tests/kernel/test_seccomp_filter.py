@@ -12,10 +12,10 @@ import platform
 
 import pytest
 
-from engine.containers import seccomp
-from engine.containers.seccomp import Machine, resolve
-from engine.linux import process
-from engine.runtime import defaults
+from pycompose.engine.containers import seccomp
+from pycompose.engine.containers.seccomp import Machine, resolve
+from pycompose.engine.linux import process
+from pycompose.engine.runtime import defaults
 
 pyseccomp = pytest.importorskip("pyseccomp", exc_type=RuntimeError)
 pytestmark = pytest.mark.root

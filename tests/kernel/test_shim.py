@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 from support.runtime_bench import Bench, bench, discard, exited, until
 
-from engine.linux import process
-from engine.linux.cgroup import Cgroup
-from engine.runtime import statusfile
-from engine.runtime.client import ExecSpec, Exited, LaunchError, Lost, ShimClient, ShimLost, Started
-from engine.runtime.defaults import PATH
-from engine.runtime.restart import Policy
+from pycompose.engine.linux import process
+from pycompose.engine.linux.cgroup import Cgroup
+from pycompose.engine.runtime import statusfile
+from pycompose.engine.runtime.client import ExecSpec, Exited, LaunchError, Lost, ShimClient, ShimLost, Started
+from pycompose.engine.runtime.defaults import PATH
+from pycompose.engine.runtime.restart import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from engine.runtime.client import ExecProcess, KeeperClient
+    from pycompose.engine.runtime.client import ExecProcess, KeeperClient
 
 pytestmark = pytest.mark.root
 

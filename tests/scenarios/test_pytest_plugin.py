@@ -87,7 +87,13 @@ def command(root: Path, tmp_path: Path) -> Iterator[Command]:
 
 def start(command: Command, test: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     (command.directory / "test_it.py").write_text(test)
-    plugins = ["-p", "pycompose_pytest", "-p", "no:cacheprovider", *(["-p", "xdist"] if "-n" in arguments else [])]
+    plugins = [
+        "-p",
+        "pycompose.pytest_plugin",
+        "-p",
+        "no:cacheprovider",
+        *(["-p", "xdist"] if "-n" in arguments else []),
+    ]
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", *plugins, "-q", *arguments],
         cwd=command.directory,
@@ -121,7 +127,7 @@ def test_the_object(command: Command) -> None:
         COMMON
         + """
 import asyncio, threading
-from pycompose_pytest import AsyncStack, StackError
+from pycompose.pytest_plugin import AsyncStack, StackError
 
 def test_it(function_stack):
     stack = function_stack
@@ -236,6 +242,6 @@ def test_worker_killed(command: Command, xdist: str) -> None:
 
 
 def test_nothing_heavy_without_a_fixture() -> None:
-    code = "import sys, pytest; before = set(sys.modules); import pycompose_pytest; print(sorted(set(sys.modules) - before))"
+    code = "import sys, pytest; before = set(sys.modules); import pycompose.pytest_plugin; print(sorted(set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert all(name.partition(".")[0] == "pycompose_pytest" for name in ast.literal_eval(result.stdout)), result.stdout
+    assert all(name.split(".")[0] == "pycompose" for name in ast.literal_eval(result.stdout)), result.stdout

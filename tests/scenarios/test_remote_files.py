@@ -16,9 +16,9 @@ from support.command import Command
 from support.engine_root import assert_nothing_left
 from support.registry import available, registry
 
-from compose.remote import is_remote
-from compose.remote.oci import ENV_FILE, FILE, manifest_of
-from compose.remote.registry import Registry, parse_reference
+from pycompose.compose.remote import is_remote
+from pycompose.compose.remote.oci import ENV_FILE, FILE, manifest_of
+from pycompose.compose.remote.registry import Registry, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

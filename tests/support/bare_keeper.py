@@ -10,8 +10,8 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from engine.layout import Layout
-from engine.runtime import isolation, keeper
+from pycompose.engine.layout import Layout
+from pycompose.engine.runtime import isolation, keeper
 
 layout = Layout.for_root(sys.argv[2])
 os.chdir("/")

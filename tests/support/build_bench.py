@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.build.options import BuildOptions, DirectoryContext
-from engine.build.progress import StepCached, StepLog, StepStarted
-from engine.build.service import Builder
-from engine.images.service import Images
-from engine.layout import Layout
-from engine.store import Store
+from pycompose.engine.build.options import BuildOptions, DirectoryContext
+from pycompose.engine.build.progress import StepCached, StepLog, StepStarted
+from pycompose.engine.build.service import Builder
+from pycompose.engine.images.service import Images
+from pycompose.engine.layout import Layout
+from pycompose.engine.store import Store
 
 from .busybox_image import busybox_rootfs
 from .step_runner import ChrootRunner
@@ -21,7 +21,7 @@ from .step_runner import ChrootRunner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.build.progress import Event
+    from pycompose.engine.build.progress import Event
 
 
 class Bench:

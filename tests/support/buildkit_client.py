@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
-from engine.buildkit.messages import control, fsutil, gateway, session
+from pycompose.engine.buildkit.messages import control, fsutil, gateway, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose.errors import ComposeError
-from compose.load import dump
-from compose.load.pipeline import load_project
-from compose.model import LoadOptions
+from pycompose.compose.errors import ComposeError
+from pycompose.compose.load import dump
+from pycompose.compose.load.pipeline import load_project
+from pycompose.compose.model import LoadOptions
 
 ROOT = Path(__file__).parent.parent / "golden" / "compose"
 HOME = "/home/user"

@@ -9,19 +9,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compose.convert.container import Facts, create_request
-from compose.convert.network import network_body
-from compose.convert.volume import volume_body
-from compose.digest import service_digest
-from compose.errors import Mark
-from compose.labels import image_name, service_images
-from compose.model import Project
-from compose.observe import ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork, ObservedVolume, Snapshot
+from pycompose.compose.convert.container import Facts, create_request
+from pycompose.compose.convert.network import network_body
+from pycompose.compose.convert.volume import volume_body
+from pycompose.compose.digest import service_digest
+from pycompose.compose.errors import Mark
+from pycompose.compose.labels import image_name, service_images
+from pycompose.compose.model import Project
+from pycompose.compose.observe import (
+    ObservedContainer,
+    ObservedImage,
+    ObservedMount,
+    ObservedNetwork,
+    ObservedVolume,
+    Snapshot,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compose import ops
+    from pycompose.compose import ops
 
 FILE = "compose.yaml"
 

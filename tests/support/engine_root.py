@@ -21,15 +21,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.layout import Layout
-from engine.linux.cgroup import Cgroup
+from pycompose.engine.layout import Layout
+from pycompose.engine.linux.cgroup import Cgroup
 
 from .busybox_image import busybox_rootfs
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-KEEPER = Path(__file__).resolve().parents[2] / "engine" / "runtime" / "keeper.py"
+KEEPER = Path(__file__).resolve().parents[2] / "pycompose" / "engine" / "runtime" / "keeper.py"
 _PATIENCE = 20.0
 
 
@@ -213,7 +213,7 @@ def processes(layout: Layout) -> list[int]:
                 command = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
-            if "--root" in command and root in command and ("engine" in command or str(KEEPER) in command):
+            if "--root" in command and root in command and ("pycompose.engine" in command or str(KEEPER) in command):
                 found.add(int(entry))
     found.discard(os.getpid())
     return sorted(found)

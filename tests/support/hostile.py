@@ -13,8 +13,8 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from engine.api.routes import ROUTES
-from engine.containers.fields import CONFIG, HOST_CONFIG
+from pycompose.engine.api.routes import ROUTES
+from pycompose.engine.containers.fields import CONFIG, HOST_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

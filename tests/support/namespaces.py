@@ -16,7 +16,7 @@ from typing import Any
 _CHILD = """
 import array, json, os, socket, sys, threading, time
 sys.path.insert(0, os.environ["SOURCE"])
-from engine.linux import namespace
+from pycompose.engine.linux import namespace
 namespace.unshare(namespace.CLONE_NEWNET)
 namespace.loopback_up()
 control = socket.socket(fileno=int(sys.argv[1]))

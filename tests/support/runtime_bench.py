@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.layout import Layout
-from engine.linux import process
-from engine.linux.cgroup import Cgroup, remove_instance
-from engine.runtime import defaults, protocol, statusfile
-from engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
+from pycompose.engine.layout import Layout
+from pycompose.engine.linux import process
+from pycompose.engine.linux.cgroup import Cgroup, remove_instance
+from pycompose.engine.runtime import defaults, protocol, statusfile
+from pycompose.engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

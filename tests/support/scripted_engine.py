@@ -9,8 +9,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from compose.client import Endpoint, Engine
-from compose.client.http import Address
+from pycompose.compose.client import Endpoint, Engine
+from pycompose.compose.client.http import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable

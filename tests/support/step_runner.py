@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.build.steps import BindMount, CacheMount, SecretMount, SshMount, TmpfsMount
+from pycompose.engine.build.steps import BindMount, CacheMount, SecretMount, SshMount, TmpfsMount
 
 if TYPE_CHECKING:
-    from engine.build.steps import RunStep
+    from pycompose.engine.build.steps import RunStep
 
 _HEAD = """
 set -e

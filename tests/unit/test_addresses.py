@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compose.addresses import environment, render
-from compose.cli.foreground import run_command
-from compose.ephemeral import ephemeral, lost_addresses
-from compose.errors import UsageError
-from compose.load import load_project
-from compose.model import LoadOptions, Project
-from compose.owner import parse_owner, start_time
-from compose.ports_auto import LABEL, wants_auto, with_auto_ports
-from compose.testreport import RunReport, ServiceReport, as_json, as_junit
-from engine.errors import InvalidParameter
-from engine.leases.record import Owner
+from pycompose.compose.addresses import environment, render
+from pycompose.compose.cli.foreground import run_command
+from pycompose.compose.ephemeral import ephemeral, lost_addresses
+from pycompose.compose.errors import UsageError
+from pycompose.compose.load import load_project
+from pycompose.compose.model import LoadOptions, Project
+from pycompose.compose.owner import parse_owner, start_time
+from pycompose.compose.ports_auto import LABEL, wants_auto, with_auto_ports
+from pycompose.compose.testreport import RunReport, ServiceReport, as_json, as_junit
+from pycompose.engine.errors import InvalidParameter
+from pycompose.engine.leases.record import Owner
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.api.http import encode
-from engine.api.router import API_VERSION, Route, Router
-from engine.api.routes import ROUTES
-from engine.errors import Conflict, InvalidParameter, NotFound, Unavailable
-from engine.events import Event, Events, matches
-from engine.layout import Layout
-from engine.shapes import decode
-from engine.store import RESERVE, Store
-from engine.trash import Trash
-from engine.volumes import Volumes
+from pycompose.engine.api.http import encode
+from pycompose.engine.api.router import API_VERSION, Route, Router
+from pycompose.engine.api.routes import ROUTES
+from pycompose.engine.errors import Conflict, InvalidParameter, NotFound, Unavailable
+from pycompose.engine.events import Event, Events, matches
+from pycompose.engine.layout import Layout
+from pycompose.engine.shapes import decode
+from pycompose.engine.store import RESERVE, Store
+from pycompose.engine.trash import Trash
+from pycompose.engine.volumes import Volumes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,9 +165,9 @@ def test_a_failure_nobody_foresaw_is_told_in_the_stream() -> None:
     import asyncio
     import socket
 
-    from engine.api import transfer
-    from engine.api.http import Connection
-    from engine.api.wire import Wire
+    from pycompose.engine.api import transfer
+    from pycompose.engine.api.http import Connection
+    from pycompose.engine.api.wire import Wire
 
     async def handler(request: Any) -> None:
         def work(progress: Any) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compose import files
-from compose.load import scalars
-from compose.load.dotenv import DotenvError, parse
+from pycompose.compose import files
+from pycompose.compose.load import scalars
+from pycompose.compose.load.dotenv import DotenvError, parse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from compose.cli.building.plain import PlainView
-from compose.cli.render.plain import PlainRenderer
-from compose.cli.transfer import row_text
-from compose.events import BuildStep
-from engine.build.progress import (
+from pycompose.compose.cli.building.plain import PlainView
+from pycompose.compose.cli.render.plain import PlainRenderer
+from pycompose.compose.cli.transfer import row_text
+from pycompose.compose.events import BuildStep
+from pycompose.engine.build.progress import (
     Classic,
     Event,
     Finished,

@@ -21,19 +21,19 @@ from grpc_tools import protoc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import engine.buildkit.messages as wire
-from engine.build.options import ReceivedContext, RemoteContext
-from engine.build.progress import Notice, StepCached, StepDone, StepFailed, StepLog, StepNote, StepStarted
-from engine.buildkit.filesync import Receiver, Sender, go_mode, mode_of
-from engine.buildkit.frontend import Asked, options
-from engine.buildkit.grpc import ClientCall, GrpcError, ServerCall, encoded, one, serve, unary
-from engine.buildkit.http2 import LARGEST, Connection
-from engine.buildkit.lent import LentFiles
-from engine.buildkit.progress import Told
-from engine.errors import InvalidParameter, NotImplemented_
+import pycompose.engine.buildkit.messages as wire
+from pycompose.engine.build.options import ReceivedContext, RemoteContext
+from pycompose.engine.build.progress import Notice, StepCached, StepDone, StepFailed, StepLog, StepNote, StepStarted
+from pycompose.engine.buildkit.filesync import Receiver, Sender, go_mode, mode_of
+from pycompose.engine.buildkit.frontend import Asked, options
+from pycompose.engine.buildkit.grpc import ClientCall, GrpcError, ServerCall, encoded, one, serve, unary
+from pycompose.engine.buildkit.http2 import LARGEST, Connection
+from pycompose.engine.buildkit.lent import LentFiles
+from pycompose.engine.buildkit.progress import Told
+from pycompose.engine.errors import InvalidParameter, NotImplemented_
 
 if TYPE_CHECKING:
-    from engine.buildkit.lent import Lender
+    from pycompose.engine.buildkit.lent import Lender
 
 
 def test_the_compiled_descriptors_are_those_of_the_sources(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.linux import caps
-from engine.linux.caps import NAMES, Sets
+from pycompose.engine.linux import caps
+from pycompose.engine.linux.caps import NAMES, Sets
 
 MASK = st.integers(0, (1 << len(NAMES)) - 1)
 

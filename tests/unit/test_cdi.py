@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.containers.cdi import Edits, edits
-from engine.errors import EngineError, InvalidParameter
+from pycompose.engine.containers.cdi import Edits, edits
+from pycompose.engine.errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:
     from pathlib import Path

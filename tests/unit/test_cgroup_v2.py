@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.linux.cgroup import Cgroup, CgroupError, Hierarchies
-from engine.linux.cgroup_v1 import CgroupV1, device_rule
-from engine.linux.cgroup_v2 import CgroupV2, io_weight, memory_files, weight_from_shares
+from pycompose.engine.linux.cgroup import Cgroup, CgroupError, Hierarchies
+from pycompose.engine.linux.cgroup_v1 import CgroupV1, device_rule
+from pycompose.engine.linux.cgroup_v2 import CgroupV2, io_weight, memory_files, weight_from_shares
 
 HYBRID = """\
 23 1 254:0 / / rw,relatime - ext4 /dev/vda rw

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compose.cli.candidates import complete, service_keys
-from compose.cli.completion import SCRIPTS
+from pycompose.compose.cli.candidates import complete, service_keys
+from pycompose.compose.cli.completion import SCRIPTS
 
 if TYPE_CHECKING:
     from pathlib import Path

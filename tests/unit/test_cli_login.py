@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from compose.cli.login import server_key
-from compose.credential_store import configuration_file, forget, keep
-from compose.credentials import DOCKER_HUB, all_registries, registry_auth
-from compose.errors import OperationError
+from pycompose.compose.cli.login import server_key
+from pycompose.compose.credential_store import configuration_file, forget, keep
+from pycompose.compose.credentials import DOCKER_HUB, all_registries, registry_auth
+from pycompose.compose.errors import OperationError
 
 
 @pytest.fixture(autouse=True)

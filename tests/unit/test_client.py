@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted_engine import Exchange, ScriptedEngine
 
-from compose.client import Conflict, Endpoint, Engine, NotFound, choose
-from compose.client.endpoint import run_directory
-from compose.client.frames import demultiplex, json_lines
-from compose.client.http import Address, ConnectionLost, Refused, quote, target
-from compose.client.images import split_reference
-from compose.client.terminal import _Demultiplexer, _DetachFilter, parse_detach_keys
-from compose.errors import EngineError, UsageError
+from pycompose.compose.client import Conflict, Endpoint, Engine, NotFound, choose
+from pycompose.compose.client.endpoint import run_directory
+from pycompose.compose.client.frames import demultiplex, json_lines
+from pycompose.compose.client.http import Address, ConnectionLost, Refused, quote, target
+from pycompose.compose.client.images import split_reference
+from pycompose.compose.client.terminal import _Demultiplexer, _DetachFilter, parse_detach_keys
+from pycompose.compose.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 from support.scripted_engine import ScriptedEngine
 
-from compose.client import Endpoint, Engine, choose
-from compose.client.http import Address
-from compose.client.ssh import command
-from compose.client.tls import secured
-from compose.errors import EngineError, UsageError
+from pycompose.compose.client import Endpoint, Engine, choose
+from pycompose.compose.client.http import Address
+from pycompose.compose.client.ssh import command
+from pycompose.compose.client.tls import secured
+from pycompose.compose.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

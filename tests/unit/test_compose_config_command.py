@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compose.cli.main import main
+from pycompose.compose.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from compose.errors import ComposeError
-from compose.load import dump, yamldump
-from compose.load.pipeline import load_project
-from compose.model import LoadOptions
+from pycompose.compose.errors import ComposeError
+from pycompose.compose.load import dump, yamldump
+from pycompose.compose.load.pipeline import load_project
+from pycompose.compose.model import LoadOptions
 
 SEEDS = sorted((Path(__file__).parents[1] / "golden" / "compose").glob("*/*.yaml"))
 ATOMS = ["&a", "*a", "<<: *a", "!reset", "!override", "[", "]", "{", "}", ":", "- ", "\n", "  ", "\t", "null", "~", "'", '"', "|", ">", "${", "}", "$A", "${A:-", "1e999", "0x", "-0", "\x00", "\ufeff", "é", "---\n", "x-a", "services:", "2001-01-01", "!!binary x", "? ", "%YAML 1.1\n", "9" * 40]  # fmt: skip

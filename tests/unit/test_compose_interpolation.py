@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compose.load import dotenv
-from compose.load.interpolate import Lookup, MissingVariable, TemplateError, substitute, variables
+from pycompose.compose.load import dotenv
+from pycompose.compose.load.interpolate import Lookup, MissingVariable, TemplateError, substitute, variables
 
 ENVIRONMENT = {"SET": "set", "EMPTY": "", "N": "1"}
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)

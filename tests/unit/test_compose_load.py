@@ -14,11 +14,11 @@ import yaml
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from compose.errors import LoadError, Mark
-from compose.load import canonical, conformance, dump, load_project, merge, schema, yamldump, yamltree
-from compose.load.pipeline import load_project as load_fresh
-from compose.load.tree import Map, Seq
-from compose.model import LoadOptions
+from pycompose.compose.errors import LoadError, Mark
+from pycompose.compose.load import canonical, conformance, dump, load_project, merge, schema, yamldump, yamltree
+from pycompose.compose.load.pipeline import load_project as load_fresh
+from pycompose.compose.load.tree import Map, Seq
+from pycompose.compose.model import LoadOptions
 
 HERE = "/project"
 
@@ -214,7 +214,9 @@ def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     first = project()
     with monkeypatch.context() as patch:
-        patch.setattr("compose.load.pipeline.load_project", lambda *_, **__: pytest.fail("not from the cache"))
+        patch.setattr(
+            "pycompose.compose.load.pipeline.load_project", lambda *_, **__: pytest.fail("not from the cache")
+        )
         second = project(UNRELATED="1")
     assert second.services == first.services
     assert dict(second.marks) == dict(first.marks)
@@ -250,7 +252,7 @@ def test_docs_hold_the_table() -> None:
 
 
 def test_bound_attributes_are_those_of_the_schema() -> None:
-    from compose.load import bind
+    from pycompose.compose.load import bind
 
     known = {field.key for field in bind.SERVICE}
     assert known == set(schema.document("service.json")["$defs"]["service"]["properties"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compose import units
+from pycompose.compose import units
 
 
 @pytest.mark.parametrize(

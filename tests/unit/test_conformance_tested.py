@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from compose.load.conformance import table
+from pycompose.compose.load.conformance import table
 
 TESTS = Path(__file__).parents[1]
 RUNNING = ("scenarios", "kernel", "api", "crash", "soak")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.containers import fields, health, merge, mounts, pump, resources, security, state, top, validate
-from engine.errors import InvalidParameter
-from engine.shapes import normalize
+from pycompose.engine.containers import fields, health, merge, mounts, pump, resources, security, state, top, validate
+from pycompose.engine.errors import InvalidParameter
+from pycompose.engine.shapes import normalize
 
 HOST = normalize(fields.HOST_CONFIG, {}, "HostConfig")
 CONFIG = normalize(fields.CONFIG, {}, "")
@@ -341,7 +341,7 @@ def test_columns_of_ps(arguments: str, titles: list[str]) -> None:
 
 
 def test_names_are_sayable() -> None:
-    from engine.containers import names
+    from pycompose.engine.containers import names
 
     assert re.fullmatch(r"[a-z]+_[a-z]+", names.unused(lambda name: False))
     taken = iter([True, False])

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from compose import dataclass as light
+from pycompose.compose import dataclass as light
 
 
 def make(dataclass: Any, field: Any) -> dict[str, Any]:
@@ -98,12 +98,12 @@ def test_as_the_standard_one() -> None:
 
 
 def test_pickled() -> None:
-    from compose.errors import Mark
+    from pycompose.compose.errors import Mark
 
     mark = Mark("compose.yaml", 3, 4)
     assert pickle.loads(pickle.dumps(mark)) == mark
 
 
 def test_the_standard_one_is_not_imported_by_quick_commands() -> None:
-    script = "import sys, compose.cli.ps, compose.cli.exec; sys.exit('inspect' in sys.modules)"
+    script = "import sys, pycompose.compose.cli.ps, pycompose.compose.cli.exec; sys.exit('inspect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import EngineError, InvalidParameter
-from engine.images import reference
-from engine.images.bootstrap import configuration, version
-from engine.images.bootstrap.archive import verify
-from engine.images.bootstrap.packages import Index, fields, minimal
-from engine.images.bootstrap.suites import DEBIAN, distribution
+from pycompose.engine.errors import EngineError, InvalidParameter
+from pycompose.engine.images import reference
+from pycompose.engine.images.bootstrap import configuration, version
+from pycompose.engine.images.bootstrap.archive import verify
+from pycompose.engine.images.bootstrap.packages import Index, fields, minimal
+from pycompose.engine.images.bootstrap.suites import DEBIAN, distribution
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.linux import devicefilter
-from engine.runtime.defaults import device_rules
+from pycompose.engine.linux import devicefilter
+from pycompose.engine.runtime.defaults import device_rules
 
 BLOCK, CHARACTER = 1, 2
 MKNOD, READ, WRITE = 1, 2, 4

@@ -13,9 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runtime import dns, dnsmessage, dnsupstream
-from engine.runtime.dns import DnsServer
-from engine.runtime.dnsmessage import AAAA, ANY, NXDOMAIN, PTR, REFUSED, SERVFAIL, A, MalformedError, parse_query
+from pycompose.engine.runtime import dns, dnsmessage, dnsupstream
+from pycompose.engine.runtime.dns import DnsServer
+from pycompose.engine.runtime.dnsmessage import (
+    AAAA,
+    ANY,
+    NXDOMAIN,
+    PTR,
+    REFUSED,
+    SERVFAIL,
+    A,
+    MalformedError,
+    parse_query,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

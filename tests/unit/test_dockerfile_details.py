@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.build import plan as planning
-from engine.build.dockerfile import DockerfileError, parse, values
-from engine.build.dockerfile.arguments import ArgumentError
-from engine.build.dockerfile.ignore import Ignore, PatternError, glob, read_patterns
-from engine.build.dockerfile.mounts import Mount, parse_device, parse_mount
-from engine.build.remote import GitSource, is_http, parse_git
-from engine.build.state import ImageState, exposed_ports
-from engine.errors import InvalidParameter
-from engine.images.types import Platform
+from pycompose.engine.build import plan as planning
+from pycompose.engine.build.dockerfile import DockerfileError, parse, values
+from pycompose.engine.build.dockerfile.arguments import ArgumentError
+from pycompose.engine.build.dockerfile.ignore import Ignore, PatternError, glob, read_patterns
+from pycompose.engine.build.dockerfile.mounts import Mount, parse_device, parse_mount
+from pycompose.engine.build.remote import GitSource, is_http, parse_git
+from pycompose.engine.build.state import ImageState, exposed_ports
+from pycompose.engine.errors import InvalidParameter
+from pycompose.engine.images.types import Platform
 
 
 # scalars -----------------------------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.build.dockerfile import parse
-from engine.build.dockerfile.check import check_options
-from engine.build.dockerfile.errors import DockerfileError
-from engine.build.dockerfile.ignore import Ignore
-from engine.build.dockerfile.lint import DESCRIPTIONS, lint
+from pycompose.engine.build.dockerfile import parse
+from pycompose.engine.build.dockerfile.check import check_options
+from pycompose.engine.build.dockerfile.errors import DockerfileError
+from pycompose.engine.build.dockerfile.ignore import Ignore
+from pycompose.engine.build.dockerfile.lint import DESCRIPTIONS, lint
 
 _PREDEFINED = {"TARGETPLATFORM": "linux/amd64", "BUILDPLATFORM": "linux/amd64", "TARGETARCH": "amd64"}
 _ALPINE = {"PATH": "/bin", "HOME_OF_BASE": "/x"}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.build.dockerfile import DockerfileError, parse
-from engine.build.dockerfile.errors import Span, excerpt
-from engine.build.dockerfile.instructions import Copy, Env, Healthcheck, Instruction, Onbuild, Run, Volume
-from engine.build.dockerfile.parse import parse_trigger
+from pycompose.engine.build.dockerfile import DockerfileError, parse
+from pycompose.engine.build.dockerfile.errors import Span, excerpt
+from pycompose.engine.build.dockerfile.instructions import Copy, Env, Healthcheck, Instruction, Onbuild, Run, Volume
+from pycompose.engine.build.dockerfile.parse import parse_trigger
 
 
 def one(text: str) -> Any:

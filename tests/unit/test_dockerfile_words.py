@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.build.dockerfile.words import ExpansionError, expand
+from pycompose.engine.build.dockerfile.words import ExpansionError, expand
 
 ENV = {"HOME": "/home", "EMPTY": "", "SHELL": "bash", "P": "/a/b/c.tar.gz", "한글": "값", "X2": "two", "STAR": "a*b"}
 

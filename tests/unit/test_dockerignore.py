@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compose.build.context import tar_stream
-from compose.build.ignore import ignored, parse
-from compose.errors import OperationError
+from pycompose.compose.build.context import tar_stream
+from pycompose.compose.build.ignore import ignored, parse
+from pycompose.compose.errors import OperationError
 
 if TYPE_CHECKING:
     from pathlib import Path

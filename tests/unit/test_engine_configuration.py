@@ -8,12 +8,12 @@ import jsonschema
 import pytest
 import yaml
 
-from engine.configuration import ConfigurationError, Settings, load
-from engine.configuration.document import parse
-from engine.configuration.schema import faults
-from engine.configuration.settings import schema
-from engine.layout import Layout
-from engine.networks.ipam import DEFAULT_POOLS, DefaultPool
+from pycompose.engine.configuration import ConfigurationError, Settings, load
+from pycompose.engine.configuration.document import parse
+from pycompose.engine.configuration.schema import faults
+from pycompose.engine.configuration.settings import schema
+from pycompose.engine.layout import Layout
+from pycompose.engine.networks.ipam import DEFAULT_POOLS, DefaultPool
 
 if TYPE_CHECKING:
     from pathlib import Path

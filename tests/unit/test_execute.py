@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from support.scripted_engine import Exchange, ScriptedEngine
 
-from compose.errors import EngineError
-from compose.execute import FAILED, OK, SKIPPED, run_plan
-from compose.observe import Snapshot
-from compose.ops import Cause, Operation, RemoveVolume, StartContainer, WaitCompleted, WaitHealthy
-from compose.perform import World
-from compose.plan import assemble
-from compose.readiness import NotReady, Progressing, Ready, judge
+from pycompose.compose.errors import EngineError
+from pycompose.compose.execute import FAILED, OK, SKIPPED, run_plan
+from pycompose.compose.observe import Snapshot
+from pycompose.compose.ops import Cause, Operation, RemoveVolume, StartContainer, WaitCompleted, WaitHealthy
+from pycompose.compose.perform import World
+from pycompose.compose.plan import assemble
+from pycompose.compose.readiness import NotReady, Progressing, Ready, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,7 +152,7 @@ def test_a_wait_has_an_end(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_goes_away_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compose.watch_events.PAUSE", 0.01)
+    monkeypatch.setattr("pycompose.compose.watch_events.PAUSE", 0.01)
 
     def answer(one: Exchange) -> None:
         if one.path == "/events":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from compose.cli import format
-from compose.cli.absent import absent
-from compose.cli.flags import FlagError
-from compose.cli.gotemplate import Template, TemplateError
+from pycompose.compose.cli import format
+from pycompose.compose.cli.absent import absent
+from pycompose.compose.cli.flags import FlagError
+from pycompose.compose.cli.gotemplate import Template, TemplateError
 
 VALUE = {
     "Name": "web",

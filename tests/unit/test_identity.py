@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compose.cli.identity import ConfigurationNotFound, find_identity
-from compose.cli.session import refuse_foreign
-from compose.errors import PlanError, UsageError
-from compose.labels import WORKING_DIR, normalize_project_name
+from pycompose.compose.cli.identity import ConfigurationNotFound, find_identity
+from pycompose.compose.cli.session import refuse_foreign
+from pycompose.compose.errors import PlanError, UsageError
+from pycompose.compose.labels import WORKING_DIR, normalize_project_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import InvalidParameter
-from engine.images.compression import chunks, decompress, kind
-from engine.images.gzipwriter import compress
+from pycompose.engine.errors import InvalidParameter
+from pycompose.engine.images.compression import chunks, decompress, kind
+from pycompose.engine.images.gzipwriter import compress
 
 CODECS = {
     "gzip": gzip.compress,

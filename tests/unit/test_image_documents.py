@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from engine.errors import InvalidParameter, NotFound
-from engine.images import manifest, shapes
-from engine.images.changes import apply_changes
-from engine.images.manifest import (
+from pycompose.engine.errors import InvalidParameter, NotFound
+from pycompose.engine.images import manifest, shapes
+from pycompose.engine.images.changes import apply_changes
+from pycompose.engine.images.manifest import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
     DOCKER_MANIFEST,
@@ -20,8 +20,8 @@ from engine.images.manifest import (
     OCI_MANIFEST,
     InvalidManifest,
 )
-from engine.images.progress import Reporter, bar
-from engine.images.types import Auth, Image, Layer, Platform
+from pycompose.engine.images.progress import Reporter, bar
+from pycompose.engine.images.types import Auth, Image, Layer, Platform
 
 
 def digest(letter: str) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from support.composing import make_project
 
-from compose.build import one_platform
-from compose.errors import OperationError, PlanError
-from compose.observe import ObservedImage, Snapshot
-from compose.reconcile.images import plan_images
-from compose.reconcile.options import UpOptions
+from pycompose.compose.build import one_platform
+from pycompose.compose.errors import OperationError, PlanError
+from pycompose.compose.observe import ObservedImage, Snapshot
+from pycompose.compose.reconcile.images import plan_images
+from pycompose.compose.reconcile.options import UpOptions
 
 HOUR = 3600.0
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import InvalidParameter
-from engine.images import reference
+from pycompose.engine.errors import InvalidParameter
+from pycompose.engine.images import reference
 
 HEX = "a" * 64
 DIGEST = f"sha256:{HEX}"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.images.pack import header
-from engine.images.tarstream import DIRECTORY, REGULAR, Entry, Limits, TarError, TarReader
+from pycompose.engine.images.pack import header
+from pycompose.engine.images.tarstream import DIRECTORY, REGULAR, Entry, Limits, TarError, TarReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ HEAVY = {"yaml", "jsonschema", "networkx", "anyio", "asyncio", "pyroute2", "urll
 
 PROGRAM = """
 import sys
-from compose.cli.main import main
+from pycompose.compose.cli.main import main
 main(sys.argv[1:])
 print("\\n".join(sys.modules), file=sys.stderr)
 """
@@ -83,7 +83,7 @@ def test_quick_verbs(words: list[str], tmp_path: Path) -> None:
             check=False,
         )
     modules = set(done.stderr.splitlines())
-    assert "compose.cli.main" in modules, done.stderr
+    assert "pycompose.compose.cli.main" in modules, done.stderr
     assert modules & HEAVY == set()
     if words[0] == "ps":
         assert "demo-web-1" in done.stdout

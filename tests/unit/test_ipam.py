@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import Forbidden, InvalidParameter
-from engine.networks import ipam
-from engine.networks.types import Pool
+from pycompose.engine.errors import Forbidden, InvalidParameter
+from pycompose.engine.networks import ipam
+from pycompose.engine.networks.types import Pool
 
 subnets = st.builds(
     lambda number, length: ip_network((number, length), strict=False),

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.linux import caps, mount
-from engine.linux.cgroup import Hierarchies
-from engine.runtime import bundle, defaults, enter, filesystem, launch, operations
+from pycompose.engine.linux import caps, mount
+from pycompose.engine.linux.cgroup import Hierarchies
+from pycompose.engine.runtime import bundle, defaults, enter, filesystem, launch, operations
 
 GOLDEN = Path(__file__).parents[1] / "golden/data/launch_operations.txt"
 HIERARCHIES = Hierarchies({"cpu": "/cg/cpu,cpuacct", "cpuacct": "/cg/cpu,cpuacct", "memory": "/cg/memory"}, None)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runtime import logfile
-from engine.runtime.logfile import RECORD, STDERR, STDOUT, LogWriter, limits, numbers
-from engine.runtime.logread import MAX_LINE, Entry, LogReader
+from pycompose.engine.runtime import logfile
+from pycompose.engine.runtime.logfile import RECORD, STDERR, STDOUT, LogWriter, limits, numbers
+from pycompose.engine.runtime.logread import MAX_LINE, Entry, LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from engine.networks import resolvconf, zones
-from engine.networks.resolvconf import ResolvConf
-from engine.networks.types import ContainerRef, Endpoint, Network, Resolver
+from pycompose.engine.networks import resolvconf, zones
+from pycompose.engine.networks.resolvconf import ResolvConf
+from pycompose.engine.networks.types import ContainerRef, Endpoint, Network, Resolver
 
 
 def endpoint(name: str, address: str, *aliases: str, ipv6: str = "") -> Endpoint:

@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.errors import EngineError, Forbidden, InvalidParameter, NotFound, NotImplemented_, Unavailable
-from engine.networks import definition, endpoints, foreign, interface, ipam, kernel, listing, netlink, ports, types
-from engine.networks.types import ContainerRef, Endpoint, EndpointRequest, Network, Pool, PortBinding
+from pycompose.engine.errors import EngineError, Forbidden, InvalidParameter, NotFound, NotImplemented_, Unavailable
+from pycompose.engine.networks import (
+    definition,
+    endpoints,
+    foreign,
+    interface,
+    ipam,
+    kernel,
+    listing,
+    netlink,
+    ports,
+    types,
+)
+from pycompose.engine.networks.types import ContainerRef, Endpoint, EndpointRequest, Network, Pool, PortBinding
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runtime.restart import Policy, Restart, checked, decide, decide_at_boot, parse
+from pycompose.engine.runtime.restart import Policy, Restart, checked, decide, decide_at_boot, parse
 
 
 @pytest.mark.parametrize(

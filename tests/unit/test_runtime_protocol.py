@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.runtime import protocol, statusfile
-from engine.runtime.client import KeeperClient, Lost, RequestError, ShimClient, ShimLost
-from engine.runtime.loop import Loop
+from pycompose.engine.runtime import protocol, statusfile
+from pycompose.engine.runtime.client import KeeperClient, Lost, RequestError, ShimClient, ShimLost
+from pycompose.engine.runtime.loop import Loop
 
 if TYPE_CHECKING:
     import socket

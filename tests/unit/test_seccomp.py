@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.containers import seccomp
-from engine.containers.seccomp import Machine, Profile, resolve
-from engine.errors import InvalidParameter
-from engine.layout import Layout
-from engine.runtime import defaults
+from pycompose.engine.containers import seccomp
+from pycompose.engine.containers.seccomp import Machine, Profile, resolve
+from pycompose.engine.errors import InvalidParameter
+from pycompose.engine.layout import Layout
+from pycompose.engine.runtime import defaults
 
 if TYPE_CHECKING:
     from pathlib import Path

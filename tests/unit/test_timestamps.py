@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import InvalidParameter
-from engine.timestamps import parse_time, rfc3339
+from pycompose.engine.errors import InvalidParameter
+from pycompose.engine.timestamps import parse_time, rfc3339
 
 
 @given(st.integers(0, 2**61))

@@ -6,8 +6,8 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from engine.linux.tree import remove_directory
-from engine.trash import Trash
+from pycompose.engine.linux.tree import remove_directory
+from pycompose.engine.trash import Trash
 
 if TYPE_CHECKING:
     from pathlib import Path

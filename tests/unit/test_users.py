@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runtime.users import MAX_ID, Identity, UserError, resolve
+from pycompose.engine.runtime.users import MAX_ID, Identity, UserError, resolve
 
 PASSWD = b"""root:x:0:0:root:/root:/bin/bash
 # a comment

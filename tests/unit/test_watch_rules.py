@@ -6,9 +6,9 @@ import io
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from compose.watch.actions import archive
-from compose.watch.inotify import TreeWatch
-from compose.watch.rules import plan_work, rules_of
+from pycompose.compose.watch.actions import archive
+from pycompose.compose.watch.inotify import TreeWatch
+from pycompose.compose.watch.rules import plan_work, rules_of
 
 if TYPE_CHECKING:
     from pathlib import Path

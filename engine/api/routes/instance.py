@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from .... import __version__ as VERSION
 from ...containers import memory, stop
 from ...errors import Conflict, InvalidParameter, NotModified
 from .. import transfer
-from ..daemon import VERSION
 from ..http import Response
 from ..router import Route
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .... import __version__ as VERSION
 from ...containers import inspect, remove
 from ...errors import InvalidParameter
 from ...events import matches
@@ -16,7 +17,6 @@ from ...images.types import Auth, Platform
 from ...linux.cgroup import Hierarchies
 from ...shapes import Field, normalize
 from ...timestamps import parse_time, rfc3339
-from ..daemon import VERSION
 from ..http import Response, encode
 from ..router import API_VERSION, MIN_API_VERSION, Route
 
