@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("--build-arg", action="append", default=[], metavar="KEY=VALUE", help="Set build-time variables for services")
     flag("--builder", metavar="NAME", help="Accepted for compatibility: there is one builder")
-    flag("--check", action="store_true", help="Look at the Dockerfiles by BuildKit's build checks and build nothing")
+    flag("--check", action="store_true", help="Lint Dockerfiles; don't build")
     flag("-m", "--memory", metavar="BYTES", help="Set memory limit for the build container")
     flag("--no-cache", action="store_true", help="Do not use cache when building the image")
     flag("--print", action="store_true", help="Print what would be built as JSON")

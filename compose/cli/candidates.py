@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ..client import Engine
+    from .identity import Identity
 
 FILES = ":files"
 _GLOBAL_FILES = ("-f", "--file", "--env-file", "--project-directory", "--root")
@@ -136,6 +137,8 @@ def _value(options: Namespace, action: Action) -> Iterator[str]:
             yield from _listed(options, "network")
         elif name in ("--volumes-from", "--link"):
             yield from _containers(options, _ANY)
+        elif name == "--from":
+            yield from _snapshots(options)
         elif name in _FILE_OPTIONS:
             yield FILES
 
@@ -156,6 +159,10 @@ def _names(options: Namespace, group: str, verb: str, words: Sequence[str], curr
             return (FILES,)
         case "network", "connect" | "disconnect" if words:
             return _containers(options, _ANY)
+        case "snapshot", "restore" | "rm":
+            return [name for name in _snapshots(options) if name not in words]
+        case "snapshot", _:
+            return ()
         case "image" | "network" | "volume", "create" | "prune" | "bootstrap":
             return ()
         case "image" | "network" | "volume", _:
@@ -196,11 +203,25 @@ def _listed(options: Namespace, kind: str) -> list[str]:
     return sorted(str(one["Name"]) for one in found)
 
 
+def _snapshots(options: Namespace) -> list[str]:
+    """Those of the project at hand."""
+    project = _identity(options).name
+    return sorted(str(one["Name"]) for one in _engine(options).snapshots.list(project)) if project else []
+
+
 def _services(options: Namespace) -> list[str]:
     """The services named in the Compose files themselves: keys below ``services:``, found without loading the model."""
+    names: set[str] = set()
+    for path in _identity(options).files:
+        with open(path, encoding="utf-8") as file:
+            names |= set(service_keys(file.read()))
+    return sorted(names)
+
+
+def _identity(options: Namespace) -> Identity:
     from .identity import find_identity
 
-    found = find_identity(
+    return find_identity(
         os.getcwd(),
         os.environ,
         project_name=options.project_name,
@@ -208,11 +229,6 @@ def _services(options: Namespace) -> list[str]:
         project_directory=options.project_directory,
         env_files=options.env_file,
     )
-    names: set[str] = set()
-    for path in found.files:
-        with open(path, encoding="utf-8") as file:
-            names |= set(service_keys(file.read()))
-    return sorted(names)
 
 
 def service_keys(text: str) -> list[str]:

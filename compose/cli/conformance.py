@@ -1,4 +1,4 @@
-"""`pycompose conformance`: what becomes of every key of the Compose Specification."""
+"""`pycompose conformance`: which Compose keys are supported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--format", default="text", metavar="FORMAT", help="Format the output. Values: [text | json | markdown]"
     )
-    parser.add_argument("--status", default="", metavar="STATUS", help="Only keys that are done, refused or ignored")
+    parser.add_argument(
+        "--status", default="", metavar="STATUS", help="Only keys that are supported, refused or ignored"
+    )
     parser.add_argument("key", nargs="*", metavar="KEY")
 
 
@@ -44,7 +46,7 @@ def run(args: Namespace) -> int:
         return 0
     width = max(len(entry.key) for entry in entries)
     for entry in entries:
-        print(f"{entry.key:{width}}  {entry.status:7}  {entry.note}".rstrip())
+        print(f"{entry.key:{width}}  {entry.status:9}  {entry.note}".rstrip())
     counts = {status: sum(entry.status == status for entry in entries) for status in STATUSES}
     print(", ".join(f"{count} {status}" for status, count in counts.items() if count))
     return 0

@@ -40,6 +40,14 @@ class Positional(NamedTuple):
     default: Any
 
 
+class _Given(NamedTuple):
+    """An option as it was given."""
+
+    action: argparse.Action
+    name: str
+    value: Any
+
+
 class _Formatter(argparse.HelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32, width=100)
@@ -131,17 +139,22 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str], namespace: argparse.Namespace) -> argparse.Namespace:
         """Fill ``namespace``. Raises `FlagError`."""
-        options, words = self._split(arguments)
-        self.parse_args(options, namespace)
+        given, words = self._split(arguments)
+        for action in self._actions:
+            if not hasattr(namespace, action.dest) and action.default is not argparse.SUPPRESS:
+                setattr(namespace, action.dest, self.get_default(action.dest))
+        # Applied here and not by argparse's own pass, which takes a value such as "--" for something else.
+        for option in given:
+            option.action(self, namespace, option.value, option.name)
         for name in self._switched_off:
             setattr(namespace, name, False)
         if not namespace.help:
             self._distribute(words, namespace)
         return namespace
 
-    def _split(self, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Options in a form argparse takes, and everything else in order."""
-        options: list[str] = []
+    def _split(self, arguments: Sequence[str]) -> tuple[list[_Given], list[str]]:
+        """The options with their converted values, and everything else in order."""
+        options: list[_Given] = []
         words: list[str] = []
         queue = list(arguments)
         while queue:
@@ -161,41 +174,53 @@ class Parser(argparse.ArgumentParser):
                 self._short(item, queue, options)
         return options, words
 
-    def _long(self, item: str, queue: list[str], options: list[str]) -> None:
+    def _long(self, item: str, queue: list[str], options: list[_Given]) -> None:
         name, equals, value = item.partition("=")
         action = self._option_string_actions.get(name)
         if action is None:
-            self.error(f"unknown flag: {name}")
+            self.error(f"unknown flag: {name}{self._suggestion(name)}")
         if action.nargs == 0:
             if equals and value.lower() in _FALSE:
                 self._switched_off.append(action.dest)
                 return
             if equals and value.lower() not in _TRUE:
                 self.error(f'invalid argument "{value}" for "{name}" flag: not true or false')
-            options.append(name)
+            options.append(_Given(action, name, []))
             return
         if not equals and action.nargs == "?":
-            options.append(name)
+            options.append(_Given(action, name, action.const))
             return
         if not equals:
             if not queue:
                 self.error(f"flag needs an argument: {name}")
             value = queue.pop(0)
-        self._try_value(action, value)
-        options.append(f"{name}={value}")
+        options.append(_Given(action, name, self._converted(action, value)))
 
-    def _try_value(self, action: argparse.Action, value: str) -> None:
-        """Convert once here, where the message can name the value as docker does."""
+    def _suggestion(self, name: str) -> str:
+        """The nearest flag that users are told of, to be put behind a message."""
+        from ..load.suggest import nearest
+
+        hint = nearest(name, (known for known in self.flags() if known.startswith("--")))
+        return f" ({hint})" if hint else ""
+
+    def _converted(self, action: argparse.Action, value: str) -> Any:
+        """The value as its option wants it; the message names it as docker does."""
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(map(str, action.choices))
+            self.error(f'invalid argument "{value}" for "{self._names(action)}" flag: one of {known}')
         if not callable(action.type):
-            return
+            return value
         try:
-            action.type(value)
+            return action.type(value)
         except (ValueError, argparse.ArgumentTypeError) as error:
-            short = [name for name in action.option_strings if len(name) == 2]
-            names = ", ".join([*short[:1], *[name for name in action.option_strings if len(name) > 2][:1]])
-            self.error(f'invalid argument "{value}" for "{names}" flag: {error}')
+            self.error(f'invalid argument "{value}" for "{self._names(action)}" flag: {error}')
 
-    def _short(self, item: str, queue: list[str], options: list[str]) -> None:
+    @staticmethod
+    def _names(action: argparse.Action) -> str:
+        short = [name for name in action.option_strings if len(name) == 2]
+        return ", ".join([*short[:1], *[name for name in action.option_strings if len(name) > 2][:1]])
+
+    def _short(self, item: str, queue: list[str], options: list[_Given]) -> None:
         """A cluster such as ``-dt5``: flags, then at most one option with its value."""
         rest = item[1:]
         while rest:
@@ -208,13 +233,12 @@ class Parser(argparse.ArgumentParser):
                 if rest.startswith("="):
                     self._long(f"{long_name}{rest}", queue, options)
                     return
-                options.append(name)
+                options.append(_Given(action, name, []))
                 continue
             if not rest and not queue:
                 self.error(f"flag needs an argument: {name[1]!r} in {item}")
             value = rest.removeprefix("=") if rest else queue.pop(0)
-            self._try_value(action, value)
-            options.append(f"{long_name}={value}" if long_name.startswith("--") else f"{name}{value}")
+            options.append(_Given(action, name, self._converted(action, value)))
             return
 
     def _distribute(self, words: list[str], namespace: argparse.Namespace) -> None:
@@ -253,8 +277,11 @@ def filter_word(text: str) -> str:
 
 
 def integer(text: str) -> int:
-    """An argparse type whose error names the value as users typed it."""
+    """An argparse type for what fits into 64 bits, whose error names the value as users typed it."""
     try:
-        return int(text)
+        value = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not -(1 << 63) <= value < 1 << 63:
+        raise argparse.ArgumentTypeError(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OperationError
@@ -33,6 +34,7 @@ def add_arguments(parser: Parser) -> None:
         "-n",
         "--tail",
         default="all",
+        type=tail_count,
         metavar="N",
         help="Number of lines to show from the end of the logs for each container",
     )
@@ -67,8 +69,12 @@ def moment(text: str | None) -> str | None:
 
 
 def tail_count(text: str) -> str:
-    """What is no number means all, as engines have it."""
-    return text if text.isascii() and text.isdigit() else "all"
+    """A number of lines, or all, which a negative number means as well. An argparse type."""
+    if text == "all" or (text.startswith("-") and text[1:].isascii() and text[1:].isdigit()):
+        return "all"
+    if text.isascii() and text.isdigit():
+        return text
+    raise ArgumentTypeError("a number of lines, or all")
 
 
 def run(args: Namespace) -> int:
@@ -78,7 +84,7 @@ def run(args: Namespace) -> int:
         since=moment(args.since),
         until=moment(args.until),
         timestamps=args.timestamps,
-        tail=tail_count(args.tail),
+        tail=args.tail,
     )
     found = session.containers()
     if args.services:

@@ -5,21 +5,24 @@ Imports next to nothing: the global options are read by hand, then only the verb
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import signal
 import sys
-from argparse import Namespace
+from argparse import SUPPRESS, Namespace
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, EngineError
 from .flags import PROGRESS, FlagError, Parser, WrongSyntax
-from .verbs import ALIASES, COMPOSE, GROUPS, PLAIN
+from .verbs import ALIASES, CHANGING, COMPOSE, DRY_RUN, GROUPS, PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from typing import NoReturn
 
 INTERRUPTED = 130
 DOCKER_CODES = (125, 1)
@@ -27,6 +30,8 @@ DOCKER_CODES = (125, 1)
 
 COMPOSE_CODES = (WrongSyntax.exit_code, FlagError.exit_code)
 """Docker Compose's."""
+
+_AS_IT_CAME = "pycompose.as-it-came"
 
 GLOBAL_HELP = """\
 Global Options:
@@ -42,7 +47,7 @@ Global Options:
       --progress string            Set type of progress output (auto, tty, plain, json, quiet)
       --project-directory string   Specify an alternate working directory
   -p, --project-name string        Project name
-      --root string                Directory of an engine of its own: state, socket, everything
+      --root DIR                   Use a separate engine stored in DIR
   -v, --version                    Show the version and exit
 """
 
@@ -74,6 +79,7 @@ _SWITCHES = {
     "--verbose": "verbose",
 }
 GLOBAL_OPTIONS = (*_VALUES, *_SWITCHES)
+_LONG = tuple(name for name in GLOBAL_OPTIONS if name.startswith("--"))
 
 
 def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
@@ -98,7 +104,7 @@ def parse_global(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
         if not name.startswith("--") and len(item) > 2:
             name, equals, value = item[:2], "=", item[2:].removeprefix("=")
         if name not in _VALUES:
-            raise WrongSyntax(f"unknown flag: {name}\nSee 'pycompose --help'.")
+            raise WrongSyntax(f"unknown flag: {name}{_suggestion(name, _LONG)}\nSee 'pycompose --help'.")
         if not equals:
             if not queue:
                 raise WrongSyntax(f"flag needs an argument: {name}")
@@ -168,6 +174,21 @@ def _fill_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (for good)
+    codecs.register_error(_AS_IT_CAME, _as_it_came)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors=_AS_IT_CAME)
+
+
+def _as_it_came(error: UnicodeError) -> tuple[str | bytes, int]:
+    """An error handler of codecs: bytes of a command line or a file name that are no text are written as they came, what
+    the output's encoding does not have as an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    written = b"".join(
+        bytes([ord(one) - 0xDC00]) if "\udc80" <= one <= "\udcff" else one.encode("ascii", "backslashreplace")
+        for one in error.object[error.start : error.end]
+    )
+    return written, error.end
 
 
 def _take_signals() -> None:
@@ -180,6 +201,8 @@ def _take_signals() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if any("\0" in word for word in arguments):
+        raise FlagError("a word of the command line holds a NUL character")
     options, rest = parse_global(arguments)
     if options.show_version:
         rest = ["version"]
@@ -197,13 +220,15 @@ def _dispatch(arguments: list[str]) -> int:
         return _dispatch([*words, "--help"])
     if verb in GROUPS:
         summary, table = GROUPS[verb]
+        while words[:1] == ["--dry-run"]:
+            options.dry_run, words = True, words[1:]
         if not words or words[0] in ("-h", "--help"):
             print(_group_overview(verb, summary))
             return 0
         name, *words = words
         name = name if name in table else ALIASES.get(name, name)
         if name not in table:
-            raise WrongSyntax(f"unknown command: \"pycompose {verb} {name}\"\nSee 'pycompose {verb} --help'.")
+            _unknown_command(f"pycompose {verb}", name, table)
         module_name, summary = table[name]
         prog, path = f"pycompose {verb} {name}", f"{verb}.{module_name}"
         return _run_verb(prog, path, summary, options, words, COMPOSE_CODES if verb == "alpha" else DOCKER_CODES)
@@ -211,9 +236,20 @@ def _dispatch(arguments: list[str]) -> int:
         module_name, summary = PLAIN[verb]
         return _run_verb(f"pycompose {verb}", module_name, summary, options, words, DOCKER_CODES)
     if verb not in COMPOSE:
-        raise WrongSyntax(f"unknown command: \"pycompose {verb}\"\nSee 'pycompose --help'.")
+        _unknown_command("pycompose", verb, (*COMPOSE, *PLAIN, *GROUPS, *ALIASES))
     module_name, summary = COMPOSE[verb]
     return _run_verb(f"pycompose {verb}", module_name, summary, options, words)
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    from ..load.suggest import nearest
+
+    hint = nearest(name, known)
+    return f" ({hint})" if hint else ""
+
+
+def _unknown_command(above: str, name: str, known: Iterable[str]) -> NoReturn:
+    raise WrongSyntax(f"unknown command: \"{above} {name}\"{_suggestion(name, known)}\nSee '{above} --help'.")
 
 
 def _run_verb(
@@ -227,14 +263,16 @@ def _run_verb(
     module = import_module(f".{module_name}", __package__)
     parser = Parser(prog, summary, interspersed=getattr(module, "INTERSPERSED", True), codes=codes)
     module.add_arguments(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", default=options.dry_run, help="Show what would be done, and do nothing"
-    )
+    verb = prog.removeprefix("pycompose ")
+    words_of_help = "Show what would be done, and do nothing" if verb in DRY_RUN else SUPPRESS
+    parser.add_argument("--dry-run", action="store_true", default=options.dry_run, help=words_of_help)
     helped = options.help
     args = parser.parse(words, options)
     if args.help or helped:
         print(parser.help_text())
         return 0
+    if args.dry_run and verb in CHANGING:
+        raise FlagError(f"{prog} cannot show what it would do: it has no --dry-run")
     return int(module.run(args))
 
 

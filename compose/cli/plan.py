@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from .flags import FlagError
+from .flags import FlagError, integer
 from .session import Session
 
 if TYPE_CHECKING:
@@ -19,21 +19,22 @@ CHANGES = 2
 
 
 def add_arguments(parser: Parser) -> None:
+    from . import up
+    from .flags import Parser as Flags
+
+    of_up = Flags("pycompose up", "")
+    up.add_arguments(of_up)
+    words = {name: action.help for name, action in of_up.flags().items()}
     flag = parser.add_argument
-    flag("--always-recreate-deps", action="store_true", help="As for up")
-    flag("--build", action="store_true", help="As for up")
-    flag("--force-recreate", action="store_true", help="As for up")
+    for name in ("always-recreate-deps", "build", "force-recreate", "no-build", "no-deps", "no-recreate", "no-start"):
+        flag(f"--{name}", action="store_true", help=words[f"--{name}"])
     flag("--format", metavar="FORMAT", help="text (default) or json")
-    flag("--no-build", action="store_true", help="As for up")
-    flag("--no-deps", action="store_true", help="As for up")
-    flag("--no-recreate", action="store_true", help="As for up")
-    flag("--no-start", action="store_true", help="As for up")
-    flag("--pull", metavar="POLICY", help="As for up")
-    flag("--remove-orphans", action="store_true", help="As for up")
-    flag("-V", "--renew-anon-volumes", action="store_true", help="As for up")
-    flag("--scale", action="append", default=[], metavar="SERVICE=NUM", help="As for up")
-    flag("-t", "--timeout", metavar="SECONDS", type=int, help="As for up")
-    flag("--wait", action="store_true", help="As for up")
+    flag("--pull", metavar="POLICY", help=words["--pull"])
+    flag("--remove-orphans", action="store_true", help=words["--remove-orphans"])
+    flag("-V", "--renew-anon-volumes", action="store_true", help=words["--renew-anon-volumes"])
+    flag("--scale", action="append", default=[], metavar="SERVICE=NUM", help=words["--scale"])
+    flag("-t", "--timeout", metavar="SECONDS", type=integer, help=words["--timeout"])
+    flag("--wait", action="store_true", help=words["--wait"])
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
 

@@ -74,7 +74,7 @@ def row(container: dict[str, Any], *, truncate: bool = True) -> format.Row:
         "ExitCode": exit_code(status) or 0,
         "Health": health_word(status),
         "ID": container["Id"][:12] if truncate else container["Id"],
-        "Image": container.get("Image") or "",
+        "Image": _image(str(container.get("Image") or ""), truncate=truncate),
         "Labels": ",".join(f"{key}={value}" for key, value in labels.items()),
         "LocalVolumes": str(sum(1 for one in container.get("Mounts") or () if one.get("Driver") == "local")),
         "Mounts": ",".join(format.shorten(one, 15) if truncate else one for one in mounts),
@@ -91,6 +91,11 @@ def row(container: dict[str, Any], *, truncate: bool = True) -> format.Row:
         "Status": status,
         "_labels": labels,
     }
+
+
+def _image(name: str, *, truncate: bool) -> str:
+    """The image's name; of one that has lost its name the short id."""
+    return name.removeprefix("sha256:")[:12] if truncate and name.startswith("sha256:") else name
 
 
 class Publisher(dict[str, Any]):
@@ -132,6 +137,12 @@ def wanted_statuses(args: Namespace) -> list[str]:
         if key != "status":
             raise FlagError(f"unknown filter {key}")
         statuses.append(value)
+    for status in statuses:
+        if status not in STATUSES:
+            from ..load.suggest import nearest
+
+            hint = nearest(status, STATUSES) or f"one of {', '.join(STATUSES)}"
+            raise FlagError(f'unknown status "{status}" ({hint})')
     return statuses
 
 

@@ -14,7 +14,7 @@ from .identity import ConfigurationNotFound, Identity, find_identity
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..client import Engine
     from ..model import LoadOptions, Project
@@ -32,7 +32,10 @@ class Session:
     def engine(self) -> Engine:
         from ..client import choose, connect  # `config` needs no engine
 
-        return connect(choose(os.environ, os.geteuid(), self.args.host, self.args.root))
+        engine = connect(choose(os.environ, os.geteuid(), self.args.host, self.args.root))
+        if engine.endpoint.own:
+            engine.greeted = warn_of_version
+        return engine
 
     @cached_property
     def identity(self) -> Identity:
@@ -140,14 +143,43 @@ class Session:
         found = self.containers(labels=wanted, all=all, oneoff=True)
         if not found:
             number = f" container #{index}" if index > 0 else ""
+            self.require_declared([service])
             raise NotRunning(f'service "{service}" is not running{number}')
         return min(found, key=lambda one: bool(one["Labels"].get(ONEOFF) == "True"))
+
+    def require_declared(self, services: Sequence[str], known: Iterable[str | None] = ()) -> None:
+        """Raise `NoSuchService` for the first name that is neither in the Compose files nor among ``known``. Without files
+        every name may be one, unless ``known`` has some."""
+        from .declared import declared_services
+
+        missing = [name for name in services if name not in known]
+        declared = declared_services(self) if missing else None
+        if declared is None:
+            if any(known):
+                require_services(missing, [])
+            return
+        if any(name not in declared for name in missing):
+            require_services(missing, [*self.project.services, *self.project.disabled_services])
 
     def check_directory(self, containers: Sequence[dict[str, Any]]) -> None:
         """Two checkouts with one name are two projects. A name that the user wrote out means just what it says."""
         if self.identity.explicit or self.identity.directory is None:
             return
         refuse_foreign(self.name, self.identity.directory, [one["Labels"] for one in containers])
+
+
+def warn_of_version(headers: Mapping[str, str]) -> None:
+    """An engine goes on over an upgrade of the command, which then speaks to an older one."""
+    from .. import __version__
+
+    name, slash, rest = headers.get("server", "").partition("/")
+    version = rest.partition(" ")[0]
+    if name == "pycompose" and slash and version != __version__:
+        print(
+            f"warning: the engine is pycompose {version}, this command is {__version__}:"
+            ' "pycompose engine restart" changes the engine and leaves containers running',
+            file=sys.stderr,
+        )
 
 
 def profiles_of(names: Sequence[str], project: Project) -> list[str]:
@@ -196,7 +228,10 @@ def require_services(names: Sequence[str], known: Sequence[str]) -> None:
     """Raise `UsageError` for the first name that is no service."""
     for name in names:
         if name not in known:
-            raise NoSuchService(f"no such service: {name}")
+            from ..load.suggest import nearest
+
+            hint = nearest(name, known)
+            raise NoSuchService(f"no such service: {name}{f' ({hint})' if hint else ''}")
 
 
 class NotRunning(ComposeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..labels import SERVICE
 from .session import Session
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def run(args: Namespace) -> int:
 
     session = Session(args)
     found = session.containers(args.services, all=args.all)
+    session.require_declared(args.services, {one["Labels"].get(SERVICE) for one in found})
     pairs = [(one["Id"], one["Names"][0].removeprefix("/")) for one in found]
     show_stats(session.engine, pairs, args.format, stream=not args.no_stream, full_id=args.no_trunc, by_id=True)
     return 0

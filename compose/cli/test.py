@@ -43,7 +43,7 @@ def add_arguments(parser: Parser) -> None:
     flag("-f", "--file", action="append", default=[], metavar="FILE", help="Compose configuration files")
     flag("--build", action="store_true", help="Build images before starting containers")
     flag("--from", dest="snapshot", metavar="SNAPSHOT", help="Start with the volumes of a snapshot of the project")
-    flag("--keep", default="never", metavar="WHEN", help="Leave the stack: never, failed or always")
+    flag("--keep", default="never", metavar="WHEN", help="When to keep the stack: never, failed or always")
     flag("--no-deps", action="store_true", help="Don't start linked services")
     flag("--ports", metavar="MODE", help='Host ports: "auto" (default) or "fixed" as declared')
     flag("--pull", metavar="POLICY", help='Pull image before running ("always"|"missing"|"never")')

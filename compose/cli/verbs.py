@@ -9,7 +9,7 @@ COMPOSE: Table = {
     "build": ("build", "Build or rebuild services"),
     "commit": ("commit", "Create a new image from a service container's changes"),
     "config": ("config", "Parse, resolve and render compose file in canonical format"),
-    "conformance": ("conformance", "List what becomes of every key of the Compose Specification"),
+    "conformance": ("conformance", "Show which Compose keys are supported"),
     "cp": ("cp", "Copy files/folders between a service container and the local filesystem"),
     "create": ("create", "Creates containers for a service"),
     "down": ("down", "Stop and remove containers, networks"),
@@ -37,7 +37,7 @@ COMPOSE: Table = {
     "start": ("start", "Start services"),
     "stats": ("stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": ("stop", "Stop services"),
-    "test": ("test", "Run a command against a stack of its own that is gone afterwards"),
+    "test": ("test", "Run a command against a temporary stack"),
     "top": ("top", "Display the running processes"),
     "unpause": ("unpause", "Unpause services"),
     "up": ("up", "Create and start containers"),
@@ -103,6 +103,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
     "engine": (
         "Manage the engine",
         {
+            "restart": ("restart", "Restart the engine, for example after an upgrade; containers run on"),
             "run": ("run", "Run the engine in the foreground"),
             "status": ("status", "Show the engine's version, sockets, processes and containers"),
             "stop": ("stop", "Stop the engine"),
@@ -111,7 +112,10 @@ GROUPS: dict[str, tuple[str, Table]] = {
     "image": (
         "Manage images",
         {
-            "bootstrap": ("bootstrap", "Build a base image from the distribution's signed archive"),
+            "bootstrap": (
+                "bootstrap",
+                "Build debian:VERSION, debian:VERSION-slim or ubuntu:VERSION from the distribution's signed archive",
+            ),
             "build": ("build", "Build an image from a Dockerfile"),
             "history": ("history", "Show the history of an image"),
             "import": ("import_", "Import the contents from a tarball to create a filesystem image"),
@@ -127,14 +131,14 @@ GROUPS: dict[str, tuple[str, Table]] = {
         },
     ),
     "lease": (
-        "Manage leases: stacks that go when their owner goes",
+        "Manage leases: tie a stack's lifetime to a process or timeout",
         {
             "create": ("create", "Bind a project to an owner, before or after it is up"),
             "end": ("end", "End leases and take their stacks away"),
             "hand-over": ("hand_over", "Give a lease to another owner"),
             "ls": ("ls", "List leases"),
             "release": ("release", "End leases and leave their stacks"),
-            "renew": ("renew", "Give a lease by time another term from now on"),
+            "renew": ("renew", "Extend a ttl lease"),
         },
     ),
     "network": (
@@ -178,5 +182,27 @@ GROUPS: dict[str, tuple[str, Table]] = {
         },
     ),
 }
+
+_SHOWS = (
+    "attach build commit cp create down exec export kill pause publish pull push restart rm run scale start stop unpause"
+    " up"
+)
+_ONLY_READS = "diff df events export history info inspect logs ls port publish stats status top viz wait"
+
+DRY_RUN = frozenset((*_SHOWS.split(), "alpha publish"))
+"""Verbs that show with --dry-run what they would do."""
+
+CHANGING = frozenset(
+    (
+        *("test", "watch", "login", "logout", "image save"),
+        *(
+            f"{group} {name}"
+            for group, (_, table) in GROUPS.items()
+            for name in table
+            if name not in _ONLY_READS.split()
+        ),
+    )
+)
+"""Verbs that change something and cannot show it before: --dry-run is refused. With all others it has no effect."""
 
 ALIASES = {"list": "ls", "ps": "ls", "remove": "rm", "convert": "config"}

@@ -9,12 +9,17 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
+from ..labels import SERVICE
 from .session import NotRunning, Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from .flags import Parser
+
+
+NOT_YET = ("created", "removing")
+"""States without an end to wait for. One that has ended is told at once, with its exit code."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -24,7 +29,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     session = Session(args)
-    found = session.containers(args.services, all=False)
+    found = [one for one in session.containers(args.services) if one.get("State") not in NOT_YET]
+    session.require_declared(args.services, {one["Labels"].get(SERVICE) for one in found})
     if not found:
         raise NotRunning(f'no containers for project "{session.name}"')
     ends: queue.SimpleQueue[int | EngineError] = queue.SimpleQueue()

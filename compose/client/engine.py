@@ -70,6 +70,9 @@ class Engine:
         self._starting = threading.Lock()
         self._version: tuple[int, int] | None = None
         self._ping: dict[str, str] = {}
+        self.greeted: Callable[[Mapping[str, str]], None] | None = None
+        """Called once with the headers of the engine's first answer."""
+
         self.lease = ""
         """The lease that everything this client starts falls under: its end breaks pulls and builds off as well."""
 
@@ -144,6 +147,8 @@ class Engine:
                 self._version = min(NEWEST, (int(major), int(minor)))
             except ValueError as error:
                 raise EngineError(f"{self.endpoint.address} names no API version") from error
+            if self.greeted is not None:
+                self.greeted(self._ping)
         return self._version
 
     @property

@@ -1,6 +1,6 @@
-"""What becomes of every key of the Compose Specification: done, refused, or ignored for a reason.
+"""What becomes of every key of the Compose Specification: supported, refused, or ignored for a reason.
 
-The table is schemas/conformance.json, one line per key, which whoever builds an effect moves to ``done``. Here it is read,
+The table is schemas/conformance.json, one line per key, which whoever builds an effect moves to ``supported``. Here it is read,
 compared with the schemas, and applied to a project. Refusing happens before containers are made, not when loading: `config`
 shows what a file says either way.
 """
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from ..model import Project
 
 TABLE = "conformance.json"
-STATUSES = ("done", "refused", "ignored")
+STATUSES = ("supported", "refused", "ignored")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key: its path with ``*`` for names, its status and, unless done, the reason.
+    """One key: its path with ``*`` for names, its status and, unless supported, the reason.
 
     ``elsewhere``: the key acts on pycompose's own engine, and why it has no effect on others. ``only``: the values that a
-    key which is done may have; others are refused, and ``otherwise`` says why.
+    key which is supported may have; others are refused, and ``otherwise`` says why.
     """
 
     key: str
@@ -92,7 +92,7 @@ def refused(project: Project) -> list[Diagnostic]:
         for path, entry in _uses(project, "refused")
     ] + [
         Diagnostic(f"{dotted(path)}: {value!r} is not supported: {entry.otherwise}", path, project.mark(*path))
-        for path, entry in _uses(project, "done")
+        for path, entry in _uses(project, "supported")
         if entry.only and (value := str(project.services[str(path[1])][str(path[2])])) not in entry.only
     ]
 
@@ -106,7 +106,7 @@ def ignored(project: Project, *, own_engine: bool = True) -> list[Diagnostic]:
     if not own_engine:
         found += [
             Diagnostic(f"{dotted(path)} has no effect on this engine: {entry.elsewhere}", path, project.mark(*path))
-            for path, entry in _uses(project, "done", elsewhere=True)
+            for path, entry in _uses(project, "supported", elsewhere=True)
             if not _engines_know(project, path)
         ]
     return found
@@ -142,7 +142,7 @@ def _uses(project: Project, status: str, *, elsewhere: bool = False) -> Iterator
             if entry.status == status
             and entry.key not in _QUIET
             and bool(entry.elsewhere) == elsewhere
-            and (entry.status != "done" or elsewhere or entry.only)
+            and (entry.status != "supported" or elsewhere or entry.only)
         }
     )
     for section in ("services", "networks", "volumes", "configs", "secrets", "models"):

@@ -337,6 +337,14 @@ def _in_background(layout: Layout) -> int:
 def _keep(layout: Layout, ready: int) -> int:
     try:
         return _keep_until_finished(layout, ready)
+    except PermissionError as error:
+        if os.geteuid() == 0:
+            _say(str(error))
+        else:
+            _say(
+                f"the engine needs root: use sudo, or an engine that runs already by -H ({error.filename}: permission denied)"
+            )
+        return 1
     except OSError as error:
         _say(str(error))
         return 1

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..flags import Parser
 
 
+MOST_INDENTATION = 1000
+
+
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("--image", action="store_true", help="Include service's image name in output graph")
@@ -36,7 +39,7 @@ def digraph(project: Project, args: Namespace) -> str:
     """The graph with a node a service, labelled with what ``args`` ask for, and an edge a dependency."""
     from ...graph import dependencies
 
-    indent = (" " if args.spaces else "\t") * max(args.indentation_size, 0)
+    indent = (" " if args.spaces else "\t") * min(max(args.indentation_size, 0), MOST_INDENTATION)
     lines = [f"digraph {_quoted(project.name)} {{", f"{indent}layout=dot;"]
     lines += [
         f'{indent}{_quoted(name)} [style="filled" label=<{_label(project, name, args)}>];' for name in project.services

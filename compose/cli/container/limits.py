@@ -58,7 +58,9 @@ def add_limit_flags(parser: Parser) -> None:
     for name, field, kind, text in _DEVICES:
         parser.add_argument(name, dest=field, type=kind, action="append", default=[], metavar="DEVICE:VALUE", help=text)
     parser.add_argument("--oom-kill-disable", action="store_true", help="Disable OOM Killer")
-    parser.add_argument("--kernel-memory", type=parse_bytes, metavar="BYTES", help="Ignored: kernels took it away")
+    parser.add_argument(
+        "--kernel-memory", type=parse_bytes, metavar="BYTES", help="Ignored: no longer supported by Linux"
+    )
 
 
 def update_body(args: Namespace) -> dict[str, Any]:

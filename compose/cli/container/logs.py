@@ -19,7 +19,14 @@ def add_arguments(parser: Parser) -> None:
     flag("--details", action="store_true", help="Show extra details provided to logs")
     flag("-f", "--follow", action="store_true", help="Follow log output")
     flag("--since", metavar="TIME", help="Show logs since timestamp or relative (e.g. 42m for 42 minutes)")
-    flag("-n", "--tail", default="all", metavar="N", help="Number of lines to show from the end of the logs")
+    flag(
+        "-n",
+        "--tail",
+        default="all",
+        type=tail_count,
+        metavar="N",
+        help="Number of lines to show from the end of the logs",
+    )
     flag("-t", "--timestamps", action="store_true", help="Show timestamps")
     flag("--until", metavar="TIME", help="Show logs before a timestamp or relative")
     parser.add_argument("container")
@@ -35,7 +42,7 @@ def run(args: Namespace) -> int:
         since=moment(args.since),
         until=moment(args.until),
         timestamps=args.timestamps,
-        tail=tail_count(args.tail),
+        tail=args.tail,
         details=args.details,
     )
     for stream, data in lines:

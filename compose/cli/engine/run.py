@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from ... import __version__
 from ...client.autostart import keeper_script
 from ...client.endpoint import choose
 from ...errors import UsageError
@@ -25,11 +26,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--listen", metavar="ADDRESS", action="append", help="Also listen on tcp://ADDRESS:PORT; needs the --tls flags"
     )
-    parser.add_argument(
-        "--tlsverify", action="store_true", help="Let in only clients with a certificate of --tlscacert"
-    )
+    parser.add_argument("--tlsverify", action="store_true", help="Require client certificates signed by --tlscacert")
     for name, words in (
-        ("tlscacert", "Certificates of those who vouch for clients"),
+        ("tlscacert", "CA for client certificates"),
         ("tlscert", "The engine's certificate"),
         ("tlskey", "The key of the engine's certificate"),
     ):
@@ -49,6 +48,9 @@ def run(args: Namespace) -> int:
         os.environ["PYCOMPOSE_ENGINE_CONFIG"] = os.path.abspath(args.config)
     if remote := _remote(args):
         os.environ["PYCOMPOSE_ENGINE_REMOTE"] = remote
+    print(
+        f"pycompose {__version__}: starting the engine at {endpoint.address} (Ctrl-C ends it and leaves containers running)"
+    )
     sys.stdout.flush()
     os.execv(command[0], command)
 

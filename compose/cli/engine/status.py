@@ -45,7 +45,13 @@ def own_engine(args: Namespace) -> Engine:
 def run(args: Namespace) -> int:
     if args.format not in (None, "pretty", "json"):
         raise FlagError(f"invalid format {args.format!r}: pretty or json")
-    status = own_engine(args).system.engine_status()
+    try:
+        status = own_engine(args).system.engine_status()
+    except NotRunning:
+        if args.format != "json":
+            raise
+        print(json.dumps({"running": False}))
+        return NotRunning.exit_code
     if args.format == "json":
         print(json.dumps(status))
         return 0

@@ -41,7 +41,8 @@ def run(args: Namespace) -> int:
                 f"the engine was told to stop, but its keeper (pid {keeper}) has not ended in {STOP_TIMEOUT:.0f} s"
             )
     except EngineError as error:
-        raise OperationError(str(error)) from error
+        hint = '; "pycompose engine restart" keeps them running' if error.status == 409 else ""
+        raise OperationError(f"{error}{hint}") from error
     finally:
         if handle is not None:
             os.close(handle)

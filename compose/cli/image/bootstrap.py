@@ -22,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--mirror", metavar="URL", help="Take packages from this mirror of the main archive")
     parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
-    parser.add_argument("image", metavar="IMAGE", help="Such as debian:bookworm-slim")
+    parser.add_argument("image", metavar="IMAGE")
 
 
 def run(args: Namespace) -> int:

@@ -39,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="TARGET",
         help="Where steps are exported to: type=inline, type=local,dest=DIR, type=registry,ref=IMAGE",
     )
-    flag("--check", action="store_true", help="Look at the Dockerfile by BuildKit's build checks and build nothing")
+    flag("--check", action="store_true", help="Lint the Dockerfile; don't build")
     flag("-f", "--file", dest="dockerfile", metavar="FILE", help="Name of the Dockerfile (default: PATH/Dockerfile)")
     flag("--iidfile", metavar="FILE", help="Write the image ID to the file")
     flag("--label", action="append", default=[], metavar="KEY=VALUE", help="Set metadata for an image")

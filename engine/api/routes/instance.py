@@ -42,7 +42,9 @@ async def stop_(daemon: Daemon, request: Request) -> Response:
                     continue
     running = [container.name for container in daemon.containers if container.state.active]
     if running:
-        raise Conflict(f"containers are running: {', '.join(sorted(running))}; stop them first, or use force")
+        raise Conflict(
+            f"containers are running: {', '.join(sorted(running))}; stop them first, or pass --force, which stops them"
+        )
     daemon.stopping.set()
     return Response(204)
 
