@@ -2,7 +2,7 @@
 
 Puts the nouns together, recovers, opens the API, and ends when it is told to, when the keeper has died, or when nothing
 runs and no client has come for a while. It never forks. Exit code 0 means: finished for good; 78 (EX_CONFIG): the
-configuration cannot be used, and another start would not help; anything else is a crash.
+configuration or the state cannot be used, and another start would not help; anything else is a crash.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ import anyio
 import anyio.to_thread
 
 from .. import __version__
+from . import refusals
 from .api.access import open_to_group
 from .api.application import Application
 from .api.daemon import Daemon
@@ -37,6 +39,8 @@ from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
 from .containers import memory, recover
 from .containers.service import Containers
+from .documents import NewerFormat
+from .errors import Unavailable
 from .events import Events
 from .images.service import Images
 from .layout import Layout
@@ -52,7 +56,7 @@ from .volumes.snapshots import Snapshots
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     Remote = tuple[ssl.SSLContext, list[socket.socket]]
 
@@ -60,6 +64,7 @@ log = logging.getLogger("engine")
 
 IDLE_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
+CATCH_UP_SECONDS = 5.0
 FIREWALL_SECONDS = 0.5
 EX_CONFIG = 78
 
@@ -88,7 +93,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EX_CONFIG
     listener = socket.socket(fileno=options.listen_fd)
     os.set_inheritable(options.listen_fd, False)
-    return anyio.run(_run, layout, listener, options.keeper_fd, settings, remote)
+    reasons: list[str] = []
+    try:
+        return anyio.run(_run, layout, listener, options.keeper_fd, settings, remote)
+    except* CannotStart as group:
+        reasons += [str(error) for error in _leaves(group)]
+    for reason in reasons:
+        print(f"engine: {reason}", file=sys.stderr, flush=True)
+    return EX_CONFIG
+
+
+class CannotStart(Exception):
+    """What is on disk cannot be read or used; ``str(error)`` says which file, why, and what to do."""
+
+
+@contextmanager
+def _starting(layout: Layout) -> Iterator[None]:
+    """What the next start would meet just the same, in words."""
+    try:
+        yield
+    except (NewerFormat, Unavailable) as error:
+        raise CannotStart(str(error)) from error
+    except OSError as error:
+        if not refusals.is_refusal(error):
+            raise
+        raise CannotStart(refusals.in_words(error, (layout.state, layout.run))) from error
+
+
+def _leaves(group: BaseExceptionGroup[CannotStart]) -> Iterator[CannotStart]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _remote(settings: Settings) -> Remote | None:
@@ -104,24 +141,25 @@ async def _run(
     layout: Layout, listener: socket.socket, keeper_fd: int, settings: Settings, remote: Remote | None
 ) -> int:
     keeper = KeeperClient(keeper_fd)
-    for directory in (layout.state, layout.state / "containers", layout.run, layout.run / "containers"):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o711)
-    spread(layout.state / "containers")
-    # One that has lost its keeper may still be finishing requests: what it writes must be there when we read.
-    alone = os.open(layout.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    await anyio.to_thread.run_sync(fcntl.flock, alone, fcntl.LOCK_EX)
-    open_to_group(layout)
-    store = Store(layout.database)
-    events = Events()
-    trash = Trash()
-    images = Images(layout, store, events.publish, trash=trash, registries=settings.registries)
-    volumes = Volumes(layout, store, events.publish, trash)
-    networks = Networks(layout, store, events.publish, settings.pools, settings.resolver)
-    containers = Containers(layout, store, events, images, networks, volumes, keeper, trash, settings.log)
-    snapshots = Snapshots(layout, store, volumes, trash)
-    leases = Leases(layout, store, containers, snapshots, keeper)
-    runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
-    builder = Builder(images, runner, layout, store, events.publish, workers=settings.workers)
+    with _starting(layout):
+        for directory in (layout.state, layout.state / "containers", layout.run, layout.run / "containers"):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+        spread(layout.state / "containers")
+        # One that has lost its keeper may still be finishing requests: what it writes must be there when we read.
+        alone = os.open(layout.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        await anyio.to_thread.run_sync(fcntl.flock, alone, fcntl.LOCK_EX)
+        open_to_group(layout)
+        store = Store(layout.database)
+        events = Events()
+        trash = Trash()
+        images = Images(layout, store, events.publish, trash=trash, registries=settings.registries)
+        volumes = Volumes(layout, store, events.publish, trash)
+        networks = Networks(layout, store, events.publish, settings.pools, settings.resolver)
+        containers = Containers(layout, store, events, images, networks, volumes, keeper, trash, settings.log)
+        snapshots = Snapshots(layout, store, volumes, trash)
+        leases = Leases(layout, store, containers, snapshots, keeper)
+        runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
+        builder = Builder(images, runner, layout, store, events.publish, workers=settings.workers)
     daemon = Daemon(
         layout=layout,
         store=store,
@@ -141,13 +179,14 @@ async def _run(
     code = 1
     async with anyio.create_task_group() as tasks:
         containers.begin(tasks)
-        await containers.blocking(images.recover)
-        await runner.recover()
-        await containers.blocking(builder.recover)
-        found = await recover.recover(containers)
-        await containers.blocking(networks.recover, found.live)
-        await containers.blocking(volumes.recover)
-        await leases.recover()
+        with _starting(layout):
+            await containers.blocking(images.recover)
+            await runner.recover()
+            await containers.blocking(builder.recover)
+            found = await recover.recover(containers)
+            await containers.blocking(networks.recover, found.live)
+            await containers.blocking(volumes.recover)
+            await leases.recover()
         again = [container for container in found.again if leases.lasts(container.record.labels)]
         # What is alive now stays alive: the collector need not look at it again and again.
         gc.collect()
@@ -163,6 +202,7 @@ async def _run(
             serving.start_soon(recover.restart_by_policy, containers, again)
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
+            serving.start_soon(_catch_up, daemon)
             serving.start_soon(_watch_idle, daemon, server, 0.0 if remote is not None else settings.idle)
             serving.start_soon(_watch_firewall, daemon)
             await daemon.stopping.wait()
@@ -201,6 +241,15 @@ async def _watch_keeper(daemon: Daemon) -> None:
     daemon.stopping.set()
 
 
+async def _catch_up(daemon: Daemon) -> None:
+    """Write what a full disk has refused, once it takes it: nothing tells when somebody has made room."""
+    while True:
+        await anyio.sleep(CATCH_UP_SECONDS)
+        if daemon.store.behind:
+            await daemon.containers.blocking(daemon.store.flush)
+        await daemon.containers.blocking(daemon.networks.catch_up)
+
+
 async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) -> None:
     """Finish when nothing runs and no client has come for a while: PYCOMPOSE_IDLE_TIMEOUT in seconds, else as configured;
     0 for never."""
@@ -212,6 +261,7 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
         busy = (
             server.active > 0
             or daemon.leases.ending
+            or daemon.store.behind
             or not daemon.containers.trash.is_empty
             or daemon.containers.holding
             or memory.held(daemon.layout)

@@ -5,10 +5,10 @@ The one place where an unexpected failure of a request ends: it is logged with i
 
 from __future__ import annotations
 
-import errno
 import logging
 from typing import TYPE_CHECKING
 
+from .. import refusals
 from ..errors import EngineError, NotModified
 from .http import Response
 from .leased import under_header
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INTERNAL = "internal error; the engine's log has the details"
-_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
-"""What the machine refuses, and whoever asked can do something about."""
 
 
 class Application:
@@ -43,19 +41,18 @@ class Application:
             failure = Response.error(error.status, str(error))
         except ClientGone:
             raise
-        except OSError as error:
-            if error.errno not in _REFUSALS:
-                log.exception("%s %s failed", request.method, request.path)
-            where = f" ({error.filename})" if error.filename and error.errno in _REFUSALS else ""
-            why = f"{error.strerror}{where}" if error.errno in _REFUSALS else _INTERNAL
-            failure = Response.error(500, why)
         except Exception as error:
             if isinstance(error, ExceptionGroup) and error.split(ClientGone)[1] is None:
                 # It left while tasks served it: the group says no more than that.
                 raise ClientGone("the client closed the connection") from None
-            log.exception("%s %s failed", request.method, request.path)
-            failure = Response.error(500, _INTERNAL)
+            failure = Response.error(500, self._last_words(request, error))
         if request.answered:
             # The answer has begun; all that is left is to break it off so that the client notices.
             raise ClientGone("failed within a streamed answer")
         return failure
+
+    def _last_words(self, request: Request, error: Exception) -> str:
+        if isinstance(error, OSError | MemoryError) and refusals.is_refusal(error):
+            return refusals.in_words(error, (self._daemon.layout.state, self._daemon.layout.run))
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
+        return _INTERNAL

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 import anyio
 import anyio.to_thread
 
+from .. import refusals
 from ..bridge import Bridge
 from ..errors import EngineError
 from .http import encode
@@ -223,13 +224,12 @@ async def with_progress(
             if not begun and not progress.told:
                 raise
             # The last resort, as for answers that have not begun: the client hears why its stream ends.
-            log.exception("%s %s failed", request.method, request.path)
-            words = (
-                f"{error.strerror}: {error.filename}"
-                if isinstance(error, OSError) and error.strerror
-                else "internal error"
-            )
-            failure = EngineError(f"{words}; the engine's log has the details")
+            if isinstance(error, OSError | MemoryError) and refusals.is_refusal(error):
+                failure = EngineError(refusals.in_words(error, (daemon.layout.state, daemon.layout.run)))
+            else:
+                log.exception("%s %s failed", request.method, request.path)
+                words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else "internal error"
+                failure = EngineError(f"{words}; the engine's log has the details")
         if not isinstance(failure, ClientGone):
             try:
                 await progress.flush()

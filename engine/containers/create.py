@@ -80,8 +80,8 @@ async def create(
         # Programs look for it to learn that they are in a container.
         (state / "upper" / ".dockerenv").touch(mode=0o755)
         container = Container(record, State())
-        containers.add(container)
         containers.save(container)
+        containers.add(container)
     except BaseException:
         containers.free(name, id)
         shutil.rmtree(containers.layout.container_state(id), ignore_errors=True)

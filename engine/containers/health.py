@@ -169,7 +169,7 @@ async def _monitor(containers: Containers, container: Container, check: Check, r
         after = before.after(check, probe, _age(container))
         container.health = after
         if after.status != before.status:
-            containers.store.put("health", container.id, after.body())
+            containers.store.keep("health", container.id, after.body())
             containers.publish(container, f"health_status: {after.status}")
         container.notify()
 

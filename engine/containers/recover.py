@@ -71,6 +71,8 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
         await _adopt_files(containers, record, prepared.state.shim_pid)
     else:
         facts = ShimState.parse(status) if status is not None else None
+        if facts is not None and facts.manual:
+            record = replace(record, manual=True)  # the engine that was asked to stop it could not write that down
         container = Container(record, from_facts(facts, alive=False, error=record.error, exit_code=record.exit_code))
     containers.add(container)
     if (saved := containers.store.get("health", record.id)) is not None:
@@ -113,7 +115,7 @@ async def _bury(
         return await containers.blocking(statusfile.bury, path, cgroup)
     except (OSError, ValueError) as error:
         log.error("container %s: cannot clean up after its shim: %s", record.id[:12], error)
-        return status
+        return statusfile.unknown_end(status)
 
 
 def _live_state(facts: ShimState, record: ContainerRecord) -> State:
@@ -142,7 +144,7 @@ async def _settle(containers: Containers, container: Container, found: Recovered
     await containers.blocking(autoports.rest, containers, record)
     was_running = record.intent == "running"
     if was_running:
-        containers.save(container, intent="stopped")
+        containers.note(container, intent="stopped")
         containers.publish(container, "die", exitCode=str(container.state.exit_code))
     if record.intent != "created" and restart.decide_at_boot(
         bundle.restart_policy(record.host), was_running, record.manual, container.state.exit_code

@@ -37,14 +37,14 @@ async def remove(containers: Containers, container: Container, *, force: bool, v
                 raise Conflict(_refusal(container))
             await _kill(containers, container)
         with anyio.CancelScope(shield=True):
-            containers.save(container, removing=True)
+            containers.note(container, removing=True)
             try:
                 await container.settled.wait()
                 if container.shim is not None:
                     await supervise.teardown(containers, container)
                 await containers.blocking(_delete, containers, container)
             except BaseException:
-                containers.save(container, removing=False)
+                containers.note(container, removing=False)
                 raise
             names = [point.name for point in container.record.mounts if point.type == "volume" and point.anonymous]
             autoports.release(containers, container.record)

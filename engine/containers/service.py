@@ -129,9 +129,15 @@ class Containers:
         self.free(container.name, container.id)
 
     def save(self, container: Container, **changes: Any) -> None:
-        """Replace members of the record, durably."""
+        """Replace members of the record, durably. Raises Unavailable when the disk does not take it."""
         record: ContainerRecord = replace(container.record, **changes) if changes else container.record
         self.store.put("container", record.id, record.body())
+        container.record = record
+
+    def note(self, container: Container, **changes: Any) -> None:
+        """Replace members of the record by what is the case already: no disk that is full keeps anybody from it."""
+        record: ContainerRecord = replace(container.record, **changes)
+        self.store.keep("container", record.id, record.body())
         container.record = record
 
     def publish(self, container: Container, action: str, **attributes: str) -> None:

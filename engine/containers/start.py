@@ -79,14 +79,14 @@ async def run(containers: Containers, container: Container) -> None:
             started_at=state.started_at,
             finished_at=state.finished_at,
         )
-        containers.save(container, error=str(failure), exit_code=failure.exit_code)
+        containers.note(container, error=str(failure), exit_code=failure.exit_code)
         container.become(changed)
         if container.record.host["AutoRemove"]:
             supervise.remove_soon(containers, container)
         if isinstance(error, Exception):
             raise failure from error
         raise
-    containers.save(container, intent="running", manual=False, error="", exit_code=0)
+    containers.note(container, intent="running", manual=False, error="", exit_code=0)
     supervise.on_started(containers, container, started)
 
 

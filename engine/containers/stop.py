@@ -38,7 +38,7 @@ async def end(containers: Containers, container: Container, grace: int | None, s
     """The stop itself; the lock is held, and no stop event is told."""
     number = validate.signal_number(signal or bundle.stop_signal_name(container.record))
     seconds = bundle.stop_timeout(container.record) if grace is None else grace
-    containers.save(container, intent="stopped", manual=True)
+    containers.note(container, intent="stopped", manual=True)
     exits = container.exits
     waiting = container.state.status == "restarting"
     shim = container.shim
@@ -69,7 +69,7 @@ async def kill(containers: Containers, container: Container, number: int = KILL)
     exits = container.exits
     try:
         if final:
-            containers.save(container, manual=True)
+            containers.note(container, manual=True)
             await shim.kill(number)
         else:
             await shim.signal(number)

@@ -96,7 +96,7 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
     if final:
         # Before anyone hears of the end: who starts the container again must find its networks and ports free.
         await teardown(containers, container)
-        containers.save(container, intent="stopped", manual=event.manual)
+        containers.note(container, intent="stopped", manual=event.manual)
     if not called_off:  # a restart that was called off tells of an end that has been told
         containers.publish(container, "die", exitCode=str(code), execDuration=str(seconds))
         container.exits += 1
@@ -113,7 +113,7 @@ async def on_lost(containers: Containers, container: Container) -> None:
     await teardown(containers, container)
     if not container.state.active:
         return
-    containers.save(
+    containers.note(
         container,
         intent="stopped",
         manual=False,

@@ -5,6 +5,7 @@ What the documents say is decided in zones.py and resolvconf.py; this looks the 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from . import interface, resolvconf, zones
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from .registry import Registry
     from .types import Endpoint, Resolver
 
+log = logging.getLogger(__name__)
+
 
 class Names:
     def __init__(self, layout: Layout, registry: Registry, configured: Resolver) -> None:
         self._layout = layout
         self._registry = registry
         self._configured = configured
+        self._late: set[str] = set()
 
     def _host(self) -> resolvconf.ResolvConf:
         """The host's settings, as far as the engine's configuration has none."""
@@ -76,6 +80,37 @@ class Names:
             for endpoint in present:
                 if endpoint.links:
                     self.write_resolver(endpoint.container.id)
+
+    def note_zones(self, network_ids: Iterable[str]) -> None:
+        """Write the zones after somebody has left. What the disk refuses is told and tried again by ``catch_up``: names of
+        the dead in a zone are no reason to keep the dead."""
+        for network_id in network_ids:
+            try:
+                self.write_zones([network_id])
+            except OSError as error:
+                log.error("cannot write %s: %s; tried again later", self.zone_path(network_id), error.strerror)
+                self._late.add(network_id)
+            else:
+                self._late.discard(network_id)
+
+    def note_resolvers(self, container_ids: Iterable[str]) -> None:
+        """The same for containers' resolvers; whoever has one goes on with it."""
+        for container_id in container_ids:
+            try:
+                self.write_resolver(container_id)
+            except OSError as error:
+                log.error("cannot write %s: %s", self.resolver_path(container_id), error.strerror)
+
+    @property
+    def behind(self) -> bool:
+        """Whether there are zones that the disk has not taken yet."""
+        return bool(self._late)
+
+    def catch_up(self) -> None:
+        """Write the zones that could not be written before."""
+        known = {network.id for network in self._registry.networks()}
+        late, self._late = self._late & known, set()
+        self.note_zones(late)
 
     def write_resolver(self, container_id: str) -> None:
         """Write a container's resolver.json; nothing without a link of its own."""

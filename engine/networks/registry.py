@@ -110,8 +110,10 @@ class Registry:
             if self._published.pop(container_id, None) is not None:
                 self._store.delete("published", container_id)
             return
-        self._published[container_id] = items
+        if items == self._published.get(container_id):
+            return
         self._store.put("published", container_id, {"ports": [binding.record() for binding in items]})
+        self._published[container_id] = items
 
     def known_containers(self) -> set[str]:
         """Every container that anything is recorded of."""
@@ -126,5 +128,5 @@ class Registry:
             if self._resolvers.pop(container_id, None) is not None:
                 self._store.delete("resolver", container_id)
             return
-        self._resolvers[container_id] = resolver
         self._store.put("resolver", container_id, asdict(resolver))
+        self._resolvers[container_id] = resolver

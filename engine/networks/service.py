@@ -203,7 +203,7 @@ class Networks:
         return after
 
     def detach(self, container_id: str) -> None:
-        """Forget the container: ports, names, addresses. The links go with the namespace. Idempotent."""
+        """Forget the container: ports, names, addresses. The links go with the namespace. Idempotent, also on a full disk."""
         with self._lock:
             gone = self._release(container_id)
             self._registry.set_resolver(container_id, None)
@@ -346,9 +346,8 @@ class Networks:
                 for endpoint in self._registry.of_network(network.id)
                 if network.driver == "bridge" and endpoint.attached
             )
-            self._names.write_zones({network.id for network in busy})
-            for container_id in live:
-                self._names.write_resolver(container_id)
+            self._names.note_zones({network.id for network in busy})
+            self._names.note_resolvers(live)
             known = {network.id for network in networks}
             for directory in self._layout.network_run("x").parent.glob("*"):
                 if directory.name not in known:
@@ -385,6 +384,12 @@ class Networks:
         """Close the sockets; the kernel's state stays. For an engine that leaves its containers running."""
         with self._lock:
             self._kernel.close()
+
+    def catch_up(self) -> None:
+        """Try once more to write the names that the disk has not taken; nothing where it has taken all."""
+        if self._names.behind:
+            with self._lock:
+                self._names.catch_up()
 
     # ---- within
 
@@ -430,7 +435,7 @@ class Networks:
         self._registry.set_published(container_id, ())
         self._kernel.publish(container_id, ())
         self._registry.delete_endpoints(gone)
-        self._names.write_zones({endpoint.network_id for endpoint in gone if endpoint.attached})
+        self._names.note_zones({endpoint.network_id for endpoint in gone if endpoint.attached})
         return gone
 
     def _pairs(self, container_id: str) -> builtins.list[tuple[Network, Endpoint]]:

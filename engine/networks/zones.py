@@ -2,8 +2,8 @@
 
 The engine is their one writer, always temp + rename; every shim on the network reads them again when they change.
 
-    zone.json      {"network": id, "name": name, "names": {"db": ["172.18.0.2"]}, "reverse": {"172.18.0.2": "proj-db-1.net"}}
-    resolver.json  {"networks": [zone paths], "names": {private names}, "servers": [], "search": [], "options": []}
+    zone.json      {"v": 1, "network": id, "name": name, "names": {"db": ["172.18.0.2"]}, "reverse": {"172.18.0.2": "proj-db-1.net"}}
+    resolver.json  {"v": 1, "networks": [zone paths], "names": {private names}, "servers": [], "search": [], "options": []}
 
 Names are in lower case. A name several containers share (a service) has several addresses, in order of arrival.
 """
@@ -15,6 +15,9 @@ import os
 import re
 import threading
 from typing import TYPE_CHECKING, Any
+
+from .. import documents
+from ..runtime import dnszone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,8 +85,13 @@ def resolver(zone_paths: Sequence[Path], names: Mapping[str, Sequence[str]], ups
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a document so that readers see the old one or the new one. No fsync: /run does not survive a power cut."""
-    data = json.dumps(content, separators=(",", ":")).encode()
+    """Write a document so that readers see the old one or the new one. No fsync: /run does not survive a power cut.
+
+    One that says the same already is left alone: an engine that starts on a full disk has nothing to write.
+    """
+    data = json.dumps(documents.stamped(content, dnszone.VERSION), separators=(",", ":")).encode()
+    if _holds(path, data):
+        return
     temporary = path.with_name(f".{path.name}.{threading.get_native_id()}")
     try:
         fd = os.open(temporary, _FRESH, 0o644)
@@ -91,9 +99,16 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         fd = os.open(temporary, _FRESH, 0o644)
     try:
-        with open(fd, "wb", buffering=0) as file:
+        with open(fd, "wb") as file:  # buffered: all of it is written, or OSError says why not
             file.write(data)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from fcntl import ioctl
 from typing import TYPE_CHECKING, Any
 
+from .. import documents
 from . import bundle, protocol
 from .connection import Connection, LaunchError, RequestError, ShimError, ShimLost, close_all, error_of
 
@@ -58,20 +59,22 @@ class ShimState:
     """What the shim says about its container; the same as status.json. Times in ns since the epoch."""
 
     status: str
-    pid: int | None
-    pid_starttime: int | None
     shim_pid: int
     shim_starttime: int
-    started_at: int | None
-    finished_at: int | None
-    exit_code: int | None
-    oom_killed: bool
-    error: str
-    restart_count: int
+    pid: int | None = None
+    pid_starttime: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    exit_code: int | None = 0
+    oom_killed: bool = False
+    error: str = ""
+    restart_count: int = 0
+    manual: bool = False
 
     @staticmethod
     def parse(document: Mapping[str, Any]) -> ShimState:
-        return ShimState(**{name: document[name] for name in ShimState.__slots__})
+        """Raises ValueError when what there must be is missing."""
+        return documents.build(ShimState, document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +97,14 @@ class Exited:
     """
 
     exit_code: int | None
-    oom_killed: bool
-    started_at: int | None
     finished_at: int
-    restarting: bool
-    delay: float
-    restart_count: int
-    error: str
-    manual: bool
+    oom_killed: bool = False
+    started_at: int | None = None
+    restarting: bool = False
+    delay: float = 0.0
+    restart_count: int = 0
+    error: str = ""
+    manual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +265,7 @@ class ShimClient:
     async def start(self) -> Started:
         """Run the container as launch.json says now. Raises LaunchError, RequestError when it runs already."""
         reply, _ = await self._connection.request("start")
-        return Started(**reply)
+        return documents.build(Started, reply)
 
     async def signal(self, signum: int) -> None:
         """Signal the container's first process; the restart policy stays in force."""
@@ -371,11 +374,11 @@ class ShimClient:
                 if not self._prepared.done():
                     self._prepared.set_exception(error_of(message["error"]))
             case "started":
-                self._events.put_nowait(Started(**message["started"]))
+                self._events.put_nowait(documents.build(Started, message["started"]))
             case "oom":
                 self._events.put_nowait(OutOfMemory())
             case "exited":
-                self._events.put_nowait(Exited(**message["exited"]))
+                self._events.put_nowait(documents.build(Exited, message["exited"]))
             case "exec_exited":
                 ended = self._execs.pop(message["exec"], None)
                 if ended is not None and not ended.done():

@@ -250,6 +250,7 @@ class Container:
             exit_code=0,
             oom_killed=False,
             error="",
+            manual=False,
         )
         started = {key: self.status[key] for key in ("pid", "pid_starttime", "started_at", "restart_count")}
         started["warnings"] = [*self._warnings, *self._report.warnings]
@@ -335,6 +336,7 @@ class Container:
             exit_code=code,
             oom_killed=oom,
             error=error,
+            manual=self._manual,
         )
         if decision is not None:
             self._restart = self._loop.after(decision.delay, self._restart_now)
@@ -389,7 +391,7 @@ class Container:
         if self._restart is not None:
             self._restart.cancel()
             self._restart = None
-            self._record(status="exited")
+            self._record(status="exited", manual=True)
             self._announce_exit()
         if self.run is None:
             done("")

@@ -10,7 +10,11 @@ import json
 import os
 from typing import Any, NamedTuple
 
+from .. import documents
 from . import dnsmessage
+
+VERSION = 1
+"""Of zone.json and resolver.json."""
 
 _Signature = tuple[int, int, int]
 
@@ -128,9 +132,12 @@ def _changed(path: str, known: _Signature | None) -> tuple[_Signature | None, di
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
+        return signature, documents.checked(content, VERSION, path) if isinstance(content, dict) else None
     except (OSError, ValueError):
         return signature, None
-    return signature, content if isinstance(content, dict) else None
+    except documents.NewerFormat as error:
+        os.write(2, f"pycompose shim: {error}\n".encode())
+        return signature, None
 
 
 def _mapping(content: object) -> dict[str, Any]:

@@ -13,47 +13,72 @@ import signal
 import time
 from typing import Any
 
+from .. import documents
 from ..linux import process
 from ..linux.cgroup import Cgroup, Hierarchies
 from . import protocol
 
 Status = dict[str, Any]
 
+VERSION = 1
+_NEEDED = {"status", "shim_pid", "shim_starttime"}
+_BLANK: Status = {
+    "status": "created",
+    "pid": None,
+    "pid_starttime": None,
+    "shim_pid": 0,
+    "shim_starttime": None,
+    "started_at": None,
+    "finished_at": None,
+    "exit_code": 0,
+    "oom_killed": False,
+    "error": "",
+    "restart_count": 0,
+    "manual": False,
+}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+
 
 def created() -> Status:
     """The status of a container that has not run yet, under this process as its shim."""
     own = os.getpid()
-    return {
-        "status": "created",
-        "pid": None,
-        "pid_starttime": None,
-        "shim_pid": own,
-        "shim_starttime": process.start_time(own),
-        "started_at": None,
-        "finished_at": None,
-        "exit_code": 0,
-        "oom_killed": False,
-        "error": "",
-        "restart_count": 0,
-    }
+    return _BLANK | {"shim_pid": own, "shim_starttime": process.start_time(own)}
 
 
 def read(path: str) -> Status | None:
-    """The status, or None when there is none or it is damaged."""
+    """The status, or None when there is none or it is damaged. What it does not say is as of a container that has not run.
+
+    Raises NewerFormat.
+    """
     try:
         with open(path, "rb") as handle:
             document = json.loads(handle.read())
+        if not isinstance(document, dict) or not document.keys() >= _NEEDED:
+            return None
+        return _BLANK | documents.checked(document, VERSION, path)
     except (FileNotFoundError, ValueError):
         return None
-    return document if isinstance(document, dict) and document.keys() >= created().keys() else None
 
 
 def write(path: str, status: Status) -> None:
     """Replace the file. Readers see the old or the new one. Not synced: after a power cut no container runs, and what
-    the file says about one is taken as unknown anyway. Raises OSError, and the old file stands."""
+    the file says about one is taken as unknown anyway.
+
+    Where the disk has no room for a second file the first is written over: it has a block already, and a fact that is told
+    in place is better than none. Raises OSError when not even that can be done.
+    """
+    data = protocol.encode(documents.stamped(status, VERSION))
+    try:
+        _replace(path, data)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _write_over(path, data)
+
+
+def _replace(path: str, data: bytes) -> None:
     temporary = f"{path}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    data = protocol.encode(status)
     try:
         written = os.write(descriptor, data)
         if written < len(data):  # as much as the disk had room for
@@ -66,6 +91,17 @@ def write(path: str, status: Status) -> None:
     os.rename(temporary, path)
 
 
+def _write_over(path: str, data: bytes) -> None:
+    """One write of the whole length that the file has: JSON ends in as much blank space as is left of it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        padded = data.ljust(os.fstat(descriptor).st_size)
+        if os.pwrite(descriptor, padded, 0) < len(padded):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    finally:
+        os.close(descriptor)
+
+
 def shim_is_alive(status: Status) -> bool:
     return process.is_alive(status["shim_pid"], status["shim_starttime"])
 
@@ -75,7 +111,7 @@ def bury(path: str, cgroup: str, hierarchies: Hierarchies | None = None, *, mess
 
     Kills the first process (it may have survived its shim: a change of user revokes the death signal) and everything in
     ``cgroup``, and removes that. Returns the status, or None when there is no status file; raises ValueError while
-    the shim lives.
+    the shim lives, OSError when it cannot be ended or written down (then ``unknown_end`` says what would have been).
     """
     status = read(path)
     if status is not None and shim_is_alive(status):
@@ -91,13 +127,20 @@ def bury(path: str, cgroup: str, hierarchies: Hierarchies | None = None, *, mess
         group.kill()
         group.remove()
     if status is not None and status["status"] in ("running", "restarting"):
-        running = status["status"] == "running"
-        status |= {"status": "exited", "pid": None, "pid_starttime": None}
-        if running:
-            status |= {
-                "exit_code": None,
-                "finished_at": time.time_ns(),
-                "error": message or "the shim of the container died; how the container ended is not known",
-            }
+        status = unknown_end(status, message)
         write(path, status)
     return status
+
+
+def unknown_end(status: Status, message: str = "") -> Status:
+    """The status of a container whose shim is dead; that of one which had ended stays."""
+    if status["status"] not in ("running", "restarting"):
+        return status
+    ended = {**status, "status": "exited", "pid": None, "pid_starttime": None}
+    if status["status"] == "running":
+        ended |= {
+            "exit_code": None,
+            "finished_at": time.time_ns(),
+            "error": message or "the shim of the container died; how the container ended is not known",
+        }
+    return ended

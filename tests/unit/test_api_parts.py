@@ -174,7 +174,8 @@ def test_a_failure_nobody_foresaw_is_told_in_the_stream() -> None:
             progress({"stream": "Step 1"})
             raise OSError(28, "No space left on device", "layer")
 
-        await transfer.with_progress(SimpleNamespace(transfers=None), request, work)
+        layout = SimpleNamespace(state="/", run="/")
+        await transfer.with_progress(SimpleNamespace(transfers=None, layout=layout), request, work)
 
     async def exchange() -> bytes:
         ours, theirs = socket.socketpair()
@@ -189,7 +190,7 @@ def test_a_failure_nobody_foresaw_is_told_in_the_stream() -> None:
 
     answer = asyncio.run(exchange())
     assert b'"stream":"Step 1"' in answer
-    assert b'"error":"No space left on device: layer; the engine' in answer
+    assert b'"error":"layer: No space left on device: make room' in answer
 
 
 def test_answers_are_utf_8_whatever_a_file_is_called() -> None:

@@ -49,6 +49,7 @@ def test_resolver_document(tmp_path: Path) -> None:
     path = tmp_path / "new" / "resolver.json"
     zones.write(path, zones.resolver([Path("/z/zone.json")], {"db": ["172.18.0.2"]}, upstream))
     assert json.loads(path.read_text()) == {
+        "v": 1,
         "networks": ["/z/zone.json"],
         "names": {"db": ["172.18.0.2"]},
         "servers": ["10.0.0.1"],
