@@ -170,7 +170,7 @@ class Session:
 
 def warn_of_version(headers: Mapping[str, str]) -> None:
     """An engine goes on over an upgrade of the command, which then speaks to an older one."""
-    from .. import __version__
+    from ... import __version__
 
     name, slash, rest = headers.get("server", "").partition("/")
     version = rest.partition(" ")[0]
