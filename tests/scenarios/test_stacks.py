@@ -202,7 +202,8 @@ def test_renew_hand_over_release(command: Command) -> None:
 
 
 def test_time_runs_out(command: Command) -> None:
-    up(command, "ttl:300ms")
+    up(command, "ttl:1h")
+    command("lease", "renew", "--ttl", "300ms", "fixed")
     wait_for(lambda: not command("lease", "ls", "-q").stdout, lambda: "the lease stays")
 
 

@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import bcrypt
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -51,8 +53,9 @@ def registry(directory: Path, *, user: tuple[str, str] | None = None, tls: bool 
     directory.mkdir(parents=True, exist_ok=True)
     auth = secure = ""
     if user is not None:
-        line = subprocess.run(["htpasswd", "-nbB", *user], check=True, capture_output=True, text=True).stdout
-        (directory / "htpasswd").write_text(line.strip() + "\n")
+        name, password = user
+        digest = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=4)).decode()
+        (directory / "htpasswd").write_text(f"{name}:{digest}\n")
         auth = f"auth: {{htpasswd: {{realm: test, path: {directory}/htpasswd}}}}"
     if tls:
         certificate_path, key = certificate(directory)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compose.cli.flags import Parser
-from compose.cli.main import main
-from compose.cli.verbs import COMPOSE, GROUPS, PLAIN
+from pycompose.compose.cli.flags import Parser
+from pycompose.compose.cli.main import main
+from pycompose.compose.cli.verbs import COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -69,7 +69,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:
 
 def options(module_name: str) -> tuple[Parser, list[argparse.Action]]:
     parser = Parser("pycompose", "")
-    import_module(f"compose.cli.{module_name}").add_arguments(parser)
+    import_module(f"pycompose.compose.cli.{module_name}").add_arguments(parser)
     return parser, list({id(action): action for action in parser.flags().values()}.values())
 
 
