@@ -20,7 +20,7 @@ from ..ops import (
 from .hooks import Fresh, left_over, plan_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..model import Project
     from ..observe import Snapshot
@@ -169,12 +169,15 @@ class Starting:
             )
         )
 
-    def dependency_keys(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Operations that must succeed, and those that must be over, before ``name`` starts."""
+    def dependency_keys(
+        self, name: str, only: Collection[str] | None = None
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Operations that must succeed, and those that must be over, before ``name`` starts; of all its dependencies, or
+        ``only`` of these."""
         needs: list[str] = []
         after: list[str] = []
         for other, dependency in dependencies(self.project.services[name]).items():
-            if other not in self.names:
+            if other not in self.names or (only is not None and other not in only):
                 continue
             keys = needs if dependency.required else after
             if other not in self.states:

@@ -30,6 +30,7 @@ from .models import plan_models
 from .options import NEVER
 from .order import has_pre_stop
 from .resources import plan_resources, replace_networks
+from .restarts import Restarts
 from .starting import Starting
 from .update import Update, monitor, settle, update_config
 
@@ -111,8 +112,10 @@ class _Planner:
         self.operations: list[Operation] = [*self.images.operations, *self.resources.operations]
         self.unchanged: list[Unchanged] = []
         self.warnings = list(self.resources.warnings)
-        self.restarting: dict[str, Cause] = {}
+        self.restarts = Restarts(project, self.states, self._starts_first)
+        self.restarting = self.restarts.causes
         self.removed: list[str] = []
+        self.updates: dict[str, Update] = {}
         self.leaving: dict[str, list[str]] = {}
         self.left_over: dict[str, list[str]] = {}
         self.starts = Starting(
@@ -155,16 +158,7 @@ class _Planner:
             selected=selected,
         )
         self.states[name] = state
-        for other, dependency in dependencies(self.project.services[name]).items():
-            if (
-                dependency.restart
-                and other in self.states
-                and (self.states[other].recreated or other in self.restarting)
-            ):
-                self.restarting[name] = Cause(
-                    f"service {other} is replaced and restarts those that depend on it",
-                    mark=self.project.mark("services", name, "depends_on", other),
-                )
+        self.restarts.decide(name)
 
     def _provider(self, name: str) -> None:
         needs = self.starts.dependency_keys(name)
@@ -284,14 +278,30 @@ class _Planner:
                     )
                 )
             elif name in self.restarting and one.running:
-                self.operations.append(self._stop(one, (), self.restarting[name]))
+                self.operations.append(self._stop(one, self._before_restart(name), self.restarting[name]))
             elif replica.name not in self.starts.starting[name] or not self.options.start:
                 self.unchanged.append(Unchanged(one.name, name, one.state))
 
         if kept:
             self.operations += settle(self.project, name, kept, replaced, update, self._stop)
 
+    def _starts_first(self, name: str) -> bool:
+        replaced = [one.observed for one in self.states[name].replicas if one.cause is not None and one.observed]
+        return self._update_config(name).start_first and not any(map(self._replaced_networks, replaced))
+
+    def _before_restart(self, name: str) -> tuple[str, ...]:
+        """What the stop of a container that is restarted waits for."""
+        if not self.restarts.are_late(name):
+            return ()
+        needs, after = self.starts.dependency_keys(name, self.restarts.sources(name))
+        return (*needs, *after)
+
     def _update_config(self, name: str) -> Update:
+        if name not in self.updates:
+            self.updates[name] = self._read_update_config(name)
+        return self.updates[name]
+
+    def _read_update_config(self, name: str) -> Update:
         if not self.options.start:
             return Update()
         deploy = self.project.services[name].get("deploy") or {}
@@ -369,13 +379,15 @@ class _Planner:
             self.operations.append(self._stop(one, (created,), cause))
 
     def _sharing_stops(self, name: str, *, replaced: bool) -> tuple[str, ...]:
-        """Stops of running dependants that are restarted around the replacement of ``name`` and, with ``replaced``, of
-        those that share its namespaces and are replaced themselves."""
+        """Stops of running dependants that are restarted around the replacement of ``name`` (where it starts first, the
+        starts that end their restarts) and, with ``replaced``, stops of those that share its namespaces and are replaced
+        themselves."""
         result = []
         for other, dependency in dependants(self.project.services)[name].items():
             if dependency.restart and other in self.restarting:
+                verb = StartContainer.verb if self.restarts.are_late(other) else StopContainer.verb
                 result += [
-                    f"{StopContainer.verb} {replica.name}"
+                    f"{verb} {replica.name}"
                     for replica in self.states[other].replicas
                     if replica.observed is not None and replica.observed.running and replica.cause is None
                 ]
