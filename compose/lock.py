@@ -42,6 +42,13 @@ def project_lock(engine_address: str, project: str, waiting: Callable[[], None] 
         os.close(handle)
 
 
+def await_unlocked(engine_address: str, project: str) -> None:
+    """Return when no other command changes ``project``: what has ended by then has not ended to start again. Not for those
+    who hold the lock. Where there can be no lock, nobody is waited for."""
+    with contextlib.suppress(PlanError), project_lock(engine_address, project):
+        pass
+
+
 def _acquire(path: str, waiting: Callable[[], None] | None) -> int:
     """The locked file. It may have been removed by its last holder between open and lock: then it is opened anew."""
     while True:

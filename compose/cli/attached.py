@@ -15,6 +15,7 @@ from ..errors import EngineError, OperationError
 from ..events import Output
 from ..graph import COMPLETED, dependants
 from ..labels import HOOK, ONEOFF, SERVICE, short_name
+from ..lock import await_unlocked
 from ..watch_events import ContainerEvents
 from .converge import converge, report_failures
 from .follow import Follower, in_parallel, log_query
@@ -227,8 +228,8 @@ class _Attachment:
         """Block until there is something to decide: "done", "abort" or "detached". Raises KeyboardInterrupt and `EngineError`."""
         args = self.args
         watched = self.services | {args.exit_code_from}
-        with self.changed:
-            while True:
+        while True:
+            with self.changed:
                 if self.error is not None:
                     raise self.error
                 if self.detached:
@@ -238,9 +239,20 @@ class _Attachment:
                     return "abort"
                 if args.abort_on_container_failure and any(codes):
                     return "abort"
-                if not self.watching and not any(self.service_of[one] in watched for one in self.running):
-                    return "done"
-                self.changed.wait()
+                if self.watching or any(self.service_of[one] in watched for one in self.running):
+                    self.changed.wait()
+                    continue
+            if not self._runs_again(watched):
+                return "done"
+
+    def _runs_again(self, watched: set[str]) -> bool:
+        """Everything has ended: whether some of it was only to be started again, by another command."""
+        await_unlocked(str(self.session.engine.endpoint.address), self.session.project.name)
+        with self.changed:  # held, so that an end that comes after the listing is taken off what it says
+            found = self.session.containers(all=False)
+            again = {one["Id"] for one in found if self.service_of.get(one["Id"]) in watched}
+            self.running |= again
+            return bool(again)
 
     def end_codes(self) -> list[int]:
         """The codes of ends that mean something to --abort-on-container-exit, in order: not those of services that were to

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OperationError
 from ..labels import NUMBER, PROJECT, SERVICE, short_name
+from ..lock import await_unlocked
 from .declared import declared_services
 from .flags import FlagError, integer
 from .follow import Follower, log_query
@@ -137,12 +138,13 @@ def _follow(
     names: dict[str, str],
     query: dict[str, object],
 ) -> int:
-    """Until every container has ended, or Ctrl-C; containers that start meanwhile join in."""
+    """Until every container has ended, and not to start again, or Ctrl-C; containers that start meanwhile join in."""
     filters = {"type": ["container"], "event": ["start", "die"], "label": [f"{PROJECT}={session.name}"]}
     events = session.engine.system.events(filters)
     running = {one["Id"] for one in session.containers(args.services, all=False)}
     changed = threading.Condition()
     ended: dict[str, str] = {}
+    lost = threading.Event()
 
     def report_end(identity: str, code: str | None) -> None:
         for follower in followers:
@@ -177,13 +179,20 @@ def _follow(
                 changed.notify_all()
         with changed:
             running.clear()
+            lost.set()
             changed.notify_all()
 
     for follower in followers:
         follower.start()
     threading.Thread(target=listen, daemon=True).start()
-    with changed:
-        changed.wait_for(lambda: not running)
+    while True:
+        with changed:
+            changed.wait_for(lambda: not running)
+        await_unlocked(str(session.engine.endpoint.address), session.name)
+        with changed:  # held, so that an end that comes after the listing is taken off what it says
+            running |= set() if lost.is_set() else {one["Id"] for one in session.containers(args.services, all=False)}
+            if not running:
+                break
     for follower in followers:
         follower.join()
     events.close()

@@ -807,3 +807,34 @@ def test_update_config_order_parallelism_and_delay(stack: Stack) -> None:
     finished = [word.rpartition("  ") for word in words if word.endswith("Started")]
     assert [name for name, _, _ in finished] == [f"{stack.name}-web-1", f"{stack.name}-web-2"]
     assert stack("plan").stdout.endswith("nothing to do\n")
+
+
+def lines_until(process: subprocess.Popen[str], last: str) -> list[str]:
+    assert process.stdout is not None
+    found = []
+    for line in process.stdout:
+        found.append(line.rstrip("\n"))
+        if last in line:
+            return found
+    raise AssertionError(f"it ended with {process.wait()} before {last!r}: {found}")
+
+
+@pytest.mark.parametrize("words", [("logs", "-f"), ("up",)], ids=["logs", "up"])
+def test_who_follows_outlives_a_restart(stack: Stack, words: tuple[str, ...]) -> None:
+    """Of the only service: for a moment nothing runs, which is not the end."""
+    stack.write(
+        "services:\n  web:\n    image: IMAGE\n    command: sh -c 'echo begun; exec sleep 1000'\n    init: true\n"
+    )
+    stack("up", "-d")
+    process = stack.popen(*words)
+    try:
+        lines_until(process, "begun" if words[0] == "logs" else "Attaching")
+        for _ in range(2):
+            stack("restart")
+            seen = lines_until(process, "begun")
+            assert any("exited with code" in line for line in seen), seen
+        stack("stop")
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.communicate()
