@@ -29,7 +29,7 @@ import anyio.to_thread
 
 from .. import __version__
 from . import refusals
-from .api.access import open_to_group
+from .api.access import make_private, open_to_group
 from .api.application import Application
 from .api.daemon import Daemon
 from .api.router import API_VERSION
@@ -142,8 +142,7 @@ async def _run(
 ) -> int:
     keeper = KeeperClient(keeper_fd)
     with _starting(layout):
-        for directory in (layout.state, layout.state / "containers", layout.run, layout.run / "containers"):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+        make_private(layout)
         spread(layout.state / "containers")
         # One that has lost its keeper may still be finishing requests: what it writes must be there when we read.
         alone = os.open(layout.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,6 +1,7 @@
 """Every path the engine has on disk, and nowhere else.
 
-``state`` is durable (survives a reboot); ``run`` is for this boot only (sockets, pids, mount points, zone files).
+``state`` is durable (survives a reboot); ``run`` is for this boot only (sockets, pids, mount points, zone files). Both are
+closed to everybody but the engine's user; the group that may use the socket passes through ``run`` and no further.
 
     state/engine.db                     records (SQLite, WAL; the engine is the one writer)
     state/blobs/sha256/<hex>            content-addressed blobs; state/ingest/ holds what is not yet verified
@@ -112,6 +113,11 @@ class Layout(NamedTuple):
     @property
     def layered(self) -> Path:
         return self.state / "layered"
+
+    @property
+    def closed(self) -> tuple[Path, ...]:
+        """Directories full of strangers' files, which no user of this machine may pass through."""
+        return self.state / "containers", self.volumes, self.layered, self.layers, self.cache, self.run / "containers"
 
     @property
     def skeleton(self) -> Path:

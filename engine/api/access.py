@@ -1,4 +1,5 @@
-"""Who may connect to the API socket: root, and the members of the group ``pycompose`` where this machine has one.
+"""Who may reach what: nobody but the engine its state, and the API socket root and the members of the group ``pycompose``
+where this machine has one.
 
 Whoever may connect is root on this machine; there is no smaller permission. The keeper binds the socket for its own user
 only; the engine opens it to the group. Never to others, and never over TCP.
@@ -13,6 +14,20 @@ if TYPE_CHECKING:
     from ..layout import Layout
 
 GROUP = "pycompose"
+
+
+def make_private(layout: Layout) -> None:
+    """Make the directories that everything else lies in, and close them (those of an older engine as well).
+
+    A volume may hold a set-user-ID program of the container's root, and a layer one with a known hole: to a user of this
+    machine who can reach it, it is as good as installed (CVE-2021-41091).
+    """
+    for directory in (layout.state, layout.run):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for directory in (layout.state, *layout.closed):
+        directory.mkdir(exist_ok=True, mode=0o700)
+        if directory.stat().st_mode & 0o077:
+            directory.chmod(0o700)
 
 
 def open_to_group(layout: Layout) -> None:

@@ -18,7 +18,6 @@ from ..timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from ..images.service import Images
     from ..store import Store
@@ -184,14 +183,3 @@ def _docker(record: CacheRecord, in_use: Callable[[str], bool]) -> dict[str, Any
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with nanoseconds, as Docker writes it."""
     return rfc3339(int(seconds * 10**9))
-
-
-def directory_size(path: Path) -> int:
-    """Bytes of regular files below a directory of ours."""
-    import os
-
-    total = 0
-    for _, _, names, fd in os.fwalk(path):
-        for name in names:
-            total += os.stat(name, dir_fd=fd, follow_symlinks=False).st_size
-    return total

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidParameter, NotFound, Unprocessable
 from ..images.compression import chunks, decompress
 from ..images.unpack import unpack
+from ..linux import entries
 from ..linux.libc import KernelError
 from . import remote
 from .dockerfile.ignore import Ignore, PatternError, read_patterns
@@ -120,7 +121,7 @@ def open_context(
 def open_directory(path: Path, name: str, *, own: bool = False) -> Iterator[Tree]:
     """A directory of the host as a tree, with its own .dockerignore when ``own`` (a named context)."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = entries.open_root(path)
     except FileNotFoundError:
         raise NotFound(f"unable to prepare context: path {str(path)!r} not found") from None
     except OSError as error:
@@ -223,14 +224,14 @@ def read_file(tree: Tree, path: str, largest: int) -> bytes | None:
         real = tree.canonical(path)
         if real is None:
             return None
-        fd = tree.open(real)
+        fd = tree.open_kind(real, stat.S_IFREG)
     except KernelError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return None
         raise
+    if fd is None:
+        return None
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
         content = file.read(largest + 1)
     if len(content) > largest:
         raise Unprocessable(f"{path} is larger than {largest} bytes")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import Unprocessable
+from ..linux import entries
 from ..linux.libc import KernelError
 from ..linux.paths import open_in_root
 from .filecache import read_xattrs
@@ -93,14 +94,13 @@ class Destination:
             probe = probe.rpartition("/")[0]
         for made in reversed(missing):
             with self.inside(made) as (parent, name):
-                os.mkdir(name, mode, dir_fd=parent)
-                fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+                fd = entries.make_directory(parent, name, mode)
                 try:
                     uid, gid = self.ownership.owner or (0, 0)
                     os.fchown(fd, uid, gid)
                     os.fchmod(fd, mode)
                     if mtime is not None:
-                        os.utime(fd, ns=(mtime, mtime))
+                        entries.set_times(fd, mtime)
                 finally:
                     os.close(fd)
         return real
@@ -113,7 +113,7 @@ class Destination:
         try:
             before = os.fstat(fd)
             yield fd, name
-            os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+            entries.set_times(fd, before.st_mtime_ns, before.st_atime_ns)
         finally:
             os.close(fd)
 
@@ -193,8 +193,8 @@ class Destination:
                 os.mknod(name, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=parent)
                 uid, gid = self._owner(tree, status)
                 os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
-                os.chmod(name, self._mode(status), dir_fd=parent)
-                os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns), dir_fd=parent)
+                entries.set_mode(parent, name, self._mode(status), stat.S_IFMT(status.st_mode))
+                os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns), dir_fd=parent, follow_symlinks=False)
 
     def _regular(self, tree: Tree, entry: Entry, parent: int, name: str, path: str) -> None:
         inode = (entry.status.st_dev, entry.status.st_ino)
@@ -203,9 +203,7 @@ class Destination:
                 os.link(first_name, name, src_dir_fd=first, dst_dir_fd=parent, follow_symlinks=False)
             return
         with opened(tree, entry) as source:
-            fd = os.open(
-                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent
-            )
+            fd = entries.create_file(parent, name)
             try:
                 copy_bytes(source, fd)
                 self._attributes(fd, tree, entry, source)
@@ -240,7 +238,7 @@ class Destination:
                 if error.errno not in (errno.ENOTSUP, errno.EPERM):
                     raise
         os.fchmod(fd, self._mode(entry.status))
-        os.utime(fd, ns=(entry.status.st_mtime_ns, entry.status.st_mtime_ns))
+        entries.set_times(fd, entry.status.st_mtime_ns)
 
     def write(self, name: str, content: bytes, target: str, *, mode: int, mtime: int) -> None:
         """A file made from bytes (a here-document): placed as a file called ``name`` would be."""
@@ -253,16 +251,14 @@ class Destination:
         with self.inside(path) as (parent, last):
             if status is not None:
                 os.unlink(last, dir_fd=parent)
-            fd = os.open(
-                last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent
-            )
+            fd = entries.create_file(parent, last)
             try:
                 with os.fdopen(os.dup(fd), "wb") as file:
                     file.write(content)
                 os.fchown(fd, *(self.ownership.owner or (0, 0)))
                 chmod = self.ownership.chmod
                 os.fchmod(fd, chmod.apply(mode, directory=False) if chmod else mode)
-                os.utime(fd, ns=(mtime, mtime))
+                entries.set_times(fd, mtime)
             finally:
                 os.close(fd)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidParameter, Unprocessable
 from ..images.compression import chunks, decompress
 from ..images.unpack import unpack
+from ..linux import entries
 from .cache import key_of
 from .contexts import looks_like_tar
 from .copying import Destination, Ownership
@@ -189,14 +190,14 @@ class CopyStep:
         return _Piece(key_of("git", digest(selection, self._session.files)), fetched=selection)
 
     def _own_tree(self, directory: Path, name: str) -> Tree:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = entries.open_root(directory)
         self._fetched.callback(os.close, fd)
         return Tree(fd, name, own=True)
 
     # where -------------------------------------------------------------------------------------------------------
     def place(self, root: Path, owner: tuple[int, int] | None) -> None:
         """Write everything below ``root``, a merged view (or, for --link, an empty directory)."""
-        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = entries.open_root(root)
         with ExitStack() as stack:
             stack.callback(os.close, fd)
             destination = Destination(fd, Ownership(owner, self._chmod), self._session.cancelled)
@@ -206,9 +207,9 @@ class CopyStep:
                     # Without a source there is no time to keep: the epoch's beginning is as good, and reproducible.
                     destination.write(piece.name, piece.text, self._target, mode=0o644, mtime=0)
                 elif piece.url:
-                    self._put(destination, root, self._fetch(piece.url, piece.sha256), piece.unpack)
+                    self._put(destination, self._fetch(piece.url, piece.sha256), piece.unpack)
                 elif piece.fetched is not None:
-                    self._put(destination, root, piece.fetched, piece.unpack)
+                    self._put(destination, piece.fetched, piece.unpack)
                 else:
                     if origin is None:
                         origin = stack.enter_context(self._session.origin(self._source))
@@ -217,30 +218,28 @@ class CopyStep:
                     if several and not destination.is_directory(self._target):
                         raise InvalidParameter(_SEVERAL.format(self._keyword))
                     for selection in selections:
-                        self._put(destination, root, selection, piece.unpack)
+                        self._put(destination, selection, piece.unpack)
 
-    def _put(self, destination: Destination, root: Path, selection: Selection, may_unpack: bool) -> None:
+    def _put(self, destination: Destination, selection: Selection, may_unpack: bool) -> None:
         if may_unpack and selection.entries and not selection.is_directory and _is_archive(selection):
-            self._extract(destination, root, selection)
+            self._extract(destination, selection)
         else:
             destination.place(selection, self._target, merge=self._copy.parents)
 
-    def _extract(self, destination: Destination, root: Path, selection: Selection) -> None:
+    def _extract(self, destination: Destination, selection: Selection) -> None:
         """A local tar given to ADD becomes its contents; owners are the archive's unless --chown says otherwise."""
         ownership = destination.ownership
-        direct = ownership.owner is None and ownership.chmod is None
-        if direct:
-            into = root / destination.make_directories(self._target, mtime=selection.entries[0].status.st_mtime_ns)
+        if ownership.owner is None and ownership.chmod is None:
+            real = destination.make_directories(self._target, mtime=selection.entries[0].status.st_mtime_ns)
+            inner = destination.root.open(real)
         else:
-            into = self._session.scratch_directory("extract")
-        with opened(selection.tree, selection.entries[0]) as fd, os.fdopen(os.dup(fd), "rb") as stream:
-            unpack(decompress(chunks(stream)), into, layer=False)
-        if direct:
-            return
-        inner = os.open(into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            inner = entries.open_root(self._session.scratch_directory("extract"))
         try:
-            (extracted,) = select(Tree(inner, selection.name), "/")
-            destination.place(extracted, self._target)
+            with opened(selection.tree, selection.entries[0]) as fd, os.fdopen(os.dup(fd), "rb") as stream:
+                unpack(decompress(chunks(stream)), inner, layer=False)
+            if ownership.owner is not None or ownership.chmod is not None:
+                (extracted,) = select(Tree(inner, selection.name), "/")
+                destination.place(extracted, self._target)
         finally:
             os.close(inner)
 

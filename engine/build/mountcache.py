@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Unprocessable
-from .cache import directory_size, timestamp
+from ..linux.tree import remove_directory, tree_size
+from .cache import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ class MountCache:
         directory = self._root / name
         data = directory / "data"
         if not data.is_dir():
-            shutil.rmtree(directory, ignore_errors=True)
+            remove_directory(directory)
             fresh = self._root / f".{name}.{os.urandom(4).hex()}"
             (fresh / "data").mkdir(parents=True)
             (fresh / "id").write_text(id, "utf-8", "surrogateescape")
@@ -82,7 +82,7 @@ class MountCache:
                 fill(fresh / "data")
                 os.rename(fresh, directory)
             except BaseException:
-                shutil.rmtree(fresh, ignore_errors=True)
+                remove_directory(fresh)
                 raise
         os.utime(directory)
         return data
@@ -100,7 +100,7 @@ class MountCache:
                     "Description": f"{self._words} {(directory / 'id').read_text('utf-8', 'replace')}",
                     "InUse": bool(self._users.get(directory.name)),
                     "Shared": False,
-                    "Size": directory_size(directory / "data"),
+                    "Size": tree_size(directory / "data"),
                     "CreatedAt": used,
                     "LastUsedAt": used,
                     "UsageCount": 1,
@@ -116,8 +116,8 @@ class MountCache:
                 late = until is not None and directory.stat().st_mtime > until
                 if late or self._users.get(directory.name):
                     continue
-                size = directory_size(directory / "data")
-                shutil.rmtree(directory)
+                size = tree_size(directory / "data")
+                remove_directory(directory)
                 removed.append(directory.name)
                 freed += size
         return removed, freed
@@ -132,4 +132,4 @@ class MountCache:
         if self._root.is_dir():
             for path in self._root.iterdir():
                 if path.name.startswith("."):
-                    shutil.rmtree(path)
+                    remove_directory(path)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import InvalidParameter, Unavailable, Unprocessable
+from ..linux.tree import remove_directory
 from .dockerfile.values import boolean
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def clone(source: GitSource, directory: Path, cancelled: Callable[[], bool], *, 
     if source.submodules and (directory / ".gitmodules").is_file():
         git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1")
     if not keep_git_dir:
-        shutil.rmtree(directory / ".git")
+        remove_directory(directory / ".git")
     return commit
 
 

@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import socket
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..containers import seccomp, security
 from ..errors import EngineError, Unprocessable
 from ..linux import mount
+from ..linux.tree import remove_directory
 from ..networks.types import ContainerRef, EndpointRequest
 from ..runtime.client import Exited, LaunchError, Lost, RequestError, ShimClient, ShimLost
 from ..runtime.logread import LogReader
@@ -63,9 +63,9 @@ class ContainerRunner:
         try:
             with ExitStack() as stack:
                 directory.mkdir(parents=True, mode=0o711)
-                stack.callback(shutil.rmtree, directory)
+                stack.callback(remove_directory, directory)
                 logs.mkdir(parents=True, mode=0o700)
-                stack.callback(shutil.rmtree, logs)
+                stack.callback(remove_directory, logs)
                 return self._run(step, id, directory, logs, stack)
         except LaunchError as error:
             if error.exit_code not in _NOT_RUNNABLE:
@@ -79,7 +79,7 @@ class ContainerRunner:
         reference = ContainerRef(id, f"build-{id[:12]}", step.hostname)
         network = {"default": "bridge"}.get(step.network, step.network)
         # What the networks write for the container goes with it.
-        stack.callback(shutil.rmtree, self._layout.container_run(id), ignore_errors=True)
+        stack.callback(remove_directory, self._layout.container_run(id))
         stack.callback(self._networks.detach, id)
         allocation = self._networks.allocate(reference, [EndpointRequest(network)], [])
         files = {f"/etc/{name}": directory / name for name in ("hosts", "hostname", "resolv.conf")}
@@ -205,8 +205,8 @@ class ContainerRunner:
                 await _end(await ShimClient.connect(directory / "shim.sock"))
             await asyncio.to_thread(self._networks.detach, directory.name)
             for leftover in (directory, self._layout.container_run(directory.name)):
-                shutil.rmtree(leftover, ignore_errors=True)
-        shutil.rmtree(self._layout.build_cache / "logs", ignore_errors=True)
+                remove_directory(leftover)
+        remove_directory(self._layout.build_cache / "logs")
 
 
 async def _exit(shim: ShimClient) -> Exited | Lost:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Forbidden, InvalidParameter, Unprocessable
 from ..images.unpack import OPAQUE
+from ..linux import entries
 from .cache import key_of
 from .copying import Destination, Ownership
 from .dockerfile.lines import parse_heredoc
 from .dockerfile.words import ExpansionError
 from .steps import BindMount, CacheMount, RunStep, SecretMount, SshMount, StepMount, TmpfsMount
-from .trees import digest, select
+from .trees import Tree, digest, select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -181,7 +182,7 @@ class RunPlan:
 
     def _mount_points(self, lower: Sequence[Path], targets: Sequence[str]) -> _MountPoints:
         with self.session.images.mounted(lower) as root:
-            fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = entries.open_root(root)
             try:
                 destination = Destination(fd)
                 missing: set[str] = set()
@@ -215,28 +216,35 @@ class RunPlan:
 
     def _bind(self, mount: Mount, stack: ExitStack) -> BindMount:
         origin = stack.enter_context(self.session.origin(self._origin(mount)))
-        path = origin.path
         source = mount.source or "/"
-        if origin.tree.ignore is not None:
-            # Ignored files must not be seen: the mount gets a copy without them.
-            path = self._copied(mount)
-            real = os.listdir(path)[0] if mount.source and not (path / "0").is_dir() else "0"
+        real = origin.tree.canonical(source)
+        status = None if real is None else origin.tree.status(real)
+        if real is None or status is None:
+            raise Unprocessable(f'failed to calculate checksum of {origin.tree.name}: "{source}": not found')
+        is_directory = stat.S_ISDIR(status.st_mode)
+        if origin.tree.ignore is not None or not (is_directory or mount.read_only):
+            # Ignored files must not be seen, and what is written goes with the step: the mount gets a copy.
+            path = self._copied(mount) / "0"
         else:
-            found = origin.tree.canonical(source)
-            if found is None:
-                raise Unprocessable(f'failed to calculate checksum of {origin.tree.name}: "{source}": not found')
-            real = found
-        path = path / real if real else path
-        if not mount.read_only and path.is_dir():
+            path = self._bound(origin.tree, real, stack)
+        if not mount.read_only and is_directory:
             upper, work = self.session.scratch_directory("bind"), self.session.scratch_directory("bind")
             path = stack.enter_context(self.session.images.mounted((path,), upper, work))
         return BindMount(path, self._target(mount), writable=not mount.read_only)
+
+    def _bound(self, tree: Tree, real: str, stack: ExitStack) -> Path:
+        """A place of the engine's own with what is found there now: by its path it could be exchanged until it is bound."""
+        found = tree.open(real, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            return stack.enter_context(self.session.images.bound(found))
+        finally:
+            os.close(found)
 
     def _copied(self, mount: Mount) -> Path:
         """A directory whose entry ``0`` is a copy of what the mount names in its context."""
         holder = self.session.scratch_directory("bind")
         with self.session.origin(self._origin(mount)) as origin:
-            fd = os.open(holder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = entries.open_root(holder)
             try:
                 for selection in select(origin.tree, mount.source or "/"):
                     Destination(fd, cancelled=self.session.cancelled).place(selection, "/0")
@@ -249,13 +257,13 @@ class RunPlan:
         owner = (mount.uid or 0, mount.gid or 0)
 
         def fill(directory: Path) -> None:
-            os.chown(directory, *owner)
-            os.chmod(directory, 0o755 if mount.mode is None else mount.mode)
-            source = self._origin(mount)
-            if source is None:
-                return
-            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = entries.open_root(directory)
             try:
+                os.fchown(fd, *owner)
+                os.fchmod(fd, 0o755 if mount.mode is None else mount.mode)
+                source = self._origin(mount)
+                if source is None:
+                    return
                 with self.session.origin(source) as origin:
                     for selection in select(origin.tree, mount.source or "/"):
                         Destination(fd, Ownership(), self.session.cancelled).place(selection, "/")
@@ -319,7 +327,7 @@ class _MountPoints:
 
 def _remove_mount_points(upper: Path, points: _MountPoints) -> None:
     """Take empty mount points, made by the runtime, out of the changes, and directories changed by nothing else."""
-    fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = entries.open_root(upper)
     try:
         destination = Destination(fd)
         for path in points.missing:

@@ -8,7 +8,6 @@ run at once.
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -22,6 +21,7 @@ from ..images import reference
 from ..images.progress import human
 from ..images.types import Platform
 from ..linux.spread import spread
+from ..linux.tree import remove_directory
 from . import plan as planning
 from .cache import BuildCache, key_of, timestamp
 from .cachedir import MEMBER, CacheStores, parse_cache
@@ -86,7 +86,7 @@ class Builder:
 
     def recover(self) -> None:
         """Drop what a killed engine left half built. Call once at engine start, before any build."""
-        shutil.rmtree(self._work, ignore_errors=True)
+        remove_directory(self._work)
         self._work.mkdir(parents=True, mode=0o700)
         spread(self._work)
         self._mounts.recover()
@@ -174,7 +174,7 @@ class Builder:
                     with steps.internal(f"exporting cache to {target.kind} {target.place}".rstrip()):
                         self._export(session, plan, target)
         finally:
-            shutil.rmtree(workdir)
+            remove_directory(workdir)
             self._files.flush()
         if not image:
             return ""
@@ -193,7 +193,7 @@ class Builder:
                 predefined = platform_arguments(Platform.host(), _platform(options), options.target, options.args)
                 return checked(dockerfile, options.args, predefined, self._images, context.tree.ignore)
         finally:
-            shutil.rmtree(workdir)
+            remove_directory(workdir)
 
     @contextmanager
     def _context(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, InvalidParameter
+from ..linux import entries
+from ..linux.tree import remove_directory
 from ..runtime.users import MAX_FILE, UserError, resolve
 from .cache import CacheRecord, key_of, timestamp
 from .contexts import open_directory, read_file
@@ -302,7 +303,7 @@ class StageBuild:
                 return None
             return session.images.commit_layer(upper, self._state.layers, clamp=session.epoch)
         finally:
-            shutil.rmtree(step)
+            remove_directory(step)
 
     def _key(self, kind: str, *parts: Any) -> str:
         return key_of(kind, self._state.chain_id, self._state.platform, self._session.epoch, *parts)
@@ -398,7 +399,7 @@ class StageBuild:
         def make(upper: Path, work: Path) -> bool:
             with session.images.mounted(session.lower(state.layers), upper, work) as root:
                 owner = self._owner(state.user, (), root)
-                fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                fd = entries.open_root(root)
                 try:
                     destination = Destination(fd, Ownership(owner))
                     if destination.is_directory(path):

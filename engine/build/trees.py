@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Unprocessable
+from ..linux import entries
 from ..linux.libc import KernelError
 from ..linux.paths import open_in_root
 from .dockerfile.ignore import Ignore, glob, is_wildcard
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from .filecache import FileDigests
 
 _LINKS = 40
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,20 @@ class Tree:
     ignore: Ignore | None = None
     own: bool = False
 
-    def open(self, path: str, flags: int = _READ) -> int:
+    def open(self, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) -> int:
         """A descriptor of a path that was found by walking: no symbolic link is followed any more."""
         return open_in_root(self.fd, path or ".", flags, symlinks=False)
+
+    def open_kind(self, path: str, kind: int) -> int | None:
+        """A path that was found by walking, opened for reading if it is (still) of the ``kind`` (of stat.S_IFMT).
+
+        Told apart before it is opened: opening a device can be an act.
+        """
+        pinned = self.open(path, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            return entries.reopen(pinned) if stat.S_IFMT(os.fstat(pinned).st_mode) == kind else None
+        finally:
+            os.close(pinned)
 
     def status(self, path: str) -> os.stat_result | None:
         """lstat of a canonical path; None when there is nothing."""
@@ -162,7 +173,7 @@ def _matches(tree: Tree, base: str, patterns: list[str]) -> Iterator[str]:
     """Canonical directory ``base`` joined with names that match; links below it are not followed, as in Go's Walk."""
     pattern = glob(patterns[0])
     try:
-        fd = tree.open(base, os.O_RDONLY | os.O_DIRECTORY)
+        fd = tree.open(base)
     except KernelError:
         return
     try:
@@ -288,7 +299,7 @@ class _Level:
 
 def _children(tree: Tree, path: str) -> list[tuple[str, os.stat_result]]:
     """Names in a directory with their status, last one first, for popping."""
-    fd = tree.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    fd = tree.open(path)
     found = []
     try:
         with os.scandir(fd) as children:
@@ -344,10 +355,10 @@ def _fingerprint(tree: Tree, entry: Entry, files: FileDigests) -> bytes:
 @contextlib.contextmanager
 def opened(tree: Tree, entry: Entry) -> Iterator[int]:
     """A regular file or directory of a selection, open for reading."""
-    fd = tree.open(entry.path)
+    fd = tree.open_kind(entry.path, stat.S_IFMT(entry.status.st_mode))
+    if fd is None:
+        raise Unprocessable(f"{entry.path}: changed while it was read")
     try:
-        if stat.S_IFMT(os.fstat(fd).st_mode) != stat.S_IFMT(entry.status.st_mode):
-            raise Unprocessable(f"{entry.path}: changed while it was read")
         yield fd
     finally:
         os.close(fd)

@@ -14,18 +14,17 @@ import posixpath
 import stat
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineError, Forbidden, InvalidParameter, NotFound
 from ..images.compression import chunks, decompress
 from ..images.pack import pack_entry
 from ..images.unpack import unpack
-from ..linux import mount, paths
+from ..linux import entries, mount, paths, process
 from ..linux.libc import KernelError
 from ..runtime import users
 from ..timestamps import rfc3339
-from . import skeleton
+from . import ipc, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +49,7 @@ class Found:
         """The X-Docker-Container-Path-Stat header."""
         target = ""
         if stat.S_ISLNK(self.info.st_mode):
-            link = os.readlink(self.name, dir_fd=self.parent_fd)
+            link = os.fsdecode(entries.read_link(self.parent_fd, self.name) or b"")
             target = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), link))
         body = {
             "name": posixpath.basename(self.path) or "/",
@@ -83,10 +82,7 @@ def go_mode(mode: int) -> int:
 def root(containers: Containers, container: Container, *, write: bool = False) -> Iterator[int]:
     """A descriptor of the container's root directory, for use in a worker thread."""
     if container.state.running:
-        try:
-            descriptor = os.open(f"/proc/{container.state.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise EngineError(f"container {container.id} has just ended: {error.strerror}") from None
+        descriptor = _running_root(container)
         try:
             yield descriptor
         finally:
@@ -101,22 +97,43 @@ def root(containers: Containers, container: Container, *, write: bool = False) -
         stack.callback(os.close, descriptor)
         for mounted in record.mounts:
             if mounted.type == "volume":
-                source = containers.volumes.acquire(mounted.name) / mounted.subpath
+                source = ipc.open_part(containers.volumes.acquire(mounted.name), mounted.subpath or ".")
             elif mounted.type == "bind" and os.path.lexists(mounted.source):
-                source = Path(mounted.source)
+                source = os.open(mounted.source, os.O_PATH | os.O_CLOEXEC)
             else:
                 continue
-            _bind(descriptor, source, mounted.destination, read_only=not mounted.rw)
+            try:
+                _bind(descriptor, source, mounted.destination, read_only=not mounted.rw)
+            finally:
+                os.close(source)
         yield descriptor
 
 
-def _bind(root_fd: int, source: Path, destination: str, *, read_only: bool) -> None:
+def _running_root(container: Container) -> int:
+    """The root of the container's first process, O_PATH.
+
+    Its number may name another process by now, with the host's root. The handle first, the identity after: while the
+    process of this number and start time lives, nobody else has had the number.
+    """
+    pid, started = container.state.pid, container.state.pid_starttime
+    try:
+        descriptor = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise EngineError(f"container {container.id} has just ended: {error.strerror}") from None
+    if not process.is_alive(pid, started):
+        os.close(descriptor)
+        raise EngineError(f"container {container.id} has just ended")
+    return descriptor
+
+
+def _bind(root_fd: int, source: int, destination: str, *, read_only: bool) -> None:
     """Attach a volume inside the view; it goes away with the view, which is unmounted as a tree."""
-    tree = mount.open_tree(str(source), recursive=True)
+    tree = mount.open_tree("", directory_fd=source, recursive=True)
     try:
         if read_only:
             mount.set_attributes(tree, set_bits=mount.MOUNT_ATTR_RDONLY, recursive=True)
-        make = paths.make_directory if source.is_dir() else paths.make_file
+        directory = stat.S_ISDIR(os.fstat(source).st_mode)
+        make = paths.make_directory if directory else paths.make_file
         target = make(root_fd, destination)
         try:
             mount.move_mount(tree, target, destination)
@@ -234,9 +251,8 @@ def put(
                 _check_kind(root_fd, entry)
             return name.strip(b"./") != b"" or not prefix
 
-        target = f"/proc/self/fd/{root_fd}/."  # the dot leads through the magic link; a Path would drop it
         try:
-            unpack(decompress(chunks(stream)), target, layer=False, accept=accept, through_links=True)
+            unpack(decompress(chunks(stream)), root_fd, layer=False, accept=accept, through_links=True)
         except OSError as error:
             if error.errno == errno.EROFS:
                 raise Forbidden("mounted volume is marked read-only") from None

@@ -5,11 +5,13 @@ They lie under the container's run directory and go with its teardown. What the 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError, InvalidParameter
-from ..linux import mount, paths
+from ..linux import entries, mount, paths
 from ..linux.libc import KernelError
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def shared_memory(containers: Containers, record: ContainerRecord) -> Path | Non
     if not _mounted(point):
         point.mkdir(parents=True, exist_ok=True, mode=0o1777)
         options = ["mode=1777", f"size={record.host['ShmSize']}"]
-        attach(mount.new_filesystem("tmpfs", options, _SHM, "shm"), point)
+        mount.attach(mount.new_filesystem("tmpfs", options, _SHM, "shm"), point)
     return point
 
 
@@ -51,31 +53,46 @@ def image_view(containers: Containers, image: Image, point: MountPoint, owner: C
     empty.mkdir(exist_ok=True)
     if not _mounted(view):
         lower = (*(str(path) for path in containers.images.layer_paths(image)), str(empty))
-        attach(mount.mount_overlay(lower, None, None), view)
+        mount.attach(mount.mount_overlay(lower, None, None), view)
     if not point.subpath:
         return view
-    root = os.open(view, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return part(containers, view, point, owner)
+
+
+def part(containers: Containers, root: Path, point: MountPoint, owner: ContainerRecord) -> Path:
+    """The directory or file ``point.subpath`` below ``root``, as a mount in the owner's run directory.
+
+    Whoever else has the volume may exchange a directory for a link at any moment: the path is looked up once, below the
+    root, and what was found is bound, never its name. Raises InvalidParameter when it is not there or leads out.
+    """
+    found = open_part(root, point.subpath)
     try:
-        found = paths.open_in_root(root, point.subpath)
-        target = os.readlink(f"/proc/self/fd/{found}")
+        place = containers.layout.container_run(owner.id) / f"part-{owner.mounts.index(point)}"
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if _mounted(place):  # of the run before: the volume may hold something else by now
+            unmount(str(place))
+        if stat.S_ISDIR(os.fstat(found).st_mode):
+            place.mkdir(exist_ok=True, mode=0o700)
+        else:
+            place.touch(mode=0o600)
+        mount.attach(mount.open_tree("", directory_fd=found, recursive=True), place)
+        return place
+    except OSError as error:
+        raise EngineError(f"cannot attach {point.subpath} of {point.name}: {error.strerror}") from None
+    finally:
         os.close(found)
-    except KernelError as error:
-        raise InvalidParameter(f"cannot access path {point.subpath} of image {point.name}: {error.strerror}") from None
-    finally:
-        os.close(root)
-    return view.__class__(target)
 
 
-def attach(descriptor: int, point: Path) -> None:
-    """Mount what ``descriptor`` refers to at ``point``; the descriptor is closed."""
+def open_part(root: Path, subpath: str) -> int:
+    """An O_PATH descriptor of ``subpath`` below ``root``, a directory of the engine's. Raises InvalidParameter."""
+    top = entries.open_root(root)
     try:
-        target = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            mount.move_mount(descriptor, target, str(point))
-        finally:
-            os.close(target)
+        return paths.open_beneath(top, subpath)
+    except KernelError as error:
+        reason = "it leads out of the volume" if error.errno == errno.EXDEV else (error.strerror or "").lower()
+        raise InvalidParameter(f"cannot access path {root / subpath}: {reason}") from None
     finally:
-        os.close(descriptor)
+        os.close(top)
 
 
 def forget(containers: Containers, record: ContainerRecord) -> None:

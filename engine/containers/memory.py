@@ -12,13 +12,13 @@ import base64
 import binascii
 import os
 import posixpath
-import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, EngineError, InvalidParameter
 from ..linux import mount
 from ..linux.libc import KernelError
+from ..linux.tree import remove_directory
 from . import ipc
 from .record import MemoryFile
 
@@ -75,7 +75,7 @@ def store(layout: Layout, id: str, files: Sequence[tuple[MemoryFile, bytes]]) ->
     directory = layout.container_files(id)
     try:
         _mount(directory.parent)
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_directory(directory)
         directory.mkdir(mode=0o700)
         for index, (file, content) in enumerate(files):
             with open(directory / str(index), "xb") as stream:
@@ -114,7 +114,7 @@ def adopt(layout: Layout, record: ContainerRecord, shim_pid: int) -> None:
 
 def discard(layout: Layout, id: str) -> None:
     """Delete the container's files; absent is fine."""
-    shutil.rmtree(layout.container_files(id), ignore_errors=True)
+    remove_directory(layout.container_files(id))
 
 
 def held(layout: Layout) -> bool:
@@ -128,7 +128,7 @@ def shut_down(layout: Layout) -> None:
     if ipc.mounts_below(point):
         ipc.unmount(str(point))
     if point.is_dir():
-        shutil.rmtree(point, ignore_errors=True)
+        remove_directory(point)
 
 
 def _mount(point: Path) -> None:
@@ -140,4 +140,4 @@ def _mount(point: Path) -> None:
             descriptor = mount.new_filesystem("ramfs", ["mode=700"], _ATTRIBUTES, "pycompose-files")
         except KernelError as error:
             raise EngineError(f"cannot mount a file system in memory: {error.strerror}") from None
-        ipc.attach(descriptor, point)
+        mount.attach(descriptor, point)

@@ -122,6 +122,6 @@ async def prune(containers: Containers, wanted: Mapping[str, Sequence[str]]) -> 
 
 def upper_size(containers: Containers, container: Container) -> int:
     """SizeRw: bytes of regular files in the container's own layer."""
-    from ..volumes.seed import tree_size
+    from ..linux.tree import tree_size
 
     return tree_size(containers.layout.container_state(container.id) / "upper")

@@ -7,8 +7,9 @@ filled from the image), so that they show neither in a diff nor in a commit.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
+
+from ..linux.tree import remove_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,5 +36,5 @@ def directory(layout: Layout) -> Path:
     try:
         new.rename(target)
     except OSError:  # another thread was faster
-        shutil.rmtree(new)
+        remove_directory(new)
     return target

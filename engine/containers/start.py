@@ -171,7 +171,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
     layout = containers.layout
     log = logoptions.prepare(record, connect=True)
     run = layout.container_run(record.id)
-    run.mkdir(parents=True, exist_ok=True, mode=0o711)
+    run.mkdir(parents=True, exist_ok=True, mode=0o700)
     (layout.container_state(record.id) / "log").mkdir(exist_ok=True, mode=0o700)
     hostname = record.hostname
     namespaces: dict[str, str] = {}
@@ -237,7 +237,7 @@ def _source(containers: Containers, record: ContainerRecord, point: MountPoint) 
     if point.type == "volume":
         path = containers.volumes.acquire(point.name)
         if point.subpath:
-            path = _below(path, point.subpath)
+            path = ipc.part(containers, path, point, record)
         return path
     if point.type == "image":
         image = containers.images.resolve(point.name)
@@ -254,13 +254,6 @@ def _source(containers: Containers, record: ContainerRecord, point: MountPoint) 
         except OSError as error:
             raise EngineError(f"error while creating mount source path '{point.source}': {error.strerror}") from None
     return Path(point.source)
-
-
-def _below(root: Path, subpath: str) -> Path:
-    path = (root / subpath).resolve()
-    if not path.is_relative_to(root) or not path.exists():
-        raise InvalidParameter(f"cannot access path {root / subpath}: no such file or directory")
-    return path
 
 
 def _seccomp(containers: Containers, record: ContainerRecord) -> dict[str, Any]:

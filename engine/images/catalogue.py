@@ -291,6 +291,10 @@ class Catalogue:
         """A temporary merged view under layout.mounts; ``lower`` top-most first; read-only without ``upper``."""
         return self._views.mounted(lower, upper, work)
 
+    def bound(self, descriptor: int) -> AbstractContextManager[Path]:
+        """What a descriptor refers to, for a while under a path that only the engine can change."""
+        return self._views.bound(descriptor)
+
     def hold(self, layers: Sequence[Layer]) -> AbstractContextManager[None]:
         """Protect layers from remove and prune while something is being made from them."""
         return self._layers.hold([layer.chain_id for layer in layers])

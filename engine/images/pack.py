@@ -12,6 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from ..linux import entries
 from .tarstream import BLOCK, TarError
 from .unpack import MAXIMUM_DEPTH, OPAQUE, OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _BUFFER = 1 << 20
 _READ = 1 << 18
 _RECORD = 20 * BLOCK
@@ -42,7 +41,7 @@ def pack(
     is an upper bound for times, as SOURCE_DATE_EPOCH asks. ``top``: with an entry for the directory itself.
     """
     packer = _Packer(write, layer, clamp)
-    fd = os.open(tree, _DIRECTORY_FLAGS)
+    fd = entries.open_root(tree)
     try:
         if top:
             packer.directory(fd, os.fstat(fd), prefix or b"./")
@@ -65,11 +64,11 @@ def clamp_times(tree: Path, limit: int) -> None:
     nanoseconds = limit * 1_000_000_000
 
     def visit(directory: int) -> None:
-        with os.scandir(directory) as entries:
-            items = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        with os.scandir(directory) as found:
+            items = [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
         for name, status in items:
             if stat.S_ISDIR(status.st_mode):
-                below = os.open(name, _DIRECTORY_FLAGS, dir_fd=directory)
+                below = entries.open_directory(directory, name)
                 try:
                     visit(below)
                 finally:
@@ -77,9 +76,9 @@ def clamp_times(tree: Path, limit: int) -> None:
             elif status.st_mtime_ns > nanoseconds:
                 os.utime(name, ns=(nanoseconds, nanoseconds), dir_fd=directory, follow_symlinks=False)
         if os.fstat(directory).st_mtime_ns > nanoseconds:
-            os.utime(directory, ns=(nanoseconds, nanoseconds))
+            entries.set_times(directory, nanoseconds)
 
-    fd = os.open(tree, _DIRECTORY_FLAGS)
+    fd = entries.open_root(tree)
     try:
         visit(fd)
     finally:
@@ -121,8 +120,8 @@ class _Packer:
         """Everything in an open directory whose name so far is ``prefix``."""
         if prefix.count(b"/") > MAXIMUM_DEPTH:
             raise TarError("a directory tree is too deep for an archive")
-        with os.scandir(fd) as entries:
-            names = sorted(os.fsencode(entry.name) for entry in entries)
+        with os.scandir(fd) as found:
+            names = sorted(os.fsencode(entry.name) for entry in found)
         for name in names:
             try:
                 status = os.lstat(name, dir_fd=fd)
@@ -143,8 +142,8 @@ class _Packer:
                 self._file(parent, name, path, status)
         elif stat.S_ISDIR(mode):
             try:
-                fd = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
-            except (FileNotFoundError, NotADirectoryError):
+                fd = entries.open_directory(parent, name)
+            except (FileNotFoundError, NotADirectoryError):  # a live tree: exchanged meanwhile
                 return
             try:
                 self.directory(fd, status, path + b"/")
@@ -153,9 +152,10 @@ class _Packer:
                 os.close(fd)
         elif stat.S_ISLNK(mode):
             if not self._linked(path, status):
-                link = os.readlink(name, dir_fd=parent)
-                self.size += len(link)
-                self._header(path, status, b"2", link=link)
+                link = entries.read_link(parent, name)
+                if link is not None:  # else a live tree: exchanged meanwhile
+                    self.size += len(link)
+                    self._header(path, status, b"2", link=link)
         elif stat.S_ISCHR(mode):
             if self._layer and status.st_rdev == 0:
                 head, slash, base = path.rpartition(b"/")
@@ -180,13 +180,13 @@ class _Packer:
 
     def _file(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
         try:
-            fd = os.open(name, _FILE_FLAGS, dir_fd=parent)
+            fd = entries.open_regular(parent, name)
         except FileNotFoundError:
+            return
+        if fd is None:
             return
         try:
             now = os.fstat(fd)
-            if not stat.S_ISREG(now.st_mode):
-                return
             size = now.st_size
             self._header(path, now, b"0", size=size, xattrs=_portable(_xattrs(fd)))
             self.size += size

@@ -12,6 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from ..linux import entries
 from ..linux.tree import remove_tree
 from .tarstream import (
     BLOCK_DEVICE,
@@ -36,8 +37,7 @@ OPAQUE = "trusted.overlay.opaque"
 WHITEOUT_PREFIX = b".wh."
 OPAQUE_MARKER = b".wh..wh..opq"
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_KINDS = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
 _KEPT_DIRECTORIES = 128
 _MAXIMUM_LINKS = 40
 _MAXIMUM_ID = (1 << 32) - 2
@@ -48,7 +48,7 @@ MAXIMUM_DEPTH = 255
 
 def unpack(
     source: Iterable[bytes],
-    target: Path | str,
+    target: Path | int,
     *,
     layer: bool,
     parents: Sequence[Path] = (),
@@ -56,7 +56,8 @@ def unpack(
     accept: Callable[[Entry], bool] | None = None,
     through_links: bool = False,
 ) -> int:
-    """Unpack an uncompressed tar stream into the existing directory ``target``; returns the bytes of regular files.
+    """Unpack an uncompressed tar stream into the existing directory ``target`` (a path of the engine's own, or the caller's
+    descriptor of any kind); returns the bytes of regular files.
 
     With ``layer``, ``.wh.`` entries become overlayfs whiteouts and opaque marks; ``parents`` (top-most first) lend their
     attributes to directories that the archive uses but does not list. Entries that ``accept`` denies are left out. With
@@ -91,9 +92,9 @@ def _components(name: bytes) -> tuple[bytes, ...]:
 class _Tree:
     """The directory being filled: descriptors by canonical path, and times to set at the end."""
 
-    def __init__(self, target: Path | str, parents: Sequence[Path], through_links: bool) -> None:
+    def __init__(self, target: Path | int, parents: Sequence[Path], through_links: bool) -> None:
         self._through_links = through_links
-        self._root = os.open(target, _DIRECTORY_FLAGS)
+        self._root = entries.open_directory(target, ".") if isinstance(target, int) else entries.open_root(target)
         self._open: dict[tuple[bytes, ...], int] = {}
         self._parents = parents
         self._times: dict[tuple[bytes, ...], int] = {}
@@ -138,12 +139,12 @@ class _Tree:
             if key in self._open:
                 continue
             try:
-                self._keep(key, os.open(part, _DIRECTORY_FLAGS, dir_fd=parent))
+                self._keep(key, entries.open_directory(parent, part))
             except FileNotFoundError:
                 if not create:
                     raise
                 os.mkdir(part, 0o755, dir_fd=parent)
-                self._keep(key, os.open(part, _DIRECTORY_FLAGS, dir_fd=parent))
+                self._keep(key, entries.open_directory(parent, part))
                 os.fchmod(self._open[key], 0o755)
                 # Not the present time: equal archives shall give equal trees.
                 self._times[key] = self._time
@@ -151,15 +152,15 @@ class _Tree:
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
-                if not stat.S_ISLNK(os.lstat(part, dir_fd=parent).st_mode):
-                    if not create:
-                        raise
-                    self._remove(parent, key)
+                mode = os.lstat(part, dir_fd=parent).st_mode
+                links += 1
+                if links > _MAXIMUM_LINKS or not (create or stat.S_ISLNK(mode)):
+                    raise
+                if not stat.S_ISLNK(mode):
+                    if not stat.S_ISDIR(mode):  # else a running container has just put it there
+                        self._remove(parent, key)
                     todo.append(real.pop())
                     continue
-                links += 1
-                if links > _MAXIMUM_LINKS:
-                    raise
                 real.pop()
                 link = os.readlink(part, dir_fd=parent)
                 if link.startswith(b"/"):
@@ -174,7 +175,7 @@ class _Tree:
             return self._root
         fd = self._open.get(key)
         if fd is None:
-            fd = os.open(key[-1], _DIRECTORY_FLAGS, dir_fd=self._opened(key[:-1]))
+            fd = entries.open_directory(self._opened(key[:-1]), key[-1])
             self._keep(key, fd)
         return fd
 
@@ -188,10 +189,10 @@ class _Tree:
     def _adopt(self, key: tuple[bytes, ...]) -> None:
         """Give a directory that the archive does not list the attributes it has in the layers below."""
         for parent in self._parents:
-            fd = os.open(parent, _DIRECTORY_FLAGS)
+            fd = entries.open_root(parent)
             try:
                 for part in key:
-                    below = os.open(part, _DIRECTORY_FLAGS, dir_fd=fd)
+                    below = entries.open_directory(fd, part)
                     os.close(fd)
                     fd = below
                 status = os.fstat(fd)
@@ -237,8 +238,8 @@ class _Tree:
             self.size += len(entry.link)  # as Docker counts
         elif entry.type == LINK:
             self._hard_link(parent, key, entry)
-        elif entry.type in (CHARACTER, BLOCK_DEVICE, FIFO):
-            kind = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}[entry.type]
+        elif entry.type in _KINDS:
+            kind = _KINDS[entry.type]
             device = os.makedev(entry.major & 0xFFF, entry.minor & 0xFFFFF)
             self._replacing(parent, key, lambda: os.mknod(name, kind | 0o600, device, dir_fd=parent))
             self._path_attributes(parent, name, entry)
@@ -252,17 +253,17 @@ class _Tree:
             if stored > space.f_bavail * space.f_frsize:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(key[-1]))
         try:
-            fd = os.open(key[-1], _CREATE_FLAGS, 0o600, dir_fd=parent)
+            fd = entries.create_file(parent, key[-1])
         except FileExistsError:
             self._remove(parent, key)
-            fd = os.open(key[-1], _CREATE_FLAGS, 0o600, dir_fd=parent)
+            fd = entries.create_file(parent, key[-1])
         try:
             if entry.sparse is None:
                 reader.payload(lambda piece: _write(fd, piece))
             else:
                 _write_sparse(fd, entry, reader)
             self._attributes(fd, entry)
-            os.utime(fd, ns=(entry.mtime, entry.mtime))
+            entries.set_times(fd, entry.mtime)
         finally:
             os.close(fd)
         self.size += entry.size
@@ -338,8 +339,8 @@ class _Tree:
 
     def _path_attributes(self, parent: int, name: bytes, entry: Entry) -> None:
         os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
-        if entry.type != SYMLINK:
-            os.chmod(name, entry.mode & 0o7777, dir_fd=parent)
+        if entry.type in _KINDS:
+            entries.set_mode(parent, name, entry.mode & 0o7777, _KINDS[entry.type])
         os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
 
     def _replacing(self, parent: int, key: tuple[bytes, ...], make: Callable[[], None]) -> None:
@@ -363,7 +364,7 @@ class _Tree:
     def finish(self) -> None:
         """Set the directories' times, which filling them changed."""
         for key, mtime in sorted(self._times.items()):
-            os.utime(self._opened(key), ns=(mtime, mtime))
+            entries.set_times(self._opened(key), mtime)
 
 
 def is_portable(name: str) -> bool:

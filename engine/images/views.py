@@ -6,6 +6,7 @@ The one place where images mount anything.
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -40,20 +41,32 @@ class Views:
             descriptor = mount.mount_overlay(
                 tuple(layers), str(upper) if upper else None, str(work) if work else None, OPTIONS
             )
-            try:
-                target = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    mount.move_mount(descriptor, target, str(point))
-                finally:
-                    os.close(target)
-            finally:
-                os.close(descriptor)
+            mount.attach(descriptor, point)
             try:
                 yield point
             finally:
                 mount.umount(str(point), mount.MNT_DETACH)
         finally:
             point.rmdir()
+
+    @contextmanager
+    def bound(self, descriptor: int) -> Iterator[Path]:
+        """What a descriptor (O_PATH will do) refers to, a directory or a file, under a name that nobody else can change."""
+        self._mounts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        point = self._mounts / os.urandom(12).hex()
+        if directory:
+            point.mkdir(mode=0o700)
+        else:
+            point.touch(mode=0o600)
+        try:
+            mount.attach(mount.open_tree("", directory_fd=descriptor, recursive=True), point)
+            try:
+                yield point
+            finally:
+                mount.umount(str(point), mount.MNT_DETACH)
+        finally:
+            (point.rmdir if directory else point.unlink)()
 
     def recover(self) -> None:
         """Unmount and remove what a killed engine left."""
@@ -63,4 +76,4 @@ class Views:
                     continue
                 with suppress(OSError):  # not mounted: the next line removes it
                     mount.umount(entry.path, mount.MNT_DETACH)
-                os.rmdir(entry.path)
+                (os.rmdir if os.path.isdir(entry.path) else os.unlink)(entry.path)

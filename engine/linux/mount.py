@@ -135,6 +135,18 @@ def move_mount(mount_fd: int, target_fd: int, target: str) -> None:
     libc.call(libc.SYS_MOVE_MOUNT, "move_mount", target, mount_fd, b"", target_fd, b"", flags)
 
 
+def attach(descriptor: int, point: str | os.PathLike[str]) -> None:
+    """Attach the detached mount at a place of the engine's own, and close the descriptor, whatever comes of it."""
+    try:
+        target = os.open(point, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            move_mount(descriptor, target, os.fspath(point))
+        finally:
+            os.close(target)
+    finally:
+        os.close(descriptor)
+
+
 def set_attributes(
     mount_fd: int, *, set_bits: int = 0, clear_bits: int = 0, propagation: int = 0, recursive: bool = False
 ) -> None:

@@ -14,8 +14,10 @@ import stat
 from . import libc
 from .libc import KernelError
 
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
 _LINKS = 40
@@ -27,7 +29,21 @@ class _OpenHow(ctypes.Structure):
 
 def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH, *, mode: int = 0, symlinks: bool = True) -> int:
     """Open ``path`` as a process whose root directory is ``root_fd`` would. Raises KernelError."""
-    resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (0 if symlinks else RESOLVE_NO_SYMLINKS)
+    return _open(root_fd, path, flags, mode, RESOLVE_IN_ROOT | (0 if symlinks else RESOLVE_NO_SYMLINKS))
+
+
+def open_beneath(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
+    """Open ``path`` below ``root_fd``; a link or ``..`` that would leave it is refused (EXDEV) and not bent back."""
+    return _open(root_fd, path, flags, 0, RESOLVE_BENEATH)
+
+
+def open_same_mount(parent: int, name: str | bytes, flags: int) -> int:
+    """Open an entry of a directory; EXDEV for one that something is mounted on, ELOOP for a link."""
+    return _open(parent, os.fsdecode(name), flags, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS)
+
+
+def _open(root_fd: int, path: str, flags: int, mode: int, resolve: int) -> int:
+    resolve |= RESOLVE_NO_MAGICLINKS
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     size = ctypes.c_size_t(ctypes.sizeof(how))
     while True:

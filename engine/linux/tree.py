@@ -1,10 +1,15 @@
-"""Deleting directories with everything below them, however deep, and never through a link that somebody put there."""
+"""Deleting and measuring directories with everything below them, never through a link that somebody put there."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from .libc import KernelError
+from .paths import open_same_mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +17,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEPTH = 64  # descriptors that one removal has open at most
+_LEVELS = 255  # as deep as a layer may be; what lies deeper is not measured
 
 
 def remove_directory(path: Path, before: Callable[[], None] | None = None) -> None:
@@ -19,7 +25,10 @@ def remove_directory(path: Path, before: Callable[[], None] | None = None) -> No
 
     ``before`` is called before each directory below it.
     """
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
     try:
         remove_tree(parent, os.fsencode(path.name), before)
     finally:
@@ -27,20 +36,23 @@ def remove_directory(path: Path, before: Callable[[], None] | None = None) -> No
 
 
 def remove_tree(parent: int, name: bytes, before: Callable[[], None] | None = None) -> None:
-    """Delete a directory and all below, by descriptors, never following links; a missing one is fine.
+    """Delete a directory and all below, by descriptors, never following links; a missing one is fine. What is mounted on it
+    or below is somebody else's: EXDEV.
 
     Depth does not matter: what lies deeper than a process has descriptors for is moved up first.
     """
     try:
-        top = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
-    except FileNotFoundError:
-        return
+        top = open_same_mount(parent, name, _DIRECTORY_FLAGS)
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            return
+        raise
     try:
         moved: list[bytes] = []
         _empty(top, top, 0, moved, before)
         while moved:
             item = moved.pop()
-            fd = os.open(item, _DIRECTORY_FLAGS, dir_fd=top)
+            fd = open_same_mount(top, item, _DIRECTORY_FLAGS)
             try:
                 _empty(fd, top, 0, moved, before)
             finally:
@@ -65,9 +77,51 @@ def _empty(directory: int, top: int, depth: int, moved: list[bytes], before: Cal
             os.rename(item, name, src_dir_fd=directory, dst_dir_fd=top)
             moved.append(name)
         else:
-            fd = os.open(item, _DIRECTORY_FLAGS, dir_fd=directory)
+            fd = open_same_mount(directory, item, _DIRECTORY_FLAGS)
             try:
                 _empty(fd, top, depth + 1, moved, before)
             finally:
                 os.close(fd)
             os.rmdir(item, dir_fd=directory)
+
+
+def tree_size(path: str | os.PathLike[str]) -> int:
+    """Bytes of what lies below a directory of the engine's own, each inode once; 0 when there is none.
+
+    A container may change the tree meanwhile: only descriptors are followed, down to _LEVELS directories.
+    """
+    try:
+        top = os.open(path, _DIRECTORY_FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    seen: set[tuple[int, int]] = set()
+    try:
+        return _measure(top, seen, 0)
+    finally:
+        os.close(top)
+
+
+def _measure(directory: int, seen: set[tuple[int, int]], depth: int) -> int:
+    total = 0
+    below: list[str] = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            try:
+                info = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(info.st_mode):
+                below.append(entry.name)
+            elif (info.st_dev, info.st_ino) not in seen:
+                seen.add((info.st_dev, info.st_ino))
+                total += info.st_size
+    for name in below if depth < _LEVELS else ():
+        try:
+            fd = os.open(name, _DIRECTORY_FLAGS, dir_fd=directory)
+        except (FileNotFoundError, NotADirectoryError):  # moved, or exchanged for a link, since it was read
+            continue
+        try:
+            total += _measure(fd, seen, depth + 1)
+        finally:
+            os.close(fd)
+    return total

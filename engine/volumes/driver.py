@@ -41,14 +41,7 @@ def mount(options: Mapping[str, str], target: Path) -> None:
             if kind in ("nfs", "nfs4", "cifs"):
                 data = [_addressed(word) for word in data]
             descriptor = kernel.new_filesystem(kind, data, attributes.set, device)
-        try:
-            place = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                kernel.move_mount(descriptor, place, str(target))
-            finally:
-                os.close(place)
-        finally:
-            os.close(descriptor)
+        kernel.attach(descriptor, target)
     except KernelError as error:
         data = [word for word in attributes.data] if not attributes.bind else []
         details = f", flags: {_flags(words):#x}" if _flags(words) else ""

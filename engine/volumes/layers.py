@@ -44,7 +44,7 @@ def make(layout: Layout, store: Store, below: Path | None) -> str:
     layer = secrets.token_hex(12)
     store.put(KIND, layer, {})
     home = layout.layered / layer
-    home.mkdir(mode=0o711)
+    home.mkdir(mode=0o700)
     (home / "work").mkdir(mode=0o700)
     if below is not None:
         files = home / "fs"
@@ -64,14 +64,7 @@ def mount(layout: Layout, volume: Volume, target: Path) -> None:
     upper, work = str(directory(layout, volume.upper)), str(layout.layered / volume.upper / "work")
     try:
         descriptor = kernel.mount_overlay(lower, upper, work, _OPTIONS)
-        try:
-            place = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                kernel.move_mount(descriptor, place, str(target))
-            finally:
-                os.close(place)
-        finally:
-            os.close(descriptor)
+        kernel.attach(descriptor, target)
     except KernelError as error:
         raise EngineError(f"cannot mount the layers of volume {volume.name}: {error}") from None
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, NotFound
 from ..linux.spread import spread
+from ..linux.tree import tree_size
 from . import driver, layers, seed
 from .types import ANONYMOUS, Volume, check_driver, check_name, check_options, passes, truth
 
@@ -44,7 +45,7 @@ class Volumes:
         self._publish = publish
         self._trash = trash
         for directory in (layout.volumes, layout.layered):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             spread(directory)
         self._lock = threading.RLock()
         self._seeding: dict[str, threading.Lock] = {}
@@ -80,7 +81,7 @@ class Volumes:
     def usage(self, volume: Volume) -> dict[str, int]:
         """UsageData of GET /system/df: bytes, and how many containers refer to it."""
         data = layers.directory(self._layout, volume.upper) if volume.upper else self.path(volume.name)
-        size = -1 if volume.options else seed.tree_size(data)
+        size = -1 if volume.options else tree_size(data)
         return {"Size": size, "RefCount": len(self._users(volume.name))}
 
     def path(self, name: str) -> Path:
@@ -122,7 +123,7 @@ class Volumes:
             self.path(name).mkdir(exist_ok=True, mode=0o755)
             return
         fresh = self._layout.volumes / f"{_NEW}{secrets.token_hex(8)}"
-        fresh.mkdir(mode=0o711)
+        fresh.mkdir(mode=0o700)
         (fresh / "_data").mkdir(mode=0o755)
         fresh.rename(home)
 
