@@ -167,10 +167,15 @@ class CopyStep:
         return self._downloaded(url, got)
 
     def _downloaded(self, url: str, got: Download) -> Selection:
-        os.chmod(got.path, 0o600)
-        os.utime(got.path, ns=(got.mtime, got.mtime))
         tree = self._own_tree(got.path.parent, url)
-        entry = Entry("", got.path.name, os.lstat(got.path))
+        fd = entries.open_regular(tree.fd, got.path.name)
+        assert fd is not None  # the engine has just written it
+        try:
+            os.fchmod(fd, 0o600)
+            entries.set_times(fd, got.mtime)
+            entry = Entry("", got.path.name, os.fstat(fd))
+        finally:
+            os.close(fd)
         return Selection(got.name, tree, (entry,))
 
     def _git(self, url: str) -> _Piece:

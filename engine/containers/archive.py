@@ -93,7 +93,7 @@ def root(containers: Containers, container: Container, *, write: bool = False) -
     view = containers.images.mounted(containers.lower(record), state / "upper", state / "work")
     with ExitStack() as stack:
         point = stack.enter_context(view)
-        descriptor = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = entries.open_root(point)
         stack.callback(os.close, descriptor)
         for mounted in record.mounts:
             if mounted.type == "volume":

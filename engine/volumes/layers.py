@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
+from ..linux import entries
 from ..linux import mount as kernel
 from ..linux.libc import KernelError
 from .types import Volume
@@ -47,14 +47,16 @@ def make(layout: Layout, store: Store, below: Path | None) -> str:
     home.mkdir(mode=0o700)
     (home / "work").mkdir(mode=0o700)
     if below is not None:
-        files = home / "fs"
-        files.mkdir(mode=0o700)
-        info = os.stat(below)
-        os.chown(files, info.st_uid, info.st_gid)
-        os.chmod(files, stat.S_IMODE(info.st_mode))
-        for name in os.listxattr(below):
-            if not name.startswith("trusted.overlay."):
-                os.setxattr(files, name, os.getxattr(below, name))
+        own, source = entries.open_root(home), entries.open_root(below)
+        try:
+            files = entries.make_directory(own, "fs")
+            try:
+                entries.copy_attributes(source, files)
+            finally:
+                os.close(files)
+        finally:
+            os.close(source)
+            os.close(own)
     return layer
 
 
