@@ -42,6 +42,9 @@ def bring_up(netlink: Netlink, network: Network) -> None:
         netlink.run([links.add_bridge(name, mac_from(network.id), mtu)])
     index = link_index(name)
     settings = {f"net/ipv4/conf/{name}/route_localnet": "1"}
+    if not network.adopted:
+        # A source address that does not lead back to this bridge is a forgery.
+        settings[f"net/ipv4/conf/{name}/rp_filter"] = "1"
     if _IPV6.exists():
         settings |= {f"net/ipv6/conf/{name}/disable_ipv6": str(int(not ipv6))}
         if ipv6:

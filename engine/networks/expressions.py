@@ -38,6 +38,7 @@ class Meta(IntEnum):
     OIFNAME = 7
     NFPROTO = 15
     L4PROTO = 16
+    OIFKIND = 27
 
 
 class Statement(Protocol):
@@ -130,18 +131,20 @@ class LinkPairIn:
 
 @dataclass(frozen=True, slots=True)
 class LinkIs:
-    """``iifname``/``oifname`` equal to a name; a trailing ``*`` matches any rest."""
+    """``iifname``/``oifname``, or the kind of a link, equal to a name (or not); a trailing ``*`` matches any rest."""
 
     key: Meta
     name: str
+    invert: bool = False
 
     @property
     def text(self) -> str:
-        return f'{self.key.name.lower()} "{self.name}"'
+        prefix = "meta " if self.key is Meta.OIFKIND else ""
+        return f'{prefix}{self.key.name.lower()} {"!= " if self.invert else ""}"{self.name}"'
 
     def encode(self) -> bytes:
         data = self.name[:-1].encode() if self.name.endswith("*") else self.name.encode().ljust(IFNAME_SIZE, b"\0")
-        return meta(self.key, REG_1) + compare(CMP_EQ, data)
+        return meta(self.key, REG_1) + compare(CMP_NEQ if self.invert else CMP_EQ, data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Kernel:
         self._table_written = False
         self._up: dict[str, Network] = {}
         self._ports: dict[str, tuple[PublishedPort, ...]] = {}
+        self._uplinks: frozenset[str] = frozenset()
 
     def bridge_name(self, network_id: str) -> str:
         """Interface names have at most 15 characters."""
@@ -87,7 +88,7 @@ class Kernel:
             if created:
                 self._route().run([links.delete_link(network.bridge)])
             raise
-        self.pass_foreign_firewalls()
+        self.look_around()
 
     def take_down(self, network: Network) -> None:
         """Remove the network's bridge (or the parent created for it) and its elements. Idempotent."""
@@ -169,7 +170,7 @@ class Kernel:
             self._write_table()
         elif self.table.delete():
             self._table_written = False
-        self.pass_foreign_firewalls()
+        self.look_around()
 
     def reattach(self, pairs: Iterable[tuple[Network, Endpoint]]) -> None:
         """Put living pairs back under their bridges, should a bridge have been deleted by somebody."""
@@ -185,6 +186,22 @@ class Kernel:
     def remove_strays(self, known: Collection[str]) -> None:
         """Delete bridges with this instance's prefix that belong to no network (a crash between kernel and record)."""
         self._delete([name for name in self._own_links(self.prefix) if name not in known])
+
+    def look_around(self) -> None:
+        """Adapt to what others have changed on this host: its bridges and firewalls, and our table, which goes when a
+        firewall that flushes the whole ruleset is loaded."""
+        uplinks = self._find_uplinks()
+        if self._table_written and not self.table.exists():
+            self._write_table()
+        elif self._table_written and uplinks != self._uplinks:
+            gone, come = self._uplinks - uplinks, uplinks - self._uplinks
+            self.table.change(ruleset.uplink_elements(come), ruleset.uplink_elements(gone))
+            self._uplinks = uplinks
+        self.pass_foreign_firewalls()
+
+    def _find_uplinks(self) -> frozenset[str]:
+        own = {network.bridge for network in self._up.values()}
+        return links.uplink_bridges(links.all_links(self._route()), links.host_routes(self._route())) - own
 
     def pass_foreign_firewalls(self) -> None:
         """Keep our accept rules in chains that would drop; a refusal there is reported, not raised."""
@@ -247,7 +264,8 @@ class Kernel:
     def _write_table(self) -> None:
         rules = [rules_of(network) for network in self._up.values() if network.driver == "bridge"]
         ports = [port for items in self._ports.values() for port in items]
-        self.table.replace(ruleset.build(self.table.name, rules, ports))
+        self._uplinks = self._find_uplinks()
+        self.table.replace(ruleset.build(self.table.name, rules, ports, self._uplinks))
         self._table_written = True
 
 

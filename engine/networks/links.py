@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _RTM_NEWLINK = 16
 _RTM_DELLINK = 17
@@ -37,6 +37,7 @@ _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3
 _RTN_UNICAST = 1
 _ADDR_GEN_NONE = 1
+_INNER_PORTS = frozenset({"veth", "tun", "dummy"})  # tun: taps too
 _SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
 _NAME_SIZE = 16
@@ -202,11 +203,12 @@ def delete_group(group: int) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link and the index of the bridge it is a port of (0: of none)."""
+    """A link, the index of the bridge it is a port of (0: of none), and its kind ("bridge", "veth"; "" of hardware)."""
 
     name: str
     index: int
     master: int
+    kind: str
 
 
 def all_links(netlink: Netlink) -> list[Link]:
@@ -215,8 +217,18 @@ def all_links(netlink: Netlink) -> list[Link]:
     for body in netlink.dump("list links", _RTM_GETLINK, struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0)):
         values = dict(attributes(body[16:]))
         master = struct.unpack("=i", values.get(10, bytes(4)))[0]
-        found.append(Link(values[3].rstrip(b"\0").decode(), struct.unpack_from("=i", body, 4)[0], master))
+        kind = dict(attributes(values.get(18, b""))).get(1, b"")  # IFLA_LINKINFO, IFLA_INFO_KIND
+        name = values[3].rstrip(b"\0").decode()
+        found.append(Link(name, struct.unpack_from("=i", body, 4)[0], master, kind.rstrip(b"\0").decode()))
     return found
+
+
+def uplink_bridges(links: Sequence[Link], routes: Iterable[Route]) -> frozenset[str]:
+    """The bridges through which a host reaches others: with a default route, or with a port that leads out of it (neither
+    a container's nor a virtual machine's). Every other bridge is somebody's private network."""
+    default = {route.link for route in routes if route.destination.prefixlen == 0}
+    led_out = {link.master for link in links if link.master and link.kind not in _INNER_PORTS}
+    return frozenset(link.name for link in links if link.kind == "bridge" and link.index in default | led_out)
 
 
 def _address(address: str, prefix: int, index: int) -> bytes:

@@ -127,7 +127,11 @@ class Names:
                 network = self._registry.network(endpoint.network_id)
                 table = zones.zone(network, self._present(network.id))["names"]
                 names.update(zones.link_names(endpoint.links, [table]))
-        upstream = resolvconf.upstream(self._host(), self._registry.resolver(container_id))
+        wish = self._registry.resolver(container_id)
+        upstream = resolvconf.upstream(self._host(), wish)
+        networks = [self._registry.network(endpoint.network_id) for endpoint in own]
+        if all(network.internal for network in networks):
+            upstream = resolvconf.within(upstream, wish, [pool.subnet for one in networks for pool in one.pools])
         paths = [self.zone_path(endpoint.network_id) for endpoint in own if endpoint.dns_names]
         zones.write(path, zones.resolver(paths, names, upstream))
 

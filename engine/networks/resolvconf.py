@@ -6,8 +6,8 @@ and with the host's network it has the host's servers, as Docker does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,21 @@ def upstream(host: ResolvConf, wish: Resolver) -> ResolvConf:
         search=tuple(item for item in search if item != "."),
         options=wish.options or host.options,
     )
+
+
+def within(settings: ResolvConf, wish: Resolver, subnets: Iterable[str]) -> ResolvConf:
+    """The settings of a container all of whose networks are internal: nobody outside is asked, since a name carries data.
+    Servers of the container's own wishes stay where they are on one of these networks (``subnets``)."""
+    inside = tuple(ip_network(subnet) for subnet in subnets)
+
+    def there(server: str) -> bool:
+        try:
+            address = ip_address(server)
+        except ValueError:
+            return False
+        return any(address in network for network in inside)
+
+    return replace(settings, servers=tuple(server for server in wish.servers if there(server)))
 
 
 def container_resolv_conf(host: ResolvConf, wish: Resolver, *, embedded: bool, own_namespace: bool) -> str:

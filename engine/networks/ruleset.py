@@ -3,12 +3,15 @@
 The rules never change; networks and ports are elements of sets and maps, so that adding one is a single message.
 
     output       leaves [::1] alone: the kernel drops answers to it, so connections there go to the shim's relay
-    raw          nobody behind a bridge may speak to 127.0.0.0/8, which route_localnet would otherwise allow
+    raw          loopback addresses are the host's own affair: whatever comes over another link with one, as source or as
+                 destination, is dropped. DNAT comes before the kernel's check of martians, so a neighbour that
+                 routes 127.0.0.1 to this host would reach what is published there
     prerouting, output → publish   whatever is sent to an address of this host at a published port goes to the container
     postrouting  containers leave with the host's address; loopback and container clients of a published port are
                  masqueraded, so that answers come back through here (this is what makes hairpin work)
     forward      replies and published ports in, the same network among itself, the rest of the world out;
-                 nothing between networks, nothing out of or into an internal one
+                 nothing between networks, answers included (a container on two networks may pass packets on), nothing
+                 out of or into an internal one, and behind bridges of other engines only what these publish
 
 ``accept`` ends this table only: a foreign chain may still drop (foreign.py), ``drop`` is final.
 """
@@ -29,6 +32,7 @@ from .expressions import (
     AddressWithin,
     Decide,
     LinkIn,
+    LinkIs,
     LinkPairIn,
     Masquerade,
     Meta,
@@ -102,6 +106,7 @@ SETS: tuple[SetSpec, ...] = (
     SetSpec("bridges", ("ifname",)),
     SetSpec("internal", ("ifname",)),
     SetSpec("pairs", ("ifname", "ifname")),
+    SetSpec("uplinks", ("ifname",)),
     SetSpec("subnets4", ("ipv4_addr",), interval=True),
     SetSpec("subnets6", ("ipv6_addr",), interval=True),
     SetSpec("egress4", ("ipv4_addr",), interval=True),
@@ -116,11 +121,14 @@ _IN_BRIDGE = LinkIn(Meta.IIFNAME, "bridges")
 _OUT_BRIDGE = LinkIn(Meta.OIFNAME, "bridges")
 _OUT_ELSEWHERE = LinkIn(Meta.OIFNAME, "bridges", invert=True)
 _MASQUERADE = Masquerade()
+_NOT_LOOPBACK = LinkIs(Meta.IIFNAME, "lo", invert=True)
 
 CHAINS: tuple[Chain, ...] = (
     Chain("publish", tuple((Redirect(version, f"{maps}{version}", maps == "host_ports"),)
                            for maps in ("host_ports", "ports") for version in (4, 6))),
-    Chain("raw", ((_IN_BRIDGE, AddressWithin("daddr", "127.0.0.0/8"), DROP),), "filter", "prerouting", -300, "raw"),
+    Chain("raw", tuple((_NOT_LOOPBACK, AddressWithin(side, network), DROP)
+                       for network in ("127.0.0.0/8", "::1/128") for side in ("daddr", "saddr")),
+          "filter", "prerouting", -300, "raw"),
     Chain("prerouting", ((LinkIn(Meta.IIFNAME, "internal"), RETURN), (ToLocal(), Decide(Verdict.GOTO, "publish"))),
           "nat", "prerouting", -100, "dstnat"),
     Chain("output", ((AddressWithin("daddr", "::1/128"), RETURN), (ToLocal(), Decide(Verdict.GOTO, "publish")),), "nat", "output", -100, "-100"),
@@ -136,9 +144,13 @@ CHAINS: tuple[Chain, ...] = (
         (LinkPairIn("pairs"), ACCEPT),
         (LinkIn(Meta.IIFNAME, "internal"), DROP),
         (LinkIn(Meta.OIFNAME, "internal"), DROP),
-        (_OUT_BRIDGE, ESTABLISHED, ACCEPT),
         (_OUT_BRIDGE, TRANSLATED, ACCEPT),
+        (_IN_BRIDGE, _OUT_BRIDGE, DROP),
+        (_OUT_BRIDGE, ESTABLISHED, ACCEPT),
         (_OUT_BRIDGE, DROP),
+        (_IN_BRIDGE, ESTABLISHED, ACCEPT),
+        (_IN_BRIDGE, TRANSLATED, ACCEPT),
+        (_IN_BRIDGE, LinkIs(Meta.OIFKIND, "bridge"), LinkIn(Meta.OIFNAME, "uplinks", invert=True), DROP),
         (_IN_BRIDGE, ACCEPT),
     ), "filter", "forward", 0, "filter"),
 )  # fmt: skip
@@ -184,9 +196,16 @@ def merge(parts: Iterable[Mapping[str, frozenset[Element]]]) -> dict[str, frozen
     return result
 
 
-def build(table: str, networks: Sequence[NetworkRules], ports: Iterable[PublishedPort]) -> Ruleset:
+def uplink_elements(names: Iterable[str]) -> dict[str, frozenset[Element]]:
+    """Bridges through which the host itself reaches others: containers may go out there as over any other link."""
+    return {"uplinks": frozenset((name,) for name in names)}
+
+
+def build(
+    table: str, networks: Sequence[NetworkRules], ports: Iterable[PublishedPort], uplinks: Iterable[str] = ()
+) -> Ruleset:
     """The whole ruleset of an instance."""
-    return Ruleset(table, merge([*map(network_elements, networks), port_elements(ports)]))
+    return Ruleset(table, merge([*map(network_elements, networks), port_elements(ports), uplink_elements(uplinks)]))
 
 
 def render(ruleset: Ruleset) -> str:

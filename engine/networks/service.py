@@ -358,10 +358,10 @@ class Networks:
         links.messages()
 
     def check_firewall(self) -> builtins.list[str]:
-        """Renew our accept rules in foreign chains that drop (a firewall may have been started or reloaded since); what
-        cannot be helped, in words. Costs one small query while nobody touched the ruleset."""
+        """Renew our accept rules in foreign chains that drop (a firewall may have been started or reloaded since), and
+        learn which bridges lead out of the host; what cannot be helped, in words. Costs a few small queries."""
         with self._lock:
-            self._kernel.pass_foreign_firewalls()
+            self._kernel.look_around()
             return [*self._kernel.firewall.warnings]
 
     def firewall_changes(self) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -20,10 +21,12 @@ from support.namespaces import Namespace
 from pycompose.engine.errors import Conflict, EngineError, Forbidden, InvalidParameter
 from pycompose.engine.layout import Layout
 from pycompose.engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding, links
+from pycompose.engine.networks.inside import inside
 from pycompose.engine.networks.netlink import NETLINK_NETFILTER, Netlink, attributes
 from pycompose.engine.networks.nft import GETRULE, GETTABLE, SUBSYSTEM, UNSPEC, nfgen
 from pycompose.engine.networks.ports import PortTaken
-from pycompose.engine.runtime import relay
+from pycompose.engine.networks.types import Resolver
+from pycompose.engine.runtime import netns, relay
 from pycompose.engine.runtime.loop import Loop
 from pycompose.engine.store import Store
 
@@ -314,6 +317,41 @@ def test_internal_network(instance: Instance) -> None:
     assert db.evaluate("tcp('192.0.2.77', 80, 0.5)") == "OSError"  # no route to host
     published = instance.networks.published(ref("outside").id)[0].host_port
     assert db.evaluate(f"tcp({own_address()!r}, {published}, 0.5)") in ("OSError", "TimeoutError")
+
+
+def test_names_do_not_leave_an_internal_network(instance: Instance) -> None:
+    """A name asked outside carries data out; with a second, ordinary network names are asked there (CVE-2024-29018)."""
+    closed = instance.networks.create({"Name": "closed", "Internal": True})
+    instance.networks.create({"Name": "open"})
+    container, inner = ref("app"), str(ip_network(closed.pools[0].subnet)[9])
+    wish = Resolver(servers=("192.0.2.53", inner), search=("corp.test",))
+    instance.networks.allocate(container, [EndpointRequest("closed")], [])
+    instance.networks.set_resolver(container.id, wish)
+    space = instance.running[container.id] = Namespace.make()
+    instance.networks.attach(container.id, space.fd, space.rtnl_fd)
+
+    def servers() -> list[str]:
+        path = instance.networks.resolver_path(container.id)
+        assert path is not None
+        return list(json.loads(path.read_text())["servers"])
+
+    assert servers() == [inner]
+    instance.networks.connect(container, EndpointRequest("open"), space.fd)
+    assert servers() == ["192.0.2.53", inner]
+    instance.networks.disconnect(container.id, "open", space.fd)
+    assert servers() == [inner]
+
+
+def test_container_namespace_does_not_forward() -> None:
+    """A new namespace takes IPv4's setting from the host, which forwards."""
+    made = netns.create(resolver=False)
+    try:
+        names = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
+        read = inside(made.descriptor, lambda: [Path("/proc/sys/net", name).read_text().strip() for name in names])
+    finally:
+        made.rtnl.close()
+        os.close(made.descriptor)
+    assert read == ["0", "0"]
 
 
 @pytest.mark.network

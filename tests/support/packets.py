@@ -1,0 +1,72 @@
+"""Packets as an attacker makes them, put on a link as they are, and a server that remembers what reached it."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import threading
+from ipaddress import ip_address
+
+_UDP = 17
+_SIOCGIFHWADDR = 0x8927
+
+
+def datagram(source: str, target: str, port: int, payload: bytes, source_port: int = 4242) -> bytes:
+    """An IP packet with a UDP datagram, with whatever addresses."""
+    sender, receiver = ip_address(source), ip_address(target)
+    length = 8 + len(payload)
+    pseudo = sender.packed + receiver.packed + struct.pack("!HH", _UDP, length)
+    body = struct.pack("!HHHH", source_port, port, length, 0) + payload
+    check = _checksum(pseudo + body) or 0xFFFF
+    body = body[:6] + struct.pack("!H", check) + body[8:]
+    if sender.version == 6:
+        return struct.pack("!IHBB", 6 << 28, length, _UDP, 64) + sender.packed + receiver.packed + body
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 1, 0, 64, _UDP, 0) + sender.packed + receiver.packed
+    return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + body
+
+
+def send(link: str, hardware_address: str, packet: bytes) -> None:
+    """Put a packet on a link, for the neighbour with this hardware address."""
+    kind = 0x86DD if packet[0] >> 4 == 6 else 0x0800
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as raw:
+        raw.sendto(packet, (link, kind, 0, 0, bytes.fromhex(hardware_address.replace(":", ""))))
+
+
+def hardware_address(link: str) -> str:
+    with socket.socket() as handle:
+        answer = fcntl.ioctl(handle.fileno(), _SIOCGIFHWADDR, struct.pack("40s", link.encode()))
+    return answer[18:24].hex(":")
+
+
+def _checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+class Recorder:
+    """Remembers every datagram that reaches a port, as "payload from address", and answers it."""
+
+    def __init__(self, port: int, address: str = "::") -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.bind((address, port))
+        self._seen: list[str] = []
+        self._changed = threading.Condition()
+        threading.Thread(target=self._loop, daemon=True).start()
+
+    def _loop(self) -> None:
+        while True:
+            data, peer = self._socket.recvfrom(2000)
+            with self._changed:
+                self._seen.append(f"{data.decode()} from {peer[0].removeprefix('::ffff:')}")
+                self._changed.notify_all()
+            self._socket.sendto(b"answer to " + data, peer)
+
+    def until(self, payload: str, seconds: float = 5.0) -> list[str]:
+        """What has come when ``payload`` came, which is sent last: whatever was sent before and is not there was dropped."""
+        with self._changed:
+            there = self._changed.wait_for(lambda: any(one.startswith(payload) for one in self._seen), seconds)
+            return [*self._seen] if there else [*self._seen, f"{payload} did not come"]
