@@ -1,7 +1,8 @@
 """The little of the OCI distribution specification that Compose files need: manifests and small blobs, read and written.
 
 HTTPS with the system's certificates; plain HTTP only on the loopback interface. Every content is compared with its digest.
-Credentials are those of the docker CLI's configuration, and are given to nobody that a redirection leads to.
+Credentials are those of the docker CLI's configuration. They belong to the registry's origin (scheme, host and port): nobody that a
+redirection leads to gets them, nor is a challenge from there answered.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class Registry:
         digest = _digest(content)
         with self._open("POST", "blobs/uploads/", data=b"") as response:
             where = urljoin(response.url, response.headers.get("Location", ""))
-        if urlsplit(where).netloc != urlsplit(self._base).netloc:
+        if _origin(where) != _origin(self._base):
             raise OperationError(f"{self._reference}: the registry wants the upload elsewhere, at {where}")
         joint = "&" if urlsplit(where).query else "?"
         target = f"{where}{joint}{urlencode({'digest': digest})}"
@@ -134,7 +135,8 @@ class Registry:
             except urllib.error.HTTPError as error:
                 challenge = error.headers.get("WWW-Authenticate", "")
                 error.close()
-                if error.code == 401 and challenge and attempt == 0:
+                own = _origin(error.url) == _origin(self._base)
+                if error.code == 401 and challenge and own and attempt == 0:
                     self._authorization = self._answer(challenge, scope)
                     continue
                 words = {401: "authentication required", 403: "access denied", 404: "not found"}
@@ -186,9 +188,13 @@ class Registry:
             return basic
         fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = urlsplit(fields.get("realm", ""))
-        local = (realm.hostname or "") in ("localhost", "127.0.0.1", "::1")
-        if kind.lower() != "bearer" or not (realm.scheme == "https" or (realm.scheme == "http" and local)):
+        local = (realm.hostname or "") in ("localhost", "127.0.0.1", "::1") and self._base.startswith("http:")
+        if kind.lower() != "bearer" or realm.scheme not in ("https", "http"):
             raise OperationError(f"{self._reference}: the registry asks for a kind of login that is not known here")
+        if realm.scheme == "http" and not local:
+            raise OperationError(
+                f"{self._reference}: the registry asks to send credentials to {realm.netloc} without TLS: refused"
+            )
         query = {"service": fields.get("service", ""), "scope": f"repository:{self._reference.repository}:{scope}"}
         request = urllib.request.Request(f"{fields['realm']}?{urlencode(query)}")
         if basic:
@@ -211,6 +217,11 @@ class Registry:
         if len(content) > _LARGEST:
             raise OperationError(f"{self._reference}: more than {_LARGEST >> 20} MB, too large for a Compose project")
         return content
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
 
 
 def _digest(content: bytes) -> str:

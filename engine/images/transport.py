@@ -143,6 +143,15 @@ def joined(base: str, location: str) -> str:
     return url
 
 
+Origin = tuple[str, str, int]
+
+
+def origin(url: str) -> Origin:
+    """Scheme, host and port of a URL (RFC 6454): what credentials belong to."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
+
+
 def _backoff(attempt: int) -> float:
     """Doubling from 0.2 s, with jitter, so that many clients do not come back together."""
     return float(min(0.2 * 2**attempt, 10.0) * (0.5 + os.urandom(1)[0] / 510))

@@ -17,6 +17,8 @@ from support.fake_registry import Handler, Registry, cut_after, digest_of, fake_
 from support.registry import available, registry
 from support.throttle import relay
 
+from pycompose.compose.errors import OperationError
+from pycompose.compose.remote import registry as remote
 from pycompose.engine.errors import EngineError, InvalidParameter, NotFound, Unauthorized, Unavailable
 from pycompose.engine.images.blobs import DigestMismatch
 from pycompose.engine.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
@@ -369,6 +371,49 @@ def test_credentials_do_not_follow_redirects(bench: Bench, server: Registry) -> 
         server.fault("GET", "/blobs/", lambda h: h.reply(307, Location=f"http://{storage.address}{h.path}"))
         bench.pull(f"{server.address}/app:1", auth=Auth("joe", "secret"))
     assert seen == [None, None, None]
+
+
+@pytest.mark.parametrize("realm", ["Basic realm='x'", 'Bearer realm="http://{storage}/token",service="storage"'])
+def test_a_challenge_from_elsewhere_is_not_answered(
+    bench: Bench, server: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, realm: str
+) -> None:
+    """The registry sends blobs' readers to a storage that asks for the password (CVE-2020-15157): pull, push and Compose files."""
+    value = publish(server)
+    server.user = ("joe", "secret")
+    seen: list[str | None] = []
+    with fake_registry() as storage:
+
+        def ask(handler: Handler) -> bool:
+            seen.append(handler.headers.get("Authorization"))
+            challenge = realm.format(storage=storage.address)
+            return handler.error(401, "UNAUTHORIZED", "tell me", WWW_Authenticate=challenge)
+
+        storage.fault("GET", "/", ask)
+        storage.fault("PUT", "/", ask)
+        server.fault("GET", "/blobs/", lambda h: h.reply(307, Location=f"http://{storage.address}{h.path}"))
+        with pytest.raises(Unauthorized, match="tell me"):
+            bench.pull(f"{server.address}/app:1", auth=Auth("joe", "secret"))
+        bench.images.import_rootfs(io.BytesIO(tar({"f": b"x"})), ref=f"{server.address}/mine:1")
+        server.fault("POST", "/uploads/", lambda h: h.reply(202, Location=f"http://{storage.address}/up"))
+        with pytest.raises(Unauthorized, match="tell me"):
+            bench.images.push(f"{server.address}/mine:1", auth=Auth("joe", "secret"))
+        asked = len(seen)
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {server.address: {"auth": "am9lOnNlY3JldA=="}}}))
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        with pytest.raises(OperationError, match="authentication required"):
+            remote.Registry(remote.parse_reference(f"{server.address}/app:1")).blob(value["layers"][0]["digest"])
+        assert len(seen) > asked and set(seen) == {None}
+
+
+def test_a_token_server_without_tls_elsewhere_gets_nothing(bench: Bench, server: Registry) -> None:
+    """The registry's own challenge may name another host, which then is spoken to no less safely."""
+    publish(server)
+    challenge = {"WWW_Authenticate": 'Bearer realm="http://198.51.100.7/token",service="x"'}
+    server.fault("GET", "/manifests/", lambda h: h.error(401, "UNAUTHORIZED", "login", **challenge))
+    with pytest.raises(Unavailable, match=r"asks to send credentials to 198\.51\.100\.7 without TLS: refused"):
+        bench.pull(f"{server.address}/app:1", auth=Auth("joe", "secret"))
+    with pytest.raises(OperationError, match=r"asks to send credentials to 198\.51\.100\.7 without TLS: refused"):
+        remote.Registry(remote.parse_reference(f"{server.address}/app:1")).manifest("1")
 
 
 def test_mirrors(tmp_path: Path, server: Registry, quick: list[float]) -> None:

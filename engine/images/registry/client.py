@@ -3,6 +3,10 @@
     no credentials ─401 Bearer─► token (anonymous, password or identity token) ─► request
                    ─401 Basic──► user name and password ─────────────────────────► request
 
+Credentials belong to the registry's origin (scheme, host and port): a challenge counts only when it comes from there, and whoever
+else a redirection or a Location leads to gets none (CVE-2020-15157). The token server may be another host, since the registry
+itself names it, but is spoken to no less safely than the registry.
+
 Status codes become the engine's errors here, in Docker's words; what a body means is for pull and push.
 """
 
@@ -17,14 +21,15 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import urlencode, urlsplit
 
 from ...errors import EngineError, NotFound, Unauthorized, Unavailable
-from ..transport import joined
+from ..transport import joined, origin
+from .endpoints import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from urllib3.response import BaseHTTPResponse
 
-    from ..transport import Transport
+    from ..transport import Origin, Transport
     from ..types import Auth
     from .endpoints import Endpoint
 
@@ -89,16 +94,15 @@ class Registry:
         """
         base, insecure = self._reach()
         url = path if "://" in path else f"{base}/v2/{path}"
-        own = urlsplit(base).netloc
+        own = origin(base)
         for attempt in range(3):
             if attempt and isinstance(body, Repeatable):
                 body.rewind()
             all_headers = dict(headers or {})
-            foreign = urlsplit(url).netloc != own
-            if not foreign and (value := self._authorization(scope, base, insecure)):
+            if origin(url) == own and (value := self._authorization(scope, base, insecure)):
                 all_headers["Authorization"] = value
-            response = self._follow(method, url, all_headers, body, insecure, retry, own)
-            if response.status != 401:
+            response, answered_by = self._follow(method, url, all_headers, body, insecure, retry)
+            if response.status != 401 or answered_by != own:
                 return response
             challenge = parse_challenge(response.headers.get_all("WWW-Authenticate") or ())
             message = error_text(response)
@@ -110,23 +114,25 @@ class Registry:
         raise AssertionError("unreachable")
 
     def _follow(
-        self, method: str, url: str, headers: dict[str, str], body: Any, insecure: bool, retry: bool, own: str
-    ) -> BaseHTTPResponse:
+        self, method: str, url: str, headers: dict[str, str], body: Any, insecure: bool, retry: bool
+    ) -> tuple[BaseHTTPResponse, Origin]:
+        """The answer, and whose it is."""
+        first = origin(url)
         for _ in range(_MAXIMUM_REDIRECTS):
             response = self._transport.request(method, url, headers=headers, body=body, insecure=insecure, retry=retry)
             location = response.headers.get("Location", "")
             if method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not location:
-                return response
+                return response, origin(url)
             response.drain_conn()
             response.release_conn()
             target = joined(url, location)
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https" and not insecure:
-                raise Unavailable(f"{own} redirects from https to {urlsplit(target).scheme}: refused")
-            if urlsplit(target).netloc != own:
+                raise Unavailable(f"{urlsplit(url).netloc} redirects from https to {urlsplit(target).scheme}: refused")
+            if origin(target) != first:
                 # Storage elsewhere has its own signature in the URL, and must not see our credentials.
                 headers = {key: value for key, value in headers.items() if key != "Authorization"}
             url = target
-        raise Unavailable(f"{own}: too many redirects")
+        raise Unavailable(f"{urlsplit(url).netloc}: too many redirects")
 
     def absolute(self, location: str) -> str:
         """A Location header's value as an absolute URL."""
@@ -180,8 +186,7 @@ class Registry:
     def _token(self, parameters: Mapping[str, str], scope: str, base: str, insecure: bool) -> tuple[str, float]:
         """Distribution's token specification: GET with basic authentication, or OAuth2 POST with an identity token."""
         realm = joined(f"{base}/v2/", parameters.get("realm", ""))
-        if urlsplit(base).scheme == "https" and urlsplit(realm).scheme != "https" and not insecure:
-            raise Unavailable(f"{urlsplit(base).netloc} asks to send credentials without TLS: refused")
+        insecure = self._checked_realm(base, realm, insecure)
         service = parameters.get("service", "")
         scopes = scope or parameters.get("scope", "")
         auth = self._auth
@@ -218,6 +223,20 @@ class Registry:
             raise Unavailable(f"{urlsplit(realm).netloc}: its answer has no token")
         lifetime = value.get("expires_in")
         return token, max(30.0, min(lifetime, 86400) - 10.0 if isinstance(lifetime, int) else 50.0)
+
+    def _checked_realm(self, base: str, realm: str, insecure: bool) -> bool:
+        """Whether the token server's certificate needs no check. Raises Unavailable when tokens from there would be asked for
+        less safely than the registry itself is spoken to."""
+        own, asked = urlsplit(base), urlsplit(realm)
+        name = asked.hostname or ""
+        relaxed = asked.netloc in self._endpoint.relaxed or name in self._endpoint.relaxed or is_loopback(name)
+        if asked.hostname == own.hostname and (asked.scheme == "https" or own.scheme == "http" or insecure):
+            return insecure
+        if asked.scheme == "https":
+            return relaxed
+        if (own.scheme == "https" and not insecure) or not relaxed:
+            raise Unavailable(f"{own.netloc} asks to send credentials to {asked.netloc} without TLS: refused")
+        return False
 
 
 def _basic(auth: Auth) -> str:

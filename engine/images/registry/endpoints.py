@@ -30,11 +30,13 @@ class RegistryConfig:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One base to try: ``urls`` in order of preference (https before http), ``insecure`` without certificate check."""
+    """One base to try: ``urls`` in order of preference (https before http), ``insecure`` without certificate check.
+    ``relaxed`` are the hosts that by configuration may be spoken to less safely."""
 
     domain: str
     urls: tuple[tuple[str, bool], ...]
     mirror: bool = False
+    relaxed: frozenset[str] = frozenset()
 
 
 def endpoints(domain: str, config: RegistryConfig) -> list[Endpoint]:
@@ -54,8 +56,9 @@ def main(domain: str, config: RegistryConfig) -> Endpoint:
     name = urlsplit(f"//{host}").hostname or host
     if host in config.insecure or name in config.insecure or is_loopback(name):
         # The certificate is checked first, so a good one is used as such.
-        return Endpoint(domain, ((f"https://{host}", False), (f"https://{host}", True), (f"http://{host}", False)))
-    return Endpoint(domain, ((f"https://{host}", False),))
+        urls = ((f"https://{host}", False), (f"https://{host}", True), (f"http://{host}", False))
+        return Endpoint(domain, urls, relaxed=config.insecure)
+    return Endpoint(domain, ((f"https://{host}", False),), relaxed=config.insecure)
 
 
 def is_loopback(name: str) -> bool:
