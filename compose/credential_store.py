@@ -14,7 +14,7 @@ import tempfile
 from typing import Any
 
 from . import files
-from .credentials import HELPER_TIMEOUT
+from .credentials import HELPER_TIMEOUT, find
 from .errors import OperationError
 
 TOKEN_USER = "<token>"
@@ -61,7 +61,7 @@ def _write(tree: dict[str, Any]) -> None:
 
 def helper_of(tree: dict[str, Any], host: str) -> str | None:
     """The credential helper in charge of ``host``, if any."""
-    return (tree.get("credHelpers") or {}).get(host) or tree.get("credsStore") or None
+    return find(tree.get("credHelpers") or {}, host) or tree.get("credsStore") or None
 
 
 def _ask(helper: str, verb: str, data: str) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from .. import files
+from .. import docker_config, files
 from ..convert.values import byte_count, pairs
 from ..credentials import all_registries
 from ..errors import OperationError
@@ -156,7 +156,7 @@ def build_image(
 
     ``events`` gets the events of our own engine's build; another engine's build, and one without it, speaks to ``output``.
     """
-    arguments = _arguments(tree, environment or {})
+    arguments = _arguments(tree, environment or {}, engine)
     if engine.endpoint.address.path is not None and engine.is_pycompose:
         lines = engine.images.build_local(
             _local_body(tree, arguments, tags, platforms, secrets or {}, memory),
@@ -172,7 +172,7 @@ def check_image(engine: Engine, tree: Mapping[str, Any], environment: Mapping[st
     """The findings of the build checks on a ``build`` section whose paths are absolute: ``{"error": …, "warnings": […]}``."""
     if not engine.is_pycompose:
         raise OperationError("this engine's build call has no --check")
-    return engine.images.check_local(_local_body(tree, _arguments(tree, environment), [], [], {}, None))
+    return engine.images.check_local(_local_body(tree, _arguments(tree, environment, engine), [], [], {}, None))
 
 
 def check_service(engine: Engine, project: Project, name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,10 +205,12 @@ def follow(
     return image_id or (str(engine.images.inspect(ref)["Id"]) if stored else "")
 
 
-def _arguments(tree: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str | None]:
+def _arguments(tree: Mapping[str, Any], environment: Mapping[str, str], engine: Engine) -> dict[str, str | None]:
     """Build arguments; one without a value takes that of the environment, or none. SOURCE_DATE_EPOCH is always passed on, as by
-    buildx (reproducible-builds.org/specs/source-date-epoch)."""
-    given: dict[str, Any] = {key: None for key in (_EPOCH,) if environment.get(key)} | dict(tree["args"])
+    buildx (reproducible-builds.org/specs/source-date-epoch), and so are the proxies of the docker CLI's configuration."""
+    proxies = docker_config.proxies(docker_config.read(), str(engine.endpoint.address))
+    epoch = {key: None for key in (_EPOCH,) if environment.get(key)}
+    given: dict[str, Any] = {**proxies, **epoch, **tree["args"]}
     return {key: environment.get(key) if value is None else str(value) for key, value in given.items()}
 
 

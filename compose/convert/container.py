@@ -42,7 +42,7 @@ class Facts:
     replaces: str = ""
     socket: str | None = None
     extra_environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables that providers and models add to the service."""
+    """Variables that providers, models and the client's configuration (proxies) add to the service."""
     credentials: bytes | None = None
     """A config.json for a service that uses the engine's socket."""
     security_files: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ import tarfile
 import time
 from typing import TYPE_CHECKING
 
+from .. import docker_config
 from .. import files as bounded
 from ..client import NotFound
 from ..convert.container import Facts, create_request
@@ -64,7 +65,7 @@ def facts_for(world: World, service_name: str, kept: Mapping[str, str], replaces
     digest = service_digest(project, service_name, world.contents)
     linked = {str(link).partition(":")[0] for link in service.get("links") or ()}
     wanted = {*shared_services(service), *linked}
-    extra: dict[str, str] = {}
+    extra = docker_config.proxies(docker_config.read(), str(world.engine.endpoint.address))
     for name in service.get("depends_on") or ():
         extra.update(world.provided.get(name, {}))
     extra |= model_variables(world, service)

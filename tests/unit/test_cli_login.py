@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pycompose.compose import docker_config
 from pycompose.compose.cli.login import server_key
 from pycompose.compose.credential_store import configuration_file, forget, keep
-from pycompose.compose.credentials import DOCKER_HUB, all_registries, registry_auth
+from pycompose.compose.credentials import DOCKER_HUB, all_registries, registry_auth, registry_of
 from pycompose.compose.errors import OperationError
+from pycompose.engine.api.routes.images import auth_from, decode
+from pycompose.engine.images.registry import credentials as engine_credentials
+from pycompose.engine.images.types import Auth
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +91,80 @@ def test_missing_helper_and_broken_file(directory: Path) -> None:
 )
 def test_server_keys(text: str, key: str) -> None:
     assert server_key(text) == key
+
+
+@pytest.mark.parametrize("key", ["R", "https://R", "http://R/v2/", "https://R/v1/", "R/"])
+@pytest.mark.parametrize("host", ["reg.example:5000", "docker.io", "index.docker.io"])
+def test_every_form_of_a_key(directory: Path, key: str, host: str) -> None:
+    directory.mkdir()
+    auths = {"other.example": {"auth": "eDp5"}, key.replace("R", host): {"auth": "bWU6czpjcmV0"}}
+    (directory / "config.json").write_text(json.dumps({"auths": auths}))
+    image = f"{host}/a/b" if "5000" in host else "busybox"
+    found = _auth(image)
+    assert (found["username"], found["password"], found["serveraddress"]) == ("me", "s:cret", registry_of(image))
+    sent = json.loads(base64.urlsafe_b64decode(all_registries() or ""))
+    assert sent[registry_of(image)]["password"] == "s:cret"
+    domain = "reg.example:5000" if "5000" in host else "docker.io"
+    assert engine_credentials.lookup(domain, {"DOCKER_CONFIG": str(directory)}) == Auth("me", "s:cret")
+
+
+@pytest.mark.parametrize(
+    ("entry", "auth"),
+    [
+        ({"username": "me", "password": "pw"}, Auth("me", "pw")),
+        ({"username": "other", "auth": "bWU6cHcA"}, Auth("me", "pw")),
+        ({"identitytoken": "id"}, Auth(identity_token="id")),
+        ({"registrytoken": "rt"}, Auth(registry_token="rt")),
+        ({"auth": "bWU6cHc=", "identitytoken": "id"}, Auth("me", "pw", "id")),
+        ({"auth": "%%%"}, None),
+        ({}, None),
+    ],
+)
+def test_every_form_of_an_entry(directory: Path, entry: dict[str, str], auth: Auth | None) -> None:
+    """As the client sends it and as the engine decodes it, and as the engine reads the file itself."""
+    directory.mkdir()
+    (directory / "config.json").write_text(json.dumps({"auths": {"reg.example": entry}}))
+    header = registry_auth("reg.example/a")
+    assert (auth_from(decode(header)) if header else None) == auth
+    assert engine_credentials.lookup("reg.example", {"DOCKER_CONFIG": str(directory)}) == auth
+
+
+def test_header_that_cannot_be_decoded_has_no_credentials() -> None:
+    for text in ("placeholder", "null", "W10=", "%", "e30=", "eyI="):
+        assert auth_from(decode(text)) == Auth()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('{"auths": {', ":1:12: Expecting property name enclosed in double quotes"),
+        ("[]", ":1:1: not a JSON object"),
+        ('{"proxies": []}', ""),
+        ('{"auths": [1]}', ": auths is not a JSON object"),
+        ("{}", ""),
+    ],
+)
+def test_file_that_does_not_parse_is_told(directory: Path, text: str, fault: str) -> None:
+    directory.mkdir()
+    (directory / "config.json").write_text(text)
+    found = docker_config.read()
+    assert found.fault == (f"{directory}/config.json{fault}" if fault else "")
+    assert registry_auth("reg.example/a") is None
+
+
+def test_proxies_of_the_file(directory: Path) -> None:
+    directory.mkdir()
+    tree = {
+        "proxies": {
+            "default": {"httpProxy": "http://proxy.test:3128", "noProxy": "intra.test", "ftpProxy": "", "other": "x"},
+            "tcp://far:2375": {"allProxy": "socks5://far"},
+            "tcp://none:2375": {},
+        }
+    }
+    (directory / "config.json").write_text(json.dumps(tree))
+    assert docker_config.proxies(docker_config.read(), "unix:///run/x") == {
+        "HTTP_PROXY": "http://proxy.test:3128", "http_proxy": "http://proxy.test:3128",
+        "NO_PROXY": "intra.test", "no_proxy": "intra.test",
+    }  # fmt: skip
+    assert docker_config.proxies(docker_config.read(), "tcp://far:2375")["all_proxy"] == "socks5://far"
+    assert docker_config.proxies(docker_config.read(), "tcp://none:2375") == {}

@@ -168,6 +168,7 @@ def check_reference(image: str) -> None:
 
 def create(engine: Engine, args: Namespace, verb: str, **changes: Any) -> str:
     """Create the container, pulling its image where the policy says so; its id. ``changes`` replace fields of the body."""
+    from ... import docker_config
     from ...client import NotFound
     from .request import create_request
 
@@ -176,7 +177,8 @@ def create(engine: Engine, args: Namespace, verb: str, **changes: Any) -> str:
     try:
         if not args.image.startswith("sha256:"):
             check_reference(args.image)
-        request = create_request(args, engine.version)
+        proxies = docker_config.proxies(docker_config.read(), str(engine.endpoint.address))
+        request = create_request(args, engine.version, proxies)
     except ValueError as error:
         raise refusal(verb, error) from None
     request.body.update(changes)

@@ -18,7 +18,7 @@ from .values import key_value_file, key_values, restart_policy
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .endpoints import Endpoint
 
@@ -36,10 +36,12 @@ class Request:
     connect: tuple[Endpoint, ...]
 
 
-def create_request(args: Namespace, api: tuple[int, int]) -> Request:
-    """Raises ValueError."""
+def create_request(args: Namespace, api: tuple[int, int], proxies: Mapping[str, str] | None = None) -> Request:
+    """``proxies`` are variables for which the flags have no values of their own. Raises ValueError."""
     networks = endpoints(args)
     config = _config(args)
+    given = {item.partition("=")[0] for item in config["Env"]}
+    config["Env"] += [f"{name}={value}" for name, value in (proxies or {}).items() if name not in given]
     host = _host_config(args, networks[0][0])
     if api < ENDPOINT_MAC and networks[0][1].get("MacAddress"):
         config["MacAddress"] = networks[0][1].pop("MacAddress")

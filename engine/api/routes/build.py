@@ -15,6 +15,7 @@ from ...build.outputs import parse_output, write_archive, write_files
 from ...build.progress import Classic, Finished, StepFailed, StepLog, lines
 from ...containers import resources, validate
 from ...errors import EngineError, InvalidParameter, NotImplemented_
+from ...images.registry.endpoints import domain_of_key
 from ...timestamps import parse_time
 from .. import transfer
 from ..http import Response
@@ -97,11 +98,9 @@ def _network(mode: str) -> Network:
 
 
 def _registries(request: Request) -> dict[str, Auth]:
-    """X-Registry-Config: credentials by registry host."""
-    text = request.headers.get("x-registry-config", "")
-    if not text:
-        return {}
-    return {host: auth_from(body) for host, body in decode(text, "X-Registry-Config").items() if isinstance(body, dict)}
+    """X-Registry-Config: credentials by registry domain, whatever form the client's keys have."""
+    found = decode(request.headers.get("x-registry-config", ""))
+    return {domain_of_key(key): auth_from(body) for key, body in found.items() if isinstance(body, dict)}
 
 
 async def check(daemon: Daemon, request: Request) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import re
 import subprocess
 from pathlib import Path
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..reference import DEFAULT_DOMAIN
 from ..types import Auth
+from .endpoints import domain_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
 
 _HUB_KEY = "https://index.docker.io/v1/"
 _HELPER = re.compile(r"[A-Za-z0-9._-]+")
@@ -25,38 +29,39 @@ _TIMEOUT = 20.0
 
 
 def lookup(domain: str, env: Mapping[str, str]) -> Auth | None:
-    """Credentials for a registry domain, or None. Unreadable or foreign configuration counts as none."""
+    """Credentials for a registry domain, or None. Unreadable or foreign configuration counts as none, and is logged."""
     directory = env.get("DOCKER_CONFIG") or (f"{env['HOME']}/.docker" if env.get("HOME") else "")
     if not directory:
         return None
+    path = Path(directory, "config.json")
     try:
-        config = json.loads(Path(directory, "config.json").read_bytes())
-    except (OSError, ValueError):
+        config = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        log.warning("credentials are not used: %s: %s", path, error)
         return None
     if not isinstance(config, dict):
+        log.warning("credentials are not used: %s is not a JSON object", path)
         return None
-    keys = [_HUB_KEY, "docker.io", "index.docker.io", "registry-1.docker.io"] if domain == DEFAULT_DOMAIN else [domain]
-    helpers = _mapping(config.get("credHelpers"))
-    for key in keys:
-        helper = helpers.get(key) or config.get("credsStore")
-        if isinstance(helper, str) and (auth := _from_helper(helper, key, env)):
+    helper = _find(config.get("credHelpers"), domain) or config.get("credsStore")
+    if isinstance(helper, str):
+        key = _HUB_KEY if domain == DEFAULT_DOMAIN else domain
+        if auth := _from_helper(helper, key, env):
             return auth
-    auths = _mapping(config.get("auths"))
-    for name, value in auths.items():
-        if name in keys or _host(name) in keys:
-            auth = _from_entry(_mapping(value))
-            if auth:
-                return auth
-    return None
+    return _from_entry(_mapping(_find(config.get("auths"), domain)))
+
+
+def _find(table: Any, domain: str) -> Any:
+    """What a table of registries has for ``domain``: under that very key, else under another form of it."""
+    found = _mapping(table)
+    if domain in found:
+        return found[domain]
+    return next((value for key, value in found.items() if domain_of_key(key) == domain), None)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _host(key: str) -> str:
-    """Old keys are URLs: ``https://registry.example/v1/``."""
-    return key.partition("://")[2].partition("/")[0] if "://" in key else key.partition("/")[0]
 
 
 def _from_entry(entry: Mapping[str, Any]) -> Auth | None:

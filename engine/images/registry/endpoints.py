@@ -39,6 +39,13 @@ class Endpoint:
     relaxed: frozenset[str] = frozenset()
 
 
+def domain_of_key(key: str) -> str:
+    """The domain that a key of a table of credentials means. Clients have written ``host``, ``host/``, ``https://host``,
+    ``http://host/v2/``, and for Docker Hub the address of its index."""
+    host = key.partition("://")[2 if "://" in key else 0].partition("/")[0]
+    return DEFAULT_DOMAIN if host in (DEFAULT_DOMAIN, SEARCH_HOST, DOCKER_HUB) else host
+
+
 def endpoints(domain: str, config: RegistryConfig) -> list[Endpoint]:
     """The mirrors of a domain, then the registry itself."""
     found = []

@@ -14,7 +14,7 @@ from ..reference import DEFAULT_DOMAIN, Reference, is_tag
 from ..transport import Transport
 from . import credentials
 from .client import Denied, Registry, failure, read
-from .endpoints import SEARCH_HOST, endpoints, main
+from .endpoints import SEARCH_HOST, domain_of_key, endpoints, main
 from .pull import Pulled, Puller
 from .push import Pushed, Pusher
 from .transfer import Downloads
@@ -65,7 +65,7 @@ def _domain(text: str) -> str:
     found = _HOST.fullmatch(host)
     if found is None or not 0 < int(found[1] or 443) < 65536:
         raise InvalidParameter(f"invalid registry address: {text[:200]!r}")
-    return DEFAULT_DOMAIN if host in ("index.docker.io", "registry-1.docker.io") else host
+    return domain_of_key(host)
 
 
 class Session:
