@@ -191,16 +191,24 @@ _PROCESS: Mapping[str, Callable[[object], bool]] = {
 """The types of a configuration's ``config``: what is stored here is believed by all who make containers of it."""
 
 
-def select(value: Mapping[str, Any], wanted: Platform, what: str) -> Descriptor:
-    """The manifest of an index for a platform: the same variant before any. Raises NotFound in Docker's words."""
+def listed(value: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
+    """The entries of an index. One that could be taken for a manifest as well is neither (CVE-2021-41190)."""
     manifests = value.get("manifests")
     if not isinstance(manifests, list):
         raise InvalidManifest(f"{what}: an index without manifests")
+    if "layers" in value or "config" in value:
+        raise InvalidManifest(f"{what}: both an index and a manifest")
+    if not all(isinstance(item, dict) for item in manifests):
+        raise InvalidManifest(f"{what}: malformed index")
+    return manifests
+
+
+def select(value: Mapping[str, Any], wanted: Platform, what: str) -> Descriptor:
+    """The manifest of an index for a platform: the same variant before any. Raises NotFound in Docker's words."""
+    manifests = listed(value, what)
     best: Descriptor | None = None
     score = 0
     for item in manifests:
-        if not isinstance(item, dict):
-            raise InvalidManifest(f"{what}: malformed index")
         platform = item.get("platform")
         points = _score(platform, wanted) if isinstance(platform, dict) else int(len(manifests) == 1)
         if points > score and item.get("mediaType", "") not in (OCI_INDEX, DOCKER_LIST):

@@ -171,7 +171,7 @@ class Images(Catalogue):
         """
         parsed = reference.parse(ref)
         reporter = Reporter(progress)
-        with self._registries.session(parsed.domain, auth) as registries:
+        with self._registries.session(parsed.domain, auth, tell=reporter.status) as registries:
             if all_tags:
                 image: Image | None = None
                 for tag in registries.tags(parsed):
@@ -195,7 +195,6 @@ class Images(Catalogue):
         return self.resolve(image.id)
 
     def push(self, ref: str, *, auth: Auth | None = None, progress: Progress | None = None) -> str:
-        """Returns the digest of the pushed manifest."""
         """Push a tag, under the name it has here. Returns the digest of the pushed manifest.
 
         Without ``auth`` the user's own ~/.docker/config.json is asked.
@@ -210,13 +209,29 @@ class Images(Catalogue):
             raise NotFound(f"An image does not exist locally with the tag: {parsed.familiar_name}")
         image = self.resolve(id)
         record = self._records.record(id) or {}
-        with self._registries.session(parsed.domain, auth) as session, self.hold(image.layers), self.lease():
+        opened = self._registries.session(parsed.domain, auth, tell=reporter.status)
+        with opened as session, self.hold(image.layers), self.lease():
             pushed = session.push(parsed, image, record.get("manifest", ""), self._blobs, self._layers, reporter)
         self._records.tag(id, dataclasses.replace(parsed, tag="", digest=pushed.digest))
         reporter({"status": f"{parsed.tag}: digest: {pushed.digest} size: {pushed.size}"})
         reporter({"progressDetail": {}, "aux": {"Tag": parsed.tag, "Digest": pushed.digest, "Size": pushed.size}})
         self._publish("image", "push", parsed.familiar, {"name": parsed.familiar_name})
         return pushed.digest
+
+    def distribution(self, ref: str, *, auth: Auth | None = None) -> dict[str, Any]:
+        """Docker's DistributionInspect: what a reference stands for at its registry, without pulling it."""
+        parsed = reference.parse(ref).with_default_tag
+        with self._registries.session(parsed.domain, auth) as session:
+            return session.distribution(parsed)
+
+    def push_all(self, repository: str, *, auth: Auth | None = None, progress: Progress | None = None) -> None:
+        """Push every tag that a repository has here, as `docker push --all-tags`. Raises NotFound when it has none."""
+        name = reference.parse(repository).familiar_name
+        tags = sorted(tag for image in self._records.all() for tag in image.repo_tags if tag.rpartition(":")[0] == name)
+        if not tags:
+            raise NotFound(f"An image does not exist locally with the tag: {name}")
+        for tag in tags:
+            self.push(tag, auth=auth, progress=progress)
 
     def login(self, auth: Auth, server: str = "") -> str:
         """Check credentials against a registry; returns an identity token or ""; Unauthorized when refused."""

@@ -28,22 +28,30 @@ if TYPE_CHECKING:
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _ATTEMPTS = 6
-_LONGEST_WAIT = 60.0
+_WORTH_WAITING = 30.0
+"""Seconds. A server that asks for more (Docker Hub's pull limit: hours) is answered at once to whoever waits."""
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)
 
 
 class Transport:
-    """Requests with retries. ``sleep`` waits between them; ``insecure`` hosts get no certificate check.
+    """Requests with retries. ``sleep`` waits between them, ``tell`` hears of waits that a server asks for; ``insecure`` hosts
+    get no certificate check.
 
     Thread-safe. Bodies are streamed (``preload_content=False``): release or drain every response.
     """
 
     def __init__(
-        self, *, connections: int = 8, sleep: Callable[[float], None] = time.sleep, user_agent: str = "pycompose"
+        self,
+        *,
+        connections: int = 8,
+        sleep: Callable[[float], None] = time.sleep,
+        user_agent: str = "pycompose",
+        tell: Callable[[str], None] = lambda words: None,
     ) -> None:
         self._connections = connections
         self._sleep = sleep
         self._agent = user_agent
+        self._tell = tell
         self._lock = threading.Lock()
         self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._proxies = urllib.request.getproxies()
@@ -125,9 +133,13 @@ class Transport:
             if response.status not in _RETRIED or last:
                 return response
             wait = retry_after(response.headers.get("Retry-After", ""), time.time())
+            if wait is not None and wait > _WORTH_WAITING:
+                return response
             response.drain_conn()
             response.release_conn()
-            self._sleep(min(wait if wait is not None else _backoff(attempt), _LONGEST_WAIT))
+            if wait:
+                self._tell(f"{urlsplit(url).hostname} asks to wait: trying again in {wait:.0f} s")
+            self._sleep(_backoff(attempt) if wait is None else wait)
 
 
 def joined(base: str, location: str) -> str:

@@ -298,9 +298,24 @@ def test_rate_limits_are_waited_for(bench: Bench, server: Registry, quick: list[
     server.fault("GET", "/manifests/1", limited)
     bench.pull(f"{server.address}/app:1")
     assert quick[:2] == [7.0, 7.0]
+    assert bench.statuses()[:2] == ["127.0.0.1 asks to wait: trying again in 7 s"] * 2
     left[0] = 99
     with pytest.raises(Unavailable, match="toomanyrequests: slow down"):
         bench.pull(f"{server.address}/app:1")
+
+
+@pytest.mark.parametrize("after", ["3600", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_limit_of_hours_is_told_at_once(bench: Bench, server: Registry, quick: list[float], after: str) -> None:
+    publish(server)
+    limit = {"Retry_After": after}
+    server.fault(
+        "GET",
+        "/manifests/1",
+        lambda h: h.error(429, "TOOMANYREQUESTS", "You have reached your pull rate limit.", **limit),
+    )
+    with pytest.raises(Unavailable, match="toomanyrequests: You have reached your pull rate limit"):
+        bench.pull(f"{server.address}/app:1")
+    assert quick == [] and server.count("/manifests/1") == 1
 
 
 def test_server_errors_are_retried(bench: Bench, server: Registry, quick: list[float]) -> None:
@@ -556,6 +571,52 @@ def test_search(bench: Bench, server: Registry) -> None:
     assert found == {"name": "found", "description": "", "star_count": 3, "is_official": True, "is_automated": False}
     server.fault("GET", "/v2/_catalog", lambda h: h.reply(200, b'{"repositories": ["a/bar", "foo"]}'))
     assert [item["name"] for item in bench.images.search(f"{server.address}/ba")] == [f"{server.address}/a/bar"]
+    with pytest.raises(NotFound, match=r"Unexpected status code 404: .* has no search"):
+        bench.images.search(f"{server.address}/nothing")
+
+
+def test_what_a_reference_stands_for(bench: Bench, server: Registry) -> None:
+    """Docker's DistributionInspect: of one manifest, of an index, of none; with credentials."""
+    value = publish(server)
+    server.user = ("joe", "secret")
+    auth = Auth("joe", "secret")
+    data = server.manifests["app"]["1"][0]
+    described = {"mediaType": OCI_MANIFEST, "digest": digest_of(data), "size": len(data)}
+    assert bench.images.distribution(f"{server.address}/app:1", auth=auth) == {
+        "Descriptor": described,
+        "Platforms": [{"architecture": "amd64", "os": "linux"}],
+    }
+    arm = {"os": "linux", "architecture": "arm", "variant": "v7", "os.version": "1"}
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{**described, "platform": arm}, described]}
+    digest = server.add_manifest("app", "many", index, OCI_INDEX)
+    found = bench.images.distribution(f"{server.address}/app@{digest}", auth=auth)
+    assert (found["Descriptor"]["digest"], found["Platforms"]) == (digest, [arm])
+    with pytest.raises(NotFound, match="manifest unknown"):
+        bench.images.distribution(f"{server.address}/app:none", auth=auth)
+    with pytest.raises(NotFound, match="pull access denied"):
+        bench.images.distribution(f"{server.address}/app:1", auth=Auth("joe", "wrong"))
+    server.blobs["app"][value["config"]["digest"]] = b"{}"
+    with pytest.raises(DigestMismatch):
+        bench.images.distribution(f"{server.address}/app:1", auth=auth)
+
+
+def test_push_all_tags(bench: Bench, server: Registry) -> None:
+    for name in ("mine:1", "mine:2", "mine-other:3"):
+        bench.images.import_rootfs(io.BytesIO(tar({"f": name.encode()})), ref=f"{server.address}/{name}")
+    bench.images.push_all(f"{server.address}/mine")
+    assert {tag for tag in server.manifests["mine"] if ":" not in tag} == {"1", "2"} and set(server.manifests) == {
+        "mine"
+    }
+    with pytest.raises(NotFound, match="does not exist locally"):
+        bench.images.push_all(f"{server.address}/nothing")
+
+
+def test_an_index_that_could_be_a_manifest_is_neither(bench: Bench, server: Registry) -> None:
+    """CVE-2021-41190."""
+    both = {**publish(server), "mediaType": OCI_INDEX, "manifests": []}
+    server.add_manifest("app", "both", both, OCI_INDEX)
+    with pytest.raises(EngineError, match="both an index and a manifest"):
+        bench.pull(f"{server.address}/app:both")
 
 
 # the real thing --------------------------------------------------------------------------------------------------------

@@ -320,7 +320,7 @@ ROUTES = (
     Route("GET", "/containers/json", list_),
     Route("POST", "/containers/create", create),
     Route("POST", "/containers/prune", prune),
-    Route("GET", "/containers/{id}/json", inspect_),
+    Route("GET", "/containers/{id:path}/json", inspect_),  # 404 for an image's name, so that `docker inspect` goes on
     Route("POST", "/containers/{id}/start", start_),
     Route("POST", "/containers/{id}/stop", stop_),
     Route("POST", "/containers/{id}/restart", restart),

@@ -121,9 +121,12 @@ async def push(daemon: Daemon, request: Request) -> None:
     auth = registry_auth(request)
     if tag:
         ref = f"{ref}:{tag}"
+    # The API's clients add :latest themselves; without a tag all of them are meant.
+    named = reference.parse(ref)
+    push_ = daemon.images.push if named.tag or named.digest else daemon.images.push_all
 
     def work(progress: Progress) -> None:
-        daemon.images.push(ref, auth=auth, progress=progress)
+        push_(ref, auth=auth, progress=progress)
 
     await transfer.with_progress(daemon, request, work)
 
@@ -188,6 +191,12 @@ async def search(daemon: Daemon, request: Request) -> Response:
     return Response.json(await daemon.containers.blocking(daemon.images.search, term, limit=int(limit), auth=auth))
 
 
+async def distribution(daemon: Daemon, request: Request) -> Response:
+    """What buildx asks for after a push, and clients before a pull."""
+    auth = registry_auth(request)
+    return Response.json(await transfer.in_thread(daemon, daemon.images.distribution, request["name"], auth=auth))
+
+
 ROUTES = (
     Route("GET", "/images/json", list_),
     Route("GET", "/images/search", search),
@@ -201,4 +210,5 @@ ROUTES = (
     Route("POST", "/images/{name:path}/push", push),
     Route("POST", "/images/{name:path}/tag", tag),
     Route("DELETE", "/images/{name:path}", remove),
+    Route("GET", "/distribution/{name:path}/json", distribution),
 )

@@ -36,10 +36,7 @@ async def no_plugin(daemon: Daemon, request: Request) -> Response:
 
 _SWARM_NOUNS = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
 _SWARM_PATHS = [path for noun in _SWARM_NOUNS for path in (f"/{noun}", f"/{noun}/{{rest:path}}")]
-_ABSENT = (
-    "/plugins/{rest:path}", "/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{rest:path}",
-    "/distribution/{name:path}/json",
-)  # fmt: skip
+_ABSENT = ("/plugins/{rest:path}", "/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{rest:path}")
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 
 ROUTES = (

@@ -13,12 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import EngineError, NotFound
+from ...errors import EngineError
 from ..blobs import DigestMismatch
 from ..compression import chunks, decompress
 from ..layers import chain
 from ..manifest import (
-    ACCEPTED,
     LARGEST,
     Descriptor,
     InvalidManifest,
@@ -30,7 +29,7 @@ from ..manifest import (
     manifest,
     select,
 )
-from .client import Denied, failure, read
+from .manifests import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,7 +74,6 @@ class Puller:
         self._layers = layers
         self._downloads = downloads
         self._report = reporter
-        self._scope = f"repository:{ref.path}:pull"
 
     def pull(self) -> Pulled:
         """Fetch everything that is not there yet. Raises NotFound, Unauthorized, Unavailable, DigestMismatch."""
@@ -87,7 +85,7 @@ class Puller:
         found = digest
         if is_index(media_type):
             chosen = select(value, self._platform, str(self._ref.familiar))
-            data, content_type = self._manifest(registry, chosen.digest)
+            data, content_type = fetch(registry, self._ref, chosen.digest)
             found = chosen.digest
             value = document(data, "the manifest")
             media_type = kind(value, content_type or chosen.media_type)
@@ -105,38 +103,11 @@ class Puller:
         """The manifest from the first registry that has it: a mirror may fail, the registry itself decides."""
         for registry in self._registries:
             try:
-                return registry, *self._manifest(registry, self._ref.version)
+                return registry, *fetch(registry, self._ref, self._ref.version)
             except (EngineError, OSError):
                 if not registry.is_mirror:
                     raise
         raise AssertionError("there is always the registry itself")
-
-    def _manifest(self, registry: Registry, version: str) -> tuple[bytes, str]:
-        name = self._ref.familiar_name
-        try:
-            response = registry.request(
-                "GET",
-                f"{self._ref.path}/manifests/{version}",
-                scope=self._scope,
-                headers={"Accept": ", ".join(ACCEPTED)},
-            )
-            if response.status != 200:
-                raise failure(response)
-        except Denied as error:
-            raise NotFound(
-                f"pull access denied for {name}, repository does not exist or may require 'docker login': {error}"
-            ) from error
-        except NotFound as error:
-            shown = f"{name}@{version}" if ":" in version else f"{name}:{version}"
-            raise NotFound(f"manifest for {shown} not found: {error}") from error
-        content_type = response.headers.get("Content-Type", "")
-        promised = response.headers.get("Docker-Content-Digest", "")
-        data = read(response, LARGEST)
-        actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        wanted = version if ":" in version else promised
-        if wanted and wanted.startswith("sha256:") and wanted != actual:
-            raise DigestMismatch(f"manifest for {name} does not match its digest: expected {wanted}, got {actual}")
-        return data, content_type
 
     def _config(self, registry: Registry, image: Manifest) -> tuple[bytes, tuple[str, ...]]:
         if image.config.size > 2 * LARGEST:

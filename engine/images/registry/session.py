@@ -15,12 +15,13 @@ from ..transport import Transport
 from . import credentials
 from .client import Denied, Registry, failure, read
 from .endpoints import SEARCH_HOST, domain_of_key, endpoints, main
+from .manifests import distribution
 from .pull import Pulled, Puller
 from .push import Pushed, Pusher
 from .transfer import Downloads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..blobs import Blobs
     from ..layers import Layers
@@ -41,11 +42,19 @@ class Registries:
         self._downloads = Downloads(blobs)
 
     @contextmanager
-    def session(self, domain: str, auth: Auth | None, *, search: bool = False) -> Iterator[Session]:
-        """``auth`` None: the user's own configuration is asked. Docker Hub's ``search`` lies on a host of its own."""
+    def session(
+        self,
+        domain: str,
+        auth: Auth | None,
+        *,
+        search: bool = False,
+        tell: Callable[[str], None] = lambda words: None,
+    ) -> Iterator[Session]:
+        """``auth`` None: the user's own configuration is asked. Docker Hub's ``search`` lies on a host of its own. ``tell``
+        hears why it takes longer."""
         domain = _domain(domain) if domain else DEFAULT_DOMAIN
         known = auth if auth is not None else credentials.lookup(domain, self._env)
-        transport = Transport()
+        transport = Transport(tell=tell)
         try:
             found = endpoints(domain, self._config)
             if search and domain == DEFAULT_DOMAIN:
@@ -82,6 +91,9 @@ class Session:
         except Unavailable as error:
             raise Unavailable(f"{error}{_hint(ref)}") from error
 
+    def distribution(self, ref: Reference) -> dict[str, Any]:
+        return distribution(self._registries[-1], ref)
+
     def push(
         self, ref: Reference, image: Image, original: str, blobs: Blobs, layers: Layers, reporter: Reporter
     ) -> Pushed:
@@ -109,6 +121,7 @@ class Session:
         """Repositories by name, in the shape of Docker's search: by the registry's search, else by its catalogue."""
         registry = self._registries[-1]
         response = registry.request("GET", registry.absolute(f"/v1/search?{urlencode({'q': term, 'n': limit})}"))
+        status = response.status
         if response.status == 200:
             listed = _list(read(response, _LARGEST_LIST), "results")
             return [_found(item) for item in listed if isinstance(item, dict) and isinstance(item.get("name"), str)][
@@ -120,7 +133,12 @@ class Session:
         if response.status != 200:
             raise failure(response)
         names = [name for name in _list(read(response, _LARGEST_LIST), "repositories") if isinstance(name, str)]
-        return [_found({"name": f"{self._domain}/{name}"}) for name in names if term in name][:limit]
+        found = [_found({"name": f"{self._domain}/{name}"}) for name in names if term in name][:limit]
+        if not found:
+            raise NotFound(
+                f"Unexpected status code {status}: {self._domain} has no search, and no {term!r} in its catalogue"
+            )
+        return found
 
     def login(self) -> str:
         """Check the credentials. Returns "" (identity tokens are the client's to ask for); raises Unauthorized."""

@@ -1,0 +1,78 @@
+"""One manifest from one registry, checked against the digest it was asked by; and what a reference stands for there."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from ...errors import NotFound
+from ..blobs import DigestMismatch
+from ..manifest import ACCEPTED, LARGEST, document, is_index, kind, listed, manifest
+from .client import Denied, failure, read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..reference import Reference
+    from .client import Registry
+
+
+def fetch(registry: Registry, ref: Reference, version: str) -> tuple[bytes, str]:
+    """Content and media type under ``version``, a tag or a digest. Raises NotFound in Docker's words, DigestMismatch."""
+    name = ref.familiar_name
+    try:
+        response = registry.request(
+            "GET",
+            f"{ref.path}/manifests/{version}",
+            scope=f"repository:{ref.path}:pull",
+            headers={"Accept": ", ".join(ACCEPTED)},
+        )
+        if response.status != 200:
+            raise failure(response)
+    except Denied as error:
+        raise NotFound(
+            f"pull access denied for {name}, repository does not exist or may require 'docker login': {error}"
+        ) from error
+    except NotFound as error:
+        shown = f"{name}@{version}" if ":" in version else f"{name}:{version}"
+        raise NotFound(f"manifest for {shown} not found: {error}") from error
+    content_type = response.headers.get("Content-Type", "")
+    promised = response.headers.get("Docker-Content-Digest", "")
+    data = read(response, LARGEST)
+    actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    wanted = version if ":" in version else promised
+    if wanted and wanted.startswith("sha256:") and wanted != actual:
+        raise DigestMismatch(f"manifest for {name} does not match its digest: expected {wanted}, got {actual}")
+    return data, content_type
+
+
+def distribution(registry: Registry, ref: Reference) -> dict[str, Any]:
+    """Docker's DistributionInspect: the descriptor of what the reference stands for, and the platforms it is there for."""
+    data, content_type = fetch(registry, ref, ref.version)
+    value = document(data, "the manifest")
+    media_type = kind(value, content_type)
+    if is_index(media_type):
+        platforms = [item["platform"] for item in listed(value, ref.familiar) if isinstance(item.get("platform"), dict)]
+    else:
+        config = manifest(value, media_type, ref.familiar).config
+        response = registry.request("GET", f"{ref.path}/blobs/{config.digest}", scope=f"repository:{ref.path}:pull")
+        if response.status != 200:
+            raise failure(response)
+        content = read(response, 2 * LARGEST)
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" != config.digest:
+            raise DigestMismatch(f"the configuration of {ref.familiar} does not match its digest {config.digest}")
+        platforms = [document(content, "the configuration")]
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return {
+        "Descriptor": {"mediaType": media_type, "digest": digest, "size": len(data)},
+        "Platforms": [_platform(item) for item in platforms],
+    }
+
+
+def _platform(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of an OCI platform that are there, ``architecture`` and ``os`` always."""
+    found: dict[str, Any] = {"architecture": str(item.get("architecture") or ""), "os": str(item.get("os") or "")}
+    features = item.get("os.features")
+    if isinstance(features, list) and features:
+        found["os.features"] = [str(one) for one in features]
+    return found | {name: str(item[name]) for name in ("os.version", "variant") if item.get(name)}
