@@ -33,16 +33,12 @@ class Session:
         from .. import docker_config
         from ..client import choose, connect  # `config` needs no engine
 
-<<<<<<< HEAD
+        if fault := docker_config.read().fault:
+            print(f"warning: error loading config file: {fault}", file=sys.stderr)
         engine = connect(choose(os.environ, os.geteuid(), self.args.host, self.args.root))
         if engine.endpoint.own:
             engine.greeted = warn_of_version
         return engine
-=======
-        if fault := docker_config.read().fault:
-            print(f"warning: error loading config file: {fault}", file=sys.stderr)
-        return connect(choose(os.environ, os.geteuid(), self.args.host, self.args.root))
->>>>>>> e6a8d0a (credentials, proxies: every form of config.json is read; one that does not parse is told)
 
     @cached_property
     def identity(self) -> Identity:

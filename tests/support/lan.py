@@ -15,14 +15,23 @@ import socket
 import tempfile
 from pathlib import Path
 
-from engine.layout import Layout
-from engine.networks import ContainerRef, EndpointRequest, Networks, PortBinding, links
-from engine.networks.bridge import link_index
-from engine.networks.expressions import CMP_EQ, NFPROTO_IPV4, REG_1, REG_2, compare, expression, payload, value
-from engine.networks.inside import inside
-from engine.networks.netlink import NETLINK_NETFILTER, NLM_F_APPEND, NLM_F_CREATE, Netlink, be32, nested, text
-from engine.networks.nft import IPV4, NEWCHAIN, NEWRULE, NEWTABLE, Batch
-from engine.store import Store
+from pycompose.engine.layout import Layout
+from pycompose.engine.networks import ContainerRef, EndpointRequest, Networks, PortBinding, links
+from pycompose.engine.networks.bridge import link_index
+from pycompose.engine.networks.expressions import (
+    CMP_EQ,
+    NFPROTO_IPV4,
+    REG_1,
+    REG_2,
+    compare,
+    expression,
+    payload,
+    value,
+)
+from pycompose.engine.networks.inside import inside
+from pycompose.engine.networks.netlink import NETLINK_NETFILTER, NLM_F_APPEND, NLM_F_CREATE, Netlink, be32, nested, text
+from pycompose.engine.networks.nft import IPV4, NEWCHAIN, NEWRULE, NEWTABLE, Batch
+from pycompose.engine.store import Store
 
 from .namespaces import Namespace
 from .packets import Recorder, hardware_address
