@@ -336,6 +336,10 @@ def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
         raise NoSuchService(f"no such service: {args.exit_code_from}")
     attachment = _Attachment(session, args, attached_services(session, options, args))
     watcher = None
+    if args.watch:
+        from .watch import Watcher
+
+        watcher = Watcher(session, args)
     try:
         result = converge(session, options, settings=settings(args), attach=attachment.prepare)
         if args.timings is not None:
@@ -345,10 +349,8 @@ def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
         if result.failures:
             # What did start is left running, to be looked at and mended.
             return report_failures(session, result)
-        if args.watch:
-            from .watch import start_watching
-
-            watcher = start_watching(session, args)
+        if watcher is not None:
+            watcher.start()
             attachment.watch(True)
         with contextlib.ExitStack() as stack:
             if wants_menu(args):

@@ -94,11 +94,12 @@ class Menu:
             self._watcher = None
             self._attached.watch(False)
             return
-        from .watch import start_watching
+        from .watch import Watcher
 
         try:
-            self._watcher = start_watching(self._session, self._args)
+            self._watcher = Watcher(self._session, self._args)
         except ComposeError as error:
             print(f"Watch: {error}", file=sys.stderr)
             return
+        self._watcher.start()
         self._attached.watch(True)

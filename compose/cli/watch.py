@@ -12,13 +12,11 @@ from .session import Session, require_services
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping
 
-    from ..watch.inotify import TreeWatch
     from ..watch.rules import Rule, Work
+    from ..watch.tree import Change
     from .flags import Parser
-
-QUIET = 0.3
-"""Seconds without a change after which a burst counts as over."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,118 +29,129 @@ def add_arguments(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     session = Session(args)
     watcher = Watcher(session, args)
-    if not args.no_up:
-        from ..reconcile.options import UpOptions
-        from .converge import converge, report_failures
-
-        result = converge(session, UpOptions(services=tuple(args.services), build=True))
-        if result.failures:
-            return report_failures(session, result)
     try:
+        if not args.no_up:
+            from ..reconcile.options import UpOptions
+            from .converge import converge, report_failures
+
+            result = converge(session, UpOptions(services=tuple(args.services), build=True))
+            if result.failures:
+                return report_failures(session, result)
         watcher.run()
     except KeyboardInterrupt:
         return 130
+    finally:
+        watcher.release()
     return 0
 
 
-def start_watching(session: Session, args: Namespace) -> Watcher:
-    """For `up --watch`: watch in a thread until closed."""
-    watcher = Watcher(session, args)
-    threading.Thread(target=watcher.run, daemon=True).start()
-    return watcher
-
-
 class Watcher:
-    """Raises `OperationError` when there is nothing to watch."""
+    """What changes from here on is noticed; `run` or `start` acts on it. Raises `OperationError` when there is nothing to
+    watch."""
 
     def __init__(self, session: Session, args: Namespace) -> None:
         from ..watch.rules import rules_of
+        from ..watch.sources import SourceWatch
 
         project = session.project
         require_services(args.services, list(project.services))
         self._session = session
         self._args = args
         self._rules: list[Rule] = rules_of(project.services, args.services or list(project.services))
-        self._tree: TreeWatch | None = None
+        self._owed: dict[str, dict[str, Change]] = {}
+        self._thread: threading.Thread | None = None
         if not self._rules:
             raise OperationError(
                 "none of the selected services is configured for watch, consider setting a 'develop' section"
             )
+        self._sources = SourceWatch([rule.path for rule in self._rules], self._skipped, self._say)
         for rule in self._rules:
             if not os.path.exists(rule.path):
-                raise OperationError(f"service {rule.service}: develop.watch path {rule.path} does not exist")
+                self._say(f"service {rule.service}: develop.watch path {rule.path} does not exist yet")
+            elif not rule.matches(rule.path):
+                self._say(f"service {rule.service}: develop.watch path {rule.path} is kept out by .dockerignore")
 
-    def run(self) -> None:
-        from ..watch.inotify import TreeWatch
-
-        roots = list(dict.fromkeys(rule.path for rule in self._rules))
-        self._tree = tree = TreeWatch(roots, self._skipped, self._say)
-        try:
-            self._initial_sync()
-            self._say("Watch enabled")
-            pending: set[str] = set()
-            while True:
-                changed = tree.wait(QUIET if pending else None)
-                if changed is None:
-                    return
-                if changed:
-                    pending |= changed
-                    continue
-                paths, pending = pending, set()
-                self._handle(paths)
-        finally:
-            tree.release()
+    def start(self) -> None:
+        """Act on changes in a thread, until `close`."""
+        self._thread = threading.Thread(target=self._run_and_tell, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        if self._tree is not None:
-            self._tree.close()
+        if self._thread is None:
+            self.release()
+        else:
+            self._sources.close()
+
+    def release(self) -> None:
+        self._sources.release()
+
+    def _run_and_tell(self) -> None:
+        try:
+            self.run()
+        except ComposeError as error:
+            self._say(f"Watch ended: {error}")
+        finally:
+            self.release()
+
+    def run(self) -> None:
+        """Until `close`, or an interruption. Raises `OperationError` when the kernel lets nothing more be watched."""
+        self._initial_sync()
+        self._say("Watch enabled")
+        while (changes := self._sources.wait()) is not None:
+            self._handle(changes)
 
     def _skipped(self, path: str) -> bool:
         """A directory in which no rule has an interest."""
-        from ..build.ignore import ignored, may_prune
-
-        interested = [rule for rule in self._rules if path == rule.path or path.startswith(rule.path.rstrip("/") + "/")]
-        return all(
-            path != rule.path
-            and may_prune(list(rule.ignore))
-            and ignored(list(rule.ignore), os.path.relpath(path, rule.path))
-            for rule in interested
-        )
+        return all(rule.prunes(path) for rule in self._rules)
 
     def _initial_sync(self) -> None:
-        from ..watch.actions import initial_files
-        from ..watch.rules import SYNCING, Work
+        from dataclasses import replace
 
+        from ..watch.rules import SYNC, SYNCING, plan_work
+        from ..watch.tree import Change
+
+        # What comes is copied whole: no rule's hook or restart is meant by it.
+        here = {path: Change(None, stamp) for path, stamp in self._sources.paths.items()}
         for rule in self._rules:
             if rule.initial_sync and rule.action in SYNCING:
-                files = tuple((path, rule.destination(path)) for path in initial_files(rule.path, rule.matches))
-                self._do(Work(rule.service, (rule,), changed=files))
+                for work in plan_work([replace(rule, action=SYNC)], here):
+                    self._do(work)
 
-    def _handle(self, paths: set[str]) -> None:
+    def _handle(self, changes: Mapping[str, Change]) -> None:
         from ..watch.rules import plan_work
+        from ..watch.tree import merge
 
-        for work in plan_work(self._rules, paths, {path: os.path.lexists(path) for path in paths}):
-            self._do(work)
+        for service in dict.fromkeys(rule.service for rule in self._rules):
+            rules = [rule for rule in self._rules if rule.service == service]
+            owed = self._owed.get(service, {})
+            works = plan_work(rules, changes)
+            if works and owed:
+                works = plan_work(rules, merge(owed, changes))
+            for work in works:
+                self._owed.pop(service, None)
+                if not self._do(work) and not work.rebuild:
+                    self._owed[service] = merge(owed, changes)
 
-    def _do(self, work: Work) -> None:
-        """One failure is reported and does not end the watch."""
+    def _do(self, work: Work) -> bool:
+        """Whether it went well. One failure is reported and does not end the watch."""
         try:
             if work.rebuild:
                 self._rebuild(work.service)
-                return
-            self._sync(work)
+                return True
+            return self._sync(work)
         except ComposeError as error:
             self._say(f"{work.service}: {error}")
+            return False
 
-    def _sync(self, work: Work) -> None:
+    def _sync(self, work: Work) -> bool:
         from ..watch.actions import execute, synchronize
 
         session = self._session
         identities = [one["Id"] for one in session.containers([work.service], all=False)]
         if not identities:
             self._say(f"service {work.service} has no running container to sync to")
-            return
-        synchronize(session.engine, identities, work)
+            return False
+        synchronize(session.engine, identities, work, self._say)
         count = len(work.changed) + len(work.deleted)
         if count:
             self._say(
@@ -156,6 +165,7 @@ class Watcher:
             for identity in identities:
                 session.engine.containers.restart(identity)
             self._say(f"service {work.service!r} restarted")
+        return True
 
     def _rebuild(self, service: str) -> None:
         from ..perform import Settings

@@ -5,48 +5,98 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import stat
 import tarfile
-from typing import TYPE_CHECKING, Any
+import tempfile
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..client.frames import demultiplex
 from ..convert.values import pairs
 from ..errors import OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..client import Engine
     from .rules import Work
 
+_BLOCK = 1 << 20
+_ARGUMENTS = 64 << 10
 
-def synchronize(engine: Engine, containers: Sequence[str], work: Work) -> None:
-    """Copy changed files into every container of the service, and delete those that went."""
-    for identity in containers:
-        if work.deleted:
-            execute(engine, identity, {"command": ["rm", "-rf", "--", *work.deleted], "user": "0"})
+
+def synchronize(engine: Engine, containers: Sequence[str], work: Work, remark: Callable[[str], None]) -> None:
+    """Copy changed files into every container of the service, and delete those that went. A file that cannot be read is
+    left out with a remark."""
+    with tempfile.TemporaryFile() as copies:
         if work.changed:
-            engine.containers.put_archive(identity, "/", archive(work.changed))
+            write_archive(copies, work.changed, frozenset(rule.path for rule in work.rules), remark)
+        for identity in containers:
+            for places in _portions(work.deleted):
+                execute(engine, identity, {"command": ["rm", "-rf", "--", *places], "user": "0"})
+            if work.changed:
+                copies.seek(0)
+                engine.containers.put_archive(identity, "/", iter(lambda: copies.read(_BLOCK), b""))
 
 
-def archive(files: Sequence[tuple[str, str]]) -> bytes:
-    """A tar of local paths under their places in the container. What vanished meanwhile is left out."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+def _portions(places: Sequence[str]) -> Iterator[list[str]]:
+    """As many at a time as one command line takes (execve(2): ARG_MAX)."""
+    portion: list[str] = []
+    size = 0
+    for place in places:
+        if portion and size + len(place) > _ARGUMENTS:
+            yield portion
+            portion, size = [], 0
+        portion.append(place)
+        size += len(os.fsencode(place)) + 9
+    if portion:
+        yield portion
+
+
+def write_archive(
+    archive: BinaryIO, files: Iterable[tuple[str, str]], followed: frozenset[str], remark: Callable[[str], None]
+) -> None:
+    """A tar of local paths under their places in the container, all of them root's. Symbolic links are kept, but for those
+    ``followed``. What vanished meanwhile is left out, and so are sockets and devices."""
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, target in files:
             try:
-                info = tar.gettarinfo(path, arcname=posixpath.normpath(target).lstrip("/"))
-                info.uid = info.gid = 0
-                info.uname = info.gname = ""
-                if info.isreg():
-                    with open(path, "rb") as file:
-                        tar.addfile(info, file)
-                elif info.isdir() or info.issym():
-                    tar.addfile(info)
+                _add(tar, path, posixpath.normpath(target).lstrip("/"), follow=path in followed)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise OperationError(f"{path}: {error.strerror}") from error
-    return buffer.getvalue()
+                remark(f"not copied: {path}: {error.strerror}")
+
+
+def _add(tar: tarfile.TarFile, path: str, name: str, *, follow: bool) -> None:
+    found = os.stat(path, follow_symlinks=follow)
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime = stat.S_IMODE(found.st_mode), found.st_mtime
+    if stat.S_ISREG(found.st_mode):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+        with open(descriptor, "rb") as file:
+            info.size = os.fstat(descriptor).st_size
+            tar.addfile(info, _Whole(file))
+        return
+    if stat.S_ISDIR(found.st_mode):
+        info.type = tarfile.DIRTYPE
+    elif stat.S_ISLNK(found.st_mode):
+        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
+    elif stat.S_ISFIFO(found.st_mode):
+        info.type = tarfile.FIFOTYPE
+    else:
+        return
+    tar.addfile(info)
+
+
+class _Whole(io.RawIOBase):
+    """A file that is as long as it was: what is cut off meanwhile reads as zeros. The cut is a change of its own, with
+    which it is copied again."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._file.read(size).ljust(max(size, 0), b"\0")
 
 
 def execute(
@@ -73,13 +123,3 @@ def execute(
     code = engine.execs.inspect(ident).get("ExitCode")
     if code != 0:
         raise OperationError(f"exit code {code}: {text.decode('utf-8', 'replace').strip()[-400:]}")
-
-
-def initial_files(root: str, matches: Callable[[str], bool]) -> list[str]:
-    """Every file below ``root`` that a rule is about."""
-    if not os.path.isdir(root):
-        return [root] if matches(root) else []
-    found = []
-    for directory, _, names in os.walk(root):
-        found += [path for name in names if matches(path := os.path.join(directory, name))]
-    return found

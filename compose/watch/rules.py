@@ -7,16 +7,34 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..build.ignore import Pattern, ignored, parse
+from ..build.ignore import Pattern, ignored, may_prune, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from .tree import Change
 
 SYNC, REBUILD, RESTART, SYNC_RESTART, SYNC_EXEC = "sync", "rebuild", "restart", "sync+restart", "sync+exec"
 SYNCING = frozenset({SYNC, SYNC_RESTART, SYNC_EXEC})
 
 ALWAYS_IGNORED = (".git", "**/.git", "**/*~", "**/.*.swp", "**/.*.swx", "**/.#*", "**/4913")
 """What editors and version control write on their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Patterns of paths below ``base`` that are left out. Nothing outside of it is."""
+
+    base: str
+    patterns: tuple[Pattern, ...]
+
+    def covers(self, path: str) -> bool:
+        relative = _below(path, self.base)
+        return relative is not None and relative != "" and ignored(list(self.patterns), relative)
+
+    def prunes(self, path: str) -> bool:
+        """Whether nothing below the directory can be of interest."""
+        return may_prune(list(self.patterns)) and self.covers(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +45,7 @@ class Rule:
     action: str
     path: str
     target: str = ""
-    ignore: tuple[Pattern, ...] = ()
+    ignore: tuple[Ignore, ...] = ()
     include: tuple[Pattern, ...] = ()
     command: tuple[str, ...] = ()
     hook: Mapping[str, Any] | None = field(default=None, hash=False)
@@ -35,14 +53,16 @@ class Rule:
 
     def matches(self, path: str) -> bool:
         """Whether the rule is about ``path`` (absolute)."""
-        if path == self.path:
-            return True
-        if not path.startswith(self.path.rstrip("/") + "/"):
+        if any(one.covers(path) for one in self.ignore):
             return False
-        relative = os.path.relpath(path, self.path)
-        if ignored(list(self.ignore), relative):
+        relative = _below(path, self.path)
+        if relative is None:
             return False
-        return not self.include or any(one.expression.match(relative) for one in self.include)
+        return not relative or not self.include or any(one.expression.match(relative) for one in self.include)
+
+    def prunes(self, path: str) -> bool:
+        """Whether the rule has no interest in anything in the directory ``path``."""
+        return _below(path, self.path) is None or any(one.prunes(path) for one in self.ignore)
 
     def destination(self, path: str) -> str:
         """Where ``path`` goes in the container."""
@@ -58,6 +78,7 @@ class Work:
     rules: tuple[Rule, ...]
     changed: tuple[tuple[str, str], ...] = ()
     deleted: tuple[str, ...] = ()
+    """Places in the container; they go before anything is copied."""
     rebuild: bool = False
     restart: bool = False
     hooks: tuple[Rule, ...] = ()
@@ -79,9 +100,9 @@ def rules_of(services: Mapping[str, Mapping[str, Any]], names: Sequence[str]) ->
                     path=path,
                     target=str(entry.get("target") or ""),
                     ignore=(
-                        *parse("\n".join(ALWAYS_IGNORED)),
-                        *_context_ignore(service, path),
-                        *_patterns(entry.get("ignore")),
+                        *_context_ignore(service),
+                        Ignore(path, (*parse("\n".join(ALWAYS_IGNORED)),)),
+                        Ignore(path, (*_patterns(entry.get("ignore")),)),
                     ),
                     include=tuple(_patterns(entry.get("include"))),
                     command=("/bin/sh", "-c", command) if isinstance(command, str) else tuple(command or ()),
@@ -92,46 +113,84 @@ def rules_of(services: Mapping[str, Mapping[str, Any]], names: Sequence[str]) ->
     return found
 
 
+def _below(path: str, base: str) -> str | None:
+    """``path`` relative to ``base``: "" for the same, None for what does not lie below."""
+    if path == base:
+        return ""
+    prefix = base.rstrip("/") + "/"
+    return path[len(prefix) :] if path.startswith(prefix) else None
+
+
 def _patterns(value: Any) -> list[Pattern]:
     words = [value] if isinstance(value, str) else list(value or ())
-    # a bare name means it wherever it lies beneath the path
-    text = [word if "/" in word.rstrip("/") else f"**/{word}" for word in map(str, words)]
-    return parse("\n".join(text))
+    return parse("\n".join(map(_anywhere, map(str, words))))
 
 
-def _context_ignore(service: Mapping[str, Any], path: str) -> list[Pattern]:
-    """The build context's ignore file, when the watched path is that context."""
+def _anywhere(pattern: str) -> str:
+    """A bare name means it wherever it lies beneath the path."""
+    negation = "!" if pattern.startswith("!") else ""
+    name = pattern.removeprefix("!")
+    return pattern if "/" in name.rstrip("/") else f"{negation}**/{name}"
+
+
+def _context_ignore(service: Mapping[str, Any]) -> list[Ignore]:
+    """What the ignore file of the build context keeps out of the image, wherever in the context the rule's path is."""
     build = service.get("build") or {}
     context = str(build.get("context") or "")
-    if not context.startswith("/") or os.path.normpath(context) != path:
+    if not context.startswith("/"):
         return []
     from ..build.context import ignore_patterns
 
-    return ignore_patterns(context, str(build.get("dockerfile") or "Dockerfile"))
+    patterns = ignore_patterns(context, str(build.get("dockerfile") or "Dockerfile"))
+    return [Ignore(os.path.normpath(context), tuple(patterns))] if patterns else []
 
 
-def plan_work(rules: Sequence[Rule], paths: Iterable[str], exists: Mapping[str, bool]) -> list[Work]:
-    """One `Work` per service touched. ``exists`` says which changed paths are there now."""
+def plan_work(rules: Sequence[Rule], changes: Mapping[str, Change]) -> list[Work]:
+    """One `Work` per service touched."""
     touched: dict[str, list[tuple[Rule, str]]] = {}
-    for path in sorted(set(paths)):
+    for path in sorted(changes):
         for rule in rules:
             if rule.matches(path):
                 touched.setdefault(rule.service, []).append((rule, path))
-    result = []
-    for service, pairs in touched.items():
-        if any(rule.action == REBUILD for rule, _ in pairs):
-            # a new image has every change in it
-            result.append(Work(service, tuple(dict.fromkeys(rule for rule, _ in pairs)), rebuild=True))
-            continue
-        syncs = [(rule, path) for rule, path in pairs if rule.action in SYNCING]
-        result.append(
-            Work(
-                service,
-                tuple(dict.fromkeys(rule for rule, _ in pairs)),
-                changed=tuple((path, rule.destination(path)) for rule, path in syncs if exists.get(path)),
-                deleted=tuple(rule.destination(path) for rule, path in syncs if not exists.get(path)),
-                restart=any(rule.action in (RESTART, SYNC_RESTART) for rule, _ in pairs),
-                hooks=tuple(dict.fromkeys(rule for rule, _ in pairs if rule.action == SYNC_EXEC and rule.hook)),
-            )
-        )
-    return result
+    return [_work(service, pairs, changes) for service, pairs in touched.items()]
+
+
+def _work(service: str, pairs: Sequence[tuple[Rule, str]], changes: Mapping[str, Change]) -> Work:
+    rules = tuple(dict.fromkeys(rule for rule, _ in pairs))
+    if any(rule.action == REBUILD for rule in rules):
+        # a new image has every change in it
+        return Work(service, rules, rebuild=True)
+    syncs = [(rule, path) for rule, path in pairs if rule.action in SYNCING]
+    gone = [rule.destination(path) for rule, path in syncs if _goes(rule, path, changes[path])]
+    return Work(
+        service,
+        rules,
+        changed=tuple((path, rule.destination(path)) for rule, path in syncs if _comes(rule, path, changes[path])),
+        deleted=tuple(_topmost(gone)),
+        restart=any(rule.action in (RESTART, SYNC_RESTART) for rule in rules),
+        hooks=tuple(rule for rule in rules if rule.action == SYNC_EXEC and rule.hook),
+    )
+
+
+def _comes(rule: Rule, path: str, change: Change) -> bool:
+    """Whether it is copied. The target of a watched directory is left as the image has it: only what is in it comes."""
+    return change.after is not None and not (path == rule.path and change.after.is_directory)
+
+
+def _goes(rule: Rule, path: str, change: Change) -> bool:
+    """Whether what the container has must go: it is not there any more, or is of another kind. Of a watched directory only
+    what is in it goes: its target may be a mount, or have files of the image beside."""
+    if change.before is not None and change.before.is_directory and path == rule.path:
+        return False
+    if change.after is None:
+        return True
+    return change.before is not None and change.before.kind != change.after.kind
+
+
+def _topmost(places: Iterable[str]) -> list[str]:
+    """Without those that lie below others."""
+    found: list[str] = []
+    for place in sorted(set(places), key=lambda place: place.split("/")):
+        if not found or _below(place, found[-1]) is None:
+            found.append(place)
+    return found

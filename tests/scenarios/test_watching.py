@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 from support.busybox_image import busybox_rootfs
 from support.command import PYCOMPOSE, Command
+from support.edits import edit
 from support.engine_root import assert_nothing_left
 
 if TYPE_CHECKING:
@@ -110,3 +113,81 @@ def test_watch_in_the_background_ends_by_sigint_and_leaves_the_project(command: 
     running.expect("Watch enabled")
     assert running.interrupt() == 130
     assert command.ps()["watched-web-1"]["State"] == "running"
+
+
+STRESS = """
+name: stressed
+services:
+  web:
+    image: box
+    stop_signal: SIGKILL
+    command: sleep 600
+    working_dir: /src
+    develop:
+      watch:
+        - {path: ./src, target: /src, action: sync, initial_sync: true}
+        - {path: ./src/never, action: rebuild}
+        - {path: ./later/src, target: /later, action: sync}
+"""
+
+
+def listing(top: Path) -> str:
+    """What `LIST` prints of the same tree."""
+    lines = []
+    for path in sorted(top.rglob("*")):
+        name = f"./{path.relative_to(top)}"
+        if path.is_symlink():
+            lines.append(f"{name} -> {path.readlink()}")
+        elif path.is_dir():
+            lines.append(f"{name}/")
+        else:
+            lines.append(f"{name} {path.read_text()}")
+    return "\n".join(sorted(lines))
+
+
+LIST = r"""
+cd "$1" || exit; find . -mindepth 1 | while read -r f; do
+  if [ -L "$f" ]; then echo "$f -> $(readlink "$f")"; elif [ -d "$f" ]; then echo "$f/"; else echo "$f $(cat "$f")"; fi
+done"""
+
+
+def expect_same(command: Command, here: Path, there: str, patience: float = 60) -> None:
+    """Wait until the container has what is below ``here``, and nothing else."""
+    deadline = time.monotonic() + patience
+    want = listing(here)
+    while (got := in_container(command, there)) != want:
+        assert time.monotonic() < deadline, f"want:\n{want}\ngot:\n{got}"
+
+
+def in_container(command: Command, top: str) -> str:
+    return "\n".join(sorted(command("exec", "-T", "web", "sh", "-c", LIST, "sh", top, check=False).stdout.splitlines()))
+
+
+@pytest.mark.parametrize("edits", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_the_container_has_what_the_source_has(command: Command, edits: int) -> None:
+    source = command.directory / "src"
+    (command.directory / "compose.yaml").write_text(STRESS)
+    running = Running(command, "watch")
+    running.expect("does not exist yet")
+    # Between the start and "Watch enabled" somebody goes on working.
+    (source / "early").write_text("1")
+    (source / "sub").rmdir()
+    running.expect("Watch enabled")
+    expect_same(command, source, "/src")
+    random = Random(edits)
+    for number in range(edits):
+        edit(random, source)
+        if number % 50 == 49:
+            expect_same(command, source, "/src")
+    # thousands at once, as by `git switch`
+    shutil.rmtree(source)
+    for number in range(2000):
+        path = source / f"{number % 40}" / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(number))
+    later = command.directory / "later" / "src"
+    later.mkdir(parents=True)
+    (later / "file").write_text("1")
+    expect_same(command, source, "/src")
+    expect_same(command, later, "/later")
+    assert running.interrupt() == 130
