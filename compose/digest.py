@@ -29,7 +29,6 @@ OUTSIDE = frozenset(
         "depends_on",
         "develop",
         "image",
-        "post_start",
         "profiles",
         "pull_policy",
         "pull_refresh_after",

@@ -50,6 +50,10 @@ HOOK_INDEX = "io.pycompose.hook-index"
 HOOK_FOR = "io.pycompose.hook-for"
 """On the container of a hook: the id of the container whose start it precedes."""
 
+UNFINISHED = "unfinished_"
+"""How the name of a container begins that still lacks networks, configs or secrets: it gets its own name as the last step of
+its creation, which no engine does by halves. A label could not be taken off again."""
+
 COMPATIBLE_VERSION = "2.26.1"
 """The Docker Compose version whose labels, names and resources these are; scripts compare it."""
 

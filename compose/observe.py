@@ -69,6 +69,11 @@ class ObservedContainer:
     def running(self) -> bool:
         return self.state in ("running", "restarting", "paused")
 
+    @property
+    def unfinished(self) -> bool:
+        """Its creation was cut off: it must not be started."""
+        return self.name.startswith(labels.UNFINISHED)
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedNetwork:
@@ -122,9 +127,13 @@ class Snapshot:
         return [one for one in self.containers if one.service == name and one.hook]
 
     def of_service(self, name: str) -> list[ObservedContainer]:
-        """The service's containers without one-off ones, by number."""
-        found = [one for one in self.containers if one.service == name and not one.oneoff]
+        """The service's containers without one-off and unfinished ones, by number."""
+        found = [one for one in self.containers if one.service == name and not one.oneoff and not one.unfinished]
         return sorted(found, key=lambda one: (one.number, one.name))
+
+    def unfinished_of(self, name: str) -> list[ObservedContainer]:
+        """What a creation that was cut off has left of the service."""
+        return [one for one in self.containers if one.service == name and not one.oneoff and one.unfinished]
 
 
 def observe(engine: Engine, project: Project, *, images: Iterable[str] | None = None) -> Snapshot:

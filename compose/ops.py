@@ -223,6 +223,8 @@ class StopContainer(ContainerOperation):
     id: str
     timeout: int | None = None
     hooks: bool = False
+    removing: bool = False
+    """It is removed afterwards: a pre_stop hook that fails is told of, and does not keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,8 @@ def run(args: Namespace) -> int:
     from .stop import chosen
 
     session = Session(args)
-    everything = chosen(session, [])
-    containers = chosen(session, args.services)
+    everything = [one for one in chosen(session, []) if not one.unfinished]
+    containers = [one for one in chosen(session, args.services) if not one.unfinished]
     if not containers:
         return 0
     plan = plan_restart(session.name, everything, containers, args.timeout, dependants=not args.no_deps)

@@ -144,7 +144,7 @@ def env_file(path: str) -> dict[str, str | None]:
 def run(args: Namespace) -> int:
     from ..convert.container import OneOff, create_request
     from ..errors import OperationError
-    from ..perform.containers import facts_for, place_files
+    from ..perform.containers import facts_for, place_files, removed_on_failure
     from .converge import check_supported
 
     session = Session(args)
@@ -181,10 +181,12 @@ def run(args: Namespace) -> int:
         from .exec import console_size
 
         request.body["HostConfig"]["ConsoleSize"] = list(console_size() or (0, 0))
-    identity = str(engine.containers.create(request.body, request.name, request.platform)["Id"])
-    for network, settings in request.connect:
-        engine.networks.connect(network, identity, settings)
-    place_files(world, identity, request.files)
+    with removed_on_failure(engine) as made:
+        identity = str(engine.containers.create(request.body, request.name, request.platform)["Id"])
+        made.append(identity)
+        for network, settings in request.connect:
+            engine.networks.connect(network, identity, settings)
+        place_files(world, identity, request.files)
     if args.detach:
         engine.containers.start(identity)
         print(identity)

@@ -29,8 +29,8 @@ def run(args: Namespace) -> int:
     from .stop import chosen
 
     session = Session(args)
-    everything = chosen(session, [])
-    containers = chosen(session, args.services)
+    everything = [one for one in chosen(session, []) if not one.unfinished]
+    containers = [one for one in chosen(session, args.services) if not one.unfinished]
     if not containers and not session.containers():
         raise OperationError(_nothing_to_start(session, args.services))
     if args.services:

@@ -8,6 +8,7 @@ or a value from elsewhere it becomes a `PlacedFile`.
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..contents import file_content
@@ -28,11 +29,12 @@ CONFIG_MODE = 0o444
 
 @dataclass(frozen=True, slots=True)
 class PlacedFile:
-    """A config or secret to be put into the container before it starts. ``source`` is a host path, or ``content`` the bytes."""
+    """A config or secret to be put into the container before it starts. ``source`` is a host path, or ``content`` the bytes.
+    Without a ``uid`` or ``gid`` it is the container's user who owns it."""
 
     target: str
-    uid: int
-    gid: int
+    uid: int | None
+    gid: int | None
     mode: int
     content: bytes | None = None
     source: str | None = None
@@ -185,12 +187,21 @@ def _file(
         return {"Type": "bind", "Source": tree["file"], "Target": target, "ReadOnly": True}
     return PlacedFile(
         target=_clean(target),
-        uid=int(use.get("uid") or 0),
-        gid=int(use.get("gid") or 0),
+        uid=_number(project, use, "uid", where),
+        gid=_number(project, use, "gid", where),
         mode=file_mode(use.get("mode"), CONFIG_MODE),
         content=content,
         source=None if content is not None else str(tree["file"]),
     )
+
+
+def _number(project: Project, use: Mapping[str, Any], key: str, where: tuple[str | int, ...]) -> int | None:
+    value = use.get(key)
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,10}", str(value)):
+        raise _refusal(project, (*where, key), f"{key} must be a number, not {value!r}")
+    return int(value)
 
 
 def _refusal(project: Project, path: tuple[str | int, ...], message: str) -> PlanError:

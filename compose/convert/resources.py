@@ -92,7 +92,8 @@ def _devices(items: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any
 def _ulimit(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, int):
         return {"Name": name, "Soft": value, "Hard": value}
-    return {"Name": name, "Soft": int(value["soft"]), "Hard": int(value["hard"])}
+    # The loaded project leaves zeros out.
+    return {"Name": name, "Soft": int(value.get("soft") or 0), "Hard": int(value.get("hard") or 0)}
 
 
 def _deploy(deploy: Mapping[str, Any], body: dict[str, Any]) -> None:

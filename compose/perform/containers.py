@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import tarfile
@@ -17,16 +18,18 @@ from ..convert.mounts import credential_files, plan_mounts
 from ..credentials import configuration_file
 from ..digest import service_digest
 from ..errors import EngineError, OperationError
-from ..events import DONE, Progress
+from ..events import DONE, WARNING, Progress
 from ..graph import shared_services
-from ..labels import image_name
+from ..labels import UNFINISHED, image_name
 from .hooks import post_start_hooks, pre_stop_hooks, run_hooks
 from .models import model_variables
+from .owner import container_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
+    from ..client import Engine
     from ..convert.mounts import PlacedFile
     from ..ops import CreateContainer, RemoveContainer, RenameContainer, RollBack, StartContainer, StopContainer
     from .world import World
@@ -40,19 +43,36 @@ def create_container(world: World, operation: CreateContainer) -> None:
     project = world.project
     facts = facts_for(world, operation.service, dict(operation.kept_volumes), operation.replaces)
     request = create_request(project, operation.service, operation.number, facts)
-    answer = world.engine.containers.create(request.body, request.name, request.platform)
-    identity = str(answer["Id"])
-    try:
+    # A container without its networks or files must never be taken for a finished one, also when this process is killed here.
+    at_once = not (request.connect or request.files)
+    name = request.name if at_once else f"{UNFINISHED}{request.name}"
+    with removed_on_failure(world.engine) as made:
+        identity = str(world.engine.containers.create(request.body, name, request.platform)["Id"])
+        made.append(identity)
         for network, settings in request.connect:
             world.engine.networks.connect(network, identity, settings)
         place_files(world, identity, request.files)
-    except EngineError:
-        # A container without its networks or files must never be taken for a finished one.
-        world.engine.containers.remove(identity, force=True)
-        raise
+        if not at_once:
+            world.engine.containers.rename(identity, request.name)
     world.created(operation.name, operation.service, operation.number, identity)
     if not operation.replaces:
         world.emit(Progress(shown, "Created", DONE))
+
+
+@contextlib.contextmanager
+def removed_on_failure(engine: Engine) -> Iterator[list[str]]:
+    """The containers whose ids are put into the list go again if the block does not come to its end."""
+    made: list[str] = []
+    with contextlib.ExitStack() as undo:
+        undo.callback(_remove_all, engine, made)
+        yield made
+        undo.pop_all()
+
+
+def _remove_all(engine: Engine, made: Sequence[str]) -> None:
+    for identity in made:
+        with contextlib.suppress(EngineError):  # the error that led here says more
+            engine.containers.remove(identity, force=True, volumes=True)
 
 
 def facts_for(world: World, service_name: str, kept: Mapping[str, str], replaces: str = "") -> Facts:
@@ -106,6 +126,9 @@ def place_files(world: World, identity: str, files: Sequence[PlacedFile]) -> Non
     if not files:
         return
     contents = [(file, _content(file)) for file in files]
+    mine = (0, 0)
+    if any(file.uid is None or file.gid is None for file in files):
+        mine = container_owner(world.engine, identity)
     if world.engine.is_pycompose:
         world.engine.containers.put_files(
             identity,
@@ -113,8 +136,8 @@ def place_files(world: World, identity: str, files: Sequence[PlacedFile]) -> Non
                 {
                     "Target": file.target,
                     "Content": base64.b64encode(content).decode("ascii"),
-                    "UID": file.uid,
-                    "GID": file.gid,
+                    "UID": mine[0] if file.uid is None else file.uid,
+                    "GID": mine[1] if file.gid is None else file.gid,
                     "Mode": file.mode,
                 }
                 for file, content in contents
@@ -126,7 +149,9 @@ def place_files(world: World, identity: str, files: Sequence[PlacedFile]) -> Non
         for file, content in contents:
             info = tarfile.TarInfo(file.target.lstrip("/"))
             info.size = len(content)
-            info.uid, info.gid, info.mode, info.mtime = file.uid, file.gid, file.mode, int(time.time())
+            info.uid = mine[0] if file.uid is None else file.uid
+            info.gid = mine[1] if file.gid is None else file.gid
+            info.mode, info.mtime = file.mode, int(time.time())
             tar.addfile(info, io.BytesIO(content))
     world.engine.containers.put_archive(identity, "/", archive.getvalue())
 
@@ -186,13 +211,22 @@ def stop_container(world: World, operation: StopContainer) -> None:
         world.emit(Progress(shown, "Stopping"))
     try:
         if operation.hooks:
-            hooks = pre_stop_hooks(world, operation.service, operation.id)
-            run_hooks(world.engine, world.emit, operation.name, operation.id, "pre_stop", hooks)
+            _run_pre_stop(world, operation)
         world.engine.containers.stop(operation.id, operation.timeout)
     except NotFound:
         pass
     if not quiet:
         world.emit(Progress(shown, "Stopped", DONE))
+
+
+def _run_pre_stop(world: World, operation: StopContainer) -> None:
+    hooks = pre_stop_hooks(world, operation.service, operation.id)
+    try:
+        run_hooks(world.engine, world.emit, operation.name, operation.id, "pre_stop", hooks)
+    except OperationError as error:
+        if not operation.removing:
+            raise
+        world.emit(Progress(f"Container {operation.name}", str(error), WARNING))
 
 
 def remove_container(world: World, operation: RemoveContainer) -> None:

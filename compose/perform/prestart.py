@@ -17,7 +17,7 @@ from ..convert.values import pairs
 from ..errors import EngineError, OperationError
 from ..events import DONE, Output, Progress
 from ..labels import short_name
-from .containers import place_files, placed_files
+from .containers import place_files, placed_files, removed_on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,18 +39,14 @@ def run_pre_start(world: World, operation: RunPreStart) -> None:
     target = world.engine.containers.inspect(world.container_id(operation.target, operation.id))
     hook = _hook(target, operation)
     world.emit(Progress(shown, "Running"))
-    identity = _create(world, operation, target, hook)
-    try:
+    with removed_on_failure(world.engine) as made:
+        identity = _create(world, operation, target, hook, made)
         _place_files(world, operation, identity)
-        ending = world.engine.containers.wait_begin(identity, "next-exit")
-        try:
+        with contextlib.ExitStack() as unwaited:
+            ending = world.engine.containers.wait_begin(identity, "next-exit")
+            unwaited.callback(ending.cancel)
             world.engine.containers.start(identity)
-        except EngineError:
-            ending.cancel()
-            raise
-    except EngineError:
-        world.engine.containers.remove(identity, force=True, volumes=True)
-        raise
+            unwaited.pop_all()
     source = f"{short_name(operation.target, str(target['Config']['Labels'].get(labels.PROJECT)))} pre_start[{operation.index}]"
     query = {"follow": 1, "stdout": 1, "stderr": 1}
     with world.engine.containers.log_stream(identity, query) as response:
@@ -82,7 +78,9 @@ def _hook(target: Mapping[str, Any], operation: RunPreStart) -> Mapping[str, Any
     return hooks[operation.index]
 
 
-def _create(world: World, operation: RunPreStart, target: Mapping[str, Any], hook: Mapping[str, Any]) -> str:
+def _create(
+    world: World, operation: RunPreStart, target: Mapping[str, Any], hook: Mapping[str, Any], made: list[str]
+) -> str:
     engine = world.engine
     config, host = target["Config"], target["HostConfig"]
     own_labels = config.get("Labels") or {}
@@ -120,13 +118,10 @@ def _create(world: World, operation: RunPreStart, target: Mapping[str, Any], hoo
         _remove_stale(world, operation.name)
         answer = engine.containers.create(body, operation.name)
     identity = str(answer["Id"])
+    made.append(identity)
     world.container_ids[operation.name] = identity
-    try:
-        for network, settings in networks[len(at_once) :]:
-            engine.networks.connect(network, identity, settings)
-    except EngineError:
-        engine.containers.remove(identity, force=True, volumes=True)
-        raise
+    for network, settings in networks[len(at_once) :]:
+        engine.networks.connect(network, identity, settings)
     return identity
 
 

@@ -51,7 +51,7 @@ class World:
         self.container_ids = {one.name: one.id for one in snapshot.containers}
         self.service_containers: dict[str, str] = {}
         for one in snapshot.containers:
-            if not one.oneoff:
+            if not one.oneoff and not one.unfinished:
                 self.service_containers.setdefault(one.service, one.id)
         self.image_ids: dict[str, str] = {ref: image.id for ref, image in snapshot.images.items() if image is not None}
         self.replacing: set[str] = set()

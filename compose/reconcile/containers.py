@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .options import UpOptions
     from .resources import ResourcePlan
 
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"[0-9a-f]{12}_")
 
 
@@ -47,6 +48,8 @@ class ServiceState:
     replicas: list[Replica] = field(default_factory=list)
     surplus: list[ObservedContainer] = field(default_factory=list)
     leftovers: list[tuple[ObservedContainer, str | None]] = field(default_factory=list)
+    unfinished: list[ObservedContainer] = field(default_factory=list)
+    """Without all that they need: to be removed, with the volumes that nobody has used yet."""
 
     @property
     def recreated(self) -> bool:
@@ -76,7 +79,7 @@ def decide(
 ) -> ServiceState:
     """``decided`` holds the services this one depends on; ``selected``: the user named it (or all)."""
     service = project.services[name]
-    state = ServiceState(name)
+    state = ServiceState(name, unfinished=snapshot.unfinished_of(name))
     observed: list[ObservedContainer] = []
     everything = snapshot.of_service(name)
     settled = {one.name for one in everything if not _TEMPORARY.match(one.name)}
@@ -100,6 +103,8 @@ def decide(
     mode = options.recreate if selected else options.recreate_dependencies
     for one in kept:
         cause = _divergence(project, name, service, one, snapshot, digest, resources, decided, mode)
+        if cause is None and options.renew_volumes and mode != NEVER and _anonymous_volumes(one):
+            cause = Cause("its anonymous volumes are to be renewed")
         final = next((target for left, target in state.leftovers if left is one and target), one.name)
         if cause is not None:
             final = str(service.get("container_name") or container_name(project, name, one.number))
@@ -191,6 +196,13 @@ def kept_volumes(
         (mount.target, mount.name)
         for mount in one.mounts
         if mount.kind == "volume" and mount.name and posixpath.normpath(mount.target) in declared - named
+    )
+
+
+def _anonymous_volumes(one: ObservedContainer) -> bool:
+    return any(
+        mount.kind == "volume" and (mount.name in one.kept_volumes or _ANONYMOUS.fullmatch(mount.name))
+        for mount in one.mounts
     )
 
 

@@ -96,6 +96,7 @@ def _containers(
                 number=one.number,
                 timeout=options.timeout,
                 hooks=has_pre_stop(one, project),
+                removing=True,
                 after=_acyclic(one, followers, needs),
                 cause=cause,
             )

@@ -205,7 +205,9 @@ class _Planner:
         self.operations.append(remove)
         return remove.key
 
-    def _stop(self, one: ObservedContainer, needs: tuple[str, ...], cause: Cause) -> StopContainer:
+    def _stop(
+        self, one: ObservedContainer, needs: tuple[str, ...], cause: Cause, *, removing: bool = True
+    ) -> StopContainer:
         return StopContainer(
             id=one.id,
             name=one.name,
@@ -213,6 +215,7 @@ class _Planner:
             number=one.number,
             timeout=self.options.timeout,
             hooks=has_pre_stop(one, self.project),
+            removing=removing,
             needs=needs,
             cause=cause,
         )
@@ -244,6 +247,9 @@ class _Planner:
             if final is None:
                 removal = self._remove(left, Cause("it is left over from an interrupted recreation"))
                 self.left_over.setdefault(name, []).append(removal)
+        for left in state.unfinished:
+            removal = self._remove(left, Cause("its creation was interrupted"), volumes=True)
+            self.left_over.setdefault(name, []).append(removal)
         count = len(state.replicas)
         for extra in state.surplus:
             self._remove(extra, Cause(f"service {name} is scaled to {count}", mark=self.project.mark("services", name)))
@@ -278,7 +284,8 @@ class _Planner:
                     )
                 )
             elif name in self.restarting and one.running:
-                self.operations.append(self._stop(one, self._before_restart(name), self.restarting[name]))
+                before = self._before_restart(name)
+                self.operations.append(self._stop(one, before, self.restarting[name], removing=False))
             elif replica.name not in self.starts.starting[name] or not self.options.start:
                 self.unchanged.append(Unchanged(one.name, name, one.state))
 

@@ -584,6 +584,66 @@ def test_a_pre_stop_hook_that_fails_fails_the_stop(stack: Stack) -> None:
     stack("kill")
 
 
+def test_a_pre_stop_hook_that_fails_does_not_keep_the_container(stack: Stack) -> None:
+    text = "services:\n  web: {image: IMAGE, command: sleep 1000, pre_stop: [{command: sh -c 'exit %d'}]}\n"
+    stack.write(text % 3)
+    stack("up", "-d")
+    stack.write(text % 4)
+    # The hook that is repaired is the one that runs before the old container stops.
+    assert "exited with code 3" in stack("up", "-d", "-t", "0").stderr
+    assert stack.states() == {"web-1": "running"}
+    assert "exited with code 4" in stack("down", "-t", "0").stderr
+    assert stack.states() == {}
+
+
+def test_a_changed_hook_takes_effect(stack: Stack) -> None:
+    plain = f"services:\n  web: {SLEEPER}"
+    for hook, want in (("", ""), ("one", "one"), ("two", "two"), ("", "")):
+        line = f", post_start: [{{command: sh -c 'echo {hook} > /mark'}}]" if hook else ""
+        stack.write(f"{plain}{line}}}\n")
+        stack("up", "-d", "-t", "0")
+        assert stack("exec", "-T", "web", "sh", "-c", "cat /mark || true").stdout.strip() == want
+        assert stack("plan").stdout.endswith("nothing to do\n")
+
+
+def test_renewed_anonymous_volumes(stack: Stack) -> None:
+    stack.write(
+        f"services:\n  web: {SLEEPER}, volumes: [/data, 'named:/named']}}\n  other: {SLEEPER}}}\nvolumes: {{named: }}\n"
+    )
+    stack("up", "-d")
+    before = {name: row["ID"] for name, row in stack.ps().items()}
+    stack("exec", "-T", "web", "touch", "/data/old", "/named/old")
+    stack("up", "-d", "--force-recreate", "-t", "0", "web")
+    assert stack("exec", "-T", "web", "ls", "/data", "/named").stdout == "/data:\nold\n\n/named:\nold\n"
+    stack("up", "-d", "-V", "-t", "0")
+    assert stack("exec", "-T", "web", "ls", "/data", "/named").stdout == "/data:\n\n/named:\nold\n"
+    assert stack.ps()["other-1"]["ID"] == before["other-1"]
+    stack("down", "-v", "-t", "0")
+
+
+def test_secrets_belong_to_the_user_of_the_service(stack: Stack) -> None:
+    (stack.directory / "file").write_text("in a file")
+    stack.write(
+        "services:\n"
+        "  numbers: {image: IMAGE, command: sleep 1000, stop_signal: SIGKILL, user: '1234:2345', <<: &files {secrets: ["
+        "{source: value, mode: 0400}, {source: file, mode: 0400}, {source: value, target: given, uid: '7', mode: 0400}],"
+        " configs: [{source: config, target: /config, mode: 0440}]}}\n"
+        "  named: {build: {dockerfile_inline: \"FROM IMAGE\\nRUN mkdir -p /etc && echo 'me:x:77:88::/:/bin/sh' > /etc/passwd &&"
+        " echo 'us:x:99:' > /etc/group\\nUSER me\"}, command: sleep 1000, stop_signal: SIGKILL, <<: *files}\n"
+        f"  group: {{image: {stack.name}-named, depends_on: [named], user: 'me:us', command: sleep 1000, stop_signal: SIGKILL, <<: *files}}\n"
+        "  root: {image: IMAGE, command: sleep 1000, stop_signal: SIGKILL, <<: *files}\n"
+        "secrets: {value: {environment: HOME}, file: {file: ./file}}\nconfigs: {config: {content: x}}\n"
+    )
+    stack("up", "-d", "--build")
+    owners = {"numbers": ("1234", "2345"), "named": ("77", "88"), "group": ("77", "99"), "root": ("0", "0")}
+    for service, (uid, gid) in owners.items():
+        files = ["/run/secrets/value", "/run/secrets/file", "/run/secrets/given", "/config"]
+        shown = stack("exec", "-T", "-u", "0", service, "stat", "-c", "%u:%g %a", *files).stdout
+        assert shown == f"{uid}:{gid} 400\n{uid}:{gid} 400\n7:{gid} 400\n{uid}:{gid} 440\n", service
+        assert stack("exec", "-T", service, "cat", "/run/secrets/file").stdout == "in a file"
+    stack("down", "-v", "-t", "0", "--rmi", "local")
+
+
 def test_changed_network_is_made_anew(stack: Stack) -> None:
     text = f"services:\n  web: {SLEEPER}}}\nnetworks: {{default: {{internal: %s}}}}\n"
     stack.write(text % "false")
