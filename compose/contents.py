@@ -22,7 +22,8 @@ def file_content(project: Project, noun: str, source: str) -> bytes | None:
         return str(tree["content"]).encode()
     variable = tree.get("environment")
     if variable is None:
-        return None
+        # The loaded project leaves an empty value out: content of length zero is content.
+        return None if tree.get("file") or tree.get("external") else b""
     if variable not in project.environment:
         path = (noun, source, "environment")
         message = f'environment variable "{variable}" is not set'

@@ -58,12 +58,11 @@ class Binder:
             if field.key in value:
                 where = places.get(field.key)
                 bound = field.decode(self, value[field.key], (*path, field.key), where or place)
-                if field.omit and is_zero(bound):
-                    continue
                 name = field.label or field.key
-                out[name] = bound
                 if where is not None:
                     out.places[name] = where
+                if not (field.omit and is_zero(bound)):
+                    out[name] = bound
             elif not field.omit:
                 out[field.label or field.key] = field.decode(self, None, (*path, field.key), None)
         out.extensions = {key: plain(item) for key, item in value.items() if key.startswith("x-")}

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Path, dotted
+from .bounds import duplicate_names, service_bounds
 from .normalize import is_true
 from .suggest import nearest
 from .tree import Map, diagnostic
@@ -110,11 +111,23 @@ class _Consistency:
     def run(self) -> None:
         for name, service in self.active.items():
             self.service(name, service)
+            for path, message in service_bounds(name, service):
+                self.report(path, message)
+        for path, message in duplicate_names(self.active):
+            self.report(path, message)
+        for name, config in self.sections["configs"].items():
+            self.config(name, config)
         for name, secret in self.sections["secrets"].items():
             if not secret.get("external") and not secret.get("file") and not secret.get("environment"):
                 self.report(("secrets", name), f'secret "{name}" must declare either `file` or `environment`')
         if not self.found:
             self.cycles()
+
+    def config(self, name: str, config: Map) -> None:
+        # Content may be empty: the bound tree leaves it out then.
+        given = config.get("external") or config.get("file") or config.get("environment") or config.get("driver")
+        if not given and "content" not in config.places:
+            self.report(("configs", name), f'config "{name}" must declare one of `file`, `environment` and `content`')
 
     def service(self, name: str, service: Map) -> None:
         path: Path = ("services", name)

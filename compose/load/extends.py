@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LoadError
 from . import merge
 from .paths import PathResolver
 from .tree import Map, clone, fail
@@ -85,9 +86,14 @@ def _extended(
 
 def _services_of(loader: Loader, name: str, reference: str, other: str, place: Any) -> tuple[Map, tuple[Path, ...]]:
     local = loader.local(other, ("services", name, "extends"), place)
-    tree, cleared = loader.load_file(local, Map(), nested="extends")
-    services = tree.get("services")
     path: Path = ("services", name, "extends")
+    try:
+        tree, cleared = loader.load_file(local, Map(), nested="extends")
+    except LoadError as error:
+        if any(one.mark is not None for one in error.diagnostics):
+            raise
+        raise fail(str(error), path, place) from None  # it cannot be read: what names it has a place
+    services = tree.get("services")
     if not isinstance(services, Map):
         raise fail(f"cannot extend service {name!r} in {local}: no services section", path, place)
     if reference not in services:
