@@ -96,12 +96,13 @@ class ObservedVolume:
 
 @dataclass(frozen=True, slots=True)
 class ObservedImage:
-    """``volumes`` are the paths the image declares; ``pulled`` is when its tag last moved, seconds since the epoch."""
+    """``volumes`` are the paths the image declares; ``has_check``: a health check; ``pulled`` is when its tag last moved, seconds since the epoch."""
 
     ref: str
     id: str
     volumes: tuple[str, ...] = ()
     pulled: float | None = None
+    has_check: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,9 @@ def observe_image(engine: Engine, ref: str) -> ObservedImage | None:
         return None
     config = tree.get("Config") or {}
     moved = (tree.get("Metadata") or {}).get("LastTagTime")
-    return ObservedImage(ref, str(tree["Id"]), tuple(sorted(config.get("Volumes") or ())), _seconds(moved))
+    test = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
+    volumes = tuple(sorted(config.get("Volumes") or ()))
+    return ObservedImage(ref, str(tree["Id"]), volumes, _seconds(moved), has_check=test[0] != "NONE")
 
 
 def _seconds(moment: str | None) -> float | None:

@@ -98,7 +98,8 @@ def parse_bytes(text: str) -> int:
     if not suffix or suffix == "b":
         return int(size)
     if suffix[0] not in _MULTIPLES or suffix[1:] not in ("", "b", "ib"):
-        raise ValueError(f"invalid suffix: '{suffix}'")
+        hint = f"; write {number.strip()}{suffix[0]}" if suffix[1:] == "i" and suffix[0] in _MULTIPLES else ""
+        raise ValueError(f"invalid suffix: '{suffix}'{hint}")
     return int(size * _MULTIPLES[suffix[0]])
 
 

@@ -82,6 +82,7 @@ def converge(
     Returns with failures recorded, not raised; planning errors are raised.
     """
     from ..lock import project_lock
+    from ..ops import BuildImage, PullImage
     from ..perform import Settings
 
     if not session.project.services:
@@ -96,6 +97,7 @@ def converge(
         stage = needs_image_stage(project, snapshot, options, time.time())
         if stage is not None:
             check_supported(project, session)
+            check_contradictions(project, options, snapshot, images_change=True)
             _run(session, result, stage, snapshot, contents, settings or Settings())
             if result.failures:
                 return result
@@ -110,6 +112,10 @@ def converge(
             plan = _without_images(plan)
         elif plan.operations:
             check_supported(project, session)
+        if plan.operations:
+            changing = stage is None and any(isinstance(one, (PullImage, BuildImage)) for one in plan.operations)
+            check_contradictions(project, options, snapshot, images_change=changing)
+            _warn_of_binds(session, project, plan)
         _run(
             session,
             result,
@@ -140,6 +146,29 @@ def check_supported(project: Project, session: Session) -> None:
     if found:
         raise LoadError(found)
     for diagnostic in ignored(project, own_engine=session.engine.is_pycompose):
+        print(f"warning: {diagnostic}", file=sys.stderr)
+
+
+def check_contradictions(project: Project, options: UpOptions, snapshot: Snapshot, *, images_change: bool) -> None:
+    """Refuse what can never be had, before anything is made. Raises LoadError with every place."""
+    from ..errors import LoadError
+    from ..preflight import contradictions
+
+    names = selection(project, options)
+    found = contradictions(project, names, options.scale, snapshot, images_change=images_change)
+    if found:
+        raise LoadError(found)
+
+
+def _warn_of_binds(session: Session, project: Project, plan: Plan) -> None:
+    """Of paths of this machine, which an engine behind a unix socket shares."""
+    from ..ops import CreateContainer
+    from ..preflight import binds
+
+    if session.engine.endpoint.address.path is None:
+        return
+    created = dict.fromkeys(one.service for one in plan.operations if isinstance(one, CreateContainer))
+    for diagnostic in binds(project, created):
         print(f"warning: {diagnostic}", file=sys.stderr)
 
 

@@ -190,7 +190,8 @@ def _follow(
             changed.wait_for(lambda: not running)
         await_unlocked(str(session.engine.endpoint.address), session.name)
         with changed:  # held, so that an end that comes after the listing is taken off what it says
-            running |= set() if lost.is_set() else {one["Id"] for one in session.containers(args.services, all=False)}
+            if not lost.is_set():
+                running.update(one["Id"] for one in session.containers(args.services, all=False))
             if not running:
                 break
     for follower in followers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..client import NotFound
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..ops import Operation
+    from ..perform import World
     from .converge import Convergence
     from .session import Session
 
@@ -27,7 +29,7 @@ def failure_report(session: Session, result: Convergence) -> str:
     parts: list[str] = []
     for key, error in result.failures:
         operation = operations.get(key)
-        lines = [_headline(operation, error)]
+        lines = [_in_terms_of_the_file(result.world, operation, error) or _headline(operation, error)]
         blocked = blocked_by(result, key)
         if blocked:
             lines.append(f"  not started because of it: {', '.join(blocked)}")
@@ -38,6 +40,19 @@ def failure_report(session: Session, result: Convergence) -> str:
                 lines += _container_lines(session, identity)
         parts.append("\n".join(lines))
     return "\n".join(parts)
+
+
+def _in_terms_of_the_file(world: World | None, operation: Operation | None, error: ComposeError) -> str:
+    """The line of the file that asks for what could not be had, and what to do; "" where only the engine's words tell."""
+    from .. import remedies
+    from .holders import port_holder
+
+    if not isinstance(operation, ContainerOperation) or not isinstance(error, EngineError):
+        return ""
+    if world is None or not world.has_project:
+        return ""
+    found = remedies.explain(world.project, operation.service, str(error), partial(port_holder, world.engine))
+    return str(found) if found is not None else ""
 
 
 def _headline(operation: Operation | None, error: ComposeError) -> str:

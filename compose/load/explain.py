@@ -178,6 +178,8 @@ def _winner(settings: list[Setting], final: Place | None) -> int:
 def _suggestion(project: Project, path: Path) -> str:
     if len(path) > 1 and path[0] == "services" and path[1] not in project.services:
         return nearest(str(path[1]), project.services)
+    if path and str(path[0]) in project.services:
+        return f"did you mean {dotted(('services', *path))}?"
     return "unset keys take the default of the image or the engine"
 
 

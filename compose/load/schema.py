@@ -328,6 +328,9 @@ def _describe(error: ValidationError, path: Path, tree: Map) -> Iterator[Diagnos
         return
     if error.validator == "type":
         message = f"{name} must be {_listed(_expected(schema))}, not {kind(value)}"
+        if _is_duration(path) and isinstance(value, int):
+            yield diagnostic(tree, path, message, f'a duration such as "{value}s"')
+            return
     elif error.validator == "oneOf":
         words = _listed(_expected(schema))
         message = f"{name} must be {words}, not {kind(value)}" if words else f"{name} has a value of the wrong form"
@@ -354,6 +357,13 @@ def _describe(error: ValidationError, path: Path, tree: Map) -> Iterator[Diagnos
     yield diagnostic(tree, path, message)
 
 
+def _is_duration(path: Path) -> bool:
+    return bool(path) and path[-1] in _DURATIONS
+
+
+_DURATIONS = frozenset(
+    ("delay", "interval", "monitor", "start_interval", "start_period", "stop_grace_period", "timeout", "window")
+)
 _SECTIONS_OF_NAMES = ("services", "networks", "volumes", "secrets", "configs", "models")
 
 

@@ -77,10 +77,18 @@ def _compose(content: str | bytes, file: str) -> Iterator[Node]:
         place = error.problem_mark or error.context_mark
         mark = Mark(file, place.line + 1, place.column + 1) if place is not None else Mark(file, 1, 1)
         message = ", ".join(part for part in (error.context, error.problem) if part)
+        if "cannot start any token" in message and place is not None and _is_tab(content, place.index):
+            message = "tabs cannot indent; use spaces"
         raise LoadError(Diagnostic(f"not valid YAML: {message}", mark=mark)) from None
     except (yaml.reader.ReaderError, UnicodeDecodeError) as error:
         reason = str(getattr(error, "reason", error))
         raise LoadError(Diagnostic(f"not valid YAML: {reason}", mark=Mark(file, 1, 1))) from None
+
+
+def _is_tab(content: str | bytes, index: int) -> bool:
+    """Whether the character at ``index`` is a tab."""
+    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+    return text[index : index + 1] == "\t"
 
 
 def _documents(parser: Any, yaml: Any, file: str) -> Iterator[Node]:

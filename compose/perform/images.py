@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..client.images import split_reference
 from ..credentials import registry_auth
 from ..errors import EngineError, OperationError
 from ..events import DONE, ERROR, WARNING, BuildStep, Output, Progress
+from ..remedies import missing_image
 
 if TYPE_CHECKING:
     from ..ops import BuildImage, PullImage
     from .world import World
 
 PULL_FAILED = 18
+_UNREACHABLE = re.compile(r"dial tcp|lookup |connection refused|no route to host|network is unreachable|i/o timeout")
 BUILD_FAILED = 17
 
 
@@ -56,11 +59,19 @@ def pull_image(world: World, operation: PullImage) -> None:
             world.emit(Progress(shown, "Warning", WARNING, detail=str(error)))
             return
         world.emit(Progress(shown, "Error", ERROR, detail=str(error)))
-        raise ImageUnavailable(
-            f"{operation.service}: {_cannot_pull(operation.ref, str(error))}{_hint(world, operation.ref)}"
-        ) from error
+        raise ImageUnavailable(_unavailable(world, operation, str(error))) from error
     world.pulled.add(operation.ref)
     world.emit(Progress(shown, "Pulled", DONE))
+
+
+def _unavailable(world: World, operation: PullImage, words: str) -> str:
+    """Where no registry answers, the name may be wrong: then those that are here are asked first."""
+    if _UNREACHABLE.search(words):
+        local = [name for one in world.engine.images.list() for name in one.get("RepoTags") or ()]
+        found = missing_image(world.project, operation.service, operation.ref, local)
+        hint = "" if found.hint else _hint(world, operation.ref)
+        return f"{found}\n  {operation.service}: {_cannot_pull(operation.ref, words)}{hint}"
+    return f"{operation.service}: {_cannot_pull(operation.ref, words)}{_hint(world, operation.ref)}"
 
 
 def _cannot_pull(ref: str, words: str) -> str:

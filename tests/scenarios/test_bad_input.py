@@ -6,16 +6,16 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support.busybox_image import busybox_rootfs
-from support.command import Command
+from support.command import Command, free_port
 from support.engine_root import assert_nothing_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -93,8 +93,64 @@ def test_taken_port(command: Command) -> None:
         )
         result = command("up", "-d", check=False)
     assert result.returncode == 1
-    assert str(port) in result.stderr
-    assert "already" in result.stderr
+    wanted = (
+        f"compose.yaml:5:13: port {port} is used by {Path('/proc/self/comm').read_text().strip()} (pid {os.getpid()})"
+    )
+    assert wanted in result.stderr
+    assert result.stderr.count("--ports auto") == 1
+    assert "userland proxy" not in result.stderr
+    command("down")
+
+
+def test_port_of_another_container(command: Command) -> None:
+    text = "name: {}\nservices:\n  web:\n    image: busybox\n    command: sleep 1000\n    init: true\n    ports: ['127.0.0.1:{}:80']\n"
+    port = free_port()
+    file = command.directory / "compose.yaml"
+    file.write_text(text.format("first", port))
+    command("up", "-d")
+    file.write_text(text.format("second", port))
+    result = command("up", "-d", check=False)
+    assert f"compose.yaml:7:13: port {port} is used by container first-web-1 of project first" in result.stderr
+    command("-p", "second", "down")
+    command("-p", "first", "down")
+
+
+def test_what_cannot_be_is_found_before_anything_is_made(command: Command) -> None:
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  a:\n    image: busybox\n    command: sleep 9\n    ports: ['8080:80']\n    depends_on: {b: {condition: service_healthy}}\n"
+        "  b:\n    image: busybox\n    command: sleep 9\n    ports: ['8080:81']\n    volumes: ['v:/v']\n"
+    )
+    result = command("up", "-d", check=False)
+    assert result.returncode == 15
+    assert "compose.yaml:5:13: services.a.ports[0]: port 8080 is also published by service b" in result.stderr
+    assert "compose.yaml:6:18: services.a.depends_on.b: service a waits for b to be healthy" in result.stderr
+    assert "compose.yaml:11:15: services.b.volumes[0]: 'v:/v' names no volume" in result.stderr
+    assert "Creating" not in result.stderr
+
+
+def test_a_script_that_is_not_executable(command: Command) -> None:
+    (command.directory / "run.sh").write_text("#!/bin/sh\n")
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  web:\n    image: busybox\n    command: /run.sh\n    volumes: ['./run.sh:/run.sh', './nothing:/x']\n"
+    )
+    result = command("up", "-d", check=False)
+    assert result.returncode == 1
+    assert "compose.yaml:4:5: /run.sh is not executable; chmod +x run.sh" in result.stderr
+    assert "compose.yaml:5:35: nothing did not exist and is created as an empty directory" in result.stderr
+    command("down")
+
+
+def test_verbs_name_what_does_not_exist(command: Command) -> None:
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  web:\n    image: busybox\n    command: sleep 1000\n    init: true\n  job:\n    image: busybox\n    command: sh -c 'exit 7'\n"
+    )
+    command("up", "-d")
+    for words in (("exec", "wbe", "true"), ("stats", "--no-stream", "wbe"), ("logs", "wbe"), ("wait", "wbe")):
+        result = command(*words, check=False)
+        assert (result.returncode, result.stderr) == (1, "no such service: wbe (did you mean web?)\n"), words
+    ended = command("wait", "job", check=False)
+    assert ended.returncode == 7
+    assert ended.stdout.endswith("exited with status code 7\n")
     command("down")
 
 
@@ -104,8 +160,7 @@ def test_missing_executable(command: Command) -> None:
     )
     result = command("up", "-d", check=False)
     assert result.returncode != 0
-    assert "no-such-program" in result.stderr
-    assert "not found" in result.stderr
+    assert "compose.yaml:4:5: no-such-program is not found in $PATH of busybox" in result.stderr
     command("down")
 
 

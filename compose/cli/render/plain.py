@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...events import BuildStep, Output, Progress
+from ...events import ERROR, BuildStep, Output, Progress
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -71,5 +71,6 @@ class PlainRenderer:
 
 
 def line(event: Progress) -> str:
+    """What went wrong is not told here: it is reported with its place when all is over."""
     words = f" {event.parent} {event.id} {event.status}" if event.parent else f" {event.id}  {event.status}"
-    return f"{words} {event.detail}" if event.detail else words
+    return f"{words} {event.detail}" if event.detail and event.state != ERROR else words

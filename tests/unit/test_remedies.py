@@ -1,0 +1,179 @@
+"""An engine's words about a container, translated into the terms of the Compose file; what is refused before it is made."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.composing import FILE, make_project
+
+from compose.cli.holders import _process
+from compose.errors import Mark
+from compose.load.suggest import nearest
+from compose.observe import ObservedImage, Snapshot
+from compose.preflight import binds, contradictions
+from compose.remedies import TakenPort, explain, missing_image, taken_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from compose.model import Project
+
+USERLAND = (
+    "driver failed programming external connectivity on endpoint demo-web-1 (5fe3): Error starting userland proxy:"
+    " listen tcp4 0.0.0.0:18099: bind: address already in use"
+)
+ALLOCATED = (
+    "failed to set up container networking: driver failed programming external connectivity on endpoint demo-web-1"
+    " (5fe3): Bind for 0.0.0.0:18099 failed: port is already allocated"
+)
+OCI = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+
+
+def web(**tree: Any) -> Project:
+    project = make_project({"web": tree})
+    marks = {
+        ("services", "web", "ports", 0): Mark(FILE, 5, 13),
+        ("services", "web", "command"): Mark(FILE, 4, 5),
+        ("services", "web", "image"): Mark(FILE, 3, 5),
+    }
+    for path, mark in marks.items():
+        project.marks[path] = mark  # type: ignore[index]
+    return project
+
+
+@pytest.mark.parametrize("message", [USERLAND, ALLOCATED])
+def test_a_taken_port_names_its_holder_and_the_way_out(message: str) -> None:
+    project = web(ports=[{"target": 80, "published": "18099", "protocol": "tcp"}])
+    assert taken_port(message) == TakenPort(18099, "tcp")
+    found = explain(project, "web", message, lambda taken: f"python3 (pid {taken.port})")
+    wanted = f"{FILE}:5:13: port 18099 is used by python3 (pid 18099); choose another, or --ports auto"
+    assert str(found) == wanted
+    assert "used by another program;" in str(explain(project, "web", message, lambda _: ""))
+
+
+def test_a_port_of_a_range_and_of_udp() -> None:
+    project = web(ports=[{"target": 53, "published": "5300-5310", "protocol": "udp"}])
+    found = explain(project, "web", "listen udp4 127.0.0.1:5305: bind: address already in use", lambda _: "")
+    assert str(found).startswith(f"{FILE}:5:13: port 5305/udp is used by")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ('exec: "/run.sh": permission denied: unknown', "/run.sh is not executable; chmod +x run.sh"),
+        ('exec: "/bin/x": permission denied: unknown', "/bin/x is not executable (chmod +x it in the image)"),
+        ('exec: "nope": executable file not found in $PATH: unknown', "nope is not found in $PATH of busybox"),
+        ('exec: "/nope": stat /nope: no such file or directory: unknown', "/nope does not exist in the container"),
+        ("exec /run.sh: exec format error", "the program is for another processor, or a script without a first line"),
+    ],
+)
+def test_a_program_that_cannot_run(words: str, wanted: str) -> None:
+    mount = {"type": "bind", "source": "/src/demo/run.sh", "target": "/run.sh"}
+    project = web(command=["/run.sh"], volumes=[mount])
+    assert str(explain(project, "web", OCI + words, lambda _: "")).startswith(f"{FILE}:4:5: {wanted}")
+
+
+def test_what_is_not_known_stays_as_it_is() -> None:
+    assert explain(web(), "web", "no space left on device", lambda _: "") is None
+    assert explain(web(), "other", USERLAND, lambda _: "") is None
+
+
+def test_a_misspelt_image_that_is_here() -> None:
+    found = missing_image(web(), "web", "debain:bookworm-slim", ["busybox:latest", "debian:bookworm-slim"])
+    assert str(found) == (
+        f'{FILE}:3:5: image "debain:bookworm-slim" not found here, and no registry reachable'
+        " (did you mean debian:bookworm-slim (local)?)"
+    )
+    assert "(did you mean busybox (local)?)" in str(missing_image(web(), "web", "busibox", ["busybox:latest"]))
+
+
+def test_the_holder_of_a_port() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        taken = TakenPort(held.getsockname()[1], "tcp")
+        assert _process(taken).endswith(f" (pid {os.getpid()})")
+    assert _process(taken) == ""
+
+
+def port(published: str, address: str = "", protocol: str = "tcp") -> dict[str, Any]:
+    return {"target": 80, "published": published, "host_ip": address, "protocol": protocol}
+
+
+def refusals(services: dict[str, Any], images: dict[str, ObservedImage] | None = None, **scale: int) -> list[str]:
+    project = make_project(services)
+    snapshot = Snapshot("demo", (), {}, {}, dict(images or {}))
+    found = contradictions(project, list(services), scale, snapshot, images_change=False)
+    return [one.message for one in found]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "meet"),
+    [
+        (port("80"), port("80"), True),
+        (port("80"), port("80", "127.0.0.1"), True),
+        (port("80", "0.0.0.0"), port("80", "127.0.0.1"), True),
+        (port("80", "127.0.0.2"), port("80", "127.0.0.1"), False),
+        (port("80", "::"), port("80", "127.0.0.1"), False),
+        (port("80"), port("80", protocol="udp"), False),
+        (port("80"), port("81"), False),
+        (port(""), port(""), False),
+        (port("8000-8010"), port("8000-8010"), False),
+    ],
+)
+def test_one_port_for_two_services(left: dict[str, Any], right: dict[str, Any], meet: bool) -> None:
+    found = refusals({"a": {"ports": [left]}, "b": {"ports": [right]}})
+    assert bool(found) == meet, found
+    assert refusals({"a": {"ports": [left]}, "b": {"ports": [right]}}, b=0) == []
+
+
+def test_one_port_for_two_containers() -> None:
+    assert "by 2 containers" in refusals({"a": {"ports": [port("80")]}}, a=2)[0]
+    assert refusals({"a": {"ports": [port("80-81")]}}, a=2) == []
+
+
+def test_health_that_nothing_checks() -> None:
+    services: dict[str, Any] = {
+        "db": {"image": "db"},
+        "web": {"depends_on": {"db": {"condition": "service_healthy", "required": True}}},
+    }
+    without, checked = ObservedImage("db", "1"), ObservedImage("db", "1", has_check=True)
+    assert "which has no health check" in refusals(services, {"db": without})[0]
+    assert refusals(services, {"db": checked}) == []
+    assert refusals(services) == []  # an image that is not here yet may have one
+    services["db"]["healthcheck"] = {"test": ["CMD", "true"]}
+    assert refusals(services, {"db": without}) == []
+    services["db"]["healthcheck"] = {"disable": True}
+    assert refusals(services, {"db": checked}) != []
+
+
+def test_a_volume_of_one_letter() -> None:
+    assert "names no volume" in refusals({"a": {"volumes": [{"type": "volume", "target": "v:/v"}]}})[0]
+    assert refusals({"a": {"volumes": [{"type": "volume", "source": "v", "target": "/v"}]}}) == []
+
+
+def test_bind_mounts_that_surprise(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+
+    def told(user: str, source: Path, **more: Any) -> list[str]:
+        mount = {"type": "bind", "source": str(source), "target": "/x", "bind": {"create_host_path": True}, **more}
+        return [one.message for one in binds(make_project({"a": {"user": user, "volumes": [mount]}}), ["a"])]
+
+    stranger = str(os.geteuid() + 1)
+    assert told("", tmp_path / "nothing")[0].endswith("did not exist and is created as an empty directory")
+    assert told("", tmp_path / "nothing", bind={}) == []
+    assert told(stranger, closed)[0].endswith(", 0700)")
+    assert told(stranger, closed, read_only=True) == []
+    assert told("0", closed) == told("", closed) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "wanted"),
+    [("strat", ["stats", "start"], "start"), ("pss", ["push", "ps"], "ps"), ("comand", ["command"], "command")],
+)
+def test_the_nearest_name(name: str, known: list[str], wanted: str) -> None:
+    assert nearest(name, known) == f"did you mean {wanted}?"
