@@ -3,7 +3,8 @@
     TCP client ◄── TLS ──► relay ◄── socket pair ──► the same server that serves the unix socket
 
 A client must show a certificate of the configured authority before a byte of HTTP is read. Each handshake is a task of its own
-with an end, and there are only so many at a time, so that those who never finish one hold up nobody else.
+with an end, and there are only so many at a time: one more ends the longest of whoever has the most under way, so that those who never
+finish one hold up nobody else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import select
 import socket
 import ssl
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -77,7 +79,7 @@ class RemoteListener:
     def __init__(self, secured: ssl.SSLContext, begin: Callable[[socket.socket], None]) -> None:
         self._context = secured
         self._begin = begin
-        self._handshakes = 0
+        self._handshakes: dict[anyio.CancelScope, str] = {}  # to the peer's address, the longest first
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept until cancelled."""
@@ -85,33 +87,42 @@ class RemoteListener:
         async with anyio.create_task_group() as group:
             while True:
                 try:
-                    client, _ = listener.accept()
+                    client, peer = listener.accept()
                 except BlockingIOError:
                     await anyio.wait_readable(listener)
                 except OSError as error:
                     log.error("cannot accept a connection: %s", error.strerror)
                     await anyio.sleep(0.1)
                 else:
-                    if self._handshakes >= MOST_HANDSHAKES:
-                        client.close()
-                        continue
-                    self._handshakes += 1
-                    group.start_soon(self._client, client)
+                    if len(self._handshakes) >= MOST_HANDSHAKES:
+                        self._end_one()
+                    scope = anyio.CancelScope(deadline=anyio.current_time() + HANDSHAKE_SECONDS)
+                    self._handshakes[scope] = str(peer[0])
+                    group.start_soon(self._client, client, scope)
 
-    async def _client(self, client: socket.socket) -> None:
+    def _end_one(self) -> None:
+        """A silent client takes ten seconds, an honest one milliseconds: the longest of the busiest address goes."""
+        busiest, _ = Counter(self._handshakes.values()).most_common(1)[0]
+        scope = next(scope for scope, peer in self._handshakes.items() if peer == busiest)
+        del self._handshakes[scope]
+        scope.cancel()
+
+    async def _client(self, client: socket.socket, scope: anyio.CancelScope) -> None:
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         channel = _Channel(client, self._context)
         with client:
             try:
-                with anyio.fail_after(HANDSHAKE_SECONDS):
+                with scope:
                     await channel.handshake()
-            except (OSError, TimeoutError):
+            except OSError:
                 with suppress(OSError, TimeoutError), anyio.fail_after(1):
                     await channel.flush()  # the alert that says why
                 return
             finally:
-                self._handshakes -= 1
+                self._handshakes.pop(scope, None)
+            if scope.cancelled_caught:
+                return
             ours, theirs = socket.socketpair()
             ours.setblocking(False)
             self._begin(theirs)

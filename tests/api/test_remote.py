@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import docker
@@ -15,6 +16,8 @@ import docker.errors
 import pytest
 import requests
 from support.engine_root import EngineRoot, docker_cli
+
+from pycompose.engine.api.remote import HANDSHAKE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,11 +156,14 @@ def _received(plain: socket.socket) -> bytes:
 
 
 def test_those_who_never_finish_a_handshake_hold_nobody_up(port: int, certificates: Path) -> None:
-    idle = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(50)]
+    """More than may be under way at a time: the oldest of them go, and who has a certificate is served meanwhile."""
+    idle = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(100)]
+    began = time.monotonic()
     try:
         connection = client(port, certificates)
         assert connection.ping()
         connection.close()
+        assert time.monotonic() - began < HANDSHAKE_SECONDS / 2
     finally:
         for one in idle:
             one.close()
