@@ -139,6 +139,9 @@ def _settings(tree: Mapping[str, Any]) -> Settings:
         insecure=frozenset(tree.get("insecure-registries", ())),
         downloads=tree.get("downloads", standard.registries.downloads),
         uploads=tree.get("uploads", standard.registries.uploads),
+        certificates=tuple(map(Path, tree["registry-certs"]))
+        if "registry-certs" in tree
+        else standard.registries.certificates,
     )
     pools = tuple(DefaultPool(pool["base"], pool["size"]) for pool in tree.get("address-pools", ()))
     return Settings(

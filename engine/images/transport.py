@@ -9,20 +9,21 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 import threading
 import time
-import urllib.request
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError, SSLError
 
 from ..errors import Unavailable
+from . import trust
+from .proxies import Proxies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from urllib3.response import BaseHTTPResponse
 
@@ -35,7 +36,7 @@ _TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)
 
 class Transport:
     """Requests with retries. ``sleep`` waits between them, ``tell`` hears of waits that a server asks for; ``insecure`` hosts
-    get no certificate check.
+    get no certificate check. ``certificates`` are directories as in trust.py.
 
     Thread-safe. Bodies are streamed (``preload_content=False``): release or drain every response.
     """
@@ -47,14 +48,16 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
         user_agent: str = "pycompose",
         tell: Callable[[str], None] = lambda words: None,
+        certificates: Sequence[Path] = trust.DIRECTORIES,
     ) -> None:
         self._connections = connections
         self._sleep = sleep
         self._agent = user_agent
         self._tell = tell
         self._lock = threading.Lock()
-        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
-        self._proxies = urllib.request.getproxies()
+        self._pools: dict[tuple[str, bool, Path | None], urllib3.PoolManager] = {}
+        self._proxies = Proxies.of(os.environ)
+        self._certificates = certificates
 
     def close(self) -> None:
         with self._lock:
@@ -63,12 +66,13 @@ class Transport:
             self._pools.clear()
 
     def _pool(self, url: str, insecure: bool) -> urllib3.PoolManager:
+        proxy = self._proxies.of_url(url)
         parts = urlsplit(url)
-        proxy = self._proxies.get(parts.scheme) or self._proxies.get("all") or ""
-        if proxy and urllib.request.proxy_bypass(parts.hostname or ""):
-            proxy = ""
+        own = (
+            trust.directory_of(parts.netloc.rpartition("@")[2], self._certificates) if parts.scheme == "https" else None
+        )
         with self._lock:
-            pool = self._pools.get((proxy, insecure))
+            pool = self._pools.get((proxy, insecure, own))
             if pool is None:
                 if insecure:
                     urllib3.disable_warnings(InsecureRequestWarning)  # asked for by configuration, or loopback
@@ -77,19 +81,18 @@ class Transport:
                     "block": False,
                     "retries": False,
                     "timeout": _TIMEOUT,
-                    "ssl_context": _context(insecure),
+                    "ssl_context": trust.context(own, insecure),
                 }
                 if proxy:
-                    address = proxy if "://" in proxy else f"http://{proxy}"
-                    credentials = urlsplit(address)
+                    credentials = urlsplit(proxy)
                     if credentials.username:
                         options["proxy_headers"] = urllib3.make_headers(
                             proxy_basic_auth=f"{credentials.username}:{credentials.password or ''}"
                         )
-                    pool = urllib3.ProxyManager(address, **options)
+                    pool = urllib3.ProxyManager(proxy, **options)
                 else:
                     pool = urllib3.PoolManager(**options)
-                self._pools[(proxy, insecure)] = pool
+                self._pools[(proxy, insecure, own)] = pool
             return pool
 
     def request(
@@ -123,11 +126,11 @@ class Transport:
                     redirect=False,
                 )
             except SSLError as error:
-                raise Unavailable(_failure(method, url, error)) from error
+                raise Unavailable(_failure(method, url, error, self._proxies)) from error
             except (HTTPError, LocationParseError, OSError) as error:
                 # A name that does not resolve, or a refused connection, does not get better by asking again and again.
                 if last or (attempt >= 2 and not isinstance(error, urllib3.exceptions.ProtocolError)):
-                    raise Unavailable(_failure(method, url, error)) from error
+                    raise Unavailable(_failure(method, url, error, self._proxies)) from error
                 self._sleep(_backoff(attempt))
                 continue
             if response.status not in _RETRIED or last:
@@ -183,20 +186,22 @@ def retry_after(text: str, now: float) -> float | None:
         return None
 
 
-def _context(insecure: bool) -> ssl.SSLContext:
-    """The host's certificate authorities; SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL's default paths."""
-    context = ssl.create_default_context()
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _failure(method: str, url: str, error: BaseException) -> str:
-    """Why a server cannot be reached, in the words that Docker's users know from Go's HTTP client."""
+def _failure(method: str, url: str, error: BaseException, proxies: Proxies) -> str:
+    """Why a server, or the proxy on the way to it, cannot be reached, in the words that Docker's users know from Go's HTTP
+    client."""
     parts = urlsplit(url)
     # Docker asks a registry for its version first, so that is the address its messages tell.
     path = "/v2/" if parts.path.startswith("/v2/") else parts.path
+    said = f'{method.title()} "{parts.scheme}://{parts.netloc.rpartition("@")[2]}{path}"'
+    proxy = proxies.of_url(url)
+    if proxy:
+        address = urlsplit(proxy)
+        shown = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
+        return f"{said}: proxyconnect tcp ({shown}): {_reason(address, error)}"
+    return f"{said}: {_reason(parts, error)}"
+
+
+def _reason(parts: SplitResult, error: BaseException) -> str:
     host = parts.hostname or ""
     cause = _cause(error)
     if isinstance(cause, socket.gaierror):
@@ -205,7 +210,7 @@ def _failure(method: str, url: str, error: BaseException) -> str:
         reason = f"dial tcp {_numeric(host)}:{parts.port or _PORTS.get(parts.scheme, 0)}: connect: {os.strerror(cause.errno).lower()}"
     else:
         reason = (cause.strerror if isinstance(cause, OSError) else "") or str(cause) or type(cause).__name__
-    return f'{method.title()} "{parts.scheme}://{parts.netloc.rpartition("@")[2]}{path}": {reason}'
+    return reason
 
 
 _PORTS = {"http": 80, "https": 443}

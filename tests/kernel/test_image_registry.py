@@ -6,6 +6,9 @@ import gzip
 import io
 import json
 import os
+import shutil
+import socket
+import ssl
 import tarfile
 import threading
 from typing import TYPE_CHECKING, Any
@@ -14,7 +17,7 @@ import pytest
 import zstandard
 from support.busybox_image import busybox_rootfs
 from support.fake_registry import Handler, Registry, cut_after, digest_of, fake_registry, receive_only
-from support.registry import available, registry
+from support.registry import available, certificate, registry
 from support.throttle import relay
 
 from pycompose.compose.errors import OperationError
@@ -339,6 +342,55 @@ def test_unreachable(bench: Bench, quick: list[float]) -> None:
         bench.images._registries._config = config
         bench.pull("debian:bookworm-slim")
     assert "pycompose image bootstrap debian:bookworm-slim" in str(caught.value)
+
+
+def test_a_proxy_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: list[float]
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://joe:secret@127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    bench = Bench(tmp_path / "engine")
+    with pytest.raises(Unavailable) as caught:
+        bench.pull("reg.example/x")
+    bench.close()
+    wanted = "proxyconnect tcp (http://127.0.0.1:1): dial tcp 127.0.0.1:1: connect: connection refused"
+    assert wanted in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_authorities_of_a_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: list[float]) -> None:
+    """certs.d: whose certificates are believed for one registry, and the certificate that is shown there."""
+    certificate_path, key = certificate(tmp_path)
+    asked = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    asked.load_cert_chain(certificate_path, key)
+    asked.load_verify_locations(certificate_path)
+    asked.verify_mode = ssl.CERT_REQUIRED
+    directory = tmp_path / "certs.d"
+    config = RegistryConfig(certificates=(tmp_path / "none", directory))
+    bench = Bench(tmp_path / "engine", config)
+    with fake_registry(asked) as server:
+        publish(server)
+        # not the loopback address, which needs no good certificate
+        address = server.address.replace("127.0.0.1", "localhost.localdomain")
+        resolve = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *rest, **more: resolve("127.0.0.1" if "." in str(host) else host, *rest, **more),
+        )
+        with pytest.raises(Unavailable, match="certificate verify failed"):
+            bench.pull(f"{address}/app:1")
+        own = directory / address
+        own.mkdir(parents=True)
+        shutil.copy(certificate_path, own / "ca.crt")
+        shutil.copy(certificate_path, own / "client.cert")
+        with pytest.raises(EngineError, match=r"missing key .*client\.key for client certificate client\.cert"):
+            bench.pull(f"{address}/app:1")
+        shutil.copy(key, own / "client.key")
+        bench.pull(f"{address}/app:1")
+        (own / "other.crt").write_text("nonsense")
+        with pytest.raises(EngineError, match=r"other\.crt: no usable certificate"):
+            bench.pull(f"{address}/app:1")
+    bench.close()
 
 
 # rights ----------------------------------------------------------------------------------------------------------------

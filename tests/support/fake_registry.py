@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 
@@ -237,12 +238,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def fake_registry() -> Iterator[Registry]:
-    """A running registry; ``address`` is host:port."""
+def fake_registry(secured: ssl.SSLContext | None = None) -> Iterator[Registry]:
+    """A running registry; ``address`` is host:port. With TLS when ``secured``."""
     made = Registry()
     handler = type("BoundHandler", (Handler,), {"registry": made})
     with _Server(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
+        if secured is not None:
+            server.socket = secured.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         made.address = f"127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

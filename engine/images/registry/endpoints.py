@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..reference import DEFAULT_DOMAIN
+from ..trust import DIRECTORIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 DOCKER_HUB = "registry-1.docker.io"
 SEARCH_HOST = "index.docker.io"
@@ -20,12 +22,13 @@ SEARCH_HOST = "index.docker.io"
 class RegistryConfig:
     """The engine's registry settings. ``mirrors`` maps a domain (``docker.io``) to base URLs tried first, in order;
     ``insecure`` lists ``host`` or ``host:port`` that may have plain HTTP or unknown certificates. ``downloads`` and
-    ``uploads`` are how many layers of one image move at a time."""
+    ``uploads`` are how many layers of one image move at a time; ``certificates`` are directories as in images/trust.py."""
 
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     insecure: frozenset[str] = frozenset()
     downloads: int = 4
     uploads: int = 4
+    certificates: tuple[Path, ...] = DIRECTORIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Registries:
         hears why it takes longer."""
         domain = _domain(domain) if domain else DEFAULT_DOMAIN
         known = auth if auth is not None else credentials.lookup(domain, self._env)
-        transport = Transport(tell=tell)
+        transport = Transport(tell=tell, certificates=self._config.certificates)
         try:
             found = endpoints(domain, self._config)
             if search and domain == DEFAULT_DOMAIN:
