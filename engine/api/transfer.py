@@ -19,6 +19,7 @@ import anyio.to_thread
 from .. import refusals
 from ..bridge import Bridge
 from ..errors import EngineError
+from ..images.abort import Abort
 from .http import encode
 from .wire import ClientGone
 
@@ -144,7 +145,7 @@ class Progress:
         self._loop = asyncio.get_running_loop()
         self._some = asyncio.Event()
         self._sending = anyio.Lock()
-        self.gone = threading.Event()
+        self.gone = Abort()
         self.told = False
 
     def __call__(self, message: dict[str, Any]) -> None:
@@ -219,7 +220,7 @@ async def with_progress(
         try:
             await in_thread(daemon, work, progress)
         except (EngineError, ClientGone) as error:
-            failure = error
+            failure = ClientGone(str(error)) if progress.gone.is_set() else error
         except Exception as error:
             if not begun and not progress.told:
                 raise

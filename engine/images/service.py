@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from ..store import Store
     from ..trash import Trash
+    from .abort import Abort
     from .registry.endpoints import RegistryConfig
     from .registry.session import Registries, Session
     from .tarstream import Limits
@@ -164,14 +165,16 @@ class Images(Catalogue):
         platform: Platform | None = None,
         progress: Progress | None = None,
         all_tags: bool = False,
+        cancel: Abort | None = None,
     ) -> Image:
         """Pull by tag or digest (``:latest`` by default); ``all_tags`` pulls every tag of the repository.
 
-        Without ``auth`` the user's own ~/.docker/config.json is asked. Returns the (last) image.
+        Without ``auth`` the user's own ~/.docker/config.json is asked. Setting ``cancel`` ends it at once, and whoever wants the
+        same goes on where it was. Returns the (last) image.
         """
         parsed = reference.parse(ref)
         reporter = Reporter(progress)
-        with self._registries.session(parsed.domain, auth, tell=reporter.status) as registries:
+        with self._registries.session(parsed.domain, auth, tell=reporter.status, cancel=cancel) as registries:
             if all_tags:
                 image: Image | None = None
                 for tag in registries.tags(parsed):

@@ -11,10 +11,14 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit
+from weakref import WeakSet
 
 import urllib3
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError, SSLError
 
 from ..errors import Unavailable
@@ -35,7 +39,7 @@ _TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)
 
 
 class Transport:
-    """Requests with retries. ``sleep`` waits between them, ``tell`` hears of waits that a server asks for; ``insecure`` hosts
+    """Requests with retries. ``sleep`` waits between them (else an event that ``abort`` sets), ``tell`` hears of waits that a server asks for; ``insecure`` hosts
     get no certificate check. ``certificates`` are directories as in trust.py.
 
     Thread-safe. Bodies are streamed (``preload_content=False``): release or drain every response.
@@ -45,13 +49,15 @@ class Transport:
         self,
         *,
         connections: int = 8,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         user_agent: str = "pycompose",
         tell: Callable[[str], None] = lambda words: None,
         certificates: Sequence[Path] = trust.DIRECTORIES,
     ) -> None:
         self._connections = connections
-        self._sleep = sleep
+        self._ended = threading.Event()
+        self._sleep = sleep or self._ended.wait
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._agent = user_agent
         self._tell = tell
         self._lock = threading.Lock()
@@ -64,6 +70,20 @@ class Transport:
             for pool in self._pools.values():
                 pool.clear()
             self._pools.clear()
+
+    def abort(self) -> None:
+        """End everything that is under way, in whatever thread: it raises Unavailable. Does not block."""
+        self._ended.set()
+        with self._lock:
+            sockets = list(self._sockets)
+        for one in sockets:
+            with suppress(OSError):  # it is closed, or was never connected
+                # Not SSLSocket's, which takes the TLS object away from the thread that reads.
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
+
+    def _connected(self, opened: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(opened)
 
     def _pool(self, url: str, insecure: bool) -> urllib3.PoolManager:
         proxy = self._proxies.of_url(url)
@@ -92,6 +112,10 @@ class Transport:
                     pool = urllib3.ProxyManager(proxy, **options)
                 else:
                     pool = urllib3.PoolManager(**options)
+                pool.pool_classes_by_scheme = {
+                    "http": _told(HTTPConnectionPool, HTTPConnection, self._connected),
+                    "https": _told(HTTPSConnectionPool, HTTPSConnection, self._connected),
+                }
                 self._pools[(proxy, insecure, own)] = pool
             return pool
 
@@ -112,6 +136,8 @@ class Transport:
         all_headers = {"User-Agent": self._agent, **(headers or {})}
         attempt = 0
         while True:
+            if self._ended.is_set():
+                raise Unavailable("cancelled")
             attempt += 1
             last = attempt >= _ATTEMPTS or not retry
             try:
@@ -128,6 +154,8 @@ class Transport:
             except SSLError as error:
                 raise Unavailable(_failure(method, url, error, self._proxies)) from error
             except (HTTPError, LocationParseError, OSError) as error:
+                if self._ended.is_set():
+                    raise Unavailable("cancelled") from None
                 # A name that does not resolve, or a refused connection, does not get better by asking again and again.
                 if last or (attempt >= 2 and not isinstance(error, urllib3.exceptions.ProtocolError)):
                     raise Unavailable(_failure(method, url, error, self._proxies)) from error
@@ -156,6 +184,18 @@ def joined(base: str, location: str) -> str:
     if not usable:
         raise Unavailable(f"{urlsplit(base).netloc} names {location[:100]!r}, which is no address")
     return url
+
+
+def _told(pool: type[Any], connection: type[Any], connected: Callable[[socket.socket], None]) -> type[Any]:
+    """A class of connection pools that tells of every socket it has connected."""
+
+    def connect(self: Any) -> None:
+        connection.connect(self)
+        connected(self.sock)
+
+    return type(
+        pool.__name__, (pool,), {"ConnectionCls": type(connection.__name__, (connection,), {"connect": connect})}
+    )
 
 
 Origin = tuple[str, str, int]

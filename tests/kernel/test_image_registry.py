@@ -11,6 +11,7 @@ import socket
 import ssl
 import tarfile
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ from support.throttle import relay
 from pycompose.compose.errors import OperationError
 from pycompose.compose.remote import registry as remote
 from pycompose.engine.errors import EngineError, InvalidParameter, NotFound, Unauthorized, Unavailable
+from pycompose.engine.images.abort import Abort
 from pycompose.engine.images.blobs import DigestMismatch
 from pycompose.engine.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from pycompose.engine.images.registry import credentials
@@ -614,6 +616,51 @@ def test_parallel_pulls_fetch_once(bench: Bench, server: Registry) -> None:
         thread.join()
     assert errors == []
     assert server.count(f"GET /v2/app/blobs/{first_layer(server, value)}") == 1
+
+
+@pytest.mark.parametrize("part", ["/blobs/", "/manifests/"])
+def test_a_pull_whose_client_left_holds_nobody_up(bench: Bench, server: Registry, part: str) -> None:
+    """The registry says nothing any more. The one who leaves is gone at once, the other who wants the same gets it."""
+    value = publish(server)
+    part = part if part == "/manifests/" else f"/blobs/{first_layer(server, value)}"
+    stalled, release = threading.Event(), threading.Event()
+
+    def stall(handler: Handler) -> bool:
+        if stalled.is_set():
+            return False
+        stalled.set()
+        handler.close_connection = True
+        if "/blobs/" in part:
+            handler.reply(200, b"some", Content_Length="300000")
+        release.wait(30)
+        return True
+
+    server.fault("GET", part, stall)
+    cancel = Abort()
+    ends: dict[str, float] = {}
+    results: dict[str, str] = {}
+
+    def work(name: str, **options: Any) -> None:
+        try:
+            results[name] = bench.images.pull(f"{server.address}/app:1", **options).id
+        except EngineError as error:
+            results[name] = str(error)
+        ends[name] = time.monotonic()
+
+    leaving = threading.Thread(target=work, args=("leaving",), kwargs={"cancel": cancel})
+    leaving.start()
+    assert stalled.wait(10)
+    staying = threading.Thread(target=work, args=("staying",))
+    staying.start()
+    began = time.monotonic()
+    cancel.set()
+    leaving.join(20)
+    staying.join(20)
+    release.set()
+    assert results == {"leaving": "cancelled", "staying": value["config"]["digest"]}
+    assert max(ends.values()) - began < 10
+    with pytest.raises(Unavailable, match="cancelled"):
+        bench.images.pull(f"{server.address}/app:1", cancel=cancel)
 
 
 def test_search(bench: Bench, server: Registry) -> None:

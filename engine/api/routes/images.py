@@ -91,7 +91,7 @@ async def create(daemon: Daemon, request: Request) -> None:
     every = not named.tag and not named.digest
 
     def work(progress: Progress) -> None:
-        daemon.images.pull(ref, auth=auth, platform=platform, progress=progress, all_tags=every)
+        daemon.images.pull(ref, auth=auth, platform=platform, progress=progress, all_tags=every, cancel=progress.gone)
 
     await transfer.with_progress(daemon, request, work)
 

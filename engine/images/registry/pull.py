@@ -8,7 +8,6 @@ Every document is checked against the digest it was asked by, so only the first 
 from __future__ import annotations
 
 import hashlib
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +33,7 @@ from .manifests import fetch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ..abort import Abort
     from ..blobs import Blobs
     from ..layers import Layers
     from ..progress import Reporter
@@ -65,7 +65,9 @@ class Puller:
         downloads: Downloads,
         reporter: Reporter,
         parallel: int,
+        stop: Abort,
     ) -> None:
+        self._stop = stop
         self._parallel = parallel
         self._registries = registries
         self._ref = ref
@@ -112,7 +114,7 @@ class Puller:
     def _config(self, registry: Registry, image: Manifest) -> tuple[bytes, tuple[str, ...]]:
         if image.config.size > 2 * LARGEST:
             raise InvalidManifest(f"{self._ref.familiar}: absurd size of the configuration: {image.config.size}")
-        self._downloads.fetch(registry, self._ref.path, image.config, lambda done: None)
+        self._downloads.fetch(registry, self._ref.path, image.config, lambda done: None, self._stop.is_set)
         data = self._blobs.read(image.config.digest)
         return data, diff_ids(document(data, "the configuration"), len(image.layers), self._ref.familiar)
 
@@ -120,7 +122,6 @@ class Puller:
     def _fetch(self, registry: Registry, image: Manifest, ids: Sequence[str]) -> tuple[Layer, ...]:
         """Download what is missing, unpack it bottom up; the first failure stops all."""
         levels = chain(ids)
-        stop = threading.Event()
         known = 0
         while known < len(levels) and self._layers.get(levels[known]) is not None:
             self._report.status("Already exists", _short(image.layers[known].digest))
@@ -130,7 +131,7 @@ class Puller:
             self._report({"status": "Pulling fs layer", "progressDetail": {}, "id": _short(blob.digest)})
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="pull") as pool:
             waiting: list[tuple[Descriptor, str, Future[None]]] = [
-                (blob, diff_id, pool.submit(self._download, registry, blob, stop))
+                (blob, diff_id, pool.submit(self._download, registry, blob))
                 for blob, diff_id in zip(image.layers[known:], ids[known:], strict=True)
             ]
             try:
@@ -138,20 +139,20 @@ class Puller:
                     future.result()
                     stack.append(self._unpack(blob, diff_id, stack))
             except BaseException:
-                stop.set()
+                self._stop.set()
                 for _, _, future in waiting:
                     future.cancel()
                 raise
         return tuple(stack)
 
-    def _download(self, registry: Registry, blob: Descriptor, stop: threading.Event) -> None:
+    def _download(self, registry: Registry, blob: Descriptor) -> None:
         short = _short(blob.digest)
         self._downloads.fetch(
             registry,
             self._ref.path,
             blob,
             lambda done: self._report.counter("Downloading", short, done, blob.size),
-            stop.is_set,
+            self._stop.is_set,
         )
         self._report({"status": "Download complete", "progressDetail": {}, "id": short})
 

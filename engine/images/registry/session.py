@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from ...errors import InvalidParameter, NotFound, Unauthorized, Unavailable
+from ..abort import Abort
 from ..bootstrap import suites
 from ..manifest import document
 from ..reference import DEFAULT_DOMAIN, Reference, is_tag
@@ -49,20 +50,25 @@ class Registries:
         *,
         search: bool = False,
         tell: Callable[[str], None] = lambda words: None,
+        cancel: Abort | None = None,
     ) -> Iterator[Session]:
         """``auth`` None: the user's own configuration is asked. Docker Hub's ``search`` lies on a host of its own. ``tell``
-        hears why it takes longer."""
+        hears why it takes longer. ``cancel`` ends it at once, wherever it waits."""
         domain = _domain(domain) if domain else DEFAULT_DOMAIN
         known = auth if auth is not None else credentials.lookup(domain, self._env)
         transport = Transport(tell=tell, certificates=self._config.certificates)
-        try:
+        stop = Abort()
+        with ExitStack() as stack:
+            stack.callback(transport.close)
+            stack.enter_context(stop.then(self._downloads.wake))
+            stack.enter_context(stop.then(transport.abort))
+            if cancel is not None:
+                stack.enter_context(cancel.then(stop.set))
             found = endpoints(domain, self._config)
             if search and domain == DEFAULT_DOMAIN:
                 found = [main(SEARCH_HOST, self._config)]
             registries = [Registry(transport, endpoint, known) for endpoint in found]
-            yield Session(domain, registries, self._downloads, self._config)
-        finally:
-            transport.close()
+            yield Session(domain, registries, self._downloads, self._config, stop)
 
 
 _HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?|\[[0-9a-fA-F:.]{2,45}\])(?::([0-9]{1,5}))?")
@@ -78,7 +84,10 @@ def _domain(text: str) -> str:
 
 
 class Session:
-    def __init__(self, domain: str, registries: list[Registry], downloads: Downloads, config: RegistryConfig) -> None:
+    def __init__(
+        self, domain: str, registries: list[Registry], downloads: Downloads, config: RegistryConfig, stop: Abort
+    ) -> None:
+        self._stop = stop
         self._config = config
         self._domain = domain
         self._registries = registries
@@ -87,7 +96,9 @@ class Session:
     def pull(self, ref: Reference, platform: Platform, blobs: Blobs, layers: Layers, reporter: Reporter) -> Pulled:
         try:
             parallel = self._config.downloads
-            return Puller(self._registries, ref, platform, blobs, layers, self._downloads, reporter, parallel).pull()
+            return Puller(
+                self._registries, ref, platform, blobs, layers, self._downloads, reporter, parallel, self._stop
+            ).pull()
         except Unavailable as error:
             raise Unavailable(f"{error}{_hint(ref)}") from error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,23 +33,27 @@ class Downloads:
     def __init__(self, blobs: Blobs, sleep: Callable[[float], None] = time.sleep) -> None:
         self._blobs = blobs
         self._sleep = sleep
-        self._guard = threading.Lock()
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._users: defaultdict[str, int] = defaultdict(int)
+        self._changed = threading.Condition()
+        self._busy: set[str] = set()
+
+    def wake(self) -> None:
+        """Have those who wait for a blob look whether they are cancelled."""
+        with self._changed:
+            self._changed.notify_all()
 
     @contextmanager
-    def _only(self, digest: str) -> Iterator[None]:
-        with self._guard:
-            lock = self._locks[digest]
-            self._users[digest] += 1
+    def _only(self, digest: str, cancelled: Callable[[], bool]) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: digest not in self._busy or cancelled())
+            if cancelled():
+                raise Unavailable("cancelled")
+            self._busy.add(digest)
         try:
-            with lock:
-                yield
+            yield
         finally:
-            with self._guard:
-                self._users[digest] -= 1
-                if not self._users[digest]:
-                    del self._users[digest], self._locks[digest]
+            with self._changed:
+                self._busy.remove(digest)
+                self._changed.notify_all()
 
     def fetch(
         self,
@@ -64,7 +67,7 @@ class Downloads:
 
         Raises DigestMismatch when the content is not what was promised, Unavailable when the connection keeps breaking.
         """
-        with self._only(blob.digest):
+        with self._only(blob.digest, cancelled):
             if self._blobs.has(blob.digest):
                 report(blob.size)
                 return
@@ -103,8 +106,10 @@ class Downloads:
                 if ingest.offset < blob.size:
                     raise Unavailable(f"content {blob.digest}: the registry sent {ingest.offset} of {blob.size} bytes")
             except (HTTPError, OSError, Unavailable) as error:
+                if cancelled():
+                    raise Unavailable("cancelled") from None
                 attempt = 1 if ingest.offset > before else attempt + 1
-                if attempt >= _ATTEMPTS or total >= _ALL_ATTEMPTS or cancelled():
+                if attempt >= _ATTEMPTS or total >= _ALL_ATTEMPTS:
                     if isinstance(error, Unavailable):
                         raise
                     raise Unavailable(f"content {blob.digest}: the connection broke: {error}") from error
