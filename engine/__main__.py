@@ -39,7 +39,7 @@ from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
 from .containers import memory, recover
 from .containers.service import Containers
-from .documents import NewerFormat
+from .documents import Incomplete, NewerFormat
 from .errors import Unavailable
 from .events import Events
 from .images.service import Images
@@ -114,6 +114,10 @@ def _starting(layout: Layout) -> Iterator[None]:
         yield
     except (NewerFormat, Unavailable) as error:
         raise CannotStart(str(error)) from error
+    except Incomplete as error:
+        raise CannotStart(
+            f"{layout.database}: a record is damaged: {error}: bring the file back from a backup"
+        ) from error
     except OSError as error:
         if not refusals.is_refusal(error):
             raise
@@ -140,8 +144,8 @@ def _remote(settings: Settings) -> Remote | None:
 async def _run(
     layout: Layout, listener: socket.socket, keeper_fd: int, settings: Settings, remote: Remote | None
 ) -> int:
-    keeper = KeeperClient(keeper_fd)
     with _starting(layout):
+        keeper = KeeperClient(keeper_fd)
         make_private(layout)
         spread(layout.state / "containers")
         # One that has lost its keeper may still be finishing requests: what it writes must be there when we read.

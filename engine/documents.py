@@ -29,6 +29,10 @@ class NewerFormat(Exception):
         self.version = version
 
 
+class Incomplete(ValueError):
+    """A document lacks what it cannot be without."""
+
+
 def stamped(document: Mapping[str, Any], version: int) -> dict[str, Any]:
     """The document with its version, to be written."""
     return {KEY: version, **document}
@@ -55,10 +59,10 @@ def check(version: object, newest: int, where: str) -> None:
 
 def build(kind: type[T], document: Mapping[str, Any], **converted: Any) -> T:
     """A dataclass or NamedTuple of the members that ``document`` has and ``kind`` knows; ``converted`` replace those of the
-    document. Raises ValueError when one without a default is missing."""
+    document. Raises Incomplete when one without a default is missing."""
     known = kind.__match_args__  # type: ignore[attr-defined]  # both have it: the fields, in order
     values = {name: document[name] for name in known if name in document} | converted
     try:
         return kind(**values)
     except TypeError as error:
-        raise ValueError(f"{kind.__name__}: {error}") from None
+        raise Incomplete(f"{kind.__name__}: {str(error).partition('() ')[2]}") from None

@@ -14,7 +14,7 @@ from ..errors import EngineError
 from .endpoint import run_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 READY_TIMEOUT = 30.0
 """Seconds the keeper may take to listen."""
@@ -23,6 +23,8 @@ ALREADY_RUNNING = 75
 """The keeper's exit code when another one holds this root."""
 
 _TAIL_LINES = 12
+
+_FRAMES = (" ", "\t", "Traceback (most recent call last):", "During handling of", "The above exception was")
 
 
 def keeper_script() -> str:
@@ -79,12 +81,21 @@ def _wait(pid: int) -> int | None:
 
 
 def log_tail(root: str | None, environment: Mapping[str, str]) -> str:
-    """The last lines of the engine's log, as the end of an error message."""
+    """The last lines of the engine's log, as the end of an error message: those that people can read, each once."""
     path = os.path.join(run_directory(root, environment, os.geteuid()), "engine.log")
     try:
         with open(path, "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - 16384, 0))
-            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+            lines = readable(file.read().decode("utf-8", "replace").splitlines())
     except OSError:
         return ""
+    if not lines:
+        return ""
     return f"\nThe engine's log ({path}) ends with:\n" + "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+
+
+def readable(lines: Iterable[str]) -> list[str]:
+    """The lines of a log without the frames of tracebacks, which stay in the log; what is said again stands where it was
+    said last."""
+    told = [line.rstrip() for line in lines if line.strip() and not line.startswith(_FRAMES)]
+    return list(dict.fromkeys(reversed(told)))[::-1]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .. import documents
 from ..images.types import Layer
 from ..timestamps import rfc3339
 
@@ -41,18 +42,18 @@ class CacheRecord:
     """
 
     key: str
-    layer: Layer | None
-    parent: str
-    text: str
-    created: float
-    used: float
-    uses: int
-    extra: Mapping[str, Any]
+    layer: Layer | None = None
+    parent: str = ""
+    text: str = ""
+    created: float = 0.0
+    used: float = 0.0
+    uses: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         layer = self.layer
         return {
-            "layer": None if layer is None else [layer.diff_id, layer.chain_id, layer.size],
+            "layer": None if layer is None else asdict(layer),
             "parent": self.parent,
             "text": self.text,
             "created": self.created,
@@ -63,10 +64,11 @@ class CacheRecord:
 
     @staticmethod
     def parse(key: str, body: Mapping[str, Any]) -> CacheRecord:
-        layer = Layer(*body["layer"]) if body["layer"] else None
-        return CacheRecord(
-            key, layer, body["parent"], body["text"], body["created"], body["used"], body["uses"], body["extra"]
-        )
+        """A layer was a list before records had versions. Raises Incomplete."""
+        layer = body.get("layer")
+        if layer:
+            layer = Layer(*layer) if isinstance(layer, list) else documents.build(Layer, layer)
+        return documents.build(CacheRecord, body, key=key, layer=layer or None)
 
 
 class BuildCache:

@@ -18,11 +18,13 @@ import socket
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import documents
 from ..containers import seccomp, security
 from ..errors import EngineError, Unprocessable
 from ..linux import mount
 from ..linux.tree import remove_directory
 from ..networks.types import ContainerRef, EndpointRequest
+from ..runtime import bundle as launch_file
 from ..runtime.client import Exited, LaunchError, Lost, RequestError, ShimClient, ShimLost
 from ..runtime.logread import LogReader
 from .bundle import step_bundle
@@ -144,6 +146,7 @@ class ContainerRunner:
         capabilities = security.capabilities(None, None, privileged=privileged)
         program = None if privileged else seccomp.program(self._layout, "default", capabilities)
         return {
+            documents.KEY: launch_file.VERSION,
             "id": id,
             "bundle": step_bundle(
                 step, files, secrets, capabilities, cgroup=f"/pycompose-{self._layout.instance}/{id}"

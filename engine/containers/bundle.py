@@ -10,7 +10,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .. import documents
 from ..errors import InvalidParameter
+from ..runtime import bundle as launch_file
 from ..runtime import defaults
 from ..runtime.restart import Policy, checked
 from . import cdi, resources, security
@@ -58,6 +60,7 @@ def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str,
     state, run = layout.container_state(record.id), layout.container_run(record.id)
     runtime = host["Runtime"]
     return {
+        documents.KEY: launch_file.VERSION,
         "id": record.id,
         "runtime": "" if runtime in OWN_RUNTIMES else runtime,
         "bundle": oci(record, layout, inputs),

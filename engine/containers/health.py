@@ -9,11 +9,12 @@ a container unhealthy sooner. Failures inside the start period do not count.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from .. import documents
 from ..timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -114,12 +115,17 @@ class Health:
             "status": self.status,
             "streak": self.streak,
             "counted": self.counted,
-            "log": [[probe.start, probe.end, probe.exit_code, probe.output] for probe in self.log],
+            "log": [asdict(probe) for probe in self.log],
         }
 
     @staticmethod
     def from_body(body: Mapping[str, Any]) -> Health:
-        return Health(body["status"], body["streak"], tuple(Probe(*entry) for entry in body["log"]), body["counted"])
+        """A probe was a list before records had versions. Raises Incomplete."""
+        log = tuple(
+            Probe(*entry) if isinstance(entry, list) else documents.build(Probe, entry)
+            for entry in body.get("log") or ()
+        )
+        return documents.build(Health, body, log=log)
 
 
 def next_delay(check: Check, health: Health, age: float) -> float:

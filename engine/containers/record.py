@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from .. import documents
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -112,6 +114,14 @@ class ContainerRecord:
 
     @staticmethod
     def from_body(body: Mapping[str, Any]) -> ContainerRecord:
-        mounts = tuple(MountPoint(**{**mount, "options": tuple(mount["options"])}) for mount in body["mounts"])
-        files = tuple(MemoryFile(**file) for file in body.get("files") or ())
-        return ContainerRecord(**{**body, "mounts": mounts, "layers": tuple(body["layers"]), "files": files})
+        """Raises Incomplete."""
+        return documents.build(
+            ContainerRecord,
+            body,
+            mounts=tuple(
+                documents.build(MountPoint, mount, options=tuple(mount.get("options") or ()))
+                for mount in body.get("mounts") or ()
+            ),
+            layers=tuple(body.get("layers") or ()),
+            files=tuple(documents.build(MemoryFile, file) for file in body.get("files") or ()),
+        )

@@ -6,6 +6,7 @@ reserve addresses and bind ports ─► write launch.json ─► keeper forks th
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .. import refusals
 from ..errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
 from ..networks.types import ContainerRef, EndpointRequest, Resolver
 from ..runtime.client import LaunchError, RequestError, ShimLost
@@ -113,7 +115,8 @@ def _failure(error: BaseException) -> StartFailed:
     if isinstance(error, ShimLost | RequestError):
         return StartFailed(f"the container's supervisor failed: {error}", 128, 500)
     if isinstance(error, OSError):
-        return StartFailed(f"cannot start the container: {error}", 128, 500)
+        words = refusals.in_words(error) if refusals.is_refusal(error) else str(error)
+        return StartFailed(f"cannot start the container: {words}", 128, 500)
     return StartFailed("cannot start the container: internal error, see the engine's log", 128, 500)
 
 
@@ -203,12 +206,26 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         log=log,
     )
     launch = run / "launch.json"
+    text = json.dumps(bundle.launch(record, layout, inputs))
+    if _holds(launch, text):
+        return launch  # a restart must work on a full disk
     temporary = run / "launch.json.new"
-    # The environment is in it, and so are the user's secrets.
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-        json.dump(bundle.launch(record, layout, inputs), file)
-    temporary.replace(launch)
+    try:
+        # The environment is in it, and so are the user's secrets.
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(text)
+        temporary.replace(launch)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return launch
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_text(errors="surrogateescape") == text
+    except FileNotFoundError:
+        return False
 
 
 def _files(run: Path) -> dict[str, Path]:
@@ -285,6 +302,17 @@ def write_files(containers: Containers, record: ContainerRecord) -> None:
         "hostname": f"{record.hostname}\n",
     }
     for name, text in texts.items():
-        with open(run / name, "w") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(text)
+        if not _holds(run / name, text):
+            _write_in_place(run / name, text.encode())
+
+
+def _write_in_place(path: Path, data: bytes) -> None:
+    """Over what is there, which is cut to length last: on a full disk an empty file would be the loss of what it said."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.fchmod(descriptor, 0o644)
+        if os.pwrite(descriptor, data, 0) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.ftruncate(descriptor, len(data))
+    finally:
+        os.close(descriptor)

@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from .. import documents
 from ..errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ class Lease:
 
     @staticmethod
     def from_record(body: Mapping[str, Any]) -> Lease:
-        return Lease(**{**body, "owner": Owner(**body["owner"]), "images": tuple(body["images"])})
+        """Raises Incomplete."""
+        owner = documents.build(Owner, body.get("owner") or {})
+        return documents.build(Lease, body, owner=owner, images=tuple(body.get("images") or ()))
 
     def to_api(self) -> dict[str, Any]:
         owner = self.owner

@@ -6,6 +6,7 @@ What the documents say is decided in zones.py and resolvconf.py; this looks the 
 from __future__ import annotations
 
 import logging
+import shutil
 from typing import TYPE_CHECKING
 
 from . import interface, resolvconf, zones
@@ -80,6 +81,18 @@ class Names:
             for endpoint in present:
                 if endpoint.links:
                     self.write_resolver(endpoint.container.id)
+
+    def write(self, network_ids: Iterable[str], container_id: str) -> None:
+        """Zones of the networks that a container has joined or left, and its resolver."""
+        self.write_zones(network_ids)
+        self.write_resolver(container_id)
+
+    def forget_strangers(self) -> None:
+        """Remove the run files of networks that there are no more."""
+        known = {network.id for network in self._registry.networks()}
+        for directory in self._layout.network_run("x").parent.glob("*"):
+            if directory.name not in known:
+                shutil.rmtree(directory, ignore_errors=True)
 
     def note_zones(self, network_ids: Iterable[str]) -> None:
         """Write the zones after somebody has left. What the disk refuses is told and tried again by ``catch_up``: names of

@@ -28,13 +28,10 @@ class Registry:
         for endpoint in sorted(found, key=lambda item: item.position):
             self._endpoints.setdefault(endpoint.container.id, {})[endpoint.id] = endpoint
         self._published = {
-            id: tuple(PortBinding(**binding) for binding in body["ports"])
+            id: tuple(PortBinding.from_record(binding) for binding in body.get("ports") or ())
             for id, body in store.all("published").items()
         }
-        self._resolvers = {
-            id: Resolver(*(tuple(body[name]) for name in ("servers", "search", "options")))
-            for id, body in store.all("resolver").items()
-        }
+        self._resolvers = {id: Resolver.from_record(body) for id, body in store.all("resolver").items()}
 
     def networks(self) -> list[Network]:
         """Oldest first."""

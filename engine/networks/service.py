@@ -195,8 +195,7 @@ class Networks:
                 self._kernel.plug(linked, netns_fd, None if rtnl_fd is None or rtnl_fd < 0 else rtnl_fd, routes)
             after = tuple(replace(endpoint, attached=True) for endpoint in before)
             self._registry.put_endpoints(after)
-            self._names.write_zones({endpoint.network_id for endpoint in after})
-            self._names.write_resolver(container_id)
+            self._names.write({endpoint.network_id for endpoint in after}, container_id)
             self._publish_ports(container_id)
         for endpoint in after:
             self._tell_endpoint("connect", endpoint)
@@ -229,8 +228,7 @@ class Networks:
                 self._kernel.plug([(network, endpoint)], netns_fd, None, tuple(will - was), tuple(was - will))
             endpoint = replace(endpoint, attached=True)
             self._registry.put_endpoints([endpoint])
-            self._names.write_zones({network.id})
-            self._names.write_resolver(container.id)
+            self._names.write({network.id}, container.id)
             self._publish_ports(container.id)
         self._tell_endpoint("connect", endpoint)
         return endpoint
@@ -252,8 +250,7 @@ class Networks:
                 routes = set(interface.default_routes(rest)) - set(interface.default_routes(own))
                 self._kernel.unplug(endpoint, netns_fd, tuple(routes))
             self._registry.delete_endpoints([endpoint])
-            self._names.write_zones({network.id})
-            self._names.write_resolver(container_id)
+            self._names.write({network.id}, container_id)
             self._publish_ports(container_id)
         if endpoint.attached:
             self._tell_endpoint("disconnect", endpoint)
@@ -348,10 +345,7 @@ class Networks:
             )
             self._names.note_zones({network.id for network in busy})
             self._names.note_resolvers(live)
-            known = {network.id for network in networks}
-            for directory in self._layout.network_run("x").parent.glob("*"):
-                if directory.name not in known:
-                    shutil.rmtree(directory, ignore_errors=True)
+            self._names.forget_strangers()
 
     def preload(self) -> None:
         """Import pyroute2 ahead of the first use (50 ms); call it on a thread once the API is open."""

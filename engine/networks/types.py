@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from .. import documents
 from ..errors import InvalidParameter
 from ..shapes import Field
 
@@ -131,8 +132,8 @@ class Network:
 
     @staticmethod
     def from_record(body: Mapping[str, Any]) -> Network:
-        pools = tuple(Pool.from_docker(pool) for pool in body["pools"])
-        return Network(**{**body, "pools": pools})
+        """Raises Incomplete."""
+        return documents.build(Network, body, pools=tuple(Pool.from_docker(pool) for pool in body.get("pools") or ()))
 
 
 _TEXT, _WORDS, _PAIRS, _NUMBER = Field("string", ""), Field("strings"), Field("map"), Field("int", 0)
@@ -210,6 +211,11 @@ class PortBinding:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @staticmethod
+    def from_record(body: Mapping[str, Any]) -> PortBinding:
+        """Raises Incomplete."""
+        return documents.build(PortBinding, body)
+
+    @staticmethod
     def from_docker(port: str, bindings: list[Mapping[str, Any]] | None) -> tuple[PortBinding, ...]:
         """From one entry of ``HostConfig.PortBindings``: ``"80/tcp": [{"HostIp": "", "HostPort": "8080"}]``.
 
@@ -270,11 +276,11 @@ class Endpoint:
 
     @staticmethod
     def from_record(body: Mapping[str, Any]) -> Endpoint:
-        values = dict(body)
-        values["container"] = ContainerRef(**body["container"])
-        for name in ("link_local_ips", "aliases", "links", "dns_names"):
-            values[name] = tuple(body[name])
-        return Endpoint(**values)
+        """Raises Incomplete."""
+        lists = {name: tuple(body.get(name) or ()) for name in ("link_local_ips", "aliases", "links", "dns_names")}
+        return documents.build(
+            Endpoint, body, container=documents.build(ContainerRef, body.get("container") or {}), **lists
+        )
 
     def to_docker(self) -> dict[str, Any]:
         """The EndpointSettings of ``NetworkSettings.Networks`` in a container's inspect."""
@@ -314,3 +320,7 @@ class Resolver:
     servers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_record(body: Mapping[str, Any]) -> Resolver:
+        return Resolver(*(tuple(body.get(name) or ()) for name in ("servers", "search", "options")))

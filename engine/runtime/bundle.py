@@ -14,7 +14,11 @@ import os
 import signal
 from typing import Any, NamedTuple
 
+from .. import documents
 from . import restart
+
+VERSION = 1
+"""Of launch.json."""
 
 
 class LogSpec(NamedTuple):
@@ -42,18 +46,35 @@ class ShimSpec(NamedTuple):
     stdin_open: bool
     log: LogSpec
     restart: restart.Policy
-    stop_signal: int
-    stop_timeout: float
-    network_mode: str
-    pid_namespace: str
-    resolver: str | None
-    runtime: str
+    stop_signal: int = signal.SIGTERM
+    stop_timeout: float = 10.0
+    network_mode: str = "new"
+    pid_namespace: str = "new"
+    resolver: str | None = None
+    runtime: str = ""
 
     @staticmethod
-    def parse(document: list[Any]) -> ShimSpec:
-        """From what json.loads makes of one. Raises TypeError for something else."""
-        spec = ShimSpec(*document)
-        return spec._replace(log=LogSpec(*spec.log), restart=restart.Policy(*spec.restart))
+    def parse(document: dict[str, Any] | list[Any]) -> ShimSpec:
+        """From what json.loads makes of one, by name or by position. Raises TypeError, KeyError or ValueError for something
+        else."""
+        if isinstance(document, list):
+            spec = ShimSpec(*document)
+            return spec._replace(log=LogSpec(*spec.log), restart=restart.Policy(*spec.restart))
+        return documents.build(
+            ShimSpec,
+            document,
+            log=documents.build(LogSpec, document["log"]),
+            restart=documents.build(restart.Policy, document["restart"]),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """By name, for the keeper."""
+        return {**self._asdict(), "log": self.log._asdict(), "restart": self.restart._asdict()}
+
+    def positions(self) -> list[Any]:
+        """By position, and no more of them than a keeper knows that is from before there were versions."""
+        fields = self._replace(log=self.log[:7], restart=self.restart[:4])  # type: ignore[arg-type]
+        return list(fields[:15])
 
 
 class LaunchSpec(NamedTuple):
@@ -133,9 +154,11 @@ def read(path: str) -> LaunchSpec:
     with open(path, "rb") as handle:
         document = json.loads(handle.read())
     try:
-        spec = parse(document, os.path.dirname(os.path.abspath(path)))
+        spec = parse(documents.checked(document, VERSION, path), os.path.dirname(os.path.abspath(path)))
         spec.for_shim()
         return spec
+    except documents.NewerFormat as error:
+        raise ValueError(str(error)) from None
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: missing or malformed: {error}") from error
 

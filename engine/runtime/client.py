@@ -73,7 +73,7 @@ class ShimState:
 
     @staticmethod
     def parse(document: Mapping[str, Any]) -> ShimState:
-        """Raises ValueError when what there must be is missing."""
+        """Raises Incomplete."""
         return documents.build(ShimState, document)
 
 
@@ -170,9 +170,13 @@ class KeeperClient:
     """The channel to the keeper, on the descriptor given to the engine by ``--keeper-fd``."""
 
     def __init__(self, keeper_fd: int) -> None:
+        """Raises NewerFormat for a keeper of a pycompose to come."""
         channel = socket.socket(fileno=keeper_fd)
         os.set_inheritable(keeper_fd, False)
-        self._connection = Connection(channel, lambda message, descriptors: close_all(descriptors))
+        self._connection = Connection(channel, lambda message, descriptors: close_all(descriptors), "the keeper")
+        self._connection.take_in()  # a keeper has said hello before it started us
+        if self._connection.newer is not None:
+            raise self._connection.newer
 
     @property
     def closed(self) -> asyncio.Event:
@@ -193,7 +197,9 @@ class KeeperClient:
         ours, theirs = protocol.pair()
         try:
             with theirs:
-                reply, _ = await self._connection.request("fork", (theirs.fileno(),), shim=spec)
+                reply, _ = await self._connection.request(
+                    "fork", (theirs.fileno(),), shim=spec.document() if self._connection.peer.v else spec.positions()
+                )
         except BaseException:
             ours.close()
             raise
@@ -242,7 +248,7 @@ class ShimClient:
         loop = asyncio.get_running_loop()
         self._prepared: asyncio.Future[Prepared] = loop.create_future()
         self._prepared.add_done_callback(_retrieve)
-        self._connection = Connection(channel, self._on_event)
+        self._connection = Connection(channel, self._on_event, "the container's shim")
         self._watch = loop.create_task(self._until_closed())
 
     @staticmethod
@@ -259,7 +265,8 @@ class ShimClient:
         return self._connection.closed
 
     async def prepared(self) -> Prepared:
-        """Wait until the shim stands. Raises LaunchError when it cannot (no namespace, no control socket)."""
+        """Wait until the shim stands. Raises LaunchError when it cannot (no namespace, no control socket), NewerFormat when
+        it is of a pycompose to come."""
         return await asyncio.shield(self._prepared)
 
     async def start(self) -> Started:
@@ -300,7 +307,8 @@ class ShimClient:
 
     async def set_restart(self, policy: Policy) -> None:
         """Replace the restart policy."""
-        await self._connection.request("restart_policy", policy=list(policy))
+        known = policy._asdict() if self._connection.peer.v else list(policy)
+        await self._connection.request("restart_policy", policy=known)
 
     async def hold(self, fds: Sequence[int]) -> None:
         """Let the shim keep duplicates of ``fds`` (at most 200 a call) until it is released."""
@@ -363,6 +371,9 @@ class ShimClient:
 
     def _on_event(self, message: protocol.Message, descriptors: list[int]) -> None:
         match message["event"]:
+            case "prepared" if self._connection.newer is not None:
+                if not self._prepared.done():
+                    self._prepared.set_exception(self._connection.newer)
             case "prepared":
                 self._owned += descriptors
                 self.pid = message["state"]["shim_pid"]

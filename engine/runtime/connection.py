@@ -15,6 +15,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from .. import documents
 from . import protocol
 
 if TYPE_CHECKING:
@@ -49,8 +50,15 @@ class LaunchError(ShimError):
 class Connection:
     """Requests, replies and events over one SEQPACKET socket."""
 
-    def __init__(self, channel: socket.socket, on_event: Callable[[protocol.Message, list[int]], None]) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        on_event: Callable[[protocol.Message, list[int]], None],
+        who: str = "the other side",
+    ) -> None:
+        """``who`` names the other side in errors."""
         channel.setblocking(False)
+        self._who = who
         self._channel = channel
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
@@ -58,12 +66,19 @@ class Connection:
         self._next = 1
         self._sending = asyncio.Lock()
         self.closed = asyncio.Event()
+        self.peer = protocol.Hello()
+        self.newer: documents.NewerFormat | None = None
+        """Set when the other side is of a pycompose to come: then nothing is asked of it."""
         self._loop.add_reader(channel.fileno(), self._readable)
 
     async def request(self, op: str, descriptors: Sequence[int] = (), **fields: Any) -> tuple[Any, list[int]]:
         """Send a request and wait for its reply: the ``ok`` value and the descriptors that came along."""
         if self.closed.is_set():
             raise ShimLost("the other side is gone")
+        if self.newer is not None:
+            raise RequestError(str(self.newer))
+        if self.peer.ops is not None and op not in self.peer.ops:
+            raise RequestError(f"{self._who} is of an older pycompose and knows no {op!r}")
         number = self._next
         self._next += 1
         reply: asyncio.Future[tuple[Any, list[int]]] = self._loop.create_future()
@@ -103,6 +118,10 @@ class Connection:
             if not self.closed.is_set():
                 self._loop.remove_writer(self._channel.fileno())
 
+    def take_in(self) -> None:
+        """Look now at what has come already, such as a hello."""
+        self._readable()
+
     def _readable(self) -> None:
         while not self.closed.is_set():
             try:
@@ -117,8 +136,16 @@ class Connection:
             message, descriptors = received
             if "reply" in message:
                 self._answer(message, descriptors)
+            elif message.get("event") == "hello":
+                self._greeted(message)
             else:
                 self._on_event(message, descriptors)
+
+    def _greeted(self, message: protocol.Message) -> None:
+        try:
+            self.peer = protocol.Hello.parse(message, self._who)
+        except documents.NewerFormat as error:
+            self.newer = error
 
     def _answer(self, message: protocol.Message, descriptors: list[int]) -> None:
         reply = self._pending.pop(message["reply"], None)
@@ -151,8 +178,13 @@ def _wake(ready: asyncio.Future[None]) -> None:
 
 def error_of(document: Mapping[str, Any]) -> ShimError:
     if "operation" in document:
-        return LaunchError(document["operation"], document["errno"], document["message"], document["exit_code"])
-    return RequestError(document["message"])
+        return LaunchError(
+            str(document["operation"]),
+            int(document.get("errno") or 0),
+            str(document.get("message") or document["operation"]),
+            int(document.get("exit_code") or 128),
+        )
+    return RequestError(str(document.get("message") or "refused without a reason"))
 
 
 def close_all(descriptors: Sequence[int]) -> None:

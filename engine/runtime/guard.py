@@ -1,6 +1,7 @@
 """The guard of a lease: watches the lease's owner, and outlives the engine and the keeper to do so.
 
     engine                            guard
+      │◄── {"event":"hello",…} ───────────│   as protocol.py has it
       │◄── {"event":"ended","reason":…} ──│   once the owner is gone; again to each engine that adopts
       │── {"id":1,"op":"own","seconds":…} +fd ►│   another owner, or more time
       │── {"id":2,"op":"release"} ────────►│   the lease is over: the guard ends
@@ -117,6 +118,11 @@ class Guard:
         self._connection = connection
         self._delay = _FIRST_WAKE
         self._loop.watch(connection.fileno(), lambda _: self._readable(connection))
+        try:
+            protocol.send(connection, protocol.hello(("own", "release")))
+        except OSError:
+            self._disconnect()
+            return
         self._tell()
 
     def _disconnect(self) -> None:

@@ -23,7 +23,7 @@ class GuardClient:
     def __init__(self, channel: socket.socket) -> None:
         self.ended = asyncio.Event()
         self.reason = ""
-        self._connection = Connection(channel, self._on_event)
+        self._connection = Connection(channel, self._on_event, "the lease's guard")
 
     @staticmethod
     async def fork(

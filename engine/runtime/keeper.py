@@ -11,7 +11,6 @@ Without --foreground the command returns as soon as the socket accepts connectio
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import select
@@ -26,9 +25,10 @@ if not __package__:
     sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
     __package__ = "pycompose.engine.runtime"
 
+from ..documents import NewerFormat
 from ..layout import Layout
 from ..linux import cgroup, process
-from . import guard, protocol, residence, shim, statusfile
+from . import guard, lockfile, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
 from .isolation import isolate
 from .loop import Loop
@@ -76,6 +76,8 @@ class Keeper:
 
     def _start_engine(self) -> None:
         ours, theirs = protocol.pair()
+        # Before there is an engine: it finds it waiting.
+        protocol.send(ours, protocol.hello(("fork", "guard", "shutdown")))
         pid = os.fork()
         if pid == 0:
             self._become_engine(theirs)
@@ -175,7 +177,7 @@ class Keeper:
         if message["op"] == "fork" and len(descriptors) == 1:
             try:
                 return {"ok": self._fork_shim(ShimSpec.parse(message["shim"]), descriptors[0])}
-            except (OSError, TypeError) as error:
+            except (OSError, TypeError, KeyError, ValueError) as error:
                 return {"error": {"message": f"cannot fork a shim: {error}"}}
         if message["op"] == "guard" and 1 <= len(descriptors) <= 2:
             try:
@@ -348,13 +350,16 @@ def _keep(layout: Layout, ready: int) -> int:
     except OSError as error:
         _say(str(error))
         return 1
+    except NewerFormat as error:
+        _say(str(error))
+        return EX_CONFIG
 
 
 def _keep_until_finished(layout: Layout, ready: int) -> int:
     os.makedirs(layout.run, mode=0o700, exist_ok=True)
     os.chdir("/")
     os.umask(0o022)
-    lock = _take_lock(str(layout.lock))
+    lock = lockfile.take(str(layout.lock))
     if lock is None:
         _say(f"an engine for {layout.root} is running already")
         return EX_TEMPFAIL
@@ -396,27 +401,6 @@ def _put_log_aside(layout: Layout) -> None:
     except OSError as error:  # no room, or nothing was ever stored here
         _say(f"{layout.last_log}: {error.strerror}")
     os.unlink(layout.engine_log)
-
-
-def _take_lock(path: str) -> int | None:
-    """The locked file, or None when someone else holds it."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        # The holder before us may have removed the file between our open and our lock.
-        try:
-            same = os.path.samestat(os.stat(path), os.fstat(descriptor))
-        except FileNotFoundError:
-            same = False
-        if same:
-            os.truncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
-            return descriptor
-        os.close(descriptor)
 
 
 def _redirect_output(path: str) -> None:

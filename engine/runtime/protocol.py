@@ -1,7 +1,8 @@
 """The wire between engine, keeper and shim: one JSON object per SEQPACKET message, descriptors by SCM_RIGHTS.
 
     engine                         keeper                          shim
-      │  {"id":1,"op":"fork","shim":[…]} +fd ─────►│  fork ──────────►│  (fd is the shim's end of its control socket)
+      │◄── {"event":"hello","v":1,"ops":[…]} ──────│                  │  the first thing that keeper, shim and guard say
+      │  {"id":1,"op":"fork","shim":{…}} +fd ─────►│  fork ──────────►│  (fd is the shim's end of its control socket)
       │◄── {"reply":1,"ok":{"pid":…,"pid_starttime":…}}               │
       │  {"id":2,"op":"shutdown"} ────────────────►│                  │
       │                                                               │
@@ -18,6 +19,10 @@ Every request gets exactly one reply, ``ok`` or ``error``; ``stop`` gets it when
 goes away fails all that is pending. A restarted engine connects to the shim's ``control`` socket; the newest
 connection wins and the one before is closed.
 
+Keepers, shims and guards are as old as the pycompose that started them, and the engine may be a later one. What they do
+not know in a message they ignore, what it lacks has a default; ``ops`` are the requests they know. One that says no hello is
+from before there were versions (0): its keeper takes a shim's specification by position.
+
 Messages larger than a packet travel in a memfd sent along as the first descriptor. Not here: what the messages cause.
 """
 
@@ -27,12 +32,17 @@ import array
 import json
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Message = dict[str, Any]
+
+VERSION = 1
+"""Raised when an engine that knows only lower ones would misunderstand what keeper, shim or guard say."""
 
 PACKET = 64 * 1024
 MOST_DESCRIPTORS = 200
@@ -44,6 +54,23 @@ _encoder = json.JSONEncoder(separators=(",", ":"))
 
 def encode(document: Message) -> bytes:
     return _encoder.encode(document).encode()
+
+
+class Hello(NamedTuple):
+    """What the other side is: its version and the requests it knows (None: it did not say)."""
+
+    v: int = 0
+    ops: tuple[str, ...] | None = None
+
+    @staticmethod
+    def parse(message: Message, who: str) -> Hello:
+        """Raises NewerFormat, and ValueError for what is no hello."""
+        documents.check(message.get("v"), VERSION, who)
+        return Hello(message["v"], tuple(str(op) for op in message.get("ops") or ()))
+
+
+def hello(ops: Iterable[str]) -> Message:
+    return {"event": "hello", "v": VERSION, "ops": sorted(ops)}
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -12,6 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .. import documents
 from ..linux import process
 from . import child, enter, protocol, relay, restart
 from .container import Container, Refused
@@ -124,6 +125,7 @@ class Shim:
         network = self.container.network
         descriptors = (network.descriptor, network.rtnl.fileno()) if network is not None else ()
         self._loop.watch(connection.fileno(), lambda _: self._readable(connection))
+        self._send(connection, protocol.hello(_OPS))
         self.publish("prepared", {"state": self.container.status}, descriptors)
 
     def _readable(self, connection: socket.socket) -> None:
@@ -202,7 +204,9 @@ class Shim:
         reply(fds=(stdin,))
 
     def _do_restart_policy(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
-        self.container.set_policy(restart.checked(*message["policy"]))
+        policy = message["policy"]
+        known = documents.build(restart.Policy, policy) if isinstance(policy, dict) else restart.Policy(*policy)
+        self.container.set_policy(restart.checked(*known))
         reply()
 
     def _do_hold(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
@@ -281,6 +285,9 @@ class Shim:
     def _terminated_container(self, problem: str) -> None:
         if not problem:
             self._release()
+
+
+_OPS = tuple(name.removeprefix("_do_") for name in vars(Shim) if name.startswith("_do_"))
 
 
 class Reply(Protocol):

@@ -94,8 +94,8 @@ def collect(layout: Layout, store: Store) -> list[Path]:
         volume = Volume.from_record(body)
         used |= {*volume.layers, volume.upper, volume.pending}
     for body in store.all(SNAPSHOT).values():
-        for layers in body["volumes"].values():
-            used |= set(layers)
+        for stack in (body.get("volumes") or {}).values():
+            used |= set(stack)
     for layer in store.all(KIND):
         if layer not in used:
             aside = layout.layered / f"{_REMOVED}{layer}"

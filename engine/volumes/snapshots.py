@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .. import documents
 from ..errors import Conflict, InvalidParameter, NotFound
 from . import driver, layers
 
@@ -50,8 +51,9 @@ class Snapshot:
 
     @staticmethod
     def from_record(body: Mapping[str, Any]) -> Snapshot:
-        volumes = {key: tuple(stack) for key, stack in body["volumes"].items()}
-        return Snapshot(body["group"], body["name"], body["created"], volumes, body["lease"])
+        """Raises Incomplete."""
+        volumes = {key: tuple(stack) for key, stack in (body.get("volumes") or {}).items()}
+        return documents.build(Snapshot, body, volumes=volumes)
 
     def to_api(self) -> dict[str, Any]:
         return {"Group": self.group, "Name": self.name, "Created": self.created, "Volumes": sorted(self.volumes)}

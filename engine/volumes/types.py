@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .. import documents
 from ..errors import InvalidParameter, NotFound
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Volume:
 
     @staticmethod
     def from_record(body: Mapping[str, Any]) -> Volume:
-        return Volume(**{**body, "layers": tuple(body.get("layers") or ())})
+        """Raises Incomplete."""
+        return documents.build(Volume, body, layers=tuple(body.get("layers") or ()))
 
 
 def check_name(name: str) -> None:

@@ -50,10 +50,19 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class EngineRoot:
-    """``environment`` is added to that of keeper and engine. The instance does not exit when idle unless told to."""
+    """``environment`` is added to that of keeper and engine. The instance does not exit when idle unless told to.
 
-    def __init__(self, directory: Path, environment: dict[str, str] | None = None) -> None:
+    ``command`` is an interpreter and its keeper's script, of another pycompose than this one.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        environment: dict[str, str] | None = None,
+        command: tuple[str, str] = (sys.executable, str(KEEPER)),
+    ) -> None:
         self.layout = Layout.for_root(directory)
+        self._command = command
         self._environment = {**os.environ, "PYCOMPOSE_IDLE_TIMEOUT": "0", **(environment or {})}
 
     # life ------------------------------------------------------------------------------------------------------------
@@ -69,7 +78,8 @@ class EngineRoot:
 
     def start(self) -> None:
         """Start keeper and engine; returns when the API answers."""
-        command = [sys.executable, "-I", "-S", "-E", str(KEEPER), "--root", str(self.layout.root)]
+        python, keeper = self._command
+        command = [python, "-I", "-S", "-E", keeper, "--root", str(self.layout.root)]
         subprocess.run(command, check=True, env=self._environment, stdin=subprocess.DEVNULL, timeout=_PATIENCE)
         status, _ = self.request("GET", "/_ping", timeout=_PATIENCE)
         assert status == 200
@@ -144,6 +154,15 @@ class EngineRoot:
         raw: socket.socket = connection.sock
         return raw
 
+    def run(self, container: str, *command: str) -> str:
+        """What a command that is executed in a container prints; asserts that it ends with 0."""
+        body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, "Tty": True}
+        id = self.json("POST", f"/containers/{container}/exec", body)["Id"]
+        _, output = self.request("POST", f"/exec/{id}/start", {"Tty": True})
+        text = output.decode().replace("\r\n", "\n")
+        assert self.json("GET", f"/exec/{id}/json")["ExitCode"] == 0, (command, text)
+        return text
+
     # requests --------------------------------------------------------------------------------------------------------
     def request(self, method: str, path: str, body: Any = None, *, timeout: float = 30) -> tuple[int, bytes]:
         """One request: status and body. ``body`` is JSON, or bytes as they are."""
@@ -213,10 +232,15 @@ def processes(layout: Layout) -> list[int]:
                 command = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
-            if "--root" in command and root in command and ("pycompose.engine" in command or str(KEEPER) in command):
+            if "--root" in command and root in command and any(_is_ours(word) for word in command):
                 found.add(int(entry))
     found.discard(os.getpid())
     return sorted(found)
+
+
+def _is_ours(word: str) -> bool:
+    # An older pycompose called its engine by the shorter name.
+    return word in ("pycompose.engine", "engine") or word.endswith("/engine/runtime/keeper.py")
 
 
 def leftovers(layout: Layout) -> list[str]:
