@@ -162,7 +162,7 @@ class Store:
         with self._lock:
             if self._held:
                 with suppress(sqlite3.OperationalError):
-                    self._write(self._held)
+                    self._write(self._held, spend=True)
                     log.warning("%s: the changes that were held in memory are written", self._path)
                     self._held = {}
             return not self._held
@@ -176,7 +176,7 @@ class Store:
         if not batch:
             return
         try:
-            self._write({**self._held, **batch})
+            self._write({**self._held, **batch}, spend=not must)
         except sqlite3.OperationalError as error:
             if must:
                 raise Unavailable(f"cannot keep records: {self._path}: {error}: {_ADVICE}") from error
@@ -186,15 +186,16 @@ class Store:
         else:
             self._held = {}
 
-    def _write(self, changes: Changes) -> None:
+    def _write(self, changes: Changes, *, spend: bool) -> None:
         """One transaction of the database. Raises OperationalError, and then nothing of it is there.
 
-        The reserve is given up first: without a little room nothing could be recorded as removed, and no room ever made.
+        ``spend``: the reserve is given up first. Without a little room nothing could be recorded as removed, and no room
+        ever made; nothing new is made of it.
         """
         try:
             self._write_once(changes)
         except sqlite3.OperationalError:
-            if not self._give_up_reserve():
+            if not (spend and self._give_up_reserve()):
                 raise
             self._write_once(changes)
         else:

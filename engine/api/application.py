@@ -52,6 +52,8 @@ class Application:
         return failure
 
     def _last_words(self, request: Request, error: Exception) -> str:
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # tasks served the request, and one of them failed
         if isinstance(error, OSError | MemoryError) and refusals.is_refusal(error):
             return refusals.in_words(error, (self._daemon.layout.state, self._daemon.layout.run))
         log.error("%s %s failed", request.method, request.path, exc_info=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import secrets
@@ -9,6 +10,8 @@ import shutil
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from ..errors import EngineError, InvalidParameter, NotFound
 from ..images.types import Platform
@@ -24,7 +27,7 @@ from .record import ContainerRecord, MountPoint
 from .state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..images.types import Image
     from .service import Containers
@@ -70,10 +73,11 @@ async def create(
         mounts=points,
         layers=tuple(layer.chain_id for layer in image.layers),
     )
+    made: list[str] = []
     try:
         bundle.cgroup_path(record, containers.layout)
         if any(point.type in ("volume", "image") for point in points):
-            record = replace(record, mounts=await containers.blocking(_volumes, containers, record))
+            record = replace(record, mounts=await containers.blocking(_volumes, containers, record, made))
         state = containers.layout.container_state(id)
         for directory in (state, state / "upper", state / "work", state / "log"):
             directory.mkdir(parents=True, mode=0o700 if directory is state else 0o755)
@@ -85,6 +89,9 @@ async def create(
     except BaseException:
         containers.free(name, id)
         shutil.rmtree(containers.layout.container_state(id), ignore_errors=True)
+        if made:
+            with anyio.CancelScope(shield=True):
+                await containers.blocking(_take_back, containers, made)
         raise
     containers.publish(container, "create")
     return container, warnings
@@ -244,8 +251,16 @@ def _check_sources(points: tuple[MountPoint, ...]) -> None:
             )
 
 
-def _volumes(containers: Containers, record: ContainerRecord) -> tuple[MountPoint, ...]:
-    """Create missing volumes and seed empty ones from the image; the mount points with their volumes' names."""
+def _take_back(containers: Containers, volumes: Sequence[str]) -> None:
+    """Remove the anonymous volumes of a container that came to nothing."""
+    for name in volumes:
+        with contextlib.suppress(EngineError, OSError):
+            containers.volumes.remove(name)
+
+
+def _volumes(containers: Containers, record: ContainerRecord, made: list[str]) -> tuple[MountPoint, ...]:
+    """Create missing volumes and seed empty ones from the image; the mount points with their volumes' names. ``made`` is told
+    of each anonymous one."""
     options = {
         body.get("Target"): body.get("VolumeOptions") or {}
         for body in record.host["Mounts"] or ()
@@ -264,6 +279,8 @@ def _volumes(containers: Containers, record: ContainerRecord) -> tuple[MountPoin
                 options=driver.get("Options"),
                 labels=_volume_labels(record, wanted.get("Labels")),
             )
+            if not point.name:
+                made.append(volume.name)
             point = replace(point, name=volume.name)
             if not point.no_copy and not point.subpath:
                 fresh.append(point)

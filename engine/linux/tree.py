@@ -48,19 +48,24 @@ def remove_tree(parent: int, name: bytes, before: Callable[[], None] | None = No
             return
         raise
     try:
-        moved: list[bytes] = []
-        _empty(top, top, 0, moved, before)
-        while moved:
-            item = moved.pop()
-            fd = open_same_mount(top, item, _DIRECTORY_FLAGS)
-            try:
-                _empty(fd, top, 0, moved, before)
-            finally:
-                os.close(fd)
-            os.rmdir(item, dir_fd=top)
+        empty(top, before)
     finally:
         os.close(top)
     os.rmdir(name, dir_fd=parent)
+
+
+def empty(top: int, before: Callable[[], None] | None = None) -> None:
+    """Delete all that is in the directory ``top``, by descriptors, never following links."""
+    moved: list[bytes] = []
+    _empty(top, top, 0, moved, before)
+    while moved:
+        item = moved.pop()
+        fd = open_same_mount(top, item, _DIRECTORY_FLAGS)
+        try:
+            _empty(fd, top, 0, moved, before)
+        finally:
+            os.close(fd)
+        os.rmdir(item, dir_fd=top)
 
 
 def _empty(directory: int, top: int, depth: int, moved: list[bytes], before: Callable[[], None] | None) -> None:

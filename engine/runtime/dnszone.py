@@ -6,6 +6,7 @@ them by rename. A file that cannot be read keeps what was known before, one that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any, NamedTuple
@@ -136,7 +137,8 @@ def _changed(path: str, known: _Signature | None) -> tuple[_Signature | None, di
     except (OSError, ValueError):
         return signature, None
     except documents.NewerFormat as error:
-        os.write(2, f"pycompose shim: {error}\n".encode())
+        with contextlib.suppress(OSError):
+            os.write(2, f"pycompose shim: {error}\n".encode())
         return signature, None
 
 

@@ -11,6 +11,7 @@ Without --foreground the command returns as soon as the socket accepts connectio
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -435,7 +436,8 @@ def _clean_up(layout: Layout, hierarchies: cgroup.Hierarchies) -> None:
 
 
 def _say(text: str) -> None:
-    os.write(2, f"pycompose keeper: {text}\n".encode())
+    with contextlib.suppress(OSError):  # the log's disk is full: no reason to end
+        os.write(2, f"pycompose keeper: {text}\n".encode())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..linux import entries, paths
 from ..linux.libc import KernelError
+from ..linux.tree import empty
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,9 @@ def copy_up(root_fd: int, destination: str, target: Path) -> None:
         copy = entries.open_root(target)
         try:
             _Copy(copy).directory(source, copy, "")
+        except BaseException:
+            empty(copy)  # half of it would be taken for all of it the next time
+            raise
         finally:
             os.close(copy)
     finally:

@@ -109,9 +109,13 @@ class Volumes:
             body = self._store.get("volume", name)
             if body is not None:
                 return Volume.from_record(body)
-            self._make(name)
             volume = Volume(name, _now(), given, dict(options or {}))
-            self._store.put("volume", name, volume.record())
+            self._make(name)
+            try:
+                self._store.put("volume", name, volume.record())
+            except BaseException:
+                _unmake(self._layout.volumes / name)
+                raise
         self._publish("volume", "create", name, {"driver": "local"})
         return volume
 
@@ -124,8 +128,12 @@ class Volumes:
             return
         fresh = self._layout.volumes / f"{_NEW}{secrets.token_hex(8)}"
         fresh.mkdir(mode=0o700)
-        (fresh / "_data").mkdir(mode=0o755)
-        fresh.rename(home)
+        try:
+            (fresh / "_data").mkdir(mode=0o755)
+            fresh.rename(home)
+        except BaseException:
+            _unmake(fresh)
+            raise
 
     def remove(self, name: str, *, force: bool = False) -> None:
         """Forget the volume; its data is deleted behind the answer. Conflict while a container refers to it; with ``force``
@@ -189,10 +197,7 @@ class Volumes:
             if entry.name.startswith(_REMOVED):
                 self._trash.take([self._layout.volumes / entry.name])
             elif entry.name not in known:
-                # Only what is empty: data without a record is a riddle, and riddles are not deleted.
-                for path in (os.path.join(entry.path, "_data"), entry.path):
-                    with suppress(OSError):
-                        os.rmdir(path)
+                _unmake(self._layout.volumes / entry.name)
 
     # use -----------------------------------------------------------------------------------------------------------
     def acquire(self, name: str) -> Path:
@@ -250,6 +255,13 @@ class Volumes:
     def populate(self, data: Path, root_fd: int, destination: str) -> None:
         """Fill an empty volume from ``destination`` below the image root ``root_fd``, if it is there."""
         seed.copy_up(root_fd, destination, data)
+
+
+def _unmake(home: Path) -> None:
+    """Take a volume's directory back. Only what is empty: data without a record is a riddle, and riddles are not deleted."""
+    for path in (home / "_data", home):
+        with suppress(OSError):
+            path.rmdir()
 
 
 def _now() -> str:

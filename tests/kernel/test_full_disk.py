@@ -1,0 +1,249 @@
+"""A disk that is full, has no inodes left, or has become read-only, with an engine and containers on it.
+
+What ends and removes works: it is what makes room. What makes something new is refused in words, and leaves nothing half made.
+What could not be written down is written when there is room again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.command import Command
+from support.engine_root import EngineRoot, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+
+MOUNT = {"full": "size=24m", "no inodes": "size=64m,nr_inodes=1500"}
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system of its own with an engine's root on it."""
+
+    kind: str
+    place: Path
+
+    def fill(self) -> None:
+        """Take what there is, to the last byte or inode."""
+        with contextlib.suppress(OSError):
+            (self.place / "filling").mkdir()
+        number = len(os.listdir(self.place / "filling"))
+        try:
+            if self.kind == "no inodes":
+                while True:
+                    number += 1
+                    (self.place / "filling" / str(number)).touch(exist_ok=False)
+            file = os.open(self.place / "filling" / "data", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+            try:
+                for size in (1 << 20, 4096, 1):
+                    with contextlib.suppress(OSError):
+                        while os.write(file, bytes(size)):
+                            pass
+            finally:
+                os.close(file)
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+
+    def free(self) -> None:
+        shutil.rmtree(self.place / "filling")
+
+
+@pytest.fixture(params=list(MOUNT))
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", MOUNT[request.param], "none", str(place)], check=True)
+    try:
+        yield Disk(request.param, place)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def engine(disk: Disk) -> Iterator[EngineRoot]:
+    with EngineRoot(disk.place / "root") as engine:
+        engine.import_busybox()
+        yield engine
+        with contextlib.suppress(FileNotFoundError):
+            disk.free()
+
+
+def run(engine: EngineRoot, name: str, host: dict[str, Any], command: tuple[str, ...] = ("sleep", "1000")) -> None:
+    body = {"Image": "busybox", "Cmd": list(command), "HostConfig": host}
+    engine.json("POST", f"/containers/create?name={name}", body)
+    engine.json("POST", f"/containers/{name}/start")
+
+
+def state(engine: EngineRoot, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = engine.json("GET", f"/containers/{name}/json")["State"]
+    return found
+
+
+def kill_engine(engine: EngineRoot) -> None:
+    before = engine.pid
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: engine.is_up() and engine.pid != before, engine.log)
+
+
+def words(answer: tuple[int, bytes]) -> str:
+    """The error of an answer, or at the end of a streamed one."""
+    status, body = answer
+    last = json.loads(body.decode().strip().splitlines()[-1])
+    message = str(last.get("message") or last.get("error"))
+    assert status >= 500 or status == 200, (status, body)
+    return message
+
+
+def is_refused(engine: EngineRoot, answer: tuple[int, bytes]) -> None:
+    message = words(answer)
+    assert str(engine.layout.root) in message, message
+    assert "on device" in message or "disk is full" in message or "unable to open" in message, message
+    assert "make room" in message and "\n" not in message, message
+
+
+def archive() -> bytes:
+    """An image's root file system, larger than what room there may be."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name in ("one", "two", "three"):
+            member = tarfile.TarInfo(name)
+            member.size = 1 << 20
+            tar.addfile(member, io.BytesIO(os.urandom(member.size)))
+    return data.getvalue()
+
+
+def dockerfile() -> bytes:
+    text = b"FROM busybox\nRUN echo built >/built\n"
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    return data.getvalue()
+
+
+def tree(engine: EngineRoot) -> set[str]:
+    """What there is of containers, volumes, layers and things under way."""
+    state = engine.layout.state
+    parts = ("containers", "volumes", "layered", "layers", "ingest")
+    found = {f"{part}/{name}" for part in parts for name in os.listdir(state / part)}
+    return {name for name in found if "removed" not in name and "removing" not in name}
+
+
+def test_what_ends_and_removes_works(disk: Disk, engine: EngineRoot) -> None:
+    engine.json("POST", "/networks/create", {"Name": "net"})
+    engine.json("POST", "/volumes/create", {"Name": "data"})
+    for name in ("stopped", "killed", "restarted", "removed", "pruned"):
+        run(engine, name, {"NetworkMode": "net", "RestartPolicy": {"Name": "unless-stopped"}, "Binds": ["data:/data"]})
+    run(engine, "steady", {"NetworkMode": "net"}, ("sh", "-c", "while :; do echo tick; sleep 0.2; done"))
+    disk.fill()
+    engine.json("POST", "/containers/pruned/stop?t=0")
+    disk.fill()
+    engine.json("POST", "/containers/stopped/stop?t=0")
+    assert state(engine, "stopped")["Status"] == "exited"
+    disk.fill()
+    engine.json("POST", "/containers/killed/kill")
+    wait_for(lambda: state(engine, "killed")["Status"] == "exited", engine.log)
+    before = state(engine, "restarted")["Pid"]
+    disk.fill()
+    status, body = engine.request("POST", "/containers/restarted/restart?t=0")
+    if disk.kind == "no inodes":  # overlayfs makes some files of its own in each mount
+        assert status == 500 and b"mount overlay: No space left on device" in body
+    else:
+        assert state(engine, "restarted")["Running"] and state(engine, "restarted")["Pid"] != before
+        assert engine.run("restarted", "hostname").strip() in engine.run("restarted", "cat", "/etc/hosts")
+
+    # The next engine finds the same, whatever could be written down.
+    disk.fill()
+    kill_engine(engine)
+    assert state(engine, "steady")["Running"]
+    for name in ("stopped", "killed", "pruned"):
+        found = state(engine, name)
+        assert (found["Status"], found["ExitCode"]) == ("exited", 137), (name, found)
+
+    disk.fill()
+    engine.json("DELETE", "/containers/removed?force=1")
+    assert engine.request("GET", "/containers/removed/json")[0] == 404
+    disk.fill()
+    assert len(engine.json("POST", "/containers/prune")["ContainersDeleted"]) >= 3
+    for name in ("restarted", "steady"):
+        disk.fill()
+        assert engine.request("DELETE", f"/containers/{name}?force=1")[0] in (204, 404)
+    disk.fill()
+    engine.json("DELETE", "/networks/net")
+    engine.json("DELETE", "/volumes/data")
+    assert "Traceback" not in engine.log()
+
+    disk.free()
+    kill_engine(engine)
+    assert engine.json("GET", "/containers/json?all=1") == []
+    assert engine.json("GET", "/volumes")["Volumes"] == []
+    assert "net" not in [network["Name"] for network in engine.json("GET", "/networks")]
+    run(engine, "again", {"RestartPolicy": {"Name": "always"}})
+    assert state(engine, "again")["Running"]
+
+
+def test_what_makes_is_refused_in_words(disk: Disk, engine: EngineRoot) -> None:
+    engine.json("POST", "/volumes/create", {"Name": "data"})
+    (engine.layout.volumes / "data" / "_data" / "file").write_text("precious")
+    run(engine, "one", {})
+    image = engine.request("GET", "/images/busybox/get")[1]
+    build = dockerfile()
+    before = tree(engine)
+    disk.fill()
+    create = {"Image": "busybox", "HostConfig": {"Binds": ["fresh:/bin"]}, "Volumes": {"/anonymous": {}}}
+    owner = {"ttl": 60}
+    for method, path, body in (
+        ("POST", "/containers/create?name=two", {"Image": "busybox"}),
+        ("POST", "/containers/create?name=two", create),
+        ("POST", "/volumes/create", {"Name": "other"}),
+        ("POST", "/pycompose/leases", {"owner": owner}),
+        ("POST", "/pycompose/snapshots", {"group": "g", "name": "s", "volumes": {"data": "data"}}),
+        ("POST", "/images/create?fromSrc=-&repo=other", archive()),
+        ("POST", "/images/load", image),
+        ("POST", "/build?t=built", build),
+    ):
+        is_refused(engine, engine.request(method, path, body))
+        assert tree(engine) == before, path
+        disk.fill()
+    assert [row["Names"] for row in engine.json("GET", "/containers/json?all=1")] == [["/one"]]
+    assert [row["Name"] for row in engine.json("GET", "/volumes")["Volumes"]] == ["data"]
+    assert engine.json("GET", "/pycompose/leases") == []
+    assert (engine.layout.volumes / "data" / "_data" / "file").read_text() == "precious"
+    assert "Traceback" not in engine.log()
+    disk.free()
+    engine.json("POST", "/containers/create?name=two", create)
+    engine.json("POST", "/pycompose/snapshots", {"group": "g", "name": "s", "volumes": {"data": "data"}})
+
+
+def test_the_command_brings_an_engine_up_there(disk: Disk, engine: EngineRoot, tmp_path: Path) -> None:
+    """Engine and keeper are gone; the next command starts both, on a disk that takes nothing."""
+    run(engine, "one", {})
+    for filled in (False, True):
+        keeper, pid = engine.keeper_pid, engine.pid
+        os.kill(keeper, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        engine.await_gone(keeper, pid)
+        if filled:
+            disk.fill()
+        answer = Command(engine.layout.root, tmp_path)(
+            "container", "ls", "--quiet", check=False, PYCOMPOSE_IDLE_TIMEOUT="0"
+        )
+        assert answer.returncode == 0 and len(answer.stdout.split()) == 1, answer.stderr
+    engine.json("POST", "/containers/one/stop?t=0")
+    assert state(engine, "one")["ExitCode"] == 137
