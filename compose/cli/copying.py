@@ -1,7 +1,6 @@
 """Copying between containers and the local file system: the rules of ``docker cp`` for where a copy lands.
 
-Archives from containers are hostile input: locally, entries are written beneath the destination only, links are never
-followed, devices and special modes are left out.
+Archives from containers are hostile input: `unpacking` writes them.
 """
 
 from __future__ import annotations
@@ -12,12 +11,15 @@ import posixpath
 import stat
 import sys
 import tarfile
+import tempfile
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import OperationError
+from .unpacking import Unpacking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..client import Engine
 
@@ -44,8 +46,11 @@ class Blocks:
         return data
 
 
-def from_container(engine: Engine, container: str, path: str, destination: str, *, follow: bool) -> None:
-    """Copy ``path`` of the container to the local ``destination``; ``-`` writes the tar to stdout."""
+def from_container(
+    engine: Engine, container: str, path: str, destination: str, *, follow: bool, remark: Callable[[str], None]
+) -> None:
+    """Copy ``path`` of the container to the local ``destination``; ``-`` writes the tar to stdout. What cannot be made here is
+    left out with a remark; alone, it is an error."""
     if follow:
         found = engine.containers.stat(container, path)
         if found is not None and found.get("linkTarget"):
@@ -60,11 +65,15 @@ def from_container(engine: Engine, container: str, path: str, destination: str, 
     is_directory = bool(int(info.get("mode") or 0) & (1 << 31))
     contents_only = path.endswith("/.")
     base, rename = _landing(destination, name, is_directory=is_directory, contents_only=contents_only)
+    left_out: list[str] = []
+    unpacking = Unpacking(base, name, rename, left_out.append)
     with tarfile.open(fileobj=cast("BinaryIO", Blocks(blocks)), mode="r|") as tar:
-        for member in tar:
-            relative = _relative(member.name, name, rename, contents_only=contents_only)
-            if relative is not None:
-                _write(tar, member, base, relative)
+        for entry in tar:
+            unpacking.write(tar, entry)
+    if not unpacking.made:
+        raise OperationError("; ".join(left_out) or f"{path} is a socket, which cannot be copied")
+    for one in left_out:
+        remark(one)
 
 
 def _landing(destination: str, name: str, *, is_directory: bool, contents_only: bool) -> tuple[str, str]:
@@ -82,72 +91,36 @@ def _landing(destination: str, name: str, *, is_directory: bool, contents_only: 
     return parent, os.path.basename(os.path.abspath(destination))
 
 
-def _relative(member: str, name: str, rename: str, *, contents_only: bool) -> str | None:
-    """A member's place beneath the landing directory."""
-    parts = [part for part in member.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise OperationError(f"refusing to unpack {member!r}: it leads out of the destination")
-    if parts and parts[0] == name:
-        parts = parts[1:]
-    return posixpath.join(rename, *parts) if rename else posixpath.join(*parts) if parts else None
+@contextlib.contextmanager
+def stdin_archive(readers: int) -> Iterator[Callable[[], Iterator[bytes]]]:
+    """The tar on stdin, to be read ``readers`` times: for more than one it is kept in a temporary file."""
+    from .streams import read_blocks
 
-
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, base: str, relative: str) -> None:
-    """Write one entry beneath ``base`` through directory handles, so that no link planted on the way is followed."""
-    *parents, last = relative.split("/")
-    handle = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parents:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(part, 0o755, dir_fd=handle)
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
-            os.close(handle)
-            handle = inner
-        _write_entry(tar, member, handle, last)
-    except OSError as error:
-        raise OperationError(f"{os.path.join(base, relative)}: {error.strerror}") from error
-    finally:
-        os.close(handle)
-
-
-def _write_entry(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: int, name: str) -> None:
-    mode = stat.S_IMODE(member.mode) & 0o777
-    if member.isdir():
-        try:
-            os.mkdir(name, mode, dir_fd=directory)
-        except FileExistsError:
-            if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-                raise
+    if readers == 1:
+        yield partial(read_blocks, None)
         return
-    try:
-        existing = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        existing = None
-    if existing is not None:
-        if stat.S_ISDIR(existing.st_mode):
-            raise OperationError(f"cannot overwrite directory {name} with a file")
-        os.unlink(name, dir_fd=directory)
-    if member.issym():
-        os.symlink(member.linkname, name, dir_fd=directory)
-    elif member.isreg():
-        source = tar.extractfile(member)
-        assert source is not None
-        handle = os.open(
-            name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory
-        )
-        with open(handle, "wb") as file:
-            while data := source.read(_BLOCK):
-                file.write(data)
-        os.utime(name, (member.mtime, member.mtime), dir_fd=directory, follow_symlinks=False)
+    with tempfile.TemporaryFile() as kept:
+        for block in read_blocks(None):
+            kept.write(block)
+
+        def again() -> Iterator[bytes]:
+            kept.seek(0)
+            return iter(lambda: kept.read(_BLOCK), b"")
+
+        yield again
 
 
-def to_container(engine: Engine, container: str, source: str, path: str, *, archive: bool, follow: bool) -> None:
-    """Copy the local ``source`` (``-``: a tar on stdin) to ``path`` of the container."""
-    if source == "-":
-        from .streams import read_blocks
-
-        engine.containers.put_archive(container, path, read_blocks(None), copy_uid_gid=archive)
-        return
+def to_container(
+    engine: Engine,
+    container: str,
+    source: str,
+    path: str,
+    *,
+    archive: bool,
+    follow: bool,
+    remark: Callable[[str], None],
+) -> None:
+    """Copy the local ``source`` to ``path`` of the container. Sockets are left out with a remark."""
     contents_only = source.endswith("/.")
     local = os.path.realpath(source) if follow else source.rstrip("/") or "/"
     try:
@@ -170,22 +143,35 @@ def to_container(engine: Engine, container: str, source: str, path: str, *, arch
             raise OperationError("no such directory")
         directory, name = posixpath.split(path.rstrip("/"))
         directory = directory or "/"
-    engine.containers.put_archive(container, directory, _pack(local, name), copy_uid_gid=archive)
+    if stat.S_ISSOCK(info.st_mode):
+        raise OperationError(f"{local} is a socket, which cannot be copied")
+    engine.containers.put_archive(container, directory, _pack(local, name, remark), copy_uid_gid=archive)
 
 
-def _pack(local: str, name: str) -> Iterator[bytes]:
+def _pack(local: str, name: str, remark: Callable[[str], None]) -> Iterator[bytes]:
+    from ..archives import add_file, member
     from ..build.context import TarSink
 
     sink = TarSink()
-
+    links: dict[tuple[int, int], str] = {}
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for path, relative in _walk(local, name):
-            info = tar.gettarinfo(path, arcname=relative)
-            if info.isreg():
-                with open(path, "rb") as file:
-                    tar.addfile(info, file)
-            else:
-                tar.addfile(info)
+            try:
+                found = os.lstat(path)
+                info = member(found, path, relative)
+                if info is None:
+                    remark(f"{path} is a socket: left out")
+                    continue
+                info.uid, info.gid = found.st_uid, found.st_gid
+                first = links.setdefault((found.st_dev, found.st_ino), relative) if found.st_nlink > 1 else relative
+                if info.isreg() and first != relative:
+                    info.type, info.linkname, info.size = tarfile.LNKTYPE, first, 0
+                if info.isreg():
+                    add_file(tar, info, path)
+                else:
+                    tar.addfile(info)
+            except OSError as error:
+                raise OperationError(f"{path}: {error.strerror}") from error
             yield from sink.take()
     yield from sink.take(final=True)
 

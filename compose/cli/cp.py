@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .flags import FlagError, integer
@@ -33,9 +35,13 @@ def split_place(text: str) -> tuple[str, str]:
     return name, path
 
 
+def warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
 def run(args: Namespace) -> int:
     from ..events import DONE, Progress
-    from .copying import from_container, to_container
+    from .copying import from_container, stdin_archive, to_container
     from .render import choose_renderer
 
     source_service, source = split_place(args.source)
@@ -46,19 +52,32 @@ def run(args: Namespace) -> int:
         raise FlagError("unknown copy direction: one side must be SERVICE:PATH")
     session = Session(args)
     renderer = choose_renderer(args.progress, args.ansi, "Copying")
-    with renderer:
-        for one in containers(session, args, source_service or target_service, is_source=bool(source_service)):
+    remarks: list[str] = []
+    chosen = containers(session, args, source_service or target_service, is_source=bool(source_service))
+    with contextlib.ExitStack() as stack:
+        stdin = None
+        if source == "-" and not source_service and not args.dry_run:
+            stdin = stack.enter_context(stdin_archive(len(chosen)))
+        stack.enter_context(renderer)
+        for one in chosen:
             name = one["Names"][0].removeprefix("/")
             places = (f"{name}:{source}", target) if source_service else (source, f"{name}:{target}")
             what = f"{'DRY-RUN MODE -  ' if args.dry_run else ''}{name} copy {places[0]} to {places[1]}"
             renderer.handle(Progress(what, "Copying"))
+            identity, follow, remark = one["Id"], args.follow_link, remarks.append
             if args.dry_run:
                 pass
             elif source_service:
-                from_container(session.engine, one["Id"], source, target, follow=args.follow_link)
+                from_container(session.engine, identity, source, target, follow=follow, remark=remark)
+            elif stdin is not None:
+                session.engine.containers.put_archive(identity, target, stdin(), copy_uid_gid=args.archive)
             else:
-                to_container(session.engine, one["Id"], source, target, archive=args.archive, follow=args.follow_link)
+                to_container(
+                    session.engine, identity, source, target, archive=args.archive, follow=follow, remark=remark
+                )
             renderer.handle(Progress(what, "Copied", DONE))
+    for text in dict.fromkeys(remarks):
+        warn(text)
     return 0
 
 

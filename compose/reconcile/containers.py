@@ -15,7 +15,7 @@ from ..ops import Cause, Change
 from .options import FORCE, NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..digest import ServiceDigest
     from ..model import Project
@@ -50,6 +50,14 @@ class ServiceState:
     leftovers: list[tuple[ObservedContainer, str | None]] = field(default_factory=list)
     unfinished: list[ObservedContainer] = field(default_factory=list)
     """Without all that they need: to be removed, with the volumes that nobody has used yet."""
+
+    def abandoned(self) -> Iterator[tuple[ObservedContainer, str, bool]]:
+        """What is to be removed: the container, why, and whether its anonymous volumes go as well."""
+        for one, final in self.leftovers:
+            if final is None:
+                yield one, "it is left over from an interrupted recreation", False
+        for one in self.unfinished:
+            yield one, "its creation was interrupted", True
 
     @property
     def recreated(self) -> bool:

@@ -245,13 +245,8 @@ class _Planner:
 
     def _containers(self, name: str) -> None:
         state = self.states[name]
-        for left, final in state.leftovers:
-            if final is None:
-                removal = self._remove(left, Cause("it is left over from an interrupted recreation"))
-                self.left_over.setdefault(name, []).append(removal)
-        for left in state.unfinished:
-            removal = self._remove(left, Cause("its creation was interrupted"), volumes=True)
-            self.left_over.setdefault(name, []).append(removal)
+        for left, why, volumes in state.abandoned():
+            self.left_over.setdefault(name, []).append(self._remove(left, Cause(why), volumes=volumes))
         count = len(state.replicas)
         for extra in state.surplus:
             self._remove(extra, Cause(f"service {name} is scaled to {count}", mark=self.project.mark("services", name)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import posixpath
-import stat
 import tarfile
 import tempfile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..archives import add_file, member
 from ..client.frames import demultiplex
 from ..convert.values import pairs
 from ..errors import OperationError
@@ -68,35 +67,13 @@ def write_archive(
 
 
 def _add(tar: tarfile.TarFile, path: str, name: str, *, follow: bool) -> None:
-    found = os.stat(path, follow_symlinks=follow)
-    info = tarfile.TarInfo(name)
-    info.mode, info.mtime = stat.S_IMODE(found.st_mode), found.st_mtime
-    if stat.S_ISREG(found.st_mode):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
-        with open(descriptor, "rb") as file:
-            info.size = os.fstat(descriptor).st_size
-            tar.addfile(info, _Whole(file))
+    info = member(os.stat(path, follow_symlinks=follow), path, name)
+    if info is None or info.ischr() or info.isblk():
         return
-    if stat.S_ISDIR(found.st_mode):
-        info.type = tarfile.DIRTYPE
-    elif stat.S_ISLNK(found.st_mode):
-        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
-    elif stat.S_ISFIFO(found.st_mode):
-        info.type = tarfile.FIFOTYPE
+    if info.isreg():
+        add_file(tar, info, path, follow=follow)
     else:
-        return
-    tar.addfile(info)
-
-
-class _Whole(io.RawIOBase):
-    """A file that is as long as it was: what is cut off meanwhile reads as zeros. The cut is a change of its own, with
-    which it is copied again."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def read(self, size: int = -1, /) -> bytes:
-        return self._file.read(size).ljust(max(size, 0), b"\0")
+        tar.addfile(info)
 
 
 def execute(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
+import stat
 import subprocess
+import tarfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -462,6 +466,52 @@ def test_ports_and_names(stack: Stack) -> None:
     assert f"127.0.0.1:{port}->80/tcp" in stack.ps()["web-1"]["Ports"]
     for name in ("web", "nickname", f"{stack.name}-web-1"):
         assert "root:" in stack("exec", "-T", "client", "wget", "-qO-", f"http://{name}/passwd").stdout
+
+
+def test_copies_of_what_is_no_plain_file(stack: Stack) -> None:
+    stack.write(f"services:\n  web: {SLEEPER}, scale: 2}}\n")
+    stack("up", "-d")
+    tree = stack.directory / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "first").write_text("same")
+    os.link(tree / "first", tree / "sub" / "second")
+    os.mkfifo(tree / "fifo")
+    (tree / "two\nlines").write_text("x")
+    with open(tree / "sparse", "wb") as file:
+        file.truncate(64 << 20)
+        file.seek(0, os.SEEK_END)
+        file.write(b"end")
+    with socket.socket(socket.AF_UNIX) as door, contextlib.chdir(tree):
+        door.bind("socket")
+    said = stack("cp", "tree", "web:/tmp").stderr
+    assert said.count("socket is a socket: left out") == 1
+    for replica in ("1", "2"):
+        inside = ("exec", "-T", "--index", replica, "web")
+        assert stack(*inside, "sh", "-c", "test -p /tmp/tree/fifo && stat -c %h /tmp/tree/first").stdout == "2\n"
+        assert stack(*inside, "cat", "/tmp/tree/two\nlines").stdout == "x"
+        assert stack(*inside, "tail", "-c", "3", "/tmp/tree/sparse").stdout == "end"
+    assert "cannot be copied" in stack("cp", "tree/socket", "web:/tmp", code=1).stderr
+    stack("cp", "web:/tmp/tree", "back")
+    back = stack.directory / "back"
+    assert stat.S_ISFIFO((back / "fifo").stat().st_mode)
+    assert (back / "first").stat().st_ino == (back / "sub" / "second").stat().st_ino
+    assert (back / "two\nlines").read_text() == "x"
+    sparse = (back / "sparse").stat()
+    assert (sparse.st_size, sparse.st_blocks < 1024) == ((64 << 20) + 3, True)
+    stack("exec", "-T", "-u", "0", "--privileged", "web", "mknod", "/tmp/tree/null", "c", "1", "3")
+    assert "tree/null is a device: left out" in stack("cp", "web:/tmp/tree", "again").stderr
+    assert "null is a device" in stack("cp", "web:/tmp/tree/null", "null", code=1).stderr
+    assert not (stack.directory / "null").exists()
+    stack("cp", "web:/tmp/tree/fifo", "fifo")
+    assert stat.S_ISFIFO((stack.directory / "fifo").stat().st_mode)
+    with open(stack.directory / "tar", "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+        tar.add(tree / "first", "piped")
+    with open(stack.directory / "tar") as file:
+        process = stack.popen("cp", "-", "web:/tmp", stdin=file)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    for replica in ("1", "2"):
+        assert stack("exec", "-T", "--index", replica, "web", "cat", "/tmp/piped").stdout == "same"
 
 
 def test_hooks(stack: Stack) -> None:

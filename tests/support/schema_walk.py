@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from compose.load import schema
+from pycompose.compose.load import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

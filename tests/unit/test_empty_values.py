@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from support.schema_walk import keys
 
-from compose.convert.container import Facts, create_request
-from compose.convert.network import network_body
-from compose.convert.volume import volume_body
-from compose.errors import ComposeError, LoadError
-from compose.load import dump, yamldump
-from compose.load.conformance import ignored, refused
-from compose.load.pipeline import load_project
-from compose.model import LoadOptions
-from compose.observe import Snapshot
-from compose.reconcile.options import UpOptions
-from compose.reconcile.up import reconcile_up
+from pycompose.compose.convert.container import Facts, create_request
+from pycompose.compose.convert.network import network_body
+from pycompose.compose.convert.volume import volume_body
+from pycompose.compose.errors import ComposeError, LoadError
+from pycompose.compose.load import dump, yamldump
+from pycompose.compose.load.conformance import ignored, refused
+from pycompose.compose.load.pipeline import load_project
+from pycompose.compose.model import LoadOptions
+from pycompose.compose.observe import Snapshot
+from pycompose.compose.reconcile.options import UpOptions
+from pycompose.compose.reconcile.up import reconcile_up
 
 VALUES: tuple[Any, ...] = (0, "0", "", [], {}, False, None, [""], [None], {"": ""}, {"k": None}, {"k": ""}, {"k": 0})
 

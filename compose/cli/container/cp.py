@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..cp import split_place
+from ..cp import split_place, warn
 from ..flags import FlagError
 from ..session import Session
 
@@ -25,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ..copying import from_container, to_container
+    from ..copying import from_container, stdin_archive, to_container
 
     engine = Session(args).engine
     source_container, source = split_place(args.source)
@@ -34,8 +34,12 @@ def run(args: Namespace) -> int:
         raise FlagError("copying between containers is not supported")
     if not source_container and not target_container:
         raise FlagError("must specify at least one container source")
+    follow = args.follow_link
     if source_container:
-        from_container(engine, source_container, source, target, follow=args.follow_link)
+        from_container(engine, source_container, source, target, follow=follow, remark=warn)
+    elif source == "-":
+        with stdin_archive(1) as blocks:
+            engine.containers.put_archive(target_container, target, blocks(), copy_uid_gid=args.archive)
     else:
-        to_container(engine, target_container, source, target, archive=args.archive, follow=args.follow_link)
+        to_container(engine, target_container, source, target, archive=args.archive, follow=follow, remark=warn)
     return 0
