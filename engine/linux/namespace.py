@@ -1,15 +1,8 @@
-"""Namespaces: leave them, join them, and the few settings a fresh network namespace needs.
-
-Addresses, links and routes are not made here: that is the engine's work, over the netlink socket it is handed.
-"""
+"""Namespaces: leave them, join them, and the names a fresh UTS namespace gets."""
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
-import socket
-import struct
 
 from . import libc
 
@@ -31,10 +24,6 @@ FLAGS = {
     "network": CLONE_NEWNET,
 }
 """By the names of the OCI runtime specification."""
-
-_SIOCGIFFLAGS = 0x8913
-_SIOCSIFFLAGS = 0x8914
-_IFF_UP = 1
 
 
 def names(flags: int) -> str:
@@ -64,13 +53,3 @@ def set_hostname(name: str) -> None:
 def set_domainname(name: str) -> None:
     encoded = os.fsencode(name)
     libc.check(libc.setdomainname(encoded, len(encoded)), "setdomainname", name)
-
-
-def loopback_up() -> None:
-    """Bring ``lo`` up in the caller's network namespace (the kernel gives it its addresses)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as handle:
-        request = array.array("b", struct.pack("16sh22x", b"lo", 0))
-        fcntl.ioctl(handle.fileno(), _SIOCGIFFLAGS, request)
-        (flags,) = struct.unpack_from("h", request, 16)
-        struct.pack_into("h", request, 16, flags | _IFF_UP)
-        fcntl.ioctl(handle.fileno(), _SIOCSIFFLAGS, request)

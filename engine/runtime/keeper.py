@@ -25,6 +25,13 @@ if not __package__:
     # Run by path, in isolated mode: the package has to be found first.
     sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
     __package__ = "pycompose.engine.runtime"
+    # Before everything else is loaded, since it would be loaded a second time.
+    from pycompose.engine.runtime.sealed import seal
+
+    try:
+        seal()
+    except OSError as error:
+        sys.exit(f"pycompose keeper: cannot copy its own program into memory: {error}")
 
 from ..documents import NewerFormat
 from ..layout import Layout

@@ -9,7 +9,7 @@ import os
 import socket
 from typing import NamedTuple
 
-from ..linux import namespace
+from ..linux import loopback, namespace
 
 RESOLVER_ADDRESS = ("127.0.0.11", 53)
 
@@ -37,7 +37,7 @@ def create(*, resolver: bool) -> NetworkNamespace:
     own = namespace.open_own("net")
     namespace.unshare(namespace.CLONE_NEWNET)
     try:
-        namespace.loopback_up()
+        loopback.bring_up()
         for name, value in _SYSCTLS:
             _write(f"/proc/sys/net/{name}", value)
         rtnl = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)

@@ -10,8 +10,12 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from pycompose.engine.layout import Layout
-from pycompose.engine.runtime import isolation, keeper
+from pycompose.engine.runtime.sealed import seal
+
+seal()
+
+from pycompose.engine.layout import Layout  # noqa: E402
+from pycompose.engine.runtime import isolation, keeper  # noqa: E402
 
 layout = Layout.for_root(sys.argv[2])
 os.chdir("/")

@@ -16,9 +16,9 @@ from typing import Any
 _CHILD = """
 import array, json, os, socket, sys, threading, time
 sys.path.insert(0, os.environ["SOURCE"])
-from pycompose.engine.linux import namespace
+from pycompose.engine.linux import loopback, namespace
 namespace.unshare(namespace.CLONE_NEWNET)
-namespace.loopback_up()
+loopback.bring_up()
 control = socket.socket(fileno=int(sys.argv[1]))
 route = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 0)
 control.sendmsg([b"ready"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [route.fileno()]))])
