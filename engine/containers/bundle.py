@@ -35,7 +35,7 @@ class Inputs:
     """What the compiler needs to know of the world.
 
     ``sources`` maps a mount destination to the host path behind it. ``files`` maps /etc/hosts and its like to the files
-    that stand for them, ``memory`` other targets to files that exist only in memory. ``namespaces`` maps an OCI namespace name to a path to join. ``shm`` is a host directory for
+    that stand for them, ``memory`` other targets to files that exist only in memory. ``namespaces`` maps an OCI namespace name to a path to join, ``donors`` the pids in those to start times. ``shm`` is a host directory for
     /dev/shm (None: its own tmpfs). ``resolver`` is resolver.json when the container has the embedded DNS. ``variables``
     come before the container's own environment. ``log`` is logoptions.prepare's.
     """
@@ -45,6 +45,7 @@ class Inputs:
     files: Mapping[str, Path] = field(default_factory=dict)
     memory: Mapping[str, Path] = field(default_factory=dict)
     namespaces: Mapping[str, str] = field(default_factory=dict)
+    donors: Mapping[int, int] = field(default_factory=dict)
     shm: Path | None = None
     seccomp: Path | None = None
     profile: Mapping[str, Any] | None = None
@@ -81,6 +82,7 @@ def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str,
         "resolver": None if inputs.resolver is None else str(inputs.resolver),
         "status": str(state / "status.json"),
         "control": str(run / "shim.sock"),
+        "donors": dict(inputs.donors),
     }
 
 

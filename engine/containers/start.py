@@ -178,6 +178,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
     (layout.container_state(record.id) / "log").mkdir(exist_ok=True, mode=0o700)
     hostname = record.hostname
     namespaces: dict[str, str] = {}
+    donors: dict[int, int] = {}
     files: dict[str, Path] = {}
     host = record.host
     for kind, mode in (("network", host["NetworkMode"]), ("ipc", host["IpcMode"]), ("pid", host["PidMode"])):
@@ -185,6 +186,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
             donor = _donor(containers, kind, mode.partition(":")[2], record)
             name = "net" if kind == "network" else kind
             namespaces[kind] = f"/proc/{donor.state.pid}/ns/{name}"
+            donors[donor.state.pid] = donor.state.pid_starttime
             if kind == "network":
                 hostname = hostname or donor.record.hostname
                 files = _files(layout.container_run(donor.id))
@@ -198,6 +200,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         files=files,
         memory=memory.paths(layout, record),
         namespaces=namespaces,
+        donors=donors,
         shm=ipc.shared_memory(containers, record),
         **_seccomp(containers, record),
         resolver=containers.networks.resolver_path(record.id),

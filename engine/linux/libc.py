@@ -30,6 +30,8 @@ SYS_PIDFD_GETFD = 438
 SYS_MOUNT_SETATTR = 442
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(_MACHINE, 41)
 SYS_BPF = {"x86_64": 321, "aarch64": 280}.get(_MACHINE, 280)
+SYS_CLONE = {"x86_64": 56, "aarch64": 220}.get(_MACHINE, 220)
+SYS_RT_SIGACTION = {"x86_64": 13, "aarch64": 134}.get(_MACHINE, 134)
 SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}.get(_MACHINE, 219)
 
 
@@ -63,6 +65,7 @@ _libc.prctl.argtypes = (c_int, c_ulong, c_ulong, c_ulong, c_ulong)
 _libc.sethostname.argtypes = (c_char_p, c_size_t)
 _libc.setdomainname.argtypes = (c_char_p, c_size_t)
 _libc.syncfs.argtypes = (c_int,)
+_libc.fstatfs.argtypes = (c_int, c_void_p)
 _libc.capget.argtypes = (c_void_p, c_void_p)
 _libc.capset.argtypes = (c_void_p, c_void_p)
 _libc.inotify_init1.argtypes = (c_int,)
@@ -77,6 +80,7 @@ prctl = _libc.prctl
 sethostname = _libc.sethostname
 setdomainname = _libc.setdomainname
 syncfs = _libc.syncfs
+fstatfs = _libc.fstatfs
 capget = _libc.capget
 capset = _libc.capset
 inotify_init1 = _libc.inotify_init1

@@ -44,7 +44,10 @@ _FSOPEN_CLOEXEC = 1
 _FSMOUNT_CLOEXEC = 1
 _FSCONFIG_SET_FLAG = 0
 _FSCONFIG_SET_STRING = 1
+_FSCONFIG_SET_FD = 5
 _FSCONFIG_CMD_CREATE = 6
+_PROC_SUPER_MAGIC = 0x9FA0
+_PROC_ROOT_INO = 1
 
 
 class _MountAttr(ctypes.Structure):
@@ -200,6 +203,25 @@ def new_filesystem(kind: str, options: Iterable[str | tuple[str, str]], attribut
         return libc.call(libc.SYS_FSMOUNT, "fsmount", kind, context, _FSMOUNT_CLOEXEC, attributes)
     finally:
         os.close(context)
+
+
+def new_process_filesystem(pids_fd: int, attributes: int = 0) -> int:
+    """A new procfs that shows another pid namespace than the caller's, as a detached mount. Raises KernelError with EINVAL
+    where the kernel cannot (before Linux 6.17)."""
+    context = libc.call(libc.SYS_FSOPEN, "fsopen", "proc", b"proc", _FSOPEN_CLOEXEC)
+    try:
+        libc.call(libc.SYS_FSCONFIG, "fsconfig", "proc pidns", context, _FSCONFIG_SET_FD, b"pidns", None, pids_fd)
+        _configure(context, "proc", None, None)
+        return libc.call(libc.SYS_FSMOUNT, "fsmount", "proc", context, _FSMOUNT_CLOEXEC, attributes)
+    finally:
+        os.close(context)
+
+
+def is_process_filesystem(descriptor: int) -> bool:
+    """Whether the descriptor refers to the root of a procfs."""
+    buffer = (ctypes.c_long * 16)()
+    libc.check(libc.fstatfs(descriptor, ctypes.addressof(buffer)), "fstatfs")
+    return buffer[0] == _PROC_SUPER_MAGIC and os.fstat(descriptor).st_ino == _PROC_ROOT_INO
 
 
 def _split(option: str) -> tuple[str, str | None]:

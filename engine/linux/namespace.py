@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
-from . import libc
+from . import libc, process
 
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
@@ -43,6 +44,19 @@ def setns(descriptor: int, flags: int, target: str = "") -> None:
 def open_own(kind: str) -> int:
     """A handle on one of the caller's own namespaces: ``mnt``, ``net``, ``pid``…"""
     return os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def open_of(pid: int, started: int | None, kind: str) -> int:
+    """A handle on a namespace of the process with this pid *and* start time. Raises ProcessLookupError when it is gone."""
+    try:
+        handle = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
+    # The handle first, the identity after: what it refers to cannot change any more.
+    if started is None or not process.is_alive(pid, started):
+        os.close(handle)
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return handle
 
 
 def set_hostname(name: str) -> None:

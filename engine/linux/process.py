@@ -17,6 +17,7 @@ from . import libc
 from .libc import KernelError
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterable
 
 _PR_SET_PDEATHSIG = 1
@@ -27,9 +28,15 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_CHILD_SUBREAPER = 36
 _SECCOMP_MODE_FILTER = 2
 _CLONE_PIDFD = 0x00001000
+_CLONE_PARENT = 0x00008000
+_CLONE_PARENT_SETTID = 0x00100000
 _CLONE_INTO_CGROUP = 0x200000000
 _CLOSE_RANGE_CLOEXEC = 4
 _KEYCTL_JOIN_SESSION_KEYRING = 1
+_OF_THE_LIBRARY = (32, 33)
+"""Signals that the C library keeps for itself; whoever started us may have left them ignored."""
+_SIGACTION, _SIGSET = 32, 8
+"""Sizes of the kernel's struct sigaction and signal set; all zeros is SIG_DFL."""
 _ALL_DESCRIPTORS = 0x7FFFFFFF
 
 
@@ -85,6 +92,26 @@ def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     if pid < 0:
         raise KernelError(code, "clone3")
     return pid, pidfd.value
+
+
+def clone_sibling(slot: mmap.mmap) -> bool:
+    """fork(2) a child of the caller's own parent, born where the caller's children are; True in it, False in the caller.
+
+    Its pid, as the caller sees it, stands at the beginning of ``slot``, memory that the parent shares, before it runs.
+    """
+    place = ctypes.c_int.from_buffer(slot)
+    flags = _CLONE_PARENT | _CLONE_PARENT_SETTID | signal.SIGCHLD
+    arguments = (flags, 0, ctypes.addressof(place), 0, 0)
+    _python.PyOS_BeforeFork()
+    pid: int = _python.syscall(ctypes.c_long(libc.SYS_CLONE), *map(ctypes.c_long, arguments))
+    code = ctypes.get_errno()
+    if pid == 0:
+        _python.PyOS_AfterFork_Child()
+        return True
+    _python.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise KernelError(code, "clone")
+    return False
 
 
 def start_time(pid: int) -> int | None:
@@ -212,11 +239,11 @@ def close_all_except(keep: Iterable[int]) -> None:
 def reset_signals() -> None:
     """Default action for every signal and an empty mask: what a program expects, and what Python has changed."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        try:
-            signal.signal(number, signal.SIG_DFL)
-        except OSError:
-            # 32 and 33 belong to the C library.
-            continue
+        signal.signal(number, signal.SIG_DFL)
+    default = ctypes.create_string_buffer(_SIGACTION)
+    for reserved in _OF_THE_LIBRARY:
+        address = ctypes.addressof(default)
+        libc.call(libc.SYS_RT_SIGACTION, "rt_sigaction", str(reserved), reserved, address, 0, _SIGSET)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

@@ -31,7 +31,5 @@ def resize(descriptor: int, rows: int, columns: int) -> None:
 
 
 def take_control(slave: int) -> None:
-    """Make ``slave`` the controlling terminal of the caller's session, and its standard streams."""
+    """Make ``slave`` the controlling terminal of the caller's session, which the caller leads."""
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-    for number in (0, 1, 2):
-        os.dup2(slave, number)

@@ -102,6 +102,8 @@ class LaunchSpec(NamedTuple):
     status: str
     control: str
     runtime: str
+    donors: dict[int, int]
+    """Start times of the processes that the paths of joined namespaces name by their pids."""
 
     @property
     def terminal(self) -> bool:
@@ -211,6 +213,7 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
         status=document["status"],
         control=document["control"],
         runtime=document.get("runtime") or "",
+        donors={int(pid): int(started) for pid, started in (document.get("donors") or {}).items()},
     )
 
 

@@ -6,11 +6,21 @@ shim                                 child
   │◄── {"terminal":true} +master ─────│ (with a terminal)
   │◄── {"failure":[…]} ───────────────│ or
   │◄── end of file ───────────────────│ execve has closed the channel: the program runs
+
+Who joins the processes of a container that runs already must not be seen by them as long as it has any of the host's rights:
+
+shim                                 scout (in the shim's pid namespace)           program
+  │ clone3 (cgroup) ─────────────────►│ all namespaces, user, capabilities,
+  │                                   │ seccomp; last: clone (CLONE_PARENT) ────────►│ setsid, terminal, execve
+  │◄── end of file: both are through ─│ ends
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+import signal
+import sys
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from ..linux import namespace, process
@@ -24,11 +34,13 @@ if TYPE_CHECKING:
 
 
 class Child(NamedTuple):
-    """A process on its way to the program. The parent owns ``pidfd`` and ``channel``."""
+    """A process on its way to the program. The parent owns ``pidfd`` and ``channel``. With a ``slot`` it is a scout, and
+    the slot says who becomes the program: see :func:`settle`."""
 
     pid: int
     pidfd: int
     channel: socket.socket
+    slot: mmap.mmap | None = None
 
 
 class Report(NamedTuple):
@@ -51,38 +63,55 @@ class Draft(Protocol):
 def fork(draft: Draft, streams: Sequence[int], *, pid_namespace: str, cgroup: Cgroup | None = None) -> Child:
     """Start executing ``draft`` in a child with ``streams`` as 0, 1, 2, born in ``cgroup`` where that can be done.
 
-    ``pid_namespace`` is "new", "" (ours) or the path of one. Raises OSError when no process can be had.
+    ``pid_namespace`` is "new", "" (ours) or anything else when ``draft`` joins one. Raises OSError when no process can
+    be had.
     """
     cgroup_fd = cgroup.clone_fd() if cgroup is not None else None
     ours, theirs = protocol.pair()
     flags = namespace.CLONE_NEWPID if pid_namespace == "new" else 0
-    own_pids = -1
+    slot = None if pid_namespace in ("", "new") else mmap.mmap(-1, mmap.PAGESIZE)
     try:
-        if pid_namespace not in ("", "new"):
-            # Joining changes where our children are born; we ourselves stay, and take it back afterwards.
-            own_pids = namespace.open_own("pid")
-            target = os.open(pid_namespace, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                namespace.setns(target, namespace.CLONE_NEWPID, pid_namespace)
-            finally:
-                os.close(target)
         pid, pidfd = process.clone(flags, cgroup_fd)
         if pid == 0:
-            _child(draft, streams, theirs)
+            _child(draft, streams, theirs, slot)
     except OSError:
         ours.close()
         raise
     finally:
         if cgroup_fd is not None:
             os.close(cgroup_fd)
-        if own_pids >= 0:
-            namespace.setns(own_pids, namespace.CLONE_NEWPID)
-            os.close(own_pids)
     theirs.close()
-    return Child(pid, pidfd, ours)
+    return Child(pid, pidfd, ours, slot)
 
 
-def _child(draft: Draft, streams: Sequence[int], channel: socket.socket) -> NoReturn:
+def settle(child: Child, report: Report) -> tuple[Child, Report]:
+    """After the last of its reports: the process that runs the program, or none of them left and a failure in the report."""
+    report = _reap_scout(child, report) if child.slot is not None else report
+    if child.slot is not None:
+        pid = int.from_bytes(child.slot[:4], sys.byteorder)
+        child.slot.close()
+        # Not reaped yet, and ours: nobody else can have this pid.
+        child = Child(pid, os.pidfd_open(pid) if pid else -1, child.channel)
+    if report.failure is not None and child.pidfd >= 0:
+        # It has said its last word and is on its way out; its exit code is the failure's.
+        os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED)
+        os.close(child.pidfd)
+    return child, report
+
+
+def _reap_scout(child: Child, report: Report) -> Report:
+    ended = os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED)
+    os.close(child.pidfd)
+    if report.failure is not None or ended is None or (ended.si_code == os.CLD_EXITED and ended.si_status == 0):
+        return report
+    how = signal.strsignal(ended.si_status) if ended.si_code != os.CLD_EXITED else f"exit code {ended.si_status}"
+    message = f"ended on its way into the container: {how}"
+    if ended.si_code != os.CLD_EXITED and ended.si_status == signal.SIGSYS:
+        message += " (its seccomp profile has to allow clone)"
+    return report._replace(failure=stage.Failure("enter the container", 0, message, 128))
+
+
+def _child(draft: Draft, streams: Sequence[int], channel: socket.socket, slot: mmap.mmap | None) -> NoReturn:
     code = 128
     try:
         # Processes of the container may see this one before it has given up its rights.
@@ -95,7 +124,7 @@ def _child(draft: Draft, streams: Sequence[int], channel: socket.socket) -> NoRe
         except (OSError, ValueError) as error:
             failure = stage.Failure.of("prepare", error)
         else:
-            failure = stage.run(operations, stage.Stage(channel))
+            failure = stage.run(operations, stage.Stage(channel, slot))
         code = failure.exit_code
         protocol.send(channel, {"failure": failure})
     finally:

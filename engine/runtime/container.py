@@ -190,14 +190,15 @@ class Container:
             return
         self._loop.forget(run.child.channel.fileno())
         run.child.channel.close()
+        settled, self._report = child.settle(run.child, self._report)
+        if settled.pid != run.child.pid and settled.pidfd >= 0:
+            run = run._replace(pid_starttime=process.start_time(settled.pid) or 0)
+        run = self.run = run._replace(child=settled)
         if self.spec.runtime and self._report.failure is None:
             # So far only the other runtime runs.
             self._loop.watch(run.child.pidfd, lambda _: self._on_runtime_exit())
             return
         if self._report.failure is not None:
-            # The child has said its last word and is on its way out; its exit code is the failure's.
-            os.waitid(os.P_PIDFD, run.child.pidfd, os.WEXITED)
-            os.close(run.child.pidfd)
             if run.console is not None:
                 run.console.close()
             self._failed(run, self._report.failure)
@@ -411,6 +412,9 @@ class Container:
         if self.cgroup is not None:
             self.cgroup.thaw()
         process.send_signal(self.run.child.pidfd, signal.SIGKILL)
+        if self.launching:
+            # The program may be another process than the one that is on its way (child.settle).
+            self._delayed_signals.append(signal.SIGKILL)
         if self._kill is not None:
             self._kill.cancel()
         self._kill = self._loop.after(_KILL_PATIENCE, self._give_up)

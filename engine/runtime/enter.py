@@ -1,7 +1,7 @@
 """From a request to execute one more program in a running container to its ordered operations. Pure, as launch.py.
 
-All namespaces but pid are entered at once through a pidfd of the container's first process; the pid namespace is
-entered by whoever forks, since only children are born into it.
+All namespaces are entered at once through a pidfd of the container's first process. Joining its pid namespace changes only
+where children are born: the one that becomes the program is born last of all, without any right that the container lacks.
 """
 
 from __future__ import annotations
@@ -51,9 +51,12 @@ def compile_exec(
             flags |= namespace.FLAGS[kind]
     if spec.network_mode != "host":
         flags |= namespace.CLONE_NEWNET
+    joins = "pid" in spaces
+    if joins:
+        flags |= namespace.CLONE_NEWPID
     limits = tuple((entry["type"], int(entry["soft"]), int(entry["hard"])) for entry in process.get("rlimits") or ())
 
-    steps: list[Operation] = [operations.NewSession(), operations.JoinKeyring(spec.id)]
+    steps: list[Operation] = [operations.ExactModes(), operations.JoinKeyring(spec.id)]
     if spec.cgroup:
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
@@ -74,5 +77,8 @@ def compile_exec(
         host,
         spec,
     )
+    if joins:
+        steps.append(operations.EnterPids())
+    steps += [operations.NewSession(bool(request["terminal"])), operations.DieWithShim()]
     steps.append(operations.Execute(tuple(request["args"]), tuple(request["env"])))
     return tuple(steps)

@@ -143,6 +143,50 @@ class MountFilesystem(NamedTuple):
         return f"mount {self.kind} on {self.destination}"
 
 
+class MountJoinedProc(NamedTuple):
+    """The procfs of a container whose pid namespace is joined. Nobody may be in it yet, so one made here would show ours."""
+
+    destination: str
+    attributes: Attributes
+    owner: tuple[int, int] | None
+
+    def execute(self, stage: Stage) -> None:
+        os.close(_directory_without_links(stage.root_fd, self.destination))
+        target = paths.make_directory(stage.root_fd, self.destination)
+        try:
+            filesystem = mount.new_process_filesystem(stage.pids_fd, self.attributes.set)
+        except KernelError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            filesystem = self._copy()
+        mount.move_mount(filesystem, target, self.destination)
+        mount.apply(filesystem, self.attributes._replace(set=0, clear=0))
+        for descriptor in (filesystem, target, stage.pids_fd):
+            os.close(descriptor)
+
+    def _copy(self) -> int:
+        """Before Linux 6.17: that of the other container itself, without what covers parts of it."""
+        if self.owner is None:
+            raise KernelError(errno.ENOSYS, "mount", "proc", "this kernel cannot show a pid namespace given by path")
+        inside, own = namespace.open_of(*self.owner, "mnt"), namespace.open_own("mnt")
+        try:
+            namespace.setns(inside, namespace.CLONE_NEWNS)
+            found = os.open("/proc", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+            if not mount.is_process_filesystem(found):
+                raise KernelError(errno.EINVAL, "mount", "proc", "the container it belongs to has no /proc")
+            copy = mount.open_tree("", directory_fd=found)
+            os.close(found)
+        finally:
+            namespace.setns(own, namespace.CLONE_NEWNS)
+            os.close(own)
+            os.close(inside)
+        mount.set_attributes(copy, set_bits=self.attributes.set, propagation=mount.MS_PRIVATE)
+        return copy
+
+    def describe(self) -> str:
+        return f"mount proc on {self.destination}"
+
+
 class Bind(NamedTuple):
     """A file or directory of the host, opened by OpenSources, at ``destination``."""
 
@@ -264,7 +308,7 @@ class MakeLinks(NamedTuple):
 
 
 class OpenTerminal(NamedTuple):
-    """A terminal in the container's devpts: standard streams, controlling terminal and (``console``) /dev/console."""
+    """A terminal in the container's devpts: standard streams and (``console``) /dev/console."""
 
     rows: int
     columns: int
@@ -281,7 +325,8 @@ class OpenTerminal(NamedTuple):
             os.close(target)
             os.close(console)
         stage.send_terminal(master)
-        tty.take_control(slave)
+        for number in (0, 1, 2):
+            os.dup2(slave, number)
         os.close(slave)
 
     def describe(self) -> str:
@@ -372,6 +417,7 @@ class PivotRoot(NamedTuple):
 
     def execute(self, stage: Stage) -> None:
         mount.pivot_root(stage.root_fd)
+        stage.leave_host()
         if self.propagation:
             mount.set_propagation("/", self.propagation, recursive=False)
         os.umask(0o022)

@@ -76,6 +76,7 @@ class ForeignLaunch(NamedTuple):
         if spec.network_mode == "new":
             network = f"/proc/{os.getppid()}/fd/{self.netns}"
         return (
+            operations.ExactModes(),
             operations.NewSession(),
             filesystem.IsolateMounts(),
             root,

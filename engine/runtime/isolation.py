@@ -54,12 +54,7 @@ def _of_shims(layout: Layout) -> int | None:
         status = statusfile.read(str(layout.container_state(id) / "status.json"))
         if status is None or not statusfile.shim_is_alive(status):
             continue
-        try:
-            handle = os.open(f"/proc/{status['shim_pid']}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue  # it has just ended
-        # The handle first, the identity after: by now it might be another process's.
-        if statusfile.shim_is_alive(status):
-            return handle
-        os.close(handle)
+        # Where not, it has just ended.
+        with contextlib.suppress(ProcessLookupError):
+            return namespace.open_of(status["shim_pid"], status["shim_starttime"], "mnt")
     return None

@@ -76,7 +76,7 @@ def compile_launch(
     unshared = sum(namespace.FLAGS[kind] for kind in ("ipc", "uts", "cgroup") if spaces.get(kind) == "")
     binds, mounts = _mounts(spec, host, private_cgroup="cgroup" in spaces)
 
-    steps: list[Operation] = [operations.NewSession(), operations.JoinKeyring(spec.id)]
+    steps: list[Operation] = [operations.ExactModes(), operations.JoinKeyring(spec.id)]
     if spec.cgroup:
         if limits:
             steps.append(operations.LimitResources(spec.cgroup, host.hierarchies, spec.linux.get("resources") or {}))
@@ -84,11 +84,11 @@ def compile_launch(
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
     steps += _open_sources(binds, host)
     steps.append(filesystem.IsolateMounts())
-    steps += [operations.JoinNamespace(kind, spaces[kind]) for kind in ("ipc", "uts", "cgroup") if spaces.get(kind, "")]
+    steps += [_join(spec, kind, spaces[kind]) for kind in ("ipc", "uts", "cgroup", "pid") if spaces.get(kind, "")]
     if unshared:
         steps.append(operations.Unshare(unshared))
     if spec.network_mode == "path":
-        steps.append(operations.JoinNamespace("network", spec.network_path))
+        steps.append(_join(spec, "network", spec.network_path))
     elif spec.network_mode == "new":
         steps.append(operations.JoinNamespace("network", "of the shim", netns))
     if spaces.get("uts") == "" and (spec.config.get("hostname") or spec.config.get("domainname")):
@@ -107,6 +107,17 @@ def compile_launch(
     steps.append(filesystem.PivotRoot(_root_propagation(spec)))
     steps += _become(spec, seccomp, host)
     return tuple(steps)
+
+
+def _join(spec: LaunchSpec, kind: str, path: str) -> Operation:
+    return operations.JoinNamespace(kind, path, owner=_owner(spec, path))
+
+
+def _owner(spec: LaunchSpec, path: str) -> tuple[int, int] | None:
+    """The process (pid, start time) whose namespace the path ``/proc/PID/ns/…`` names."""
+    parts = path.split("/")
+    pid = int(parts[2]) if parts[:2] == ["", "proc"] and parts[2].isdigit() else 0
+    return (pid, spec.donors[pid]) if pid in spec.donors else None
 
 
 def _root(spec: LaunchSpec) -> list[Operation]:
@@ -139,6 +150,8 @@ def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> tuple[list
                 attributes = attributes._replace(propagation=((mount.MS_PRIVATE, True),))
             steps.append(filesystem.Bind(len(sources), entry["source"], destination, attributes))
             sources.append((entry["source"], attributes.recursive_bind))
+        elif kind == "proc" and spec.namespaces.get("pid"):
+            steps.append(filesystem.MountJoinedProc(destination, attributes, _owner(spec, spec.namespaces["pid"])))
         elif kind in ("cgroup", "cgroup2"):
             steps.append(_cgroups(destination, spec, host, attributes, private=private_cgroup))
         else:
@@ -235,6 +248,9 @@ def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
         steps.append(operations.SetLimits(limits))
     steps.append(operations.EnterDirectory(process.get("cwd") or "/"))
     steps += identity(process.get("capabilities"), bool(process.get("noNewPrivileges")), seccomp, host, spec)
+    if spec.namespaces.get("pid"):
+        steps.append(operations.EnterPids())
+    steps += [operations.NewSession(bool(process.get("terminal"))), operations.DieWithShim()]
     steps.append(
         operations.Execute(
             tuple(process["args"]),
@@ -259,7 +275,6 @@ def identity(
     if seccomp:
         steps.append(operations.LoadSeccomp(seccomp))
     steps.append(operations.ChangeIdentity(sets))
-    steps.append(operations.DieWithShim())
     return steps
 
 

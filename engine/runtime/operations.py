@@ -12,7 +12,7 @@ import select
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..linux import caps, namespace, process
+from ..linux import caps, namespace, process, tty
 from ..linux.cgroup import Cgroup
 from ..linux.libc import KernelError
 from . import init, users
@@ -26,14 +26,30 @@ if TYPE_CHECKING:
 
 
 class NewSession(NamedTuple):
-    """A session without a controlling terminal; modes are exact until the root is the container's, where the umask is 022."""
+    """A session of its own, with the terminal on 0 (``terminal``) as the controlling one, or without any."""
+
+    terminal: bool = False
 
     def execute(self, stage: Stage) -> None:
-        os.setsid()
-        os.umask(0)
+        try:
+            os.setsid()
+        except OSError as error:
+            raise KernelError(error.errno or 0, "setsid") from None
+        if self.terminal:
+            tty.take_control(0)
 
     def describe(self) -> str:
         return "setsid"
+
+
+class ExactModes(NamedTuple):
+    """No umask until the root is the container's, where it is 022."""
+
+    def execute(self, stage: Stage) -> None:
+        os.umask(0)
+
+    def describe(self) -> str:
+        return "umask 0"
 
 
 class LimitResources(NamedTuple):
@@ -64,27 +80,37 @@ class JoinCgroup(NamedTuple):
 
 
 class JoinNamespace(NamedTuple):
-    """Enter an existing namespace, by an open descriptor or by path."""
+    """Enter an existing namespace: by an open descriptor, of a process (pid, start time), or by path. A pid namespace
+    becomes that of our children only (EnterPids)."""
 
     kind: str
     path: str
     descriptor: int = -1
+    owner: tuple[int, int] | None = None
 
     def execute(self, stage: Stage) -> None:
-        if self.descriptor >= 0:
-            namespace.setns(self.descriptor, namespace.FLAGS[self.kind], f"{self.kind} namespace")
-            os.close(self.descriptor)
-            return
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        namespace.setns(descriptor, namespace.FLAGS[self.kind], self.path)
-        os.close(descriptor)
+        descriptor = self.descriptor if self.descriptor >= 0 else self._open()
+        namespace.setns(descriptor, namespace.FLAGS[self.kind], self.path or f"{self.kind} namespace")
+        if self.kind == "pid":
+            stage.pids_fd = descriptor
+        else:
+            os.close(descriptor)
+
+    def _open(self) -> int:
+        if self.owner is None:
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return namespace.open_of(*self.owner, os.path.basename(self.path))
+        except ProcessLookupError as error:
+            raise KernelError(error.errno or 0, "open", self.path, "the container it belongs to has ended") from None
 
     def describe(self) -> str:
         return f"join {self.kind} namespace {self.path}"
 
 
 class JoinContainer(NamedTuple):
-    """Enter all namespaces (but pid) of a running process at once; its root becomes ours."""
+    """Enter all namespaces of a running process at once; its root becomes ours. Its pid namespace becomes that of our
+    children only (EnterPids)."""
 
     pidfd: int
     flags: int
@@ -92,6 +118,7 @@ class JoinContainer(NamedTuple):
     def execute(self, stage: Stage) -> None:
         namespace.setns(self.pidfd, self.flags, "the container's namespaces")
         os.close(self.pidfd)
+        stage.leave_host()
         stage.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.umask(0o022)
 
@@ -271,11 +298,30 @@ class ChangeIdentity(NamedTuple):
         os.setresuid(identity.uid, identity.uid, identity.uid)
         if self.sets is not None:
             caps.apply(self.sets)
+        # A change of credentials may have made us dumpable again (fs.suid_dumpable).
+        process.set_dumpable(False)
         if stage.pending_directory:
             os.chdir(stage.pending_directory)
 
     def describe(self) -> str:
         return "identity and capabilities"
+
+
+class EnterPids(NamedTuple):
+    """Go on as another child of the shim's, in the pid namespace joined before. Nothing of the host's is left by now, for
+    from here on the container's processes see us: whoever may trace us gets nothing that it does not have."""
+
+    def execute(self, stage: Stage) -> None:
+        assert stage.slot is not None
+        try:
+            born = process.clone_sibling(stage.slot)
+        except KernelError as error:
+            raise KernelError(error.errno or 0, error.syscall, "", "into the container's pid namespace") from None
+        if not born:
+            os._exit(0)
+
+    def describe(self) -> str:
+        return "enter pid namespace"
 
 
 class DieWithShim(NamedTuple):

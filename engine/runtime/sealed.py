@@ -19,7 +19,7 @@ import sys
 
 from ..linux import mount, namespace
 
-_LIBRARIES = ("array", "ctypes", "fcntl", "json", "math", "resource", "select", "socket", "struct", "termios")
+_LIBRARIES = ("array", "ctypes", "fcntl", "json", "math", "mmap", "resource", "select", "socket", "struct", "termios")
 """Modules with shared libraries behind them that forks of the keeper use: they have to be mapped before we go back."""
 
 _HANDED = "PYCOMPOSE_SEALED"

@@ -232,7 +232,7 @@ class Shim:
             raise Refused("the container is not running")
         container = self.container.spec
         draft = enter.Execution(container.launch, self._host, message, run.child.pidfd)
-        pid_namespace = f"/proc/{run.child.pid}/ns/pid" if container.pid_namespace else ""
+        pid_namespace = "joined" if container.pid_namespace else ""
         streams = descriptors
         if message["terminal"]:
             descriptors.append(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
@@ -248,15 +248,14 @@ class Shim:
             if complete:
                 self._loop.forget(forked.channel.fileno())
                 forked.channel.close()
-                self._exec_launched(execution, report, reply)
+                settled, report = child.settle(forked, report)
+                self._exec_launched(execution._replace(child=settled), report, reply)
 
         self._loop.watch(forked.channel.fileno(), progress)
 
     def _exec_launched(self, execution: _Exec, report: child.Report, reply: Reply) -> None:
         terminal = (report.terminal,) if report.terminal >= 0 else ()
         if report.failure is not None:
-            os.waitid(os.P_PIDFD, execution.child.pidfd, os.WEXITED)
-            os.close(execution.child.pidfd)
             reply(error=report.failure._asdict())
         else:
             self._execs.append(execution)

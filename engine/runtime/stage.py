@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..linux import paths
@@ -16,6 +17,7 @@ from ..linux.libc import KernelError
 from . import protocol, users
 
 if TYPE_CHECKING:
+    import mmap
     import socket
 
 
@@ -58,10 +60,12 @@ class Failure(NamedTuple):
 class Stage:
     """State of one launch in the child."""
 
-    __slots__ = ("channel", "identity", "pending_directory", "root_fd", "sources")
+    __slots__ = ("channel", "identity", "pending_directory", "pids_fd", "root_fd", "slot", "sources")
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, slot: mmap.mmap | None = None) -> None:
         self.channel = channel
+        self.slot = slot
+        self.pids_fd = -1
         self.root_fd = -1
         self.sources: list[int] = []
         self.identity = users.Identity(0, 0, (0,), "/", "root")
@@ -71,6 +75,10 @@ class Stage:
         """Tell the shim what this machine could not do."""
         if warnings:
             protocol.send(self.channel, {"warnings": warnings})
+
+    def leave_host(self) -> None:
+        """From here on ``/`` is the container's: a module that is loaded now would be a file of a stranger's."""
+        sys.meta_path.clear()
 
     def send_terminal(self, master: int) -> None:
         """Hand the pty master to the shim; the child has no use for it."""

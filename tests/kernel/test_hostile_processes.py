@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.runtime_bench import bench, discard
+from support.runtime_bench import bench, discard, exited
 
+from pycompose.engine.containers import seccomp
+from pycompose.engine.layout import Layout
 from pycompose.engine.runtime import defaults
 from pycompose.engine.runtime.client import ExecSpec, LaunchError
 
 if TYPE_CHECKING:
-    from pycompose.engine.runtime.client import ShimClient
+    from collections.abc import Sequence
+
+    from pycompose.engine.runtime.client import ExecProcess, ShimClient
 
 pytestmark = pytest.mark.root
 
@@ -31,9 +36,19 @@ async def shell(shim: ShimClient, script: str) -> str:
     assert running.stderr is not None
     await running.wait()
     output = await asyncio.to_thread(read_all, running.stdout)
-    os.close(running.stdout)
-    os.close(running.stderr)
+    close(running)
     return output
+
+
+def close(running: ExecProcess) -> None:
+    for descriptor in (running.stdin, running.stdout, running.stderr, running.terminal):
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def filter_for(tmp_path: Path, capabilities: Sequence[str] = defaults.CAPABILITIES) -> str:
+    """The default profile, compiled for these capabilities."""
+    return str(seccomp.program(Layout.for_root(tmp_path / "cache"), "default", list(capabilities)))
 
 
 def read_all(descriptor: int) -> str:
@@ -82,3 +97,112 @@ def test_the_runtime_cannot_be_executed_or_changed(tmp_path: Path) -> None:
     asyncio.run(scenario())
     after = program.stat()
     assert (after.st_mode, after.st_ctime_ns) == (before.st_mode, before.st_ctime_ns)
+
+
+WATCHER = """
+# Look into whoever appears: root directory, environment, memory maps, until told to end.
+while [ ! -e /tmp/end ]; do
+  for p in /proc/[0-9]*; do
+    case ${p#/proc/} in 1|$$) continue ;; esac
+    [ -e $p/root/outside ] && echo "root of $p is the host's"
+    grep -q '^CapEff:.*ffffffff$' $p/status 2>/dev/null && echo "all capabilities: $p"
+    grep -q '^Seccomp:.0' $p/status 2>/dev/null && echo "no seccomp: $p"
+    grep -q '^NoNewPrivs:.0' $p/status 2>/dev/null && echo "no_new_privs missing: $p"
+    grep -q '^Uid:.0' $p/status 2>/dev/null && echo "host's user: $p"
+  done
+done
+"""
+
+
+def test_who_enters_has_nothing_of_the_host(tmp_path: Path) -> None:
+    """An exec (so a health check and a hook too) under the eyes of a container that may trace; so with a joined namespace."""
+    marker = Path("/outside")
+    marker.touch()
+    try:
+        asyncio.run(enter_under_eyes(tmp_path))
+    finally:
+        marker.unlink()
+
+
+async def enter_under_eyes(tmp_path: Path) -> None:
+    limits = {
+        "user": "1000",
+        "seccomp": filter_for(tmp_path, (*defaults.CAPABILITIES, "CAP_SYS_PTRACE")),
+        "bundle__process__capabilities": defaults.capabilities((*defaults.CAPABILITIES, "CAP_SYS_PTRACE"), ambient=True)
+        | {"inheritable": ["CAP_SYS_PTRACE"], "ambient": ["CAP_SYS_PTRACE"]},
+        "bundle__process__noNewPrivileges": True,
+    }
+    async with bench(tmp_path / "root") as (made, client):
+        shim = await client.fork_shim(made.launch("a", "/bin/sh", "-c", WATCHER, **limits))
+        started = await shim.start()
+        for _ in range(40):
+            running = await shim.exec(ExecSpec(["true"], ENVIRONMENT))
+            assert await running.wait() == 0
+            close(running)
+        namespaces = [
+            entry | ({"path": f"/proc/{started.pid}/ns/pid"} if entry["type"] == "pid" else {})
+            for entry in defaults.namespaces()
+        ]
+        donors = {str(started.pid): started.pid_starttime}
+        for letter in "bcdef":
+            changes = limits | {"bundle__linux__namespaces": namespaces, "donors": donors}
+            code, output = await made.run(
+                client, letter, "/bin/sh", "-c", "echo $$; ls -d /proc/1/ns /proc/$$", **changes
+            )
+            assert code == 0
+            assert output.split()[1:] == ["/proc/1/ns", f"/proc/{output.split()[0]}"]
+        await shell(shim, "touch /tmp/end")
+        await exited(shim)
+        await shim.release()
+        assert made.output("a") == b""
+        # The other container has ended: its pid, if it is anybody's by now, is nobody's that may be joined.
+        refused = await client.fork_shim(
+            made.launch("g", "/bin/true", bundle__linux__namespaces=namespaces, donors={str(os.getpid()): 1})
+        )
+        with pytest.raises(LaunchError, match="ns/pid"):
+            await refused.start()
+        await refused.release()
+
+
+COPY = """
+import os, sys
+from pycompose.engine.linux.mount import Attributes
+from pycompose.engine.runtime.filesystem import MountJoinedProc
+
+copy = MountJoinedProc("/proc", Attributes(), (int(sys.argv[1]), int(sys.argv[2])))._copy()
+print(sorted(int(name) for name in os.listdir(f"/proc/self/fd/{copy}") if name.isdigit()))
+print(os.readlink("/proc/self/ns/mnt"))
+"""
+
+
+def test_proc_of_a_joined_namespace_on_older_kernels(tmp_path: Path) -> None:
+    """Before Linux 6.17 the other container's own procfs is copied, whatever has been mounted on parts of it."""
+
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            shim = await client.fork_shim(made.launch("a", "/bin/sleep", "1000"))
+            started = await shim.start()
+            command = [sys.executable, "-c", COPY, str(started.pid), str(started.pid_starttime)]
+            done = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            output, _ = await done.communicate()
+            assert output.decode().splitlines() == ["[1]", os.readlink("/proc/self/ns/mnt")]
+            await discard(shim)
+
+    asyncio.run(scenario())
+
+
+IGNORING = """
+from pycompose.engine.linux import libc, process
+import ctypes, sys
+ignore = ctypes.create_string_buffer(b"\\x01", 32)
+for number in (10, 32, 33):
+    libc.call(libc.SYS_RT_SIGACTION, "rt_sigaction", "", number, ctypes.addressof(ignore), 0, 8)
+process.reset_signals()
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("SigIgn")])
+"""
+
+
+def test_no_signal_stays_ignored() -> None:
+    """The C library hides two signals, which whoever started the engine may have left ignored."""
+    done = subprocess.run([sys.executable, "-c", IGNORING], capture_output=True, text=True, check=True)
+    assert done.stdout == f"['{0:016x}']\n"

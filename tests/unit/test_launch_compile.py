@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pycompose.engine.linux import caps, mount
+from pycompose.engine.linux import caps, mount, namespace
 from pycompose.engine.linux.cgroup import Hierarchies
 from pycompose.engine.runtime import bundle, defaults, enter, filesystem, launch, operations
 
@@ -207,12 +207,25 @@ def test_exec_takes_what_the_container_has() -> None:
     assert find(steps, operations.EnterDirectory).path == "/srv"
     assert find(steps, operations.LoadSeccomp).program == bytes(8)
     assert find(steps, operations.SetLimits).limits == (("RLIMIT_NOFILE", 1024, 4096),)
+    last = (operations.EnterPids, operations.NewSession, operations.DieWithShim, operations.Execute)
+    assert tuple(type(step) for step in steps[-4:]) == last
+    assert find(steps, operations.JoinContainer).flags & namespace.CLONE_NEWPID
     privileged = enter.compile_exec(
         {**request, "privileged": True}, spec, launch.Host(HIERARCHIES), pidfd=9, seccomp=bytes(8)
     )
     assert not any(isinstance(step, operations.LoadSeccomp | operations.NoNewPrivileges) for step in privileged)
     with pytest.raises(ValueError, match="No exec command"):
         enter.compile_exec({**request, "args": []}, spec, launch.Host(HIERARCHIES), pidfd=9, seccomp=b"")
+
+
+def test_a_joined_pid_namespace_is_entered_last() -> None:
+    spaces = [{"type": "mount"}, {"type": "network"}, {"type": "pid", "path": "/proc/7/ns/pid"}]
+    steps = compiled(bundle__linux__namespaces=spaces, donors={"7": 70})
+    joined = [step for step in steps if isinstance(step, operations.JoinNamespace) and step.kind == "pid"]
+    assert joined == [operations.JoinNamespace("pid", "/proc/7/ns/pid", owner=(7, 70))]
+    assert find(steps, filesystem.MountJoinedProc).owner == (7, 70)
+    kinds = [type(step) for step in steps]
+    assert kinds.index(operations.ChangeIdentity) < kinds.index(operations.EnterPids) == len(kinds) - 4
 
 
 def test_mount_options() -> None:
