@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..linux import namespace
-from . import bundle, filesystem, operations
+from . import bundle, devices, operations
 from .launch import identity
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def compile_exec(
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
     steps.append(operations.JoinContainer(pidfd, flags))
     if request["terminal"]:
-        steps.append(filesystem.OpenTerminal(request["rows"], request["columns"], console=False))
+        steps.append(devices.OpenTerminal(request["rows"], request["columns"], console=False))
+    steps.append(devices.OwnNull())
     user = request["user"] or spec.user
     groups = tuple(request["additional_groups"]) or spec.additional_groups
     steps += [operations.ResolveUser(user, groups), operations.OwnStreams()]

@@ -12,8 +12,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..linux import mount, namespace, paths, tty
+from ..linux import mount, namespace, paths
 from ..linux.libc import KernelError
+from . import devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,87 +260,15 @@ class MountCgroups(NamedTuple):
         return f"mount cgroup on {self.destination}"
 
 
-class MakeDevice(NamedTuple):
-    """A device node. ``kind`` is c, b or p; the mode is exact, whatever the umask says."""
-
-    path: str
-    kind: str
-    major: int
-    minor: int
-    mode: int
-    uid: int
-    gid: int
-
-    def execute(self, stage: Stage) -> None:
-        parent_path, name = os.path.split(self.path)
-        parent = paths.make_directory(stage.root_fd, parent_path)
-        kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[self.kind]
-        try:
-            os.mknod(name, kind | self.mode, os.makedev(self.major, self.minor), dir_fd=parent)
-        except FileExistsError:
-            # A device asked for twice, or one the image brings along: ours counts.
-            os.unlink(name, dir_fd=parent)
-            os.mknod(name, kind | self.mode, os.makedev(self.major, self.minor), dir_fd=parent)
-        if self.uid or self.gid:
-            os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
-        os.close(parent)
-
-    def describe(self) -> str:
-        return f"device {self.path} {self.kind} {self.major}:{self.minor}"
-
-
-class MakeLinks(NamedTuple):
-    """Symbolic links (name, target) in the directory ``parent``; existing names are left alone."""
-
-    parent: str
-    links: tuple[tuple[str, str], ...]
-
-    def execute(self, stage: Stage) -> None:
-        parent = paths.make_directory(stage.root_fd, self.parent)
-        for name, target in self.links:
-            try:
-                os.symlink(target, name, dir_fd=parent)
-            except FileExistsError:
-                continue
-        os.close(parent)
-
-    def describe(self) -> str:
-        return f"links in {self.parent}"
-
-
-class OpenTerminal(NamedTuple):
-    """A terminal in the container's devpts: standard streams and (``console``) /dev/console."""
-
-    rows: int
-    columns: int
-    console: bool = True
-
-    def execute(self, stage: Stage) -> None:
-        master, slave = tty.open_pair(stage.root_fd)
-        if self.rows and self.columns:
-            tty.resize(master, self.rows, self.columns)
-        if self.console:
-            console = mount.open_tree("", directory_fd=slave)
-            target = paths.make_file(stage.root_fd, "/dev/console", 0o600)
-            mount.move_mount(console, target, "/dev/console")
-            os.close(target)
-            os.close(console)
-        stage.send_terminal(master)
-        for number in (0, 1, 2):
-            os.dup2(slave, number)
-        os.close(slave)
-
-    def describe(self) -> str:
-        return "open terminal"
-
-
 class MaskPaths(NamedTuple):
-    """Hide paths: /dev/null over a file, an empty read-only tmpfs over a directory; missing ones are fine."""
+    """Hide paths: a null device over a file, an empty read-only tmpfs over a directory; missing ones are fine. The device
+    is never the host's, whose mode and times could be changed through it. ``own_devices``: /dev is ours to take it from."""
 
     paths: tuple[str, ...]
+    own_devices: bool = True
 
     def execute(self, stage: Stage) -> None:
-        empty = -1
+        empty = null = -1
         for path in self.paths:
             target = _existing(stage.root_fd, path)
             if target is None:
@@ -350,14 +279,17 @@ class MaskPaths(NamedTuple):
                 else:
                     cover = mount.open_tree("", directory_fd=empty)
             else:
-                cover = mount.open_tree("/dev/null")
-                mount.set_attributes(cover, propagation=mount.MS_PRIVATE)
+                if null < 0:
+                    null = devices.attached_null(stage.root_fd, own=self.own_devices)
+                cover = mount.open_tree("", directory_fd=null)
+                mount.set_attributes(cover, set_bits=devices.NULL_BITS, propagation=mount.MS_PRIVATE)
             mount.move_mount(cover, target, path)
             if cover != empty:
                 os.close(cover)
             os.close(target)
-        if empty >= 0:
-            os.close(empty)
+        for descriptor in (empty, null):
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def describe(self) -> str:
         return "mask " + " ".join(self.paths)

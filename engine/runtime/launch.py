@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..linux import caps, devicefilter, mount, namespace
-from . import bundle, defaults, filesystem, operations
+from . import bundle, defaults, devices, filesystem, operations
 
 if TYPE_CHECKING:
     from ..linux.cgroup import Hierarchies
@@ -102,7 +102,8 @@ def compile_launch(
     if process.get("terminal"):
         size = process.get("consoleSize") or {}
         rows, columns = window if all(window) else (int(size.get("height") or 0), int(size.get("width") or 0))
-        steps.append(filesystem.OpenTerminal(rows, columns))
+        steps.append(devices.OpenTerminal(rows, columns))
+    steps.append(devices.OwnNull())
     steps += _finish_filesystem(spec, host)
     steps.append(filesystem.PivotRoot(_root_propagation(spec)))
     steps += _become(spec, seccomp, host)
@@ -190,15 +191,18 @@ def _inside(path: str, directories: tuple[str, ...]) -> bool:
     return any(path == directory or path.startswith(directory.rstrip("/") + "/") for directory in directories)
 
 
-def _devices(spec: LaunchSpec) -> list[Operation]:
+def _has_own_devices(spec: LaunchSpec) -> bool:
+    """Whether /dev is a tmpfs. The image's own, or the host's bound over it, is not ours to furnish."""
     mounts = {_destination(entry): entry for entry in spec.config.get("mounts") or ()}
-    over = mounts.get("/dev")
-    if over is None or over.get("type") != "tmpfs":
-        # The image's own /dev, or the host's bound over it: not ours to furnish.
+    return "/dev" in mounts and mounts["/dev"].get("type") == "tmpfs"
+
+
+def _devices(spec: LaunchSpec) -> list[Operation]:
+    if not _has_own_devices(spec):
         return []
     wanted = {device["path"]: device for device in (*defaults.devices(), *(spec.linux.get("devices") or ()))}
     steps: list[Operation] = [
-        filesystem.MakeDevice(
+        devices.MakeDevice(
             device["path"],
             device["type"],
             int(device.get("major") or 0),
@@ -210,9 +214,9 @@ def _devices(spec: LaunchSpec) -> list[Operation]:
         for device in wanted.values()
     ]
     links: tuple[tuple[str, str], ...] = defaults.DEVICE_LINKS
-    if "/dev/pts" in mounts:
+    if any(_destination(entry) == "/dev/pts" for entry in spec.config.get("mounts") or ()):
         links = (*links, ("ptmx", "pts/ptmx"))
-    steps.append(filesystem.MakeLinks("/dev", links))
+    steps.append(devices.MakeLinks("/dev", links))
     return steps
 
 
@@ -226,7 +230,7 @@ def _finish_filesystem(spec: LaunchSpec, host: Host) -> list[Operation]:
     if spec.linux.get("readonlyPaths"):
         steps.append(filesystem.ProtectPaths(tuple(spec.linux["readonlyPaths"])))
     if spec.linux.get("maskedPaths"):
-        steps.append(filesystem.MaskPaths(tuple(spec.linux["maskedPaths"])))
+        steps.append(filesystem.MaskPaths(tuple(spec.linux["maskedPaths"]), _has_own_devices(spec)))
     root_bits = mount.MOUNT_ATTR_RDONLY if spec.config.get("root", {}).get("readonly") else 0
     if _devices_unguarded(spec, host):
         root_bits |= mount.MOUNT_ATTR_NODEV

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.runtime_bench import bench, discard, exited
+from support.runtime_bench import bench, discard, exited, until
 
 from pycompose.engine.containers import seccomp
 from pycompose.engine.layout import Layout
@@ -206,3 +206,44 @@ def test_no_signal_stays_ignored() -> None:
     """The C library hides two signals, which whoever started the engine may have left ignored."""
     done = subprocess.run([sys.executable, "-c", IGNORING], capture_output=True, text=True, check=True)
     assert done.stdout == f"['{0:016x}']\n"
+
+
+NULLS = """
+change() { chmod 4777 $1 2>/dev/null; touch -d @0 $1 2>/dev/null; chown 1000 $1 2>/dev/null; }
+change /proc/self/fd/0
+for path in /proc/keys /proc/interrupts /proc/timer_list; do change $path; stat -c '%n %t:%T' $path; done
+cat /proc/keys; echo nothing > /proc/keys; readlink /proc/self/fd/0; [ -c /proc/self/fd/0 ] && echo device
+grep -c ' /proc/keys ro,nosuid,noexec' /proc/self/mountinfo
+"""
+
+
+@pytest.mark.parametrize("devices", ["own", "host"])
+def test_the_null_device_of_the_host_is_out_of_reach(tmp_path: Path, devices: str) -> None:
+    """Masks and standard streams, of the program and of an exec, also where /dev is the host's."""
+    before = os.stat("/dev/null")
+    mounts = [entry for entry in defaults.mounts() if devices == "own" or not entry["destination"].startswith("/dev")]
+    other = tmp_path / "dev"
+    other.mkdir()
+    if devices == "host":
+        # As `-v /dev:/dev`, but with a null device that a test may lose.
+        os.mknod(other / "null", 0o20666, os.makedev(1, 3))
+        mounts.append({"destination": "/dev", "type": "bind", "source": str(other), "options": ["rbind"]})
+
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            shim = await client.fork_shim(
+                made.launch("a", "/bin/sh", "-c", f"{NULLS}\nexec sleep 1000", bundle__mounts=mounts)
+            )
+            await shim.start()
+            await until(lambda: made.output("a").endswith(b"1\n"))
+            expected = ["/proc/keys 1:3", "/proc/interrupts 1:3", "/proc/timer_list 1:3", "/dev/null", "device", "1"]
+            assert made.output("a").decode().splitlines() == expected
+            assert (await shell(shim, NULLS)).splitlines() == expected
+            # Something else in its place is not opened.
+            await shell(shim, "rm /dev/null; mkfifo /dev/null")
+            assert "/null\n1:3" in await shell(shim, "readlink /proc/self/fd/0; stat -L -c %t:%T /proc/self/fd/0")
+            await discard(shim)
+
+    asyncio.run(scenario())
+    after = os.stat("/dev/null")
+    assert (after.st_mode, after.st_uid, after.st_ctime_ns) == (before.st_mode, before.st_uid, before.st_ctime_ns)
