@@ -31,7 +31,7 @@ def step_bundle(
         "process": {
             "terminal": False,
             "args": list(step.args),
-            "env": [f"{name}={value}" for name, value in step.env.items()],
+            "env": [f"{name}={value}" for name, value in step.env.items() if name not in step.secret_names],
             "cwd": step.cwd,
             "capabilities": defaults.capabilities(tuple(capabilities)),
             "rlimits": [

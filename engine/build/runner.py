@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _POLL = 200  # milliseconds between looks at the cancel event, which has no descriptor to wait on
+_VARIABLES = ""
+"""Target of the file of secret variables: no mount has it."""
 _NOT_RUNNABLE = (126, 127)
 _STREAMS = {1: "stdout", 2: "stderr"}
 
@@ -86,8 +88,10 @@ class ContainerRunner:
         allocation = self._networks.allocate(reference, [EndpointRequest(network)], [])
         files = {f"/etc/{name}": directory / name for name in ("hosts", "hostname", "resolv.conf")}
         launch = directory / "launch.json"
-        secrets = stack.enter_context(self._secrets(step, directory))
-        launch.write_text(json.dumps(self._launch(step, id, directory, logs, files, secrets)))
+        secrets = stack.enter_context(self._secrets(step))
+        document = self._launch(step, id, directory, logs, files, secrets)
+        with open(os.open(launch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            json.dump(document, file)
         shim = self._wait(self._keeper.fork_shim(launch))
         # Once the shim stands it is ended and released whatever happens.
         stack.callback(lambda: self._wait(_end(shim)))
@@ -108,9 +112,12 @@ class ContainerRunner:
             files[name].chmod(0o644)
 
     @contextmanager
-    def _secrets(self, step: RunStep, directory: Path) -> Iterator[dict[str, Path]]:
-        """Files of the step's secrets by target, in memory only."""
+    def _secrets(self, step: RunStep) -> Iterator[dict[str, Path]]:
+        """Files of the step's secrets by target, in memory only; its secret variables are one of them, by the name ""."""
         wanted = [entry for entry in step.mounts if isinstance(entry, SecretMount)]
+        variables = [f"{name}={value}" for name, value in step.env.items() if name in step.secret_names]
+        if variables:
+            wanted.append(SecretMount(json.dumps(variables).encode(), _VARIABLES, 0o400))
         if not wanted:
             yield {}
             return
@@ -156,6 +163,7 @@ class ContainerRunner:
             "additional_groups": [],
             "seccomp": None if program is None else str(program),
             "init": False,
+            "environment": str(secrets[_VARIABLES]) if _VARIABLES in secrets else None,
             "stdin": {"open": False, "once": False},
             "log": {"directory": str(logs), "driver": "json-file", "max_size": None, "max_file": 1, "options": {}},
             "restart": {"name": "no", "maximum_retry_count": 0},

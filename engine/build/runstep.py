@@ -150,6 +150,11 @@ class RunPlan:
         lower = session.lower(state.layers)
         with ExitStack() as stack:
             mounts: list[StepMount] = []
+            secret_names = {
+                mount.env or _secret_id(mount)
+                for mount in self.mounts
+                if mount.type == "secret" and mount.env is not None
+            }
             for mount in self.mounts:
                 mounts += self._open(mount, env, stack)
             if self.script is not None:
@@ -163,6 +168,7 @@ class RunPlan:
                     work=work,
                     args=self.argv,
                     env=env,
+                    secret_names=frozenset(secret_names),
                     cwd=state.cwd,
                     user=state.user,
                     mounts=tuple(mounts),
@@ -274,7 +280,7 @@ class RunPlan:
         return CacheMount(stack.enter_context(use), target, mount.read_only)
 
     def _secret(self, mount: Mount, env: dict[str, str]) -> list[StepMount]:
-        id = mount.id or mount.source or os.path.basename(mount.target)
+        id = _secret_id(mount)
         content = self.session.options.secrets.get(id)
         if content is None:
             if mount.required:
@@ -351,6 +357,10 @@ def _remove_mount_points(upper: Path, points: _MountPoints) -> None:
                     os.rmdir(name, dir_fd=parent)
     finally:
         os.close(fd)
+
+
+def _secret_id(mount: Mount) -> str:
+    return mount.id or mount.source or os.path.basename(mount.target)
 
 
 def _is_marked(destination: Destination, path: str) -> bool:

@@ -84,7 +84,8 @@ class RunStep:
     """One command to run.
 
     ``lower`` are overlay directories, top-most first; ``upper`` and ``work`` exist and lie on one file system, ``upper``
-    is empty or holds earlier changes. ``args`` is the complete argv; ``env`` the complete environment. ``user`` is
+    is empty or holds earlier changes. ``args`` is the complete argv; ``env`` the complete environment, and
+    ``secret_names`` those of its variables whose values go into no file on disk. ``user`` is
     Docker's ``name|uid[:group|gid]``, resolved inside the root. ``shm_size`` in bytes. ``ulimits`` maps a name to
     (soft, hard). ``resources`` is the ``linux.resources`` object of the OCI runtime specification. ``output`` is called
     with chunks as they arrive, from one thread at a time. When ``cancel`` is set the command is killed.
@@ -94,7 +95,8 @@ class RunStep:
     upper: Path
     work: Path
     args: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    env: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    secret_names: frozenset[str] = frozenset()
     cwd: str = "/"
     user: str = ""
     mounts: Sequence[StepMount] = ()

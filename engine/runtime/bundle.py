@@ -102,6 +102,8 @@ class LaunchSpec(NamedTuple):
     status: str
     control: str
     runtime: str
+    environment: str | None
+    """A file of further variables, in memory: a JSON list of ``name=value``."""
     donors: dict[int, int]
     """Start times of the processes that the paths of joined namespaces name by their pids."""
 
@@ -213,8 +215,19 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
         status=document["status"],
         control=document["control"],
         runtime=document.get("runtime") or "",
+        environment=document.get("environment"),
         donors={int(pid): int(started) for pid, started in (document.get("donors") or {}).items()},
     )
+
+
+def with_environment(spec: LaunchSpec) -> LaunchSpec:
+    """The launch with the variables of its ``environment`` file among the process's. Raises OSError and ValueError."""
+    if not spec.environment:
+        return spec
+    with open(spec.environment, "rb") as handle:
+        variables = json.loads(handle.read())
+    process = spec.config["process"]
+    return spec._replace(config=spec.config | {"process": process | {"env": [*(process.get("env") or ()), *variables]}})
 
 
 def read_seccomp(spec: LaunchSpec) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..linux import mount, namespace, paths
 from ..linux.libc import KernelError
-from . import devices
+from . import shields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,13 +123,14 @@ class MountFilesystem(NamedTuple):
         if strict:
             os.close(_directory_without_links(stage.root_fd, self.destination))
         data: list[str] = list(self.attributes.data)
-        existing = _existing(stage.root_fd, self.destination, symlinks=True)
+        existing = shields.existing(stage.root_fd, self.destination, symlinks=True)
         if existing is not None:
             # As runc does: a tmpfs over a directory of the image looks like that directory.
             if self.kind == "tmpfs" and not any(option.startswith("mode=") for option in data):
                 data.append(f"mode={stat.S_IMODE(os.fstat(existing).st_mode):o}")
             os.close(existing)
         target = paths.make_directory(stage.root_fd, self.destination)
+        shields.check_target(stage.root_fd, target, shows_processes=self.kind == "proc")
         # Writable until its content is made (devices), see SetAttributes.
         bits = self.attributes.set
         if self.destination == "/dev":
@@ -202,6 +203,7 @@ class Bind(NamedTuple):
             target = paths.make_directory(stage.root_fd, self.destination)
         else:
             target = paths.make_file(stage.root_fd, self.destination)
+        shields.check_target(stage.root_fd, target, shows_processes=mount.is_process_filesystem(source))
         mount.apply(source, self.attributes)
         mount.move_mount(source, target, self.destination)
         os.close(source)
@@ -260,61 +262,6 @@ class MountCgroups(NamedTuple):
         return f"mount cgroup on {self.destination}"
 
 
-class MaskPaths(NamedTuple):
-    """Hide paths: a null device over a file, an empty read-only tmpfs over a directory; missing ones are fine. The device
-    is never the host's, whose mode and times could be changed through it. ``own_devices``: /dev is ours to take it from."""
-
-    paths: tuple[str, ...]
-    own_devices: bool = True
-
-    def execute(self, stage: Stage) -> None:
-        empty = null = -1
-        for path in self.paths:
-            target = _existing(stage.root_fd, path)
-            if target is None:
-                continue
-            if stat.S_ISDIR(os.fstat(target).st_mode):
-                if empty < 0:
-                    empty = cover = mount.new_filesystem("tmpfs", ["nr_blocks=1", "nr_inodes=1"], _HIDDEN, "tmpfs")
-                else:
-                    cover = mount.open_tree("", directory_fd=empty)
-            else:
-                if null < 0:
-                    null = devices.attached_null(stage.root_fd, own=self.own_devices)
-                cover = mount.open_tree("", directory_fd=null)
-                mount.set_attributes(cover, set_bits=devices.NULL_BITS, propagation=mount.MS_PRIVATE)
-            mount.move_mount(cover, target, path)
-            if cover != empty:
-                os.close(cover)
-            os.close(target)
-        for descriptor in (empty, null):
-            if descriptor >= 0:
-                os.close(descriptor)
-
-    def describe(self) -> str:
-        return "mask " + " ".join(self.paths)
-
-
-class ProtectPaths(NamedTuple):
-    """Make paths read-only, with all that is mounted below them; missing ones are fine."""
-
-    paths: tuple[str, ...]
-
-    def execute(self, stage: Stage) -> None:
-        for path in self.paths:
-            target = _existing(stage.root_fd, path)
-            if target is None:
-                continue
-            cover = mount.open_tree("", directory_fd=target, recursive=True)
-            mount.set_attributes(cover, set_bits=mount.MOUNT_ATTR_RDONLY, recursive=True)
-            mount.move_mount(cover, target, path)
-            os.close(cover)
-            os.close(target)
-
-    def describe(self) -> str:
-        return "read-only " + " ".join(self.paths)
-
-
 class SetAttributes(NamedTuple):
     """Change flags of a mount that had to be writable until now."""
 
@@ -356,18 +303,6 @@ class PivotRoot(NamedTuple):
 
     def describe(self) -> str:
         return "pivot_root"
-
-
-_HIDDEN = mount.MOUNT_ATTR_RDONLY | mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
-
-
-def _existing(root_fd: int, path: str, *, symlinks: bool = False) -> int | None:
-    try:
-        return paths.open_in_root(root_fd, path, symlinks=symlinks)
-    except KernelError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return None
-        raise
 
 
 def _directory_without_links(root_fd: int, path: str) -> int:

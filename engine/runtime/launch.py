@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..linux import caps, devicefilter, mount, namespace
-from . import bundle, defaults, devices, filesystem, operations
+from . import bundle, defaults, devices, filesystem, operations, shields
 
 if TYPE_CHECKING:
     from ..linux.cgroup import Hierarchies
@@ -51,7 +51,7 @@ class Launch(NamedTuple):
         return tuple(fd for fd in (self.netns, mounts) if fd is not None and fd >= 0)
 
     def compile(self) -> tuple[Operation, ...]:
-        spec = bundle.read(self.path)
+        spec = bundle.with_environment(bundle.read(self.path))
         seccomp = bundle.read_seccomp(spec)
         return compile_launch(
             spec, self.host, netns=self.netns, seccomp=seccomp, limits=self.limits, window=self.window
@@ -228,9 +228,9 @@ def _finish_filesystem(spec: LaunchSpec, host: Host) -> list[Operation]:
             steps.append(filesystem.SetAttributes("/dev", mount.MOUNT_ATTR_RDONLY))
     steps += _missing_directory(spec)
     if spec.linux.get("readonlyPaths"):
-        steps.append(filesystem.ProtectPaths(tuple(spec.linux["readonlyPaths"])))
+        steps.append(shields.ProtectPaths(tuple(spec.linux["readonlyPaths"])))
     if spec.linux.get("maskedPaths"):
-        steps.append(filesystem.MaskPaths(tuple(spec.linux["maskedPaths"]), _has_own_devices(spec)))
+        steps.append(shields.MaskPaths(tuple(spec.linux["maskedPaths"]), _has_own_devices(spec)))
     root_bits = mount.MOUNT_ATTR_RDONLY if spec.config.get("root", {}).get("readonly") else 0
     if _devices_unguarded(spec, host):
         root_bits |= mount.MOUNT_ATTR_NODEV

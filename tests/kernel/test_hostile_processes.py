@@ -247,3 +247,44 @@ def test_the_null_device_of_the_host_is_out_of_reach(tmp_path: Path, devices: st
     asyncio.run(scenario())
     after = os.stat("/dev/null")
     assert (after.st_mode, after.st_uid, after.st_ctime_ns) == (before.st_mode, before.st_uid, before.st_ctime_ns)
+
+
+@pytest.mark.parametrize(
+    ("destination", "kind", "refusal"),
+    [
+        ("/proc", "bind", "not of type proc"),
+        ("/proc", "tmpfs", "not of type proc"),
+        ("/proc/sys", "bind", "inside /proc"),
+        ("/proc/self/attr", "tmpfs", "inside /proc"),
+        ("/link", "bind", "not of type proc"),
+        ("/link/version", "bind", "inside /proc"),
+        ("/link/uptime", "bind", ""),
+        ("/sys/kernel", "bind", ""),
+    ],
+)
+def test_mounts_over_proc(tmp_path: Path, destination: str, kind: str, refusal: str) -> None:
+    """Neither a volume, nor a bind, nor a tmpfs stands for what the kernel says of processes, by no link of the image's."""
+    source = tmp_path / "source"
+    if destination.endswith(("version", "uptime")):
+        source.write_text("forged\n")
+    else:
+        source.mkdir()
+    entry = {"destination": destination, "type": kind, "source": str(source), "options": []}
+    if kind == "bind":
+        entry["options"] = ["rbind"]
+    default = [mount for mount in defaults.mounts() if mount["destination"] != destination]
+
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            (made.layer / "link").symlink_to("/proc")
+            path = made.launch("a", "/bin/true", bundle__mounts=[*default, entry])
+            shim = await client.fork_shim(path)
+            if refusal:
+                with pytest.raises(LaunchError, match=refusal):
+                    await shim.start()
+            else:
+                await shim.start()
+                await exited(shim)
+            await shim.release()
+
+    asyncio.run(scenario())

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from pycompose.engine.build.bundle import step_bundle
+from pycompose.engine.build.steps import RunStep
 from pycompose.engine.linux import caps, mount, namespace
 from pycompose.engine.linux.cgroup import Hierarchies
-from pycompose.engine.runtime import bundle, defaults, enter, filesystem, launch, operations
+from pycompose.engine.runtime import bundle, defaults, enter, filesystem, launch, operations, shields
 
 GOLDEN = Path(__file__).parents[1] / "golden/data/launch_operations.txt"
 HIERARCHIES = Hierarchies({"cpu": "/cg/cpu,cpuacct", "cpuacct": "/cg/cpu,cpuacct", "memory": "/cg/memory"}, None)
@@ -84,7 +86,7 @@ def test_the_death_signal_comes_last_but_one() -> None:
     assert kinds[-2:] == [operations.DieWithShim, operations.Execute]
     assert kinds.index(operations.NoNewPrivileges) < kinds.index(operations.LoadSeccomp)
     assert kinds.index(operations.LoadSeccomp) < kinds.index(operations.ChangeIdentity)
-    assert kinds.index(filesystem.MaskPaths) < kinds.index(filesystem.PivotRoot)
+    assert kinds.index(shields.MaskPaths) < kinds.index(filesystem.PivotRoot)
     assert kinds.index(operations.JoinCgroup) < kinds.index(operations.Unshare)
 
 
@@ -235,3 +237,13 @@ def test_mount_options() -> None:
     assert parsed.recursive_set == mount.MOUNT_ATTR_RDONLY
     assert parsed.propagation == ((mount.MS_SLAVE, True),)
     assert (parsed.bind, parsed.recursive_bind, parsed.data) == (True, True, ("size=1m",))
+
+
+def test_secret_variables_of_a_step_stay_out_of_its_launch(tmp_path: Path) -> None:
+    step = RunStep((), tmp_path, tmp_path, ["sh"], {"A": "a", "TOKEN": "confidential"}, frozenset({"TOKEN"}))
+    made = document(bundle=step_bundle(step, {}, {}, (), cgroup="/c"), environment=str(tmp_path / "variables"))
+    assert "confidential" not in str(made)
+    assert "confidential" not in repr(step)
+    (tmp_path / "variables").write_text('["TOKEN=confidential"]')
+    spec = bundle.with_environment(bundle.parse(made, "/run/c"))
+    assert spec.config["process"]["env"] == ["A=a", "TOKEN=confidential"]
