@@ -18,9 +18,16 @@ _ALL_DEVICES = [{"allow": True, "access": "rwm"}]
 
 
 def step_bundle(
-    step: RunStep, files: Mapping[str, Path], secrets: Mapping[str, Path], capabilities: Sequence[str], *, cgroup: str
+    step: RunStep,
+    files: Mapping[str, Path],
+    secrets: Mapping[str, Path],
+    capabilities: Sequence[str],
+    *,
+    cgroup: str,
+    profile: str = "",
 ) -> dict[str, Any]:
-    """config.json. ``files`` stand for /etc/hosts and its like, ``secrets`` hold the secrets' content by target."""
+    """config.json. ``files`` stand for /etc/hosts and its like, ``secrets`` hold the secrets' content by target, ``profile`` is AppArmor's
+    ("" for none)."""
     privileged = step.security == "insecure"
     resources = {**step.resources, "devices": _ALL_DEVICES if privileged else defaults.device_rules()}
     namespaces = [entry for entry in defaults.namespaces() if entry["type"] != "network" or step.network != "host"]
@@ -39,6 +46,7 @@ def step_bundle(
                 for name, (soft, hard) in step.ulimits.items()
             ],
             "noNewPrivileges": False,
+            "apparmorProfile": profile,
         },
         "mounts": _mounts(step, files, secrets, privileged=privileged),
         "linux": {

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import documents
-from ..containers import seccomp, security
+from ..containers import apparmor, confinement, seccomp, security
 from ..errors import EngineError, Unprocessable
 from ..linux import mount
 from ..linux.tree import remove_directory
@@ -151,18 +151,27 @@ class ContainerRunner:
     ) -> dict[str, Any]:
         privileged = step.security == "insecure"
         capabilities = security.capabilities(None, None, privileged=privileged)
+        confined = confinement.decide(security.SecurityOptions(), apparmor.modules(), privileged=privileged)
+        if confined.profile:
+            apparmor.ensure_loaded(confined.profile)
         program = None if privileged else seccomp.program(self._layout, "default", capabilities)
         return {
             documents.KEY: launch_file.VERSION,
             "id": id,
             "bundle": step_bundle(
-                step, files, secrets, capabilities, cgroup=f"/pycompose-{self._layout.instance}/{id}"
+                step,
+                files,
+                secrets,
+                capabilities,
+                cgroup=f"/pycompose-{self._layout.instance}/{id}",
+                profile=confined.profile,
             ),
             "rootfs": {"lower": [str(path) for path in step.lower], "upper": str(step.upper), "work": str(step.work)},
             "user": step.user,
             "additional_groups": [],
             "seccomp": None if program is None else str(program),
             "init": False,
+            "own_files": [str(path) for path in files.values()],
             "environment": str(secrets[_VARIABLES]) if _VARIABLES in secrets else None,
             "stdin": {"open": False, "once": False},
             "log": {"directory": str(logs), "driver": "json-file", "max_size": None, "max_file": 1, "options": {}},

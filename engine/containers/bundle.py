@@ -16,6 +16,7 @@ from ..runtime import bundle as launch_file
 from ..runtime import defaults
 from ..runtime.restart import Policy, checked
 from . import cdi, resources, security
+from .confinement import NOTHING, Confinement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,8 @@ class Inputs:
     ``sources`` maps a mount destination to the host path behind it. ``files`` maps /etc/hosts and its like to the files
     that stand for them, ``memory`` other targets to files that exist only in memory. ``namespaces`` maps an OCI namespace name to a path to join, ``donors`` the pids in those to start times. ``shm`` is a host directory for
     /dev/shm (None: its own tmpfs). ``resolver`` is resolver.json when the container has the embedded DNS. ``variables``
-    come before the container's own environment. ``log`` is logoptions.prepare's.
+    come before the container's own environment. ``log`` is logoptions.prepare's,
+    ``confinement`` confinement.decide's.
     """
 
     lower: Sequence[Path]
@@ -53,6 +55,7 @@ class Inputs:
     hostname: str = ""
     variables: Sequence[str] = ()
     log: Mapping[str, Any] = field(default_factory=dict)
+    confinement: Confinement = NOTHING
 
 
 def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, Any]:
@@ -83,6 +86,7 @@ def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str,
         "status": str(state / "status.json"),
         "control": str(run / "shim.sock"),
         "donors": dict(inputs.donors),
+        "own_files": [str(path) for path in inputs.files.values()],
     }
 
 
@@ -140,10 +144,10 @@ def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, An
     }
     if record.tty and (rows or columns):
         process["consoleSize"] = {"height": rows, "width": columns}
-    if options.apparmor and options.apparmor != "unconfined":
-        process["apparmorProfile"] = options.apparmor
-    if options.label and options.label != ("disable",):
-        process["selinuxLabel"] = ":".join(options.label)
+    if inputs.confinement.profile:
+        process["apparmorProfile"] = inputs.confinement.profile
+    if inputs.confinement.label:
+        process["selinuxLabel"] = inputs.confinement.label
     linux: dict[str, Any] = {
         "namespaces": _namespaces(host, inputs),
         "resources": limits,
@@ -153,6 +157,8 @@ def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, An
         "cgroupsPath": cgroup_path(record, layout),
         "devices": nodes,
     }
+    if inputs.confinement.file_label:
+        linux["mountLabel"] = inputs.confinement.file_label
     if inputs.profile is not None:
         linux["seccomp"] = inputs.profile
     if propagation := _root_propagation(record.mounts):

@@ -21,7 +21,7 @@ from ..networks.types import ENDPOINT, EndpointRequest
 from ..runtime import defaults
 from ..shapes import checked, normalize
 from ..volumes.types import LEASE
-from . import bundle, fields, merge, mounts, names, resources, security, skeleton, validate
+from . import apparmor, bundle, confinement, fields, merge, mounts, names, resources, security, skeleton, validate
 from .container import Container
 from .record import ContainerRecord, MountPoint
 from .state import State
@@ -49,7 +49,8 @@ async def create(
     validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))
     validate.storage(host, quota_supported=False)
     security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
-    security.security_options(host["SecurityOpt"])
+    asked = security.security_options(host["SecurityOpt"])
+    confinement.decide(asked, apparmor.modules(), privileged=host["Privileged"])
     image = containers.images.resolve(wanted["Image"])
     _check_platform(image, wanted["Image"], platform)
     config = merge.with_image(wanted, image.process)

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,16 @@ import anyio
 
 from .. import refusals
 from ..errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
+from ..linux import lsm
 from ..networks.types import ContainerRef, EndpointRequest, Resolver
 from ..runtime.client import LaunchError, RequestError, ShimLost
-from . import autoports, bundle, ipc, links, logoptions, memory, seccomp, security, supervise
+from . import apparmor, autoports, bundle, confinement, ipc, links, logoptions, memory, seccomp, security, supervise
 from .state import State
 
 if TYPE_CHECKING:
     from ..networks.types import Allocation
     from ..runtime.client import Prepared
+    from .confinement import Confinement
     from .container import Container
     from .record import ContainerRecord, MountPoint
     from .service import Containers
@@ -176,6 +179,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
     run = layout.container_run(record.id)
     run.mkdir(parents=True, exist_ok=True, mode=0o700)
     (layout.container_state(record.id) / "log").mkdir(exist_ok=True, mode=0o700)
+    confined = _confine(record)
     hostname = record.hostname
     namespaces: dict[str, str] = {}
     donors: dict[int, int] = {}
@@ -207,6 +211,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         hostname=hostname,
         variables=links.variables(containers, record),
         log=log,
+        confinement=confined,
     )
     launch = run / "launch.json"
     text = json.dumps(bundle.launch(record, layout, inputs))
@@ -229,6 +234,33 @@ def _holds(path: Path, text: str) -> bool:
         return path.read_text(errors="surrogateescape") == text
     except FileNotFoundError:
         return False
+
+
+def _confine(record: ContainerRecord) -> Confinement:
+    """What the container runs under; the profile is loaded, and the files of bind mounts with ``z`` or ``Z`` labelled."""
+    host, modules = record.host, apparmor.modules()
+    options = security.security_options(host["SecurityOpt"])
+    confined = confinement.decide(options, modules, privileged=host["Privileged"])
+    if confined.profile:
+        apparmor.ensure_loaded(confined.profile)
+    for point in record.mounts:
+        words = point.mode.split(",")
+        if point.type == "bind" and ("z" in words or "Z" in words) and os.path.lexists(point.source):
+            label = confinement.file_label(modules, confined, shared="z" in words)
+            if label:
+                confinement.check_labelled(point.source)
+                _label(point.source, label)
+    return confined
+
+
+def _label(path: str, label: str) -> None:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        lsm.label_tree(descriptor, label)
+    except OSError as error:
+        raise EngineError(f"cannot label {path} for SELinux: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
 
 
 def _files(run: Path) -> dict[str, Path]:
@@ -292,6 +324,19 @@ def _connect(containers: Containers, record: ContainerRecord, prepared: Prepared
     if prepared.netns_fd is not None and prepared.rtnl_fd is not None and allocation.endpoints:
         containers.networks.attach(record.id, prepared.netns_fd, prepared.rtnl_fd)
     write_files(containers, record)
+
+
+async def refresh_files(containers: Containers, container: Container) -> None:
+    """Write the files again, and let the running container have them, and those that share its network."""
+    await containers.blocking(write_files, containers, container.record)
+    sources = [str(path) for path in _files(containers.layout.container_run(container.id)).values()]
+    for one in containers:
+        kind, _, donor = one.record.host["NetworkMode"].partition(":")
+        shares = kind == "container" and donor in (container.id, container.name)
+        if one.shim is not None and (one is container or shares):
+            # A shim from before has the files themselves mounted.
+            with suppress(RequestError, ShimLost):
+                await one.shim.refresh_files(sources)
 
 
 def write_files(containers: Containers, record: ContainerRecord) -> None:

@@ -142,7 +142,7 @@ async def connect(containers: Containers, container: Container, ref: str, settin
                     containers.networks.connect, start.reference(container.record), request, prepared.netns_fd
                 )
                 containers.save(container, networks=networks)
-                await containers.blocking(start.write_files, containers, container.record)
+                await start.refresh_files(containers, container)
             else:
                 request = EndpointRequest.from_docker(network.name, settings)
                 await containers.blocking(containers.networks.connect, start.reference(container.record), request, None)
@@ -165,7 +165,7 @@ async def disconnect(containers: Containers, container: Container, ref: str, *, 
                     containers.networks.disconnect, container.id, network.id, prepared.netns_fd, force
                 )
                 containers.save(container, networks=networks)
-                await containers.blocking(start.write_files, containers, container.record)
+                await start.refresh_files(containers, container)
             else:
                 containers.save(container, networks=networks)
 

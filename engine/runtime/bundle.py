@@ -102,6 +102,8 @@ class LaunchSpec(NamedTuple):
     status: str
     control: str
     runtime: str
+    own_files: tuple[str, ...]
+    """Sources of mounts that the container gets a copy of, in memory and bounded."""
     environment: str | None
     """A file of further variables, in memory: a JSON list of ``name=value``."""
     donors: dict[int, int]
@@ -215,9 +217,16 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
         status=document["status"],
         control=document["control"],
         runtime=document.get("runtime") or "",
+        own_files=tuple(document.get("own_files") or ()),
         environment=document.get("environment"),
         donors={int(pid): int(started) for pid, started in (document.get("donors") or {}).items()},
     )
+
+
+def signature(path: str) -> tuple[int, int, int]:
+    """What changes whenever the file is replaced or rewritten."""
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def with_environment(spec: LaunchSpec) -> LaunchSpec:

@@ -3,6 +3,7 @@
 shim                                 child
   │ clone3 (pid namespace, cgroup) ──►│ close what is not needed, become undumpable
   │                                   │ operations …
+  │◄── {"files":true} +folder ────────│ (with files of its own, such as /etc/hosts)
   │◄── {"terminal":true} +master ─────│ (with a terminal)
   │◄── {"failure":[…]} ───────────────│ or
   │◄── end of file ───────────────────│ execve has closed the channel: the program runs
@@ -44,9 +45,11 @@ class Child(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Everything the child has said. ``terminal`` is the pty master, -1 without; no failure means it runs."""
+    """Everything the child has said. ``terminal`` is the pty master, ``files`` the folder of the container's own files, -1
+    without; no failure means it runs."""
 
     terminal: int = -1
+    files: int = -1
     failure: stage.Failure | None = None
     warnings: tuple[str, ...] = ()
 
@@ -146,5 +149,7 @@ def receive(channel: socket.socket, report: Report) -> tuple[Report, bool]:
             report = report._replace(failure=stage.Failure(*message["failure"]))
         elif "warnings" in message:
             report = report._replace(warnings=(*report.warnings, *message["warnings"]))
+        elif descriptors and "files" in message:
+            report = report._replace(files=descriptors[0])
         elif descriptors:
             report = report._replace(terminal=descriptors[0])

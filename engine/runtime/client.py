@@ -292,6 +292,10 @@ class ShimClient:
         """Set the size of the container's terminal, now and for later runs."""
         await self._connection.request("resize", rows=rows, columns=cols)
 
+    async def refresh_files(self, sources: Sequence[str]) -> None:
+        """Copy files anew that the running container has copies of (``own_files``)."""
+        await self._connection.request("refresh_files", sources=list(sources))
+
     async def close_stdin(self) -> None:
         """Close the shim's end of the container's stdin: it reads end of file once nobody else holds the pipe."""
         await self._connection.request("close_stdin")

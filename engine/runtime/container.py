@@ -68,7 +68,7 @@ class Container:
         self._host = host
         self._publish = publish
         self.spec = spec
-        self._signature = _sign(spec.launch)
+        self._signature = bundle.signature(spec.launch)
         self.policy = spec.restart
         self.network = netns.create(resolver=spec.resolver is not None) if spec.network_mode == "new" else None
         self.cgroup: Cgroup | None = None
@@ -87,6 +87,7 @@ class Container:
         self._manual = self._by_policy = False
         self._stopped: list[Callable[[str], None]] = []
         self._size = (0, 0)
+        self.files = -1
         self._warnings: tuple[str, ...] = ()
         self._memory: MemoryWatch | None = None
         self._record()
@@ -116,7 +117,7 @@ class Container:
         self._launch(done)
 
     def _renew(self) -> None:
-        signature = _sign(self.spec.launch)
+        signature = bundle.signature(self.spec.launch)
         if signature == self._signature:
             return
         before = self.spec
@@ -191,9 +192,8 @@ class Container:
         self._loop.forget(run.child.channel.fileno())
         run.child.channel.close()
         settled, self._report = child.settle(run.child, self._report)
-        if settled.pid != run.child.pid and settled.pidfd >= 0:
-            run = run._replace(pid_starttime=process.start_time(settled.pid) or 0)
-        run = self.run = run._replace(child=settled)
+        self._hold_files(self._report.files)
+        run = self.run = run._replace(child=settled, pid_starttime=process.start_time(settled.pid) or 0)
         if self.spec.runtime and self._report.failure is None:
             # So far only the other runtime runs.
             self._loop.watch(run.child.pidfd, lambda _: self._on_runtime_exit())
@@ -274,6 +274,7 @@ class Container:
         if self._forwarder is not None:
             self._forwarder.flush()
         self.run = None
+        self._hold_files(-1)
         self._delayed_signals = []
         self._refuse(failure, done)
 
@@ -296,6 +297,7 @@ class Container:
             return
         self._loop.forget(run.child.pidfd)
         os.close(run.child.pidfd)
+        self._hold_files(-1)
         if self.cgroup is not None and self.spec.pid_namespace != "new":
             # Without a pid namespace of its own the container's other processes outlive the first.
             self.cgroup.kill()
@@ -424,8 +426,10 @@ class Container:
         for done in waiting:
             done(f"the container did not end within {_KILL_PATIENCE:.0f} s of SIGKILL")
 
-    def set_policy(self, policy: restart.Policy) -> None:
-        self.policy = policy
+    def _hold_files(self, folder: int) -> None:
+        if self.files >= 0:
+            os.close(self.files)
+        self.files = folder
 
     def resize(self, rows: int, columns: int) -> None:
         self._size = (rows, columns)
@@ -446,9 +450,3 @@ class Container:
         # the container as unknown when neither of us is left to tell.
         with contextlib.suppress(OSError):
             statusfile.write(self.spec.status, self.status)
-
-
-def _sign(path: str) -> tuple[int, int, int]:
-    """What changes whenever the file is replaced or rewritten."""
-    status = os.stat(path)
-    return status.st_ino, status.st_mtime_ns, status.st_size

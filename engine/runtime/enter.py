@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..linux import namespace
 from . import bundle, devices, operations
-from .launch import identity
+from .launch import confinement, identity
 
 if TYPE_CHECKING:
     from .bundle import LaunchSpec
@@ -60,6 +60,7 @@ def compile_exec(
     if spec.cgroup:
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
+    steps += confinement(process)
     steps.append(operations.JoinContainer(pidfd, flags))
     if request["terminal"]:
         steps.append(devices.OpenTerminal(request["rows"], request["columns"], console=False))

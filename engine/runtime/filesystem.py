@@ -17,7 +17,7 @@ from ..linux.libc import KernelError
 from . import shields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..linux.mount import Attributes
     from .stage import Stage
@@ -76,9 +76,12 @@ class MountOverlay(NamedTuple):
     upper: str
     work: str
     point: str
+    label: str = ""
+    """What SELinux takes everything in it for."""
 
     def execute(self, stage: Stage) -> None:
-        stage.root_fd = mount.mount_overlay(self.lower, self.upper, self.work, _OVERLAY_OPTIONS)
+        options = (*_OVERLAY_OPTIONS, f"context={self.label}") if self.label else _OVERLAY_OPTIONS
+        stage.root_fd = mount.mount_overlay(self.lower, self.upper, self.work, options)
         _attach(stage.root_fd, self.point)
 
     def describe(self) -> str:
@@ -211,6 +214,47 @@ class Bind(NamedTuple):
 
     def describe(self) -> str:
         return f"bind {self.source} on {self.destination}"
+
+
+class OwnFiles(NamedTuple):
+    """Copies of small files (number of the source, path) instead of the files: whatever the container does to /etc/hosts and
+    its like, nothing of the host's grows or changes. The shim gets the folder, to write what is new (refresh_files)."""
+
+    sources: tuple[tuple[int, str], ...]
+
+    def execute(self, stage: Stage) -> None:
+        folder = mount.new_filesystem("tmpfs", _OWN_FILES, _PLAIN, "tmpfs")
+        copy_files(folder, [path for _, path in self.sources])
+        # Only what is attached can be bound: here, where nobody sees it and it goes with the old root.
+        directory = os.path.dirname(self.sources[0][1])
+        target = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        mount.move_mount(folder, target, directory)
+        os.close(target)
+        for number, path in self.sources:
+            os.close(stage.sources[number])
+            stage.sources[number] = mount.open_tree(os.path.basename(path), directory_fd=folder)
+        stage.send_files(folder)
+
+    def describe(self) -> str:
+        return "copy " + " ".join(path for _, path in self.sources)
+
+
+def copy_files(folder: int, sources: Sequence[str]) -> None:
+    """Write these files into ``folder`` under their own names, in place. Raises OSError."""
+    for path in sources:
+        source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        copy = os.open(os.path.basename(path), _REPLACING, 0o644, dir_fd=folder)
+        try:
+            while os.sendfile(copy, source, None, 1 << 20):
+                pass
+        finally:
+            os.close(source)
+            os.close(copy)
+
+
+_REPLACING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_OWN_FILES = ("mode=755", "size=1m", "nr_inodes=8")
+_PLAIN = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
 
 
 class MountCgroups(NamedTuple):

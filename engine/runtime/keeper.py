@@ -36,7 +36,7 @@ if not __package__:
 from ..documents import NewerFormat
 from ..layout import Layout
 from ..linux import cgroup, process
-from . import guard, lockfile, protocol, residence, shim, statusfile
+from . import guard, lockfile, ownlog, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
 from .isolation import isolate
 from .loop import Loop
@@ -49,8 +49,6 @@ _CRASHES = 5
 _EARLY = 5.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
-
-_LOG_KEPT = 1 << 20
 
 EX_TEMPFAIL = 75
 EX_CONFIG = 78
@@ -372,7 +370,7 @@ def _keep_until_finished(layout: Layout, ready: int) -> int:
         _say(f"an engine for {layout.root} is running already")
         return EX_TEMPFAIL
     if ready >= 0:
-        _redirect_output(str(layout.engine_log))
+        ownlog.redirect_output(str(layout.engine_log))
     host = isolate(layout)
     if ready >= 0:
         residence.move_out(layout, host.hierarchies)
@@ -394,33 +392,6 @@ def _keep_until_finished(layout: Layout, ready: int) -> int:
     return code
 
 
-def _put_log_aside(layout: Layout) -> None:
-    """What was logged outlives the run directory, until the next engine that has something to say."""
-    try:
-        with open(layout.engine_log, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_KEPT))
-            text = file.read()
-    except FileNotFoundError:
-        return
-    try:
-        if text:
-            with open(os.open(layout.last_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as kept:
-                kept.write(text)
-    except OSError as error:  # no room, or nothing was ever stored here
-        _say(f"{layout.last_log}: {error.strerror}")
-    os.unlink(layout.engine_log)
-
-
-def _redirect_output(path: str) -> None:
-    null = os.open("/dev/null", os.O_RDWR)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(null, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(null)
-    os.close(log)
-
-
 def _has_pending_connection(listener: socket.socket) -> bool:
     poller = select.poll()
     poller.register(listener, select.POLLIN)
@@ -431,7 +402,10 @@ def _clean_up(layout: Layout, hierarchies: cgroup.Hierarchies) -> None:
     """Remove what belongs to a running instance only. Whatever still holds something stays."""
     residence.move_back(layout.instance, hierarchies)
     cgroup.remove_instance(layout.instance)
-    _put_log_aside(layout)
+    try:
+        ownlog.put_aside(layout)
+    except OSError as error:  # no room, or nothing was ever stored here
+        _say(f"{layout.last_log}: {error.strerror}")
     os.unlink(layout.lock)
     parts = ("containers", "networks", "build", "mounts/empty", "mounts", "files")
     for directory in (*(layout.run / part for part in parts), layout.run):

@@ -82,6 +82,7 @@ def compile_launch(
             steps.append(operations.LimitResources(spec.cgroup, host.hierarchies, spec.linux.get("resources") or {}))
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
+    steps += confinement(process)
     steps += _open_sources(binds, host)
     steps.append(filesystem.IsolateMounts())
     steps += [_join(spec, kind, spaces[kind]) for kind in ("ipc", "uts", "cgroup", "pid") if spaces.get(kind, "")]
@@ -97,6 +98,9 @@ def compile_launch(
     if sysctls:
         steps.append(operations.SetSysctls(_checked_sysctls(sysctls, spaces, spec.network_mode)))
     steps += _root(spec)
+    own = tuple((number, path) for number, (path, _) in enumerate(binds) if path in spec.own_files)
+    if own:
+        steps.append(filesystem.OwnFiles(own))
     steps += mounts
     steps += _devices(spec)
     if process.get("terminal"):
@@ -124,7 +128,7 @@ def _owner(spec: LaunchSpec, path: str) -> tuple[int, int] | None:
 def _root(spec: LaunchSpec) -> list[Operation]:
     if not spec.lower:
         return [filesystem.BindRoot(spec.root)]
-    return [filesystem.MountOverlay(spec.lower, spec.upper, spec.work, spec.root)]
+    return [filesystem.MountOverlay(spec.lower, spec.upper, spec.work, spec.root, spec.linux.get("mountLabel") or "")]
 
 
 def _root_propagation(spec: LaunchSpec) -> int:
@@ -156,6 +160,9 @@ def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> tuple[list
         elif kind in ("cgroup", "cgroup2"):
             steps.append(_cgroups(destination, spec, host, attributes, private=private_cgroup))
         else:
+            label = spec.linux.get("mountLabel") or ""
+            if label and kind == "tmpfs":
+                attributes = attributes._replace(data=(*attributes.data, f"context={label}"))
             steps.append(filesystem.MountFilesystem(kind, entry.get("source") or kind, destination, attributes))
     return sources, steps
 
@@ -280,6 +287,12 @@ def identity(
         steps.append(operations.LoadSeccomp(seccomp))
     steps.append(operations.ChangeIdentity(sets))
     return steps
+
+
+def confinement(process: dict[str, Any]) -> list[Operation]:
+    """The kernel's security modules, for launch and exec: nothing where the configuration names neither."""
+    profile, label = process.get("apparmorProfile") or "", process.get("selinuxLabel") or ""
+    return [operations.ConfineNext(profile, label)] if profile or label else []
 
 
 def _devices_unguarded(spec: LaunchSpec, host: Host) -> bool:

@@ -12,7 +12,7 @@ import select
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..linux import caps, namespace, process, tty
+from ..linux import caps, lsm, namespace, process, tty
 from ..linux.cgroup import Cgroup
 from ..linux.libc import KernelError
 from . import init, users
@@ -181,6 +181,25 @@ class JoinKeyring(NamedTuple):
 
     def describe(self) -> str:
         return "session keyring"
+
+
+class ConfineNext(NamedTuple):
+    """What the program will run under, told while the host's /proc is there: an AppArmor profile, an SELinux label."""
+
+    profile: str
+    label: str
+
+    def execute(self, stage: Stage) -> None:
+        try:
+            if self.profile:
+                lsm.execute_under_profile(self.profile)
+            if self.label:
+                lsm.execute_with_label(self.label)
+        except OSError as error:
+            raise KernelError(error.errno or 0, "confine", self.profile or self.label, error.filename or "") from None
+
+    def describe(self) -> str:
+        return f"confine {' '.join(word for word in (self.profile, self.label) if word)}"
 
 
 class SetOomScore(NamedTuple):

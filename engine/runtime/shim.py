@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import documents
 from ..linux import process
-from . import child, enter, protocol, relay, restart
+from . import child, enter, filesystem, protocol, relay, restart
 from .container import Container, Refused
 from .dns import DnsServer
 from .loop import Loop
@@ -190,6 +190,11 @@ class Shim:
         self.container.resize(message["rows"], message["columns"])
         reply()
 
+    def _do_refresh_files(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+        if self.container.files >= 0:
+            filesystem.copy_files(self.container.files, message["sources"])
+        reply()
+
     def _do_close_stdin(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
         if self.container.run is not None:
             self.container.run.streams.close_stdin()
@@ -206,7 +211,7 @@ class Shim:
     def _do_restart_policy(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
         policy = message["policy"]
         known = documents.build(restart.Policy, policy) if isinstance(policy, dict) else restart.Policy(*policy)
-        self.container.set_policy(restart.checked(*known))
+        self.container.policy = restart.checked(*known)
         reply()
 
     def _do_hold(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:

@@ -85,6 +85,11 @@ class Stage:
         protocol.send(self.channel, {"terminal": True}, (master,))
         os.close(master)
 
+    def send_files(self, folder: int) -> None:
+        """Hand the folder of the container's own files to the shim."""
+        protocol.send(self.channel, {"files": True}, (folder,))
+        os.close(folder)
+
     def read_small_file(self, path: str, limit: int) -> bytes:
         """The content of a regular file below the root, or nothing when it is missing; never more than ``limit``."""
         try:

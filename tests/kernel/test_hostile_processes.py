@@ -288,3 +288,31 @@ def test_mounts_over_proc(tmp_path: Path, destination: str, kind: str, refusal: 
             await shim.release()
 
     asyncio.run(scenario())
+
+
+def test_files_of_the_engine_are_copies(tmp_path: Path) -> None:
+    """/etc/hosts and its like: filled up, made setuid, and written anew by the engine while the container runs."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 before\n")
+    hosts.chmod(0o644)
+    entry = {"destination": "/etc/hosts", "type": "bind", "source": str(hosts), "options": ["rbind", "rprivate"]}
+    script = "cat /etc/hosts; chmod 4777 /etc/hosts; cat /dev/zero > /etc/hosts; stat -c %s /etc/hosts; exec sleep 1000"
+
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            mounts = [*defaults.mounts(), entry]
+            path = made.launch("a", "/bin/sh", "-c", script, bundle__mounts=mounts, own_files=[str(hosts)])
+            shim = await client.fork_shim(path)
+            await shim.start()
+            await until(lambda: made.output("a").count(b"\n") == 3)
+            first, trouble, size = made.output("a").decode().splitlines()
+            assert (first, int(size) <= 1 << 20) == ("127.0.0.1 before", True)
+            assert "No space left" in trouble
+            assert (hosts.read_text(), hosts.stat().st_mode & 0o7777) == ("127.0.0.1 before\n", 0o644)
+            hosts.write_text("127.0.0.1 after\n")
+            await shim.refresh_files([str(hosts)])
+            assert await shell(shim, "cat /etc/hosts") == "127.0.0.1 after\n"
+            assert "nosuid,nodev,noexec" in await shell(shim, "grep ' /etc/hosts ' /proc/mounts")
+            await discard(shim)
+
+    asyncio.run(scenario())
