@@ -197,8 +197,9 @@ async def _run(
         async with anyio.create_task_group() as serving:
             serving.start_soon(server.serve, listener)
             if remote is not None:
-                from .api.remote import RemoteListener
+                from .api.remote import RemoteListener, shown
 
+                daemon.remote = shown(remote[1])
                 outside = RemoteListener(remote[0], partial(server.begin, serving))
                 for other in remote[1]:
                     serving.start_soon(outside.serve, other)

@@ -103,6 +103,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
     "engine": (
         "Manage the engine",
         {
+            "check": ("check", "Show what protects this host from its containers, what does not, and what to do"),
             "restart": ("restart", "Restart the engine, for example after an upgrade; containers run on"),
             "run": ("run", "Run the engine in the foreground"),
             "status": ("status", "Show the engine's version, sockets, processes and containers"),

@@ -72,6 +72,11 @@ class System:
         result: dict[str, Any] = self._engine.call("GET", "/pycompose/engine", versioned=False)
         return result
 
+    def engine_check(self) -> list[dict[str, str]]:
+        """Our engine only: findings with name, state (ok, weak, bad), found, remedy."""
+        result: list[dict[str, str]] = self._engine.call("GET", "/pycompose/engine/check", versioned=False)
+        return result
+
     def engine_stop(self, *, force: bool = False) -> None:
         """Our engine only: stop it; with ``force``, even while containers run."""
         self._engine.call("POST", "/pycompose/engine/stop", {"force": force}, versioned=False)

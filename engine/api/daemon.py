@@ -31,7 +31,8 @@ TRANSFERS = 64
 @dataclass(slots=True)
 class Daemon:
     """``transfers`` bounds the worker threads that move streams, apart from those for short work: clients that are slow
-    with their archives wait for each other only. ``buildkit`` is made when a client first asks for it. ``stopping`` is set when the engine shall end."""
+    with their archives wait for each other only. ``buildkit`` is made when a client first asks for it. ``remote`` are
+    the TCP addresses that are listened on. ``stopping`` is set when the engine shall end."""
 
     layout: Layout
     store: Store
@@ -47,5 +48,6 @@ class Daemon:
     bootstrap_runner: RootRunner
     keeper_pid: int
     buildkit: BuildKit | None = None
+    remote: tuple[str, ...] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     transfers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TRANSFERS))

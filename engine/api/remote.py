@@ -22,7 +22,7 @@ import anyio
 from ..configuration import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..configuration import Remote
 
@@ -71,6 +71,12 @@ def listen(remote: Remote) -> list[socket.socket]:
             opened.close()
         raise
     return sockets
+
+
+def shown(sockets: Iterable[socket.socket]) -> tuple[str, ...]:
+    """The addresses of listening sockets, as people write them."""
+    names = [one.getsockname()[:2] for one in sockets]
+    return tuple(f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}" for host, port in names)
 
 
 class RemoteListener:

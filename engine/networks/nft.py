@@ -120,6 +120,14 @@ class Table:
         body = self.netlink().dump("read nftables generation", SUBSYSTEM << 8 | GETGEN, nfgen(UNSPEC), flags=0)[0]
         return int.from_bytes(dict(attributes(body[4:]))[1], "big")
 
+    def is_usable(self) -> bool:
+        """Whether the kernel has nftables and lets us use it."""
+        try:
+            self.generation()
+        except (NetlinkError, OSError):
+            return False
+        return True
+
     def exists(self) -> bool:
         payload = nfgen(INET) + text(1, self.name)
         try:

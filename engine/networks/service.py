@@ -358,6 +358,11 @@ class Networks:
             self._kernel.look_around()
             return [*self._kernel.firewall.warnings]
 
+    def can_filter(self) -> bool:
+        """Whether the kernel lets us have an nftables table."""
+        with self._lock:
+            return self._kernel.table.is_usable()
+
     def firewall_changes(self) -> socket.socket:
         """A non-blocking socket, the caller's to close, that is readable after anybody changed an nftables ruleset (this
         engine included): time for check_firewall. ``drain`` empties it."""

@@ -268,3 +268,12 @@ def test_a_container_that_does_not_run_is_not_attached_to(cli: Cli) -> None:
     assert "Neither old nor new names may be empty" in cli.error("container", "rename", "idle", "")
     missing = cli("container", "rm", "-f", "idle", "nosuch")
     assert (missing.stdout, "No such container: nosuch" in missing.stderr) == ("idle\n", True)
+
+
+def test_engine_check(cli: Cli) -> None:
+    found = {one["name"]: one for one in json.loads(cli.out("engine", "check", "--format", "json"))}
+    assert set(found["root"]) == {"name", "state", "found", "remedy"}
+    assert (found["root"]["state"], found["socket"]["state"], found["nftables"]["state"]) == ("ok", "ok", "ok")
+    shown = cli.out("engine", "check")
+    assert f"ok    root:             {found['root']['found']}\n" in shown
+    assert "invalid format 'xml'" in cli.error("engine", "check", "--format", "xml")

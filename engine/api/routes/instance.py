@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from .... import __version__ as VERSION
+from ...check import judge, read
+from ...check.facts import Instance
 from ...containers import memory, stop
 from ...errors import Conflict, InvalidParameter, NotModified
 from .. import transfer
@@ -29,6 +31,19 @@ async def engine(daemon: Daemon, request: Request) -> Response:
             "containers": daemon.containers.counts(),
         }
     )
+
+
+async def check(daemon: Daemon, request: Request) -> Response:
+    """What protects this host and what does not, with the remedy."""
+
+    def look() -> list[dict[str, str]]:
+        layout, warnings = daemon.layout, tuple(daemon.networks.check_firewall())
+        instance = Instance(
+            str(layout.state), str(layout.socket), daemon.networks.can_filter(), daemon.remote, warnings
+        )
+        return [finding.json() for finding in judge(read(instance))]
+
+    return Response.json(await daemon.containers.blocking(look))
 
 
 async def stop_(daemon: Daemon, request: Request) -> Response:
@@ -82,6 +97,7 @@ async def put_files(daemon: Daemon, request: Request) -> Response:
 
 ROUTES = (
     Route("GET", "/pycompose/engine", engine),
+    Route("GET", "/pycompose/engine/check", check),
     Route("POST", "/pycompose/engine/stop", stop_),
     Route("PUT", "/pycompose/containers/{id}/files", put_files),
     Route("POST", "/pycompose/images/bootstrap", bootstrap),
