@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, InvalidParameter, NotFound
+from ..shapes import decode
 from .dockerfile.values import csv_fields
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class CacheStores:
 
     def _load_directory(self, path: Path) -> None:
         with (path / "index.json").open("rb") as file:
-            index = json.loads(file.read(_LARGEST_INDEX))
+            index = decode(file.read(_LARGEST_INDEX).decode("utf-8", "replace"))
         for key, body in index["records"].items():
             self._imported.setdefault(key, (dict(body), path))
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .. import bounds
 from ..errors import InvalidParameter, NotFound, Unprocessable
 from ..images.compression import chunks, decompress
 from ..images.unpack import unpack
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from .options import Context, FileSource
 
-_LARGEST_DOCKERFILE = 4 << 20
 _TAR_BLOCK = 512
 
 
@@ -58,7 +58,7 @@ class Pending:
         if text is None:
             self.files.receive(scratch, paths=[".dockerignore"])
             with open_directory(scratch, "build context") as tree:
-                text = read_file(tree, ".dockerignore", _LARGEST_DOCKERFILE) or b""
+                text = read_file(tree, ".dockerignore", bounds.DOCKERFILE) or b""
         patterns = read_patterns(text.decode("utf-8", "surrogateescape"))
         try:
             Ignore(patterns)
@@ -141,7 +141,7 @@ def received_definition(source: FileSource, dockerfile: str, root: Path) -> tupl
         names.append(dockerfile.removesuffix("Dockerfile") + "dockerfile")
     source.receive(root, paths=names)
     with open_directory(root, "Dockerfile's directory") as tree:
-        return _read_dockerfile(tree, dockerfile), read_file(tree, names[1], _LARGEST_DOCKERFILE)
+        return _read_dockerfile(tree, dockerfile), read_file(tree, names[1], bounds.DOCKERFILE)
 
 
 def _fetch(url: str, root: Path, workdir: Path, cancelled: Callable[[], bool]) -> tuple[bytes | None, Path]:
@@ -173,7 +173,7 @@ def fill_from_archive(source: Iterable[bytes], root: Path) -> bytes | None:
     if not looks_like_tar(head):
         for piece in stream:
             head += piece
-            if len(head) > _LARGEST_DOCKERFILE:
+            if len(head) > bounds.DOCKERFILE:
                 raise Unprocessable("build context is neither a tar archive nor a Dockerfile")
         return head
     unpack(_joined(head, stream), root, layer=False)
@@ -199,9 +199,9 @@ def looks_like_tar(head: bytes) -> bool:
 
 
 def _read_dockerfile(tree: Tree, name: str) -> bytes:
-    content = read_file(tree, name, _LARGEST_DOCKERFILE)
+    content = read_file(tree, name, bounds.DOCKERFILE)
     if content is None and os.path.basename(name) == "Dockerfile":
-        content = read_file(tree, name.removesuffix("Dockerfile") + "dockerfile", _LARGEST_DOCKERFILE)
+        content = read_file(tree, name.removesuffix("Dockerfile") + "dockerfile", bounds.DOCKERFILE)
     if content is None:
         raise Unprocessable(f"failed to read dockerfile: open {name}: no such file or directory")
     return content
@@ -210,11 +210,11 @@ def _read_dockerfile(tree: Tree, name: str) -> bytes:
 def _read_outside(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST_DOCKERFILE + 1)
+            content = file.read(bounds.DOCKERFILE + 1)
     except OSError as error:
         raise Unprocessable(f"failed to read dockerfile: open {path}: {(error.strerror or '').lower()}") from None
-    if len(content) > _LARGEST_DOCKERFILE:
-        raise Unprocessable(f"failed to read dockerfile: {path} is larger than {_LARGEST_DOCKERFILE} bytes")
+    if len(content) > bounds.DOCKERFILE:
+        raise Unprocessable(f"failed to read dockerfile: {path} is larger than {bounds.DOCKERFILE} bytes")
     return content
 
 
@@ -244,10 +244,10 @@ def _ignore_patterns(tree: Tree, dockerfile: str | None) -> Ignore | None:
     name = ".dockerignore"
     if dockerfile is not None:
         name = f"{dockerfile}.dockerignore"
-        content = read_file(tree, name, _LARGEST_DOCKERFILE)
+        content = read_file(tree, name, bounds.DOCKERFILE)
     if content is None:
         name = ".dockerignore"
-        content = read_file(tree, name, _LARGEST_DOCKERFILE)
+        content = read_file(tree, name, bounds.DOCKERFILE)
     if content is None:
         return None
     try:

@@ -15,7 +15,7 @@ from .dockerfile.errors import DockerfileError, Span, did_you_mean
 from .dockerfile.instructions import Copy, From, Instruction, Onbuild, Run, Workdir
 from .dockerfile.mounts import mount_origin, parse_mount
 from .dockerfile.parse import parse_trigger
-from .dockerfile.words import ExpansionError, expand
+from .dockerfile.words import Budget, ExpansionError, expand
 from .remote import is_remote
 
 if TYPE_CHECKING:
@@ -121,13 +121,13 @@ class Plan:
 
 def global_arguments(dockerfile: Dockerfile, given: Mapping[str, str], predefined: Mapping[str, str]) -> dict[str, str]:
     """Arguments visible in FROM: the predefined ones, and those declared before the first FROM."""
-    values = dict(predefined)
+    values, budget = dict(predefined), Budget()
     for instruction in dockerfile.arguments:
         for name, default in instruction.pairs:
             if name in given:
                 values[name] = given[name]
             elif default is not None:
-                values[name] = _expand(default, values, dockerfile.escape, instruction.span)
+                values[name] = _expand(default, values, dockerfile.escape, instruction.span, budget)
     return values
 
 
@@ -187,9 +187,9 @@ def _reads(instruction: Instruction) -> list[str] | None:
     return found
 
 
-def _expand(text: str, env: Mapping[str, str], escape: str, span: Span) -> str:
+def _expand(text: str, env: Mapping[str, str], escape: str, span: Span, budget: Budget) -> str:
     try:
-        return expand(text, env, escape=escape).text
+        return expand(text, env, escape=escape, budget=budget).text
     except ExpansionError as error:
         raise DockerfileError(str(error), span, parsing=False) from None
 
@@ -197,14 +197,15 @@ def _expand(text: str, env: Mapping[str, str], escape: str, span: Span) -> str:
 def _stages(dockerfile: Dockerfile, arguments: Mapping[str, str], contexts: Mapping[str, str]) -> list[Planned]:
     stages: list[Planned] = []
     names: dict[str, int] = {}
+    budget = Budget()
     for index, stage in enumerate(dockerfile.stages):
         start = stage.start
-        base = _expand(start.base, arguments, dockerfile.escape, start.span)
+        base = _expand(start.base, arguments, dockerfile.escape, start.span, budget)
         if not base:
             raise DockerfileError(f"base name ({start.base}) should not be blank", start.span, parsing=False)
         platform = ""
         if start.platform:
-            platform = _expand(start.platform, arguments, dockerfile.escape, start.span)
+            platform = _expand(start.platform, arguments, dockerfile.escape, start.span, budget)
             if not platform:
                 message = f"empty platform value from expression {start.platform}"
                 raise DockerfileError(message, start.span, parsing=False)

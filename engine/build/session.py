@@ -14,6 +14,7 @@ from ..images.progress import human
 from ..images.reference import parse
 from ..images.types import Image, Platform
 from .contexts import Pending, fill_from_archive, open_directory
+from .dockerfile.words import Budget
 from .plan import ImageSource, NamedContext, Scratch, Source, StageSource
 from .progress import Notice, StepNote, StepStatus
 from .remote import clone, download, parse_git
@@ -71,6 +72,7 @@ class Session:
     resources: ExitStack
     steps: Steps
     results: dict[int, ImageState] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _images: dict[ImageSource, Image] = field(default_factory=dict)
     _named: dict[str, Path] = field(default_factory=dict)

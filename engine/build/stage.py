@@ -236,10 +236,10 @@ class StageBuild:
         return StepCached(self._step) if self._use_cache else None
 
     def _expand(self, text: str) -> str:
-        return expand(text, self._state.env, escape=self._escape).text
+        return expand(text, self._state.env, escape=self._escape, budget=self._session.budget).text
 
     def _words(self, text: str) -> tuple[str, ...]:
-        return expand(text, self._state.env, escape=self._escape).words
+        return expand(text, self._state.env, escape=self._escape, budget=self._session.budget).words
 
     def _arguments(self, instruction: Arg) -> None:
         given = self._session.options.args
@@ -326,7 +326,7 @@ class StageBuild:
         documents = tuple(
             replace(
                 document,
-                content=expand(document.text, self._state.env, quoting=False).text
+                content=expand(document.text, self._state.env, quoting=False, budget=self._session.budget).text
                 if document.expand
                 else document.text,
             )

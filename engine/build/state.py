@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .. import bounds
 from .dockerfile.arguments import ArgumentError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class ImageState:
     args: dict[str, str | None] = field(default_factory=dict)
     platform: str = ""
     command_set: bool = False
+    size: int = 0  # characters of the history that this build has written
 
     @staticmethod
     def scratch(platform: Platform) -> ImageState:
@@ -123,6 +125,9 @@ class ImageState:
         else:
             self.layers.append(layer)
         self.history.append(entry)
+        self.size += len(created_by)
+        if self.size > bounds.CONFIGURATION:
+            raise ArgumentError(f"the image's history comes to more than {bounds.CONFIGURATION} bytes")
 
     # instructions --------------------------------------------------------------------------------------------------
     def set_env(self, name: str, value: str) -> None:

@@ -6,7 +6,6 @@ meaning here, such as the cgroup parent, is in ``ignored``.
 
 from __future__ import annotations
 
-import json
 import posixpath
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from ..build.options import BuildOptions, ReceivedContext, RemoteContext, TarCon
 from ..containers import resources, validate
 from ..errors import InvalidParameter, NotImplemented_
 from ..images.types import Platform
+from ..shapes import decode
 from .lent import Agents, LentFiles, Logins, Secrets, uploaded
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _cache_imports(asked: Asked) -> tuple[str, ...]:
         try:
             entries += [
                 {"Type": one.get("Type"), "Attrs": one.get("Attrs") or {}}
-                for one in json.loads(text)
+                for one in decode(text)
                 if isinstance(one, dict)
             ]
         except (ValueError, TypeError):

@@ -7,8 +7,9 @@ import stat
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from .. import bounds
 from ..errors import Unprocessable
-from ..images.unpack import MAXIMUM_DEPTH, OPAQUE
+from ..images.unpack import OPAQUE
 from ..linux import entries
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _walk(upper: int, lower: Sequence[int], path: str, found: dict[str, int]) ->
 
     ``lower`` are the image's directories of this path, top-most first. The container may run and exchange what it likes.
     """
-    if path.count("/") > MAXIMUM_DEPTH:
+    if path.count("/") > bounds.TREE_DEPTH:
         raise Unprocessable("the container's file system is too deep to be compared")
     changed = False
     with os.scandir(upper) as listed:

@@ -19,6 +19,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidParameter, Unavailable
+from ..shapes import decode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -170,7 +171,7 @@ def resolve(text: str, capabilities: Collection[str], machine: Machine) -> Profi
     Raises InvalidParameter saying where the profile is wrong.
     """
     try:
-        document = json.loads(text)
+        document = decode(text)
     except ValueError as error:
         raise _bad(str(error)) from None
     if not isinstance(document, dict):

@@ -5,12 +5,12 @@ The real Dockerfile parser lives in engine/build; this one takes single lines, w
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidParameter
+from ..shapes import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,13 +37,19 @@ def apply_changes(config: Mapping[str, Any], changes: Sequence[str]) -> dict[str
 
 def _argv(result: Mapping[str, Any], rest: str) -> list[str]:
     if rest.startswith("["):
-        try:
-            value = json.loads(rest)
-        except ValueError:
-            value = None
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = _list(rest)
+        if value is not None:
             return value
     return [*(result.get("Shell") or _SHELL), rest]
+
+
+def _list(rest: str) -> list[str] | None:
+    """The strings of a JSON array; None for anything else."""
+    try:
+        value = decode(rest)
+    except ValueError:
+        return None
+    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
 
 
 def _words(rest: str) -> list[str]:
@@ -99,7 +105,7 @@ def _expose(result: dict[str, Any], rest: str) -> None:
 
 
 def _volume(result: dict[str, Any], rest: str) -> None:
-    paths = json.loads(rest) if rest.startswith("[") else _words(rest)
+    paths = (_list(rest) if rest.startswith("[") else None) or _words(rest)
     result["Volumes"] = {**(result.get("Volumes") or {}), **{path: {} for path in paths}}
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import zstandard
 
+from .. import bounds
 from ..errors import InvalidParameter
 from . import reference
 from .blobs import DigestMismatch, Ingest
 from .compression import chunks, decompress, kind
 from .layers import LOCAL_ZSTD, chain_id
 from .manifest import (
-    LARGEST,
     OCI_LAYER,
     Descriptor,
     descriptor,
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from .layers import Layers
     from .progress import Reporter
     from .types import Layer, Platform
-
-_LARGEST_DOCUMENT = 2 * LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,8 @@ class Spool:
         reader = TarReader(source, self._limits)
         for entry in reader:
             name = posixpath.normpath(entry.name.decode("utf-8", "surrogateescape")).lstrip("/")
+            if len(self._files) + len(self._links) > bounds.ARCHIVE_FILES:
+                raise InvalidParameter(f"invalid archive: more than {bounds.ARCHIVE_FILES} files")
             if entry.type == REGULAR and entry.sparse is None:
                 path = self._directory / str(len(self._files))
                 with path.open("xb", buffering=0) as file:
@@ -104,7 +104,7 @@ class Spool:
     def document(self, name: str, digest: str = "") -> bytes:
         """A small file, checked against ``digest`` when given."""
         path = self.path(name)
-        if path.stat().st_size > _LARGEST_DOCUMENT:
+        if path.stat().st_size > bounds.CONFIGURATION:
             raise InvalidParameter(f"invalid archive: {name[:200]!r} is too large")
         data = path.read_bytes()
         if digest and f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
@@ -162,9 +162,11 @@ class Loader:
             raise InvalidParameter("invalid archive: index.json has no manifests")
         for entry in entries:
             found = descriptor(entry, "index.json")
-            if entry.get("annotations", {}).get("vnd.docker.reference.type") == "attestation-manifest":
+            annotations = entry.get("annotations")
+            annotations = annotations if isinstance(annotations, dict) else {}
+            if annotations.get("vnd.docker.reference.type") == "attestation-manifest":
                 continue
-            names = _names(entry.get("annotations"))
+            names = _names(annotations)
             value = document(spool.document(_blob(found.digest), found.digest), found.digest)
             media_type = manifest_kind(value, found.media_type)
             if is_index(media_type):

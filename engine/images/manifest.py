@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .. import bounds
 from ..errors import EngineError, NotFound
 from ..shapes import decode
 from .reference import is_digest
@@ -29,10 +30,6 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
 
 ACCEPTED = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
-LARGEST = 4 << 20
-"""Bytes a manifest, an index or (by twice that) a configuration may have; registries refuse more as well."""
-
-_MAXIMUM_LAYERS = 1000
 _COMPRESSIONS = ("", "+gzip", ".gzip", "+zstd", ".zstd")
 _LAYER_TYPES = frozenset(
     {base + suffix for base in (OCI_LAYER, DOCKER_LAYER) for suffix in _COMPRESSIONS}
@@ -110,7 +107,7 @@ def manifest(value: Mapping[str, Any], media_type: str, what: str) -> Manifest:
         raise InvalidManifest(f"{what}: both an index and a manifest")
     config = descriptor(value.get("config"), f"{what}: config")
     layers = value.get("layers")
-    if not isinstance(layers, list) or len(layers) > _MAXIMUM_LAYERS:
+    if not isinstance(layers, list) or len(layers) > bounds.LAYERS:
         raise InvalidManifest(f"{what}: invalid layers")
     if config.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
         raise InvalidManifest(f"{what}: it is no container image (configuration of type {config.media_type[:100]!r})")
@@ -196,7 +193,7 @@ def listed(value: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
     manifests = value.get("manifests")
     if not isinstance(manifests, list):
         raise InvalidManifest(f"{what}: an index without manifests")
-    if "layers" in value or "config" in value:
+    if any(name in value for name in ("config", "layers", "fsLayers")):
         raise InvalidManifest(f"{what}: both an index and a manifest")
     if not all(isinstance(item, dict) for item in manifests):
         raise InvalidManifest(f"{what}: malformed index")

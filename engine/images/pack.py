@@ -12,9 +12,10 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from .. import bounds
 from ..linux import entries
 from .tarstream import BLOCK, TarError
-from .unpack import MAXIMUM_DEPTH, OPAQUE, OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
+from .unpack import OPAQUE, OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +119,7 @@ class _Packer:
 
     def below(self, fd: int, prefix: bytes) -> None:
         """Everything in an open directory whose name so far is ``prefix``."""
-        if prefix.count(b"/") > MAXIMUM_DEPTH:
+        if prefix.count(b"/") > bounds.TREE_DEPTH:
             raise TarError("a directory tree is too deep for an archive")
         with os.scandir(fd) as found:
             names = sorted(os.fsencode(entry.name) for entry in found)

@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .. import bounds
 from ..errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ _XATTR = b"SCHILY.xattr."
 class Limits:
     """What is refused as absurd. Sizes in bytes; raise them where images really are that large."""
 
-    entries: int = 5_000_000
-    total: int = 1 << 40
-    file: int = 1 << 40
-    name: int = 4096
-    header: int = 1 << 20
-    sparse_extents: int = 1 << 20
+    entries: int = bounds.TAR_ENTRIES
+    total: int = bounds.TAR_CONTENT
+    file: int = bounds.TAR_CONTENT
+    name: int = bounds.TAR_NAME
+    names: int = bounds.TAR_NAMES
+    header: int = bounds.TAR_HEADERS
+    sparse_extents: int = bounds.TAR_EXTENTS
+    trailer: int = bounds.TAR_TRAILER
 
 
 _TRUNCATED = "Error processing tar file(exit status 1): unexpected EOF"
@@ -76,8 +79,9 @@ class TarReader:
         self._left = 0  # of the current payload
         self._padding = 0
         self._limits = limits or Limits()
-        self._entries = 0
+        self._entries = self._names = 0
         self._total = 0
+        self._headers = 0  # bytes of the current member's extended headers
 
     # bytes ---------------------------------------------------------------------------------------------------------
     def _more(self) -> bool:
@@ -106,7 +110,8 @@ class TarReader:
         return b"".join(parts)
 
     def _take_all(self, size: int, what: str) -> bytes:
-        if size > self._limits.header:
+        self._headers += size
+        if self._headers > self._limits.header:
             raise TarError(f"archive/tar: {what} of {size} bytes")
         data = self._take(size + -size % BLOCK)
         if len(data) < size:
@@ -143,22 +148,25 @@ class TarReader:
 
     def drain(self) -> None:
         """Read to the stream's end (what follows the end marker counts for the digest)."""
+        left = self._limits.trailer
         self._position = len(self._chunk)
-        for _ in self._source:
-            pass
+        for data in self._source:
+            left -= len(data)
+            if left < 0:
+                raise TarError(f"archive/tar: more than {self._limits.trailer} bytes after its end")
 
     # entries -------------------------------------------------------------------------------------------------------
     def __iter__(self) -> Iterator[Entry]:
-        everywhere: dict[bytes, bytes] = {}
-        while (entry := self._next(everywhere)) is not None:
+        while (entry := self._next()) is not None:
             yield entry
 
-    def _next(self, everywhere: dict[bytes, bytes]) -> Entry | None:
+    def _next(self) -> Entry | None:
         self._skip()
+        self._headers = 0
         records: dict[bytes, bytes] = {}
         pairs: list[tuple[int, int]] = []
         long_name = long_link = None
-        for _ in range(64):
+        for _ in range(bounds.TAR_HEADERS_IN_A_ROW):
             block = self._take(BLOCK)
             if not block or block == _ZERO:
                 self.drain()
@@ -169,7 +177,8 @@ class TarReader:
             if entry.type == b"x":
                 _pax(self._take_all(entry.size, "extended header"), records, pairs)
             elif entry.type == b"g":
-                _pax(self._take_all(entry.size, "global header"), everywhere, [])
+                # Read and left alone, as by Go: what it says of all members would pile up.
+                _pax(self._take_all(entry.size, "global header"), {}, [])
             elif entry.type == b"L":
                 long_name = self._take_all(entry.size, "long name").partition(b"\0")[0]
             elif entry.type == b"K":
@@ -185,8 +194,6 @@ class TarReader:
             entry.name = long_name
         if long_link is not None:
             entry.link = long_link
-        if everywhere:
-            records = {**everywhere, **records}
         stored = entry.size
         if records:
             stored = _apply_pax(entry, records)
@@ -195,6 +202,9 @@ class TarReader:
         limits = self._limits
         if len(entry.name) > limits.name or len(entry.link) > limits.name:
             raise TarError("archive/tar: a name is too long")
+        self._names += len(entry.name) + len(entry.link)
+        if self._names > limits.names:
+            raise TarError(f"archive/tar: more than {limits.names} bytes of names")
         if stored > limits.file:
             raise TarError(f"archive/tar: {_show(entry.name)}: absurd size {stored}")
         self._left = stored
@@ -207,7 +217,7 @@ class TarReader:
             entry.type = DIRECTORY if entry.name.endswith(b"/") and entry.type != b"S" else REGULAR
         if entry.sparse is not None:
             self._check_sparse(entry)
-        self._total += stored
+        self._total += max(stored, entry.size)
         if self._total > limits.total:
             raise TarError(f"archive/tar: more than {limits.total} bytes of content")
         return entry
@@ -324,7 +334,7 @@ def _header(block: bytes) -> tuple[Entry, bytes]:
         _number(uid, "uid"),
         _number(gid, "gid"),
         _number(size, "size"),
-        _number(mtime, "mtime") * 1_000_000_000,
+        _possible(_number(mtime, "mtime") * 1_000_000_000),
         link.partition(b"\0")[0],
         _number(major, "device") if type in b"34" else 0,
         _number(minor, "device") if type in b"34" else 0,
@@ -374,6 +384,8 @@ def _apply_pax(entry: Entry, records: dict[bytes, bytes]) -> int:
         elif key == b"mtime":
             entry.mtime = _time(value)
         elif key.startswith(_XATTR):
+            if b"\0" in key:
+                raise TarError("archive/tar: an attribute's name holds a zero byte")
             entry.xattrs[key[len(_XATTR) :]] = value
     if b"GNU.sparse.name" in records:
         entry.name = records[b"GNU.sparse.name"]
@@ -389,4 +401,9 @@ def _time(text: bytes) -> int:
         raise TarError("archive/tar: invalid extended header: mtime")
     nanoseconds = int(whole) * 1_000_000_000
     part = int((fraction[:9]).ljust(9, b"0")) if fraction else 0
-    return nanoseconds - part if negative else nanoseconds + part
+    return _possible(nanoseconds - part if negative else nanoseconds + part)
+
+
+def _possible(nanoseconds: int) -> int:
+    """A time that the kernel can be told; what lies beyond becomes the epoch's beginning, as in Docker."""
+    return nanoseconds if -(1 << 63) <= nanoseconds < 1 << 63 else 0

@@ -12,6 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from .. import bounds
 from ..linux import entries
 from ..linux.tree import remove_tree
 from .tarstream import (
@@ -41,9 +42,8 @@ _KINDS = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIF
 _KEPT_DIRECTORIES = 128
 _MAXIMUM_LINKS = 40
 _MAXIMUM_ID = (1 << 32) - 2
-_LARGE = 64 << 20
-MAXIMUM_DEPTH = 255
-"""Directories below each other that are still believed; more is an attack on whoever walks the tree."""
+_LOOK = 64 * bounds.MIB
+"""Bytes written between looks at the disk's free space."""
 
 
 def unpack(
@@ -84,7 +84,7 @@ def _components(name: bytes) -> tuple[bytes, ...]:
     parts = tuple(part for part in name.split(b"/") if part and part != b".")
     if b".." in parts:
         raise TarError(f"refused: {name[:300].decode('utf-8', 'backslashreplace')!r} leaves the root directory")
-    if len(parts) > MAXIMUM_DEPTH:
+    if len(parts) > bounds.TREE_DEPTH:
         raise TarError(f"refused: {name[:300].decode('utf-8', 'backslashreplace')!r} is too deep")
     return parts
 
@@ -100,6 +100,7 @@ class _Tree:
         self._times: dict[tuple[bytes, ...], int] = {}
         self._time = 0
         self._whiteouts: set[tuple[bytes, ...]] = set()
+        self._written = 0
         self.size = 0
 
     def __enter__(self) -> _Tree:
@@ -133,7 +134,7 @@ class _Tree:
                 continue
             parent = self._opened(tuple(real))
             real.append(part)
-            if len(real) > MAXIMUM_DEPTH:
+            if len(real) > bounds.TREE_DEPTH:
                 raise TarError(f"refused: {b'/'.join(path)[:300].decode('utf-8', 'backslashreplace')!r} is too deep")
             key = tuple(real)
             if key in self._open:
@@ -246,12 +247,19 @@ class _Tree:
         else:
             raise TarError(f"unhandled tar entry type {entry.type!r}")
 
+    def _check_space(self, name: bytes, size: int) -> None:
+        """Raise ENOSPC while there is still room for everybody else: what is unpacked may be endless."""
+        self._written += size
+        if self._written < _LOOK:
+            return
+        self._written = 0
+        space = os.fstatvfs(self._root)
+        reserve = min(space.f_blocks * space.f_frsize // bounds.DISK_PART, bounds.DISK_RESERVE)
+        if space.f_bavail * space.f_frsize - size < reserve:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(name))
+
     def _file(self, parent: int, key: tuple[bytes, ...], entry: Entry, reader: TarReader) -> None:
-        if entry.size > _LARGE:
-            space = os.fstatvfs(self._root)
-            stored = entry.size if entry.sparse is None else sum(length for _, length in entry.sparse)
-            if stored > space.f_bavail * space.f_frsize:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(key[-1]))
+        self._check_space(key[-1], entry.size if entry.sparse is None else sum(length for _, length in entry.sparse))
         try:
             fd = entries.create_file(parent, key[-1])
         except FileExistsError:

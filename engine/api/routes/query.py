@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from ...containers import validate
 from ...errors import InvalidParameter
+from ...shapes import decode
 
 if TYPE_CHECKING:
     from ..http import Request
@@ -17,7 +17,7 @@ def _json(request: Request, name: str) -> Any:
     if not text:
         return None
     try:
-        return json.loads(text)
+        return decode(text)
     except ValueError:
         raise InvalidParameter(f"invalid JSON in {name}") from None
 

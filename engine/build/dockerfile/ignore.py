@@ -5,21 +5,31 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from ... import bounds
+from .automaton import Automaton, Token, directories, literal, many, nothing, one
 from .words import SPACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
+
+_STARS = 2  # that a regular expression may have: each more multiplies its time by the path's length
 
 
 class PatternError(ValueError):
     """A pattern that means nothing; the message is the one users see."""
 
 
+class Matcher(Protocol):
+    """What tells whether a whole path matches: a regular expression, or an automaton where that could take years."""
+
+    def match(self, path: str, /) -> object: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    regex: re.Pattern[str]
+    matcher: Matcher
     negated: bool
     # A negated pattern's directories, to tell whether something below an ignored directory may come back.
     parts: tuple[str, ...]
@@ -37,7 +47,10 @@ class Ignore:
     """An ordered list of patterns; the last that matches a path, or a directory above it, decides."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._patterns = tuple(_compile(pattern) for pattern in patterns if pattern.strip(SPACES))
+        wanted = [pattern for pattern in patterns if pattern.strip(SPACES)]
+        if len(wanted) > bounds.PATTERNS:
+            raise PatternError(f"more than {bounds.PATTERNS} patterns")
+        self._patterns = tuple(_compile(pattern) for pattern in wanted)
         self.negates = any(pattern.negated for pattern in self._patterns)
 
     def __bool__(self) -> bool:
@@ -49,7 +62,7 @@ class Ignore:
         matches = []
         inherited = parent.matches if parent else (False,) * len(self._patterns)
         for pattern, above in zip(self._patterns, inherited, strict=True):
-            match = above or (pattern.negated == ignored and pattern.regex.match(path) is not None)
+            match = above or (pattern.negated == ignored and bool(pattern.matcher.match(path)))
             matches.append(match)
             if match:
                 ignored = not pattern.negated
@@ -111,15 +124,32 @@ def _compile(pattern: str) -> _Pattern:
         pattern = pattern[1:]
         if not pattern:
             raise PatternError('illegal exclusion pattern: "!"')
+    return _Pattern(_matcher(pattern), negated, tuple(pattern.split("/")))
+
+
+@dataclass(frozen=True, slots=True)
+class _All:
+    automaton: Automaton
+
+    def match(self, path: str, /) -> bool:
+        return self.automaton.matches(path)
+
+
+def _matcher(pattern: str, *, globstar: bool = True) -> Matcher:
+    if len(pattern) > bounds.PATTERN:
+        raise PatternError(f"a pattern of more than {bounds.PATTERN} characters")
+    parts = list(_parts(pattern, globstar))
+    stars = sum(token.loops is not nothing for _, tokens in parts for token in tokens)
+    if stars > _STARS:
+        return _All(Automaton([token for _, tokens in parts for token in tokens]))
     try:
-        regex = re.compile(_regex(pattern))
+        return re.compile("".join(part for part, _ in parts) + r"\Z")
     except re.error:
         raise PatternError(f"syntax error in pattern: {pattern}") from None
-    return _Pattern(regex, negated, tuple(pattern.split("/")))
 
 
-def _regex(pattern: str, *, globstar: bool = True) -> str:
-    out: list[str] = []
+def _parts(pattern: str, globstar: bool) -> Iterator[tuple[str, Sequence[Token]]]:
+    """The pattern piece by piece: as a regular expression and as tokens."""
     at = 0
     while at < len(pattern):
         char = pattern[at]
@@ -131,23 +161,28 @@ def _regex(pattern: str, *, globstar: bool = True) -> str:
             # At the end ** takes everything, elsewhere any number of directories. As moby has it, a leading ** before
             # ordinary characters also takes part of a name.
             part_of_name = at == 2 and not re.search(r"[*?\[\]\\]", pattern[at:])
-            out.append("(?s:.*)" if at >= len(pattern) or part_of_name else "(?s:.*/)?")
+            if at >= len(pattern) or part_of_name:
+                yield "(?s:.*)", (many(),)
+            else:
+                yield "(?s:.*/)?", directories()
         elif char == "*":
-            out.append("[^/]*")
+            yield "[^/]*", (many("/"),)
         elif char == "?":
-            out.append("[^/]")
+            yield "[^/]", (one("/"),)
         elif char == "[":
-            end, text = _class(pattern, at)
-            out.append(text)
-            at = end
+            at, text = _class(pattern, at)
+            try:
+                takes = re.compile(text).match
+            except re.error:
+                raise PatternError(f"syntax error in pattern: {pattern}") from None
+            yield text, (Token(takes=lambda char, takes=takes: takes(char) is not None),)  # type: ignore[misc]
         elif char == "\\":
             if at == len(pattern):
                 raise PatternError(f"syntax error in pattern: {pattern}")
-            out.append(re.escape(pattern[at]))
+            yield re.escape(pattern[at]), (literal(pattern[at]),)
             at += 1
         else:
-            out.append(re.escape(char))
-    return "".join(out) + r"\Z"
+            yield re.escape(char), (literal(char),)
 
 
 def is_wildcard(name: str) -> bool:
@@ -155,9 +190,9 @@ def is_wildcard(name: str) -> bool:
     return re.search(r"(?<!\\)(?:\\\\)*[*?\[]", name) is not None
 
 
-def glob(component: str) -> re.Pattern[str]:
+def glob(component: str) -> Matcher:
     """One path component with wildcards, as Go's path.Match; raises PatternError."""
-    return re.compile(_regex(component, globstar=False))
+    return _matcher(component, globstar=False)
 
 
 def _class(pattern: str, at: int) -> tuple[int, str]:

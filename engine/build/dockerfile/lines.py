@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ... import bounds
 from .arguments import ArgumentError, json_list
 from .errors import DockerfileError, Span
 from .words import SPACES, ExpansionError, expand
@@ -23,8 +24,6 @@ _HEREDOC = re.compile(r"(?a:(\d*)<<(-?)\s*([^<]*)\Z)")
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
 _DIRECTIVES = ("syntax", "escape", "check")
 _TAKES_HEREDOC = ("add", "copy", "run")
-# A line of a Dockerfile may have this many bytes (BuildKit's scanner buffer, less the newline).
-_LONGEST_LINE = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,9 @@ class _Reader:
             raise StopIteration
         line = self.lines[self.number]
         self.number += 1
-        if len(line) > _LONGEST_LINE // 4 and len(line.rstrip("\n").encode(errors="replace")) > _LONGEST_LINE:
-            message = f"dockerfile line greater than max allowed size of {_LONGEST_LINE}"
+        longest = bounds.DOCKERFILE_LINE
+        if len(line) > longest // 4 and len(line.rstrip("\n").encode(errors="replace")) > longest:
+            message = f"dockerfile line greater than max allowed size of {longest}"
             raise DockerfileError(message, Span(self.number, self.number))
         return line
 
@@ -131,7 +131,10 @@ def read_statements(source: str) -> Statements:
         if line[:1] == "#":
             if not directives.read(line, reader.number):
                 comment = line[1:].strip(SPACES)
-                comments = [*comments, comment] if comment else []
+                if comment:
+                    comments.append(comment)
+                else:
+                    comments = []
             continue
         directives.read(line, reader.number)
         escape = directives.found.get("escape", "\\")
@@ -155,6 +158,9 @@ def read_statements(source: str) -> Statements:
             )
         )
         comments = []
+        if len(statements) > bounds.INSTRUCTIONS:
+            message = f"the Dockerfile has more than {bounds.INSTRUCTIONS} instructions"
+            raise DockerfileError(message, statements[-1].span)
     if not statements:
         raise DockerfileError("file with no instructions")
     return Statements(tuple(statements), directives.found, tuple(empty))
@@ -261,7 +267,10 @@ def _heredocs(statement: Statement, escape: str) -> list[Heredoc]:
         found = [parse_heredoc(word) for word in words]
     except ExpansionError as error:
         raise DockerfileError(str(error), statement.span) from None
-    return [heredoc for heredoc in found if heredoc]
+    documents = [heredoc for heredoc in found if heredoc]
+    if len(documents) > bounds.HEREDOCS:
+        raise DockerfileError(f"more than {bounds.HEREDOCS} here-documents", statement.span)
+    return documents
 
 
 def _bodies(reader: _Reader, heredocs: list[Heredoc], first: int) -> Iterator[Heredoc]:

@@ -25,7 +25,7 @@ from .instructions import (
     Volume,
     Workdir,
 )
-from .words import ExpansionError, expand
+from .words import Budget, ExpansionError, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -163,20 +163,20 @@ def _stage_names(dockerfile: Dockerfile) -> Iterator[Finding]:
 
 
 def _from(dockerfile: Dockerfile, predefined: Mapping[str, str]) -> Iterator[Finding]:
-    defaults = {**predefined}
+    defaults, budget = {**predefined}, Budget()
     for argument in dockerfile.arguments:
         for name, default in argument.pairs:
-            value = _expanded(default or "", defaults, dockerfile.escape)
+            value = _expanded(default or "", defaults, dockerfile.escape, budget)
             defaults[name] = value[0] if value else ""
     stages: set[str] = set()
     for stage in dockerfile.stages:
         start = stage.start
         for text in (start.base, start.platform):
-            value = _expanded(text, defaults, dockerfile.escape)
+            value = _expanded(text, defaults, dockerfile.escape, budget)
             for name in sorted(value[1]) if value else ():
                 message = f"FROM argument '{name}' is not declared{did_you_mean(name, defaults)}"
                 yield Finding("UndefinedArgInFrom", message, start.span)
-        value = _expanded(start.base, defaults, dockerfile.escape)
+        value = _expanded(start.base, defaults, dockerfile.escape, budget)
         if value and "$" in start.base and value[0] not in stages and not _REFERENCE.fullmatch(value[0]):
             message = f"Default value for ARG {start.base} results in empty or invalid base image name"
             yield Finding("InvalidDefaultArgInFrom", message, start.span)
@@ -265,14 +265,14 @@ def _variables(
     dockerfile: Dockerfile, predefined: Mapping[str, str], base: Callable[[str], Mapping[str, str] | None]
 ) -> Iterator[Finding]:
     """Uses of variables that nothing defines, in the instructions that the builder expands itself."""
-    escape = dockerfile.escape
+    escape, budget = dockerfile.escape, Budget()
     outer = {**predefined}
     for argument in dockerfile.arguments:
         for name, default in argument.pairs:
-            outer[name] = (_expanded(default or "", outer, escape) or ("", frozenset()))[0]
+            outer[name] = (_expanded(default or "", outer, escape, budget) or ("", frozenset()))[0]
     stages: dict[str, dict[str, str] | None] = {}
     for stage in dockerfile.stages:
-        image = (_expanded(stage.start.base, outer, escape) or ("", frozenset()))[0]
+        image = (_expanded(stage.start.base, outer, escape, budget) or ("", frozenset()))[0]
         known: dict[str, str] | None
         if image.lower() in stages:
             inherited = stages[image.lower()]
@@ -287,7 +287,7 @@ def _variables(
         arguments = dict.fromkeys((*_PROXIES, *(name.lower() for name in _PROXIES)), "")
         for one in stage.instructions:
             for text in _texts(one):
-                value = _expanded(text, {**arguments, **local}, escape)
+                value = _expanded(text, {**arguments, **local}, escape, budget)
                 for name in sorted(value[1]) if value and known is not None else ():
                     hint = did_you_mean(name, {**arguments, **local}).replace("mean ", "mean $")
                     yield Finding("UndefinedVar", f"Usage of undefined variable '${name}'{hint}", one.span)
@@ -321,11 +321,11 @@ def _texts(one: Instruction) -> tuple[str, ...]:
     return ()
 
 
-def _expanded(text: str, env: Mapping[str, str], escape: str) -> tuple[str, frozenset[str]] | None:
+def _expanded(text: str, env: Mapping[str, str], escape: str, budget: Budget) -> tuple[str, frozenset[str]] | None:
     """The text and the names it misses, but for those it has another word for (``${name:-word}``); None for what cannot be
     expanded, which the build itself refuses."""
     try:
-        result = expand(text, env, escape=escape)
+        result = expand(text, env, escape=escape, budget=budget)
     except ExpansionError:
         return None
     return result.text, result.unmatched - frozenset(_ALTERNATIVE.findall(text))

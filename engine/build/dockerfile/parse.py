@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ... import bounds
 from . import values
 from .arguments import ArgumentError, blank_separated, json_list, name_values, quoted_words
 from .errors import DockerfileError, Span, did_you_mean
@@ -78,6 +79,8 @@ def parse(source: str | bytes, name: str = "Dockerfile") -> Dockerfile:
     text = source.decode("utf-8", "surrogateescape") if isinstance(source, bytes) else source
     if not text:
         raise DockerfileError("the Dockerfile cannot be empty")
+    if len(text) > bounds.DOCKERFILE:
+        raise DockerfileError(f"the Dockerfile is larger than {bounds.DOCKERFILE} bytes")
     read = read_statements(text)
     arguments: list[Arg] = []
     stages: list[tuple[From, list[Instruction]]] = []
@@ -88,6 +91,8 @@ def parse(source: str | bytes, name: str = "Dockerfile") -> Dockerfile:
         instruction = parse_statement(statement, read.escape)
         if isinstance(instruction, From):
             stages.append((instruction, []))
+            if len(stages) > bounds.STAGES:
+                raise DockerfileError(f"the Dockerfile has more than {bounds.STAGES} stages", statement.span)
         elif stages:
             stages[-1][1].append(instruction)
         elif isinstance(instruction, Arg):

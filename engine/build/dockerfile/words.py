@@ -10,12 +10,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ... import bounds
+from .automaton import Automaton, Token, literal, many, one
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # What Go's unicode.IsSpace accepts; str.isspace also takes the ASCII separators 0x1c-0x1f.
 SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _SPACE_SET = frozenset(SPACES)
+_SHOWN = 1000  # characters of a text that an error repeats
 _SPECIAL_PARAMETERS = frozenset("@*#?-$!0")
 
 
@@ -45,18 +49,35 @@ def expand(
     keep_escapes: bool = False,
     keep_unset: bool = False,
     quoting: bool = True,
+    budget: Budget | None = None,
 ) -> Expansion:
     """Expand ``source`` with the variables of ``env``; raises ExpansionError.
 
     ``keep_quotes`` and ``keep_escapes`` leave those characters in the result; ``keep_unset`` leaves references to unset
-    variables as they are; without ``quoting`` quotes are ordinary characters (as in the body of a here-document).
+    variables as they are; without ``quoting`` quotes are ordinary characters (as in the body of a here-document). ``budget`` is what all texts of one
+    build may come to.
     """
     scan = _Scan(source, env, escape, keep_quotes, keep_unset, quoting)
     try:
         text, words = scan.until(None, keep_escapes)
+        if budget is not None:
+            budget.spend(len(text))
     except ExpansionError as error:
-        raise ExpansionError(f'failed to process "{source}": {error}') from None
+        shown = source if len(source) <= _SHOWN else f"{source[:_SHOWN]}…"
+        raise ExpansionError(f'failed to process "{shown}": {error}') from None
     return Expansion(text, tuple(words), frozenset(scan.matched), frozenset(scan.unmatched))
+
+
+@dataclass(slots=True)
+class Budget:
+    """Characters that may still be expanded. Threads may share one: a race costs no more than a text."""
+
+    left: int = bounds.EXPANSIONS
+
+    def spend(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise ExpansionError(f"the texts of this build come to more than {bounds.EXPANSIONS} characters")
 
 
 class _Words:
@@ -95,6 +116,7 @@ class _Scan:
         self.keep_escapes = False
         self.matched: set[str] = set()
         self.unmatched: set[str] = set()
+        self.depth = self.added = self.steps = 0
 
     def peek(self) -> str:
         return self.text[self.at : self.at + 1]
@@ -228,8 +250,23 @@ class _Scan:
             value = self._lookup(name)
             if value is None:
                 return "$" + name if self.keep_unset else ""
-            return value
+            return self._added(value)
         self.take()
+        if self.depth == bounds.NESTING:
+            raise ExpansionError(f"more than {bounds.NESTING} variables within each other")
+        self.depth += 1
+        try:
+            return self._added(self._braced())
+        finally:
+            self.depth -= 1
+
+    def _added(self, value: str) -> str:
+        self.added += len(value)
+        if self.added > bounds.EXPANSION:
+            raise ExpansionError(f"its variables come to more than {bounds.EXPANSION} characters")
+        return value
+
+    def _braced(self) -> str:
         if not self.peek():
             raise ExpansionError("syntax error: missing '}'")
         if self.peek() in "{}:":
@@ -266,7 +303,7 @@ class _Scan:
             raise ExpansionError(f"{name}: {word or f'is not allowed to be {state}'}")
         if kind in "#%" and operator == kind:
             longest = word[:1] == kind
-            return _trim(value or "", word[longest:], suffix=kind == "%", longest=longest)
+            return self._trim(value or "", word[longest:], suffix=kind == "%", longest=longest)
         raise ExpansionError(f"unsupported modifier ({operator}) in substitution")
 
     def _replace(self, name: str) -> str:
@@ -278,62 +315,70 @@ class _Scan:
         value = self._lookup(name)
         if value is None and self.keep_unset:
             return f"${{{name}/{pattern}/{replacement}}}"
-        regex = _wildcard(pattern, longest=True)
+        automaton = Automaton(_tokens(pattern))
         result: list[str] = []
-        start = at = 0
+        start = at = size = 0
         text = value or ""
-        while at <= len(text) and (match := regex.search(text, at)):
+        while at <= len(text):
+            end = max(automaton.ends(text, at), default=-1)
+            self._spend(automaton)
             # An empty match right after the previous one is none: "*" replaces a text once.
-            if match.end() == start and match.start() == start and result:
-                at = match.end() + 1
+            if end < 0 or (end == at == start and result):
+                at += 1
                 continue
-            result += [text[start : match.start()], replacement]
-            start = match.end()
-            at = start if match.end() > match.start() else start + 1
+            result += [text[start:at], replacement]
+            size += len(replacement)
+            if size > bounds.EXPANSION:
+                raise ExpansionError(f"its variables come to more than {bounds.EXPANSION} characters")
+            at, start = (end if end > at else at + 1), end
             if not everywhere:
                 break
         return "".join(result) + text[start:]
+
+    def _spend(self, automaton: Automaton) -> None:
+        self.steps += automaton.spent + 1
+        automaton.spent = 0
+        if self.steps > bounds.MATCHING:
+            raise ExpansionError(f"its patterns take more than {bounds.MATCHING} steps to match")
+
+    def _trim(self, value: str, pattern: str, *, suffix: bool, longest: bool) -> str:
+        """Remove the shortest or longest prefix (suffix) of ``value`` that matches ``pattern``."""
+        tokens = _tokens(pattern)
+        automaton = Automaton(tokens[::-1] if suffix else tokens)
+        ends = automaton.ends(value[::-1] if suffix else value)
+        cut = max(ends, default=0) if longest else next(ends, 0)
+        self._spend(automaton)
+        return value[: len(value) - cut] if suffix else value[cut:]
 
 
 _DIGITS = re.compile(r"\d+")
 _NAME = re.compile(r"\w+")
 
 
-def _wildcard(pattern: str, *, longest: bool) -> re.Pattern[str]:
-    """``*`` and ``?`` of POSIX pattern matching, without bracket expressions; a backslash makes them ordinary."""
-    out: list[str] = []
+def _tokens(pattern: str) -> list[Token]:
+    """``*`` and ``?`` of POSIX pattern matching, without bracket expressions; a backslash makes them ordinary.
+
+    Neither takes a newline, as in BuildKit.
+    """
+    if len(pattern) > bounds.PATTERN:
+        raise ExpansionError(f"a pattern of more than {bounds.PATTERN} characters")
+    out: list[Token] = []
     at = 0
     while at < len(pattern):
         char = pattern[at]
         at += 1
         if char == "*":
-            out.append(".*" if longest else ".*?")
+            out.append(many("\n"))
         elif char == "?":
-            out.append(".")
+            out.append(one("\n"))
         elif char == "\\":
             following = pattern[at : at + 1]
             if following in ("}", "/"):
                 continue
             if following not in ("*", "?", "\\") or not following:
                 raise ExpansionError(f"invalid pattern ({pattern}) in substitution: invalid escape '\\{following}'")
-            out.append(re.escape(following))
+            out.append(literal(following))
             at += 1
         else:
-            out.append(re.escape(char))
-    return re.compile("".join(out))
-
-
-def _trim(value: str, pattern: str, *, suffix: bool, longest: bool) -> str:
-    """Remove the shortest or longest prefix (suffix) of ``value`` that matches ``pattern``."""
-    regex = _wildcard(pattern, longest=longest)
-    # Trying every cut keeps shortest and longest exact for suffixes, where a regex search can only go leftmost.
-    cuts = range(len(value) + 1)
-    if suffix:
-        for cut in cuts if longest else reversed(cuts):
-            if regex.fullmatch(value, cut):
-                return value[:cut]
-        return value
-    for cut in reversed(cuts) if longest else cuts:
-        if regex.fullmatch(value, 0, cut):
-            return value[cut:]
-    return value
+            out.append(literal(char))
+    return out

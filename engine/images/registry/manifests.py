@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from ... import bounds
 from ...errors import NotFound
 from ..blobs import DigestMismatch
-from ..manifest import ACCEPTED, LARGEST, document, is_index, kind, listed, manifest
+from ..manifest import ACCEPTED, document, is_index, kind, listed, manifest
 from .client import Denied, failure, read
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def fetch(registry: Registry, ref: Reference, version: str) -> tuple[bytes, str]
         raise NotFound(f"manifest for {shown} not found: {error}") from error
     content_type = response.headers.get("Content-Type", "")
     promised = response.headers.get("Docker-Content-Digest", "")
-    data = read(response, LARGEST)
+    data = read(response, bounds.MANIFEST)
     actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
     wanted = version if ":" in version else promised
     if wanted and wanted.startswith("sha256:") and wanted != actual:
@@ -58,7 +59,7 @@ def distribution(registry: Registry, ref: Reference) -> dict[str, Any]:
         response = registry.request("GET", f"{ref.path}/blobs/{config.digest}", scope=f"repository:{ref.path}:pull")
         if response.status != 200:
             raise failure(response)
-        content = read(response, 2 * LARGEST)
+        content = read(response, bounds.CONFIGURATION)
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != config.digest:
             raise DigestMismatch(f"the configuration of {ref.familiar} does not match its digest {config.digest}")
         platforms = [document(content, "the configuration")]

@@ -12,12 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ... import bounds
 from ...errors import EngineError
 from ..blobs import DigestMismatch
 from ..compression import chunks, decompress
 from ..layers import chain
 from ..manifest import (
-    LARGEST,
     Descriptor,
     InvalidManifest,
     Manifest,
@@ -112,7 +112,7 @@ class Puller:
         raise AssertionError("there is always the registry itself")
 
     def _config(self, registry: Registry, image: Manifest) -> tuple[bytes, tuple[str, ...]]:
-        if image.config.size > 2 * LARGEST:
+        if image.config.size > bounds.CONFIGURATION:
             raise InvalidManifest(f"{self._ref.familiar}: absurd size of the configuration: {image.config.size}")
         self._downloads.fetch(registry, self._ref.path, image.config, lambda done: None, self._stop.is_set)
         data = self._blobs.read(image.config.digest)
