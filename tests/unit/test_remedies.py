@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.composing import FILE, make_project
 
-from compose.cli.holders import _process
-from compose.errors import Mark
-from compose.load.suggest import nearest
-from compose.observe import ObservedImage, Snapshot
-from compose.preflight import binds, contradictions
-from compose.remedies import TakenPort, explain, missing_image, taken_port
+from pycompose.compose.cli.holders import _process
+from pycompose.compose.errors import Mark
+from pycompose.compose.load.suggest import nearest
+from pycompose.compose.observe import ObservedImage, Snapshot
+from pycompose.compose.preflight import binds, contradictions
+from pycompose.compose.remedies import TakenPort, explain, missing_image, taken_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from compose.model import Project
+    from pycompose.compose.model import Project
 
 USERLAND = (
     "driver failed programming external connectivity on endpoint demo-web-1 (5fe3): Error starting userland proxy:"
