@@ -23,6 +23,10 @@ class EngineError(Exception):
     status = 500
 
 
+class ClientGone(Exception):
+    """The peer closed the connection or broke it; nobody is left to answer."""
+
+
 class NotModified(EngineError):
     status = 304
 

@@ -9,12 +9,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from .. import refusals
-from ..errors import EngineError, NotModified
+from ..errors import ClientGone, EngineError, NotModified
 from .http import Response
 from .leased import under_header
 from .router import Router
 from .routes import ROUTES
-from .wire import ClientGone
 
 if TYPE_CHECKING:
     from .daemon import Daemon

@@ -18,12 +18,13 @@ from urllib.parse import parse_qs, unquote
 import anyio
 import h11
 
-from ..errors import EngineError, InvalidParameter
+from ..errors import ClientGone, EngineError, InvalidParameter
 from ..shapes import decode
-from .wire import ClientGone, Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from .wire import Wire
 
 HEADER_LIMIT = 256 * 1024
 JSON_LIMIT = 16 * 1024 * 1024

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from ..errors import ClientGone
 from .http import Connection, Headers, Request, Response, date
-from .wire import ClientGone, Wire
+from .wire import Wire
 
 if TYPE_CHECKING:
     import socket

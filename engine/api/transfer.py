@@ -18,10 +18,9 @@ import anyio.to_thread
 
 from .. import refusals
 from ..bridge import Bridge
-from ..errors import EngineError
+from ..errors import ClientGone, EngineError
 from ..images.abort import Abort
 from .http import encode
-from .wire import ClientGone
 
 if TYPE_CHECKING:
     from .daemon import Daemon

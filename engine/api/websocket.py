@@ -10,8 +10,7 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidParameter
-from .wire import ClientGone
+from ..errors import ClientGone, InvalidParameter
 
 if TYPE_CHECKING:
     from .http import Request
@@ -37,7 +36,7 @@ class WebSocket:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._buffer = b""
+        self._buffer = bytearray()
 
     async def receive(self) -> bytes:
         while True:
@@ -46,13 +45,13 @@ class WebSocket:
                 return b""
             kind, size = head[0] & 15, head[1] & 127
             if size == 126:
-                (size,) = struct.unpack(">H", await self._take(2))
+                (size,) = struct.unpack(">H", await self._rest(2))
             elif size == 127:
-                (size,) = struct.unpack(">Q", await self._take(8))
+                (size,) = struct.unpack(">Q", await self._rest(8))
             if size > _LIMIT or not head[1] & 128:
                 raise ClientGone("a WebSocket frame that is too large or not masked")
-            mask = await self._take(4)
-            data = bytes(byte ^ mask[index & 3] for index, byte in enumerate(await self._take(size)))
+            mask = await self._rest(4)
+            data = _unmask(await self._rest(size), mask)
             if kind == CLOSE:
                 return b""
             if kind == PING:
@@ -61,13 +60,25 @@ class WebSocket:
                 return data
 
     async def _take(self, size: int) -> bytes:
+        """``size`` bytes, b"" when the stream ends before."""
         while len(self._buffer) < size:
             piece = await self._wire.receive()
             if not piece:
                 return b""
             self._buffer += piece
-        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
         return data
+
+    async def _rest(self, size: int) -> bytes:
+        """What belongs to a frame that has begun. Raises ClientGone when it ends within."""
+        data = await self._take(size)
+        if len(data) < size:
+            raise ClientGone("the stream ended within a WebSocket frame")
+        return data
+
+    async def wait_gone(self) -> None:
+        await self._wire.wait_gone()
 
     async def send(self, data: bytes) -> None:
         await self._frame(BINARY, data)
@@ -85,3 +96,10 @@ class WebSocket:
 
     async def close(self) -> None:
         await self._frame(CLOSE, struct.pack(">H", 1000))
+
+
+def _unmask(data: bytes, mask: bytes) -> bytes:
+    """``data`` with the client's mask taken off: as one large number, since a loop over a MiB would hold everybody up."""
+    size = len(data)
+    whole = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(whole, "little")).to_bytes(size, "little")

@@ -13,11 +13,16 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
+
+from ..errors import ClientGone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 CHUNK = 65536
+TURN = 1 << 18
+"""Bytes after which a connection that never has to wait lets others have the loop."""
 _SIOCOUTQ = 0x5411
 
 
@@ -25,15 +30,12 @@ def _unread(sock: socket.socket) -> int:
     return int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, bytes(4)), sys.byteorder)
 
 
-class ClientGone(Exception):
-    """The peer closed the connection or broke it; nobody is left to answer."""
-
-
 class Wire:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._socket = sock
         self._pending = b""
+        self._moved = 0
 
     def unread(self, data: bytes) -> None:
         """Put bytes back that were read too far; the next ``receive`` gives them first."""
@@ -44,21 +46,33 @@ class Wire:
         if self._pending:
             data, self._pending = self._pending[:limit], self._pending[limit:]
             return data
+        await self._take_turns()
         while True:
             try:
-                return self._socket.recv(limit)
+                data = self._socket.recv(limit)
+                self._moved += len(data)
+                return data
             except BlockingIOError:
+                self._moved = 0
                 await anyio.wait_readable(self._socket)
             except OSError as error:
                 raise ClientGone(str(error)) from None
+
+    async def _take_turns(self) -> None:
+        if self._moved >= TURN:
+            self._moved = 0
+            await anyio.lowlevel.checkpoint()
 
     async def send(self, data: bytes) -> None:
         """Send everything. Raises ClientGone."""
         view = memoryview(data)
         while view:
+            await self._take_turns()
             try:
-                sent = self._socket.send(view)
+                sent = self._socket.send(view[:TURN])
+                self._moved += sent
             except BlockingIOError:
+                self._moved = 0
                 try:
                     await anyio.wait_writable(self._socket)
                 except OSError as error:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 
 FIRST_OUTPUT_SECONDS = 0.1
+AT_ONCE = 1 << 18
+"""Bytes of a log that are read before they are sent: what each client that does not read costs, and how long the loop is
+held."""
 
 
 async def attach(
@@ -64,12 +67,16 @@ async def attach(
             elif not outputs:
                 group.start_soon(_until_closed, client, group.cancel_scope)
             else:
-                group.start_soon(_watch_closed, client, group.cancel_scope)
-            if outputs:
-                await follow(reader, client.send, container, exits, framed=framed)
-            else:
-                await container.until(lambda: ended(container, exits))
-            group.cancel_scope.cancel()
+                group.start_soon(_drop_input, client)
+            with anyio.CancelScope() as showing:
+                group.start_soon(_watch_gone, client, showing)
+                if outputs:
+                    await follow(reader, client.send, container, exits, framed=framed)
+                else:
+                    await container.until(lambda: ended(container, exits))
+            if not showing.cancelled_caught:
+                group.cancel_scope.cancel()
+            # Else the client has left, and only what it had sent before is still on its way.
     finally:
         reader.close()
 
@@ -95,7 +102,7 @@ async def first_output(container: Container, reader: LogReader) -> None:
 
 async def copy_available(reader: LogReader, send: pump.Send, *, framed: bool) -> None:
     """Send all there is now. Runs of one stream go out together."""
-    while entries := reader.read_available():
+    while entries := reader.read_available(AT_ONCE):
         out = bytearray()
         for entry in entries:
             out += pump.frame(entry.stream, entry.data) if framed else entry.data
@@ -125,15 +132,19 @@ async def readable_or(reader: LogReader, container: Container, over: Callable[[]
         group.cancel_scope.cancel()
 
 
+async def _watch_gone(client: pump.Client, showing: anyio.CancelScope) -> None:
+    await client.wait_gone()
+    showing.cancel()
+
+
 async def _until_closed(client: pump.Client, scope: anyio.CancelScope) -> None:
-    while await client.receive():
-        pass
+    await _drop_input(client)
     scope.cancel()
 
 
-async def _watch_closed(client: pump.Client, scope: anyio.CancelScope) -> None:
+async def _drop_input(client: pump.Client) -> None:
     """Read and drop what the client sends; its half-close says only that it has nothing to type."""
-    while await client.receive():
+    async for _ in pump.received(client):
         pass
 
 
@@ -151,13 +162,15 @@ async def _input(
     except ShimError:
         return
     try:
-        while data := await client.receive():
-            if not await pump.write_all(descriptor, watch.feed(data)):
-                break
-    except pump.Detached:
-        containers.publish(container, "detach")
-        scope.cancel()
-        return
+        async with pump.while_there(client):
+            try:
+                async for data in pump.received(client):
+                    if not await pump.write_all(descriptor, watch.feed(data)):
+                        break
+            except pump.Detached:
+                containers.publish(container, "detach")
+                scope.cancel()
+                return
     finally:
         pump.close(descriptor)
     if container.record.config["StdinOnce"] and not container.record.tty:
@@ -170,11 +183,14 @@ async def _input(
 async def serve_exec(
     containers: Containers, execution: Exec, client: pump.Client, *, framed: bool, keys: bytes
 ) -> None:
-    """Connect a client with a started exec until the process has ended and its output is sent, or the client leaves."""
+    """Connect a client with a started exec until the process has ended and its output is sent, or the client leaves.
+
+    The process goes on without its client: it is given what was sent before, then the end of its input.
+    """
     process = execution.process
     if process is None:
         return
-    send = pump.one_at_a_time(client.send)
+    send = pump.one_at_a_time(pump.until_gone(client.send))
     copies = []
     if process.terminal is not None:
         copies.append((pump.Reader(process.terminal), _framing(send, pump.STDOUT) if framed else send))
@@ -225,17 +241,20 @@ async def _exec_input(
     process = execution.process
     descriptor = None if process is None else process.terminal if process.terminal is not None else process.stdin
     watch = pump.DetachKeys(keys)
-    try:
-        while data := await client.receive():
-            if descriptor is not None and not await pump.write_all(descriptor, watch.feed(data)):
-                break
-    except pump.Detached:
-        containers.publish(execution.container, "exec_detach", execID=execution.id)
-        scope.cancel()
-        return
+    async with pump.while_there(client):
+        try:
+            async for data in pump.received(client):
+                if descriptor is not None and not await pump.write_all(descriptor, watch.feed(data)):
+                    break
+        except pump.Detached:
+            containers.publish(execution.container, "exec_detach", execID=execution.id)
+            scope.cancel()
+            return
     if process is not None and process.stdin is not None:
         pump.close(process.stdin)
         process.stdin = None
+    await client.wait_gone()
+    scope.cancel()
 
 
 def _drain_later(containers: Containers, execution: Exec) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -262,8 +261,7 @@ def close(process: ExecProcess) -> None:
     """Close what is still open of an exec's descriptors."""
     for descriptor in (process.stdin, process.stdout, process.stderr, process.terminal):
         if descriptor is not None:
-            with suppress(OSError):
-                os.close(descriptor)
+            pump.close(descriptor)
     process.stdin = process.stdout = process.stderr = process.terminal = None
 
 

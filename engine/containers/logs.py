@@ -59,7 +59,7 @@ async def stream(containers: Containers, container: Container, request: LogReque
     ) as reader:
         while True:
             over = not follow or container.removed or not container.state.active
-            while entries := reader.read_available():
+            while entries := reader.read_available(attach.AT_ONCE):
                 await send(render(entries, request, framed=framed, details=before))
             if reader.ended:
                 return

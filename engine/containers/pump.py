@@ -5,21 +5,24 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
+import anyio.lowlevel
 
-from ..errors import InvalidParameter
+from ..errors import ClientGone, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ..runtime.loopfd import LoopFd
+
 STDOUT, STDERR = 1, 2
 CHUNK = 65536
+LEFT_SECONDS = 3.0
 DEFAULT_DETACH = b"\x10\x11"
 
 _HEADER = struct.Struct(">BxxxI")
@@ -28,11 +31,14 @@ Send = Callable[[bytes], Awaitable[None]]
 
 
 class Client(Protocol):
-    """Both directions of an attached client. ``receive`` gives b"" when the client has closed its input."""
+    """Both directions of an attached client. ``receive`` gives b"" when the client has closed its input; it and ``send``
+    raise ClientGone. ``wait_gone`` returns when the client has closed both directions."""
 
     async def receive(self) -> bytes: ...
 
     async def send(self, data: bytes) -> None: ...
+
+    async def wait_gone(self) -> None: ...
 
 
 class Detached(Exception):
@@ -55,14 +61,56 @@ def one_at_a_time(send: Send) -> Send:
     return locked
 
 
+def until_gone(send: Send) -> Send:
+    """A sender for what goes on without its client: once that has left, everything is dropped."""
+    gone = False
+
+    async def careless(data: bytes) -> None:
+        nonlocal gone
+        if not gone:
+            try:
+                await send(data)
+            except ClientGone:
+                gone = True
+
+    return careless
+
+
+async def received(client: Client) -> AsyncIterator[bytes]:
+    """What the client sends, until it has closed its input or left."""
+    while True:
+        try:
+            data = await client.receive()
+        except ClientGone:
+            return
+        if not data:
+            return
+        yield data
+
+
+@asynccontextmanager
+async def while_there(client: Client) -> AsyncIterator[None]:
+    """Run the body, which passes the client's input on. A client that has left sent what it sent: the body goes on with
+    that, but not for ever where the program does not read."""
+
+    async def watch() -> None:
+        await client.wait_gone()
+        scope.deadline = anyio.current_time() + LEFT_SECONDS
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        with anyio.CancelScope() as scope:
+            yield
+        group.cancel_scope.cancel()
+
+
 class Reader:
     """Chunks from a pipe or a pty master, until its end, or after ``finish`` until nothing is left in it.
 
     A process that has ended may have left children that hold the pipe for ever: its own output is what counts.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
+    def __init__(self, descriptor: LoopFd) -> None:
         self._descriptor = descriptor
         self._finishing = False
         self._waiting: anyio.CancelScope | None = None
@@ -74,8 +122,10 @@ class Reader:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
+            # A program that writes as fast as its output is taken would never let anybody else have the loop.
+            await anyio.lowlevel.checkpoint()
             try:
-                data = os.read(self._descriptor, CHUNK)
+                data = self._descriptor.read(CHUNK)
             except BlockingIOError:
                 if self._finishing:
                     return
@@ -90,12 +140,13 @@ class Reader:
             yield data
 
 
-async def write_all(descriptor: int, data: bytes) -> bool:
+async def write_all(descriptor: LoopFd, data: bytes) -> bool:
     """Write everything; False when nobody reads any more."""
     view = memoryview(data)
     while view:
+        await anyio.lowlevel.checkpoint()
         try:
-            written = os.write(descriptor, view)
+            written = descriptor.write(view)
         except BlockingIOError:
             await anyio.wait_writable(descriptor)
             continue
@@ -105,11 +156,11 @@ async def write_all(descriptor: int, data: bytes) -> bool:
     return True
 
 
-def close(descriptor: int) -> None:
+def close(descriptor: LoopFd) -> None:
     """Close a descriptor, and let no task go on waiting for it."""
-    anyio.notify_closing(descriptor)
-    with suppress(OSError):
-        os.close(descriptor)
+    if descriptor.fileno() >= 0:
+        anyio.notify_closing(descriptor)
+        descriptor.close()
 
 
 class DetachKeys:

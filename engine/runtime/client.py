@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .. import documents
 from . import bundle, protocol
 from .connection import Connection, LaunchError, RequestError, ShimError, ShimLost, close_all, error_of
+from .loopfd import LoopFd, input_pipe, output_pipe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -150,10 +151,10 @@ class ExecProcess:
 
     pid: int
     pid_starttime: int
-    stdin: int | None
-    stdout: int | None
-    stderr: int | None
-    terminal: int | None
+    stdin: LoopFd | None
+    stdout: LoopFd | None
+    stderr: LoopFd | None
+    terminal: LoopFd | None
     _exit: asyncio.Future[int] = field(repr=False)
 
     async def wait(self) -> int:
@@ -162,7 +163,7 @@ class ExecProcess:
 
     def resize(self, rows: int, columns: int) -> None:
         """Set the terminal's size; without a terminal nothing happens."""
-        if self.terminal is not None:
+        if self.terminal is not None and self.terminal.fileno() >= 0:
             ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
@@ -300,14 +301,14 @@ class ShimClient:
         """Close the shim's end of the container's stdin: it reads end of file once nobody else holds the pipe."""
         await self._connection.request("close_stdin")
 
-    async def open_stdin(self) -> int:
+    async def open_stdin(self) -> LoopFd:
         """A descriptor whose writes reach the container's stdin (a pipe, or the pty master); the caller closes it.
 
         Raises RequestError when the container has no stdin or does not run.
         """
         _, descriptors = await self._connection.request("stdin")
         close_all(descriptors[1:])
-        return descriptors[0]
+        return LoopFd(descriptors[0])
 
     async def set_restart(self, policy: Policy) -> None:
         """Replace the restart policy."""
@@ -324,7 +325,7 @@ class ShimClient:
         self._next_exec += 1
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         ended.add_done_callback(_retrieve)
-        ours: list[int | None] = [None, None, None]
+        ours: list[LoopFd | None] = [None, None, None]
         theirs: list[int] = []
         self._execs[number] = ended
         try:
@@ -333,11 +334,13 @@ class ShimClient:
             reply, received = await self._connection.request("exec", theirs, exec=number, **_document(spec))
         except BaseException:
             self._execs.pop(number, None)
-            close_all([descriptor for descriptor in ours if descriptor is not None])
+            for descriptor in ours:
+                if descriptor is not None:
+                    descriptor.close()
             raise
         finally:
             close_all(theirs)
-        terminal = received[0] if received else None
+        terminal = LoopFd(received[0]) if received else None
         return ExecProcess(reply["pid"], reply["pid_starttime"], ours[0], ours[1], ours[2], terminal, ended)
 
     async def events(self) -> AsyncIterator[ShimEvent]:
@@ -432,14 +435,12 @@ def _document(spec: ExecSpec) -> dict[str, Any]:
     }
 
 
-def _pipes(stdin: bool, ours: list[int | None], theirs: list[int]) -> None:
+def _pipes(stdin: bool, ours: list[LoopFd | None], theirs: list[int]) -> None:
     if stdin:
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        theirs.append(reader)
-        ours[0] = writer
+        child, ours[0] = input_pipe()
+        theirs.append(child)
     else:
         theirs.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
     for number in (1, 2):
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        theirs.append(writer)
-        ours[number] = reader
+        ours[number], child = output_pipe()
+        theirs.append(child)

@@ -73,7 +73,7 @@ def test_stop_exec_and_restart(tmp_path: Path) -> None:
             assert await running.wait() == 0
             for descriptor in (running.stdout, running.stderr):
                 assert descriptor is not None
-                os.close(descriptor)
+                descriptor.close()
             await shim.stop(signal.SIGTERM, 10)
             assert made.status("a")["exit_code"] == 3
             await shim.release()
@@ -96,9 +96,9 @@ def test_terminal(tmp_path: Path) -> None:
             shim = await client.fork_shim(path)
             await shim.start()
             master = await shim.open_stdin()
-            os.write(master, b"hello\r")
+            master.write(b"hello\r")
             assert (await exited(shim)).exit_code == 0
-            os.close(master)
+            master.close()
             assert made.output("a").decode().splitlines()[-1] == "got hello"
             await shim.release()
 

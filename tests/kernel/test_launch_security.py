@@ -63,9 +63,9 @@ def test_seccomp_holds_for_exec_and_init(tmp_path: Path) -> None:
             assert running.stdout is not None
             assert running.stderr is not None
             assert await running.wait() == 0
-            assert set(os.read(running.stdout, 4096).split(b"\n")) == {b"Seccomp:\t2", b""}
-            os.close(running.stdout)
-            os.close(running.stderr)
+            assert set(running.stdout.read(4096).split(b"\n")) == {b"Seccomp:\t2", b""}
+            running.stdout.close()
+            running.stderr.close()
             init = await asyncio.to_thread(Path(f"/proc/{started.pid}/status").read_text)
             assert "CapBnd:\t00000000a80425fb" in init
             assert "CapEff:\t00000000a80425fb" in init
@@ -118,7 +118,7 @@ def test_exec_is_invisible_to_the_container_until_it_is_harmless(tmp_path: Path)
                 assert await running.wait() == 0
                 for descriptor in (running.stdout, running.stderr):
                     assert descriptor is not None
-                    os.close(descriptor)
+                    descriptor.close()
             await discard(shim)
             assert made.output("a") == b""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pycompose.engine.runtime.client import ExecProcess, KeeperClient
+    from pycompose.engine.runtime.loopfd import LoopFd
 
 pytestmark = pytest.mark.root
 
@@ -41,14 +42,14 @@ def scenario(root: Path, steps: Callable[[Bench, KeeperClient], Awaitable[None]]
     asyncio.run(main())
 
 
-async def read_all(descriptor: int) -> bytes:
+async def read_all(descriptor: LoopFd) -> bytes:
     """Everything up to the end of file (or of the terminal)."""
 
     def read() -> bytes:
         chunks = []
         while True:
             try:
-                chunk = os.read(descriptor, 65536)
+                chunk = descriptor.read(65536)
             except BlockingIOError:
                 time.sleep(0.002)
                 continue
@@ -68,7 +69,7 @@ async def finish(process: ExecProcess) -> tuple[int, bytes, bytes]:
     out, err, code = await asyncio.gather(read_all(process.stdout), read_all(process.stderr), process.wait())
     for descriptor in (process.stdin, process.stdout, process.stderr):
         if descriptor is not None:
-            os.close(descriptor)
+            descriptor.close()
     return code, out, err
 
 
@@ -96,9 +97,9 @@ def test_stdin_pipe(tmp_path: Path) -> None:
         shim = await client.fork_shim(made.launch("a", "/bin/cat", stdin={"open": True, "once": True}))
         await shim.start()
         stdin = await shim.open_stdin()
-        os.write(stdin, b"hello\n")
+        stdin.write(b"hello\n")
         await until(lambda: made.output("a") == b"hello\n")
-        os.close(stdin)
+        stdin.close()
         await shim.close_stdin()
         assert (await exited(shim)).exit_code == 0
         await shim.release()
@@ -119,10 +120,10 @@ def test_terminal(tmp_path: Path) -> None:
         await until(lambda: made.output("a").count(b"\n") >= 3)
         master = await shim.open_stdin()
         await shim.resize(40, 120)
-        os.write(master, b"line\r")
+        master.write(b"line\r")
         event = await exited(shim)
         assert event.exit_code == 5
-        os.close(master)
+        master.close()
         assert made.output("a").decode().splitlines() == ["33 101", "/dev/pts/0", "c", "line", "got line", "40 120"]
         await shim.release()
 
@@ -140,9 +141,9 @@ def test_control_c_at_the_terminal(tmp_path: Path) -> None:
         await shim.start()
         await until(lambda: b"ready" in made.output("a"))
         master = await shim.open_stdin()
-        os.write(master, b"\x03")
+        master.write(b"\x03")
         assert (await exited(shim)).exit_code == 9
-        os.close(master)
+        master.close()
         await shim.release()
 
     scenario(tmp_path / "root", steps)
@@ -274,8 +275,8 @@ def test_exec(tmp_path: Path) -> None:
         running = await shim.exec(spec)
         assert process.start_time(running.pid) == running.pid_starttime
         assert running.stdin is not None
-        os.write(running.stdin, b"input\n")
-        os.close(running.stdin)
+        running.stdin.write(b"input\n")
+        running.stdin.close()
         running.stdin = None
         code, out, err = await finish(running)
         assert (code, err) == (6, b"err\n")
@@ -311,7 +312,7 @@ def test_exec_with_a_terminal(tmp_path: Path) -> None:
         assert output.decode().split() == ["/dev/pts/0", "20", "70"]
         assert await running.wait() == 2
         running.resize(1, 2)
-        os.close(running.terminal)
+        running.terminal.close()
         await discard(shim)
 
     scenario(tmp_path / "root", steps)
@@ -436,7 +437,7 @@ def test_a_killed_shim_takes_its_container_along(tmp_path: Path, user: str) -> N
             await running.wait()
         for descriptor in (running.stdout, running.stderr):
             assert descriptor is not None
-            os.close(descriptor)
+            descriptor.close()
         assert [type(event) async for event in shim.events()] == [Started, Lost]
         await until(lambda: not process.is_alive(started.pid, started.pid_starttime))
         await until(lambda: made.status("a")["status"] == "exited")
