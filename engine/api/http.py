@@ -217,11 +217,16 @@ class Request:
             self._connection.wire.abort()
 
     async def hijack(self, content_type: str = RAW_STREAM) -> Wire:
-        """Turn the connection into a raw stream in both directions; HTTP is over on it."""
+        """Turn the connection into a raw stream in both directions; HTTP is over on it.
+
+        The stream begins behind the request's body: some clients send one with every request, which is read away here.
+        """
+        await self.read()
         return await self._connection.hijack(content_type, upgrade=bool(self.headers.get("upgrade")))
 
     async def switch(self, headers: Headers) -> Wire:
-        """Answer 101 with these headers (a WebSocket handshake) and give the raw stream."""
+        """Answer 101 with these headers (a WebSocket handshake) and give the raw stream, which begins behind the body."""
+        await self.read()
         return await self._connection.switch(headers)
 
     @property

@@ -93,9 +93,9 @@ class Exec:
         }
 
 
-def _words(config: Mapping[str, Any]) -> str:
+def _words(command: Sequence[str]) -> str:
     """The command as Docker's events have it: program, blank, arguments."""
-    program, *arguments = config["Cmd"]
+    program, *arguments = command
     return f"{program} {' '.join(arguments)}"
 
 
@@ -110,7 +110,7 @@ def create(containers: Containers, container: Container, body: Mapping[str, Any]
     pump.parse_keys(config["DetachKeys"])
     execution = Exec(secrets.token_hex(32), container, config)
     container.execs[execution.id] = execution
-    containers.publish(container, f"exec_create: {_words(config)}", execID=execution.id)
+    containers.publish(container, f"exec_create: {_words(config['Cmd'])}", execID=execution.id)
     return execution
 
 
@@ -163,17 +163,17 @@ async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns
         execution.exit_code = error.exit_code
         raise
     except ContainerGone:
-        execution.exit_code = 137
+        execution.exit_code = KILLED
         raise
     execution.process = process
     execution.running = True
-    containers.publish(container, f"exec_start: {_words(config)}", execID=execution.id)
+    containers.publish(container, f"exec_start: {_words(config['Cmd'])}", execID=execution.id)
 
     async def wait() -> None:
         try:
             code = await process.wait()
         except ShimLost:
-            code = 137
+            code = KILLED
         ended(containers, execution, code)
 
     containers.spawn(f"exec {execution.id[:12]}", wait)
@@ -199,6 +199,8 @@ async def _exec(container: Container, specification: ExecSpec) -> ExecProcess:
         raise ContainerGone(f"container {container.id} is not running: {error}") from None
 
 
+KILLED = 137
+"""The exit code of an exec that was killed, or ended with its container."""
 NOT_STARTED = 126
 """The exit code of an exec whose program never ran, whatever the reason."""
 _CHDIR = re.compile(r"chdir (\S+): chdir to cwd .*: No such file or directory")
@@ -268,11 +270,16 @@ def close(process: ExecProcess) -> None:
 async def capture(
     containers: Containers, container: Container, command: Sequence[str], *, limit: int, patience: float
 ) -> tuple[int, bytes]:
-    """Run a command to its end: exit code and up to ``limit`` bytes of what it wrote on both streams.
+    """Run a command to its end: exit code and up to ``limit`` bytes of what it wrote on both streams. It is told in events
+    like any exec, but cannot be asked for.
 
     Raises TimeoutError (the process is killed), ExecFailed, ContainerGone.
     """
+    id = secrets.token_hex(32)
+    containers.publish(container, f"exec_create: {_words(command)}", execID=id)
     process = await _exec(container, spec(container, command))
+    containers.publish(container, f"exec_start: {_words(command)}", execID=id)
+    code = KILLED
     output = bytearray()
     readers = [pump.Reader(one) for one in (process.stdout, process.stderr) if one is not None]
 
@@ -288,7 +295,7 @@ async def capture(
                 try:
                     code = await process.wait()
                 except ShimLost:
-                    code = 137
+                    code = KILLED
                 for reader in readers:
                     reader.finish()
     except TimeoutError:
@@ -296,6 +303,7 @@ async def capture(
         raise
     finally:
         close(process)
+        containers.publish(container, "exec_die", execID=id, exitCode=str(code))
     return code, bytes(output)
 
 

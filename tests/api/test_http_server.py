@@ -49,6 +49,15 @@ def until(connection: socket.socket, mark: bytes) -> bytes:
     return data
 
 
+def unframed(data: bytes) -> bytes:
+    out = b""
+    while data:
+        size = int.from_bytes(data[4:8], "big")
+        out += data[8 : 8 + size]
+        data = data[8 + size :]
+    return out
+
+
 def descriptors(engine: EngineRoot) -> int:
     return len(os.listdir(f"/proc/{engine.pid}/fd"))
 
@@ -214,6 +223,54 @@ def test_attach_stdin_half_close(engine: EngineRoot, client: docker.DockerClient
         assert everything(connection) == b"\x01\0\0\0\0\0\0\x04a\nb\n"
     assert engine.json("POST", f"/containers/{id}/wait")["StatusCode"] == 0
     container.remove()
+
+
+BODY = b'{"stream":true,"stdin":true}'
+LENGTH = b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n5\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (BODY[:5], len(BODY) - 5, BODY[5:])
+
+
+@pytest.mark.parametrize("upgrade", [b"Upgrade: tcp\r\nConnection: Upgrade\r\n", b""], ids=["101", "200"])
+@pytest.mark.parametrize("body", [b"\r\n", LENGTH, CHUNKED], ids=["none", "length", "chunked"])
+@pytest.mark.parametrize("early", [True, False], ids=["input at once", "input later"])
+def test_a_body_of_an_upgraded_request_is_no_input(
+    engine: EngineRoot, client: docker.DockerClient, body: bytes, upgrade: bytes, early: bool
+) -> None:
+    """docker-modem sends its options as JSON with every attach."""
+    created = {"Image": "busybox", "Cmd": ["cat"], "OpenStdin": True, "StdinOnce": True}
+    id = engine.json("POST", "/containers/create", created)["Id"]
+    with connect(engine) as connection:
+        path = f"POST /containers/{id}/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: x\r\n"
+        connection.sendall(path.encode() + upgrade + body + (b"first\n" if early else b""))
+        until(connection, b"\r\n\r\n")
+        engine.json("POST", f"/containers/{id}/start")
+        connection.sendall(b"hello\n")
+        connection.shutdown(socket.SHUT_WR)
+        output = everything(connection)
+    wanted = b"first\nhello\n" if early else b"hello\n"
+    assert unframed(output) == wanted
+
+
+@pytest.mark.parametrize("framing", [LENGTH, CHUNKED], ids=["length", "chunked"])
+def test_bodies_of_other_upgrades_are_read_away(
+    engine: EngineRoot, client: docker.DockerClient, framing: bytes
+) -> None:
+    container = client.containers.run("busybox", ["sleep", "1000"], detach=True)
+    body = {"Cmd": ["cat"], "AttachStdin": True, "AttachStdout": True}
+    id = engine.json("POST", f"/containers/{container.id}/exec", body)["Id"]
+    with connect(engine) as connection:
+        head = f"POST /exec/{id}/start HTTP/1.1\r\nHost: x\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n"
+        connection.sendall(head.encode() + framing + b"hello\n")
+        assert b" 101 " in until(connection, b"\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert everything(connection).endswith(b"\x06hello\n")
+    with connect(engine) as connection:
+        head = "POST /grpc HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n"
+        connection.sendall(
+            head.encode() + framing + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+        )
+        answer = until(connection, b"\r\n\r\n").partition(b"\r\n\r\n")[2]
+        assert (answer or connection.recv(9))[3] == 4  # the server's SETTINGS, and no GOAWAY
 
 
 def test_attach_by_websocket(engine: EngineRoot) -> None:

@@ -153,6 +153,24 @@ def test_what_is_stopped_is_not_healthy(client: docker.DockerClient) -> None:
     assert client.api.inspect_container(container.id)["State"]["Health"]["Status"] == "unhealthy"
 
 
+@pytest.mark.parametrize(("test", "code"), [("exit 3", "3"), ("sleep 60", "137")])
+def test_probes_are_told_as_execs(client: docker.DockerClient, test: str, code: str) -> None:
+    check = {"test": ["CMD-SHELL", test], "interval": 60_000_000_000, "timeout": 200_000_000}
+    began = int(time.time())
+    container = client.containers.run("busybox", ["sleep", "300"], detach=True, healthcheck=check)
+    told: list[tuple[str, str]] = []
+    probe = ""
+    wanted = {"container": container.id, "event": ["exec_create", "exec_start", "exec_die"]}
+    for event in client.events(since=began, until=began + 20, filters=wanted, decode=True):
+        attributes = event["Actor"]["Attributes"]
+        probe = probe or attributes["execID"]
+        if attributes["execID"] == probe:
+            told.append((event["Action"], attributes.get("exitCode", "")))
+        if event["Action"] == "exec_die":
+            break
+    assert told == [(f"exec_create: /bin/sh -c {test}", ""), (f"exec_start: /bin/sh -c {test}", ""), ("exec_die", code)]
+
+
 def test_archives_are_named_as_dockers(engine: EngineRoot, client: docker.DockerClient) -> None:
     import io
     import tarfile
