@@ -6,7 +6,6 @@ or later, and the engine can be replaced underneath. An exec's output comes thro
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,19 +13,15 @@ import anyio
 from ..runtime.client import RequestError, ShimError, ShimLost
 from ..runtime.logread import LogReader
 from . import execs, pump
+from .logfeed import Feed, ended, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
+    from ..runtime.logread import Entry, Notify
     from .container import Container
     from .execs import Exec
     from .service import Containers
-
-
-FIRST_OUTPUT_SECONDS = 0.1
-AT_ONCE = 1 << 18
-"""Bytes of a log that are read before they are sent: what each client that does not read costs, and how long the loop is
-held."""
 
 
 async def attach(
@@ -47,19 +42,16 @@ async def attach(
     """
     terminal = container.record.tty
     directory = str(containers.layout.container_state(container.id) / "log")
-    reader = LogReader(
-        directory,
-        tail=None if logs else 0,
-        streams=outputs,
-        lines=False,
-        follow=True,
-        notify=containers.logs.follower(),
-    )
     exits = container.exits
-    try:
+
+    def make(notify: Notify | None) -> LogReader:
+        tail = None if logs else 0
+        return LogReader(directory, tail=tail, streams=outputs, lines=False, follow=True, notify=notify)
+
+    async with reading(containers, make, follow=True, from_end=not logs) as feed:
         if not stream:
-            await first_output(container, reader)
-            await copy_available(reader, client.send, framed=framed)
+            await feed.first_output(container)
+            await _copy_available(feed, client.send, framed=framed)
             return
         async with anyio.create_task_group() as group:
             if stdin and container.record.config["OpenStdin"]:
@@ -71,65 +63,32 @@ async def attach(
             with anyio.CancelScope() as showing:
                 group.start_soon(_watch_gone, client, showing)
                 if outputs:
-                    await follow(reader, client.send, container, exits, framed=framed)
+                    await _follow(feed, client.send, container, exits, framed=framed)
                 else:
                     await container.until(lambda: ended(container, exits))
             if not showing.cancelled_caught:
                 group.cancel_scope.cancel()
             # Else the client has left, and only what it had sent before is still on its way.
-    finally:
-        reader.close()
 
 
-def ended(container: Container, exits: int) -> bool:
-    """Whether the container has ended (once) since ``exits`` was read, or will not run at all."""
-    return container.exits > exits or container.removed
-
-
-async def first_output(container: Container, reader: LogReader) -> None:
-    """Give a container that has started a moment ago the time to say something, or to end.
-
-    Docker's start takes a tenth of a second longer than ours; scripts that ask for the log right after it rely on that.
-    """
-    if not container.state.running or container.state.started_at is None:
-        return
-    left = FIRST_OUTPUT_SECONDS - (time.time_ns() - container.state.started_at) / 1e9
-    exits = container.exits
-    if left > 0:
-        with anyio.move_on_after(left):
-            await readable_or(reader, container, lambda: ended(container, exits))
-
-
-async def copy_available(reader: LogReader, send: pump.Send, *, framed: bool) -> None:
+async def _copy_available(feed: Feed, send: pump.Send, *, framed: bool) -> None:
     """Send all there is now. Runs of one stream go out together."""
-    while entries := reader.read_available(AT_ONCE):
-        out = bytearray()
-        for entry in entries:
-            out += pump.frame(entry.stream, entry.data) if framed else entry.data
-        await send(bytes(out))
+
+    def render(entries: list[Entry]) -> bytes:
+        return b"".join(pump.frame(entry.stream, entry.data) if framed else entry.data for entry in entries)
+
+    while data := await feed.take(render):
+        await send(data)
 
 
-async def follow(reader: LogReader, send: pump.Send, container: Container, exits: int, *, framed: bool) -> None:
+async def _follow(feed: Feed, send: pump.Send, container: Container, exits: int, *, framed: bool) -> None:
     """Send what is written until the container has ended and all of it was read."""
     while True:
         over = ended(container, exits)
-        await copy_available(reader, send, framed=framed)
+        await _copy_available(feed, send, framed=framed)
         if over:
             return
-        await readable_or(reader, container, lambda: ended(container, exits))
-
-
-async def readable_or(reader: LogReader, container: Container, over: Callable[[], bool]) -> None:
-    """Wait until the log has grown or ``over`` holds."""
-
-    async def until_over() -> None:
-        await container.until(over)
-        group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(until_over)
-        await anyio.wait_readable(reader.fileno())
-        group.cancel_scope.cancel()
+        await feed.grown_or(container, lambda: ended(container, exits))
 
 
 async def _watch_gone(client: pump.Client, showing: anyio.CancelScope) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidParameter, NotImplemented_
 from ..runtime.logread import LogReader
 from ..timestamps import rfc3339
-from . import attach, logoptions, pump
+from . import logoptions, pump
+from .logfeed import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..runtime.logread import Entry
+    from ..runtime.logread import Entry, Notify
     from .container import Container
     from .service import Containers
 
@@ -45,29 +46,38 @@ async def stream(containers: Containers, container: Container, request: LogReque
     framed = not container.record.tty
     before = f"{logoptions.details(logoptions.attributes(container.record))} ".encode() if request.details else b""
     if not request.follow and container.state.running and not _written(directory):
-        with LogReader(directory, follow=True, notify=containers.logs.follower()) as reader:
-            await attach.first_output(container, reader)
+        async with reading(
+            containers, lambda notify: LogReader(directory, follow=True, notify=notify), follow=True, from_end=True
+        ) as feed:
+            await feed.first_output(container)
     follow = request.follow and container.state.active
-    with LogReader(
-        directory,
-        since=request.since,
-        until=request.until,
-        tail=request.tail,
-        streams=request.streams,
-        follow=follow,
-        notify=containers.logs.follower() if follow else None,
-    ) as reader:
+
+    def make(notify: Notify | None) -> LogReader:
+        return LogReader(
+            directory,
+            since=request.since,
+            until=request.until,
+            tail=request.tail,
+            streams=request.streams,
+            follow=follow,
+            notify=notify,
+        )
+
+    def text(entries: list[Entry]) -> bytes:
+        return render(entries, request, framed=framed, details=before)
+
+    async with reading(containers, make, follow=follow, from_end=request.tail == 0) as feed:
         while True:
             over = not follow or container.removed or not container.state.active
-            while entries := reader.read_available(attach.AT_ONCE):
-                await send(render(entries, request, framed=framed, details=before))
-            if reader.ended:
+            while data := await feed.take(text):
+                await send(data)
+            if feed.ended:
                 return
             if over:
-                if entries := reader.finish():
-                    await send(render(entries, request, framed=framed, details=before))
+                if data := feed.finish(text):
+                    await send(data)
                 return
-            await attach.readable_or(reader, container, lambda: container.removed or not container.state.active)
+            await feed.grown_or(container, lambda: container.removed or not container.state.active)
 
 
 def _written(directory: str) -> bool:

@@ -3,7 +3,8 @@
     with watch.follower() as notify:  LogReader(directory, follow=True, notify=notify)
 
 A follower is what a LogReader needs of inotify: ``add``, ``discard``, ``read`` and a descriptor that turns readable. It
-has an eventfd of its own, which the shared instance's events are passed on to. Belongs to the event loop's thread.
+has an eventfd of its own, which the shared instance's events are passed on to. Followers are made and closed on the event
+loop's thread; what they watch may be changed from others.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from typing import Self
 
 from ..linux import inotify
@@ -23,6 +25,7 @@ class LogWatch:
         self._notify: inotify.Inotify | None = None
         self._watches: dict[int, dict[Follower, int]] = {}
         self._followers = 0
+        self._lock = threading.RLock()
 
     def follower(self) -> Follower:
         if self._notify is None:
@@ -34,39 +37,43 @@ class LogWatch:
     def _dispatch(self) -> None:
         assert self._notify is not None
         woken: set[Follower] = set()
-        for event in self._notify.read():
-            if event.mask & inotify.IN_Q_OVERFLOW:
-                woken.update(*self._watches.values())
-            woken.update(self._watches.get(event.watch, ()))
-            if event.mask & inotify.IN_IGNORED:
-                self._watches.pop(event.watch, None)
+        with self._lock:
+            for event in self._notify.read():
+                if event.mask & inotify.IN_Q_OVERFLOW:
+                    woken.update(*self._watches.values())
+                woken.update(self._watches.get(event.watch, ()))
+                if event.mask & inotify.IN_IGNORED:
+                    self._watches.pop(event.watch, None)
         for follower in woken:
             follower.wake()
 
     def add(self, follower: Follower, path: str, mask: int) -> int:
         """Several followers of one file share a watch; what one of them wants, all are told."""
         assert self._notify is not None
-        watch = self._notify.add(path, mask | inotify.IN_MASK_ADD)
-        wanted = self._watches.setdefault(watch, {})
-        wanted[follower] = wanted.get(follower, 0) + 1
+        with self._lock:
+            watch = self._notify.add(path, mask | inotify.IN_MASK_ADD)
+            wanted = self._watches.setdefault(watch, {})
+            wanted[follower] = wanted.get(follower, 0) + 1
         return watch
 
     def discard(self, follower: Follower, watch: int) -> None:
-        wanted = self._watches.get(watch)
-        if wanted is None or follower not in wanted:
-            return
-        wanted[follower] -= 1
-        if not wanted[follower]:
-            del wanted[follower]
-        if not wanted:
-            del self._watches[watch]
-            if self._notify is not None:
-                self._notify.discard(watch)
+        with self._lock:
+            wanted = self._watches.get(watch)
+            if wanted is None or follower not in wanted:
+                return
+            wanted[follower] -= 1
+            if not wanted[follower]:
+                del wanted[follower]
+            if not wanted:
+                del self._watches[watch]
+                if self._notify is not None:
+                    self._notify.discard(watch)
 
     def close(self, follower: Follower) -> None:
-        for watch in [watch for watch, wanted in self._watches.items() if follower in wanted]:
-            self._watches[watch][follower] = 1
-            self.discard(follower, watch)
+        with self._lock:
+            for watch in [watch for watch, wanted in self._watches.items() if follower in wanted]:
+                self._watches[watch][follower] = 1
+                self.discard(follower, watch)
         self._followers -= 1
         if not self._followers and self._notify is not None:
             asyncio.get_running_loop().remove_reader(self._notify.fileno())

@@ -6,7 +6,7 @@
 
 The shim is the one writer. Data is written before its record, so that a record never points at bytes that are not
 there; bytes without a record (a crash between the two) get one when the log is opened again. Rotation starts the next
-number and removes the oldest: nothing is renamed, a reader's open files stay what they are. Nobody is waited for: a
+number, wherever in a line that is, and removes the oldest: nothing is renamed, a reader's open files stay what they are. Nobody is waited for: a
 reader that is slow loses old numbers, a disk that is full loses output, which is then said in the log.
 
 Splitting into lines, tail, since and follow are the reader's business (logread).
@@ -29,10 +29,14 @@ STDOUT = 1
 STDERR = 2
 
 RECORD = struct.Struct("<QQII")
-"""time in ns, offset in the data file, length in bytes, stream."""
+"""time in ns, offset in the data file, length in bytes, stream with flags."""
+STREAM, CONTINUES = 0xFF, 0x100
+"""The stream of a record, and the flag of a mark: a record without bytes, at the beginning of a number, for a stream that
+was within a line then. When rotation has removed the line's beginning, readers do not show its rest as a line."""
 MAX_CHUNK = 1 << 20
 """No record covers more bytes than this."""
 
+_LOOK_BACK = 4096
 _RING_SIZE = 1 << 20
 _LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -94,6 +98,8 @@ class LogWriter:
         self._last_time = 0
         self._lost = 0
         self._reason = ""
+        self._marks = 0  # bytes of the index that are marks
+        self._ends: dict[int, int] = {}  # where each stream's last record in this number ends, 0 for a mark
         os.makedirs(directory, mode=0o750, exist_ok=True)
         existing = numbers(directory)
         self._number = existing[-1] if existing else 0
@@ -155,7 +161,7 @@ class LogWriter:
 
         Also says in the log what was lost before, now that there may be space again. Raises OSError.
         """
-        if self._max_size is not None and self._offset + self._index_size >= self._max_size:
+        if self._max_size is not None and self._offset + self._index_size - self._marks >= self._max_size:
             self._next_number()
         if self._lost:
             lost, self._lost = self._lost, 0
@@ -169,7 +175,7 @@ class LogWriter:
         if self._max_size is None:
             return MAX_CHUNK
         # Small records weigh as much as their bytes: the index counts, or a byte a write would escape the limit.
-        return max(1, min(MAX_CHUNK, self._max_size - self._offset - self._index_size))
+        return max(1, min(MAX_CHUNK, self._max_size - self._offset - self._index_size + self._marks))
 
     def _record(self, length: int, stream: int, forgotten: int | None = None) -> None:
         """Make ``length`` bytes at the current offset visible, or count them (or ``forgotten``) as lost."""
@@ -186,6 +192,7 @@ class LogWriter:
         else:
             self._offset += length
             self._index_size += RECORD.size
+            self._ends[stream] = self._offset
 
     def _lose(self, count: int, reason: OSError) -> None:
         self._lost += count
@@ -206,6 +213,10 @@ class LogWriter:
             self._last_time, offset, length, _ = RECORD.unpack(os.pread(self._index, RECORD.size, whole - RECORD.size))
             self._offset = offset + length
             self._index_size = whole
+            first = max(0, whole - RECORD.size * _LOOK_BACK)
+            for _, offset, length, stream in RECORD.iter_unpack(os.pread(self._index, whole - first, first)):
+                self._ends[stream & STREAM] = offset + length
+                self._marks += RECORD.size if stream & CONTINUES else 0
         if data_size < self._offset:
             return False
         while self._offset < data_size:
@@ -213,6 +224,8 @@ class LogWriter:
         return True
 
     def _next_number(self) -> None:
+        within = [stream for stream, end in self._ends.items() if not end or os.pread(self._data, 1, end - 1) != b"\n"]
+        marks = b"".join(RECORD.pack(self._last_time, 0, 0, stream | CONTINUES) for stream in within)
         data = os.open(data_path(self._directory, self._number + 1), _CREATE, 0o640)
         try:
             # Last: the index is what makes the number visible to readers.
@@ -220,10 +233,15 @@ class LogWriter:
         except OSError:
             os.close(data)
             raise
+        if marks and os.write(index, marks) != len(marks):
+            os.ftruncate(index, 0)
+            marks = b""
+        self._ends = dict.fromkeys(within, 0) if marks else {}
         self._close()
         self._data, self._index = data, index
         self._number += 1
-        self._offset = self._index_size = 0
+        self._offset = 0
+        self._index_size = self._marks = len(marks)
         for number in numbers(self._directory)[: -self._max_file]:
             for path in (index_path, data_path, compressed_path):
                 with contextlib.suppress(FileNotFoundError):

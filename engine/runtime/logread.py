@@ -10,20 +10,23 @@ it removes by rotation while we read elsewhere is skipped. Not here: output form
 
 from __future__ import annotations
 
-import os
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..linux import inotify
-from .logfile import MAX_CHUNK, RECORD, STDERR, STDOUT, compressed_path, data_path, index_path, numbers
+from .logfile import MAX_CHUNK, STDERR, STDOUT, index_path, numbers
+from .logsegment import BATCH, MAX_LINE, Record, Segment, find_tail, find_time, unfinished_before
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from types import TracebackType
 
-MAX_LINE = 256 << 10
-"""A line longer than this many bytes is handed out in pieces."""
-_BATCH = 512
-_LOOK_BACK = 4096
+FRAGMENT = 16 << 10
+"""A line whose beginning rotation has removed is dropped, but shown where this many bytes of it are left: a program that
+draws progress in one endless line would show nothing at all."""
+_SLICE = 16 << 10
+_ENOUGH = 8192
+"""Lines after which a call returns, however short they are."""
 
 
 class Entry(NamedTuple):
@@ -76,7 +79,10 @@ class LogReader:
         self._streams = frozenset(streams)
         self._lines = lines
         self._carry: dict[int, bytearray] = {}
-        self._segment: _Segment | None = None
+        self._headless: set[int] = set()
+        self._joined = False
+        self._waiting: deque[tuple[Record, bytes]] = deque()
+        self._segment: Segment | None = None
         self._position = 0
         self._skip = 0
         self._last_time = 0
@@ -126,6 +132,15 @@ class LogReader:
             self._notify.close()
             self._notify = None
 
+    def is_quick(self) -> bool:
+        """Whether the next :meth:`read_available` has so little to do that it can be called where nothing may wait."""
+        if self._segment is None or sum(len(data) for _, data in self._waiting) > _SLICE:
+            return False
+        records = self._segment.records(self._position, BATCH)
+        if not records:
+            return max(numbers(self._directory), default=0) <= self._segment.number  # another may have to be unpacked
+        return sum(record.length for record in records) <= _SLICE
+
     def read_available(self, limit: int = MAX_CHUNK) -> list[Entry]:
         """The next entries, from about ``limit`` bytes of log; never waits. Empty when there is nothing new yet."""
         if self._notify:
@@ -136,12 +151,13 @@ class LogReader:
             if self._segment is None and not self._advance():
                 break
             assert self._segment is not None
-            records = self._segment.records(self._position, _BATCH, limit)
-            if records:
+            if not self._waiting and (records := self._segment.records(self._position, BATCH, limit)):
                 self._superseded = False
                 self._position += len(records)
-                for time, stream, data in self._segment.chunks(records):
-                    self._take(entries, time, stream, data)
+                self._waiting.extend(self._segment.chunks(records))
+            if self._waiting:
+                while self._waiting and len(entries) < _ENOUGH:
+                    self._take(entries, *self._next_piece())
             elif not self._advance():
                 break
         return entries
@@ -154,13 +170,29 @@ class LogReader:
         self._carry.clear()
         return entries
 
-    def _take(self, entries: list[Entry], time: int, stream: int, data: bytes) -> None:
+    def _next_piece(self) -> tuple[Record, bytes]:
+        """The next data that was read; of a long one only the first bytes, since they may be many short lines."""
+        record, data = self._waiting.popleft()
+        if self._lines and len(data) > _SLICE:
+            self._waiting.appendleft((record, data[_SLICE:]))
+            return record, data[:_SLICE]
+        return record, data
+
+    def _take(self, entries: list[Entry], record: Record, data: bytes) -> None:
+        time, stream = record.time, record.stream
+        if record.continues:
+            if not self._joined:
+                self._carry.pop(stream, None)
+                self._headless.add(stream)
+            return
         self._last_time = time
         if not self._lines:
             if not self._skip_complete():
                 self._emit(entries, time, stream, data, partial=False)
             return
         carry = self._carry.setdefault(stream, bytearray())
+        if stream in self._headless:
+            data = self._behead(carry, stream, data)
         first, newline, rest = data.partition(b"\n")
         carry += first
         if newline:
@@ -175,6 +207,18 @@ class LogReader:
             if not self._skip:
                 self._emit(entries, time, stream, bytes(carry), partial=True)
             carry.clear()
+
+    def _behead(self, carry: bytearray, stream: int, data: bytes) -> bytes:
+        """What is left of ``data`` without the rest of a line that has lost its beginning."""
+        rest, newline, behind = data.partition(b"\n")
+        if len(carry) + len(rest) <= FRAGMENT:
+            if not newline:
+                return data  # kept in ``carry`` until its length is known
+            carry.clear()
+            data = behind
+            self._skip_complete()
+        self._headless.discard(stream)
+        return data
 
     def _skip_complete(self) -> bool:
         if not self._skip:
@@ -203,7 +247,7 @@ class LogReader:
     def _open(self, number: int, position: int = 0) -> bool:
         """Make ``number`` the current one. False when rotation has removed it meanwhile."""
         try:
-            segment = _Segment(self._directory, number)
+            segment = Segment(self._directory, number)
             if self._notify:
                 watch = self._notify.add(index_path(self._directory, number), inotify.IN_MODIFY)
         except FileNotFoundError:
@@ -212,7 +256,11 @@ class LogReader:
             if self._index_watch >= 0:
                 self._notify.discard(self._index_watch)
             self._index_watch = watch
+        self._joined = self._segment is not None and number == self._segment.number + 1
         if self._segment:
+            if not self._joined:  # rotation was faster than we are, and has removed numbers in between
+                self._carry.clear()
+                self._headless.clear()
             self._segment.close()
         self._segment = segment
         self._position = position
@@ -221,9 +269,9 @@ class LogReader:
 
     def _seek(self, tail: int | None) -> None:
         if tail is not None:
-            start = _find_tail(self._directory, tail)
+            start = find_tail(self._directory, tail)
         elif self._since:
-            start = _find_time(self._directory, self._since)
+            start = find_time(self._directory, self._since)
         else:
             return
         if start is None:
@@ -232,184 +280,5 @@ class LogReader:
         if self._open(number, position):
             self._skip = surplus
             if self._lines and tail != 0:
-                self._carry = _unfinished_before(self._directory, number, position)
-
-
-class _Segment:
-    """One number, open for reading."""
-
-    def __init__(self, directory: str, number: int) -> None:
-        self.number = number
-        self._index = os.open(index_path(directory, number), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._data = _open_data(directory, number)
-        except OSError:
-            os.close(self._index)
-            raise
-
-    def close(self) -> None:
-        os.close(self._index)
-        os.close(self._data)
-
-    def __enter__(self) -> _Segment:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def count(self) -> int:
-        return os.fstat(self._index).st_size // RECORD.size
-
-    def records(self, first: int, most: int, limit: int | None = None) -> list[tuple[int, int, int, int]]:
-        """Up to ``most`` records from number ``first`` on, the first and then as many as cover ``limit`` bytes."""
-        raw = os.pread(self._index, RECORD.size * most, RECORD.size * first)
-        # The last may be half written.
-        found = list(RECORD.iter_unpack(raw[: len(raw) - len(raw) % RECORD.size]))
-        if limit is not None:
-            total = 0
-            for position, record in enumerate(found):
-                total += record[2]
-                if total > limit and position:
-                    return found[:position]
-        return found
-
-    def chunks(self, records: list[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, bytes]]:
-        """(time, stream, data) of these records. A damaged record or one without data gives an empty chunk less."""
-        run: list[tuple[int, int, int, int]] = []
-        for record in records:
-            if record[2] > MAX_CHUNK or record[3] not in (STDOUT, STDERR):
-                continue
-            if run and record[1] != run[-1][1] + run[-1][2]:
-                yield from self._run(run)
-                run = []
-            run.append(record)
-        if run:
-            yield from self._run(run)
-
-    def _run(self, records: list[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, bytes]]:
-        # Records nearly always follow each other without a gap: one read for all of them.
-        start = records[0][1]
-        data = self.read(start, records[-1][1] + records[-1][2] - start)
-        for time, offset, length, stream in records:
-            if chunk := data[offset - start : offset - start + length]:
-                yield time, stream, chunk
-
-    def read(self, offset: int, length: int) -> bytes:
-        return os.pread(self._data, length, offset)
-
-
-def _open_data(directory: str, number: int) -> int:
-    """The number's data, unpacked into a nameless file where it has been compressed. Raises FileNotFoundError."""
-    try:
-        return os.open(data_path(directory, number), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        source = open(compressed_path(directory, number), "rb")  # noqa: SIM115
-    import zlib
-
-    with source:
-        target = os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-        try:
-            inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            while data := source.read(MAX_CHUNK):
-                while data and not inflate.eof:
-                    os.write(target, inflate.decompress(data, MAX_CHUNK))
-                    data = inflate.unconsumed_tail
-        except (OSError, zlib.error):
-            os.close(target)
-            raise FileNotFoundError(compressed_path(directory, number)) from None
-    return target
-
-
-def _backwards(
-    directory: str, before: tuple[int, int] | None = None
-) -> Iterator[tuple[_Segment, int, tuple[int, int, int, int]]]:
-    """All records (before this number and position) from the newest to the oldest.
-
-    Each comes with its segment, open during that step only, and its position there.
-    """
-    for number in reversed(numbers(directory)):
-        if before and number > before[0]:
-            continue
-        try:
-            segment = _Segment(directory, number)
-        except FileNotFoundError:
-            continue
-        with segment:
-            end = before[1] if before and number == before[0] else segment.count()
-            yield from _backwards_in(segment, end)
-
-
-def _backwards_in(segment: _Segment, end: int) -> Iterator[tuple[_Segment, int, tuple[int, int, int, int]]]:
-    while end > 0:
-        first = max(0, end - _BATCH)
-        records = segment.records(first, end - first)
-        for position in range(len(records) - 1, -1, -1):
-            yield segment, first + position, records[position]
-        end = first
-
-
-def _find_tail(directory: str, tail: int) -> tuple[int, int, int] | None:
-    """Where the last ``tail`` lines begin: number, position, and how many lines there are too many from there on."""
-    lines = 0
-    seen: set[int] = set()
-    start: tuple[int, int] | None = None
-    for segment, position, record in _backwards(directory):
-        if tail <= 0:
-            return segment.number, position + 1, 0
-        start = segment.number, position
-        if record[2] > MAX_CHUNK or record[3] not in (STDOUT, STDERR):
-            continue
-        data = segment.read(record[1], record[2])
-        if record[3] not in seen and not data.endswith(b"\n"):
-            # The line a stream is in the middle of counts: it is shown as the last one.
-            lines += 1
-        seen.add(record[3])
-        lines += data.count(b"\n")
-        if lines >= tail:
-            break
-    if start is None:
-        newest = numbers(directory)
-        return (newest[-1], 0, 0) if newest and tail <= 0 else None
-    return start[0], start[1], max(0, lines - tail)
-
-
-def _find_time(directory: str, since: int) -> tuple[int, int, int] | None:
-    """The first record at or after ``since``, or the end."""
-    newer: tuple[int, int, int] | None = None
-    for number in reversed(numbers(directory)):
-        try:
-            segment = _Segment(directory, number)
-        except FileNotFoundError:
-            continue
-        with segment:
-            low, high = 0, segment.count()
-            while low < high:
-                middle = (low + high) // 2
-                if segment.records(middle, 1)[0][0] < since:
-                    low = middle + 1
-                else:
-                    high = middle
-            if 0 < low < segment.count() or (low > 0 and newer is None):
-                return number, low, 0
-            if low > 0:
-                return newer
-            newer = number, 0, 0
-    return newer
-
-
-def _unfinished_before(directory: str, number: int, position: int) -> dict[int, bytearray]:
-    """What each stream had written of its current line before this record; given up where that is far back."""
-    found: dict[int, bytearray] = {}
-    unknown = {STDOUT, STDERR}
-    for steps, (segment, _, record) in enumerate(_backwards(directory, (number, position))):
-        _, offset, length, stream = record
-        if stream in unknown and length <= MAX_CHUNK:
-            _, newline, last = segment.read(offset, length).rpartition(b"\n")
-            found[stream] = bytearray(last) + found.get(stream, b"")
-            if newline or len(found[stream]) > MAX_LINE:
-                unknown.discard(stream)
-        if not unknown or steps >= _LOOK_BACK:
-            break
-    return found
+                self._carry, self._headless = unfinished_before(self._directory, number, position)
+                self._joined = number - 1 in numbers(self._directory)

@@ -198,7 +198,7 @@ def test_vanished_followers_leave_nothing(engine: EngineRoot, client: docker.Doc
 
 
 def test_a_reader_that_does_not_read_holds_up_nobody(engine: EngineRoot, client: docker.DockerClient) -> None:
-    container = client.containers.run("busybox", ["sh", "-c", "yes | head -c 20000000"], detach=True)
+    container = client.containers.run("busybox", ["sh", "-c", f"yes {'x' * 99} | head -c 20000000"], detach=True)
     container.wait()
     with connect(engine) as connection:
         connection.sendall(f"GET /containers/{container.id}/logs?stdout=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode())

@@ -151,8 +151,78 @@ def test_a_line_without_end_comes_in_pieces(tmp_path: Path) -> None:
     write(tmp_path, *((STDOUT, b"z" * 65536) for _ in range(9)), (STDOUT, b"\nshort\n"))
     entries = read(tmp_path)
     assert all(len(entry.data) <= MAX_LINE + 65536 for entry in entries)
-    assert [entry.partial for entry in entries] == [True, False, False]
+    assert [entry.partial for entry in entries] == [True, True, False, False]
     assert text(entries) == "z" * 9 * 65536 + "\nshort\n"
+
+
+@pytest.mark.parametrize("length", [7, 30, 33, 39, 250])
+@pytest.mark.parametrize("piece", [13, 40, 4096])
+@pytest.mark.parametrize("max_file", [1, 3])
+def test_after_rotation_there_are_whole_lines_only(tmp_path: Path, length: int, piece: int, max_file: int) -> None:
+    lines = [b"%04d %s\n" % (number, b"p" * length) for number in range(1200)]
+    whole = b"".join(lines)
+    pieces = [whole[start : start + piece] for start in range(0, len(whole), piece)]
+    write(tmp_path, *((STDOUT, data) for data in pieces), max_size=3000, max_file=max_file)
+    shown = [entry.data for entry in read(tmp_path)]
+    assert max_file - 1 <= len(shown) < 1200
+    assert shown == lines[1200 - len(shown) :]
+    for tail in (1, len(shown) - 1, len(shown), len(shown) + 5):
+        last = min(max(tail, 0), len(shown))
+        assert [entry.data for entry in read(tmp_path, tail=tail)] == lines[1200 - last :]
+
+
+def test_rotation_within_lines_of_both_streams(tmp_path: Path) -> None:
+    """The quiet stream's line began in the first number and ends in the last."""
+    out = [(STDOUT, b"o%02d %s\n" % (number, b"x" * 50)) for number in range(40)]
+    write(tmp_path, (STDERR, b"begin"), *out, (STDERR, b" end\nnext\n"), max_size=500, max_file=2)
+    entries = read(tmp_path)
+    assert [entry.data for entry in entries if entry.stream == STDERR] == [b"next\n"]
+    assert all(entry.data.startswith(b"o") and not entry.partial for entry in entries if entry.stream == STDOUT)
+
+
+def test_a_restarted_writer_knows_that_a_line_has_begun(tmp_path: Path) -> None:
+    write(tmp_path, (STDOUT, b"x" * 99), max_size=100)
+    write(tmp_path, (STDOUT, b"rest\nwhole\n"), max_size=100)
+    assert text(read(tmp_path)) == "whole\n"
+
+
+def test_a_line_longer_than_the_log_is_shown_as_far_as_it_is_there(tmp_path: Path) -> None:
+    write(tmp_path, (STDOUT, b"x" * 300_000), (STDOUT, b"!\nnext\n"), max_size=50_000, max_file=2)
+    entries = read(tmp_path)
+    assert entries[0].data.startswith(b"xxx") and entries[-2].data.endswith(b"x!\n")
+    assert entries[-1].data == b"next\n"
+
+
+def test_what_is_left_of_a_line_without_end_is_shown(tmp_path: Path) -> None:
+    write(tmp_path, (STDOUT, b"x" * 150), max_size=100)
+    (entry,) = read(tmp_path)
+    assert entry.partial and set(entry.data) == {ord("x")}
+
+
+def test_a_follower_that_rotation_overtakes_goes_on_with_a_whole_line(tmp_path: Path) -> None:
+    lines = [b"%04d %s\n" % (number, b"x" * 33) for number in range(1000)]
+    writer = LogWriter(str(tmp_path), 500, 2)
+    with LogReader(str(tmp_path), follow=True) as reader:
+        writer.write(lines[0] + lines[1][:10], STDOUT)
+        assert [entry.data for entry in reader.read_available()] == lines[:1]
+        writer.write(lines[1][10:] + b"".join(lines[2:]), STDOUT)
+        shown: list[Entry] = []
+        while found := reader.read_available():
+            shown += found
+    writer.close()
+    before = [entry.data for entry in shown if entry.data in lines[:50]]
+    assert [entry.data for entry in shown] == before + lines[len(before) - len(shown) :]
+    assert shown[-1].data == lines[-1]
+
+
+def test_many_short_lines_come_a_few_at_a_time(tmp_path: Path) -> None:
+    write(tmp_path, (STDOUT, b"\n" * 1_000_000))
+    total = 0
+    with LogReader(str(tmp_path)) as reader:
+        while entries := reader.read_available():
+            assert len(entries) < 30_000
+            total += len(entries)
+    assert total == 1_000_000
 
 
 def test_going_on_after_a_restart_of_the_writer(tmp_path: Path) -> None:
