@@ -28,7 +28,7 @@ import anyio
 import anyio.to_thread
 
 from .. import __version__
-from . import refusals
+from . import refusals, watchdog
 from .api.access import make_private, open_to_group
 from .api.application import Application
 from .api.daemon import Daemon
@@ -93,9 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EX_CONFIG
     listener = socket.socket(fileno=options.listen_fd)
     os.set_inheritable(options.listen_fd, False)
+    backend = {"loop_factory": watchdog.watched_loop}
     reasons: list[str] = []
     try:
-        return anyio.run(_run, layout, listener, options.keeper_fd, settings, remote)
+        return anyio.run(_run, layout, listener, options.keeper_fd, settings, remote, backend_options=backend)
     except* CannotStart as group:
         reasons += [str(error) for error in _leaves(group)]
     for reason in reasons:

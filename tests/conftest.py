@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # CI says the same of the same commit each time; other runs go on searching.
 hypothesis.settings.register_profile("ci", derandomize=True, print_blob=True)
@@ -28,6 +33,25 @@ os.umask(0o022)
 for _name in [name for name in os.environ if name.startswith("LC_") or name in ("LANG", "LANGUAGE")]:
     del os.environ[_name]
 os.environ["LC_ALL"] = "C.UTF-8"
+
+
+# Engines append to it when their loop was held (engine/watchdog.py).
+_LOOP_REPORT = Path(tempfile.mkstemp(prefix="pycompose-loop-")[1])
+os.environ["PYCOMPOSE_LOOP_REPORT"] = str(_LOOP_REPORT)
+
+
+@pytest.fixture(autouse=True)
+def _no_engine_is_held() -> Iterator[None]:
+    """No test may hold an engine's loop: whoever talks to that engine waits."""
+    before = _LOOP_REPORT.stat().st_size
+    yield
+    with _LOOP_REPORT.open() as file:
+        file.seek(before)
+        assert not (held := file.read()), held
+
+
+def pytest_unconfigure() -> None:
+    _LOOP_REPORT.unlink(missing_ok=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

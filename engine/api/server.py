@@ -6,6 +6,7 @@ function from request to response. ``last_active`` tells when the last request e
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import time
@@ -114,6 +115,8 @@ class Server:
 
     async def _request(self, request: Request, token: object) -> Response | None:
         self._requests.add(request)
+        if (task := asyncio.current_task()) is not None:
+            task.set_name(f"{request.method} {request.path}")  # who held the loop is told by this name
         self._fresh.discard(token)
         try:
             return await self._application(request)

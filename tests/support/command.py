@@ -35,7 +35,9 @@ class Command:
         self, *arguments: str, check: bool = True, stdin: bytes = b"", timeout: float = 120, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         clean = {
-            key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_"))
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_")) or key == "PYCOMPOSE_LOOP_REPORT"
         }
         if clean.pop("PYTHONDONTWRITEBYTECODE", ""):
             # Compiling everything anew would take half the time of each of hundreds of commands.

@@ -1,0 +1,169 @@
+"""How long the event loop's thread was held by one callback, and by which: everybody waits for it.
+
+    anyio.run(main, backend_options={"loop_factory": partial(watched_loop, report)})
+
+The loop's selector tells when a turn begins and ends, which costs a microsecond. While turns are taken a thread looks every
+few hundredths of a second whether it is still the same one; while the loop waits for events that thread waits as well. Time
+in which the kernel let other processes have the processor is not counted (the thread's run delay, /proc/…/schedstat).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import selectors
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+log = logging.getLogger(__name__)
+
+LIMIT = 0.2
+"""Seconds."""
+LOOK = 0.04
+REPORT_VARIABLE = "PYCOMPOSE_LOOP_REPORT"
+"""Names a file to which reports are appended as well; tests that start an engine set it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The loop's thread was held for ``seconds`` by ``task`` (a request, where it serves one), at ``stack``. ``others`` is
+    what other threads were at: one that keeps the interpreter to itself holds the loop as well."""
+
+    seconds: float
+    task: str
+    stack: str
+    others: Sequence[str]
+
+    def __str__(self) -> str:
+        others = "".join(f"\n  beside it: {other}" for other in self.others)
+        return f"the loop was held for {self.seconds * 1000:.0f} ms by {self.task}\n{self.stack}{others}"
+
+
+def report(held: Held) -> None:
+    """Log it."""
+    log.warning("%s", held)
+    if path := os.environ.get(REPORT_VARIABLE):
+        with open(path, "a") as file:
+            file.write(f"{held}\n")
+
+
+def watched_loop(report: Callable[[Held], None] = report) -> asyncio.AbstractEventLoop:
+    """A new event loop, for the calling thread, with a watchdog."""
+    watchdog = Watchdog(report)
+    loop = asyncio.SelectorEventLoop(watchdog.selector)
+    watchdog.begin(loop)
+    return loop
+
+
+class Watchdog:
+    def __init__(self, report: Callable[[Held], None]) -> None:
+        self.selector = _Selector(self)
+        self._report = report
+        self._turn = 0
+        self._began: float | None = None  # None while the loop waits for events
+        self._wake = threading.Event()
+        self._parked = False
+        self._closed = False
+        self._told = -1  # the turn that was reported
+        self._computed = 0.0  # the thread's time of computing when the turn began
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._schedstat = f"/proc/self/task/{threading.get_native_id()}/schedstat"
+        threading.Thread(target=self._look, name="watchdog", daemon=True).start()
+
+    # on the loop's thread ---------------------------------------------------------------------------------------------
+    def turn(self) -> None:
+        self._turn += 1
+        self._began = time.monotonic()
+        self._computed = time.thread_time()
+        if self._parked:
+            self._parked = False
+            self._wake.set()
+
+    def rest(self) -> None:
+        began, self._began = self._began, None
+        if began is not None and time.monotonic() - began >= LIMIT and self._told != self._turn:
+            # The other thread did not see it. Where this one has computed all the time, it kept the interpreter to itself.
+            if (held := time.thread_time() - self._computed) >= LIMIT:
+                self._report(Held(held, "something that kept the interpreter to itself", "", ()))
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+
+    # on its own -------------------------------------------------------------------------------------------------------
+    def _look(self) -> None:
+        while not self._closed:
+            turn, began = self._turn, self._began
+            if began is None:
+                # Nothing to look at, until a turn begins.
+                self._wake.clear()
+                self._parked = True
+                if self._began is None and self._turn == turn:
+                    self._wake.wait()
+                self._parked = False
+                continue
+            self._follow(turn)
+
+    def _follow(self, turn: int) -> None:
+        """Look at one turn until it is over or has been reported."""
+        first, delay, starved = time.monotonic(), self._delay(), 0.0
+        while self._turn == turn and self._began is not None and not self._closed:
+            looked, computed = time.monotonic(), time.process_time()
+            time.sleep(LOOK)
+            # This thread wakes up late when another has the interpreter. Where nobody has computed meanwhile, that one waits
+            # for a processor, and so does the loop behind it.
+            late = time.monotonic() - looked - LOOK
+            starved += max(0.0, late - (time.process_time() - computed))
+            held = time.monotonic() - first - (self._delay() - delay) - starved
+            if held >= LIMIT and self._told != turn and self._turn == turn and self._began is not None:
+                self._told = turn
+                self._report(self._describe(held))
+
+    def _delay(self) -> float:
+        """How long the loop's thread has waited for a processor, in seconds; 0 where the kernel does not count it."""
+        try:
+            with open(self._schedstat) as file:
+                return int(file.read().split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
+
+    def _describe(self, held: float) -> Held:
+        frames = sys._current_frames()
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        stack = "".join(traceback.format_stack(frames[self._thread])) if self._thread in frames else ""
+        own = threading.get_ident()
+        others = [
+            f"{names.get(ident, '?')} at {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
+            for ident, frame in frames.items()
+            if ident not in (own, self._thread) and frame.f_code.co_name not in ("wait", "get")
+        ]
+        task = asyncio.current_task(self._loop)
+        return Held(held, task.get_name() if task is not None else "a callback", stack, others)
+
+
+class _Selector(selectors.EpollSelector):
+    def __init__(self, watchdog: Watchdog) -> None:
+        super().__init__()
+        self._watchdog = watchdog
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._watchdog.rest()
+        try:
+            return super().select(timeout)
+        finally:
+            self._watchdog.turn()
+
+    def close(self) -> None:
+        self._watchdog.close()
+        super().close()
