@@ -92,10 +92,11 @@ class Watchdog:
 
     def rest(self) -> None:
         began, self._began = self._began, None
-        if began is not None and time.monotonic() - began >= LIMIT and self._told != self._turn:
-            # The other thread did not see it. Where this one has computed all the time, it kept the interpreter to itself.
-            if (held := time.thread_time() - self._computed) >= LIMIT:
-                self._report(Held(held, "something that kept the interpreter to itself", "", ()))
+        if began is None or time.monotonic() - began < LIMIT or self._told == self._turn:
+            return
+        # The other thread did not see it. Where this one has computed all the time, it kept the interpreter to itself.
+        if (held := time.thread_time() - self._computed) >= LIMIT:
+            self._report(Held(held, "something that kept the interpreter to itself", "", ()))
 
     def close(self) -> None:
         self._closed = True

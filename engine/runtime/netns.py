@@ -10,8 +10,11 @@ import socket
 from typing import NamedTuple
 
 from ..linux import loopback, namespace
+from . import redirect
+from .redirect import Redirect
 
-RESOLVER_ADDRESS = ("127.0.0.11", 53)
+RESOLVER = Redirect("127.0.0.11", 53, 61053)
+"""Where a container finds its resolver. It listens beyond the ports that the kernel gives to clients (32768 to 60999)."""
 
 _SYSCTLS = (
     # What dockerd sets: a container without privileges may bind port 80 and use ping.
@@ -24,7 +27,7 @@ _SYSCTLS = (
 
 
 class NetworkNamespace(NamedTuple):
-    """Handles on the namespace; ``udp`` and ``tcp`` are bound to 127.0.0.11:53 in it when a resolver was asked for."""
+    """Handles on the namespace; ``udp`` and ``tcp`` get what is sent to 127.0.0.11:53 in it when a resolver was asked for."""
 
     descriptor: int
     rtnl: socket.socket
@@ -43,16 +46,26 @@ def create(*, resolver: bool) -> NetworkNamespace:
         rtnl = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         udp = tcp = None
         if resolver:
+            address = (RESOLVER.address, _resolver_port())
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-            udp.bind(RESOLVER_ADDRESS)
+            udp.bind(address)
             tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.bind(RESOLVER_ADDRESS)
+            tcp.bind(address)
             tcp.listen(16)
         return NetworkNamespace(namespace.open_own("net"), rtnl, udp, tcp)
     finally:
         namespace.setns(own, namespace.CLONE_NEWNET)
         os.close(own)
+
+
+def _resolver_port() -> int:
+    """Where the resolver is to listen: out of the way of programs that want port 53 of all addresses."""
+    try:
+        redirect.install(RESOLVER)
+    except OSError:
+        return RESOLVER.port  # a kernel without nftables: names count for more than the port
+    return RESOLVER.real
 
 
 def _write(path: str, value: str) -> None:
