@@ -1,4 +1,7 @@
-"""Records of networks and endpoints: in memory for reading, in the store for the next start. Not locked.
+"""Records of networks and endpoints: in memory for reading, in the store for the next start.
+
+One thread changes them at a time. Any may read meanwhile, the event loop's among them, which cannot wait for a lock that is
+held over the kernel's work: what is gone through is copied first, by one call that other threads do not come between.
 
 Kinds in the store: ``network`` and ``endpoint`` by their id; ``published`` (a container's actual host ports) and
 ``resolver`` (its DNS wishes) by container id.
@@ -45,7 +48,7 @@ class Registry:
         exact = self._networks.get(ref) or self._names.get(ref)
         if exact is not None:
             return exact
-        found = [network for id, network in self._networks.items() if ref and id.startswith(ref)]
+        found = [network for id, network in list(self._networks.items()) if ref and id.startswith(ref)]
         if len(found) > 1:
             raise InvalidParameter(f"network {ref} is ambiguous ({len(found)} matches found based on ID prefix)")
         if not found:
@@ -70,8 +73,8 @@ class Registry:
         """In order of arrival of their containers."""
         return [
             endpoint
-            for endpoints in self._endpoints.values()
-            for endpoint in endpoints.values()
+            for endpoints in list(self._endpoints.values())
+            for endpoint in list(endpoints.values())
             if endpoint.network_id == network_id
         ]
 
@@ -98,7 +101,7 @@ class Registry:
         return self._published.get(container_id, ())
 
     def all_published(self) -> list[PortBinding]:
-        return [binding for bindings in self._published.values() for binding in bindings]
+        return [binding for bindings in list(self._published.values()) for binding in bindings]
 
     def set_published(self, container_id: str, bindings: Iterable[PortBinding]) -> None:
         """None of them forgets the container's ports."""

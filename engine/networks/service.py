@@ -48,7 +48,11 @@ log = logging.getLogger(__name__)
 
 
 class Networks:
-    """Networks and endpoints of one engine instance."""
+    """Networks and endpoints of one engine instance.
+
+    What changes something waits for others that do, and for the kernel: call it on a thread. ``get``, ``list``, ``inspect``,
+    ``endpoints`` and ``published`` wait for nobody.
+    """
 
     def __init__(
         self,
@@ -100,22 +104,19 @@ class Networks:
 
     def get(self, ref: str) -> Network:
         """By id, name or unique id prefix; NotFound "network X not found", InvalidParameter when ambiguous."""
-        with self._lock:
-            return self._registry.network(ref)
+        return self._registry.network(ref)
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> builtins.list[Network]:
         """All networks, oldest first; ``filters`` as Docker's (driver, id, label, name, scope, type, dangling)."""
-        with self._lock:
-            return [
-                network
-                for network in self._registry.networks()
-                if listing.matches(network, filters or {}, bool(self._registry.of_network(network.id)))
-            ]
+        return [
+            network
+            for network in self._registry.networks()
+            if listing.matches(network, filters or {}, bool(self._registry.of_network(network.id)))
+        ]
 
     def inspect(self, network: Network) -> dict[str, Any]:
         """Docker's Network resource."""
-        with self._lock:
-            return listing.to_docker(network, self._registry.of_network(network.id))
+        return listing.to_docker(network, self._registry.of_network(network.id))
 
     def remove(self, ref: str) -> None:
         """Remove the network; NotFound, or Forbidden when it is predefined or has endpoints."""
@@ -257,13 +258,11 @@ class Networks:
 
     def endpoints(self, container_id: str) -> tuple[Endpoint, ...]:
         """The container's endpoints in interface order (eth0 first); empty when it is not running."""
-        with self._lock:
-            return self._registry.of_container(container_id)
+        return self._registry.of_container(container_id)
 
     def published(self, container_id: str) -> tuple[PortBinding, ...]:
         """The container's actual host ports, one per host address, as allocate returned them; recorded until detach."""
-        with self._lock:
-            return self._registry.published(container_id)
+        return self._registry.published(container_id)
 
     def rename(self, container: ContainerRef) -> None:
         """The container has a new name: its DNS names follow."""
@@ -289,8 +288,7 @@ class Networks:
     def resolver_path(self, container_id: str) -> Path | None:
         """Where resolver.json is (launch.json's ``resolver``); None with the host's network or none. Containers on the
         default bridge have it too, since they may be connected to a network with names while they run."""
-        with self._lock:
-            return self._names.resolver_path(container_id)
+        return self._names.resolver_path(container_id)
 
     def resolv_conf(self, container_id: str) -> str:
         """Text of the container's /etc/resolv.conf for its present endpoints; changes with connect and disconnect."""
