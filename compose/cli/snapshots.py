@@ -5,18 +5,21 @@ Light on purpose (no model, no event loop): a test resets its database with this
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import OperationError
 from ..labels import PROJECT, VOLUME
+from ..lock import project_lock
 from ..observe import list_containers
 from ..reconcile.order import stop_levels
 from .follow import in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..client import Engine
     from ..observe import ObservedContainer
@@ -32,18 +35,20 @@ def project_volumes(engine: Engine, project: str) -> dict[str, str]:
 
 
 def save(session: Session, name: str, timeout: int | None) -> list[str]:
-    """Stop what runs on the volumes, save them, start it again and wait until it is ready. The volumes' keys."""
+    """Stop what runs on the volumes, save them, start it again and wait until it is ready; what was paused is paused again. The
+    volumes' keys."""
     engine = session.engine
-    volumes = project_volumes(engine, session.name)
-    if not volumes:
-        raise OperationError(f"project {session.name} has no named volumes to save")
-    lease = next((one["Id"] for one in engine.leases.list() if one["Labels"].get(PROJECT) == session.name), "")
-    users = _users(engine, session.name, volumes)
-    try:
-        _stop(engine, users, timeout)
-        engine.snapshots.save(session.name, name, volumes, lease)
-    finally:
-        _start(engine, users)
+    with _lock(session):
+        volumes = project_volumes(engine, session.name)
+        if not volumes:
+            raise OperationError(f"project {session.name} has no named volumes to save")
+        lease = next((one["Id"] for one in engine.leases.list() if one["Labels"].get(PROJECT) == session.name), "")
+        users = _users(engine, session.name, volumes)
+        try:
+            _stop(engine, users, timeout)
+            engine.snapshots.save(session.name, name, volumes, lease)
+        finally:
+            _start(engine, users)
     return sorted(volumes)
 
 
@@ -51,17 +56,29 @@ def restore(session: Session, name: str) -> list[str]:
     """Bring the project's volumes back to snapshot ``name``. What runs on them is killed (its data is dropped anyway),
     started again, and ready on return."""
     engine = session.engine
-    saved = _saved(engine, session.name, name)
-    volumes = {key: volume for key, volume in project_volumes(engine, session.name).items() if key in saved}
-    if not volumes:
-        raise OperationError(f"project {session.name} has none of the volumes of snapshot {name}: see up --from")
-    users = _users(engine, session.name, volumes)
-    try:
-        _stop(engine, users, 0)
-        engine.snapshots.restore(session.name, name, volumes)
-    finally:
-        _start(engine, users)
+    with _lock(session):
+        saved = _saved(engine, session.name, name)
+        volumes = {key: volume for key, volume in project_volumes(engine, session.name).items() if key in saved}
+        if not volumes:
+            raise OperationError(f"project {session.name} has none of the volumes of snapshot {name}: see up --from")
+        users = _users(engine, session.name, volumes)
+        try:
+            _stop(engine, users, 0)
+            engine.snapshots.restore(session.name, name, volumes)
+        finally:
+            _start(engine, users)
     return sorted(volumes)
+
+
+@contextmanager
+def _lock(session: Session) -> Iterator[None]:
+    """Nobody else stops or starts the project's containers meanwhile."""
+
+    def waiting() -> None:
+        print(f"another command is changing project {session.name}; waiting for it", file=sys.stderr)
+
+    with project_lock(str(session.engine.endpoint.address), session.name, waiting):
+        yield
 
 
 def restore_into(session: Session, group: str, name: str) -> None:
@@ -74,10 +91,11 @@ def restore_into(session: Session, group: str, name: str) -> None:
     if not keys:
         raise OperationError(f"the Compose file has none of the volumes of snapshot {name}")
     volumes = {key: volume_name(project, key) for key in keys if not (project.volumes[key] or {}).get("external")}
-    for key in volumes:
-        engine.volumes.create(volume_body(project, key))
-    _stop(engine, _users(engine, session.name, volumes), 0)
-    engine.snapshots.restore(group, name, volumes)
+    with _lock(session):
+        for key in volumes:
+            engine.volumes.create(volume_body(project, key))
+        _stop(engine, _users(engine, session.name, volumes), 0)
+        engine.snapshots.restore(group, name, volumes)
 
 
 def _saved(engine: Engine, group: str, name: str) -> list[str]:
@@ -114,6 +132,8 @@ def _start(engine: Engine, users: Sequence[ObservedContainer]) -> None:
         in_parallel([partial(engine.containers.start, one.id) for one in level])
         for one in level:
             _await_ready(engine, one)
+            if one.state == "paused":
+                engine.containers.pause(one.id)
 
 
 def _await_ready(engine: Engine, container: ObservedContainer) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from .command import Calls
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -14,7 +16,8 @@ T = TypeVar("T")
 
 
 class AsyncStack:
-    """`Stack` for async tests: the same methods, awaited; what blocks runs in a thread. Any asyncio or trio loop."""
+    """`Stack` for async tests: the same methods, awaited; what blocks runs in a thread. Any asyncio or trio loop. A call that is
+    cancelled, or runs into a deadline, ends the command behind it."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -63,12 +66,19 @@ class AsyncStack:
 
 
 async def _in_thread(function: Callable[[], T]) -> T:
-    import asyncio
+    """Cancelled, by a deadline or otherwise, it ends the commands behind the call, and then itself."""
+    import anyio
+    import anyio.to_thread
+
+    calls = Calls()
+
+    def call() -> T:
+        with calls:
+            return function()
 
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        import anyio.to_thread
-
-        return await anyio.to_thread.run_sync(function)
-    return await asyncio.to_thread(function)
+        return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(calls.end)
+        raise

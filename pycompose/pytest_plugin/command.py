@@ -4,15 +4,79 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .options import CommandResult, StackError, StackOptions
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
+
+
+_PATIENCE = 5.0
+"""Seconds that a command has to end after SIGTERM."""
+
+_thread = threading.local()
+
+
+class Calls:
+    """The commands that one call of a `Stack` method starts, so that another thread can end them with it. As a context
+    manager, in the thread that makes the call."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: list[subprocess.Popen[Any]] = []
+        self._ended = False
+
+    def __enter__(self) -> None:
+        _thread.calls = self
+
+    def __exit__(self, *_: object) -> None:
+        del _thread.calls
+
+    def start(self, line: list[str], options: dict[str, Any]) -> subprocess.Popen[Any]:
+        import subprocess
+
+        with self._lock:
+            if self._ended:
+                raise StackError("the call was cancelled")
+            process = subprocess.Popen(line, **options)
+            self._running.append(process)
+        return process
+
+    def end(self) -> None:
+        """Let no command start any more, and end those that run."""
+        import subprocess
+
+        with self._lock:
+            self._ended = True
+        for process in self._running:
+            process.terminate()
+        for process in self._running:
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def _started(line: list[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A command that has ended when the block has."""
+    calls: Calls = getattr(_thread, "calls", None) or Calls()
+    process = calls.start(line, options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        process.wait()
 
 
 def _command() -> list[str]:
@@ -37,17 +101,18 @@ def pycompose(options: StackOptions, *arguments: str) -> CommandResult:
     """Run a command of the stack's project to its end."""
     import subprocess
 
-    result = subprocess.run(
+    with _started(
         _line(options, arguments),
         cwd=options.directory,
         env={**os.environ, **options.environment},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        check=False,
-    )
-    return CommandResult(result.returncode, result.stdout, result.stderr)
+    ) as process:
+        out, err = process.communicate()
+    return CommandResult(process.returncode, out, err)
 
 
 @contextmanager
@@ -58,25 +123,20 @@ def changes(options: StackOptions, project: str) -> Iterator[Callable[[float], b
     import subprocess
 
     since = f"{time.time():.9f}"
-    process = subprocess.Popen(
+    with _started(
         _line(options, ("-p", project, "events", "--json", f"--since={since}")),
         cwd=options.directory,
         env={**os.environ, **options.environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    descriptor = process.stdout.fileno()
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
+    ) as process:
+        assert process.stdout is not None
+        descriptor = process.stdout.fileno()
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
 
-    def wait(seconds: float) -> bool:
-        return not poller.poll(seconds * 1000) or bool(os.read(descriptor, 65536))
+        def wait(seconds: float) -> bool:
+            return not poller.poll(seconds * 1000) or bool(os.read(descriptor, 65536))
 
-    try:
         yield wait
-    finally:
-        process.kill()
-        process.stdout.close()
-        process.wait()

@@ -126,7 +126,7 @@ def test_the_object(command: Command) -> None:
         command,
         COMMON
         + """
-import asyncio, threading
+import asyncio, pathlib, threading
 from pycompose.pytest_plugin import AsyncStack, StackError
 
 def test_it(function_stack):
@@ -162,6 +162,42 @@ def test_async(async_stack):
     async def main():
         assert await async_stack.address("web", 80) == async_stack.stack.address("web", 80)
         assert (await async_stack.exec("web", "true")).exit_code == 0
+    asyncio.run(main())
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_deadlines(async_stack, backend):
+    anyio = pytest.importorskip("anyio")
+    if backend == "trio":
+        pytest.importorskip("trio")
+    def commands():
+        found = pathlib.Path("/proc").glob("[0-9]*/cmdline")
+        lines = [read(path) for path in found]
+        return [line for line in lines if async_stack.project.encode() in line and b"pycompose" in line]
+    def read(path):
+        try:
+            return path.read_bytes()
+        except OSError:
+            return b""
+    async def main():
+        with anyio.move_on_after(2) as scope:
+            await async_stack.exec("web", "sleep", "1000")
+        assert scope.cancelled_caught and commands() == []
+        with anyio.move_on_after(2) as scope:
+            await async_stack.wait_healthy("nobody")
+        assert scope.cancelled_caught and commands() == []
+        assert (await async_stack.exec("web", "true")).exit_code == 0
+    anyio.run(main, backend=backend)
+
+def test_timeout(async_stack):
+    async def main():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await async_stack.exec("web", "sleep", "1000")
+        task = asyncio.create_task(async_stack.exec("web", "sleep", "1000"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
     asyncio.run(main())
 """,
     )

@@ -383,6 +383,30 @@ def test_snapshots(command: Command) -> None:
     await_no_layers(command)
 
 
+def test_a_snapshot_leaves_services_as_they_were(command: Command) -> None:
+    command("up", "-d", "--wait")
+    write(command, "one")
+    command("pause")
+    with ThreadPoolExecutor() as threads:  # two at once: one after the other, whichever comes first
+        saves = [threads.submit(command, "snapshot", "save", name) for name in ("one", "two")]
+        assert [save.result().stderr.count("Traceback") for save in saves] == [0, 0]
+    assert command.ps()["the-web"]["State"] == "paused"
+    command("unpause")
+    write(command, "spoilt")
+    command("pause")
+    command("snapshot", "restore", "two")
+    assert command.ps()["the-web"]["State"] == "paused"
+    command("unpause")
+    assert read(command) == "one"
+    command("stop", "-t", "0")
+    command("snapshot", "save", "two")
+    assert command.ps()["the-web"]["State"] == "exited"
+    command("down", "-v")
+    command("snapshot", "rm", "one")
+    command("snapshot", "rm", "two")
+    await_no_layers(command)
+
+
 def test_up_from(command: Command) -> None:
     command("up", "-d")
     write(command, "seeded")
