@@ -156,7 +156,8 @@ async def teardown(containers: Containers, container: Container) -> None:
     failures: list[Exception] = []
     with anyio.CancelScope(shield=True):
         try:
-            await containers.blocking(containers.networks.detach, container.id)
+            namespace = container.shim.netns_fd if container.shim is not None else None
+            await containers.blocking(containers.networks.detach, container.id, namespace)
         except (EngineError, OSError) as error:
             failures.append(error)
         shim, container.shim = container.shim, None

@@ -87,6 +87,12 @@ def delete(rtnl_fd: int | None, ifname: str, add: Iterable[DefaultRoute]) -> Non
         netlink.run([links.add_default_route(index_of(netlink, route.ifname), route.gateway) for route in add])
 
 
+def delete_all(names: Iterable[str]) -> None:
+    """Take links away, those that are there."""
+    with Netlink() as netlink:
+        netlink.run([links.delete_link(name) for name in names])
+
+
 def index_of(netlink: Netlink, ifname: str) -> int:
     index = links.index_of(netlink.fileno(), ifname)
     if index == 0:

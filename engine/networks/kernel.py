@@ -137,6 +137,17 @@ class Kernel:
         """Take a link out of a namespace that lives on."""
         inside(netns_fd, lambda: interface.delete(None, endpoint.ifname, add))
 
+    def free_parents(self, endpoints: Iterable[Endpoint], netns_fd: int) -> None:
+        """Delete the macvlan and ipvlan links in a namespace that is about to go. The kernel takes its time over that, and
+        meanwhile refuses the next link with the same address on the parent (EADDRINUSE). A failure is reported, not raised."""
+        names = [one.ifname for one in endpoints if one.driver in ("macvlan", "ipvlan")]
+        if not names:
+            return
+        try:
+            inside(netns_fd, lambda: interface.delete_all(names))
+        except (EngineError, OSError) as error:
+            log.warning("links %s stay until their namespace goes: %s", ", ".join(names), error)
+
     def publish(self, container_id: str, ports: Iterable[PublishedPort]) -> None:
         """Make exactly these the published ports of a container (none withdraws them)."""
         before = self._ports.pop(container_id, ())

@@ -202,9 +202,12 @@ class Networks:
             self._tell_endpoint("connect", endpoint)
         return after
 
-    def detach(self, container_id: str) -> None:
-        """Forget the container: ports, names, addresses. The links go with the namespace. Idempotent, also on a full disk."""
+    def detach(self, container_id: str, netns_fd: int | None = None) -> None:
+        """Forget the container: ports, names, addresses. The links go with the namespace, those with an address on somebody
+        else's link at once. ``netns_fd``: the namespace, if it is still there. Idempotent, also on a full disk."""
         with self._lock:
+            if netns_fd is not None:
+                self._kernel.free_parents(self._registry.of_container(container_id), netns_fd)
             gone = self._release(container_id)
             self._registry.set_resolver(container_id, None)
         for endpoint in gone:

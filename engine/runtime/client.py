@@ -265,6 +265,14 @@ class ShimClient:
         """Set when the connection ended, by whichever side."""
         return self._connection.closed
 
+    @property
+    def netns_fd(self) -> int | None:
+        """The container's network namespace, once prepared; valid until `close`."""
+        prepared = self._prepared
+        if not prepared.done() or prepared.cancelled() or prepared.exception() is not None:
+            return None
+        return prepared.result().netns_fd
+
     async def prepared(self) -> Prepared:
         """Wait until the shim stands. Raises LaunchError when it cannot (no namespace, no control socket), NewerFormat when
         it is of a pycompose to come."""
