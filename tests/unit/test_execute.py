@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from support.composing import make_project
 from support.scripted_engine import Exchange, ScriptedEngine
 
 from pycompose.compose.errors import EngineError
 from pycompose.compose.execute import FAILED, OK, SKIPPED, run_plan
-from pycompose.compose.observe import Snapshot
-from pycompose.compose.ops import Cause, Operation, RemoveVolume, StartContainer, WaitCompleted, WaitHealthy
+from pycompose.compose.labels import ONEOFF, SERVICE
+from pycompose.compose.observe import Snapshot, container
+from pycompose.compose.ops import (
+    Cause,
+    CreateContainer,
+    Operation,
+    RemoveContainer,
+    RemoveVolume,
+    StartContainer,
+    WaitCompleted,
+    WaitHealthy,
+)
 from pycompose.compose.perform import World
 from pycompose.compose.plan import assemble
 from pycompose.compose.readiness import NotReady, Progressing, Ready, judge
+from pycompose.compose.reconcile.options import UpOptions
+from pycompose.compose.reconcile.up import reconcile_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,3 +219,40 @@ def test_judgement(tree: dict[str, object], operation: WaitHealthy, verdict: obj
         assert verdict in str(caught.value)
     else:
         assert judge(tree, operation) == verdict
+
+
+@pytest.mark.parametrize("lost_at", ["PUT", "rename"])
+def test_an_engine_that_is_lost_half_way_leaves_no_finished_container(tmp_path: Path, lost_at: str) -> None:
+    """Nothing can be undone then: what stays must not have the name of a finished container."""
+    names = ["unfinished_demo-web-1"]
+    lost: list[str] = []
+
+    def answer(one: Exchange) -> None:
+        if lost:
+            one.connection.close()
+        elif one.path == "/containers/create":
+            assert f"name={names[0]}" in one.target
+            one.json({"Id": "made"}, 201)
+        elif one.method == lost_at or one.path.endswith(f"/{lost_at}"):
+            lost.append(one.path)
+            one.connection.close()
+        elif one.path.endswith("/archive"):
+            one.empty(200)
+        else:
+            one.json({"Id": "sha256:image", "Config": {"User": ""}})
+
+    project = make_project({"web": {"secrets": [{"source": "s"}]}}, secrets={"s": {"environment": "S"}})
+    project = replace(project, environment={"S": "hidden"})
+    create = CreateContainer(name="demo-web-1", service="web", number=1, config_hash="x", cause=WHY)
+    start = StartContainer(name="demo-web-1", service="web", number=1, needs=(create.key,), cause=WHY)
+    with ScriptedEngine(tmp_path, answer) as engine:
+        world = World(engine.client(), Snapshot("demo"), lambda event: None, project)
+        outcomes = run_plan(assemble("demo", [create, start]), world)
+    assert {key: one.state for key, one in outcomes.items()} == {create.key: FAILED, start.key: SKIPPED}
+    assert isinstance(outcomes[create.key].error, EngineError)
+    assert lost
+    left = container({"Id": "made", "Names": [f"/{names[0]}"], "Labels": {SERVICE: "web", ONEOFF: "False"}})
+    snapshot = Snapshot("demo", (left,))
+    assert snapshot.of_service("web") == []
+    plan = reconcile_up(make_project({"web": {}}), snapshot, UpOptions(), {})
+    assert [one.key for one in plan.operations if isinstance(one, RemoveContainer)] == [f"remove {names[0]}"]
