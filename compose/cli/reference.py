@@ -48,6 +48,11 @@ From Docker Compose 2.26, which was run beside it.
 | `run`, `exec` without a terminal | `-T` is needed in places | a terminal is used where there is one | scripts and `cron` need no flag |
 | `attach` | output before the first line may be lost | is not | |
 | `watch` without `develop` | starts the project, then fails | fails | nothing has been asked of those services |
+| `watch` of a path that is not there yet | refused by some versions, never noticed by others | noticed when it comes | |
+| `down`, or an `up` that replaces the container, with a `pre_stop` hook that fails | fails, and the container stays | tells of it, and goes on | a faulty hook could never be repaired; `stop` fails as well |
+| `up` of two services with one host port | the second fails when it starts | refused before anything is made, with the place | |
+| `cp - SERVICE:PATH` with several replicas | the first gets the files, then an error | all get them | as for any other source |
+| `cp` of devices out of a container | makes them | leaves them out, with a warning | no file of a container becomes a device of the host |
 | a missing image with `pull_policy: never` | fails after the network is made | fails before anything is made | |
 | `port SERVICE 80/udp` | refused | the same as `--protocol udp` | |
 | `--dry-run cp` | fails | shows what would be copied | |
