@@ -15,7 +15,7 @@ import tempfile
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ..errors import OperationError
+from ..errors import EngineError, OperationError
 from .unpacking import Unpacking
 
 if TYPE_CHECKING:
@@ -67,9 +67,12 @@ def from_container(
     base, rename = _landing(destination, name, is_directory=is_directory, contents_only=contents_only)
     left_out: list[str] = []
     unpacking = Unpacking(base, name, rename, left_out.append)
-    with tarfile.open(fileobj=cast("BinaryIO", Blocks(blocks)), mode="r|") as tar:
-        for entry in tar:
-            unpacking.write(tar, entry)
+    try:
+        with tarfile.open(fileobj=cast("BinaryIO", Blocks(blocks)), mode="r|") as tar:
+            for entry in tar:
+                unpacking.write(tar, entry)
+    except tarfile.TarError as error:
+        raise EngineError(f"the engine's archive of {path} is no tar stream: {error}") from error
     if not unpacking.made:
         raise OperationError("; ".join(left_out) or f"{path} is a socket, which cannot be copied")
     for one in left_out:

@@ -28,7 +28,9 @@ def run(args: Namespace) -> int:
     session = Session(args)
     filters = {"type": ["container"], "label": [f"{PROJECT}={session.name}"]}
     for event in session.engine.system.events(filters, moment(args.since), moment(args.until)):
-        attributes: dict[str, str] = (event.get("Actor") or {}).get("Attributes") or {}
+        if not (event.get("Actor") or {}).get("ID"):
+            continue
+        attributes: dict[str, str] = event["Actor"].get("Attributes") or {}
         if args.services and attributes.get(SERVICE) not in args.services:
             continue
         print(json.dumps(as_json(event, attributes)) if args.json else as_text(event, attributes))

@@ -149,9 +149,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         met = group
         while isinstance(met, BaseExceptionGroup):
             met = met.exceptions[0]
-        if not isinstance(met, OSError):
-            raise
-        return _broken(met)
+        if isinstance(met, OSError):
+            return _broken(met)
+        return _unforeseen(group)
+    except Exception as error:
+        return _unforeseen(error)
+
+
+def _unforeseen(error: BaseException) -> int:
+    from .fault import report
+
+    return report(error)
 
 
 def _broken(error: OSError) -> int:

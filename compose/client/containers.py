@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS, decoded
 from .frames import demultiplex, raw
 from .http import quote
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from .http import Response
 
 Objects = list[dict[str, Any]]
+
+_OF_ROWS = {"State": "string", "Ports": "objects", "Created": "number"}
+_OF_DETAILS = {"State": "object", "Config": "object"}
 
 GRACE_SLACK = 120.0
 """Seconds a stop may take beyond its grace period before the engine counts as hung."""
@@ -38,17 +42,22 @@ class Containers:
             "limit": limit,
             "filters": json.dumps(filters) if filters else None,
         }
-        result: Objects = self._engine.call("GET", "/containers/json", query)
+        result: Objects = self._engine.call("GET", "/containers/json", query, expect=OBJECTS, fields=_OF_ROWS)
+        for row in result:
+            if not row.get("Names"):
+                row["Names"] = [f"/{row['Id'][:12]}"]
         return result
 
     def create(self, body: Mapping[str, Any], name: str | None = None, platform: str | None = None) -> dict[str, Any]:
         result: dict[str, Any] = self._engine.call(
-            "POST", "/containers/create", {"name": name, "platform": platform or None}, dict(body)
+            "POST", "/containers/create", {"name": name, "platform": platform or None}, dict(body), expect=OBJECT
         )
         return result
 
     def inspect(self, ref: str, *, size: bool = False) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", f"/containers/{quote(ref)}/json", {"size": size or None})
+        result: dict[str, Any] = self._engine.call(
+            "GET", f"/containers/{quote(ref)}/json", {"size": size or None}, expect=OBJECT, fields=_OF_DETAILS
+        )
         return result
 
     def start(self, ref: str, detach_keys: str | None = None) -> None:
@@ -80,7 +89,9 @@ class Containers:
         self._engine.call("DELETE", f"/containers/{quote(ref)}", query)
 
     def update(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("POST", f"/containers/{quote(ref)}/update", None, dict(body))
+        result: dict[str, Any] = self._engine.call(
+            "POST", f"/containers/{quote(ref)}/update", None, dict(body), expect=OBJECT
+        )
         return result
 
     def wait(self, ref: str, condition: str | None = None) -> int:
@@ -141,14 +152,16 @@ class Containers:
         self._engine.call("POST", f"/containers/{quote(ref)}/resize", {"h": rows, "w": columns})
 
     def top(self, ref: str, ps_args: str | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", f"/containers/{quote(ref)}/top", {"ps_args": ps_args})
+        result: dict[str, Any] = self._engine.call(
+            "GET", f"/containers/{quote(ref)}/top", {"ps_args": ps_args}, expect=OBJECT
+        )
         return result
 
     def stats(self, ref: str, *, stream: bool) -> Iterator[dict[str, Any]]:
         return self._engine.lines("GET", f"/containers/{quote(ref)}/stats", {"stream": stream})
 
     def changes(self, ref: str) -> Objects:
-        return self._engine.call("GET", f"/containers/{quote(ref)}/changes") or []
+        return self._engine.call("GET", f"/containers/{quote(ref)}/changes", expect=MAYBE_OBJECTS) or []
 
     def export(self, ref: str) -> Iterator[bytes]:
         with self._engine.stream("GET", f"/containers/{quote(ref)}/export") as response:
@@ -187,11 +200,11 @@ class Containers:
         return _path_stat(response) if response.status == 200 else None
 
     def commit(self, query: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> str:
-        return str(self._engine.call("POST", "/commit", query, dict(config or {}))["Id"])
+        return str(self._engine.call("POST", "/commit", query, dict(config or {}), expect=OBJECT)["Id"])
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
         query = {"filters": json.dumps(filters) if filters else None}
-        result: dict[str, Any] = self._engine.call("POST", "/containers/prune", query)
+        result: dict[str, Any] = self._engine.call("POST", "/containers/prune", query, expect=OBJECT)
         return result
 
 
@@ -206,7 +219,7 @@ class Wait:
         from ..errors import EngineError
 
         with self._response:
-            answer = json.loads(self._response.read() or b"{}")
+            answer = decoded(self._response.read() or b"{}", "a wait", OBJECT, {"Error": "object"})
         if (answer.get("Error") or {}).get("Message"):
             raise EngineError(answer["Error"]["Message"])
         if "StatusCode" not in answer:
@@ -220,5 +233,9 @@ class Wait:
 def _path_stat(response: Response) -> dict[str, Any]:
     import base64
 
-    result: dict[str, Any] = json.loads(base64.b64decode(response.headers.get("x-docker-container-path-stat", "e30=")))
+    try:
+        stat = base64.b64decode(response.headers.get("x-docker-container-path-stat", "e30="))
+    except ValueError:
+        stat = b""
+    result: dict[str, Any] = decoded(stat, "a look at a path", OBJECT)
     return result

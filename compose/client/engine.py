@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
+from .answers import check, decoded
 from .frames import json_lines
 from .http import Connection, ConnectionLost, Refused, Response, target
 
@@ -37,6 +38,9 @@ ANSWER_TIMEOUT = 600.0
 
 STARTING_TRIES, STARTING_PAUSE = 100, 0.02
 """How often, and after how many seconds each, to try a socket that another command is about to open."""
+
+FOREIGN_WORDS = 300
+"""So many characters of an error that is no JSON are shown."""
 
 LEAVING_TRIES = 4
 """How often to ask again when a new connection breaks before the answer."""
@@ -169,19 +173,23 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = ANSWER_TIMEOUT,
         versioned: bool = True,
+        expect: str = "",
+        fields: Mapping[str, str] | None = None,
     ) -> Any:
-        """One exchange: the decoded JSON answer, or None when there is none (204, 304). Raises `EngineError`."""
+        """One exchange: the decoded JSON answer, or None when there is none (204, 304), which ``expect`` rules out: the kind
+        of the answer (client/answers.py), whose ``fields`` are of these kinds. Raises `EngineError`."""
         with self.send(method, path, query, body, headers=headers, timeout=timeout, versioned=versioned) as response:
             data = response.read()
         self._check(response, data)
+        what = f"{method} {path}"
         if not data or response.status in (204, 304):
+            check(None, what, expect)
             return None
         if not response.headers.get("content-type", "").startswith("application/json"):
-            return data.decode("utf-8", "replace")
-        try:
-            return json.loads(data)
-        except ValueError as error:
-            raise EngineError(f"the engine's answer to {method} {path} is not JSON") from error
+            text = data.decode("utf-8", "replace")
+            check(text, what, expect)
+            return text
+        return decoded(data, what, expect, fields)
 
     def stream(
         self,
@@ -209,8 +217,10 @@ class Engine:
         with self.stream(method, path, query, body, **options) as response:
             for item in json_lines(response.blocks()):
                 if "error" in item:
-                    detail = item.get("errorDetail") or {}
-                    raise EngineError(str(detail.get("message") or item["error"]))
+                    detail = item.get("errorDetail")
+                    message = detail.get("message") if isinstance(detail, dict) else None
+                    raise EngineError(str(message or item["error"]))
+                check(item, f"{method} {path}")
                 yield item
 
     def send(
@@ -299,9 +309,10 @@ class Engine:
             return
         message = ""
         try:
-            decoded = json.loads(data)
-            if isinstance(decoded, dict):
-                message = str(decoded.get("message", ""))
-        except ValueError:
-            message = data.decode("utf-8", "replace").strip()
+            tree = json.loads(data)
+            if isinstance(tree, dict):
+                message = str(tree.get("message", ""))
+        except (ValueError, RecursionError):
+            # A proxy's page, perhaps: its beginning on one line.
+            message = " ".join(data.decode("utf-8", "replace").split())[:FOREIGN_WORDS]
         raise _error(response.status, message or f"the engine answered {response.status} {response.reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .answers import OBJECT
 from .http import quote
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ class Execs:
         self._engine = engine
 
     def create(self, container: str, body: Mapping[str, Any]) -> str:
-        return str(self._engine.call("POST", f"/containers/{quote(container)}/exec", None, dict(body))["Id"])
+        return str(
+            self._engine.call("POST", f"/containers/{quote(container)}/exec", None, dict(body), expect=OBJECT)["Id"]
+        )
 
     def start(self, ident: str, *, tty: bool) -> Response:
         """A response to `hijack`: both directions of the command's stdio."""
@@ -34,7 +37,7 @@ class Execs:
         self._engine.call("POST", f"/exec/{quote(ident)}/start", None, {"Detach": True, "Tty": tty})
 
     def inspect(self, ident: str) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", f"/exec/{quote(ident)}/json")
+        result: dict[str, Any] = self._engine.call("GET", f"/exec/{quote(ident)}/json", expect=OBJECT)
         return result
 
     def resize(self, ident: str, rows: int, columns: int) -> None:

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
+from .answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +51,7 @@ def raw(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def json_lines(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """JSON objects that follow each other with or without line ends between them."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_hook=Answer)
     pending = b""
     for block in blocks:
         pending += block
@@ -65,7 +66,7 @@ def _objects(decoder: json.JSONDecoder, line: bytes) -> Iterator[dict[str, Any]]
     while text:
         try:
             value, end = decoder.raw_decode(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EngineError(f"the engine sent something that is not JSON: {text[:80]}") from error
         if isinstance(value, dict):
             yield value

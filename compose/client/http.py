@@ -328,6 +328,8 @@ class Response:
                 size = int(header, 16)
             except ValueError as error:
                 raise ConnectionResetError(0, "malformed chunk header") from error
+            if size < 0:
+                raise ConnectionResetError(0, "malformed chunk header")
             if size == 0:
                 while self.connection.read_line().strip():
                     pass

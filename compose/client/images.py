@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS
 from .http import quote
 
 if TYPE_CHECKING:
@@ -33,15 +34,15 @@ class Images:
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False) -> Objects:
         query = {"all": all or None, "filters": json.dumps(filters) if filters else None}
-        result: Objects = self._engine.call("GET", "/images/json", query)
+        result: Objects = self._engine.call("GET", "/images/json", query, expect=OBJECTS)
         return result
 
     def inspect(self, ref: str) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", f"/images/{_path(ref)}/json")
+        result: dict[str, Any] = self._engine.call("GET", f"/images/{_path(ref)}/json", expect=OBJECT)
         return result
 
     def history(self, ref: str) -> Objects:
-        result: Objects = self._engine.call("GET", f"/images/{_path(ref)}/history")
+        result: Objects = self._engine.call("GET", f"/images/{_path(ref)}/history", expect=OBJECTS)
         return result
 
     def tag(self, ref: str, new: str) -> None:
@@ -50,17 +51,19 @@ class Images:
 
     def remove(self, ref: str, *, force: bool = False, no_prune: bool = False) -> Objects:
         query = {"force": force or None, "noprune": no_prune or None}
-        return self._engine.call("DELETE", f"/images/{_path(ref)}", query) or []
+        return self._engine.call("DELETE", f"/images/{_path(ref)}", query, expect=MAYBE_OBJECTS) or []
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("POST", "/images/prune", {"filters": json.dumps(filters or {})})
+        result: dict[str, Any] = self._engine.call(
+            "POST", "/images/prune", {"filters": json.dumps(filters or {})}, expect=OBJECT
+        )
         return result
 
     def prune_build_cache(
         self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False, keep: int = 0
     ) -> dict[str, Any]:
         query = {"all": all or None, "keep-storage": keep or None, "filters": json.dumps(filters) if filters else None}
-        result: dict[str, Any] = self._engine.call("POST", "/build/prune", query)
+        result: dict[str, Any] = self._engine.call("POST", "/build/prune", query, expect=OBJECT)
         return result
 
     def search(
@@ -68,7 +71,7 @@ class Images:
     ) -> Objects:
         query = {"term": term, "limit": limit, "filters": json.dumps(filters) if filters else None}
         headers = {"X-Registry-Auth": auth} if auth else None
-        return self._engine.call("GET", "/images/search", query, headers=headers) or []
+        return self._engine.call("GET", "/images/search", query, headers=headers, expect=MAYBE_OBJECTS) or []
 
     def pull(self, ref: str, *, platform: str | None = None, auth: str | None = None) -> Iterator[dict[str, Any]]:
         repository, tag = split_reference(ref)
@@ -135,7 +138,9 @@ class Images:
 
     def check_local(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Our engine only: the build checks on what `build_local` would build."""
-        found: dict[str, Any] = self._engine.call("POST", "/pycompose/build/check", None, dict(body), versioned=False)
+        found: dict[str, Any] = self._engine.call(
+            "POST", "/pycompose/build/check", None, dict(body), versioned=False, expect=OBJECT
+        )
         return found
 
     def bootstrap(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from .answers import OBJECT, OBJECTS
 from .http import quote
 
 if TYPE_CHECKING:
@@ -25,18 +26,20 @@ class Leases:
         self._engine = engine
 
     def list(self) -> Objects:
-        result: Objects = self._engine.call("GET", PATH, versioned=False)
+        result: Objects = self._engine.call("GET", PATH, versioned=False, expect=OBJECTS)
         return result
 
     def create(self, owner: Mapping[str, Any], labels: Mapping[str, str], images: Sequence[str] = ()) -> dict[str, Any]:
         body = {"owner": dict(owner), "labels": dict(labels), "images": list(images)}
-        result: dict[str, Any] = self._engine.call("POST", PATH, None, body, versioned=False)
+        result: dict[str, Any] = self._engine.call("POST", PATH, None, body, versioned=False, expect=OBJECT)
         return result
 
     def own(self, id: str, owner: Mapping[str, Any]) -> dict[str, Any]:
         """Another owner, or more time."""
         path = f"{PATH}/{quote(id)}/owner"
-        result: dict[str, Any] = self._engine.call("POST", path, None, {"owner": dict(owner)}, versioned=False)
+        result: dict[str, Any] = self._engine.call(
+            "POST", path, None, {"owner": dict(owner)}, versioned=False, expect=OBJECT
+        )
         return result
 
     def release(self, id: str) -> None:

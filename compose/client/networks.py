@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .answers import OBJECT, OBJECTS
 from .http import quote
 
 if TYPE_CHECKING:
@@ -22,15 +23,15 @@ class Networks:
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> Objects:
         query = {"filters": json.dumps(filters) if filters else None}
-        result: Objects = self._engine.call("GET", "/networks", query)
+        result: Objects = self._engine.call("GET", "/networks", query, expect=OBJECTS)
         return result
 
     def inspect(self, ref: str) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", f"/networks/{quote(ref)}")
+        result: dict[str, Any] = self._engine.call("GET", f"/networks/{quote(ref)}", expect=OBJECT)
         return result
 
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("POST", "/networks/create", None, dict(body))
+        result: dict[str, Any] = self._engine.call("POST", "/networks/create", None, dict(body), expect=OBJECT)
         return result
 
     def remove(self, ref: str) -> None:
@@ -44,5 +45,7 @@ class Networks:
         self._engine.call("POST", f"/networks/{quote(ref)}/disconnect", None, {"Container": container, "Force": force})
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("POST", "/networks/prune", {"filters": json.dumps(filters or {})})
+        result: dict[str, Any] = self._engine.call(
+            "POST", "/networks/prune", {"filters": json.dumps(filters or {})}, expect=OBJECT
+        )
         return result

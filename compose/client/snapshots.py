@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from .answers import OBJECTS
 from .http import quote
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Snapshots:
         self._engine = engine
 
     def list(self, group: str) -> Objects:
-        result: Objects = self._engine.call("GET", PATH, {"group": group}, versioned=False)
+        result: Objects = self._engine.call("GET", PATH, {"group": group}, versioned=False, expect=OBJECTS)
         return result
 
     def save(self, group: str, name: str, volumes: Mapping[str, str], lease: str = "") -> None:

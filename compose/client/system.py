@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .answers import OBJECT, check
 from .frames import json_lines
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ class Events:
 
         try:
             with self._response:
-                yield from json_lines(self._response.blocks())
+                for event in json_lines(self._response.blocks()):
+                    check(event, "GET /events")
+                    yield event
         except (EngineError, ValueError):
             if not self._closed:
                 raise
@@ -45,11 +48,11 @@ class System:
         self._engine = engine
 
     def version(self) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", "/version")
+        result: dict[str, Any] = self._engine.call("GET", "/version", expect=OBJECT)
         return result
 
     def info(self) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", "/info")
+        result: dict[str, Any] = self._engine.call("GET", "/info", expect=OBJECT)
         return result
 
     def events(
@@ -60,16 +63,16 @@ class System:
 
     def login(self, credentials: Mapping[str, str]) -> dict[str, Any]:
         """POST /auth: ``Status``, and an ``IdentityToken`` where the registry gives one."""
-        result: dict[str, Any] = self._engine.call("POST", "/auth", None, dict(credentials))
+        result: dict[str, Any] = self._engine.call("POST", "/auth", None, dict(credentials), expect=OBJECT)
         return result
 
     def disk_usage(self) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", "/system/df")
+        result: dict[str, Any] = self._engine.call("GET", "/system/df", expect=OBJECT)
         return result
 
     def engine_status(self) -> dict[str, Any]:
         """Our engine only: version, root, socket, pid, keeper_pid, containers."""
-        result: dict[str, Any] = self._engine.call("GET", "/pycompose/engine", versioned=False)
+        result: dict[str, Any] = self._engine.call("GET", "/pycompose/engine", versioned=False, expect=OBJECT)
         return result
 
     def engine_check(self) -> list[dict[str, str]]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pycompose.compose.cli.fault import WORDS
+
 PYCOMPOSE = Path(sys.executable).with_name("pycompose")
 
 _BYTECODE = tempfile.TemporaryDirectory(prefix="pycompose-bytecode-")
@@ -52,7 +54,7 @@ class Command:
             check=False,
         )
         out, err = result.stdout.decode(errors="replace"), result.stderr.decode(errors="replace")
-        assert "Traceback" not in err, err
+        assert "Traceback" not in err and WORDS not in err, err
         if check:
             assert result.returncode == 0, f"{' '.join(arguments)}: exit {result.returncode}\n{out}\n{err}"
         return subprocess.CompletedProcess(result.args, result.returncode, out, err)

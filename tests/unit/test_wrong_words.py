@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pycompose.compose.cli.fault import WORDS
 from pycompose.compose.cli.flags import Parser
 from pycompose.compose.cli.main import main
 from pycompose.compose.cli.verbs import COMPOSE, GROUPS, PLAIN
@@ -94,7 +95,7 @@ def check(monkeypatch: pytest.MonkeyPatch, lines: Iterable[tuple[str, ...]]) -> 
         shown = [word[:40] for word in words]
         assert code in CODES, (shown, code)
         assert code == 0 or errors.strip(), shown
-        assert "Traceback" not in errors, (shown, errors)
+        assert "Traceback" not in errors and WORDS not in errors, (shown, errors)
 
 
 @pytest.mark.parametrize(("verb", "module_name"), VERBS, ids=[" ".join(verb) for verb, _ in VERBS])
@@ -158,3 +159,15 @@ def test_a_word_that_begins_with_dashes_is_a_value(monkeypatch: pytest.MonkeyPat
     parser.add_argument("--more", action="append", default=[])
     parser.parse(["--name", "--", "--more=--", "--more", "-x"], found)
     assert (found.name, found.more) == ("--", ["--", "-x"])
+
+
+def test_the_last_resort(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is reached by nothing known, so here a verb breaks."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("pycompose.compose.cli.version.run", lambda args: {}["nothing"])
+    code, errors = run(monkeypatch, "version")
+    assert code == 70
+    (report,) = tmp_path.glob("pycompose-fault-*.txt")
+    assert errors == f"{WORDS}: KeyError: 'nothing'; the report is in {report}\n"
+    assert "Traceback" in report.read_text()
