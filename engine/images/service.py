@@ -261,10 +261,12 @@ class Images(Catalogue):
         """Build a Debian or Ubuntu base image from the distribution's signed archive and tag it ``ref``.
 
         ``mirror`` (else PYCOMPOSE_DEBIAN_MIRROR, PYCOMPOSE_UBUNTU_MIRROR) replaces the main archive. An archive past its
-        Valid-Until is refused unless ``allow_expired``; its signature is always checked.
+        Valid-Until, or older than one that was seen before, is refused unless ``allow_expired``; its signature is always
+        checked.
         """
         from .bootstrap.archive import Archive  # as seldom used, and as heavy, as registries
         from .bootstrap.base import build
+        from .bootstrap.freshness import NewestDates
         from .bootstrap.labels import bootstrap_config
         from .bootstrap.suites import distribution
         from .transport import Transport
@@ -280,7 +282,12 @@ class Images(Catalogue):
             (directory / name).chmod(0o755)
         try:
             archive = Archive(
-                transport, self._layout.cache / "bootstrap", target.keyring, time.time, allow_expired=allow_expired
+                transport,
+                self._layout.cache / "bootstrap",
+                target.keyring,
+                time.time,
+                NewestDates(self._store),
+                allow_expired=allow_expired,
             )
             base = build(
                 target,
@@ -292,6 +299,9 @@ class Images(Catalogue):
                 runner,
                 reporter,
             )
+            for release in base.releases:
+                place = f"{release.source.mirror} {release.source.suite}"
+                reporter.status(f"Trusted: {place} of {release.date:%Y-%m-%d %H:%M}, signed by {release.fingerprint}")
             with self.lease():
                 layer = self._layers.adopt(directory / "fs", ())
                 image = self.add(bootstrap_config(target, base, chosen), [layer])

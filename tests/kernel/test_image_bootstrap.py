@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from support.chroot_runner import chroot_runner
 from pycompose.engine.errors import EngineError, NotFound
 from pycompose.engine.images.bootstrap import archive as archive_module
 from pycompose.engine.images.bootstrap.archive import Archive
+from pycompose.engine.images.bootstrap.freshness import NewestDates, identity
 from pycompose.engine.images.bootstrap.suites import Source
 from pycompose.engine.images.service import Images
 from pycompose.engine.images.transport import Transport
@@ -88,6 +90,8 @@ def test_bookworm_slim(images: Images, tmp_path: Path) -> None:
     sources = (root / "etc/apt/sources.list.d/debian.sources").read_text()
     assert "bookworm-updates" in sources and "bookworm-security" in sources
     assert not list((root / "var/lib/apt/lists").glob("*Packages*")) and not list((root / "dev").iterdir())
+    trusted = [str(one["status"]) for one in messages if str(one.get("status")).startswith("Trusted: ")]
+    assert len(trusted) == 3 and all(re.search(r" of 20.*, signed by [0-9A-F]{40}$", one) for one in trusted)
     assert {"Downloading", "Configuring"} <= {message.get("status") for message in messages}
     code, text = inside(
         images,
@@ -153,7 +157,14 @@ def test_a_second_one_comes_from_the_cache(images: Images, monkeypatch: pytest.M
     assert any((images.layer_paths(image)[0] / "usr/share/man").rglob("*.gz"))
 
 
-def test_refusals(images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def newest(tmp_path: Path) -> Iterator[NewestDates]:
+    store = Store(tmp_path / "dates.db")
+    yield NewestDates(store)
+    store.close()
+
+
+def test_refusals(images: Images, newest: NewestDates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotFound, match="has no suite nosuchsuite"):
         images.bootstrap("debian:nosuchsuite", runner=chroot_runner)
     source = Source("http://deb.debian.org/debian", "bookworm-updates")
@@ -161,11 +172,19 @@ def test_refusals(images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     security = Source("http://deb.debian.org/debian-security", "bookworm-security")
 
     def archive(keyring: str = "debian-archive-keyring", now: float = 0.0, **options: Any) -> Archive:
-        return Archive(transport, tmp_path / "cache", keyring, lambda: now or time.time(), **options)
+        return Archive(transport, tmp_path / "cache", keyring, lambda: now or time.time(), newest, **options)
 
     with pytest.raises(EngineError, match="it expired"):
         archive(now=time.time() + 400 * 86400).release(security)
     archive(now=time.time() + 400 * 86400, allow_expired=True).release(security)
+    # true and valid, but one that was newer has been seen
+    seen = {"Origin": "Debian", "Label": "Debian-Security", "Codename": "bookworm-security"}
+    newest.check(identity(seen), datetime.now(UTC), "", allow_older=False)
+    with pytest.raises(EngineError, match=r"but one of .* has been seen"):
+        archive().release(security)
+    archive(allow_expired=True).release(security)
+    with pytest.raises(EngineError, match="says nothing about its validity"):
+        archive(now=time.time() + 1000 * 86400).release(Source("http://deb.debian.org/debian", "bookworm"))
     with pytest.raises(EngineError, match="from the future"):
         archive(now=1_000_000_000.0).release(source)
     with pytest.raises(EngineError, match=r"the signature is not good \(unknown key"):
@@ -191,9 +210,9 @@ def test_refusals(images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     transport.close()
 
 
-def test_damaged_downloads_are_refused(tmp_path: Path) -> None:
+def test_damaged_downloads_are_refused(newest: NewestDates, tmp_path: Path) -> None:
     transport = Transport()
-    archive = Archive(transport, tmp_path / "cache", "debian-archive-keyring", time.time)
+    archive = Archive(transport, tmp_path / "cache", "debian-archive-keyring", time.time, newest)
     release = archive.release(Source("http://deb.debian.org/debian", "bookworm-updates"))
     digest, size = release.files["main/binary-amd64/Packages.xz"]
     url = "http://deb.debian.org/debian/dists/bookworm-updates/main/binary-amd64/Packages.xz"

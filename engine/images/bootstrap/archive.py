@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING
 
 from ...errors import EngineError, NotFound, Unavailable
 from ..blobs import DigestMismatch
+from .freshness import identity, longest_age
 from .packages import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..transport import Transport
+    from .freshness import NewestDates
     from .suites import Source
 
 _KEYRINGS = (Path("/usr/share/keyrings"), Path("/etc/apt/trusted.gpg.d"))
@@ -52,11 +54,19 @@ class Release:
 
 
 class Archive:
-    """Fetches from mirrors into a cache directory. ``now`` is the clock, in seconds."""
+    """Fetches from mirrors into a cache directory. ``now`` is the clock, in seconds; ``newest`` what was seen before."""
 
     def __init__(
-        self, transport: Transport, cache: Path, keyring: str, now: Callable[[], float], *, allow_expired: bool = False
+        self,
+        transport: Transport,
+        cache: Path,
+        keyring: str,
+        now: Callable[[], float],
+        newest: NewestDates,
+        *,
+        allow_expired: bool = False,
     ) -> None:
+        self._newest = newest
         self._transport = transport
         self._cache = cache
         self._keyring = keyring
@@ -76,13 +86,13 @@ class Archive:
         suite, codename = values.get("Suite", ""), values.get("Codename", "")
         if source.suite not in (suite, codename):
             raise EngineError(f"{url}: it is for {suite or codename}, not for {source.suite}")
-        date = self._fresh(values, url)
+        date = self._fresh(values, source.suite, url)
         _, _, hashes = text.partition("\nSHA256:")
         hashes = re.split(r"\n(?=[A-Za-z])", hashes, maxsplit=1)[0]
         files = {name: (digest, int(size)) for digest, size, name in _HASH_LINE.findall(hashes)}
         return Release(source, suite, codename, date, values.get("Acquire-By-Hash") == "yes", files, fingerprint)
 
-    def _fresh(self, values: dict[str, str], url: str) -> datetime:
+    def _fresh(self, values: dict[str, str], suite: str, url: str) -> datetime:
         try:
             date = parsedate_to_datetime(values["Date"])
             until = parsedate_to_datetime(values["Valid-Until"]) if "Valid-Until" in values else None
@@ -95,7 +105,16 @@ class Archive:
             raise EngineError(
                 f"{url}: it expired ({values['Valid-Until']}); the mirror is stale, or somebody replays an old archive"
             )
-        return date if date.tzinfo else date.replace(tzinfo=UTC)
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        longest = longest_age(values.get("Origin", ""), suite)
+        aged = longest is not None and date.timestamp() + longest.total_seconds() < now
+        if until is None and aged and not self._allow_expired:
+            raise EngineError(
+                f"{url}: it is of {values['Date']} and says nothing about its validity; "
+                "the mirror is stale, or somebody replays an old archive"
+            )
+        self._newest.check(identity(values), date, url, allow_older=self._allow_expired)
+        return date
 
     def _find_keyring(self) -> Path:
         for directory in _KEYRINGS:
