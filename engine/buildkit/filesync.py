@@ -10,12 +10,12 @@ each path is checked, and its parent must be a directory that came before. Runs 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InvalidParameter, Unprocessable
+from ..linux.tree import remove_directory
 from . import messages
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Receiver:
             with os.scandir(self._root / directory) as entries:
                 others = [entry for entry in entries if os.path.join(directory, entry.name) not in self._paths]
             for entry in others:
-                _remove(entry.path, entry.stat(follow_symlinks=False))
+                _remove(self._root / directory / entry.name, entry.stat(follow_symlinks=False))
 
     def _ask(self) -> bool:
         """Ask for more files, or say that this was all: True."""
@@ -157,7 +157,7 @@ class Receiver:
                 if kind == stat.S_IFREG and not entry.linkname and _looks_same(earlier, mode, entry):
                     self._regular.add(path)
                     return
-                _remove(str(full), earlier)
+                _remove(full, earlier)
                 earlier = None
             if kind == stat.S_IFDIR:
                 if earlier is None:
@@ -219,11 +219,11 @@ def _looks_same(earlier: os.stat_result, mode: int, entry: Any) -> bool:
     return same and earlier.st_nlink == 1  # what has several names is sent again, whichever of them has changed
 
 
-def _remove(path: str, status: os.stat_result) -> None:
+def _remove(path: Path, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        shutil.rmtree(path)
+        remove_directory(path)  # however deep the client has sent it
     else:
-        os.unlink(path)
+        path.unlink()
 
 
 # sending -----------------------------------------------------------------------------------------------------------------
