@@ -56,7 +56,7 @@ from .volumes.snapshots import Snapshots
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Remote = tuple[ssl.SSLContext, list[socket.socket]]
 
@@ -125,6 +125,17 @@ def _starting(layout: Layout) -> Iterator[None]:
         raise CannotStart(refusals.in_words(error, (layout.state, layout.run))) from error
 
 
+def _tidy(work: Callable[[], None]) -> None:
+    """Clear up what an earlier engine has left half done. That a disk takes no change is told, and keeps nobody from stopping
+    containers: the next start tries again."""
+    try:
+        work()
+    except OSError as error:
+        if not refusals.is_refusal(error):
+            raise
+        log.error("not everything could be cleared up: %s", refusals.in_words(error))
+
+
 def _leaves(group: BaseExceptionGroup[CannotStart]) -> Iterator[CannotStart]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
@@ -184,12 +195,12 @@ async def _run(
     async with anyio.create_task_group() as tasks:
         containers.begin(tasks)
         with _starting(layout):
-            await containers.blocking(images.recover)
+            await containers.blocking(_tidy, images.recover)
             await runner.recover()
-            await containers.blocking(builder.recover)
+            await containers.blocking(_tidy, builder.recover)
             found = await recover.recover(containers)
             await containers.blocking(networks.recover, found.live)
-            await containers.blocking(volumes.recover)
+            await containers.blocking(_tidy, volumes.recover)
             await leases.recover()
         again = [container for container in found.again if leases.lasts(container.record.labels)]
         # What is alive now stays alive: the collector need not look at it again and again.

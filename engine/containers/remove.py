@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import time
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from ..trash import Trash
     from .container import Container
     from .service import Containers
+
+
+log = logging.getLogger(__name__)
 
 
 async def remove(containers: Containers, container: Container, *, force: bool, volumes: bool) -> None:
@@ -96,7 +101,13 @@ def discard(layout: Layout, trash: Trash, id: str) -> None:
     if not state.exists():
         return
     doomed = state.with_name(f"{id}.removing")
-    os.rename(state, doomed)
+    try:
+        os.rename(state, doomed)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        log.warning("cannot delete %s: %s; a start of the engine on a writable disk does", state, error.strerror)
+        return
     trash.take([doomed])
 
 

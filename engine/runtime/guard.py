@@ -149,7 +149,7 @@ class Guard:
             if message.get("op") == "own":
                 self.own(descriptors.pop(0) if descriptors else -1, message.get("seconds"))
             elif message.get("op") == "release":
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # gone, or on a disk that is read-only
                     os.unlink(self._control)
                 self._loop.stop()
             else:

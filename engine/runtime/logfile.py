@@ -38,7 +38,10 @@ MAX_CHUNK = 1 << 20
 
 _LOOK_BACK = 4096
 _RING_SIZE = 1 << 20
-_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_LOST = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE
+)  # fmt: skip
+"""What costs output and never the container."""
 
 
 class Limits(NamedTuple):
@@ -187,7 +190,8 @@ class LogWriter:
         except OSError as error:
             if error.errno not in _LOST:
                 raise
-            os.ftruncate(self._index, self._index_size)
+            with contextlib.suppress(OSError):  # it holds nothing of the record then
+                os.ftruncate(self._index, self._index_size)
             self._lose(length if forgotten is None else forgotten, error)
         else:
             self._offset += length

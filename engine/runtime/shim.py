@@ -7,6 +7,7 @@ it is released. The container's life itself is container.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -228,7 +229,8 @@ class Shim:
 
     def _release(self) -> None:
         self.container.release()
-        os.unlink(self.container.spec.control)
+        with contextlib.suppress(OSError):  # gone, or on a disk that is read-only: who finds it finds nobody behind it
+            os.unlink(self.container.spec.control)
         self._loop.stop()
 
     def _do_exec(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:

@@ -11,6 +11,7 @@ import errno
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command import Command
-from support.engine_root import EngineRoot, wait_for
+from support.engine_root import EngineRoot, processes, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,3 +248,93 @@ def test_the_command_brings_an_engine_up_there(disk: Disk, engine: EngineRoot, t
         assert answer.returncode == 0 and len(answer.stdout.split()) == 1, answer.stderr
     engine.json("POST", "/containers/one/stop?t=0")
     assert state(engine, "one")["ExitCode"] == 137
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Iterator[EngineRoot]:
+    """An engine on an ext4 of its own, its run directory elsewhere, as /run is."""
+    place, run, image = tmp_path / "disk", tmp_path / "disk" / "root" / "run", tmp_path / "image"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("needs mkfs.ext4")
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    if subprocess.run(["mount", "-o", "loop,errors=remount-ro", str(image), str(place)], check=False).returncode:
+        pytest.skip("needs a loop device")
+    engine = EngineRoot(place / "root")
+    try:
+        run.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(run)], check=True)
+        engine.start()
+        engine.import_busybox()
+        yield engine
+    finally:
+        engine.kill_all()
+        wait_for(lambda: not processes(engine.layout), lambda: f"still there: {processes(engine.layout)}")
+        subprocess.run(["umount", str(run)], check=False)
+        wait_for(
+            lambda: subprocess.run(["umount", str(place)], check=False).returncode == 0, lambda: "the disk is busy"
+        )
+
+
+@pytest.mark.peer
+def test_a_disk_that_has_become_read_only(failing: EngineRoot) -> None:
+    """As ext4 does after an error: nothing at all is written any more, and containers go on and can be stopped."""
+    engine = failing
+    engine.json("POST", "/networks/create", {"Name": "net"})
+    for name in ("stopped", "killed", "restarted", "removed"):
+        run(engine, name, {"NetworkMode": "net"}, ("sh", "-c", "while :; do echo tick; sleep 0.05; done"))
+    subprocess.run(["mount", "-o", "remount,abort", str(engine.layout.root.parent)], check=True)
+    engine.json("POST", "/containers/stopped/stop?t=0")
+    engine.json("POST", "/containers/killed/kill")
+    before = state(engine, "restarted")["Pid"]
+    engine.json("POST", "/containers/restarted/restart?t=0")
+    wait_for(lambda: state(engine, "killed")["Status"] == "exited", engine.log)
+    assert state(engine, "restarted")["Running"] and state(engine, "restarted")["Pid"] != before
+    assert state(engine, "stopped")["ExitCode"] == state(engine, "killed")["ExitCode"] == 137
+    engine.json("DELETE", "/containers/stopped")
+    for path, body in (("/volumes/create", {"Name": "new"}), ("/containers/create", {"Image": "busybox"})):
+        message = words(engine.request("POST", path, body))
+        assert "Read-only file system: make the disk writable again" in message and str(engine.layout.root) in message
+
+    kill_engine(engine)
+    assert state(engine, "restarted")["Running"] and state(engine, "removed")["Running"]
+    assert state(engine, "killed")["ExitCode"] == 255  # nobody could write down how it ended
+    for name in ("removed", "restarted", "killed"):
+        engine.json("DELETE", f"/containers/{name}?force=1")
+    assert "engine.db" in engine.log() and "Traceback" not in engine.log()
+    engine.stop()
+
+
+def test_no_descriptors_are_left(engine_without_descriptors: EngineRoot) -> None:
+    engine = engine_without_descriptors
+    run(engine, "one", {})
+    run(engine, "two", {"RestartPolicy": {"Name": "always"}})
+    pid = engine.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+
+    def limit() -> None:
+        """One connection, and nothing else."""
+        used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+        first = next(number for number in range(hard) if number not in used)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first + 1, hard))
+
+    limit()
+    try:
+        engine.json("POST", "/containers/one/stop?t=0")
+        engine.json("DELETE", "/containers/two?force=1")
+        limit()
+        message = words(engine.request("POST", "/containers/one/start"))
+        assert "Too many open files" in message, message
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    assert state(engine, "one")["ExitCode"] == 137
+    assert engine.request("GET", "/containers/two/json")[0] == 404
+
+
+@pytest.fixture
+def engine_without_descriptors(tmp_path: Path) -> Iterator[EngineRoot]:
+    with EngineRoot(tmp_path / "root") as engine:
+        engine.import_busybox()
+        yield engine
