@@ -248,7 +248,7 @@ class Store:
         try:
             with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
                 for file in (self._path, self._path.with_name(f"{self._path.name}-wal")):
-                    if file.exists():
+                    if file.is_file():
                         shutil.copy(file, directory)
                 with closing(sqlite3.connect(f"{directory}/{self._path.name}", isolation_level=None)) as copy:
                     migrate(copy, self._path)

@@ -11,11 +11,11 @@ import pytest
 from pycompose.engine.api.http import encode
 from pycompose.engine.api.router import API_VERSION, Route, Router
 from pycompose.engine.api.routes import ROUTES
-from pycompose.engine.errors import Conflict, InvalidParameter, NotFound, Unavailable
+from pycompose.engine.errors import Conflict, InvalidParameter, NotFound
 from pycompose.engine.events import Event, Events, matches
 from pycompose.engine.layout import Layout
 from pycompose.engine.shapes import decode
-from pycompose.engine.store import RESERVE, Store
+from pycompose.engine.store import Store
 from pycompose.engine.trash import Trash
 from pycompose.engine.volumes import Volumes
 
@@ -213,17 +213,3 @@ def test_json_of_strangers(text: str, value: object) -> None:
 def test_json_that_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode(text)
-
-
-def test_a_full_disk_is_told_and_leaves_room_to_remove(tmp_path: Path) -> None:
-    """The reserve goes with the first refusal, so that what makes room can be recorded."""
-    store = Store(tmp_path / "records.db")
-    store.put("a", "1", {"x": "y"})
-    store._db.execute("PRAGMA max_page_count = 4")  # as good as a full disk, to SQLite
-    with pytest.raises(Unavailable, match="full"):
-        store.put("a", "2", {"x": "y" * 100_000})
-    assert not (tmp_path / "records.reserve").exists()
-    assert store.delete("a", "1")
-    store.close()
-    Store(tmp_path / "records.db").close()
-    assert (tmp_path / "records.reserve").stat().st_size == RESERVE

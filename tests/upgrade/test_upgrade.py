@@ -21,8 +21,6 @@ from support.command import Command
 from support.engine_root import EngineRoot, wait_for
 from support.older import OlderRelease
 
-from pycompose.engine import documents, store
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -210,15 +208,3 @@ def test_what_is_newer_is_refused_in_one_line(tmp_path: Path, place: str) -> Non
     said = [line for line in answer.stderr.splitlines() if path in line]
     assert len(said) == 1 and "version 99" in said[0] and "install the newer one" in said[0]
     wait_for(lambda: not engine.layout.socket.exists(), engine.log)
-
-
-def test_records_have_versions(tmp_path: Path) -> None:
-    """The database of today's engine, on its way back to an engine that is asked for less."""
-    path = tmp_path / "engine.db"
-    kept = store.Store(path)
-    kept.put("thing", "one", {"a": 1})
-    assert kept.get("thing", "one") == {"a": 1}
-    kept.close()
-    with sqlite3.connect(path) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (len(store.MIGRATIONS),)
-        assert json.loads(database.execute("SELECT body FROM record").fetchone()[0])[documents.KEY] == store.VERSION
