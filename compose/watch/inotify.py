@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import struct
+import threading
 from typing import NamedTuple
 
 from ..errors import OperationError
@@ -44,6 +45,8 @@ class Inotify:
             code = ctypes.get_errno()
             limit = ": the limit fs.inotify.max_user_instances is reached" if code == errno.EMFILE else ""
             raise OperationError(f"cannot watch files: {os.strerror(code)}{limit}")
+        self._lock = threading.Lock()
+        self._released = False
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def add(self, directory: str, mask: int) -> int:
@@ -86,9 +89,13 @@ class Inotify:
         return events
 
     def close(self) -> None:
-        """End `wait`, now and from now on, from any thread."""
-        os.write(self._wake_write, b"x")
+        """End `wait`, now and from now on, from any thread, also after `release`."""
+        with self._lock:
+            if not self._released:
+                os.write(self._wake_write, b"x")
 
     def release(self) -> None:
-        for descriptor in (self._fd, self._wake_read, self._wake_write):
-            os.close(descriptor)
+        with self._lock:
+            self._released = True
+            for descriptor in (self._fd, self._wake_read, self._wake_write):
+                os.close(descriptor)

@@ -253,6 +253,14 @@ def test_random_edits(tmp_path: Path, watched: list[Seen], count: int) -> None:
             assert set(seen.files) == below(root, *files) - dangling
 
 
+def test_closing_what_has_ended(tmp_path: Path) -> None:
+    source = SourceWatch([str(tmp_path)], lambda path: False, print)
+    source.close()
+    assert source.wait() is None
+    source.release()
+    source.close()
+
+
 def test_what_is_skipped_is_not_seen(tmp_path: Path, watched: list[Seen]) -> None:
     (tmp_path / "skip").mkdir()
     seen = Seen(tmp_path, skip="/skip")
