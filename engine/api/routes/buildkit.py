@@ -29,14 +29,21 @@ if TYPE_CHECKING:
 _UPLOAD = "upload-request:"
 
 
-def buildkit(daemon: Daemon) -> BuildKit:
+async def buildkit(daemon: Daemon) -> BuildKit:
     if daemon.buildkit is None:
-        from ...buildkit.service import BuildKit  # here: it loads HTTP/2 and protobuf
-
-        daemon.buildkit = BuildKit(
-            daemon.builder, daemon.images, daemon.layout, daemon.transfers, partial(_gateway, daemon)
-        )
+        kind = await daemon.containers.blocking(_load)
+        if daemon.buildkit is None:  # else another was as early
+            daemon.buildkit = kind(
+                daemon.builder, daemon.images, daemon.layout, daemon.transfers, partial(_gateway, daemon)
+            )
     return daemon.buildkit
+
+
+def _load() -> type[BuildKit]:
+    """For a thread: with it come HTTP/2 and protobuf, a tenth of a second."""
+    from ...buildkit.service import BuildKit
+
+    return BuildKit
 
 
 def _gateway(daemon: Daemon) -> str:
@@ -52,12 +59,12 @@ async def _upgrade(request: Request) -> Wire:
 
 
 async def grpc(daemon: Daemon, request: Request) -> None:
-    service = buildkit(daemon)
+    service = await buildkit(daemon)
     await service.serve(await _upgrade(request))
 
 
 async def session(daemon: Daemon, request: Request) -> None:
-    sessions = buildkit(daemon).sessions
+    sessions = (await buildkit(daemon)).sessions
     id = request.headers.get("x-docker-expose-session-uuid", "")
     sessions.check(id)
     await sessions.serve(
@@ -70,7 +77,7 @@ async def session(daemon: Daemon, request: Request) -> None:
 
 async def build(daemon: Daemon, request: Request) -> Response | None:
     """``POST /build?version=2``: one request that asks, and streams what is told, as Docker's clients before 23 have it."""
-    service = buildkit(daemon)
+    service = await buildkit(daemon)
     id = request.text("buildid")
     if id.startswith(_UPLOAD):
         await service.uploads.offer(id.removeprefix(_UPLOAD), transfer.body(request))
