@@ -223,6 +223,7 @@ async def _run(
             serving.start_soon(_watch_firewall, daemon)
             await daemon.stopping.wait()
             code = await _finish(daemon, server)
+            server.abort()
             serving.cancel_scope.cancel()
         tasks.cancel_scope.cancel()
     for container in containers:

@@ -37,6 +37,7 @@ class Server:
         self._application = application
         self._headers = headers
         self._requests: set[Request] = set()
+        self._wires: set[Wire] = set()
         self._fresh: set[object] = set()  # connections that have not brought a request yet
         self._accepting = anyio.CancelScope()
         self._closed = anyio.Event()
@@ -63,6 +64,12 @@ class Server:
         while any(not request.answered for request in self._requests):
             self._ended = anyio.Event()
             await self._ended.wait()
+
+    def abort(self) -> None:
+        """Break off what is still open. Threads that write to a client which does not read would wait for ever, and whoever
+        ends the server would wait for them."""
+        for wire in self._wires:
+            wire.abort()
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept until cancelled or told to stop. Running connections are cancelled with it."""
@@ -100,6 +107,7 @@ class Server:
 
     async def _connection(self, sock: socket.socket, token: object) -> None:
         wire = Wire(sock)
+        self._wires.add(wire)
         connection = Connection(wire, lambda: [*self._headers, ("Date", date())])
         try:
             await connection.serve(lambda request: self._request(request, token))
@@ -109,6 +117,7 @@ class Server:
             # The last resort: a defect in serving one connection is logged and ends that connection only.
             log.exception("connection failed")
         finally:
+            self._wires.discard(wire)
             wire.close()
             self._fresh.discard(token)
             self._ended.set()

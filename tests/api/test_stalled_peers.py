@@ -20,6 +20,7 @@ from support.engine_root import EngineRoot, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -174,6 +175,22 @@ def _memory(engine: EngineRoot) -> int:
 
 def _descriptors(engine: EngineRoot) -> int:
     return len(os.listdir(f"/proc/{engine.pid}/fd"))
+
+
+def test_an_engine_ends_although_clients_do_not_read(tmp_path: Path) -> None:
+    with EngineRoot(tmp_path) as engine:
+        engine.import_busybox()
+        id = _run(engine, "sh", "-c", "head -c 30000000 /dev/zero > /big; sleep 1000")
+        path = f"/containers/{id}/archive?path=/big"
+        wait_for(lambda: b"30000000" in _stat(engine, path), lambda: "the file is not written")
+        stalled = []
+        for request in (path, f"/containers/{id}/export", "/images/busybox/get"):
+            stalled.append(engine.connect())
+            stalled[-1].sendall(Endpoint("GET", request).head())
+            assert stalled[-1].recv(12) == b"HTTP/1.1 200"
+        engine.stop()
+        for connection in stalled:
+            connection.close()
 
 
 @pytest.mark.parametrize("habit", ["reads nothing", "writes nothing", "a byte a second", "vanishes"])
