@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, EngineError, InvalidParameter
-from ..linux import mount
+from ..linux import mount, namespace
 from ..linux.libc import KernelError
 from ..linux.tree import remove_directory
 from . import ipc
@@ -99,16 +99,20 @@ def paths(layout: Layout, record: ContainerRecord) -> dict[str, Path]:
     return found
 
 
-def adopt(layout: Layout, record: ContainerRecord, shim_pid: int) -> None:
+def adopt(layout: Layout, record: ContainerRecord, shim_pid: int, started: int) -> None:
     """Take the files over from a shim that lives in an earlier keeper's mount namespace."""
     directory = layout.container_files(record.id)
     if not record.files or directory.is_dir():
         return
-    there = f"/proc/{shim_pid}/root{directory}"
+    root = namespace.open_root(shim_pid, started)
     found = []
-    for index, file in enumerate(record.files):
-        with open(f"{there}/{index}", "rb") as stream:
-            found.append((file, stream.read()))
+    try:
+        for index, file in enumerate(record.files):
+            name = f"{directory}/{index}".lstrip("/")
+            with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root), "rb") as stream:
+                found.append((file, stream.read()))
+    finally:
+        os.close(root)
     store(layout, record.id, found)
 
 

@@ -68,7 +68,7 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
         container = Container(record, _live_state(prepared.state, record))
         container.shim = shim
         container.settled.clear()
-        await _adopt_files(containers, record, prepared.state.shim_pid)
+        await _adopt_files(containers, record, prepared.state)
     else:
         facts = ShimState.parse(status) if status is not None else None
         if facts is not None and facts.manual:
@@ -100,9 +100,9 @@ async def _adopt(control: Path) -> ShimClient | None:
     return shim
 
 
-async def _adopt_files(containers: Containers, record: ContainerRecord, shim_pid: int) -> None:
+async def _adopt_files(containers: Containers, record: ContainerRecord, state: ShimState) -> None:
     try:
-        await containers.blocking(memory.adopt, containers.layout, record, shim_pid)
+        await containers.blocking(memory.adopt, containers.layout, record, state.shim_pid, state.shim_starttime)
     except (OSError, EngineError) as error:
         log.error("container %s: its files in memory cannot be taken over: %s", record.id[:12], error)
 

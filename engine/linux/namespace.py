@@ -59,6 +59,15 @@ def open_of(pid: int, started: int | None, kind: str) -> int:
     return handle
 
 
+def open_root(pid: int, started: int | None) -> int:
+    """A handle on the root directory of the process with this pid *and* start time. Raises OSError when it is gone."""
+    handle = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    if started is None or not process.is_alive(pid, started):
+        os.close(handle)
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return handle
+
+
 def set_hostname(name: str) -> None:
     encoded = os.fsencode(name)
     libc.check(libc.sethostname(encoded, len(encoded)), "sethostname", name)

@@ -98,20 +98,16 @@ def clone_sibling(slot: mmap.mmap) -> bool:
     """fork(2) a child of the caller's own parent, born where the caller's children are; True in it, False in the caller.
 
     Its pid, as the caller sees it, stands at the beginning of ``slot``, memory that the parent shares, before it runs.
+    The caller must be single-threaded and end at once, the new process execute a program: Python is told of neither, whose
+    care for locks, threads and random numbers would cost a millisecond.
     """
     place = ctypes.c_int.from_buffer(slot)
     flags = _CLONE_PARENT | _CLONE_PARENT_SETTID | signal.SIGCHLD
     arguments = (flags, 0, ctypes.addressof(place), 0, 0)
-    _python.PyOS_BeforeFork()
     pid: int = _python.syscall(ctypes.c_long(libc.SYS_CLONE), *map(ctypes.c_long, arguments))
-    code = ctypes.get_errno()
-    if pid == 0:
-        _python.PyOS_AfterFork_Child()
-        return True
-    _python.PyOS_AfterFork_Parent()
     if pid < 0:
-        raise KernelError(code, "clone")
-    return False
+        raise KernelError(ctypes.get_errno(), "clone")
+    return pid == 0
 
 
 def start_time(pid: int) -> int | None:

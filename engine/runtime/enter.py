@@ -79,8 +79,9 @@ def compile_exec(
         host,
         spec,
     )
+    steps.append(operations.FindProgram(request["args"][0], tuple(request["env"])))
     if joins:
         steps.append(operations.EnterPids())
     steps += [operations.NewSession(bool(request["terminal"])), operations.DieWithShim()]
-    steps.append(operations.Execute(tuple(request["args"]), tuple(request["env"])))
+    steps.append(operations.Execute(tuple(request["args"])))
     return tuple(steps)

@@ -259,13 +259,13 @@ def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
         steps.append(operations.SetLimits(limits))
     steps.append(operations.EnterDirectory(process.get("cwd") or "/"))
     steps += identity(process.get("capabilities"), bool(process.get("noNewPrivileges")), seccomp, host, spec)
+    steps.append(operations.FindProgram(process["args"][0], tuple(process.get("env") or ())))
     if spec.namespaces.get("pid"):
         steps.append(operations.EnterPids())
     steps += [operations.NewSession(bool(process.get("terminal"))), operations.DieWithShim()]
     steps.append(
         operations.Execute(
             tuple(process["args"]),
-            tuple(process.get("env") or ()),
             reaper=spec.init,
             terminal=bool(process.get("terminal")),
         )

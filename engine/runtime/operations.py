@@ -356,15 +356,12 @@ class DieWithShim(NamedTuple):
         return "die with shim"
 
 
-class Execute(NamedTuple):
-    """Become the program. ``args[0]`` with a slash is a path (relative to the working directory), otherwise it is
-    looked for in the PATH of ``env``, as the user, inside the container. With ``reaper`` we stay as pid 1, reap and
-    forward signals, and a child becomes the program."""
+class FindProgram(NamedTuple):
+    """Everything for execve(2) but the call. ``name`` with a slash is a path (relative to the working directory), otherwise
+    it is looked for in the PATH of ``env``, as the user, inside the container."""
 
-    args: tuple[str, ...]
+    name: str
     env: tuple[str, ...]
-    reaper: bool = False
-    terminal: bool = False
 
     def execute(self, stage: Stage) -> None:
         environment = {}
@@ -372,13 +369,28 @@ class Execute(NamedTuple):
             key, _, value = entry.partition("=")
             environment[key] = value
         environment.setdefault("HOME", stage.identity.home)
-        program = find_program(self.args[0], environment.get("PATH", ""))
+        stage.program = find_program(self.name, environment.get("PATH", ""))
+        stage.environment = environment
         process.close_on_exec_from(3)
         process.reset_signals()
+
+    def describe(self) -> str:
+        return f"find {self.name!r}"
+
+
+class Execute(NamedTuple):
+    """Become the program that was found. With ``reaper`` we stay as pid 1, reap and forward signals, and a child becomes
+    the program."""
+
+    args: tuple[str, ...]
+    reaper: bool = False
+    terminal: bool = False
+
+    def execute(self, stage: Stage) -> None:
         if self.reaper:
             init.fork_program(self.terminal)
         try:
-            os.execve(program, self.args, environment)
+            os.execve(stage.program, self.args, stage.environment)
         except OSError as error:
             raise _not_executable(self.args[0], error) from None
 

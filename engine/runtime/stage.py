@@ -60,12 +60,24 @@ class Failure(NamedTuple):
 class Stage:
     """State of one launch in the child."""
 
-    __slots__ = ("channel", "identity", "pending_directory", "pids_fd", "root_fd", "slot", "sources")
+    __slots__ = (
+        "channel",
+        "environment",
+        "identity",
+        "pending_directory",
+        "pids_fd",
+        "program",
+        "root_fd",
+        "slot",
+        "sources",
+    )
 
     def __init__(self, channel: socket.socket, slot: mmap.mmap | None = None) -> None:
         self.channel = channel
         self.slot = slot
         self.pids_fd = -1
+        self.program = ""
+        self.environment: dict[str, str] = {}
         self.root_fd = -1
         self.sources: list[int] = []
         self.identity = users.Identity(0, 0, (0,), "/", "root")

@@ -296,7 +296,7 @@ def test_files_of_the_engine_are_copies(tmp_path: Path) -> None:
     hosts.write_text("127.0.0.1 before\n")
     hosts.chmod(0o644)
     entry = {"destination": "/etc/hosts", "type": "bind", "source": str(hosts), "options": ["rbind", "rprivate"]}
-    script = "cat /etc/hosts; chmod 4777 /etc/hosts; cat /dev/zero > /etc/hosts; stat -c %s /etc/hosts; exec sleep 1000"
+    script = "exec 2>&1; cat /etc/hosts; chmod 4777 /etc/hosts; cat /dev/zero > /etc/hosts; stat -c %s /etc/hosts; exec sleep 1000"
 
     async def scenario() -> None:
         async with bench(tmp_path / "root") as (made, client):
