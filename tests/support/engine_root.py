@@ -34,7 +34,7 @@ KEEPER = Path(__file__).resolve().parents[2] / "pycompose" / "engine" / "runtime
 _PATIENCE = 20.0
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
@@ -149,7 +149,7 @@ class EngineRoot:
 
     def connect(self, timeout: float = 30) -> socket.socket:
         """A raw connection to the API socket."""
-        connection = _UnixConnection(str(self.layout.socket), timeout)
+        connection = UnixConnection(str(self.layout.socket), timeout)
         connection.connect()
         assert connection.sock is not None
         raw: socket.socket = connection.sock
@@ -167,7 +167,7 @@ class EngineRoot:
     # requests --------------------------------------------------------------------------------------------------------
     def request(self, method: str, path: str, body: Any = None, *, timeout: float = 30) -> tuple[int, bytes]:
         """One request: status and body. ``body`` is JSON, or bytes as they are."""
-        connection = _UnixConnection(str(self.layout.socket), timeout)
+        connection = UnixConnection(str(self.layout.socket), timeout)
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         kind = "application/x-tar" if isinstance(body, bytes) else "application/json"
         try:
