@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import stat
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -143,7 +144,10 @@ class Gateway:
 
     async def _read_file(self, request: Any, call: ServerCall) -> Any:
         def read(tree: Tree) -> bytes:
-            with os.fdopen(tree.open(_real(tree, request.FilePath)), "rb") as file:
+            fd = tree.open_kind(_real(tree, request.FilePath), stat.S_IFREG)
+            if fd is None:
+                raise InvalidParameter(f"{request.FilePath} is not a regular file")
+            with os.fdopen(fd, "rb") as file:
                 file.seek(max(0, request.Range.Offset))
                 length = request.Range.Length or _LARGEST_FILE + 1
                 data = file.read(min(max(0, length), _LARGEST_FILE + 1))
@@ -156,7 +160,7 @@ class Gateway:
     async def _read_dir(self, request: Any, call: ServerCall) -> Any:
         def read(tree: Tree) -> list[Any]:
             directory = _real(tree, request.DirPath)
-            fd = tree.open(directory or ".", os.O_DIRECTORY)
+            fd = tree.open(directory)
             try:
                 return [_stat(name, os.stat(name, dir_fd=fd, follow_symlinks=False)) for name in sorted(os.listdir(fd))]
             finally:

@@ -112,7 +112,7 @@ def test_a_result_is_looked_into_and_used_by_another_build(
     engine: EngineRoot, client: docker.DockerClient, sockets: Path
 ) -> None:
     """How buildx links the targets of a bake file: one build's result is another's base."""
-    lent = _lent("FROM busybox\nRUN echo first > /first\n")
+    lent = _lent("FROM busybox\nRUN echo first > /first && mknod /device c 1 5\n")
     with BuildKitClient(engine.layout.socket, sockets, lent) as first:
         solving = first.solve()
         request = gateway.SolveRequest(
@@ -123,6 +123,10 @@ def test_a_result_is_looked_into_and_used_by_another_build(
             "ReadFile", gateway.ReadFileRequest(Ref=result.ref.id, FilePath="first"), gateway.ReadFileResponse
         )
         assert read.Data == b"first\n"
+        for path in ("device", "bin"):  # a device is not opened, let alone read: it would be the host's
+            request = gateway.ReadFileRequest(Ref=result.ref.id, FilePath=path)
+            with pytest.raises(grpc.RpcError, match="not a regular file"):
+                first.gateway("ReadFile", request, gateway.ReadFileResponse)
         inner = sockets / "second"
         inner.mkdir()
         lent = _lent("FROM given\nRUN cat /first > /second\n")
