@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from ..documents import NewerFormat, check
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+log = logging.getLogger(__name__)
+
+_VERSION = 1  # of the table
 _SETTLED = 2 * 10**8  # nanoseconds after which a change time is believed
 _CAPABILITY = "security.capability"
 _KEPT = 1_000_000  # entries in the table, oldest go first
@@ -30,17 +36,15 @@ class FileDigests:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._known: dict[tuple[int, ...], bytes] = {}
         self._fresh: dict[tuple[int, ...], bytes] = {}
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS digest (dev INTEGER, ino INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER,"
-            " sha256 BLOB, PRIMARY KEY (dev, ino, size, mtime, ctime)) WITHOUT ROWID"
-        )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = _opened(str(path))
+        except (OSError, sqlite3.DatabaseError, NewerFormat) as error:
+            log.warning("%s: %s; files are remembered until the engine ends only", path, error)
+            self._db = _opened(":memory:")
 
     def close(self) -> None:
         with self._lock:
@@ -77,21 +81,46 @@ class FileDigests:
         return digest
 
     def flush(self) -> None:
-        """Write what is new; called once per build."""
+        """Write what is new; called once per build. A disk that does not take it costs time the next time."""
         with self._lock:
             fresh, self._fresh = self._fresh, {}
             if not fresh:
                 return
-            self._db.execute("BEGIN")
-            rows = [(*key, digest) for key, digest in fresh.items()]
-            self._db.executemany("INSERT OR REPLACE INTO digest VALUES (?,?,?,?,?,?)", rows)
-            (count,) = self._db.execute("SELECT count(*) FROM digest").fetchone()
-            if count > _KEPT:
-                self._db.execute(
-                    "DELETE FROM digest WHERE ctime < (SELECT ctime FROM digest ORDER BY ctime LIMIT 1 OFFSET ?)",
-                    (count - _KEPT // 2,),
-                )
-            self._db.execute("COMMIT")
+            try:
+                self._write(fresh)
+            except sqlite3.OperationalError as error:
+                log.warning("digests of files cannot be kept: %s", error)
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def _write(self, fresh: dict[tuple[int, ...], bytes]) -> None:
+        self._db.execute("BEGIN")
+        rows = [(*key, digest) for key, digest in fresh.items()]
+        self._db.executemany("INSERT OR REPLACE INTO digest VALUES (?,?,?,?,?,?)", rows)
+        (count,) = self._db.execute("SELECT count(*) FROM digest").fetchone()
+        if count > _KEPT:
+            self._db.execute(
+                "DELETE FROM digest WHERE ctime < (SELECT ctime FROM digest ORDER BY ctime LIMIT 1 OFFSET ?)",
+                (count - _KEPT // 2,),
+            )
+        self._db.execute("COMMIT")
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        check(database.execute("PRAGMA user_version").fetchone()[0], _VERSION, path)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=OFF")
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS digest (dev INTEGER, ino INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER,"
+            " sha256 BLOB, PRIMARY KEY (dev, ino, size, mtime, ctime)) WITHOUT ROWID"
+        )
+        database.execute(f"PRAGMA user_version={_VERSION}")
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def read_xattrs(fd: int) -> list[tuple[str, bytes]]:

@@ -248,6 +248,18 @@ def test_the_command_brings_an_engine_up_there(disk: Disk, engine: EngineRoot, t
         assert answer.returncode == 0 and len(answer.stdout.split()) == 1, answer.stderr
     engine.json("POST", "/containers/one/stop?t=0")
     assert state(engine, "one")["ExitCode"] == 137
+    # Now nothing is there that a running engine has: neither SQLite's own files nor those of /run.
+    disk.free()
+    engine.stop()
+    disk.fill()
+    command = Command(engine.layout.root, tmp_path)
+    answer = command("container", "ls", "-aq", check=False, PYCOMPOSE_IDLE_TIMEOUT="0")
+    if disk.kind == "no inodes":  # not even a socket
+        assert answer.returncode == 1 and f"No space left on device: '{engine.layout.run}" in answer.stderr
+    else:
+        assert answer.returncode == 0 and len(answer.stdout.split()) == 1, answer.stderr
+        command("engine", "stop")
+    disk.free()
 
 
 @pytest.fixture
@@ -324,12 +336,12 @@ def test_no_descriptors_are_left(engine_without_descriptors: EngineRoot) -> None
     try:
         engine.json("POST", "/containers/one/stop?t=0")
         engine.json("DELETE", "/containers/two?force=1")
+        assert state(engine, "one")["ExitCode"] == 137
         limit()
         message = words(engine.request("POST", "/containers/one/start"))
         assert "Too many open files" in message, message
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-    assert state(engine, "one")["ExitCode"] == 137
     assert engine.request("GET", "/containers/two/json")[0] == 404
 
 
