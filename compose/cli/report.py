@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from .session import Session
 
 LINES = 20
+_PROBE_MISUSED = re.compile(
+    r"(invalid|unrecognized|unrecognised|unknown|illegal|bad) (option|argument|flag|usage)|^usage: |command not found"
+    r"|: not found$|syntax error|exec format error|executable file not found|unable to start container process",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What programs and shells say when they are called in a wrong way, and not of what they were to look at."""
 
 
 def failure_report(session: Session, result: Convergence) -> str:
@@ -142,15 +149,20 @@ def _last_lines(session: Session, identity: str, tty: bool) -> list[str]:
 
 def _hint(tree: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     code = state.get("ExitCode")
-    probe = (((state.get("Health") or {}).get("Log") or [{}])[-1] or {}).get("ExitCode")
+    latest = ((state.get("Health") or {}).get("Log") or [{}])[-1] or {}
+    probe, last = latest.get("ExitCode"), str(latest.get("Output") or "")
     if state.get("OOMKilled"):
         return "raise the service's memory limit (mem_limit or deploy.resources.limits.memory)"
     if state.get("Status") in ("exited", "dead") and code == 127:
         return "the command was not found in the image"
     if state.get("Status") in ("exited", "dead") and code == 126:
         return "the command is not executable"
+    if state.get("Status") in ("exited", "dead", "restarting"):
+        return ""  # its end is the cause, whatever its health was
     if probe in (126, 127):
         return "the health check's own command is not in the image"
+    if _PROBE_MISUSED.search(last):
+        return "the health check's own command is wrong: more time does not help"
     if (state.get("Health") or {}).get("Status") == "unhealthy":
         return "raise healthcheck.start_period or retries if the service only needs longer"
     return ""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 
 from .. import documents
+from ..linux.process import is_ending
 from ..timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -193,10 +194,19 @@ async def _probe(containers: Containers, container: Container, check: Check) -> 
         text = f"Health check exceeded timeout ({_go_duration(check.timeout)})"
         return Probe(start, time.time_ns(), -1, text)
     except execs.ExecFailed as error:
+        if _is_over(container):
+            return None
         return Probe(start, time.time_ns(), -1, str(error)[:OUTPUT_LIMIT])
     except execs.ContainerGone:
         return None
+    if code != 0 and _is_over(container):
+        return None
     return Probe(start, time.time_ns(), code, output.decode(errors="replace"))
+
+
+def _is_over(container: Container) -> bool:
+    """Whether the container's first process has ended, which takes a probe along before anyone has told of it."""
+    return is_ending(container.state.pid, container.state.pid_starttime)
 
 
 def _go_duration(seconds: float) -> str:

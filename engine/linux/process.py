@@ -38,6 +38,7 @@ _OF_THE_LIBRARY = (32, 33)
 _SIGACTION, _SIGSET = 32, 8
 """Sizes of the kernel's struct sigaction and signal set; all zeros is SIG_DFL."""
 _ALL_DESCRIPTORS = 0x7FFFFFFF
+_PF_EXITING = 0x4
 
 
 class _CloneArgs(ctypes.Structure):
@@ -140,6 +141,12 @@ def is_alive(pid: int, started: int | None) -> bool:
     """Whether the process with this pid and start time exists and is no zombie."""
     fields = _stat(pid)
     return bool(fields) and int(fields[19]) == started and fields[0] not in (b"Z", b"X")
+
+
+def is_ending(pid: int, started: int | None) -> bool:
+    """Whether the process has ended or is about to: the first one of a namespace ends after all others were killed."""
+    fields = _stat(pid)
+    return not fields or int(fields[19]) != started or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & _PF_EXITING)
 
 
 def _stat(pid: int | str) -> list[bytes]:

@@ -124,9 +124,12 @@ class Networks:
             network = self._registry.network(ref)
             if network.predefined:
                 raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
-            if self._registry.of_network(network.id):
+            if endpoints := self._registry.of_network(network.id):
+                users = ", ".join(
+                    sorted(f'name:"{one.container.name}" id:"{one.container.id[:12]}"' for one in endpoints)
+                )
                 raise Forbidden(
-                    f"error while removing network: network {network.name} id {network.id} has active endpoints"
+                    f"error while removing network: network {network.name} id {network.id} has active endpoints ({users})"
                 )
             self._kernel.take_down(network)
             self._registry.delete_network(network)

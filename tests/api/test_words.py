@@ -171,6 +171,17 @@ def test_probes_are_told_as_execs(client: docker.DockerClient, test: str, code: 
     assert told == [(f"exec_create: /bin/sh -c {test}", ""), (f"exec_start: /bin/sh -c {test}", ""), ("exec_die", code)]
 
 
+def test_a_probe_that_ends_with_its_container_is_no_failure(client: docker.DockerClient) -> None:
+    """The program ends as soon as its check has begun: nothing can be said of its health."""
+    script = "while [ ! -e /checked ]; do sleep 0.01; done"
+    check = {"test": ["CMD-SHELL", "touch /checked; sleep 300"], "interval": 1_000_000_000}
+    for _ in range(3):
+        container = client.containers.run("busybox", ["sh", "-c", script], detach=True, healthcheck=check)
+        container.wait(timeout=30)
+        assert client.api.inspect_container(container.id)["State"]["Health"]["Log"] == []
+        container.remove()
+
+
 def test_archives_are_named_as_dockers(engine: EngineRoot, client: docker.DockerClient) -> None:
     import io
     import tarfile

@@ -11,6 +11,7 @@ from support.composing import State, make_project
 
 from pycompose.compose.errors import Mark
 from pycompose.compose.observe import BuiltImage
+from pycompose.compose.plantext import outline, recorded_value
 from pycompose.compose.reconcile.down import reconcile_down
 from pycompose.compose.reconcile.lifecycle import plan_restart, plan_start
 from pycompose.compose.reconcile.options import DownOptions, UpOptions
@@ -216,3 +217,48 @@ def test_plan_text(case: Callable[[], Plan], update_golden: bool) -> None:
     if update_golden:
         path.write_text(text)
     assert text == path.read_text()
+
+
+def test_outline() -> None:
+    """A replacement is one line, in front of what waits for it, with what its fields were."""
+    text = outline(changed_environment(), lambda operation, field: "1 → 2" if field == "environment.A" else "")
+    assert text.splitlines()[:6] == [
+        "demo: 6 steps",
+        "1. stop demo-web-1",
+        "     service db is replaced and restarts those that depend on it (compose.yaml:40:3)",
+        "2. recreate demo-db-1  [after 1]",
+        "     configuration changed (compose.yaml:20:3)",
+        "       environment.A changed (compose.yaml:6:7): 1 → 2",
+    ]
+    assert "       environment.B added (compose.yaml:20:3)" in text
+    assert "rename" not in text
+    assert outline(nothing_to_do(), lambda operation, field: "") == "demo: nothing to do\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (("environment", "A"), "1"),
+        (("environment", "B"), None),
+        (("labels", "x"), "y"),
+        (("command", 1), "b"),
+        (("command", 7), None),
+        (("ports", 0, "published"), "8080"),
+        (("ports", 3, "published"), None),
+        (("restart",), "always"),
+        (("user",), "1000"),
+        (("mem_limit",), 64),
+        (("nothing",), None),
+    ],
+)
+def test_what_a_container_was_made_with(path: tuple[str | int, ...], wanted: object) -> None:
+    details = {
+        "Config": {"Env": ["A=1"], "Labels": {"x": "y"}, "Cmd": ["a", "b"], "User": "1000"},
+        "HostConfig": {
+            "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]},
+            "RestartPolicy": {"Name": "always"},
+            "Memory": 64,
+        },
+    }
+    service = {"ports": [{"target": 80, "published": "8081"}]}
+    assert recorded_value(details, service, path) == wanted

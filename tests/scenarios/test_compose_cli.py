@@ -165,7 +165,9 @@ def test_changed_field_is_named_and_replaced(stack: Stack) -> None:
         f"services:\n  web: {SLEEPER}}}\n  db:\n    image: IMAGE\n    command: sleep 999\n    environment:\n      A: two\n"
     )
     plan = stack("plan", code=2).stdout
-    assert re.search(r"environment\.A changed \(\S*compose\.yaml:7:7\)", plan)
+    assert re.search(r"environment\.A changed \(\S*compose\.yaml:7:7\): one → two", plan)
+    assert plan.splitlines()[:2] == [f"{stack.name}: 1 step", f"1. recreate {stack.name}-db-1"]
+    assert "rename" in stack("plan", "--steps", code=2).stdout
     stack("up", "-d", "-t", "0")
     after = stack.ids()
     assert after["web-1"] == before["web-1"]

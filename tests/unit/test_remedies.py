@@ -177,3 +177,23 @@ def test_bind_mounts_that_surprise(tmp_path: Path) -> None:
 )
 def test_the_nearest_name(name: str, known: list[str], wanted: str) -> None:
     assert nearest(name, known) == f"did you mean {wanted}?"
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "code", "hint"),
+    [
+        ("running", "nc: invalid option -- 'z'\nBusyBox v1.35", 1, "own command is wrong"),
+        ("running", "sh: pg_isready: not found", 127, "is not in the image"),
+        ("running", "sh: curl: not found", 1, "own command is wrong"),
+        ("running", "connection refused", 1, "raise healthcheck.start_period"),
+        ("exited", "connection refused", 1, ""),
+        ("restarting", "connection refused", 1, ""),
+    ],
+)
+def test_the_hint_of_a_failing_probe(status: str, output: str, code: int, hint: str) -> None:
+    from pycompose.compose.cli.report import _hint
+
+    probe = {"Output": output, "ExitCode": code}
+    state = {"Status": status, "ExitCode": 1, "Health": {"Status": "unhealthy", "Log": [probe]}}
+    found = _hint({}, state)
+    assert hint in found and bool(hint) == bool(found)
