@@ -10,6 +10,7 @@ from .session import Session, is_set
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Container
 
     from ..perform import Settings
     from ..reconcile.options import UpOptions
@@ -65,7 +66,7 @@ def add_arguments(parser: Parser) -> None:
         nargs="?",
         const="",
         metavar="FILE",
-        help="Print the critical path and write a Chrome trace to FILE",
+        help="Print the critical path and write a Chrome trace to FILE (--timings=FILE, or a FILE.json after a space)",
     )
     flag("--wait", action="store_true", help="Wait for services to be running|healthy. Implies detached mode.")
     flag(
@@ -158,11 +159,21 @@ def settings(args: Namespace) -> Settings:
     return Settings(quiet_pull=args.quiet_pull, quiet_build=args.quiet_build)
 
 
+def _take_timings_file(args: Namespace, known: Container[str]) -> None:
+    """The value of ``--timings`` is optional, and so has to follow an equals sign; a file of JSON is none of the services."""
+    first = next(iter(args.services), "")
+    if args.timings == "" and first.endswith(".json") and first not in known:
+        args.timings = first
+        del args.services[0]
+
+
 def run(args: Namespace) -> int:
     from .converge import converge, report_failures
 
     check(args)
     session = Session(args, is_ephemeral=args.ephemeral)
+    if args.timings == "" and args.services:
+        _take_timings_file(args, session.project.services)
     options = up_options(args)
     if args.lease and not args.dry_run:
         from .leasing import take_lease

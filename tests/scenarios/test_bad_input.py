@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -151,7 +152,34 @@ def test_verbs_name_what_does_not_exist(command: Command) -> None:
     ended = command("wait", "job", check=False)
     assert ended.returncode == 7
     assert ended.stdout.endswith("exited with status code 7\n")
+    command("up", "-d", "--timings", "trace.json")
+    assert (command.directory / "trace.json").is_file()
+    assert command("system", "df").stdout.splitlines()[1].split()[-2:] == ["0B", "(0%)"]  # the one image is in use
     command("down")
+
+
+def test_an_engine_that_is_restarted_leaves_containers_running(command: Command) -> None:
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  web:\n    image: busybox\n    command: sleep 1000\n    init: true\n"
+    )
+    command("up", "-d")
+    name = f"{command.directory.name}-web-1"
+    before, pids = json.loads(command("container", "inspect", name).stdout)[0]["State"], command.engine()
+    refused = command("engine", "stop", check=False)
+    assert refused.returncode == 1
+    assert "stop them first, or pass --force, which stops them" in refused.stderr
+    assert '"pycompose engine restart" keeps them running' in refused.stderr
+    assert "containers running: 1" in command("engine", "restart").stdout
+    after, others = json.loads(command("container", "inspect", name).stdout)[0]["State"], command.engine()
+    assert (after["Pid"], after["StartedAt"]) == (before["Pid"], before["StartedAt"])
+    assert pids["pid"] != others["pid"] and pids["keeper_pid"] != others["keeper_pid"]
+    command("down")
+
+
+def test_an_engine_that_does_not_run_has_a_status(tmp_path: Path) -> None:
+    nobody = Command(tmp_path / "nobody", tmp_path)
+    status = nobody("engine", "status", "--format", "json", check=False)
+    assert (status.returncode, json.loads(status.stdout)) == (3, {"running": False})
 
 
 def test_missing_executable(command: Command) -> None:

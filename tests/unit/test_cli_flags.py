@@ -100,3 +100,14 @@ def test_version_is_that_of_the_distribution() -> None:
     from pycompose import __version__
 
     assert version("pycompose-engine") == __version__
+
+
+def test_another_version_of_the_engine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    from pycompose import __version__
+    from pycompose.compose.cli.session import warn_of_version
+
+    warn_of_version({"server": f"pycompose/{__version__} (linux)"})
+    warn_of_version({"server": "Docker/28.5 (linux)"})
+    assert capsys.readouterr().err == ""
+    warn_of_version({"server": "pycompose/0.0.9 (linux)"})
+    assert f"the engine is pycompose 0.0.9, this command is {__version__}" in capsys.readouterr().err

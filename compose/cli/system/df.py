@@ -44,13 +44,13 @@ def run(args: Namespace) -> int:
 
 
 def summary(usage: Tree) -> list[format.Row]:
-    """The four rows of the table."""
+    """The four rows of the table. Our engine tells which layers images in use have, others only what no image shares."""
     images: Sequence[Tree] = usage.get("Images") or ()
     containers: Sequence[Tree] = usage.get("Containers") or ()
     volumes: Sequence[Tree] = usage.get("Volumes") or ()
     cache: Sequence[Tree] = usage.get("BuildCache") or ()
     layers = int(usage.get("LayersSize") or 0)
-    used = sum(
+    used = int(usage.get("LayersInUse") or 0) or sum(
         int(one["Size"]) - int(one["SharedSize"])
         for one in images
         if one.get("Containers") and one.get("Size", -1) != -1 and one.get("SharedSize", -1) != -1

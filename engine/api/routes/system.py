@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -223,10 +224,16 @@ async def disk_usage(daemon: Daemon, request: Request) -> Response:
     if "image" in kinds:
         images = await daemon.containers.blocking(daemon.images.list)
         rows = [daemon.images.summary(image) for image in images]
-        for row in rows:
+        holders = Counter(layer.chain_id for image in images for layer in image.layers)
+        in_use: dict[str, int] = {}
+        for row, image in zip(rows, images, strict=True):
             row["Containers"] = len(daemon.containers.image_users(row["Id"]))
+            row["SharedSize"] = sum(layer.size for layer in image.layers if holders[layer.chain_id] > 1)
+            if row["Containers"]:
+                in_use |= {layer.chain_id: layer.size for layer in image.layers}
         body["Images"] = rows
         body["LayersSize"] = sum({layer.chain_id: layer.size for image in images for layer in image.layers}.values())
+        body["LayersInUse"] = sum(in_use.values())
     if "container" in kinds:
         body["Containers"] = [await _container_usage(daemon, container, request) for container in daemon.containers]
     if "volume" in kinds:
