@@ -59,6 +59,8 @@ def run(args: Namespace) -> int:
         plan = reconcile_down(snapshot, options, project, built)
         for warning in plan.warnings:
             print(f"warning: {warning}", file=sys.stderr)
+        if options.volumes and project is not None:
+            _tell_of_strangers(session, project, snapshot)
         if plan.empty:
             print(f'Warning: No resource found to remove for project "{session.name}".', file=sys.stderr)
             return 0
@@ -75,6 +77,21 @@ def run(args: Namespace) -> int:
     for key, error in failures:
         print(f"{key}: {error}", file=sys.stderr)
     return max((error.exit_code for _, error in failures), default=0)
+
+
+def _tell_of_strangers(session: Session, project: Project, snapshot: Snapshot) -> None:
+    """Volumes of the file that were not made for the project (`volume create`, another project): they stay, and that is
+    said."""
+    from ..labels import volume_name
+
+    own = {volume_name(project, key) for key, tree in project.volumes.items() if not (tree or {}).get("external")}
+    wanted = sorted(own - set(snapshot.volumes))
+    found = session.engine.volumes.list({"name": wanted}) if wanted else []
+    for name in sorted({str(one["Name"]) for one in found} & set(wanted)):
+        print(
+            f"warning: volume {name} was not made for this project and stays; pycompose volume rm {name} removes it",
+            file=sys.stderr,
+        )
 
 
 def _observe(session: Session) -> Snapshot:

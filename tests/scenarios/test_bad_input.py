@@ -176,6 +176,17 @@ def test_an_engine_that_is_restarted_leaves_containers_running(command: Command)
     command("down")
 
 
+def test_a_volume_that_somebody_else_has_made_stays_and_is_told_of(command: Command) -> None:
+    (command.directory / "compose.yaml").write_text(
+        "services:\n  web:\n    image: busybox\n    command: 'true'\n    volumes: ['data:/data']\nvolumes: {data: }\n"
+    )
+    name = f"{command.directory.name}_data"
+    command("volume", "create", name)
+    command("up", "-d")
+    assert f"volume {name} was not made for this project and stays" in command("down", "-v").stderr
+    command("volume", "rm", name)
+
+
 def test_an_engine_that_does_not_run_has_a_status(tmp_path: Path) -> None:
     nobody = Command(tmp_path / "nobody", tmp_path)
     status = nobody("engine", "status", "--format", "json", check=False)
