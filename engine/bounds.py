@@ -51,6 +51,9 @@ DISK_PART = 64
 MANIFEST = 4 * MIB
 """Bytes of a manifest or an index; registries refuse more as well (distribution specification)."""
 
+SIGNATURES = 50
+"""Signatures of one image that are looked at; each costs two requests."""
+
 CONFIGURATION = 8 * MIB
 """Bytes of an image's configuration; also of one that a build makes."""
 

@@ -18,6 +18,7 @@ from ..errors import EngineError
 from ..images.registry.endpoints import RegistryConfig
 from ..networks.ipam import DEFAULT_POOLS, DefaultPool
 from ..networks.types import Resolver
+from . import verification
 from .document import ConfigurationError, parse
 from .schema import faults
 
@@ -119,6 +120,8 @@ def _senseless(document: Value) -> Iterator[Fault]:
             ip_address(server.content)
         except ValueError:
             yield server.line, server.column, f"dns[{index}]: {server.content!r} is no IP address"
+    if "verify" in members:
+        yield from verification.faults(members["verify"])
     if "hosts" in members and (trouble := _remote_trouble(_plain(document))):
         yield members["hosts"].line, members["hosts"].column, trouble
     if "log" in members:
@@ -142,6 +145,7 @@ def _settings(tree: Mapping[str, Any]) -> Settings:
         certificates=tuple(map(Path, tree["registry-certs"]))
         if "registry-certs" in tree
         else standard.registries.certificates,
+        verify=tuple(map(verification.rule, tree.get("verify", ()))),
     )
     pools = tuple(DefaultPool(pool["base"], pool["size"]) for pool in tree.get("address-pools", ()))
     return Settings(

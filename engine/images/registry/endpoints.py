@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ..signatures.policy import Rule
+
 DOCKER_HUB = "registry-1.docker.io"
 SEARCH_HOST = "index.docker.io"
 
@@ -22,13 +24,15 @@ SEARCH_HOST = "index.docker.io"
 class RegistryConfig:
     """The engine's registry settings. ``mirrors`` maps a domain (``docker.io``) to base URLs tried first, in order;
     ``insecure`` lists ``host`` or ``host:port`` that may have plain HTTP or unknown certificates. ``downloads`` and
-    ``uploads`` are how many layers of one image move at a time; ``certificates`` are directories as in images/trust.py."""
+    ``uploads`` are how many layers of one image move at a time; ``certificates`` are directories as in images/trust.py.
+    ``verify`` are the rules of what must be signed."""
 
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     insecure: frozenset[str] = frozenset()
     downloads: int = 4
     uploads: int = 4
     certificates: tuple[Path, ...] = DIRECTORIES
+    verify: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from ..manifest import (
     select,
 )
 from .manifests import fetch
+from .signed import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ..layers import Layers
     from ..progress import Reporter
     from ..reference import Reference
+    from ..signatures.policy import Rule
     from ..types import Layer, Platform
     from .client import Registry
     from .transfer import Downloads
@@ -66,7 +68,9 @@ class Puller:
         reporter: Reporter,
         parallel: int,
         stop: Abort,
+        rules: Sequence[Rule],
     ) -> None:
+        self._rules = rules
         self._stop = stop
         self._parallel = parallel
         self._registries = registries
@@ -82,6 +86,7 @@ class Puller:
         registry, data, content_type = self._first()
         self._report({"status": f"Pulling from {self._ref.path}", "id": self._ref.version})
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        require(registry, self._ref, digest, self._rules)
         value = document(data, "the manifest")
         media_type = kind(value, content_type)
         found = digest

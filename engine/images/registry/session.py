@@ -95,9 +95,9 @@ class Session:
 
     def pull(self, ref: Reference, platform: Platform, blobs: Blobs, layers: Layers, reporter: Reporter) -> Pulled:
         try:
-            parallel = self._config.downloads
+            parallel, rules = self._config.downloads, self._config.verify
             return Puller(
-                self._registries, ref, platform, blobs, layers, self._downloads, reporter, parallel, self._stop
+                self._registries, ref, platform, blobs, layers, self._downloads, reporter, parallel, self._stop, rules
             ).pull()
         except Unavailable as error:
             raise Unavailable(f"{error}{_hint(ref)}") from error
