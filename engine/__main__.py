@@ -47,7 +47,7 @@ from .layout import Layout
 from .leases import Leases
 from .linux import libc
 from .linux.spread import spread
-from .networks import Networks, drain
+from .networks import Networks, drain, links
 from .runtime.client import KeeperClient, ShimError
 from .store import Store
 from .trash import Trash
@@ -293,7 +293,7 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
 async def _watch_firewall(daemon: Daemon) -> None:
     """Import pyroute2 before the first container needs it; then see that no firewall that is started or reloaded cuts
     containers off."""
-    await daemon.containers.blocking(daemon.networks.preload)
+    await daemon.containers.blocking(links.messages)
     with daemon.networks.firewall_changes() as changes:
         while True:
             await anyio.wait_readable(changes)

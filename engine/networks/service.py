@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, Forbidden, NotFound
 from ..timestamps import rfc3339
-from . import definition, endpoints, interface, links, listing, macvlan, nft, ports, zones
+from . import definition, endpoints, interface, listing, macvlan, nft, ports, zones
 from .bridge import link_index
 from .ipam import DEFAULT_POOLS
 from .kernel import Kernel, published_ports
@@ -350,10 +350,6 @@ class Networks:
             self._names.note_zones({network.id for network in busy})
             self._names.note_resolvers(live)
             self._names.forget_strangers()
-
-    def preload(self) -> None:
-        """Import pyroute2 ahead of the first use (50 ms); call it on a thread once the API is open."""
-        links.messages()
 
     def check_firewall(self) -> builtins.list[str]:
         """Renew our accept rules in foreign chains that drop (a firewall may have been started or reloaded since), and
