@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .flags import Parser
 
 
+TARGETS = ("swarm", "kubernetes")
+
+
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--format", default="text", metavar="FORMAT", help="Format the output. Values: [text | json | markdown]"
@@ -20,29 +23,42 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--status", default="", metavar="STATUS", help="Only keys that are supported, refused or ignored"
     )
+    parser.add_argument("--to", default="", metavar="KIND", help="On a cluster: swarm or kubernetes")
     parser.add_argument("key", nargs="*", metavar="KEY")
 
 
 def run(args: Namespace) -> int:
-    from ..load.conformance import STATUSES, table
+    from ..deploy.columns import columns
+    from ..load.conformance import STATUSES, Entry, table
 
     if args.format not in ("text", "json", "markdown"):
         raise ComposeError(f'unsupported format "{args.format}"')
     if args.status and args.status not in STATUSES:
         raise ComposeError(f'unknown status "{args.status}": {", ".join(STATUSES)} are known')
-    entries = [entry for entry in table() if not args.status or entry.status == args.status]
+    if args.to not in ("", *TARGETS):
+        raise ComposeError(f'unknown target "{args.to}": {", ".join(TARGETS)} are known')
+    clusters = columns()
+    entries = list(table())
+    if args.to:
+        entries = [Entry(one.key, *clusters[one.key][args.to]) for one in entries]
+    entries = [entry for entry in entries if not args.status or entry.status == args.status]
     if args.key:
         entries = [entry for entry in entries if any(_matches(entry.key, wanted) for wanted in args.key)]
         if not entries:
             raise ComposeError(f"no key {', '.join(args.key)}")
     if args.format == "json":
-        rows = [{"key": entry.key, "status": entry.status, "reason": entry.note} for entry in entries]
+        rows = [
+            {"key": entry.key, "status": entry.status, "reason": entry.note}
+            | {kind: str(clusters[entry.key][kind]) for kind in TARGETS if not args.to}
+            for entry in entries
+        ]
         print(json.dumps(rows, indent=2))
         return 0
     if args.format == "markdown":
-        print("| key | status | reason |\n|---|---|---|")
+        print(f"| key | status | reason | {' | '.join(TARGETS)} |\n|---|---|---|---|---|")
         for entry in entries:
-            print(f"| `{entry.key}` | {entry.status} | {entry.note} |")
+            cells = (str(clusters[entry.key][kind]) for kind in TARGETS)
+            print(f"| `{entry.key}` | {entry.status} | {entry.note} | {' | '.join(cells)} |")
         return 0
     width = max(len(entry.key) for entry in entries)
     for entry in entries:

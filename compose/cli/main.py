@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, EngineError
 from .flags import PROGRESS, FlagError, Parser, WrongSyntax
-from .verbs import ALIASES, CHANGING, COMPOSE, DRY_RUN, GROUPS, PLAIN
+from .shared_flags import add_target
+from .verbs import ALIASES, CHANGING, CLUSTER, COMPOSE, DRY_RUN, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -271,6 +272,8 @@ def _run_verb(
     module = import_module(f".{module_name}", __package__)
     parser = Parser(prog, summary, interspersed=getattr(module, "INTERSPERSED", True), codes=codes)
     module.add_arguments(parser)
+    if module_name in CLUSTER:
+        add_target(parser)
     verb = prog.removeprefix("pycompose ")
     words_of_help = "Show what would be done, and do nothing" if verb in DRY_RUN else SUPPRESS
     parser.add_argument("--dry-run", action="store_true", default=options.dry_run, help=words_of_help)
@@ -281,6 +284,8 @@ def _run_verb(
         return 0
     if args.dry_run and verb in CHANGING:
         raise FlagError(f"{prog} cannot show what it would do: it has no --dry-run")
+    if module_name in CLUSTER and args.to is not None:
+        module = import_module(f".cluster.{module_name}", __package__)
     return int(module.run(args))
 
 

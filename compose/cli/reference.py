@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from .flags import Parser
 from .main import GLOBAL_HELP
-from .verbs import COMPOSE, GROUPS, PLAIN
+from .shared_flags import add_target
+from .verbs import CLUSTER, COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +90,8 @@ def _verb(prog: str, module_name: str, summary: str) -> Iterator[str]:
     module = import_module(f".{module_name}", __package__)
     parser = Parser(prog, summary)
     module.add_arguments(parser)
+    if module_name in CLUSTER:
+        add_target(parser)
     yield f"### {prog}"
     yield ""
     yield f"{summary}. `{parser.usage_line().removeprefix('Usage:  ')}`"

@@ -22,6 +22,21 @@ def add_prune(parser: Parser, filters: str = "Provide filter values (e.g. label=
     parser.add_argument("-f", "--force", action="store_true", help="Do not prompt for confirmation")
 
 
+def add_target(parser: Parser) -> None:
+    """``--to`` and ``--node``: the same verb on a cluster."""
+    flag = parser.add_argument
+    flag(
+        "--to", metavar="TARGET", help="On a cluster: swarm, kubernetes (each also KIND:CONTEXT), or a name in x-deploy"
+    )
+    flag(
+        "--node",
+        action="append",
+        default=[],
+        metavar="NAME=HOST",
+        help="With --to swarm: the engine of a node, where it has to be asked itself",
+    )
+
+
 def add_stopping(parser: Parser) -> None:
     """``-t, --timeout`` and ``-s, --signal`` of verbs that stop containers."""
     parser.add_argument(

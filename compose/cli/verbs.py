@@ -12,6 +12,7 @@ COMPOSE: Table = {
     "conformance": ("conformance", "Show which Compose keys are supported"),
     "cp": ("cp", "Copy files/folders between a service container and the local filesystem"),
     "create": ("create", "Creates containers for a service"),
+    "deploy": ("deploy", "Put the project on a cluster: Docker Swarm or Kubernetes"),
     "down": ("down", "Stop and remove containers, networks"),
     "env": ("env", "Print the addresses of services as environment variables"),
     "events": ("events", "Receive real time events from containers"),
@@ -185,7 +186,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
 }
 
 _SHOWS = (
-    "attach build commit cp create down exec export kill pause publish pull push restart rm run scale start stop unpause"
+    "attach build commit cp create deploy down exec export kill pause publish pull push restart rm run scale start stop unpause"
     " up"
 )
 _ONLY_READS = "diff df events export history info inspect logs ls port publish stats status top viz wait"
@@ -207,3 +208,6 @@ CHANGING = frozenset(
 """Verbs that change something and cannot show it before: --dry-run is refused. With all others it has no effect."""
 
 ALIASES = {"list": "ls", "ps": "ls", "remove": "rm", "convert": "config"}
+
+CLUSTER = frozenset({"down", "events", "exec", "logs", "plan", "port", "ps", "restart", "scale", "top", "wait"})
+"""Verbs that take ``--to`` as well: then they are carried out on a cluster, by the module of the same name in ``cluster/``."""

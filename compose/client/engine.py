@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .leases import Leases
     from .networks import Networks
     from .snapshots import Snapshots
+    from .swarm import Swarm
     from .system import System
     from .volumes import Volumes
 
@@ -123,6 +124,12 @@ class Engine:
         from .snapshots import Snapshots
 
         return Snapshots(self)
+
+    @property
+    def swarm(self) -> Swarm:
+        from .swarm import Swarm
+
+        return Swarm(self)
 
     @property
     def system(self) -> System:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import Diagnostic, Path, dotted
 from . import schema
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..model import Project
+
+Rule = TypeVar("Rule")
 
 TABLE = "conformance.json"
 STATUSES = ("supported", "refused", "ignored")
@@ -148,10 +150,11 @@ def _uses(project: Project, status: str, *, elsewhere: bool = False) -> Iterator
     for section in ("services", "networks", "volumes", "configs", "secrets", "models"):
         below = rules.step(section)
         if below is not None:
-            yield from _walk(getattr(project, section), below, (section,))
+            yield from walk(getattr(project, section), below, (section,))
 
 
-def _walk(value: Any, rules: Rules[Entry], path: Path) -> Iterator[tuple[Path, Entry]]:
+def walk(value: Any, rules: Rules[Rule], path: Path) -> Iterator[tuple[Path, Rule]]:
+    """The places in ``value`` that have a rule, outermost first; nothing below one is looked at."""
     if isinstance(value, dict):
         for key, item in value.items():
             below = rules.step(key)
@@ -160,7 +163,7 @@ def _walk(value: Any, rules: Rules[Entry], path: Path) -> Iterator[tuple[Path, E
             if below.rule is not None:
                 yield (*path, key), below.rule
             else:
-                yield from _walk(item, below, (*path, key))
+                yield from walk(item, below, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _walk(item, rules, (*path, index))
+            yield from walk(item, rules, (*path, index))

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from pycompose.compose.deploy.columns import columns
 from pycompose.compose.errors import LoadError, Mark
 from pycompose.compose.load import canonical, conformance, dump, load_project, merge, schema, yamldump, yamltree
 from pycompose.compose.load.pipeline import load_project as load_fresh
@@ -246,8 +247,10 @@ def test_every_schema_key_has_a_status() -> None:
 
 def test_docs_hold_the_table() -> None:
     text = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text()
+    clusters = columns()
     for entry in conformance.table():
-        row = f"| `{entry.key}` | {entry.status} | {entry.note} |"
+        cells = " | ".join(str(clusters[entry.key][kind]) for kind in ("swarm", "kubernetes"))
+        row = f"| `{entry.key}` | {entry.status} | {entry.note} | {cells} |"
         assert row in text, f"run `pycompose conformance --format markdown`: {row}"
 
 

@@ -1,0 +1,66 @@
+"""What the commands ask of a target, whichever it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ..model import Project
+    from ..plan import Plan
+    from .findings import Findings
+    from .plan import Options
+    from .run import Hands
+    from .units import Unit
+
+
+class LogLine(Protocol):
+    """Called with the name of a task or pod and a line of its output; ``error`` for standard error."""
+
+    def __call__(self, name: str, text: str, *, error: bool = False) -> None: ...
+
+
+class Backend(Protocol):
+    """A cluster and the name of a project on it."""
+
+    @property
+    def address(self) -> str:
+        """Names the cluster to people and to the lock."""
+
+    def lookup(self, ref: str) -> str:
+        """The digest of an image in its registry, as `images.Lookup`."""
+
+    def check(self, project: Project, findings: Findings) -> None:
+        """Tell what cannot be done, without images and without asking the cluster."""
+
+    def plan(self, project: Project, images: Mapping[str, str], options: Options) -> Plan:
+        """What a deployment would do. Raises `ComposeError`."""
+
+    def plan_removal(self, *, volumes: bool) -> Plan: ...
+
+    def hands(self, project: Project | None) -> Hands: ...
+
+    def units(self) -> list[Unit]:
+        """Every task or pod of the project, ended ones too."""
+
+    def services(self) -> list[str]:
+        """The Compose services that are there."""
+
+    def logs(self, services: Sequence[str], options: Mapping[str, object], line: LogLine) -> None:
+        """Print output; with ``follow``, of tasks that come later as well, until interrupted."""
+
+    def scale(self, counts: Mapping[str, int]) -> None: ...
+
+    def restart(self, services: Sequence[str]) -> None: ...
+
+    def processes(self, unit: Unit) -> str:
+        """The processes of a running task or pod as a table. Raises `ComposeError`."""
+
+    def addresses(self, service: str, port: int, protocol: str) -> list[str]:
+        """``host:port`` from outside for a port of the service's containers."""
+
+    def events(self) -> Iterator[dict[str, str]]: ...
+
+    def emit(self, project: Project, images: Mapping[str, str], write: Callable[[str, bytes], None]) -> None:
+        """The project as files that the target's own command takes; ``write`` is called with name and content."""

@@ -1,0 +1,177 @@
+"""The images of services, as references with digests that every node can pull: built here, pushed, or looked up where they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..credentials import registry_auth, registry_of
+from ..errors import ComposeError, Diagnostic, EngineError, LoadError, OperationError
+from ..events import DONE, ERROR, WARNING, BuildStep, Output, Progress
+from ..labels import image_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..client import Engine
+    from ..events import Emit
+    from ..model import Project
+
+DOCKER_HUB = "https://index.docker.io/v1/"
+
+
+class Unknown(OperationError):
+    """The registry does not have the image."""
+
+
+class Lookup(Protocol):
+    def __call__(self, ref: str) -> str:
+        """The digest of ``ref`` in its registry. Raises `Unknown` when it is not there, `ComposeError` when nobody can say."""
+
+
+def published_name(project: Project, name: str, registry: str) -> str:
+    """What the image of a built service is called in ``registry``: its own name there, or one made of project and service."""
+    own = image_name(project, name)
+    if not registry:
+        return own
+    image = str(project.services[name].get("image") or "")
+    if image and registry_of(image) != DOCKER_HUB:
+        return own
+    repository = image.removeprefix("docker.io/") if image else f"{project.name}/{name}"
+    return f"{registry.rstrip('/')}/{repository}"
+
+
+def is_pushable(ref: str) -> bool:
+    """Whether the reference names a registry; Docker Hub has to be written out."""
+    return registry_of(ref) != DOCKER_HUB or ref.startswith(("docker.io/", "index.docker.io/"))
+
+
+def check_registry(project: Project, registry: str) -> None:
+    """Raise `LoadError` with the place of every built service whose image no node could pull."""
+    findings = []
+    for name, tree in project.services.items():
+        if tree.get("build") and not is_pushable(published_name(project, name, registry)):
+            path = ("services", name, "build")
+            words = f"{image_name(project, name)} is built here, and nodes need a registry to pull it from"
+            hint = "name one with --registry HOST, in image:, or in x-deploy"
+            findings.append(Diagnostic(words, path, project.mark(*path), hint))
+    if findings:
+        raise LoadError(findings)
+
+
+def build_images(engine: Engine, project: Project, overrides: Mapping[str, Any], emit: Emit) -> None:
+    """Build every service that has a build section, those first whose images are contexts of others."""
+    from ..build import build_service
+
+    for name in _build_order(project):
+        shown = f"Service {name}"
+        emit(Progress(shown, "Building"))
+
+        def output(text: str, name: str = name) -> None:
+            emit(Output(name, text))
+
+        def step(event: dict[str, Any], name: str = name) -> None:
+            emit(BuildStep(name, event))
+
+        try:
+            build_service(engine, project, name, overrides, output, step)
+        except EngineError as error:
+            emit(Progress(shown, "Error", ERROR))
+            raise OperationError(f"failed to build service {name}: {error}") from error
+        emit(Progress(shown, "Built", DONE))
+
+
+def _build_order(project: Project) -> list[str]:
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        build = (project.services.get(name) or {}).get("build")
+        if name in order or not build:
+            return
+        contexts = build.get("additional_contexts") or {}
+        for source in contexts.values() if isinstance(contexts, dict) else ():
+            if str(source).startswith("service:"):
+                visit(str(source).removeprefix("service:"))
+        order.append(name)
+
+    for name in project.services:
+        visit(name)
+    return order
+
+
+def push_image(engine: Engine, local: str, ref: str, emit: Emit) -> str:
+    """Push ``local`` as ``ref``; the digest that the registry has it by. Raises `OperationError`."""
+    shown = f"Image {ref}"
+    emit(Progress(shown, "Pushing"))
+    digest = ""
+    try:
+        if local != ref:
+            engine.images.tag(local, ref)
+        for line in engine.images.push(ref, auth=registry_auth(ref)):
+            aux = line.get("aux") or {}
+            digest = str(aux.get("Digest") or digest)
+    except EngineError as error:
+        emit(Progress(shown, "Error", ERROR, detail=str(error)))
+        raise OperationError(f"cannot push {ref}: {error}") from error
+    emit(Progress(shown, "Pushed", DONE))
+    return digest
+
+
+def publish(
+    engine: Engine, project: Project, registry: str, overrides: Mapping[str, Any], emit: Emit, *, build: bool
+) -> dict[str, str]:
+    """Build (unless told not to) and push what the project builds; service -> reference by digest."""
+    if build:
+        build_images(engine, project, overrides, emit)
+    found: dict[str, str] = {}
+    for name, tree in project.services.items():
+        if tree.get("build"):
+            ref = published_name(project, name, registry)
+            digest = push_image(engine, image_name(project, name), ref, emit)
+            found[name] = by_digest(ref, digest)
+    return found
+
+
+def look_up(
+    project: Project, known: Mapping[str, str], registry: str, lookup: Lookup, emit: Emit, *, built: bool = True
+) -> dict[str, str]:
+    """References by service: those ``known``, and the others by the digest that their registry has. An image whose registry nobody
+    here can ask keeps its tag, with a warning. Raises `LoadError` for one that is not there; with ``built`` also for built ones."""
+    found = dict(known)
+    findings: list[Diagnostic] = []
+    digests: dict[str, str] = {}
+    for name, tree in project.services.items():
+        if name in found:
+            continue
+        ref = published_name(project, name, registry) if tree.get("build") else image_name(project, name)
+        if "@" in ref:
+            found[name] = ref
+            continue
+        try:
+            if ref not in digests:
+                digests[ref] = by_digest(ref, lookup(ref))
+            found[name] = digests[ref]
+        except Unknown as error:
+            if tree.get("build") and not built:
+                found[name] = ref
+                continue
+            path = ("services", name, "image")
+            findings.append(Diagnostic(str(error), path, project.mark(*path)))
+        except ComposeError as error:
+            emit(Progress(f"Image {ref}", "Not looked up", WARNING, detail=f"nodes will pull it by tag: {error}"))
+            digests[ref] = found[name] = ref
+    if findings:
+        raise LoadError(findings)
+    return found
+
+
+def by_digest(ref: str, digest: str) -> str:
+    """``repository:tag@digest``; without a digest the reference as it is."""
+    return f"{ref}@{digest}" if digest else ref
+
+
+def by_tag(project: Project, registry: str) -> dict[str, str]:
+    """References by service without asking anybody: what files that are written for later say."""
+    return {
+        name: published_name(project, name, registry) if tree.get("build") else image_name(project, name)
+        for name, tree in project.services.items()
+    }

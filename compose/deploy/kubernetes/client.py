@@ -1,0 +1,208 @@
+"""The Kubernetes API through lightkube, as plain trees. The one module here that imports the library, when it is used.
+
+Objects go as they are: server-side apply under our own field manager, which takes nothing from others unless told to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ComposeError, OperationError, UsageError
+from .names import MANAGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lightkube import Client
+
+Tree = dict[str, Any]
+Trees = list[Tree]
+Words = list[str]
+
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    "ConfigMap": ("", "v1", "configmaps"),
+    "CronJob": ("batch", "v1", "cronjobs"),
+    "DaemonSet": ("apps", "v1", "daemonsets"),
+    "Deployment": ("apps", "v1", "deployments"),
+    "Event": ("", "v1", "events"),
+    "Job": ("batch", "v1", "jobs"),
+    "Namespace": ("", "v1", "namespaces"),
+    "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
+    "PersistentVolumeClaim": ("", "v1", "persistentvolumeclaims"),
+    "Pod": ("", "v1", "pods"),
+    "ReplicaSet": ("apps", "v1", "replicasets"),
+    "Secret": ("", "v1", "secrets"),
+    "Service": ("", "v1", "services"),
+}
+GLOBAL = ("Namespace",)
+CONFLICT, NOT_FOUND = 409, 404
+
+
+class KubernetesError(ComposeError):
+    """The API server refused a request (``code`` is its HTTP status) or cannot be reached (``code`` is 0)."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Errors of the library and of the connection in one line."""
+    import httpx2
+    from lightkube.core.exceptions import ApiError
+
+    try:
+        yield
+    except ApiError as error:
+        code = int(error.status.code or 0)
+        raise KubernetesError(f"{what}: {error.status.message}", code) from error
+    except httpx2.HTTPStatusError as error:
+        raise KubernetesError(f"{what}: HTTP {error.response.status_code}", error.response.status_code) from error
+    except httpx2.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        raise KubernetesError(f"{what}: cannot reach the API server: {reason}") from error
+
+
+def connect(context: str, environment: Mapping[str, str]) -> Kube:
+    """The cluster of a kubeconfig's context (the current one without a name). Raises `UsageError`."""
+    try:
+        from lightkube import Client, KubeConfig
+        from lightkube.core.exceptions import ConfigError
+    except ImportError:
+        raise UsageError("Kubernetes needs the library lightkube: pip install 'pycompose[kubernetes]'") from None
+    path = environment.get("KUBECONFIG", "").partition(os.pathsep)[0]
+    path = path or os.path.join(environment.get("HOME", ""), ".kube", "config")
+    try:
+        config = KubeConfig.from_file(path).get(context or None)
+        client = Client(config=config, field_manager=MANAGER)
+    except ConfigError as error:
+        raise UsageError(f"{path}: {error}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: no kubeconfig: {error}") from None
+    assert config is not None
+    return Kube(client, str(config.cluster.server))
+
+
+class Kube:
+    def __init__(self, client: Client, address: str) -> None:
+        self._client = client
+        self.address = address
+        self._minor = 0
+        self._classes: dict[str, Any] = {}
+
+    @property
+    def minor(self) -> int:
+        """The server's version 1.x."""
+        if not self._minor:
+            from lightkube.config.client_adapter import Client as Plain
+            from lightkube.config.client_adapter import ConnectionParams
+
+            with told("version"), Plain(self._client.config, ConnectionParams()) as plain:
+                answer = plain.get("/version")
+                answer.raise_for_status()
+                tree = answer.json()
+            number = re.match(r"\d+", str(tree.get("minor") or ""))
+            if number is None:
+                raise KubernetesError(f"{self.address} does not answer like a Kubernetes API server")
+            self._minor = int(number[0])
+        return self._minor
+
+    def _resource(self, kind: str) -> Any:
+        """A class of plain trees for the kind. The library's own registry of classes has one of each already, with typed fields."""
+        from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
+
+        if kind not in self._classes:
+            group, version, plural = KINDS[kind]
+            if kind == "CronJob" and self.minor < 21:
+                version = "v1beta1"
+            base = GenericGlobalResource if kind in GLOBAL else GenericNamespacedResource
+            self._classes[kind] = type(kind, (base,), {"_api_info": create_api_info(group, version, kind, plural)})
+        return self._classes[kind]
+
+    def apply(self, body: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Tree:
+        """Server-side apply; what the server has, or with ``dry_run`` would have. Fields of other managers are conflicts (409)."""
+        resource = self._resource(str(body["kind"]))
+        with told(f"{body['kind']} {body['metadata']['name']}"):
+            found = self._client.apply(resource(body), force=force, dry_run=dry_run)
+        return dict(found)
+
+    def get(self, kind: str, name: str, namespace: str) -> Tree | None:
+        options = {} if kind in GLOBAL else {"namespace": namespace}
+        try:
+            with told(f"{kind} {name}"):
+                return dict(self._client.get(self._resource(kind), name, **options))
+        except KubernetesError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+
+    def list(self, kind: str, namespace: str, labels: Mapping[str, str] | None = None) -> Trees:
+        options: Tree = {} if kind in GLOBAL else {"namespace": namespace}
+        with told(f"list of {kind}"):
+            return [dict(one) for one in self._client.list(self._resource(kind), labels=dict(labels or {}), **options)]
+
+    def remove(self, kind: str, name: str, namespace: str) -> None:
+        """Delete, and what it owns behind it. What is gone already is no error."""
+        from lightkube.types import CascadeType
+
+        options: Tree = {} if kind in GLOBAL else {"namespace": namespace}
+        try:
+            with told(f"{kind} {name}"):
+                self._client.delete(self._resource(kind), name, cascade=CascadeType.BACKGROUND, **options)
+        except KubernetesError as error:
+            if error.code != NOT_FOUND:
+                raise
+
+    def merge(self, kind: str, name: str, namespace: str, change: Mapping[str, Any]) -> Tree:
+        """A JSON merge patch."""
+        from lightkube.types import PatchType
+
+        with told(f"{kind} {name}"):
+            resource = self._resource(kind)
+            return dict(
+                self._client.patch(resource, name, dict(change), namespace=namespace, patch_type=PatchType.MERGE)
+            )
+
+    def watch(self, kind: str, namespace: str, labels: Mapping[str, str]) -> Iterator[tuple[str, Tree]]:
+        """Objects and their changes as (ADDED, MODIFIED or DELETED, object), for as long as the server talks."""
+        with told(f"watch of {kind}"):
+            for word, one in self._client.watch(self._resource(kind), namespace=namespace, labels=dict(labels)):
+                yield word, dict(one)
+
+    def log(self, pod: str, namespace: str, **options: Any) -> Iterator[str]:
+        """Lines of a container's output; options as lightkube has them: container, follow, since (seconds), tail_lines, timestamps."""
+        with told(f"log of {pod}"):
+            yield from self._client.log(pod, namespace=namespace, newlines=False, **options)
+
+    def execute(self, pod: str, namespace: str, container: str, command: Words) -> int:
+        """Run a command in a container, with our own standard streams; its exit code."""
+        import sys
+
+        with told(f"exec in {pod}"):
+            answer = self._client.exec(
+                pod,
+                namespace=namespace,
+                container=container,
+                command=command,
+                stdout=sys.stdout.buffer,
+                stderr=sys.stderr.buffer,
+            )
+        sys.stdout.buffer.flush()
+        sys.stderr.buffer.flush()
+        return int(answer.exit_code)
+
+    def output(self, pod: str, namespace: str, container: str, command: Words) -> str:
+        """What a command prints. Raises `OperationError` when it ends with another code than 0."""
+        with told(f"exec in {pod}"):
+            answer = self._client.exec(
+                pod, namespace=namespace, container=container, command=command, stdout=True, stderr=True
+            )
+        if answer.exit_code:
+            raise OperationError(
+                f"{pod}: {command[0]}: {str(answer.stderr).strip() or f'exit code {answer.exit_code}'}"
+            )
+        return str(answer.stdout)

@@ -1,0 +1,93 @@
+"""Output of a project's pods, of all nodes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from .client import KubernetesError
+from .names import PROJECT, SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..backend import LogLine
+    from .client import Kube
+
+PAUSE = 1.0
+"""Seconds between two tries to open a stream again, and between two looks for new pods."""
+
+
+def last_lines(kube: Kube, namespace: str, source: str, count: int) -> list[str]:
+    """The end of the output of ``pod/container``, of its run before where this one has said nothing."""
+    pod, _, container = source.partition("/")
+    try:
+        return list(kube.log(pod, namespace, container=container, tail_lines=count))
+    except KubernetesError:
+        return []
+
+
+def print_logs(
+    kube: Kube,
+    project: str,
+    namespace: str,
+    services: Sequence[str],
+    options: Mapping[str, object],
+    line: LogLine,
+) -> None:
+    """The output of each pod, one after the other; with ``follow`` at once, and of pods that come later, until interrupted."""
+    known: set[str] = set()
+    is_first = True
+    while True:
+        for pod in kube.list("Pod", namespace, {PROJECT: project}):
+            service = str((pod["metadata"].get("labels") or {}).get(SERVICE) or "")
+            identity = str(pod["metadata"]["uid"])
+            if (services and service not in services) or identity in known or pod["status"].get("phase") == "Pending":
+                continue
+            known.add(identity)
+            wishes = _wishes(options, is_first)
+            if options.get("follow"):
+                thread = threading.Thread(target=_follow, args=(kube, namespace, pod, wishes, line), daemon=True)
+                thread.start()
+            else:
+                _print(kube, namespace, pod, wishes, line)
+        if not options.get("follow"):
+            return
+        is_first = False
+        time.sleep(PAUSE)
+
+
+def _wishes(options: Mapping[str, object], is_first: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"timestamps": bool(options.get("timestamps"))}
+    if options.get("since") is not None:
+        found["since"] = max(int(time.time() - float(str(options["since"]))), 1)
+    if str(options.get("tail") or "all").isdigit() and is_first:
+        found["tail_lines"] = int(str(options["tail"]))
+    return found
+
+
+def _print(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: Mapping[str, Any], line: LogLine) -> None:
+    name = str(pod["metadata"]["name"])
+    shown = f"{name}@{pod['spec'].get('nodeName') or ''}"
+    for container in pod["spec"]["containers"]:
+        for text in kube.log(name, namespace, container=str(container["name"]), **wishes):
+            line(shown, text)
+
+
+def _follow(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: Mapping[str, Any], line: LogLine) -> None:
+    """Until the pod is gone. A node that goes away breaks the stream off: it is opened again where it was."""
+    wishes = {**wishes, "follow": True}
+    while True:
+        began = time.time()
+        try:
+            _print(kube, namespace, pod, wishes, line)
+        except KubernetesError as error:
+            if error.code in (400, 404):
+                return
+        current = kube.get("Pod", str(pod["metadata"]["name"]), namespace)
+        if current is None or current["status"].get("phase") in ("Succeeded", "Failed"):
+            return
+        time.sleep(PAUSE)
+        wishes = {**wishes, "since": max(int(time.time() - began), 1)}
+        wishes.pop("tail_lines", None)

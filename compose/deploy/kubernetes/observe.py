@@ -1,0 +1,115 @@
+"""What a project has on a cluster, and what the server would make of its manifests."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ...errors import OperationError
+from ..objects import Found
+from .client import CONFLICT, KubernetesError
+from .convert import WORKLOADS
+from .names import MANAGED_BY, MANAGER, PROJECT, SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..objects import Wanted
+    from .client import Kube
+
+KINDS = (
+    "Deployment",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "Service",
+    "NetworkPolicy",
+    "Secret",
+    "ConfigMap",
+    "PersistentVolumeClaim",
+)
+_VOLATILE = frozenset(
+    {"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid", "finalizers"}
+)
+
+
+def observe(kube: Kube, project: str, namespace: str) -> dict[str, Found]:
+    """The project's objects by key. Only what carries its labels is its own."""
+    found: dict[str, Found] = {}
+    labels = {MANAGED_BY: MANAGER, PROJECT: project}
+    there = kube.get("Namespace", namespace, "")
+    if there is None:
+        return found
+    one = _found("Namespace", there, kept=True)
+    found[one.key] = one
+    for kind in KINDS:
+        for tree in kube.list(kind, namespace, labels):
+            one = _found(kind, tree, kept=kind == "PersistentVolumeClaim")
+            found[one.key] = one
+    return found
+
+
+def _found(kind: str, tree: Mapping[str, Any], *, kept: bool) -> Found:
+    metadata = tree["metadata"]
+    service = str((metadata.get("labels") or {}).get(SERVICE) or "") if kind in WORKLOADS else ""
+    version = int(metadata.get("generation") or 0)
+    return Found(kind, str(metadata["name"]), str(metadata["uid"]), version, comparable(kind, tree), service, kept)
+
+
+def comparable(kind: str, tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what the server keeps for itself, and without the content of secrets, which their names stand for."""
+    metadata = {key: value for key, value in tree["metadata"].items() if key not in _VOLATILE and value}
+    annotations = {
+        key: value
+        for key, value in (metadata.pop("annotations", None) or {}).items()
+        if not key.startswith(
+            ("deployment.kubernetes.io/", "pv.kubernetes.io/", "volume.beta.kubernetes.io/", "volume.kubernetes.io/")
+        )
+    }
+    if annotations:
+        metadata["annotations"] = annotations
+    body = {key: value for key, value in tree.items() if key not in ("status", "metadata", "apiVersion", "kind")}
+    if kind == "Secret":
+        body.pop("data", None)
+    return {**body, "metadata": metadata}
+
+
+def propose(
+    kube: Kube, wanted: Iterable[Wanted], there: Mapping[str, Found], *, force: bool
+) -> dict[str, dict[str, Any]]:
+    """What the server would hold of each object that is there already, by its own dry run. Raises `OperationError` for conflicts,
+    all of them in one."""
+    found: dict[str, dict[str, Any]] = {}
+    conflicts: list[str] = []
+    for one in wanted:
+        if one.key not in there:
+            found[one.key] = {}
+            continue
+        if one.kind in ("Namespace",):
+            found[one.key] = dict(there[one.key].body)  # that it is there is all that matters
+            continue
+        try:
+            found[one.key] = comparable(one.kind, kube.apply(one.body, dry_run=True, force=force))
+        except KubernetesError as error:
+            if error.code == CONFLICT:
+                conflicts.append(conflict_words(one.key, str(error)))
+            elif is_immutable(str(error)):
+                found[one.key] = {"immutable": str(error)}
+            else:
+                raise
+    if conflicts:
+        raise OperationError("\n".join(conflicts))
+    return found
+
+
+def is_immutable(message: str) -> bool:
+    return "immutable" in message or "is forbidden after creation" in message or "may not be changed" in message
+
+
+def conflict_words(key: str, message: str) -> str:
+    """Who else has the field, and what to do about it."""
+    owners = sorted(set(re.findall(r'conflicts? with "([^"]+)"', message)))
+    fields = re.findall(r"(?:^|\s|- )(\.[\w.\[\]=\"{}:/,-]+)", message)
+    what = ", ".join(dict.fromkeys(fields)) or message
+    who = ", ".join(owners) or "another manager"
+    return f"{key}: {what} belongs to {who}; take it out of the file, or take it over with --force-conflicts"

@@ -1,0 +1,97 @@
+"""One operation of a plan, at the API server: what `run` needs done."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ...errors import OperationError
+from ..ops import AwaitService, CreateObject, RemoveObject, UpdateObject
+from ..run import LINES
+from .client import CONFLICT, KubernetesError
+from .logs import last_lines
+from .names import ON_FAILURE, PROJECT, ROLLBACK
+from .observe import conflict_words
+
+if TYPE_CHECKING:
+    from ...ops import Operation
+    from ..state import Verdict
+    from .client import Kube, Tree
+    from .watch import Watch
+
+GONE_WITHIN = 90.0
+"""Seconds in which what is removed has to be gone."""
+
+PAUSE = 0.3
+
+
+class Hands:
+    """Applies and removes, and tells how far workloads are."""
+
+    def __init__(self, kube: Kube, watch: Watch, name: str, namespace: str, *, force: bool) -> None:
+        self._kube = kube
+        self._watch = watch
+        self._namespace = namespace
+        self._force = force
+        self._name = name
+        self._before: dict[str, Tree] = {}
+
+    def verdict(self, operation: AwaitService) -> Verdict:
+        return self._watch.verdict(operation.wanted.kind, operation.wanted.name)
+
+    def wait(self, seconds: float) -> None:
+        self._watch.wait(seconds)
+
+    def last_lines(self, source: str) -> list[str]:
+        return last_lines(self._kube, self._namespace, source, LINES)
+
+    def undo(self, operation: AwaitService) -> bool:
+        """Apply the pods' template of before again. What else the update changed, such as the number of replicas, stays."""
+        before = self._before.pop(operation.wanted.key, None)
+        if (
+            before is None
+            or operation.wanted.body["metadata"].get("annotations", {}).get(ON_FAILURE, ROLLBACK) != ROLLBACK
+        ):
+            return False
+        body = operation.wanted.body
+        self._kube.apply({**body, "spec": {**body["spec"], "template": before["spec"]["template"]}}, force=self._force)
+        return True
+
+    def perform(self, operation: Operation) -> None:
+        if isinstance(operation, (CreateObject, UpdateObject)):
+            wanted = operation.wanted
+            if isinstance(operation, UpdateObject) and wanted.kind in ("Deployment", "DaemonSet"):
+                before = self._kube.get(wanted.kind, wanted.name, self._namespace)
+                if before is not None:
+                    self._before[wanted.key] = before
+            try:
+                tree = self._kube.apply(wanted.body, force=self._force)
+            except KubernetesError as error:
+                if error.code != CONFLICT:
+                    raise
+                raise OperationError(conflict_words(wanted.key, str(error))) from error
+            self._watch.expect(wanted.kind, tree)
+        elif isinstance(operation, RemoveObject):
+            found = operation.found
+            if found.kind == "Namespace":
+                self.settle()  # else its end waits for theirs with ever longer pauses
+            self._kube.remove(found.kind, found.name, self._namespace)
+            self._watch.forget(found.kind, found.name)
+            if found.kind in ("Job", "Namespace"):
+                self._await_end(found.kind, found.name)
+
+    def settle(self) -> None:
+        """Until the pods of what was removed have ended."""
+        end = time.monotonic() + GONE_WITHIN
+        while self._kube.list("Pod", self._namespace, {PROJECT: self._name}):
+            if time.monotonic() > end:
+                raise OperationError(f"pods are still there {GONE_WITHIN:.0f}s after they were told to end")
+            time.sleep(PAUSE)
+
+    def _await_end(self, kind: str, name: str) -> None:
+        """Removing is asked for at once and done when finalizers have had their turn."""
+        end = time.monotonic() + GONE_WITHIN
+        while self._kube.get(kind, name, self._namespace) is not None:
+            if time.monotonic() > end:
+                raise OperationError(f"{kind} {name} is still there {GONE_WITHIN:.0f}s after it was removed")
+            time.sleep(PAUSE)

@@ -1,0 +1,186 @@
+"""A service's pod: its containers, and what they share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...convert.values import pairs, seconds
+from .container import LEAVING, container, init_containers, is_replaced_while_serving, user_ids
+from .names import NETWORK, dns_name, is_annotation, own_labels, selector
+from .placement import placement
+from .text import plain
+from .volumes import mounted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...model import Project
+    from ..findings import Findings
+    from ..objects import Wanted
+    from .facts import Facts
+    from .files import Source
+
+GRACE = 10
+"""Seconds a container has to end when the file says nothing, as on one machine."""
+
+
+def pod_template(
+    project: Project,
+    name: str,
+    facts: Facts,
+    sources: Mapping[str, Mapping[str, Source]],
+    findings: Findings,
+    restart: str,
+) -> tuple[dict[str, Any], list[Wanted]]:
+    """The template of the service's pods, and the objects that its bind mounts became. ``restart`` is Always, OnFailure or Never."""
+    tree = project.services[name]
+    volumes = mounted(project, name, facts, sources, findings)
+    spec: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "containers": [container(project, name, facts, volumes, findings)],
+        "enableServiceLinks": False,  # else a service called redis puts REDIS_PORT=tcp://… into every container
+        "restartPolicy": restart,
+        "terminationGracePeriodSeconds": _grace(tree),
+    }
+    first = init_containers(project, name, facts, volumes, findings)
+    if first:
+        spec["initContainers"] = first
+    if volumes.volumes:
+        spec["volumes"] = volumes.volumes
+    _shared(project, name, spec, findings)
+    _names(project, name, spec, findings)
+    security = _security(name, tree, facts, findings, bool(volumes.volumes))
+    if security:
+        spec["securityContext"] = security
+    spec |= placement(project, name, findings)
+    if tree.get("runtime"):
+        spec["runtimeClassName"] = str(tree["runtime"])
+    metadata: dict[str, Any] = {"labels": _labels(project, name, facts)}
+    annotations = _annotations(name, tree, findings)
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"metadata": metadata, "spec": spec}, volumes.objects
+
+
+def _grace(tree: Mapping[str, Any]) -> int:
+    given = tree.get("stop_grace_period")
+    extra = LEAVING if is_replaced_while_serving(tree) and not tree.get("pre_stop") else 0
+    return (GRACE if given is None else seconds(given)) + extra
+
+
+def _labels(project: Project, name: str, facts: Facts) -> dict[str, str]:
+    """Selectors and networks. The set's own label is for what was applied, which pods are not."""
+    labels = {key: value for key, value in own_labels(project.name, facts.namespace).items() if "applyset" not in key}
+    labels |= selector(project.name, name)
+    for key in sorted(project.services[name].get("networks") or ()):
+        labels[network_label(project, key)] = "member"
+    return labels
+
+
+def network_label(project: Project, key: str) -> str:
+    """An external network has one label for all who share it, the project's own one of its own."""
+    tree = project.networks.get(key) or {}
+    return f"{NETWORK}{str(tree.get('name') or f'{project.name}_{key}')[:63]}"
+
+
+def _annotations(name: str, tree: Mapping[str, Any], findings: Findings) -> dict[str, str]:
+    found = {}
+    for section in ("labels", "annotations"):
+        for key, value in pairs(tree.get(section)).items():
+            if is_annotation(key):
+                found[key] = plain(value)
+            else:
+                findings.refuse(("services", name, section, key), f"{key!r} is no key for an annotation")
+    return found
+
+
+def _shared(project: Project, name: str, spec: dict[str, Any], findings: Findings) -> None:
+    tree = project.services[name]
+    if tree.get("init"):
+        spec["shareProcessNamespace"] = True  # the sandbox's process 1 reaps what containers leave
+    for key, field in (("network_mode", "hostNetwork"), ("ipc", "hostIPC"), ("pid", "hostPID")):
+        value = tree.get(key)
+        if value == "host":
+            spec[field] = True
+        elif value and not (key == "ipc" and value in ("private", "shareable")):
+            findings.refuse(("services", name, key), f"{key} {value} does not exist on Kubernetes; host does")
+    if spec.get("hostNetwork"):
+        spec["dnsPolicy"] = "ClusterFirstWithHostNet"
+    if tree.get("userns_mode") not in (None, "", "host"):
+        findings.refuse(
+            ("services", name, "userns_mode"), f"userns_mode {tree['userns_mode']} does not exist on Kubernetes"
+        )
+    if str(tree.get("stop_signal") or "SIGTERM").upper() not in ("SIGTERM", "TERM", "15"):
+        words = f"the kubelet ends containers with SIGTERM, or with the image's STOPSIGNAL; {tree['stop_signal']} cannot be chosen"
+        findings.refuse(
+            ("services", name, "stop_signal"), words, "set STOPSIGNAL in the image, or end it with pre_stop"
+        )
+
+
+def _names(project: Project, name: str, spec: dict[str, Any], findings: Findings) -> None:
+    tree = project.services[name]
+    if tree.get("hostname"):
+        host = str(tree["hostname"])
+        if host != dns_name(host) or len(host) > 63:
+            findings.refuse(
+                ("services", name, "hostname"), f"{host} is no host name for a pod: lower case, digits and dashes"
+            )
+        spec["hostname"] = host
+    hosts: dict[str, list[str]] = {}
+    for host, address in _extra_hosts(tree.get("extra_hosts")):
+        if address == "host-gateway":
+            findings.refuse(
+                ("services", name, "extra_hosts"),
+                "host-gateway is an address of one machine; a pod may run on any node",
+            )
+        hosts.setdefault(address, []).append(host)
+    if hosts:
+        spec["hostAliases"] = [{"ip": address, "hostnames": names} for address, names in hosts.items()]
+    resolver: dict[str, Any] = {}
+    if tree.get("dns"):
+        resolver["nameservers"] = [str(one) for one in tree["dns"]]
+    if tree.get("dns_search"):
+        resolver["searches"] = [str(one) for one in tree["dns_search"]]
+    if tree.get("dns_opt"):
+        words = [str(one).partition(":") for one in tree["dns_opt"]]
+        resolver["options"] = [{"name": key, **({"value": value} if value else {})} for key, _, value in words]
+    if resolver:
+        spec["dnsConfig"] = resolver
+
+
+def _extra_hosts(value: Any) -> list[tuple[str, str]]:
+    if not value:
+        return []
+    if isinstance(value, list):
+        split = [str(item).replace("=", ":", 1).partition(":") for item in value]
+        return [(host, address) for host, _, address in split]
+    return [(host, str(one)) for host, many in value.items() for one in (many if isinstance(many, list) else [many])]
+
+
+def _security(
+    name: str, tree: Mapping[str, Any], facts: Facts, findings: Findings, has_volumes: bool
+) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    groups = []
+    for index, one in enumerate(tree.get("group_add") or ()):
+        if str(one).isdigit():
+            groups.append(int(one))
+        else:
+            findings.refuse(
+                ("services", name, "group_add", index),
+                f"group {one} is a name of the image's, and Kubernetes takes numbers",
+            )
+    if groups:
+        body["supplementalGroups"] = groups
+    sysctls = [{"name": key, "value": plain(value)} for key, value in pairs(tree.get("sysctls")).items()]
+    if sysctls:
+        body["sysctls"] = sysctls
+    ids = (
+        user_ids(name, tree, facts, findings)
+        if has_volumes and str(tree.get("user") or "").partition(":")[0].isdigit()
+        else None
+    )
+    if ids is not None and ids[0]:
+        # A new claim belongs to root, and a volume of Docker's to whom the image says: the group may write either way.
+        body["fsGroup"] = ids[1] or ids[0]
+    return body

@@ -1,0 +1,47 @@
+"""A health check as probes: ready when it succeeds, and time to start before it counts. Nothing is killed for failing it later, as on
+one machine: there is no liveness probe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...convert.values import nanoseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INTERVAL, TIMEOUT, RETRIES, START_INTERVAL = 30, 30, 3, 5
+"""What a health check has when it says nothing, in seconds and times."""
+
+
+def probes(service: Mapping[str, Any]) -> dict[str, Any]:
+    tree = service.get("healthcheck") or {}
+    test = tree.get("test")
+    if tree.get("disable") or not test:
+        return {}
+    command = ["/bin/sh", "-c", test] if isinstance(test, str) else list(test)
+    if command[0] == "NONE":
+        return {}
+    if command[0] == "CMD-SHELL":
+        command = ["/bin/sh", "-c", *command[1:]]
+    elif command[0] == "CMD":
+        command = command[1:]
+    retries = int(tree.get("retries") or RETRIES)
+    common = {
+        "exec": {"command": [str(one) for one in command]},
+        "timeoutSeconds": _seconds(tree.get("timeout"), TIMEOUT),
+    }
+    period = _seconds(tree.get("interval"), INTERVAL)
+    found = {"readinessProbe": {**common, "periodSeconds": period, "failureThreshold": retries}}
+    start = _seconds(tree.get("start_period"), 0)
+    if start:
+        pace = min(_seconds(tree.get("start_interval"), START_INTERVAL), period)
+        found["startupProbe"] = {**common, "periodSeconds": pace, "failureThreshold": -(-start // pace) + retries}
+    return found
+
+
+def _seconds(value: Any, default: int) -> int:
+    """Whole seconds, at least one unless the value is zero: probes have no smaller unit."""
+    if value is None:
+        return default
+    return -(-nanoseconds(value) // 10**9)

@@ -1,0 +1,124 @@
+"""Names that other services reach a service by, and its published ports, as Services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..objects import Wanted
+from .names import SERVICE, checked_name, dns_name, own_labels, selector
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...errors import Path
+    from ...model import Project
+    from ..findings import Findings
+    from .facts import Facts
+
+NODE_PORTS = range(30000, 32768)
+APP_PROTOCOL_SINCE = 20
+
+
+def service_objects(project: Project, name: str, facts: Facts, findings: Findings) -> list[Wanted]:
+    """The service under its own name on the ports its containers listen on, the same under each alias, and published."""
+    tree = project.services[name]
+    path: Path = ("services", name)
+    ports = _target_ports(tree)
+    headless = not ports or (tree.get("deploy") or {}).get("endpoint_mode") == "dnsrr"
+    spec: dict[str, Any] = {"selector": selector(project.name, name)}
+    if headless:
+        spec["clusterIP"] = "None"
+    if ports:
+        spec["ports"] = ports
+    names = {checked_name(name, path, findings): path}
+    for alias, place in _aliases(project, name):
+        names.setdefault(checked_name(alias, place, findings), place)
+    found = [_service(project, facts, one, name, spec, place) for one, place in names.items()]
+    return [*found, *_published(project, name, facts, findings)]
+
+
+def _service(project: Project, facts: Facts, called: str, name: str, spec: Mapping[str, Any], path: Path) -> Wanted:
+    labels = {**own_labels(project.name, facts.namespace), SERVICE: name}
+    metadata = {"name": called, "namespace": facts.namespace, "labels": labels}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": dict(spec)}
+    return Wanted("Service", called, body, path)
+
+
+def _aliases(project: Project, name: str) -> list[tuple[str, Path]]:
+    found: list[tuple[str, Path]] = []
+    for key, settings in (project.services[name].get("networks") or {}).items():
+        for index, alias in enumerate((settings or {}).get("aliases") or ()):
+            found.append((str(alias), ("services", name, "networks", key, "aliases", index)))
+    for other, tree in project.services.items():
+        for index, link in enumerate(tree.get("links") or ()):
+            target, _, alias = str(link).partition(":")
+            if target == name and alias:
+                found.append((alias, ("services", other, "links", index)))
+    return found
+
+
+def _target_ports(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every port the containers listen on that the file knows of, published or only exposed."""
+    known = [(int(port["target"]), str(port.get("protocol") or "tcp"), port) for port in tree.get("ports") or ()]
+    for item in tree.get("expose") or ():
+        text, _, protocol = str(item).partition("/")
+        first, _, last = text.partition("-")
+        known += [(number, protocol or "tcp", {}) for number in range(int(first), int(last or first) + 1)]
+    found: dict[tuple[int, str], dict[str, Any]] = {}
+    for number, protocol, port in known:
+        body: dict[str, Any] = {
+            "name": f"{protocol}-{number}",
+            "port": number,
+            "protocol": protocol.upper(),  # always: without it two applies disagree about the list's keys
+            "targetPort": number,
+        }
+        if port.get("app_protocol"):
+            body["appProtocol"] = str(port["app_protocol"])
+        found.setdefault((number, protocol), body)
+    return list(found.values())
+
+
+def _published(project: Project, name: str, facts: Facts, findings: Findings) -> list[Wanted]:
+    """One Service a protocol: older clusters take no two in one load balancer. A port in the nodes' own range is one there."""
+    by_protocol: dict[str, list[Mapping[str, Any]]] = {}
+    for index, port in enumerate(project.services[name].get("ports") or ()):
+        path = ("services", name, "ports", index)
+        published = str(port.get("published") or "")
+        if str(port.get("host_ip") or "0.0.0.0") not in ("0.0.0.0", "::"):
+            findings.refuse(path, f"a cluster publishes on every address of its nodes, not on {port['host_ip']} alone")
+        if "-" in published:
+            findings.refuse(path, f"no port is chosen from a range such as {published}")
+        elif port.get("mode") != "host":
+            by_protocol.setdefault(str(port.get("protocol") or "tcp"), []).append(port)
+    found = []
+    for protocol, ports in by_protocol.items():
+        suffix = "" if protocol == "tcp" else f"-{protocol}"
+        called = f"{dns_name(name)[: 63 - len('-published') - len(suffix)]}-published{suffix}"
+        spec = {
+            "type": _kind(ports),
+            "selector": selector(project.name, name),
+            "ports": [_published_port(port, protocol) for port in ports],
+        }
+        found.append(_service(project, facts, called, name, spec, ("services", name, "ports")))
+    return found
+
+
+def _kind(ports: Sequence[Mapping[str, Any]]) -> str:
+    numbers = [int(port["published"]) for port in ports if str(port.get("published") or "").isdigit()]
+    return "NodePort" if not numbers or all(one in NODE_PORTS for one in numbers) else "LoadBalancer"
+
+
+def _published_port(port: Mapping[str, Any], protocol: str) -> dict[str, Any]:
+    published = str(port.get("published") or "")
+    number = int(published) if published.isdigit() and published != "0" else int(port["target"])
+    body: dict[str, Any] = {
+        "name": str(port.get("name") or f"{protocol}-{number}-{port['target']}"),
+        "port": number,
+        "protocol": protocol.upper(),
+        "targetPort": int(port["target"]),
+    }
+    if number in NODE_PORTS:
+        body["nodePort"] = number
+    if port.get("app_protocol"):
+        body["appProtocol"] = str(port["app_protocol"])
+    return body

@@ -1,0 +1,1 @@
+"""Docker Swarm as a target: the Engine API of a manager, spoken by compose/client."""

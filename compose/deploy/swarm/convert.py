@@ -1,0 +1,132 @@
+"""A project as the objects of a stack: networks, secrets, configs, services, and where volumes are pinned. Pure but for files."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from ...convert.values import pairs
+from ...graph import HEALTHY, STARTED, dependencies
+from ...labels import network_name
+from ..jobs import JOB_MODES, awaited, mode
+from ..naming import contents
+from ..objects import COMPLETED, READY, Wanted
+from .labels import KEY, STACK
+from .mounts import pinned_volumes
+from .service import Facts, service_name, service_spec
+from .text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...model import Project
+    from ..findings import Findings
+    from ..naming import Content
+
+LARGEST_SECRET, LARGEST_CONFIG = 500 << 10, 1000 << 10
+LONGEST = 64
+PIN = "pin"
+"""The kind of what is no object: a volume's label on a node."""
+
+
+def convert(
+    project: Project, images: Mapping[str, str], findings: Findings, *, allow_binds: bool = False
+) -> list[Wanted]:
+    """Every object of the stack, each with what it needs. ``images`` are references by service."""
+    objects: list[Wanted] = []
+    names: dict[str, dict[str, str]] = {}
+    for noun, largest in (("secrets", LARGEST_SECRET), ("configs", LARGEST_CONFIG)):
+        names[noun] = _external(project, noun)
+        for key, content in contents(project, noun, largest).items():
+            wanted = _file(project, content)
+            names[noun][key] = wanted.name
+            objects.append(wanted)
+    objects += [_network(project, key) for key in _used_networks(project)]
+    jobs = frozenset(
+        name for name, tree in project.services.items() if name in awaited(project) or mode(tree) in JOB_MODES
+    )
+    facts = Facts(images, names["secrets"], names["configs"], jobs, allow_binds)
+    pins = {volume for name in project.services for volume in pinned_volumes(project, name)}
+    objects += [Wanted(PIN, volume, {"volume": volume}, ("volumes",)) for volume in sorted(pins)]
+    for name in project.services:
+        spec = service_spec(project, name, facts, findings)
+        needs = _needs(project, name, spec)
+        wait = COMPLETED if name in jobs else READY
+        objects.append(
+            Wanted("service", service_name(project, name), spec, ("services", name), name, wait, tuple(needs))
+        )
+    return objects
+
+
+def gates(project: Project, name: str) -> list[tuple[str, str, bool]]:
+    """What ``name`` waits for before it is made: the name of another's object, until ready or completed (or only made), whether required."""
+    words = {STARTED: "", HEALTHY: READY}
+    return [
+        (service_name(project, other), words.get(one.condition, COMPLETED), one.required)
+        for other, one in dependencies(project.services[name]).items()
+        if other in project.services
+    ]
+
+
+def _needs(project: Project, name: str, spec: Mapping[str, Any]) -> list[str]:
+    container = spec["TaskTemplate"]["ContainerSpec"]
+    needs = [f"network {one['Target']}" for one in spec["TaskTemplate"]["Networks"]]
+    needs += [f"secret {one['SecretName']}" for one in container.get("Secrets", ())]
+    needs += [f"config {one['ConfigName']}" for one in container.get("Configs", ())]
+    needs += [f"{PIN} {volume}" for volume in pinned_volumes(project, name)]
+    return needs
+
+
+def _external(project: Project, noun: str) -> dict[str, str]:
+    section = project.secrets if noun == "secrets" else project.configs
+    return {key: str(tree.get("name") or key) for key, tree in section.items() if (tree or {}).get("external")}
+
+
+def _file(project: Project, content: Content) -> Wanted:
+    section = project.secrets if content.noun == "secrets" else project.configs
+    tree = section.get(content.key) or {}
+    base = str(tree.get("name") or f"{project.name}_{content.key}")
+    labels = {key: plain(value) for key, value in pairs(tree.get("labels")).items()}
+    body: dict[str, Any] = {
+        "Name": content.name(base, LONGEST),
+        "Labels": {**labels, STACK: project.name, KEY: content.key},
+        "Data": base64.b64encode(content.data).decode(),
+    }
+    if tree.get("template_driver"):
+        body["Templating"] = {"Name": str(tree["template_driver"])}
+    return Wanted(content.noun.removesuffix("s"), body["Name"], body, (content.noun, content.key))
+
+
+def _used_networks(project: Project) -> list[str]:
+    used = {key for tree in project.services.values() for key in tree.get("networks") or ()}
+    return [key for key in project.networks if key in used and not (project.networks[key] or {}).get("external")]
+
+
+def _network(project: Project, key: str) -> Wanted:
+    tree = project.networks[key] or {}
+    body: dict[str, Any] = {
+        "Name": network_name(project, key),
+        "Driver": str(tree.get("driver") or "overlay"),
+        "Scope": "swarm",
+        "Labels": {**{name: plain(value) for name, value in pairs(tree.get("labels")).items()}, STACK: project.name},
+    }
+    if body["Driver"] == "bridge":
+        body["Driver"] = "overlay"
+    options = {name: plain(value) for name, value in (tree.get("driver_opts") or {}).items()}
+    if options:
+        body["Options"] = options
+    for name, flag in (("internal", "Internal"), ("attachable", "Attachable"), ("enable_ipv6", "EnableIPv6")):
+        if tree.get(name):
+            body[flag] = True
+    ipam = tree.get("ipam") or {}
+    pools = [
+        {
+            api: str(pool[name])
+            for name, api in (("subnet", "Subnet"), ("ip_range", "IPRange"), ("gateway", "Gateway"))
+            if pool.get(name)
+        }
+        for pool in ipam.get("config") or ()
+    ]
+    if ipam:
+        body["IPAM"] = {"Driver": str(ipam.get("driver") or "default"), "Config": pools}
+    return Wanted("network", body["Name"], body, ("networks", key))

@@ -1,0 +1,150 @@
+"""Output of a stack's tasks, of all nodes, from one manager.
+
+A service's log names the task of each line in its details, so one stream a service is enough, and it goes on with tasks that come
+later. A manager that goes away ends the streams: they are opened again at the last time seen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from ...client.frames import STDERR, demultiplex, raw
+from ...errors import EngineError
+from .labels import SERVICE, STACK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...client import Engine
+    from ..backend import LogLine
+
+PAUSE = 1.0
+"""Seconds between two tries to open a stream again, and between two looks for new services."""
+
+TASK, NODE = "com.docker.swarm.task.id", "com.docker.swarm.node.id"
+QUERY = {"stdout": 1, "stderr": 1, "details": 1, "timestamps": 1}
+
+
+class Follower:
+    """Prints the output of one service."""
+
+    def __init__(self, engine: Engine, service: Mapping[str, Any], names: Names, line: LogLine) -> None:
+        self._engine = engine
+        self._id = str(service["ID"])
+        self._has_terminal = bool(service["Spec"]["TaskTemplate"]["ContainerSpec"].get("TTY"))
+        self._names = names
+        self._line = line
+
+    def run(self, options: Mapping[str, object]) -> None:
+        """Until the end of what there is; with ``follow`` until the service is gone."""
+        since = options.get("since")
+        query = {**options, **QUERY}  # timestamps always: they say where to go on
+        while True:
+            try:
+                since = self._read({**query, "since": since}, bool(options.get("timestamps"))) or since
+                if not options.get("follow"):
+                    return
+            except EngineError as error:
+                if error.status == 404 or not options.get("follow"):
+                    raise
+            query["tail"] = "all"
+            time.sleep(PAUSE)
+
+    def _read(self, query: Mapping[str, object], timestamps: bool) -> str:
+        last = ""
+        pending: dict[int, bytes] = {}
+        with self._engine.swarm.logs("services", self._id, query) as response:
+            for stream, data in (raw if self._has_terminal else demultiplex)(response.blocks()):
+                *lines, pending[stream] = (pending.get(stream, b"") + data).split(b"\n")
+                for one in lines:
+                    last = self._print(one.decode("utf-8", "replace"), stream, timestamps) or last
+        return last
+
+    def _print(self, text: str, stream: int, timestamps: bool) -> str:
+        moment, _, rest = text.partition(" ")
+        details, _, words = rest.partition(" ")
+        fields = dict(part.partition("=")[::2] for part in details.split(","))
+        shown = self._names.of(unquote(fields.get(TASK, "")), unquote(fields.get(NODE, "")))
+        self._line(shown, f"{moment} {words}" if timestamps else words.removesuffix("\r"), error=stream == STDERR)
+        return after(moment)
+
+
+def after(moment: str) -> str:
+    """The next nanosecond as the API takes it, ``seconds.nanoseconds``: what has been shown is not shown again."""
+    from .times import epoch
+
+    body, _, fraction = moment.removesuffix("Z").partition(".")
+    seconds = int(epoch(body))
+    nanoseconds = int((fraction or "0").ljust(9, "0")[:9]) + 1 if (fraction or "0").isdigit() else 0
+    return f"{seconds + nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
+
+
+class Names:
+    """``service.slot@node`` by task, asked for when a new task speaks."""
+
+    def __init__(self, engine: Engine, project: str) -> None:
+        self._engine = engine
+        self._project = project
+        self._known: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def of(self, task: str, node: str) -> str:
+        with self._lock:
+            if task not in self._known:
+                self._learn()
+            return self._known.get(task, f"{task[:12]}@{node[:12]}")
+
+    def _learn(self) -> None:
+        from .listing import units
+
+        swarm = self._engine.swarm
+        filters = {"label": [f"{STACK}={self._project}"]}
+        found = units(swarm.list("services", filters), swarm.list("tasks", filters), swarm.list("nodes"))
+        self._known |= {one.id: f"{one.name}@{one.node}" for one in found}
+
+
+def print_logs(
+    engine: Engine, project: str, services: Sequence[str], options: Mapping[str, object], line: LogLine
+) -> None:
+    """The output of the project's services, one after the other; with ``follow`` at once, and of those that come later."""
+    names = Names(engine, project)
+    running: dict[str, threading.Thread] = {}
+    while True:
+        for one in engine.swarm.list("services", {"label": [f"{STACK}={project}"]}):
+            service = str((one["Spec"].get("Labels") or {}).get(SERVICE) or one["Spec"]["Name"])
+            if (services and service not in services) or str(one["ID"]) in running:
+                continue
+            follower = Follower(engine, one, names, line)
+            if not options.get("follow"):
+                follower.run(options)
+                continue
+            thread = threading.Thread(target=_follow, args=(follower, options), daemon=True)
+            running[str(one["ID"])] = thread
+            thread.start()
+        if not options.get("follow"):
+            return
+        time.sleep(PAUSE)
+
+
+def _follow(follower: Follower, options: Mapping[str, object]) -> None:
+    try:
+        follower.run(options)
+    except EngineError:
+        return  # the service is gone
+
+
+def last_lines(engine: Engine, task: str, count: int) -> list[str]:
+    """The end of a task's output; none where its node cannot be asked any more."""
+    query = {"stdout": 1, "stderr": 1, "tail": count}
+    try:
+        with engine.swarm.logs("tasks", task, query) as response:
+            data = b"".join(response.blocks())
+    except EngineError:
+        return []
+    with suppress(EngineError):  # a terminal's output has no frames
+        data = b"".join(part for _, part in demultiplex([data]))
+    return data.decode("utf-8", "replace").splitlines()[-count:]

@@ -1,0 +1,150 @@
+"""One operation of a plan, at a manager: what `run` needs done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...client import NotFound
+from ...credentials import registry_auth
+from ...errors import EngineError, OperationError
+from ..ops import AwaitService, CreateObject, RemoveObject, UpdateObject
+from ..run import LINES
+from .convert import PIN
+from .labels import IMAGE, pin
+from .logs import last_lines
+from .observe import NOUNS
+from .pinning import choose_node, pinned_to
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...client import Engine
+    from ...model import Project
+    from ...ops import Operation
+    from ..state import Verdict
+    from .watch import Watch
+
+TRIES = 5
+"""How often to read a version again when another has changed the object in between."""
+
+
+class Hands:
+    """Carries out changes and tells how far services are."""
+
+    def __init__(self, engine: Engine, project: Project | None, watch: Watch, name: str) -> None:
+        self._engine = engine
+        self._project = project
+        self._watch = watch
+        self._name = name
+
+    def verdict(self, operation: AwaitService) -> Verdict:
+        return self._watch.verdict(operation.wanted.name, operation.how)
+
+    def wait(self, seconds: float) -> None:
+        self._watch.wait(seconds)
+
+    def last_lines(self, source: str) -> list[str]:
+        return last_lines(self._engine, source, LINES)
+
+    def settle(self) -> None:
+        return  # networks are removed when the last task has left them
+
+    def undo(self, operation: AwaitService) -> bool:
+        return False  # a manager rolls back by itself, as the update's configuration says
+
+    def perform(self, operation: Operation) -> None:
+        if isinstance(operation, CreateObject):
+            self._create(operation)
+        elif isinstance(operation, UpdateObject):
+            self._update(operation)
+        elif isinstance(operation, RemoveObject):
+            self._remove(operation)
+        self._watch.forget()
+
+    def _create(self, operation: CreateObject) -> None:
+        wanted = operation.wanted
+        if wanted.kind == PIN:
+            self._pin(wanted.name)
+        elif wanted.kind == "network":
+            self._engine.networks.create(wanted.body)
+        elif wanted.kind == "service":
+            spec = self._resolved(wanted.body)
+            self._engine.swarm.create("services", spec, registry_auth(str(spec["Labels"].get(IMAGE) or "")))
+        else:
+            self._engine.swarm.create(NOUNS[wanted.kind], wanted.body)
+
+    def _update(self, operation: UpdateObject) -> None:
+        wanted, found = operation.wanted, operation.found
+        if wanted.kind == "network":
+            raise OperationError(f"{wanted.key} differs, and Swarm changes no network")
+        noun = NOUNS[wanted.kind]
+        for attempt in range(TRIES):
+            current = self._engine.swarm.inspect(noun, found.id)
+            spec: dict[str, Any] = dict(wanted.body)
+            if wanted.kind == "service":
+                spec = self._resolved(spec)
+                count = int((current["Spec"]["TaskTemplate"] or {}).get("ForceUpdate") or 0)
+                spec["TaskTemplate"] = {**spec["TaskTemplate"], "ForceUpdate": count + int(operation.again)}
+            else:
+                spec = {**current["Spec"], "Labels": spec["Labels"]}  # all that can change of it
+            auth = registry_auth(str(spec["Labels"].get(IMAGE) or "")) if wanted.kind == "service" else None
+            try:
+                self._engine.swarm.update(noun, found.id, int(current["Version"]["Index"]), spec, auth)
+            except EngineError as error:
+                if "out of sequence" not in str(error) or attempt + 1 == TRIES:
+                    raise
+            else:
+                return
+
+    def _resolved(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The spec with the ids of its secrets and configs beside their names."""
+        container = dict(body["TaskTemplate"]["ContainerSpec"])
+        for key, noun, word in (("Secrets", "secrets", "Secret"), ("Configs", "configs", "Config")):
+            if container.get(key):
+                container[key] = [
+                    {**one, f"{word}ID": self._id_of(noun, str(one[f"{word}Name"]))} for one in container[key]
+                ]
+        return {**body, "TaskTemplate": {**body["TaskTemplate"], "ContainerSpec": container}}
+
+    def _id_of(self, noun: str, name: str) -> str:
+        for one in self._engine.swarm.list(noun, {"name": [name]}):
+            if one["Spec"]["Name"] == name:
+                return str(one["ID"])
+        raise OperationError(f"there is no {noun.removesuffix('s')} {name} on this swarm")
+
+    def _remove(self, operation: RemoveObject) -> None:
+        found = operation.found
+        try:
+            if found.kind == PIN:
+                self._unpin(found.name, found.id)
+            elif found.kind == "network":
+                self._watch.remove_when_free(lambda: self._engine.networks.remove(found.id))
+            else:
+                self._engine.swarm.remove(NOUNS[found.kind], found.id)
+        except NotFound:
+            return
+
+    def _pin(self, volume: str) -> None:
+        assert self._project is not None
+        nodes = self._engine.swarm.list("nodes")
+        node = choose_node(self._project, volume, nodes, pinned_to(nodes, self._name))
+        self._label(node, pin(volume), self._name)
+
+    def _unpin(self, volume: str, node: str) -> None:
+        self._watch.remove_volume(node, volume)
+        self._label(node, pin(volume), None)
+
+    def _label(self, node: str, key: str, value: str | None) -> None:
+        for attempt in range(TRIES):
+            current = self._engine.swarm.inspect("nodes", node)
+            spec = dict(current["Spec"])
+            labels = {name: one for name, one in (spec.get("Labels") or {}).items() if name != key}
+            if value is not None:
+                labels[key] = value
+            try:
+                self._engine.swarm.update("nodes", node, int(current["Version"]["Index"]), {**spec, "Labels": labels})
+            except EngineError as error:
+                if "out of sequence" not in str(error) or attempt + 1 == TRIES:
+                    raise
+            else:
+                return

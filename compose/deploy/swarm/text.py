@@ -1,0 +1,17 @@
+"""Text in places where Swarm fills in templates: variables, host names, sources and targets of mounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def literal(text: str) -> str:
+    """``text`` so that Swarm's template engine gives it back as it is."""
+    return text.replace("{{", '{{"{{"}}')
+
+
+def plain(value: Any) -> str:
+    """A scalar of the file as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

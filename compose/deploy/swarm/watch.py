@@ -1,0 +1,103 @@
+"""Looking at a stack's services until they are where they are wanted.
+
+A manager tells of services and nodes by events, but not of tasks: who wants to know how a task is has to ask again, as the docker
+command does. One round asks for everything of the stack at once, however many services are waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...client import NotFound
+from ...errors import EngineError
+from ..objects import READY
+from ..state import WAITING, Verdict
+from .labels import STACK
+from .verdicts import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ...client import Engine
+
+PAUSE = 0.5
+"""Seconds between two rounds; with many tasks more, so that asking stays a small part of the time."""
+
+SHARE = 10
+PATIENCE = 20.0
+"""Seconds in which managers may choose a new leader, or a connection may be refused, before the run is given up."""
+
+FREE_AFTER = 60.0
+"""Seconds in which the tasks of a removed service leave their networks."""
+
+
+class Watch:
+    def __init__(self, engine: Engine, project: str, volumes: Callable[[str, str], None] | None = None) -> None:
+        self._engine = engine
+        self._project = project
+        self._volumes = volumes
+        self._services: dict[str, Mapping[str, Any]] | None = None
+        self._tasks: dict[str, list[Mapping[str, Any]]] = {}
+        self._nodes: dict[str, Mapping[str, Any]] = {}
+        self._cost = 0.0
+
+    def forget(self) -> None:
+        """What was heard is of before a change."""
+        self._services = None
+
+    def verdict(self, name: str, how: str) -> Verdict:
+        if self._services is None:
+            self._look()
+        service = (self._services or {}).get(name)
+        if service is None:
+            return Verdict(WAITING, "not there yet")
+        return judge(service, self._tasks.get(str(service["ID"]), []), self._nodes, how, time.time())
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """By key of the object."""
+        self._look()
+        return {f"service {name}": self.verdict(name, READY) for name in self._services or {}}
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(min(max(PAUSE, SHARE * self._cost), seconds))
+        self._services = None
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        filters = {"label": [f"{STACK}={self._project}"]}
+        while True:
+            try:
+                services = self._engine.swarm.list("services", filters)
+                tasks = self._engine.swarm.list("tasks", filters)
+                nodes = self._engine.swarm.list("nodes")
+                break
+            except EngineError:
+                if time.monotonic() - began > PATIENCE:
+                    raise
+                time.sleep(PAUSE)
+        self._cost = time.monotonic() - began
+        self._services = {str(one["Spec"]["Name"]): one for one in services}
+        self._nodes = {str(one["ID"]): one for one in nodes}
+        self._tasks = {}
+        for task in tasks:
+            self._tasks.setdefault(str(task["ServiceID"]), []).append(task)
+
+    def remove_when_free(self, remove: Callable[[], None]) -> None:
+        """Remove a network or volume once the tasks that use it have ended."""
+        end = time.monotonic() + FREE_AFTER
+        while True:
+            try:
+                remove()
+                return
+            except NotFound:
+                return
+            except EngineError as error:
+                is_used = any(words in str(error) for words in ("in use", "active endpoints"))
+                if not is_used or time.monotonic() > end:
+                    raise
+            time.sleep(PAUSE)
+
+    def remove_volume(self, node: str, volume: str) -> None:
+        if self._volumes is not None:
+            self._volumes(node, volume)
