@@ -165,6 +165,8 @@ def user_ids(name: str, tree: Mapping[str, Any], facts: Facts, findings: Finding
     user, _, group = str(tree.get("user") or "").partition(":")
     if not user:
         return None
+    # Names are the image's own, but for the one that every image has.
+    user, group = ("0" if one == "root" else one for one in (user, group))
     if user.isdigit() and (not group or group.isdigit()):
         return int(user), int(group) if group else None
     if name in facts.users:
