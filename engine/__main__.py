@@ -37,7 +37,7 @@ from .api.server import Server
 from .build.runner import ContainerRunner, root_runner
 from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
-from .containers import memory, recover
+from .containers import memory, recover, supervise
 from .containers.service import Containers
 from .documents import Incomplete, NewerFormat
 from .errors import Unavailable
@@ -313,6 +313,8 @@ async def _finish(daemon: Daemon, server: Server) -> int:
         await daemon.containers.blocking(daemon.containers.trash.empty, DRAIN_SECONDS)
     running = any(one.state.active or one.shim is not None for one in daemon.containers)
     if not running:
+        for one in daemon.containers:  # what a teardown without descriptors or memory has left
+            await daemon.containers.blocking(supervise.clear_run, daemon.containers, one.record)
         await daemon.containers.blocking(daemon.networks.shutdown)
         await daemon.containers.blocking(memory.shut_down, daemon.layout)
     if not daemon.keeper.closed.is_set():
