@@ -33,29 +33,23 @@ async def shell(shim: ShimClient, script: str) -> str:
     """What a script prints in the running container, on both streams."""
     running = await shim.exec(ExecSpec(["sh", "-c", f"exec 2>&1; {script}"], ENVIRONMENT))
     assert running.stdout is not None
-    assert running.stderr is not None
     await running.wait()
-    output = await asyncio.to_thread(read_all, running.stdout)
+    output = b""
+    while chunk := running.stdout.read(65536):
+        output += chunk
     close(running)
-    return output
+    return output.decode()
 
 
 def close(running: ExecProcess) -> None:
     for descriptor in (running.stdin, running.stdout, running.stderr, running.terminal):
         if descriptor is not None:
-            os.close(descriptor)
+            descriptor.close()
 
 
 def filter_for(tmp_path: Path, capabilities: Sequence[str] = defaults.CAPABILITIES) -> str:
     """The default profile, compiled for these capabilities."""
     return str(seccomp.program(Layout.for_root(tmp_path / "cache"), "default", list(capabilities)))
-
-
-def read_all(descriptor: int) -> str:
-    chunks = []
-    while chunk := os.read(descriptor, 65536):
-        chunks.append(chunk)
-    return b"".join(chunks).decode()
 
 
 def test_the_runtime_cannot_be_executed_or_changed(tmp_path: Path) -> None:
