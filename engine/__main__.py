@@ -37,8 +37,8 @@ from .api.server import Server
 from .build.runner import ContainerRunner, root_runner
 from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
-from .containers import memory, recover, supervise
-from .containers.service import Containers
+from .containers.life import memory, recover, supervise
+from .containers.life.service import Containers
 from .documents import Incomplete, NewerFormat
 from .errors import Unavailable
 from .events import Events

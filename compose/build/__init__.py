@@ -7,9 +7,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from .. import docker_config, files
+from .. import files
 from ..convert.values import byte_count, pairs
-from ..credentials import all_registries
+from ..credentials import docker_config
+from ..credentials.lookup import all_registries
 from ..errors import OperationError
 from ..labels import COMPATIBLE_VERSION, PROJECT, SERVICE, VERSION, image_name
 

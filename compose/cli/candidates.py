@@ -11,15 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ComposeError
-from .flags import FlagError, Parser
-from .verbs import ALIASES, COMPOSE, GROUPS, PLAIN
+from .flags.parser import FlagError, Parser
+from .table import ALIASES, COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from argparse import Action, Namespace
     from collections.abc import Iterable, Iterator, Sequence
 
     from ..client import Engine
-    from .identity import Identity
+    from .project.identity import Identity
 
 FILES = ":files"
 _GLOBAL_FILES = ("-f", "--file", "--env-file", "--project-directory", "--root")
@@ -100,7 +100,7 @@ def _global(current: str) -> Iterator[str]:
 def _verb(
     options: Namespace, module_name: str, group: str, verb: str, before: Sequence[str], current: str
 ) -> Iterator[str]:
-    module = import_module(f".{module_name}", __package__)
+    module = import_module(f".verbs.{module_name}", __package__)
     parser = Parser("pycompose", "", interspersed=getattr(module, "INTERSPERSED", True))
     module.add_arguments(parser)
     flags = parser.flags()
@@ -219,7 +219,7 @@ def _services(options: Namespace) -> list[str]:
 
 
 def _identity(options: Namespace) -> Identity:
-    from .identity import find_identity
+    from .project.identity import find_identity
 
     return find_identity(
         os.getcwd(),

@@ -17,9 +17,9 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, EngineError
-from .flags import PROGRESS, FlagError, Parser, WrongSyntax
-from .shared_flags import add_target
-from .verbs import ALIASES, CHANGING, CLUSTER, COMPOSE, DRY_RUN, GROUPS, PLAIN
+from .flags.parser import PROGRESS, FlagError, Parser, WrongSyntax
+from .flags.shared import add_target
+from .table import ALIASES, CHANGING, CLUSTER, COMPOSE, DRY_RUN, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _unforeseen(error: BaseException) -> int:
-    from .fault import report
+    from .show.fault import report
 
     return report(error)
 
@@ -269,7 +269,7 @@ def _run_verb(
     words: list[str],
     codes: tuple[int, int] = COMPOSE_CODES,
 ) -> int:
-    module = import_module(f".{module_name}", __package__)
+    module = import_module(f".verbs.{module_name}", __package__)
     parser = Parser(prog, summary, interspersed=getattr(module, "INTERSPERSED", True), codes=codes)
     module.add_arguments(parser)
     if module_name in CLUSTER:
@@ -285,7 +285,7 @@ def _run_verb(
     if args.dry_run and verb in CHANGING:
         raise FlagError(f"{prog} cannot show what it would do: it has no --dry-run")
     if module_name in CLUSTER and args.to is not None:
-        module = import_module(f".cluster.{module_name}", __package__)
+        module = import_module(f".verbs.cluster.{module_name}", __package__)
     return int(module.run(args))
 
 

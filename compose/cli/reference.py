@@ -9,10 +9,10 @@ import argparse
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .flags import Parser
+from .flags.parser import Parser
+from .flags.shared import add_target
 from .main import GLOBAL_HELP
-from .shared_flags import add_target
-from .verbs import CLUSTER, COMPOSE, GROUPS, PLAIN
+from .table import CLUSTER, COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def reference() -> str:
 
 
 def _verb(prog: str, module_name: str, summary: str) -> Iterator[str]:
-    module = import_module(f".{module_name}", __package__)
+    module = import_module(f".verbs.{module_name}", __package__)
     parser = Parser(prog, summary)
     module.add_arguments(parser)
     if module_name in CLUSTER:

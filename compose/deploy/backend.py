@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..model import Project
-    from ..plan import Plan
+    from ..plan.plan import Plan
     from .findings import Findings
     from .plan import Options
     from .run import Hands

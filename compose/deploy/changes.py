@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Path, dotted
-from ..ops import Change
+from ..plan.ops import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..credentials import registry_auth, registry_of
+from ..credentials.lookup import registry_auth, registry_of
 from ..errors import ComposeError, Diagnostic, EngineError, LoadError, OperationError
-from ..events import DONE, ERROR, WARNING, BuildStep, Output, Progress
 from ..labels import image_name
+from ..run.events import DONE, ERROR, WARNING, BuildStep, Output, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..client import Engine
-    from ..events import Emit
     from ..model import Project
+    from ..run.events import Emit
 
 DOCKER_HUB = "https://index.docker.io/v1/"
 

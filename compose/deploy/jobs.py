@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..graph import COMPLETED, dependencies
+from ..plan.graph import COMPLETED, dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ..dataclass import dataclass
-from ..ops import Operation
+from ..plan.ops import Operation
 
 if TYPE_CHECKING:
     from .objects import Found, Wanted

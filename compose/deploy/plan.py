@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
-from ..ops import Cause, Unchanged
-from ..plan import assemble
+from ..plan.ops import Cause, Unchanged
+from ..plan.plan import assemble
 from .changes import described, differences
 from .objects import COMPLETED
 from .ops import AwaitService, CreateObject, RemoveObject, UpdateObject
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from ..errors import Path
     from ..model import Project
-    from ..ops import Change, Operation
-    from ..plan import Plan
+    from ..plan.ops import Change, Operation
+    from ..plan.plan import Plan
     from .objects import Cluster, Found, Wanted
 
 

@@ -10,8 +10,8 @@ from .run import FAILED, SKIPPED, NotReady
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..ops import Operation
-    from ..plan import Plan
+    from ..plan.ops import Operation
+    from ..plan.plan import Plan
     from .run import Outcome
 
 

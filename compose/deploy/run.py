@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..dataclass import dataclass
 from ..errors import ComposeError, OperationError
-from ..events import DONE, ERROR, WARNING, Progress
+from ..run.events import DONE, ERROR, WARNING, Progress
 from .ops import AwaitService, CreateObject, RemoveObject, UpdateObject
 from .state import FAILED as IS_FAILED
 from .state import READY as IS_READY
 from .state import Trouble, Verdict
 
 if TYPE_CHECKING:
-    from ..events import Emit
-    from ..ops import Operation
-    from ..plan import Plan
+    from ..plan.ops import Operation
+    from ..plan.plan import Plan
+    from ..run.events import Emit
 
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"

@@ -17,7 +17,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from ..credentials import registry_auth
+from ..credentials.lookup import registry_auth
 from ..errors import OperationError
 
 if TYPE_CHECKING:

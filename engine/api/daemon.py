@@ -11,7 +11,7 @@ import anyio
 if TYPE_CHECKING:
     from ..build.service import Builder
     from ..buildkit.service import BuildKit
-    from ..containers.service import Containers
+    from ..containers.life.service import Containers
     from ..events import Events
     from ..images.service import Images
     from ..images.types import RootRunner

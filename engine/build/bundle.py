@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..containers.bundle import NETWORK_SYSCTLS
+from ..containers.spec.bundle import NETWORK_SYSCTLS
 from ..runtime import defaults
 from .steps import BindMount, CacheMount, SecretMount, SshMount, TmpfsMount
 

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import documents
-from ..containers import apparmor, confinement, seccomp, security
+from ..containers.spec import apparmor, confinement, seccomp, security
 from ..errors import EngineError, Unprocessable
 from ..linux import mount
 from ..linux.tree import remove_directory

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..build.options import BuildOptions, ReceivedContext, RemoteContext, TarContext
-from ..containers import resources, validate
+from ..containers.spec import resources, validate
 from ..errors import InvalidParameter, NotImplemented_
 from ..images.types import Platform
 from ..shapes import decode

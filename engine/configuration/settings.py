@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..containers import logoptions, validate
+from ..containers.spec import logoptions, validate
 from ..errors import EngineError
 from ..images.registry.endpoints import RegistryConfig
 from ..networks.ipam import DEFAULT_POOLS, DefaultPool

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..containers import autoports, remove, update
+from ..containers.life import autoports, remove, update
 from ..errors import Conflict, EngineError, NotFound
 from ..images.types import ImageUser
 from ..volumes.snapshots import of_lease
@@ -20,8 +20,8 @@ from ..volumes.types import LEASE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..containers.container import Container
-    from ..containers.service import Containers
+    from ..containers.life.container import Container
+    from ..containers.life.service import Containers
     from ..volumes.snapshots import Snapshots
     from .record import Lease
 

@@ -32,7 +32,7 @@ from .removal import take_away
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from ..containers.service import Containers
+    from ..containers.life.service import Containers
     from ..layout import Layout
     from ..runtime.client import KeeperClient
     from ..store import Store

@@ -10,18 +10,18 @@ import pytest
 from support.composing import State, make_project
 
 from pycompose.compose.errors import Mark
-from pycompose.compose.observe import BuiltImage
-from pycompose.compose.plantext import outline, recorded_value
-from pycompose.compose.reconcile.down import reconcile_down
-from pycompose.compose.reconcile.lifecycle import plan_restart, plan_start
-from pycompose.compose.reconcile.options import DownOptions, UpOptions
-from pycompose.compose.reconcile.up import needs_image_stage, reconcile_up
+from pycompose.compose.plan.observe import BuiltImage
+from pycompose.compose.plan.reconcile.down import reconcile_down
+from pycompose.compose.plan.reconcile.lifecycle import plan_restart, plan_start
+from pycompose.compose.plan.reconcile.options import DownOptions, UpOptions
+from pycompose.compose.plan.reconcile.up import needs_image_stage, reconcile_up
+from pycompose.compose.plan.text import outline, recorded_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pycompose.compose.model import Project
-    from pycompose.compose.plan import Plan
+    from pycompose.compose.plan.plan import Plan
 
 DATA = Path(__file__).parent / "data" / "plans"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.runtime_bench import bench, discard, exited, until
 
-from pycompose.engine.containers import seccomp
+from pycompose.engine.containers.spec import seccomp
 from pycompose.engine.layout import Layout
 from pycompose.engine.runtime import defaults
 from pycompose.engine.runtime.client import ExecSpec, LaunchError

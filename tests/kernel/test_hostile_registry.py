@@ -13,8 +13,8 @@ from support.fake_registry import Handler, Registry, digest_of, fake_registry
 from support.hostile import variants
 
 from pycompose.engine.api.http import encode
-from pycompose.engine.containers import merge, validate
-from pycompose.engine.containers.fields import CONFIG as CONFIG_FIELDS
+from pycompose.engine.containers.spec import merge, validate
+from pycompose.engine.containers.spec.fields import CONFIG as CONFIG_FIELDS
 from pycompose.engine.errors import EngineError
 from pycompose.engine.images import shapes
 from pycompose.engine.images.manifest import (

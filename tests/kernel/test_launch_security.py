@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.runtime_bench import bench, discard, exited, until
 
-from pycompose.engine.containers import seccomp
+from pycompose.engine.containers.spec import seccomp
 from pycompose.engine.layout import Layout
 from pycompose.engine.linux import mount, namespace, process
 from pycompose.engine.runtime import defaults

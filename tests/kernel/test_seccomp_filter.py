@@ -12,8 +12,8 @@ import platform
 
 import pytest
 
-from pycompose.engine.containers import seccomp
-from pycompose.engine.containers.seccomp import Machine, resolve
+from pycompose.engine.containers.spec import seccomp
+from pycompose.engine.containers.spec.seccomp import Machine, resolve
 from pycompose.engine.linux import process
 from pycompose.engine.runtime import defaults
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pycompose.compose.cli.fault import WORDS
+from pycompose.compose.cli.show.fault import WORDS
 
 PYCOMPOSE = Path(sys.executable).with_name("pycompose")
 

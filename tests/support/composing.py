@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pycompose.compose.convert.container import Facts, create_request
 from pycompose.compose.convert.network import network_body
 from pycompose.compose.convert.volume import volume_body
-from pycompose.compose.digest import service_digest
 from pycompose.compose.errors import Mark
 from pycompose.compose.labels import image_name, service_images
 from pycompose.compose.model import Project
-from pycompose.compose.observe import (
+from pycompose.compose.plan.digest import service_digest
+from pycompose.compose.plan.observe import (
     ObservedContainer,
     ObservedImage,
     ObservedMount,
@@ -28,7 +28,7 @@ from pycompose.compose.observe import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pycompose.compose import ops
+    from pycompose.compose.plan import ops
 
 FILE = "compose.yaml"
 

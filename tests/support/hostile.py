@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from pycompose.engine.api.routes import ROUTES
-from pycompose.engine.containers.fields import CONFIG, HOST_CONFIG
+from pycompose.engine.containers.spec.fields import CONFIG, HOST_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

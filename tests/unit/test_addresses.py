@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycompose.compose.addresses import environment, render
-from pycompose.compose.cli.foreground import run_command
-from pycompose.compose.ephemeral import ephemeral, lost_addresses
+from pycompose.compose.app.addresses import environment, render
+from pycompose.compose.app.owner import parse_owner, start_time
+from pycompose.compose.app.testreport import RunReport, ServiceReport, as_json, as_junit
+from pycompose.compose.cli.streams.foreground import run_command
 from pycompose.compose.errors import UsageError
 from pycompose.compose.load import load_project
 from pycompose.compose.model import LoadOptions, Project
-from pycompose.compose.owner import parse_owner, start_time
-from pycompose.compose.ports_auto import LABEL, wants_auto, with_auto_ports
-from pycompose.compose.testreport import RunReport, ServiceReport, as_json, as_junit
+from pycompose.compose.plan.ephemeral import ephemeral, lost_addresses
+from pycompose.compose.plan.ports_auto import LABEL, wants_auto, with_auto_ports
 from pycompose.engine.errors import InvalidParameter
 from pycompose.engine.leases.record import Owner
 

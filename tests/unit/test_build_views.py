@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from pycompose.compose.cli.building.plain import PlainView
-from pycompose.compose.cli.render.plain import PlainRenderer
-from pycompose.compose.cli.transfer import row_text
-from pycompose.compose.events import BuildStep
+from pycompose.compose.cli.show.building.plain import PlainView
+from pycompose.compose.cli.show.render.plain import PlainRenderer
+from pycompose.compose.cli.show.transfer import row_text
+from pycompose.compose.run.events import BuildStep
 from pycompose.engine.build.progress import (
     Classic,
     Event,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pycompose.engine.containers.cdi import Edits, edits
+from pycompose.engine.containers.spec.cdi import Edits, edits
 from pycompose.engine.errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pycompose.compose.cli.candidates import complete, service_keys
-from pycompose.compose.cli.completion import SCRIPTS
+from pycompose.compose.cli.verbs.completion import SCRIPTS
 
 if TYPE_CHECKING:
     from pathlib import Path

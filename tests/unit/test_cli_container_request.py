@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pycompose.compose.cli.container import update
-from pycompose.compose.cli.container.limits import update_body
-from pycompose.compose.cli.container.options import add_container_flags, check_reference
-from pycompose.compose.cli.container.request import create_request
-from pycompose.compose.cli.flags import FlagError, Parser
+from pycompose.compose.cli.flags.parser import FlagError, Parser
+from pycompose.compose.cli.verbs.container import update
+from pycompose.compose.cli.verbs.container.limits import update_body
+from pycompose.compose.cli.verbs.container.options import add_container_flags, check_reference
+from pycompose.compose.cli.verbs.container.request import create_request
 
 if TYPE_CHECKING:
     from pathlib import Path

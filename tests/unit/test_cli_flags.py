@@ -6,7 +6,7 @@ from argparse import REMAINDER, Namespace
 
 import pytest
 
-from pycompose.compose.cli.flags import FlagError, Parser, integer
+from pycompose.compose.cli.flags.parser import FlagError, Parser, integer
 from pycompose.compose.cli.main import main, parse_global
 
 
@@ -77,7 +77,7 @@ def test_exit_code_of_wrong_syntax(words: list[str], capsys: pytest.CaptureFixtu
 
 
 def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    from pycompose.compose.cli.verbs import COMPOSE, GROUPS
+    from pycompose.compose.cli.table import COMPOSE, GROUPS
 
     for verb in COMPOSE:
         assert main([verb, "--help"]) == 0, verb
@@ -104,7 +104,7 @@ def test_version_is_that_of_the_distribution() -> None:
 
 def test_another_version_of_the_engine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     from pycompose import __version__
-    from pycompose.compose.cli.session import warn_of_version
+    from pycompose.compose.cli.project.session import warn_of_version
 
     warn_of_version({"server": f"pycompose/{__version__} (linux)"})
     warn_of_version({"server": "Docker/28.5 (linux)"})

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pycompose.compose import docker_config
-from pycompose.compose.cli.login import server_key
-from pycompose.compose.credential_store import configuration_file, forget, keep
-from pycompose.compose.credentials import DOCKER_HUB, all_registries, registry_auth, registry_of
+from pycompose.compose.cli.verbs.login import server_key
+from pycompose.compose.credentials import docker_config
+from pycompose.compose.credentials.lookup import DOCKER_HUB, all_registries, registry_auth, registry_of
+from pycompose.compose.credentials.store import configuration_file, forget, keep
 from pycompose.compose.errors import OperationError
 from pycompose.engine.api.routes.images import auth_from, decode
 from pycompose.engine.images.registry import credentials as engine_credentials

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from pycompose.compose.cli.alpha.viz import digraph
+from pycompose.compose.cli.verbs.alpha.viz import digraph
 from tests.support.composing import make_project
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pycompose.compose.cli.flags import Parser
+from pycompose.compose.cli.flags.parser import Parser
 from pycompose.compose.cli.reference import reference
-from pycompose.compose.cli.verbs import COMPOSE
+from pycompose.compose.cli.table import COMPOSE
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"
 
@@ -66,6 +66,6 @@ def test_document_is_what_the_parsers_say(update_golden: bool) -> None:
 @pytest.mark.parametrize("verb", sorted(DOCKER_COMPOSE))
 def test_every_flag_of_docker_compose(verb: str) -> None:
     parser = Parser(verb, "")
-    import_module(f"pycompose.compose.cli.{COMPOSE[verb][0]}").add_arguments(parser)
+    import_module(f"pycompose.compose.cli.verbs.{COMPOSE[verb][0]}").add_arguments(parser)
     known = {name for action in parser.option_actions() for name in action.option_strings}
     assert [flag for flag in DOCKER_COMPOSE[verb].split() if flag not in known] == []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pycompose.engine.containers import apparmor, confinement, security
-from pycompose.engine.containers.confinement import Confinement, Modules
+from pycompose.engine.containers.spec import apparmor, confinement, security
+from pycompose.engine.containers.spec.confinement import Confinement, Modules
 from pycompose.engine.errors import EngineError, InvalidParameter
 from pycompose.engine.linux import lsm
 from pycompose.engine.linux.cgroup import Hierarchies

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycompose.engine.containers import fields, health, merge, mounts, pump, resources, security, state, top, validate
+from pycompose.engine.containers.life import health, pump, state
+from pycompose.engine.containers.spec import fields, merge, mounts, resources, security, validate
+from pycompose.engine.containers.view import top
 from pycompose.engine.errors import InvalidParameter
 from pycompose.engine.shapes import normalize
 
@@ -341,7 +343,7 @@ def test_columns_of_ps(arguments: str, titles: list[str]) -> None:
 
 
 def test_names_are_sayable() -> None:
-    from pycompose.engine.containers import names
+    from pycompose.engine.containers.spec import names
 
     assert re.fullmatch(r"[a-z]+_[a-z]+", names.unused(lambda name: False))
     taken = iter([True, False])

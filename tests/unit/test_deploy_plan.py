@@ -20,9 +20,9 @@ from pycompose.compose.errors import LoadError, OperationError, PlanError, Usage
 
 if TYPE_CHECKING:
     from pycompose.compose.deploy.ops import AwaitService
-    from pycompose.compose.events import Event
-    from pycompose.compose.ops import Operation
-    from pycompose.compose.plan import Plan
+    from pycompose.compose.plan.ops import Operation
+    from pycompose.compose.plan.plan import Plan
+    from pycompose.compose.run.events import Event
 
 SERVICES = {"db": {}, "migrate": {}, "web": {}}
 DONE = Verdict(IS_READY, "1/1", running=True)

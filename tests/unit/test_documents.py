@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from pycompose.engine import documents
 from pycompose.engine.build.cache import CacheRecord
-from pycompose.engine.containers.health import Health
-from pycompose.engine.containers.record import ContainerRecord
+from pycompose.engine.containers.life.health import Health
+from pycompose.engine.containers.spec.record import ContainerRecord
 from pycompose.engine.images.types import Layer
 from pycompose.engine.leases.record import Lease
 from pycompose.engine.networks import zones

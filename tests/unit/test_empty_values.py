@@ -18,9 +18,9 @@ from pycompose.compose.load import dump, yamldump
 from pycompose.compose.load.conformance import ignored, refused
 from pycompose.compose.load.pipeline import load_project
 from pycompose.compose.model import LoadOptions
-from pycompose.compose.observe import Snapshot
-from pycompose.compose.reconcile.options import UpOptions
-from pycompose.compose.reconcile.up import reconcile_up
+from pycompose.compose.plan.observe import Snapshot
+from pycompose.compose.plan.reconcile.options import UpOptions
+from pycompose.compose.plan.reconcile.up import reconcile_up
 
 VALUES: tuple[Any, ...] = (0, "0", "", [], {}, False, None, [""], [None], {"": ""}, {"k": None}, {"k": ""}, {"k": 0})
 

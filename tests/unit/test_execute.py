@@ -11,10 +11,9 @@ from support.composing import make_project
 from support.scripted_engine import Exchange, ScriptedEngine
 
 from pycompose.compose.errors import EngineError
-from pycompose.compose.execute import FAILED, OK, SKIPPED, run_plan
 from pycompose.compose.labels import ONEOFF, SERVICE
-from pycompose.compose.observe import Snapshot, container
-from pycompose.compose.ops import (
+from pycompose.compose.plan.observe import Snapshot, container
+from pycompose.compose.plan.ops import (
     Cause,
     CreateContainer,
     Operation,
@@ -24,11 +23,12 @@ from pycompose.compose.ops import (
     WaitCompleted,
     WaitHealthy,
 )
-from pycompose.compose.perform import World
-from pycompose.compose.plan import assemble
-from pycompose.compose.readiness import NotReady, Progressing, Ready, judge
-from pycompose.compose.reconcile.options import UpOptions
-from pycompose.compose.reconcile.up import reconcile_up
+from pycompose.compose.plan.plan import assemble
+from pycompose.compose.plan.readiness import NotReady, Progressing, Ready, judge
+from pycompose.compose.plan.reconcile.options import UpOptions
+from pycompose.compose.plan.reconcile.up import reconcile_up
+from pycompose.compose.run.execute import FAILED, OK, SKIPPED, run_plan
+from pycompose.compose.run.perform import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +166,7 @@ def test_a_wait_has_an_end(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_goes_away_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pycompose.compose.watch_events.PAUSE", 0.01)
+    monkeypatch.setattr("pycompose.compose.run.watch_events.PAUSE", 0.01)
 
     def answer(one: Exchange) -> None:
         if one.path == "/events":

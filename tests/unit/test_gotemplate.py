@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pycompose.compose.cli import format
-from pycompose.compose.cli.absent import absent
-from pycompose.compose.cli.flags import FlagError
-from pycompose.compose.cli.gotemplate import Template, TemplateError
+from pycompose.compose.cli.flags.parser import FlagError
+from pycompose.compose.cli.show import format
+from pycompose.compose.cli.show.absent import absent
+from pycompose.compose.cli.show.gotemplate import Template, TemplateError
 
 VALUE = {
     "Name": "web",

@@ -9,9 +9,9 @@ from support.composing import make_project
 
 from pycompose.compose.build import one_platform
 from pycompose.compose.errors import OperationError, PlanError
-from pycompose.compose.observe import ObservedImage, Snapshot
-from pycompose.compose.reconcile.images import plan_images
-from pycompose.compose.reconcile.options import UpOptions
+from pycompose.compose.plan.observe import ObservedImage, Snapshot
+from pycompose.compose.plan.reconcile.images import plan_images
+from pycompose.compose.plan.reconcile.options import UpOptions
 
 HOUR = 3600.0
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.composing import State, make_project
 
-from pycompose.compose.reconcile.down import reconcile_down
-from pycompose.compose.reconcile.options import DownOptions, UpOptions
-from pycompose.compose.reconcile.up import needs_image_stage, reconcile_up
+from pycompose.compose.plan.reconcile.down import reconcile_down
+from pycompose.compose.plan.reconcile.options import DownOptions, UpOptions
+from pycompose.compose.plan.reconcile.up import needs_image_stage, reconcile_up
 
 if TYPE_CHECKING:
     from pycompose.compose.model import Project
-    from pycompose.compose.plan import Plan
+    from pycompose.compose.plan.plan import Plan
 
 NAMES = ("a", "b", "c", "d", "e")
 CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")

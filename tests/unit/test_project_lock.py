@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from pycompose.compose.lock import lock_directory, project_lock
+from pycompose.compose.run.lock import lock_directory, project_lock
 
 if TYPE_CHECKING:
     from pathlib import Path

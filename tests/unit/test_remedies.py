@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.composing import FILE, make_project
 
-from pycompose.compose.cli.holders import _process
+from pycompose.compose.cli.project.holders import _process
 from pycompose.compose.errors import Mark
 from pycompose.compose.load.suggest import nearest
-from pycompose.compose.observe import ObservedImage, Snapshot
-from pycompose.compose.preflight import binds, contradictions
-from pycompose.compose.remedies import TakenPort, explain, missing_image, taken_port
+from pycompose.compose.plan.observe import ObservedImage, Snapshot
+from pycompose.compose.plan.preflight import binds, contradictions
+from pycompose.compose.plan.remedies import TakenPort, explain, missing_image, taken_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,7 +191,7 @@ def test_the_nearest_name(name: str, known: list[str], wanted: str) -> None:
     ],
 )
 def test_the_hint_of_a_failing_probe(status: str, output: str, code: int, hint: str) -> None:
-    from pycompose.compose.cli.report import _hint
+    from pycompose.compose.cli.show.report import _hint
 
     probe = {"Output": output, "ExitCode": code}
     state = {"Status": status, "ExitCode": 1, "Health": {"Status": "unhealthy", "Log": [probe]}}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pycompose.engine.containers import seccomp
-from pycompose.engine.containers.seccomp import Machine, Profile, resolve
+from pycompose.engine.containers.spec import seccomp
+from pycompose.engine.containers.spec.seccomp import Machine, Profile, resolve
 from pycompose.engine.errors import InvalidParameter
 from pycompose.engine.layout import Layout
 from pycompose.engine.runtime import defaults

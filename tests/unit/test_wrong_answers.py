@@ -10,8 +10,8 @@ import pytest
 from support.scripted_engine import Exchange, ScriptedEngine
 
 from pycompose import __version__
-from pycompose.compose.cli.fault import WORDS
 from pycompose.compose.cli.main import main
+from pycompose.compose.cli.show.fault import WORDS
 from pycompose.compose.client.answers import Answer, check, decoded
 from pycompose.compose.errors import EngineError
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pycompose.compose.cli.fault import WORDS
-from pycompose.compose.cli.flags import Parser
+from pycompose.compose.cli.flags.parser import Parser
 from pycompose.compose.cli.main import main
-from pycompose.compose.cli.verbs import COMPOSE, GROUPS, PLAIN
+from pycompose.compose.cli.show.fault import WORDS
+from pycompose.compose.cli.table import COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,7 +70,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:
 
 def options(module_name: str) -> tuple[Parser, list[argparse.Action]]:
     parser = Parser("pycompose", "")
-    import_module(f"pycompose.compose.cli.{module_name}").add_arguments(parser)
+    import_module(f"pycompose.compose.cli.verbs.{module_name}").add_arguments(parser)
     return parser, list({id(action): action for action in parser.flags().values()}.values())
 
 
@@ -165,7 +165,7 @@ def test_the_last_resort(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     """It is reached by nothing known, so here a verb breaks."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("pycompose.compose.cli.version.run", lambda args: {}["nothing"])
+    monkeypatch.setattr("pycompose.compose.cli.table.version.run", lambda args: {}["nothing"])
     code, errors = run(monkeypatch, "version")
     assert code == 70
     (report,) = tmp_path.glob("pycompose-fault-*.txt")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ...model import Project
-    from ...plan import Plan
+    from ...plan.plan import Plan
     from ..backend import LogLine
     from ..objects import Wanted
     from ..plan import Options

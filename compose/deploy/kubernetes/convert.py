@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...graph import HEALTHY, STARTED, dependencies
+from ...plan.graph import HEALTHY, STARTED, dependencies
 from ..jobs import awaited
 from ..objects import COMPLETED, READY, Wanted
 from .files import file_objects

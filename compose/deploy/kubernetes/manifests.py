@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...graph import closure, dependencies
 from ...load.yamldump import yaml_text
+from ...plan.graph import closure, dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ from .names import ON_FAILURE, PROJECT, ROLLBACK
 from .observe import conflict_words
 
 if TYPE_CHECKING:
-    from ...ops import Operation
+    from ...plan.ops import Operation
     from ..state import Verdict
     from .client import Kube, Tree
     from .watch import Watch

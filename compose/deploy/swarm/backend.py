@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...client import NotFound
-from ...credentials import registry_auth
+from ...credentials.lookup import registry_auth
 from ...errors import EngineError, OperationError
 from ..findings import Findings
 from ..images import Unknown
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...client import Engine
     from ...model import Project
-    from ...plan import Plan
+    from ...plan.plan import Plan
     from ..backend import LogLine
     from ..objects import Wanted
     from ..plan import Options

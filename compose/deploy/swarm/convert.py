@@ -6,8 +6,8 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from ...convert.values import pairs
-from ...graph import HEALTHY, STARTED, dependencies
 from ...labels import network_name
+from ...plan.graph import HEALTHY, STARTED, dependencies
 from ..jobs import JOB_MODES, awaited, mode
 from ..naming import contents
 from ..objects import COMPLETED, READY, Wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...client import NotFound
-from ...credentials import registry_auth
+from ...credentials.lookup import registry_auth
 from ...errors import EngineError, OperationError
 from ..ops import AwaitService, CreateObject, RemoveObject, UpdateObject
 from ..run import LINES
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...client import Engine
     from ...model import Project
-    from ...ops import Operation
+    from ...plan.ops import Operation
     from ..state import Verdict
     from .watch import Watch
 

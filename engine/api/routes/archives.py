@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...bridge import Bridge
-from ...containers import archive as files
-from ...containers import changes, commit
+from ...containers.life import archive as files
+from ...containers.life import commit
+from ...containers.view import changes
 from ...errors import InvalidParameter
 from .. import transfer
 from ..http import Response

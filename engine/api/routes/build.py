@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
 from ...build.outputs import parse_output, write_archive, write_files
 from ...build.progress import Classic, Finished, StepFailed, StepLog, lines
-from ...containers import resources, validate
+from ...containers.spec import resources, validate
 from ...errors import EngineError, InvalidParameter, NotImplemented_
 from ...images.registry.endpoints import domain_of_key
 from ...timestamps import parse_time

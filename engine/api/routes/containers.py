@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ...containers import create as creation
-from ...containers import filters, inspect, remove, start, stop, top, update, validate
+from ...containers.life import create as creation
+from ...containers.life import remove, start, stop, update
+from ...containers.spec import validate
+from ...containers.view import filters, inspect, top
 from ...errors import Conflict, InvalidParameter, NotFound
 from .. import leased
 from ..http import Response, encode
 from ..router import Route
 
 if TYPE_CHECKING:
-    from ...containers.container import Container
+    from ...containers.life.container import Container
     from ...images.types import Image
     from ..daemon import Daemon
     from ..http import Request
@@ -298,7 +300,7 @@ def size(request: Request) -> tuple[int, int]:
 
 async def stats(daemon: Daemon, request: Request) -> None:
     """One document a second while the client listens; a single one with stream=0."""
-    from ...containers import stats as counters
+    from ...containers.view import stats as counters
 
     container = daemon.containers.get(request["id"])
     streaming = request.flag("stream", True)

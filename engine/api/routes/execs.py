@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...containers import attach, execs, pump
+from ...containers.life import attach, execs, pump
 from ...errors import Conflict
 from ..http import Response
 from ..router import Route

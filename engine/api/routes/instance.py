@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .... import __version__ as VERSION
 from ...check import judge, read
 from ...check.facts import Instance
-from ...containers import memory, stop
+from ...containers.life import memory, stop
 from ...errors import Conflict, InvalidParameter, NotModified
 from .. import transfer
 from ..http import Response

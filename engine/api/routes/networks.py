@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...containers import update
+from ...containers.life import update
 from ...errors import InvalidParameter, NotFound
 from .. import leased
 from ..http import Response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...containers import validate
+from ...containers.spec import validate
 from ...errors import InvalidParameter
 from ...shapes import decode
 

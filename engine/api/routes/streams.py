@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ...containers import attach, logs, pump
+from ...containers.life import attach, pump
+from ...containers.view import logs
 from ...errors import Conflict, InvalidParameter
 from ...timestamps import parse_time
 from .. import websocket
@@ -13,7 +14,7 @@ from ..http import MULTIPLEXED, RAW_STREAM, Response
 from ..router import Route
 
 if TYPE_CHECKING:
-    from ...containers.container import Container
+    from ...containers.life.container import Container
     from ..daemon import Daemon
     from ..http import Request
 

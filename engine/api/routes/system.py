@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .... import __version__ as VERSION
-from ...containers import inspect, remove
+from ...containers.life import remove
+from ...containers.view import inspect
 from ...errors import InvalidParameter
 from ...events import matches
 from ...images.types import Auth, Platform

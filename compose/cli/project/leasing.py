@@ -1,0 +1,42 @@
+"""What verbs do with leases: take one for a session's project, find one by what the user wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...app.owner import parse_owner
+from ...errors import OperationError
+from ...labels import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .session import Session
+
+
+def take_lease(session: Session, owner: str, images: Sequence[str] = ()) -> str:
+    """Bind the project to ``owner`` from here on; everything this session starts falls under it. The lease's id."""
+    engine = session.engine
+    lease = engine.leases.create(parse_owner(owner), {PROJECT: session.name}, images)
+    engine.lease = str(lease["Id"])
+    return engine.lease
+
+
+def find_lease(leases: Sequence[dict[str, Any]], text: str) -> dict[str, Any]:
+    """By id, unique beginning of one, or project. Raises `OperationError`."""
+    found = [one for one in leases if one["Id"] == text or one["Labels"].get(PROJECT) == text]
+    found = found or [one for one in leases if text and one["Id"].startswith(text)]
+    if len(found) != 1:
+        raise OperationError(f"no lease {text!r}" if not found else f"several leases begin with {text!r}")
+    return found[0]
+
+
+def owner_words(lease: dict[str, Any]) -> str:
+    """The owner as users write it, with what is left of a time."""
+    owner = lease["Owner"]
+    if owner["Kind"] != "ttl":
+        return str(owner["Text"])
+    import time
+
+    left = max(0, round(owner["Expires"] / 1e9 - time.time()))
+    return f"{owner['Text']} ({left} s left)"

@@ -1,0 +1,69 @@
+"""Pruning of one kind of object each, as `prune` of every noun and `system prune` show it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from . import format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ...client import Engine
+
+    Filters = Mapping[str, Sequence[str]]
+
+
+def agreed(warning: str, *, yes: bool) -> bool:
+    """Whether the user says yes to ``warning``, on a terminal or through a pipe. No answer is a no."""
+    if yes:
+        return True
+    print(f"{warning}\nAre you sure you want to continue? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _show(heading: str, lines: Iterable[str]) -> None:
+    found = list(lines)
+    if found:
+        print("\n".join([heading, *found, ""]))
+
+
+def containers(engine: Engine, filters: Filters) -> int:
+    """Stopped containers; the bytes won, as for the others."""
+    answer = engine.containers.prune(filters)
+    _show("Deleted Containers:", answer.get("ContainersDeleted") or ())
+    return int(answer.get("SpaceReclaimed") or 0)
+
+
+def networks(engine: Engine, filters: Filters) -> int:
+    _show("Deleted Networks:", engine.networks.prune(filters).get("NetworksDeleted") or ())
+    return 0
+
+
+def volumes(engine: Engine, filters: Filters, *, all: bool) -> int:
+    """Anonymous ones nothing uses; with ``all`` named ones too."""
+    wanted = {**filters, "all": ["true"]} if all and engine.version >= (1, 42) else filters
+    answer = engine.volumes.prune(wanted)
+    _show("Deleted Volumes:", answer.get("VolumesDeleted") or ())
+    return int(answer.get("SpaceReclaimed") or 0)
+
+
+def images(engine: Engine, filters: Filters, *, all: bool) -> int:
+    """Dangling ones; with ``all`` everything without a container."""
+    answer = engine.images.prune({**filters, "dangling": ["false" if all else "true"]})
+    items = answer.get("ImagesDeleted") or ()
+    words = ("Untagged", "Deleted")
+    lines = [f"{word.lower()}: {item[word]}" for item in items for word in words if item.get(word)]
+    _show("Deleted Images:", lines)
+    return int(answer.get("SpaceReclaimed") or 0)
+
+
+def build_cache(engine: Engine, filters: Filters, *, all: bool, keep: int = 0) -> int:
+    answer = engine.images.prune_build_cache(filters, all=all, keep=keep)
+    _show("Deleted build cache objects:", answer.get("CachesDeleted") or ())
+    return int(answer.get("SpaceReclaimed") or 0)
+
+
+def reclaimed(count: int) -> None:
+    print(f"Total reclaimed space: {format.size(count, 4)}")

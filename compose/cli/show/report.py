@@ -1,0 +1,168 @@
+"""The report after a failed `up`: which service, what it blocked, its last probe, its end, its last lines, and a hint."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ...client import NotFound
+from ...client.frames import demultiplex, raw
+from ...errors import ComposeError, EngineError
+from ...plan.ops import ContainerOperation, WaitCompleted
+from ...plan.readiness import NotReady
+from ...run.perform.prestart import HookFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...plan.ops import Operation
+    from ...run.perform import World
+    from ..project.converge import Convergence
+    from ..project.session import Session
+
+LINES = 20
+_PROBE_MISUSED = re.compile(
+    r"(invalid|unrecognized|unrecognised|unknown|illegal|bad) (option|argument|flag|usage)|^usage: |command not found"
+    r"|: not found$|syntax error|exec format error|executable file not found|unable to start container process",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What programs and shells say when they are called in a wrong way, and not of what they were to look at."""
+
+
+def failure_report(session: Session, result: Convergence) -> str:
+    """The whole report as text, one paragraph per failure."""
+    operations = {operation.key: operation for plan in result.plans for operation in plan.operations}
+    parts: list[str] = []
+    for key, error in result.failures:
+        operation = operations.get(key)
+        lines = [_in_terms_of_the_file(result.world, operation, error) or _headline(operation, error)]
+        blocked = blocked_by(result, key)
+        if blocked:
+            lines.append(f"  not started because of it: {', '.join(blocked)}")
+        if operation is not None and isinstance(operation, ContainerOperation) and result.world is not None:
+            identity = result.world.container_ids.get(operation.name, "")
+            # A container that never existed has nothing to tell.
+            if identity and (isinstance(error, (NotReady, HookFailed)) or operation.verb.startswith("wait")):
+                lines += _container_lines(session, identity)
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _in_terms_of_the_file(world: World | None, operation: Operation | None, error: ComposeError) -> str:
+    """The line of the file that asks for what could not be had, and what to do; "" where only the engine's words tell."""
+    from ...plan import remedies
+    from ..project.holders import port_holder
+
+    if not isinstance(operation, ContainerOperation) or not isinstance(error, EngineError):
+        return ""
+    if world is None or not world.has_project:
+        return ""
+    found = remedies.explain(world.project, operation.service, str(error), partial(port_holder, world.engine))
+    return str(found) if found is not None else ""
+
+
+def _headline(operation: Operation | None, error: ComposeError) -> str:
+    message = str(error)
+    if operation is None or isinstance(operation, ContainerOperation) is False or operation.verb == "run":
+        return message
+    if operation.verb.startswith("wait"):
+        prefixed = operation.cause.reason.startswith("service ") and not isinstance(operation, WaitCompleted)
+        return f"dependency failed to start: {message}" if prefixed else message
+    refused = isinstance(error, EngineError) and error.status
+    return f"Error response from daemon: {message}" if refused or operation.subject not in message else message
+
+
+def blocked_by(result: Convergence, key: str) -> list[str]:
+    """Services whose start was skipped because of ``key``, directly or through others, nearest first."""
+    blocked: list[str] = []
+    front = {key}
+    grown = True
+    while grown:
+        grown = False
+        for name, outcome in result.outcomes.items():
+            if outcome.state == "skipped" and name not in front and outcome.blocked_by in front:
+                front.add(name)
+                grown = True
+    for plan in result.plans:
+        for operation in plan.operations:
+            if operation.key in front and operation.key != key and operation.verb == "start":
+                service = getattr(operation, "service", "")
+                if service and service not in blocked:
+                    blocked.append(service)
+    return blocked
+
+
+def _container_lines(session: Session, identity: str) -> list[str]:
+    try:
+        tree = session.engine.containers.inspect(identity)
+    except NotFound:
+        return []
+    state: Mapping[str, Any] = tree["State"]
+    lines: list[str] = []
+    ending = _ending(state)
+    if ending:
+        lines.append(f"  {ending}")
+    probes = (state.get("Health") or {}).get("Log") or []
+    if probes:
+        last = probes[-1]
+        output = str(last.get("Output") or "").strip().splitlines()
+        lines.append(f"  last health probe: exit code {last.get('ExitCode')}" + (":" if output else ""))
+        lines += [f"    {one}" for one in output[-LINES:]]
+    tail = _last_lines(session, identity, bool((tree.get("Config") or {}).get("Tty")))
+    if tail:
+        lines.append(f"  last {len(tail)} log line{'s'[: len(tail) != 1]}:")
+        lines += [f"    {one}" for one in tail]
+    hint = _hint(tree, state)
+    if hint:
+        lines.append(f"  hint: {hint}")
+    return lines
+
+
+def _ending(state: Mapping[str, Any]) -> str:
+    if state.get("Status") not in ("exited", "dead", "restarting"):
+        return ""
+    code = state.get("ExitCode")
+    words = "ended with an unknown exit code" if code is None else f"ended with exit code {code}"
+    if code is not None and 128 < int(code) < 193:
+        import signal
+
+        number = int(code) - 128
+        known = {one.value: one.name for one in signal.Signals}
+        words += f" (signal {known.get(number, number)})"
+    if state.get("OOMKilled"):
+        words += ", killed because it was out of memory"
+    if state.get("Error"):
+        words += f": {state['Error']}"
+    return words
+
+
+def _last_lines(session: Session, identity: str, tty: bool) -> list[str]:
+    query = {"stdout": 1, "stderr": 1, "tail": str(LINES)}
+    try:
+        with session.engine.containers.log_stream(identity, query) as response:
+            data = b"".join(part for _, part in (raw if tty else demultiplex)(response.blocks()))
+    except EngineError:
+        return []
+    return data.decode("utf-8", "replace").splitlines()[-LINES:]
+
+
+def _hint(tree: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    code = state.get("ExitCode")
+    latest = ((state.get("Health") or {}).get("Log") or [{}])[-1] or {}
+    probe, last = latest.get("ExitCode"), str(latest.get("Output") or "")
+    if state.get("OOMKilled"):
+        return "raise the service's memory limit (mem_limit or deploy.resources.limits.memory)"
+    if state.get("Status") in ("exited", "dead") and code == 127:
+        return "the command was not found in the image"
+    if state.get("Status") in ("exited", "dead") and code == 126:
+        return "the command is not executable"
+    if state.get("Status") in ("exited", "dead", "restarting"):
+        return ""  # its end is the cause, whatever its health was
+    if probe in (126, 127):
+        return "the health check's own command is not in the image"
+    if _PROBE_MISUSED.search(last):
+        return "the health check's own command is wrong: more time does not help"
+    if (state.get("Health") or {}).get("Status") == "unhealthy":
+        return "raise healthcheck.start_period or retries if the service only needs longer"
+    return ""

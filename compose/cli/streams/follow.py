@@ -1,0 +1,112 @@
+"""Following the output of a project's containers in threads, one per container, as `logs -f` and attached `up` do."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from ...client.frames import demultiplex, raw
+from ...errors import EngineError
+from ..show.logprinter import LineSplitter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...client import Engine
+    from ...client.http import Response
+    from ..show.logprinter import LogPrinter
+
+
+class Follower:
+    """One thread that prints one container's output until it ends or `close`."""
+
+    def __init__(
+        self, engine: Engine, container: str, name: str, printer: LogPrinter, query: dict[str, object], tty: bool
+    ) -> None:
+        self._engine = engine
+        self.container = container
+        self._name = name
+        self._printer = printer
+        self._query = query
+        self._tty = tty
+        self._response: Response | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout: float | None = None) -> None:
+        self._thread.join(timeout)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        splitter = LineSplitter(self._printer, self._name)
+        try:
+            with self._engine.containers.log_stream(self.container, self._query) as response:
+                self._response = response
+                for stream, data in (raw if self._tty else demultiplex)(response.blocks()):
+                    splitter.feed(stream, data)
+        except EngineError as error:
+            if not self._closed and error.status != 404:
+                print(f'warning: cannot retrieve logs for "{self._name}": {error}', file=sys.stderr, flush=True)
+        finally:
+            splitter.finish()
+
+    def close(self) -> None:
+        import contextlib
+        import socket
+
+        self._closed = True
+        if self._response is not None:
+            with contextlib.suppress(OSError):
+                self._response.connection.socket.shutdown(socket.SHUT_RDWR)
+
+
+def log_query(
+    *,
+    follow: bool = False,
+    since: str | None = None,
+    until: str | None = None,
+    timestamps: bool = False,
+    tail: str | None = None,
+) -> dict[str, object]:
+    return {
+        "stdout": 1,
+        "stderr": 1,
+        "follow": 1 if follow else None,
+        "since": since,
+        "until": until,
+        "timestamps": 1 if timestamps else None,
+        "tail": tail,
+    }
+
+
+def in_parallel(tasks: list[Callable[[], None]], limit: int = 32) -> list[EngineError]:
+    """Run all; the errors, in order of the tasks. For quick verbs that have no plan."""
+    if len(tasks) == 1:
+        try:
+            tasks[0]()
+        except EngineError as error:
+            return [error]
+        return []
+    errors: list[tuple[int, EngineError]] = []
+    gate = threading.Semaphore(limit)
+
+    def run(index: int, task: Callable[[], None]) -> None:
+        with gate:
+            try:
+                task()
+            except EngineError as error:
+                errors.append((index, error))
+
+    threads = [threading.Thread(target=run, args=(index, task), daemon=True) for index, task in enumerate(tasks)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [error for _, error in sorted(errors, key=lambda item: item[0])]

@@ -1,0 +1,163 @@
+"""`pycompose build`: build the services' images, each after those whose images it builds upon."""
+
+from __future__ import annotations
+
+import sys
+from argparse import SUPPRESS
+from typing import TYPE_CHECKING, Any
+
+from ..flags.parser import FlagError
+from ..project.session import Session, require_services
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...model import Project
+    from ..flags.parser import Parser
+
+
+_PROGRESS = ("auto", "plain", "tty", "json", "rawjson", "quiet")
+
+
+def add_arguments(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("--build-arg", action="append", default=[], metavar="KEY=VALUE", help="Set build-time variables for services")
+    flag("--builder", metavar="NAME", help="Accepted for compatibility: there is one builder")
+    flag("--check", action="store_true", help="Lint Dockerfiles; don't build")
+    flag("-m", "--memory", metavar="BYTES", help="Set memory limit for the build container")
+    flag("--no-cache", action="store_true", help="Do not use cache when building the image")
+    flag("--print", action="store_true", help="Print what would be built as JSON")
+    flag("--progress", dest="build_progress", choices=_PROGRESS, help="Type of progress output, as before the verb")
+    flag("--provenance", metavar="MODE", help="Accepted for compatibility: no attestations are made")
+    flag("--sbom", metavar="MODE", help="Accepted for compatibility: no attestations are made")
+    flag("--pull", action="store_true", help="Always attempt to pull a newer version of the image")
+    flag("--push", action="store_true", help="Push service images")
+    flag("-q", "--quiet", action="store_true", help="Don't print the build output")
+    flag(
+        "--ssh",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="Set SSH authentications used when building service images",
+    )
+    flag("--with-dependencies", action="store_true", help="Also build dependencies (transitively)")
+    for name in ("--compress", "--force-rm", "--no-rm", "--parallel"):
+        flag(name, action="store_true", help=SUPPRESS)  # flags of Compose v1 that Docker Compose still takes
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def overrides(args: Namespace) -> dict[str, Any]:
+    """Build settings that the flags say."""
+    from ...units import parse_bytes
+
+    memory = None
+    if args.memory:
+        try:
+            memory = parse_bytes(args.memory)
+        except ValueError as error:
+            raise FlagError(f"--memory: {error}") from None
+    arguments: dict[str, str | None] = {}
+    for item in args.build_arg:
+        name, equals, value = item.partition("=")
+        arguments[name] = value if equals else None
+    return {"no_cache": args.no_cache, "pull": args.pull, "args": arguments, "memory": memory, "ssh": list(args.ssh)}
+
+
+def run(args: Namespace) -> int:
+    from ...labels import image_name
+    from ...plan.graph import closure
+    from ...plan.observe import Snapshot
+    from ...plan.plan import assemble
+    from ...plan.reconcile.images import plan_images
+    from ...plan.reconcile.options import UpOptions
+    from ...run.execute import run_plan
+    from ...run.perform import Settings, World
+    from ..show.render import choose_renderer
+
+    session = Session(args)
+    if args.quiet:
+        args.progress = "quiet"
+    project = session.project
+    require_services(args.services, [*project.services, *project.disabled_services])
+    wanted = list(args.services) or list(project.services)
+    names = closure(project.services, wanted) if args.with_dependencies else wanted
+    names = [name for name in names if project.services.get(name, {}).get("build")]
+    if not names:
+        print("No services to build", file=sys.stderr)
+        return 0
+    snapshot = Snapshot(project.name)
+    images = plan_images(project, _with_contexts(project.services, names), snapshot, UpOptions(build=True), 0.0)
+    plan = assemble(project.name, images.operations)
+    if args.print:
+        import json
+
+        tree = {name: {**project.services[name]["build"], "tags": [image_name(project, name)]} for name in names}
+        print(json.dumps({"target": tree}, indent=2, default=str))
+        return 0
+    if args.dry_run:
+        from ..project.converge import dry_run
+
+        with (renderer := choose_renderer(args.progress, args.ansi, "Building")):
+            dry_run(plan, renderer.handle)
+        return 0
+    if args.check:
+        return _check(session, project, names, overrides(args))
+    mode = {"rawjson": "json"}.get(args.build_progress, args.build_progress) or args.progress
+    renderer = choose_renderer(mode, args.ansi, "Building")
+    world = World(
+        session.engine,
+        snapshot,
+        renderer.handle,
+        project,
+        settings=Settings(build=overrides(args), quiet_build=args.quiet),
+    )
+    with renderer:
+        outcomes = run_plan(plan, world)
+    failures = [one.error for one in outcomes.values() if one.error is not None]
+    for error in failures:
+        print(error, file=sys.stderr)
+    if failures:
+        return max(error.exit_code for error in failures)
+    if args.push:
+        from .push import push_images
+
+        return push_images(
+            session,
+            {name: image_name(project, name) for name in names if project.services[name].get("image")},
+            quiet=args.quiet,
+        )
+    return 0
+
+
+def _check(session: Session, project: Project, names: list[str], settings: dict[str, Any]) -> int:
+    from ...build import check_service
+    from ..show.building.checks import report
+
+    worst = 0
+    for name in names:
+        text, code = report(check_service(session.engine, project, name, settings), name)
+        print(text, end="")
+        worst = max(worst, code)
+    return worst
+
+
+def _with_contexts(services: Any, names: list[str]) -> list[str]:
+    """``names`` and the services whose images are contexts of theirs, those first."""
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        contexts = (services[name].get("build") or {}).get("additional_contexts") or {}
+        sources = (
+            contexts.values() if isinstance(contexts, dict) else [str(item).partition("=")[2] for item in contexts]
+        )
+        for source in sources:
+            other = str(source).removeprefix("service:")
+            if str(source).startswith("service:") and other in services:
+                visit(other)
+        order.append(name)
+
+    for name in names:
+        visit(name)
+    return order

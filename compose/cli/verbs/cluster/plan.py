@@ -1,0 +1,39 @@
+"""`pycompose plan --to`: what `deploy` would change on a cluster, and why. Exit code 0: nothing, 2: changes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from ....deploy.conformance import check_supported
+from ....deploy.images import look_up
+from ....deploy.plan import Options
+from ...flags.parser import FlagError
+from ...project.session import Session
+from ..plan import CHANGES
+from .opening import open_backend, target_of
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ....run.events import Event
+
+
+def run(args: Namespace) -> int:
+    if args.format not in (None, "text", "json"):
+        raise FlagError(f"invalid format {args.format!r}: text or json")
+    session = Session(args)
+    project = session.project
+    target = target_of(session, args.to)
+    backend = open_backend(session, target)
+    for diagnostic in check_supported(project, target.kind, backend):
+        print(f"warning: {diagnostic}", file=sys.stderr)
+
+    def tell(event: Event) -> None:
+        print(f"warning: {event.id} {getattr(event, 'detail', '')}", file=sys.stderr)
+
+    images = look_up(project, {}, target.registry, backend.lookup, tell, built=False)
+    plan = backend.plan(project, images, Options())
+    print(json.dumps(plan.tree(), indent=2) if args.format == "json" else plan.text(), end="")
+    return 0 if plan.empty else CHANGES

@@ -1,0 +1,24 @@
+"""`pycompose port --to`: where a service's port is reached from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....errors import OperationError
+from .opening import for_verb
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def run(args: Namespace) -> int:
+    text, _, protocol = args.private_port.partition("/")
+    if not text.isdigit():
+        raise OperationError(f"invalid port {args.private_port!r}")
+    kind = (protocol or args.protocol).lower()
+    _, backend = for_verb(args)
+    found = backend.addresses(args.service, int(text), kind)
+    if not found:
+        raise OperationError(f"no port {text}/{kind} of service {args.service} is published")
+    print("\n".join(found))
+    return 0

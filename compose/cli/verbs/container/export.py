@@ -1,0 +1,23 @@
+"""`pycompose container export`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...project.session import Session
+from ...streams.blocks import write_blocks
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help="Write to a file, instead of STDOUT")
+    parser.add_argument("container")
+
+
+def run(args: Namespace) -> int:
+    write_blocks(Session(args).engine.containers.export(args.container), args.output)
+    return 0

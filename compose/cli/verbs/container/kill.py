@@ -1,0 +1,23 @@
+"""`pycompose container kill`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...project.session import Session
+from ...show.many import each
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-s", "--signal", metavar="SIGNAL", help="Signal to send to the container")
+    parser.add_argument("containers", nargs="+", metavar="CONTAINER")
+
+
+def run(args: Namespace) -> int:
+    engine = Session(args).engine
+    return each(args.containers, lambda name: engine.containers.kill(name, args.signal or "SIGKILL"))

@@ -1,0 +1,22 @@
+"""`pycompose container wait`: block until containers end, print their exit codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...project.session import Session
+from ...show.many import each
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("containers", nargs="+", metavar="CONTAINER")
+
+
+def run(args: Namespace) -> int:
+    engine = Session(args).engine
+    return each(args.containers, lambda name: print(engine.containers.wait(name)), echo=False)

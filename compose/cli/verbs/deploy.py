@@ -1,0 +1,116 @@
+"""`pycompose deploy`: put the project on a cluster, wait until it works, and say what keeps it from working."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ..flags.parser import FlagError
+from ..project.session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...deploy.backend import Backend
+    from ...deploy.plan import Options
+    from ...deploy.target import Target
+    from ...model import Project
+    from ..flags.parser import Parser
+
+WAIT_TIMEOUT = 300
+
+
+def add_arguments(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("--allow-binds", action="store_true", help="Every node has the paths that bind mounts name")
+    flag("-d", "--detach", action="store_true", help="Return when everything has been applied, without waiting for it")
+    flag("--emit", metavar="DIR", help="Write the manifests or the stack file into DIR, and deploy nothing")
+    flag("--force-conflicts", action="store_true", help="Kubernetes: take fields over that other managers own")
+    flag("--no-build", action="store_true", help="Push the images that are there, and build none")
+    flag("--no-prune", action="store_true", help="Leave what the project no longer has")
+    flag(
+        "--node",
+        action="append",
+        default=[],
+        metavar="NAME=HOST",
+        help="Swarm: the engine of a node, where it has to be asked itself",
+    )
+    flag("--registry", metavar="HOST", help="Registry (and path) that built images are pushed to")
+    flag("--to", metavar="TARGET", help="swarm, kubernetes (each also KIND:CONTEXT), or a name in x-deploy")
+    flag("--wait", action="store_true", help="Wait until every service is ready (the default)")
+    flag(
+        "--wait-timeout",
+        type=int,
+        default=WAIT_TIMEOUT,
+        metavar="SECONDS",
+        help=f"How long each service may take (default {WAIT_TIMEOUT})",
+    )
+    parser.add_argument("target", nargs="?", metavar="CONTEXT", default=None)
+
+
+def run(args: Namespace) -> int:
+    from ...deploy.conformance import check_supported
+    from ...deploy.plan import Options
+    from .cluster.opening import open_backend, target_of
+
+    if args.wait and args.detach:
+        raise FlagError("--wait and --detach cannot be used together")
+    session = Session(args)
+    project = session.project
+    target = target_of(session, args.to or args.target or "", (args.target or "") if args.to else "")
+    target = _with_flags(target, args)
+    backend = open_backend(session, target)
+    for diagnostic in check_supported(project, target.kind, backend):
+        print(f"warning: {diagnostic}", file=sys.stderr)
+    if args.emit is not None:
+        return _emit(session, project, target, backend)
+    return _deploy(session, project, target, backend, Options(wait=not args.detach, prune=not args.no_prune))
+
+
+def _with_flags(target: Target, args: Namespace) -> Target:
+    from dataclasses import replace
+
+    return replace(
+        target,
+        registry=args.registry or target.registry,
+        allow_binds=args.allow_binds or target.allow_binds,
+        force=args.force_conflicts,
+    )
+
+
+def _emit(session: Session, project: Project, target: Target, backend: Backend) -> int:
+    from ...deploy.emit import directory_writer
+    from ...deploy.images import by_tag
+
+    write = directory_writer(session.args.emit)
+    backend.emit(project, by_tag(project, target.registry), write)
+    return 0
+
+
+def _deploy(session: Session, project: Project, target: Target, backend: Backend, options: Options) -> int:
+    from ...deploy.images import check_registry, look_up, publish
+    from ...deploy.report import failure_report
+    from ...deploy.run import FAILED, run_plan
+    from ...run.lock import project_lock
+    from ..show.render import choose_renderer
+
+    args = session.args
+    check_registry(project, target.registry)
+    renderer = choose_renderer(args.progress, args.ansi, "Deploying")
+    with project_lock(backend.address, project.name), renderer:
+        known = {}
+        if not args.dry_run and any(tree.get("build") for tree in project.services.values()):
+            known = publish(session.engine, project, target.registry, {}, renderer.handle, build=not args.no_build)
+        images = look_up(project, known, target.registry, backend.lookup, renderer.handle, built=not args.dry_run)
+        plan = backend.plan(project, images, options)
+        if not args.dry_run and not plan.empty:
+            outcomes = run_plan(plan, backend.hands(project), renderer.handle, float(args.wait_timeout))
+        else:
+            outcomes = {}
+    if args.dry_run or plan.empty:
+        print(plan.text(), end="")
+        return 0
+    if not any(one.state == FAILED for one in outcomes.values()):
+        return 0
+    print(failure_report(plan, outcomes), file=sys.stderr)
+    return 1

@@ -1,0 +1,33 @@
+"""`pycompose export`: a service container's file system as a tar archive."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ..flags.parser import integer
+from ..project.session import Session
+from ..streams.blocks import write_blocks
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--index", type=integer, default=0, metavar="N", help="index of the container if service has multiple replicas"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="Write to a file, instead of STDOUT")
+    parser.add_argument("service")
+
+
+def run(args: Namespace) -> int:
+    session = Session(args)
+    found = session.container_of(args.service, args.index)
+    if args.dry_run:
+        print(f"DRY-RUN MODE -  Container {found['Names'][0].removeprefix('/')}  Exported", file=sys.stderr)
+        return 0
+    write_blocks(session.engine.containers.export(found["Id"]), args.output)
+    return 0

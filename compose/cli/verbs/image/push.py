@@ -1,0 +1,30 @@
+"""`pycompose image push`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....credentials.lookup import registry_auth
+from ...project.session import Session
+from ...show.transfer import show_lines
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--disable-content-trust", action="store_true", help="Skip verification (always: content trust is not offered)"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
+    parser.add_argument("image", metavar="NAME[:TAG]")
+
+
+def run(args: Namespace) -> int:
+    engine = Session(args).engine
+    if not args.quiet and "@" not in args.image and ":" not in args.image.rpartition("/")[2]:
+        print("Using default tag: latest")
+    show_lines(engine.images.push(args.image, auth=registry_auth(args.image)), quiet=args.quiet)
+    return 0

@@ -1,0 +1,200 @@
+"""`pycompose logs`: the output of the project's containers. Loads no model."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from argparse import ArgumentTypeError
+from typing import TYPE_CHECKING, Any
+
+from ...errors import OperationError
+from ...labels import NUMBER, PROJECT, SERVICE, short_name
+from ...run.lock import await_unlocked
+from ..flags.parser import FlagError, integer
+from ..project.declared import declared_services
+from ..project.session import Session
+from ..show.logprinter import LogPrinter, want_color
+from ..streams.follow import Follower, log_query
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    flag = parser.add_argument
+    flag("-f", "--follow", action="store_true", help="Follow log output")
+    flag(
+        "--index", type=integer, default=0, metavar="N", help="index of the container if service has multiple replicas"
+    )
+    flag("--no-color", action="store_true", help="Produce monochrome output")
+    flag("--no-log-prefix", action="store_true", help="Don't print prefix in logs")
+    flag("--since", metavar="TIME", help="Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m)")
+    flag(
+        "-n",
+        "--tail",
+        default="all",
+        type=tail_count,
+        metavar="N",
+        help="Number of lines to show from the end of the logs for each container",
+    )
+    flag("-t", "--timestamps", action="store_true", help="Show timestamps")
+    flag("--until", metavar="TIME", help="Show logs before a timestamp or relative")
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def moment(text: str | None) -> str | None:
+    """A time as the API takes it: seconds since the epoch. Relative ones (``42m``) count back from now."""
+    if text is None:
+        return None
+    import re
+    import time
+
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return text
+    if re.fullmatch(r"(\d+(\.\d+)?(h|ms|m|s|us|ns))+", text):
+        from ...units import parse_duration
+
+        return f"{time.time() - parse_duration(text) / 1e9:.9f}"
+    from datetime import datetime
+
+    try:
+        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise FlagError(
+            f'invalid value for "since": failed to parse value as time or duration: "{text}" (a timestamp such as'
+            " 2013-01-02T13:23:37Z, or a duration such as 42m)"
+        ) from None
+    return f"{parsed.timestamp():.9f}"
+
+
+def tail_count(text: str) -> str:
+    """A number of lines, or all, which a negative number means as well. An argparse type."""
+    if text == "all" or (text.startswith("-") and text[1:].isascii() and text[1:].isdigit()):
+        return "all"
+    if text.isascii() and text.isdigit():
+        return text
+    raise ArgumentTypeError("a number of lines, or all")
+
+
+def run(args: Namespace) -> int:
+    session = Session(args)
+    query = log_query(
+        follow=args.follow,
+        since=moment(args.since),
+        until=moment(args.until),
+        timestamps=args.timestamps,
+        tail=args.tail,
+    )
+    found = session.containers()
+    if args.services:
+        _check_services(session, args.services, found)
+        found = [one for one in found if one["Labels"].get(SERVICE) in args.services]
+    else:
+        declared = declared_services(session)
+        found = [one for one in found if declared is None or one["Labels"].get(SERVICE) in declared]
+    if args.index:
+        found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
+        if not found:
+            raise OperationError(f'service "{" ".join(args.services)}" is not running container #{args.index}')
+    # Both streams on standard output: what is asked for here is the log, whoever wrote which line of it.
+    printer = LogPrinter(
+        color=want_color(args.no_color, args.ansi), prefix=not args.no_log_prefix, out=sys.stdout, err=sys.stdout
+    )
+    names = {one["Id"]: short_name(one["Names"][0].removeprefix("/"), session.name) for one in found}
+    printer.register(names.values())
+    followers = [_follower(session, one["Id"], names[one["Id"]], printer, query) for one in found]
+    if args.follow:
+        return _follow(session, args, followers, printer, names, query)
+    for follower in followers:
+        follower.start()
+        follower.join()  # one after the other: the output of one container stays together
+    return 0
+
+
+def _check_services(session: Session, services: list[str], found: list[dict[str, Any]]) -> None:
+    known = declared_services(session) or {one["Labels"].get(SERVICE) for one in found}
+    missing = [name for name in services if name not in known]
+    if missing:
+        from ..project.session import NoSuchService, require_services
+
+        if session.identity.files:
+            require_services(missing, [*session.project.services, *session.project.disabled_services])
+        else:
+            raise NoSuchService(f"no such service: {missing[0]}")
+
+
+def _follower(session: Session, identity: str, name: str, printer: LogPrinter, query: dict[str, object]) -> Follower:
+    tty = bool((session.engine.containers.inspect(identity).get("Config") or {}).get("Tty"))
+    return Follower(session.engine, identity, name, printer, query, tty)
+
+
+def _follow(
+    session: Session,
+    args: Namespace,
+    followers: list[Follower],
+    printer: LogPrinter,
+    names: dict[str, str],
+    query: dict[str, object],
+) -> int:
+    """Until every container has ended, and not to start again, or Ctrl-C; containers that start meanwhile join in."""
+    filters = {"type": ["container"], "event": ["start", "die"], "label": [f"{PROJECT}={session.name}"]}
+    events = session.engine.system.events(filters)
+    running = {one["Id"] for one in session.containers(args.services, all=False)}
+    changed = threading.Condition()
+    ended: dict[str, str] = {}
+    lost = threading.Event()
+
+    def report_end(identity: str, code: str | None) -> None:
+        for follower in followers:
+            if follower.container == identity:
+                follower.join(1.0)
+        printer.message(names[identity], f"exited with code {code or 'unknown'}")
+
+    def listen() -> None:
+        for event in events:
+            identity = str((event.get("Actor") or {}).get("ID", ""))
+            attributes = (event.get("Actor") or {}).get("Attributes") or {}
+            if args.services and attributes.get(SERVICE) not in args.services:
+                continue
+            if attributes.get("com.docker.compose.oneoff") == "True":
+                continue
+            when = f"{event.get('time', 0)}.{int(event.get('timeNano', 0)) % 10**9:09d}"
+            with changed:
+                if event.get("Action") == "die":
+                    running.discard(identity)
+                    ended[identity] = when
+                    if identity in names:
+                        report_end(identity, attributes.get("exitCode"))
+                else:
+                    running.add(identity)
+                    if identity not in names:
+                        names[identity] = short_name(str(attributes.get("name", identity[:12])), session.name)
+                        printer.register([names[identity]])
+                    since = {**query, "since": ended.get(identity), "tail": "all"}
+                    follower = _follower(session, identity, names[identity], printer, since)
+                    followers.append(follower)
+                    follower.start()
+                changed.notify_all()
+        with changed:
+            running.clear()
+            lost.set()
+            changed.notify_all()
+
+    for follower in followers:
+        follower.start()
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        with changed:
+            changed.wait_for(lambda: not running)
+        await_unlocked(str(session.engine.endpoint.address), session.name)
+        with changed:  # held, so that an end that comes after the listing is taken off what it says
+            if not lost.is_set():
+                running.update(one["Id"] for one in session.containers(args.services, all=False))
+            if not running:
+                break
+    for follower in followers:
+        follower.join()
+    events.close()
+    return 0

@@ -1,0 +1,34 @@
+"""`pycompose scale`: the number of containers of services, up or down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..project.session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--no-deps", action="store_true", help="Don't start linked services")
+    parser.add_argument("items", nargs="+", metavar="SERVICE=REPLICAS")
+
+
+def run(args: Namespace) -> int:
+    from ...plan.reconcile.options import NEVER, UpOptions
+    from ..project.converge import converge, parse_scale, report_failures
+
+    scale = parse_scale(args.items)
+    session = Session(args, services=list(scale))
+    options = UpOptions(
+        services=tuple(scale),
+        with_dependencies=not args.no_deps,
+        scale=scale,
+        recreate=NEVER,
+        recreate_dependencies=NEVER,
+        ignore_orphans=True,
+    )
+    return report_failures(session, converge(session, options))

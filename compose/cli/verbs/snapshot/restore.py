@@ -1,0 +1,22 @@
+"""`pycompose snapshot restore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...project.session import Session
+from ...project.snapshots import restore
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME")
+
+
+def run(args: Namespace) -> int:
+    print(f"{args.name}: {', '.join(restore(Session(args), args.name))}")
+    return 0

@@ -1,0 +1,24 @@
+"""`pycompose snapshot rm`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...project.session import Session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("names", nargs="+", metavar="NAME")
+
+
+def run(args: Namespace) -> int:
+    session = Session(args)
+    for name in args.names:
+        session.engine.snapshots.remove(session.name, name)
+        print(name)
+    return 0

@@ -1,0 +1,30 @@
+"""`pycompose snapshot save`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...flags.parser import integer
+from ...project.session import Session
+from ...project.snapshots import save
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "-t",
+        "--timeout",
+        type=integer,
+        metavar="SECONDS",
+        help="How long services may take to stop before they are killed",
+    )
+    parser.add_argument("name", metavar="NAME")
+
+
+def run(args: Namespace) -> int:
+    print(f"{args.name}: {', '.join(save(Session(args), args.name, args.timeout))}")
+    return 0

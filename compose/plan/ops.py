@@ -1,0 +1,352 @@
+"""The atomic operations a plan is made of, as data. How each is carried out is in perform/; nothing here acts.
+
+``needs`` must have succeeded before, ``after`` must merely be over. Keys are unique in a plan and name the operation as
+users read it: ``create demo-db-1``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ..dataclass import dataclass
+
+if TYPE_CHECKING:
+    from ..errors import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field that differs from what the container was made with."""
+
+    path: str
+    kind: str
+    mark: Mark | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.kind}" + (f" ({self.mark})" if self.mark else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an operation is in the plan: a reason, the fields behind it, and where the model says so."""
+
+    reason: str
+    changes: tuple[Change, ...] = ()
+    mark: Mark | None = None
+
+    def __str__(self) -> str:
+        if self.changes:
+            return f"{self.reason}: " + ", ".join(str(change) for change in self.changes)
+        return self.reason + (f" ({self.mark})" if self.mark else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    cause: Cause
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    verb: ClassVar[str] = ""
+    noun: ClassVar[str] = ""
+
+    @property
+    def subject(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        return f"{self.verb} {self.subject}"
+
+
+# -- images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullImage(Operation):
+    """``optional``: a failure is a warning, because the image can be built, or is there and only older than wanted."""
+
+    verb: ClassVar[str] = "pull"
+    noun: ClassVar[str] = "image"
+
+    ref: str
+    service: str
+    platform: str = ""
+    optional: bool = False
+
+    @property
+    def subject(self) -> str:
+        return self.ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildImage(Operation):
+    """``unless_pulled``: only when the pull before it brought no image."""
+
+    verb: ClassVar[str] = "build"
+    noun: ClassVar[str] = "image"
+
+    ref: str
+    service: str
+    unless_pulled: bool = False
+
+    @property
+    def subject(self) -> str:
+        return self.ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveImage(Operation):
+    verb: ClassVar[str] = "remove image"
+    noun: ClassVar[str] = "image"
+
+    ref: str
+
+    @property
+    def subject(self) -> str:
+        return self.ref
+
+
+# -- networks and volumes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateNetwork(Operation):
+    verb: ClassVar[str] = "create network"
+    noun: ClassVar[str] = "network"
+
+    network: str
+    name: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveNetwork(Operation):
+    verb: ClassVar[str] = "remove network"
+    noun: ClassVar[str] = "network"
+
+    id: str
+    name: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateVolume(Operation):
+    verb: ClassVar[str] = "create volume"
+    noun: ClassVar[str] = "volume"
+
+    volume: str
+    name: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveVolume(Operation):
+    verb: ClassVar[str] = "remove volume"
+    noun: ClassVar[str] = "volume"
+
+    name: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+# -- containers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerOperation(Operation):
+    """``name`` is the container's final name; ``service`` and ``number`` say which replica it is."""
+
+    noun: ClassVar[str] = "container"
+
+    name: str
+    service: str = ""
+    number: int = 0
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateContainer(ContainerOperation):
+    """With ``replaces`` (an id), under a temporary name, taking over the anonymous volumes in ``kept_volumes``.
+
+    ``delay``: seconds between the end of what it needs and its beginning (``update_config``).
+    """
+
+    verb: ClassVar[str] = "create"
+
+    config_hash: str
+    replaces: str = ""
+    kept_volumes: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartContainer(ContainerOperation):
+    """``id`` is empty for a container that this plan creates. ``hooks``: run the service's post_start commands."""
+
+    verb: ClassVar[str] = "start"
+
+    id: str = ""
+    hooks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPreStart(ContainerOperation):
+    """Run hook ``index`` of the service's pre_start in a container of its own, to its end. ``name`` is that container's;
+    ``target`` is the container whose mounts and networks it shares, ``id`` that one's id or empty if this plan creates it.
+    """
+
+    verb: ClassVar[str] = "run"
+
+    index: int
+    target: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopContainer(ContainerOperation):
+    verb: ClassVar[str] = "stop"
+
+    id: str
+    timeout: int | None = None
+    hooks: bool = False
+    removing: bool = False
+    """It is removed afterwards: a pre_stop hook that fails is told of, and does not keep it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveContainer(ContainerOperation):
+    verb: ClassVar[str] = "remove"
+
+    id: str
+    volumes: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameContainer(ContainerOperation):
+    """Give the replacement its final name. ``id`` is empty for a container that this plan creates."""
+
+    verb: ClassVar[str] = "rename"
+
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpauseContainer(ContainerOperation):
+    verb: ClassVar[str] = "unpause"
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitHealthy(ContainerOperation):
+    """Until the container is healthy. ``running_is_enough``: a service without a health check counts when it runs,
+    and one that ended with 0 and is not restarted counts too (``up --wait``)."""
+
+    verb: ClassVar[str] = "wait until healthy"
+
+    id: str = ""
+    running_is_enough: bool = False
+    optional: bool = False
+    """Only services with ``required: false`` wait for it: then it may fail, and they start anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitCompleted(ContainerOperation):
+    """Until the container has ended with exit code 0."""
+
+    verb: ClassVar[str] = "wait until completed"
+
+    id: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorContainer(ContainerOperation):
+    """See that a container that has just been replaced still runs, and is not unhealthy, ``seconds`` later."""
+
+    verb: ClassVar[str] = "monitor"
+
+    seconds: float
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollBack(Operation):
+    """Put the containers before back in place of those that an update made, if one of ``watched`` has failed: nothing to
+    do otherwise. ``replicas`` are (name, id of the container before, whether that ran)."""
+
+    verb: ClassVar[str] = "roll back"
+    noun: ClassVar[str] = "service"
+
+    service: str
+    replicas: tuple[tuple[str, str, bool], ...]
+    watched: tuple[str, ...]
+    batch: int = 0
+    delay: float = 0.0
+    start_first: bool = False
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+
+# -- provider services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunProvider(Operation):
+    """``action`` is up, stop or down of the provider protocol."""
+
+    noun: ClassVar[str] = "provider"
+
+    service: str
+    action: str
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+    @property
+    def key(self) -> str:
+        return f"{self.action} provider {self.service}"
+
+
+# -- models
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigureModel(Operation):
+    """Have the model runner pull and configure the model, and learn where it answers."""
+
+    verb: ClassVar[str] = "configure model"
+    noun: ClassVar[str] = "model"
+
+    model: str
+
+    @property
+    def subject(self) -> str:
+        return self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A container that the plan leaves alone: shown as running, no operation."""
+
+    name: str
+    service: str
+    state: str = "running"

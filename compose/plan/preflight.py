@@ -1,0 +1,159 @@
+"""What can be found wrong before anything is made: contradictions between services, and host paths. Pure but for `binds`."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Diagnostic
+from ..labels import image_name
+from .graph import HEALTHY, dependencies
+from .reconcile.containers import desired_count
+from .remedies import relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ..errors import Path
+    from ..model import Project
+    from .observe import Snapshot
+
+_ANY = ("", "0.0.0.0", "::")
+_DRIVE = re.compile(r"[A-Za-z]:(?!\\)")
+
+
+def contradictions(
+    project: Project, names: Sequence[str], scale: Mapping[str, int], snapshot: Snapshot, *, images_change: bool
+) -> list[Diagnostic]:
+    """What the services ``names`` ask for and can never have. With ``images_change`` their images may become others."""
+    found = [*_ports(project, names, scale), *_drives(project, names)]
+    if not images_change:
+        found += _unhealthy_for_ever(project, names, snapshot)
+    return found
+
+
+def _ports(project: Project, names: Sequence[str], scale: Mapping[str, int]) -> Iterator[Diagnostic]:
+    """A fixed host port that two containers would share."""
+    held: list[tuple[str, str, int, str, Path]] = []
+    for name in names:
+        service = project.services[name]
+        count = desired_count(service, scale.get(name))
+        for index, port in enumerate(service.get("ports") or ()):
+            published = str(port.get("published") or "")
+            if count < 1 or not published.isdigit() or int(published) == 0:
+                continue
+            path: Path = ("services", name, "ports", index)
+            number, address, protocol = int(published), _address(port), str(port.get("protocol") or "tcp")
+            other = next(
+                (one for one in held if one[:3] == (protocol, one[1], number) and _meet(one[1], address)), None
+            )
+            if count > 1:
+                message = f"port {number} cannot be published by {count} containers; publish a range, or no fixed port"
+                yield Diagnostic(message, path, project.mark(*path))
+            elif other is not None and other[3] != name:
+                place = project.mark(*other[4])
+                message = f"port {number} is also published by service {other[3]}{f' ({place})' if place else ''}"
+                yield Diagnostic(message, path, project.mark(*path))
+            held.append((protocol, address, number, name, path))
+
+
+def _address(port: Mapping[str, Any]) -> str:
+    return str(port.get("host_ip") or "")
+
+
+def _meet(left: str, right: str) -> bool:
+    if left in _ANY and right in _ANY:
+        return left == right or "" in (left, right)
+    if left in _ANY or right in _ANY:
+        wide, narrow = (left, right) if left in _ANY else (right, left)
+        return wide == "" or (":" in wide) == (":" in narrow)
+    return left == right
+
+
+def _drives(project: Project, names: Iterable[str]) -> Iterator[Diagnostic]:
+    for name in names:
+        for index, item in enumerate(project.services[name].get("volumes") or ()):
+            target = str(item.get("target") or "")
+            if item.get("type") == "volume" and not item.get("source") and _DRIVE.match(target):
+                path: Path = ("services", name, "volumes", index)
+                message = f"{target!r} names no volume: one letter before a colon is read as a Windows drive"
+                yield Diagnostic(message, path, project.mark(*path), "give the volume a longer name")
+
+
+def _unhealthy_for_ever(project: Project, names: Sequence[str], snapshot: Snapshot) -> Iterator[Diagnostic]:
+    """``condition: service_healthy`` on a service without a check, in the file or in its image."""
+    for name in names:
+        for other, dependency in dependencies(project.services[name]).items():
+            tree = project.services.get(other)
+            if tree is None or other not in names or dependency.condition != HEALTHY or not dependency.required:
+                continue
+            image = None if tree.get("provider") else snapshot.images.get(image_name(project, other))
+            if image is None or _is_checked(tree.get("healthcheck") or {}, by_image=image.has_check):
+                continue
+            path: Path = ("services", name, "depends_on", other)
+            message = f"service {name} waits for {other} to be healthy, which has no health check"
+            hint = f"give {other} a healthcheck, or wait for service_started"
+            yield Diagnostic(message, path, project.mark(*path), hint)
+
+
+def _is_checked(check: Mapping[str, Any], *, by_image: bool) -> bool:
+    test = check.get("test")
+    if check.get("disable") or (test and test[0] == "NONE"):
+        return False
+    return bool(test) or by_image
+
+
+def binds(project: Project, names: Iterable[str]) -> list[Diagnostic]:
+    """What will surprise about bind mounts of this machine's paths: a source that is not there and becomes an empty
+    directory, and one that the service's user cannot write to."""
+    found: list[Diagnostic] = []
+    for name in names:
+        service = project.services[name]
+        for index, item in enumerate(service.get("volumes") or ()):
+            if item.get("type") != "bind" or not str(item.get("source") or "").startswith("/"):
+                continue
+            path: Path = ("services", name, "volumes", index)
+            words = _missing(project, item) or _not_writable(project, service, item)
+            if words:
+                found.append(Diagnostic(words, mark=project.mark(*path)))
+    return found
+
+
+def _missing(project: Project, item: Mapping[str, Any]) -> str:
+    source = str(item["source"])
+    if os.path.lexists(source) or not (item.get("bind") or {}).get("create_host_path"):
+        return ""
+    return f"{relative(source, project)} did not exist and is created as an empty directory"
+
+
+def _not_writable(project: Project, service: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    user, _, group = str(service.get("user") or "").partition(":")
+    if not user.isdigit() or int(user) == 0 or item.get("read_only") or service.get("userns_mode"):
+        return ""
+    try:
+        status = os.stat(str(item["source"]))
+    except OSError:
+        return ""
+    groups = {int(one) for one in (group, *map(str, service.get("group_add") or ())) if one.isdigit()} or {0}
+    if not stat.S_ISDIR(status.st_mode) or _may_write(status, int(user), groups):
+        return ""
+    mode = f"{stat.S_IMODE(status.st_mode):04o}"
+    shown = relative(str(item["source"]), project)
+    return f"user {user} cannot write {shown} ({_owner(status.st_uid)}, {mode})"
+
+
+def _may_write(status: os.stat_result, user: int, groups: set[int]) -> bool:
+    if status.st_uid == user:
+        return bool(status.st_mode & stat.S_IWUSR)
+    return bool(status.st_mode & (stat.S_IWGRP if status.st_gid in groups else stat.S_IWOTH))
+
+
+def _owner(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,44 @@
+"""What the caller wants beyond the model: the decisions of `up`, `create`, `scale` and `down` flags as values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...dataclass import dataclass, field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DIVERGED, FORCE, NEVER = "diverged", "force", "never"
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """``services`` empty means all. ``pull`` overrules every pull_policy; ``build`` True builds all, False none."""
+
+    services: tuple[str, ...] = ()
+    with_dependencies: bool = True
+    recreate: str = DIVERGED
+    recreate_dependencies: str = DIVERGED
+    remove_orphans: bool = False
+    ignore_orphans: bool = False
+    scale: Mapping[str, int] = field(default_factory=dict)
+    start: bool = True
+    wait: bool = False
+    renew_volumes: bool = False
+    timeout: int | None = None
+    build: bool | None = None
+    pull: str = ""
+    all_resources: bool = False
+    """Make networks and volumes that no service uses as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownOptions:
+    """``images`` is "", ``local`` or ``all``; ``fast`` kills instead of stopping."""
+
+    services: tuple[str, ...] = ()
+    volumes: bool = False
+    remove_orphans: bool = False
+    images: str = ""
+    timeout: int | None = None

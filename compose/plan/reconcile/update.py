@@ -1,0 +1,103 @@
+"""deploy.update_config: how the containers of one service are replaced, watched and, where it fails, brought back. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...convert.values import nanoseconds
+from ...dataclass import dataclass
+from ..ops import Cause, MonitorContainer, RemoveContainer, RenameContainer, RollBack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ...model import Project
+    from ..observe import ObservedContainer
+    from ..ops import Operation, StopContainer
+    from .containers import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """``batch`` containers at a time (0: all), ``delay`` seconds between batches, each watched for ``monitor`` seconds.
+    ``goes_on``: one that fails does not keep the rest from being replaced. ``rolls_back``: the containers before stay,
+    stopped, until all are replaced, and come back when one fails, as ``rollback_config`` says."""
+
+    batch: int = 0
+    delay: float = 0.0
+    monitor: float = 0.0
+    start_first: bool = False
+    goes_on: bool = False
+    rolls_back: bool = False
+    back_batch: int = 0
+    back_delay: float = 0.0
+    back_start_first: bool = False
+
+
+def update_config(tree: Mapping[str, Any], rollback: Mapping[str, Any]) -> Update:
+    """A delay or a time of monitoring says that not all are replaced at once: then one at a time, as Swarm has it."""
+    delay, monitor = (nanoseconds(tree.get(key) or 0) / 10**9 for key in ("delay", "monitor"))
+    batch = tree.get("parallelism")
+    return Update(
+        batch=int(bool(delay or monitor)) if batch is None else int(batch),
+        delay=delay,
+        monitor=monitor,
+        start_first=tree.get("order") == "start-first",
+        goes_on=tree.get("failure_action") == "continue",
+        rolls_back=tree.get("failure_action") == "rollback",
+        back_batch=int(rollback.get("parallelism") or 0),
+        back_delay=nanoseconds(rollback.get("delay") or 0) / 10**9,
+        back_start_first=rollback.get("order") == "start-first",
+    )
+
+
+def monitor(project: Project, replica: Replica, update: Update, started: str) -> MonitorContainer:
+    """What the next batch waits for: the time after ``started``, the start's key, in which the container must not fail."""
+    mark = project.mark("services", replica.service, "deploy", "update_config", "monitor")
+    return MonitorContainer(
+        name=replica.name,
+        service=replica.service,
+        number=replica.number,
+        seconds=update.monitor,
+        needs=(started,),
+        cause=Cause("an update is monitored", mark=mark),
+    )
+
+
+def settle(
+    project: Project,
+    name: str,
+    kept: Sequence[tuple[Replica, ObservedContainer]],
+    watched: Sequence[str],
+    update: Update,
+    stop: Callable[[ObservedContainer, tuple[str, ...], Cause], StopContainer],
+) -> list[Operation]:
+    """Remove what an update of service ``name`` has replaced once all of it has gone well, which ``watched`` tells; roll it
+    back otherwise. ``kept`` are the replicas with the containers they replace; ``stop`` makes the operation that stops one."""
+    operations: list[Operation] = []
+    mark = project.mark("services", name, "deploy", "update_config", "failure_action")
+    cause = Cause("the update has gone well", mark=mark)
+    for replica, one in kept:
+        before = tuple(watched)
+        if one.running and update.start_first:
+            stopped = stop(one, before, cause)
+            operations.append(stopped)
+            before = (stopped.key,)
+        remove = RemoveContainer(id=one.id, name=one.name, service=name, number=one.number, needs=before, cause=cause)
+        rename = RenameContainer(
+            name=replica.name, service=name, number=replica.number, needs=(*watched, remove.key), cause=cause
+        )
+        operations += [remove, rename]
+    operations.append(
+        RollBack(
+            service=name,
+            replicas=tuple((replica.name, one.id, one.running) for replica, one in kept),
+            watched=tuple(watched),
+            batch=update.back_batch,
+            delay=update.back_delay,
+            start_first=update.back_start_first,
+            after=tuple(watched),
+            cause=Cause("only if the update fails", mark=mark),
+        )
+    )
+    return operations

@@ -1,0 +1,324 @@
+"""Files of a container in and out: archive get, put and head, and export.
+
+A running container is seen through /proc/PID/root, with all its mounts; a stopped one through a temporary view of its
+layers with its volumes and binds attached. Every path is resolved below that root with openat2, never by text.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import os
+import posixpath
+import stat
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ...errors import EngineError, Forbidden, InvalidParameter, NotFound
+from ...images.compression import chunks, decompress
+from ...images.pack import pack_entry
+from ...images.unpack import unpack
+from ...linux import entries, mount, paths, process
+from ...linux.libc import KernelError
+from ...runtime import users
+from ...timestamps import rfc3339
+from ..spec import skeleton
+from . import ipc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...images.tarstream import Entry
+    from .container import Container
+    from .service import Containers
+
+_GO_MODE = ((stat.S_ISUID, 1 << 23), (stat.S_ISGID, 1 << 22), (stat.S_ISVTX, 1 << 20))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A path inside a container, resolved as far as its parent: the entry itself is not followed."""
+
+    parent_fd: int
+    name: str
+    path: str
+    info: os.stat_result
+
+    def stat_header(self, root_fd: int) -> str:
+        """The X-Docker-Container-Path-Stat header."""
+        target = ""
+        if stat.S_ISLNK(self.info.st_mode):
+            link = os.fsdecode(entries.read_link(self.parent_fd, self.name) or b"")
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), link))
+        body = {
+            "name": posixpath.basename(self.path) or "/",
+            "size": self.info.st_size,
+            "mode": go_mode(self.info.st_mode),
+            "mtime": rfc3339(self.info.st_mtime_ns),
+            "linkTarget": target,
+        }
+        return base64.b64encode(json.dumps(body).encode()).decode()
+
+
+def go_mode(mode: int) -> int:
+    """A file mode as Go's os.FileMode numbers it."""
+    kinds = {
+        stat.S_IFDIR: 1 << 31,
+        stat.S_IFLNK: 1 << 27,
+        stat.S_IFBLK: 1 << 26,
+        stat.S_IFIFO: 1 << 25,
+        stat.S_IFSOCK: 1 << 24,
+        stat.S_IFCHR: 1 << 26 | 1 << 21,
+    }
+    value = kinds.get(stat.S_IFMT(mode), 0) | mode & 0o777
+    for bit, go in _GO_MODE:
+        if mode & bit:
+            value |= go
+    return value
+
+
+@contextmanager
+def root(containers: Containers, container: Container, *, write: bool = False) -> Iterator[int]:
+    """A descriptor of the container's root directory, for use in a worker thread."""
+    if container.state.running:
+        descriptor = _running_root(container)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+        return
+    record = container.record
+    state = containers.layout.container_state(container.id)
+    view = containers.images.mounted(containers.lower(record), state / "upper", state / "work")
+    with ExitStack() as stack:
+        point = stack.enter_context(view)
+        descriptor = entries.open_root(point)
+        stack.callback(os.close, descriptor)
+        for mounted in record.mounts:
+            if mounted.type == "volume":
+                source = ipc.open_part(containers.volumes.acquire(mounted.name), mounted.subpath or ".")
+            elif mounted.type == "bind" and os.path.lexists(mounted.source):
+                source = os.open(mounted.source, os.O_PATH | os.O_CLOEXEC)
+            else:
+                continue
+            try:
+                _bind(descriptor, source, mounted.destination, read_only=not mounted.rw)
+            finally:
+                os.close(source)
+        yield descriptor
+
+
+def _running_root(container: Container) -> int:
+    """The root of the container's first process, O_PATH.
+
+    Its number may name another process by now, with the host's root. The handle first, the identity after: while the
+    process of this number and start time lives, nobody else has had the number.
+    """
+    pid, started = container.state.pid, container.state.pid_starttime
+    try:
+        descriptor = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise EngineError(f"container {container.id} has just ended: {error.strerror}") from None
+    if not process.is_alive(pid, started):
+        os.close(descriptor)
+        raise EngineError(f"container {container.id} has just ended")
+    return descriptor
+
+
+def _bind(root_fd: int, source: int, destination: str, *, read_only: bool) -> None:
+    """Attach a volume inside the view; it goes away with the view, which is unmounted as a tree."""
+    tree = mount.open_tree("", directory_fd=source, recursive=True)
+    try:
+        if read_only:
+            mount.set_attributes(tree, set_bits=mount.MOUNT_ATTR_RDONLY, recursive=True)
+        directory = stat.S_ISDIR(os.fstat(source).st_mode)
+        make = paths.make_directory if directory else paths.make_file
+        target = make(root_fd, destination)
+        try:
+            mount.move_mount(tree, target, destination)
+        finally:
+            os.close(target)
+    except KernelError as error:
+        raise EngineError(f"cannot attach {destination}: {error.strerror}") from None
+    finally:
+        os.close(tree)
+
+
+@contextmanager
+def find(root_fd: int, path: str, container: Container) -> Iterator[Found]:
+    """Resolve a path as the container sees it. NotFound in Docker's words."""
+    if not path:
+        raise InvalidParameter("bad parameter: pathcannot be empty")
+    missing = NotFound(f"Could not find the file {path.removesuffix('/.')} in container {container.name}")
+    if "\0" in path:
+        raise missing
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    follow = path.endswith(("/", "/."))
+    try:
+        if clean == "/":
+            parent, name = paths.open_in_root(root_fd, "/", os.O_RDONLY | os.O_DIRECTORY), "."
+        elif follow:
+            # What a link leads to, by its own name: resolve it, then look at it from its parent.
+            real = _real(root_fd, clean)
+            parent = paths.open_in_root(root_fd, posixpath.dirname(real) or "/", os.O_RDONLY | os.O_DIRECTORY)
+            name = posixpath.basename(real) or "."
+        else:
+            parent = paths.open_in_root(root_fd, posixpath.dirname(clean) or "/", os.O_RDONLY | os.O_DIRECTORY)
+            name = posixpath.basename(clean)
+    except KernelError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise missing from None
+        raise EngineError(f"cannot look up {path}: {error.strerror}") from None
+    try:
+        try:
+            info = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            raise missing from None
+        if path.endswith("/") and not stat.S_ISDIR(info.st_mode):
+            raise InvalidParameter(f"not a directory: {path}")
+        yield Found(parent, name, clean, info)
+    finally:
+        os.close(parent)
+
+
+def _real(root_fd: int, path: str) -> str:
+    """The path without links, relative to the root: the kernel resolves, its names are compared with the root's own."""
+    descriptor = paths.open_in_root(root_fd, path)
+    try:
+        top = os.readlink(f"/proc/self/fd/{root_fd}")
+        full = os.readlink(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+    return "/" + full.removeprefix(top.rstrip("/")).lstrip("/")
+
+
+def head(containers: Containers, container: Container, path: str) -> str:
+    with root(containers, container) as root_fd, find(root_fd, path, container) as found:
+        return found.stat_header(root_fd)
+
+
+def get(containers: Containers, container: Container, path: str, begin: Callable[[str], None], out: BinaryIO) -> None:
+    """Write the tar of a path; ``begin`` gets the stat header before the first byte."""
+    with root(containers, container) as root_fd, find(root_fd, path, container) as found:
+        begin(found.stat_header(root_fd))
+        name = posixpath.basename(found.path)
+        if path.endswith("/."):
+            name = "."
+        try:
+            pack_entry(found.parent_fd, found.name, os.fsencode(name or "/").rstrip(b"/") or b".", out.write)
+        except (FileNotFoundError, NotADirectoryError):  # the container's program moved it since it was found
+            raise NotFound(f"Could not find the file {path} in container {container.name}: it has moved") from None
+
+
+def put(
+    containers: Containers,
+    container: Container,
+    path: str,
+    stream: BinaryIO,
+    *,
+    keep_kinds: bool = False,
+    own: bool = False,
+) -> None:
+    """Unpack a tar (any compression) into a directory of the container.
+
+    ``keep_kinds``: a directory is not replaced by something else, nor the reverse. ``own``: everything belongs to the
+    container's user.
+    """
+    # Before its first start nothing is read-only yet: that is how a client puts configs and secrets in.
+    fresh = container.state.status == "created"
+    if container.record.host["ReadonlyRootfs"] and not fresh and not _in_writable_mount(container, path):
+        raise Forbidden("container rootfs is marked read-only")
+    with root(containers, container, write=True) as root_fd:
+        with find(root_fd, path.rstrip("/") + "/." if path.strip("/") else "/", container) as found:
+            if not stat.S_ISDIR(found.info.st_mode):
+                raise InvalidParameter("extraction point is not a directory")
+        if _read_only(container, posixpath.normpath(path)):
+            raise Forbidden("mounted volume is marked read-only")
+        owner = _owner(root_fd, container) if own else None
+        prefix = os.fsencode(posixpath.normpath("/" + path.lstrip("/")).strip("/"))
+
+        def accept(entry: Entry) -> bool:
+            name = entry.name
+            if b".." in name.split(b"/"):
+                raise InvalidParameter(f"refused: {os.fsdecode(name)!r} leaves the directory")
+            entry.name = prefix + b"/" + name if prefix else name
+            if entry.type == b"1":
+                entry.link = prefix + b"/" + entry.link.lstrip(b"/") if prefix else entry.link
+            if owner is not None:
+                entry.uid, entry.gid = owner
+            if keep_kinds:
+                _check_kind(root_fd, entry)
+            return name.strip(b"./") != b"" or not prefix
+
+        try:
+            unpack(decompress(chunks(stream)), root_fd, layer=False, accept=accept, through_links=True)
+        except OSError as error:
+            if error.errno == errno.EROFS:
+                raise Forbidden("mounted volume is marked read-only") from None
+            raise EngineError(f"cannot write into the container: {error.strerror}") from None
+
+
+def _check_kind(root_fd: int, entry: Entry) -> None:
+    try:
+        descriptor = paths.open_in_root(root_fd, os.fsdecode(b"/" + entry.name), os.O_PATH | os.O_NOFOLLOW)
+    except KernelError:
+        return
+    try:
+        directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+    shown = os.fsdecode(entry.name)
+    if directory and entry.type != b"5":
+        raise InvalidParameter(f'cannot overwrite directory "/{shown}" with non-directory "/"')
+    if not directory and entry.type == b"5":
+        raise InvalidParameter(f'cannot overwrite non-directory "/{shown}" with directory "/"')
+
+
+def _owner(root_fd: int, container: Container) -> tuple[int, int] | None:
+    user = container.record.config["User"]
+    if not user:
+        return None
+
+    def read(path: str) -> bytes:
+        try:
+            descriptor = paths.open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK)
+        except KernelError:
+            return b""
+        with open(descriptor, "rb") as file:
+            return file.read(users.MAX_FILE)
+
+    try:
+        identity = users.resolve(user, read("/etc/passwd"), read("/etc/group"))
+    except users.UserError as error:
+        raise EngineError(str(error)) from None
+    return identity.uid, identity.gid
+
+
+def _mount_of(container: Container, path: str) -> Any:
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    best = None
+    for point in container.record.mounts:
+        inside = clean == point.destination or clean.startswith(point.destination + "/")
+        if inside and (best is None or len(point.destination) > len(best.destination)):
+            best = point
+    return best
+
+
+def _in_writable_mount(container: Container, path: str) -> bool:
+    point = _mount_of(container, path)
+    return point is not None and bool(point.rw)
+
+
+def _read_only(container: Container, path: str) -> bool:
+    point = _mount_of(container, path)
+    return point is not None and not point.rw
+
+
+def export(containers: Containers, container: Container, out: BinaryIO) -> None:
+    """The container's file system as one tar, without its mounts."""
+    upper = containers.layout.container_state(container.id) / "upper"
+    containers.images.export(
+        (upper, *containers.lower(container.record), skeleton.directory(containers.layout)), None, out
+    )

@@ -1,0 +1,99 @@
+"""docker commit: a container's own layer atop its image's, with its configuration, becomes an image."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...errors import Conflict, EngineError, NotFound
+from ...images.changes import apply_changes
+from ...timestamps import rfc3339
+from ..spec import merge
+from . import stop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...images.types import Image, Layer
+    from .container import Container
+    from .service import Containers
+
+_KEPT = (
+    "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Healthcheck", "Volumes", "WorkingDir", "OnBuild", "Labels",
+    "StopSignal", "Shell",
+)  # fmt: skip
+
+
+async def commit(
+    containers: Containers,
+    container: Container,
+    *,
+    ref: str,
+    author: str,
+    comment: str,
+    changes: Sequence[str],
+    config: Mapping[str, Any],
+    pause: bool,
+) -> Image:
+    """The new image, tagged ``ref`` when that is not empty. ``pause`` freezes the container meanwhile."""
+    frozen = False
+    if pause and container.state.status == "running":
+        try:
+            await stop.pause(containers, container)
+            frozen = True
+        except Conflict:
+            pass  # it has just ended, which is as good
+    try:
+        image = await containers.blocking(_commit, containers, container, ref, author, comment, changes, config)
+    finally:
+        if frozen and container.state.status == "paused":
+            await stop.unpause(containers, container)
+    containers.publish(container, "commit", imageID=image.id, imageRef=ref, comment=comment)
+    return image
+
+
+def _commit(
+    containers: Containers,
+    container: Container,
+    ref: str,
+    author: str,
+    comment: str,
+    changes: Sequence[str],
+    config: Mapping[str, Any],
+) -> Image:
+    record = container.record
+    process = {name: record.config[name] for name in _KEPT if record.config.get(name)}
+    given = {name: config[name] for name in _KEPT if config.get(name)}
+    if given:
+        environment = merge.environment(given.get("Env") or [], process.get("Env") or [])
+        labels = {**(process.get("Labels") or {}), **(given.get("Labels") or {})}
+        process = {**process, **given}
+        if environment:
+            process["Env"] = environment
+        if labels:
+            process["Labels"] = labels
+    process = apply_changes(process, changes)
+    base: dict[str, Any] = {}
+    parent = ""
+    try:
+        image = containers.images.resolve(record.image)
+        base, parent = dict(image.config), image.id
+        layers: Sequence[Layer] = image.layers
+    except NotFound:
+        raise EngineError(f"the image of container {container.name} is gone: {record.image}") from None
+    with containers.images.lease():
+        layer = containers.images.commit_layer(
+            containers.layout.container_state(record.id) / "upper", layers, move=False
+        )
+        created = rfc3339(time.time_ns())
+        history = [*(base.get("history") or []), {"created": created, "created_by": " ".join(record.command)}]
+        if author:
+            history[-1]["author"] = author
+        if comment:
+            history[-1]["comment"] = comment
+        said = {"author": author, "comment": comment or ""}
+        document = {**base, "created": created, "config": process, "history": history, **said}
+        made = containers.images.add(document, [*layers, layer], parent=parent)
+        if ref:
+            containers.images.tag(made.id, ref)
+    return containers.images.resolve(made.id)

@@ -1,0 +1,329 @@
+"""Creating a container: from a request body to a record, its directories and its volumes. Nothing runs yet."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import secrets
+import shutil
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ...errors import EngineError, InvalidParameter, NotFound
+from ...images.types import Platform
+from ...linux import paths
+from ...linux.libc import KernelError
+from ...networks.types import ENDPOINT, EndpointRequest
+from ...runtime import defaults
+from ...shapes import checked, normalize
+from ...volumes.types import LEASE
+from ..spec import apparmor, bundle, confinement, fields, merge, mounts, names, resources, security, skeleton, validate
+from ..spec.record import ContainerRecord, MountPoint
+from .container import Container
+from .state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...images.types import Image
+    from .service import Containers
+
+
+async def create(
+    containers: Containers, body: Mapping[str, Any], *, name: str = "", platform: str = "", one_network: bool = False
+) -> tuple[Container, list[str]]:
+    """The new container and warnings. ``one_network``: before API 1.44 a container is created on one network only."""
+    if not body:
+        raise InvalidParameter("config cannot be empty in order to create a container")
+    wanted = normalize(fields.CONFIG, body, "")
+    host_body = body.get("HostConfig") or {}
+    if not isinstance(host_body, dict):
+        raise InvalidParameter("invalid JSON: HostConfig: want an object")
+    host = normalize(fields.HOST_CONFIG, host_body, "HostConfig")
+    validate.config(wanted)
+    warnings = validate.host_config(host, wanted)
+    validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))
+    validate.storage(host, quota_supported=False)
+    security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
+    asked = security.security_options(host["SecurityOpt"])
+    confinement.decide(asked, apparmor.modules(), privileged=host["Privileged"])
+    image = containers.images.resolve(wanted["Image"])
+    _check_platform(image, wanted["Image"], platform)
+    config = merge.with_image(wanted, image.process)
+    validate.config(config)
+    _check_partners(containers, host)
+    id = secrets.token_hex(32)
+    _complete(host, config, id, containers.log_config)
+    networks = endpoints(body, host, config, one_network=one_network)
+    points = mounts.collect(config, host, lambda ref: _donor(containers, ref))
+    _check_sources(points)
+    name = validate.container_name(name) if name else names.unused(containers.has_name)
+    containers.reserve(name, id)
+    record = ContainerRecord(
+        id=id,
+        name=name,
+        created=time.time_ns(),
+        image=image.id,
+        config=config,
+        host=host,
+        networks=networks,
+        mounts=points,
+        layers=tuple(layer.chain_id for layer in image.layers),
+    )
+    made: list[str] = []
+    try:
+        bundle.cgroup_path(record, containers.layout)
+        if any(point.type in ("volume", "image") for point in points):
+            record = replace(record, mounts=await containers.blocking(_volumes, containers, record, made))
+        state = containers.layout.container_state(id)
+        for directory in (state, state / "upper", state / "work", state / "log"):
+            directory.mkdir(parents=True, mode=0o700 if directory is state else 0o755)
+        # Programs look for it to learn that they are in a container.
+        (state / "upper" / ".dockerenv").touch(mode=0o755)
+        container = Container(record, State())
+        containers.save(container)
+        containers.add(container)
+    except BaseException:
+        containers.free(name, id)
+        shutil.rmtree(containers.layout.container_state(id), ignore_errors=True)
+        if made:
+            with anyio.CancelScope(shield=True):
+                await containers.blocking(_take_back, containers, made)
+        raise
+    containers.publish(container, "create")
+    return container, warnings
+
+
+def _runtime_known(name: str) -> bool:
+    return name in bundle.OWN_RUNTIMES or ("/" not in name and shutil.which(name) is not None)
+
+
+def _check_platform(image: Image, ref: str, platform: str) -> None:
+    if not platform:
+        return
+    wanted = Platform.parse(platform)
+    architecture = image.config.get("architecture") or Platform.host().architecture
+    actual = Platform(str(image.config.get("os") or "linux"), str(architecture), str(image.config.get("variant") or ""))
+    if (wanted.os, wanted.architecture) != (actual.os, actual.architecture):
+        raise NotFound(
+            f"image with reference {ref} was found but does not match the specified platform: "
+            f"wanted {wanted}, actual: {actual}"
+        )
+
+
+def _log_config(wanted: Mapping[str, Any], configured: Mapping[str, Any]) -> dict[str, Any]:
+    """The driver that is asked for or configured; the configured options count for the configured driver only."""
+    driver = wanted.get("Type") or configured["Type"]
+    options = wanted.get("Config") or {}
+    if driver == configured["Type"]:
+        options = {**configured["Config"], **options}
+    chosen = {"Type": driver, "Config": options}
+    validate.log_config(chosen)
+    return chosen
+
+
+def _complete(host: dict[str, Any], config: dict[str, Any], id: str, log: Mapping[str, Any]) -> None:
+    """Fill in what depends on other members, as inspect will show it."""
+    mode = host["NetworkMode"] = host["NetworkMode"] or "default"
+    host["IpcMode"] = host["IpcMode"] or "private"
+    host["CgroupnsMode"] = host["CgroupnsMode"] or ("host" if host["Privileged"] else "private")
+    host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
+    host["LogConfig"] = _log_config(host["LogConfig"], log)
+    for member in ("Dns", "DnsOptions", "DnsSearch", "Devices"):
+        host[member] = host[member] or []
+    host["PidsLimit"] = host["PidsLimit"] or None
+    if host["MemorySwappiness"] == -1:
+        host["MemorySwappiness"] = None
+    host["PortBindings"] = _port_bindings(host["PortBindings"] or {})
+    host["MemorySwap"] = resources.effective_swap(host)
+    options = security.security_options(host["SecurityOpt"])
+    host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, options)
+    if host["PortBindings"]:
+        config["ExposedPorts"] = {**(config["ExposedPorts"] or {}), **{port: {} for port in host["PortBindings"]}}
+    if config["ExposedPorts"]:
+        config["ExposedPorts"] = {_port_name(port): {} for port in config["ExposedPorts"]}
+    if not config["Hostname"]:
+        if mode == "host" or host["UTSMode"] == "host":
+            config["Hostname"] = os.uname().nodename
+        elif not mode.startswith("container:"):
+            config["Hostname"] = id[:12]
+    config["StopSignal"] = config["StopSignal"] or ""
+
+
+def _port_name(port: str) -> str:
+    low, high, protocol = validate.exposed_port(port)
+    return f"{low}/{protocol}" if low == high else f"{low}-{high}/{protocol}"
+
+
+def _port_bindings(given: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    result: dict[str, list[dict[str, str]]] = {}
+    for port, bindings in given.items():
+        name = _port_name(port)
+        for binding in bindings or [{}]:
+            entry = {"HostIp": str(binding.get("HostIp") or ""), "HostPort": str(binding.get("HostPort") or "")}
+            result.setdefault(name, []).append(entry)
+    return result
+
+
+def endpoints(
+    body: Mapping[str, Any], host: Mapping[str, Any], config: Mapping[str, Any], *, one_network: bool = False
+) -> dict[str, dict[str, Any]]:
+    """The networks asked for, NetworkMode's first; settings as the client gave them."""
+    networking = body.get("NetworkingConfig") or {}
+    given = networking.get("EndpointsConfig") if isinstance(networking, dict) else None
+    given = given or {}
+    if not isinstance(given, dict) or not all(isinstance(value, dict | None) for value in given.values()):
+        raise InvalidParameter("invalid JSON: NetworkingConfig.EndpointsConfig: want a map of objects")
+    given = {
+        name: checked(ENDPOINT, settings or {}, f"NetworkingConfig.EndpointsConfig.{name}")
+        for name, settings in given.items()
+    }
+    for name, settings in given.items():
+        EndpointRequest.from_docker(name, settings)
+    if one_network and len(given) > 1:
+        raise InvalidParameter(f"Container cannot be connected to network endpoints: {', '.join(sorted(given))}")
+    mode = host["NetworkMode"]
+    if mode.startswith("container:"):
+        if given:
+            raise InvalidParameter(
+                "conflicting options: cannot attach user-defined networks to a container network mode"
+            )
+        return {}
+    primary = "bridge" if mode == "default" else mode
+    if config["NetworkDisabled"]:
+        primary, given = "none", {}
+    if primary in ("host", "none") and any(name != primary for name in given):
+        raise InvalidParameter(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+        )
+    ordered = {primary: dict(given.get(primary) or given.get("default") or {})}
+    ordered |= {name: dict(settings or {}) for name, settings in given.items() if name not in (primary, "default")}
+    for name, settings in ordered.items():
+        _check_addresses(EndpointRequest.from_docker(name, settings))
+    if config["MacAddress"] and not ordered[primary].get("MacAddress"):
+        ordered[primary]["MacAddress"] = config["MacAddress"]
+    if host["Links"] and not ordered[primary].get("Links"):
+        ordered[primary]["Links"] = list(host["Links"])
+    return ordered
+
+
+def _check_addresses(request: EndpointRequest) -> None:
+    for version, address in ((4, request.ipv4_address), (6, request.ipv6_address)):
+        if address:
+            try:
+                (ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address)(address)
+            except ValueError:
+                raise InvalidParameter(f"invalid IPv{version} address: {address}") from None
+
+
+def _donor(containers: Containers, ref: str) -> tuple[MountPoint, ...]:
+    return _partner(containers, ref).record.mounts
+
+
+def _partner(containers: Containers, ref: str) -> Container:
+    """Another container that the body names. Its absence is the body's fault: 404 would tell clients to pull the image."""
+    try:
+        return containers.get(ref)
+    except NotFound as error:
+        raise InvalidParameter(str(error)) from None
+
+
+def _check_partners(containers: Containers, host: Mapping[str, Any]) -> None:
+    for mode in (host["PidMode"], host["IpcMode"]):
+        if mode.startswith("container:"):
+            _partner(containers, mode.partition(":")[2])
+    for link in host["Links"] or ():
+        target = link.partition(":")[0]
+        try:
+            containers.get(target)
+        except NotFound as error:
+            raise InvalidParameter(f"could not get container for {target}: {error}") from None
+
+
+def _check_sources(points: tuple[MountPoint, ...]) -> None:
+    for point in points:
+        if point.type == "bind" and point.from_mounts and not point.create_source and not os.path.exists(point.source):
+            raise InvalidParameter(
+                f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
+            )
+
+
+def _take_back(containers: Containers, volumes: Sequence[str]) -> None:
+    """Remove the anonymous volumes of a container that came to nothing."""
+    for name in volumes:
+        with contextlib.suppress(EngineError, OSError):
+            containers.volumes.remove(name)
+
+
+def _volumes(containers: Containers, record: ContainerRecord, made: list[str]) -> tuple[MountPoint, ...]:
+    """Create missing volumes and seed empty ones from the image; the mount points with their volumes' names. ``made`` is told
+    of each anonymous one."""
+    options = {
+        body.get("Target"): body.get("VolumeOptions") or {}
+        for body in record.host["Mounts"] or ()
+        if isinstance(body, dict)
+    }
+    points, fresh = [], []
+    for point in record.mounts:
+        if point.type == "image":
+            containers.images.resolve(point.name)
+        if point.type == "volume":
+            wanted = options.get(point.destination, {})
+            driver = wanted.get("DriverConfig") or {}
+            volume = containers.volumes.create(
+                point.name,
+                driver=driver.get("Name") or ("" if point.from_mounts else record.host["VolumeDriver"]),
+                options=driver.get("Options"),
+                labels=_volume_labels(record, wanted.get("Labels")),
+            )
+            if not point.name:
+                made.append(volume.name)
+            point = replace(point, name=volume.name)
+            if not point.no_copy and not point.subpath:
+                fresh.append(point)
+        points.append(point)
+    if fresh:
+        _seed(containers, record, fresh)
+    return tuple(points)
+
+
+def _has_directory(root_fd: int, path: str) -> bool:
+    try:
+        os.close(paths.open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY))
+    except KernelError:
+        return False
+    return True
+
+
+def _volume_labels(record: ContainerRecord, given: Mapping[str, str] | None) -> dict[str, str]:
+    """A volume that is made with its container falls under the container's lease."""
+    lease = record.labels.get(LEASE)
+    return {**(given or {}), **({} if lease is None else {LEASE: lease})}
+
+
+def _seed(containers: Containers, record: ContainerRecord, points: list[MountPoint]) -> None:
+    # What a driver mounts is looked at only when there is something to copy: a mount that fails, fails the start.
+    empty = [
+        point
+        for point in points
+        if containers.volumes.get(point.name).options or containers.volumes.is_empty(point.name)
+    ]
+    if not empty or not record.layers:
+        return
+    with containers.images.mounted((*containers.lower(record), skeleton.directory(containers.layout))) as root:
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for point in empty:
+                if not _has_directory(root_fd, point.destination):
+                    continue
+                with containers.volumes.seeding(point.name) as data:
+                    if data is not None:
+                        containers.volumes.populate(data, root_fd, point.destination)
+        except OSError as error:
+            raise EngineError(f"cannot copy the image's files into a volume: {error}") from None
+        finally:
+            os.close(root_fd)

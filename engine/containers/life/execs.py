@@ -1,0 +1,317 @@
+"""Further processes in a running container: the exec of the API, and captured commands for health checks.
+
+An exec lives in memory: after a restart of the engine its process goes on, but nobody can ask for it any more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ...errors import Conflict, EngineError, InvalidParameter, NotFound
+from ...runtime import defaults
+from ...runtime.client import ExecProcess, ExecSpec, LaunchError, RequestError, ShimLost
+from ...shapes import Field, normalize
+from ..spec import bundle, security
+from . import pump
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .container import Container
+    from .service import Containers
+
+_FIELDS: Mapping[str, Field] = {
+    "User": Field("string", ""),
+    "Privileged": Field("bool", False),
+    "Tty": Field("bool", False),
+    "ConsoleSize": Field("ints"),
+    "AttachStdin": Field("bool", False),
+    "AttachStderr": Field("bool", False),
+    "AttachStdout": Field("bool", False),
+    "DetachKeys": Field("string", ""),
+    "Env": Field("strings"),
+    "WorkingDir": Field("string", ""),
+    "Cmd": Field("strings"),
+}
+
+
+class ExecFailed(EngineError):
+    """The command could not be started."""
+
+    status = 400
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class ContainerGone(EngineError):
+    """The container ended before or while the command ran."""
+
+    status = 409
+
+
+@dataclass(slots=True)
+class Exec:
+    """One exec instance. ``exit_code`` is None until it has ended; ``attached`` while a client holds its streams."""
+
+    id: str
+    container: Container
+    config: Mapping[str, Any]
+    process: ExecProcess | None = None
+    started: bool = False
+    running: bool = False
+    attached: bool = False
+    exit_code: int | None = None
+    size: tuple[int, int] = field(default=(0, 0))
+
+    def to_docker(self) -> dict[str, Any]:
+        command = self.config["Cmd"]
+        return {
+            "ID": self.id,
+            "Running": self.running,
+            "ExitCode": self.exit_code,
+            "ProcessConfig": {
+                "tty": self.config["Tty"],
+                "entrypoint": command[0],
+                "arguments": command[1:],
+                "privileged": self.config["Privileged"],
+                **({"user": self.config["User"]} if self.config["User"] else {}),
+            },
+            "OpenStdin": self.config["AttachStdin"],
+            "OpenStderr": self.config["AttachStderr"],
+            "OpenStdout": self.config["AttachStdout"],
+            "CanRemove": self.started and not self.running,
+            "ContainerID": self.container.id,
+            "DetachKeys": self.config["DetachKeys"],
+            "Pid": self.process.pid if self.process else 0,
+        }
+
+
+def _words(command: Sequence[str]) -> str:
+    """The command as Docker's events have it: program, blank, arguments."""
+    program, *arguments = command
+    return f"{program} {' '.join(arguments)}"
+
+
+def create(containers: Containers, container: Container, body: Mapping[str, Any]) -> Exec:
+    """A new exec instance; nothing runs yet."""
+    config = normalize(_FIELDS, body, "")
+    if not config["Cmd"]:
+        raise InvalidParameter("No exec command specified")
+    if any("\0" in word for word in config["Cmd"]):
+        raise InvalidParameter("invalid Cmd: it contains a NUL byte")
+    check_running(container)
+    pump.parse_keys(config["DetachKeys"])
+    execution = Exec(secrets.token_hex(32), container, config)
+    container.execs[execution.id] = execution
+    containers.publish(container, f"exec_create: {_words(config['Cmd'])}", execID=execution.id)
+    return execution
+
+
+def find(containers: Containers, id: str) -> Exec:
+    for container in containers:
+        if execution := container.execs.get(id):
+            return execution
+    raise NotFound(f"No such exec instance: {id}")
+
+
+def check_running(container: Container) -> None:
+    if container.state.status == "paused":
+        raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
+    if container.state.status == "restarting":
+        raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+    if not container.state.running:
+        raise Conflict(f"Container {container.id} is not running")
+
+
+def check_startable(execution: Exec) -> None:
+    if execution.started:
+        raise Conflict(
+            f"Error: Exec command {execution.id} is already running"
+            if execution.running
+            else f"exec {execution.id} has already run"
+        )
+    check_running(execution.container)
+
+
+async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns: int = 0) -> ExecProcess:
+    """Start the process. Raises ExecFailed, ContainerGone."""
+    config, container = execution.config, execution.container
+    execution.started = True
+    size = config["ConsoleSize"] or [0, 0]
+    specification = spec(
+        container,
+        config["Cmd"],
+        extra=config["Env"] or (),
+        user=config["User"],
+        cwd=config["WorkingDir"],
+        terminal=config["Tty"],
+        stdin=config["AttachStdin"],
+        privileged=config["Privileged"],
+        rows=rows or execution.size[0] or size[0],
+        columns=columns or execution.size[1] or size[-1],
+    )
+    try:
+        process = await _exec(container, specification)
+    except ExecFailed as error:
+        execution.exit_code = error.exit_code
+        raise
+    except ContainerGone:
+        execution.exit_code = KILLED
+        raise
+    execution.process = process
+    execution.running = True
+    containers.publish(container, f"exec_start: {_words(config['Cmd'])}", execID=execution.id)
+
+    async def wait() -> None:
+        try:
+            code = await process.wait()
+        except ShimLost:
+            code = KILLED
+        ended(containers, execution, code)
+
+    containers.spawn(f"exec {execution.id[:12]}", wait)
+    return process
+
+
+def ended(containers: Containers, execution: Exec, code: int) -> None:
+    execution.exit_code = code
+    execution.running = False
+    execution.container.notify()
+    containers.publish(execution.container, "exec_die", execID=execution.id, exitCode=str(code))
+
+
+async def _exec(container: Container, specification: ExecSpec) -> ExecProcess:
+    shim = container.shim
+    if shim is None or not container.state.running:
+        raise ContainerGone(f"container {container.id} is not running")
+    try:
+        return await shim.exec(specification)
+    except LaunchError as error:
+        raise ExecFailed(*_as_docker(error)) from None
+    except (RequestError, ShimLost) as error:
+        raise ContainerGone(f"container {container.id} is not running: {error}") from None
+
+
+KILLED = 137
+"""The exit code of an exec that was killed, or ended with its container."""
+NOT_STARTED = 126
+"""The exit code of an exec whose program never ran, whatever the reason."""
+_CHDIR = re.compile(r"chdir (\S+): chdir to cwd .*: No such file or directory")
+
+
+def _as_docker(error: LaunchError) -> tuple[str, int]:
+    """A launch failure in the words of Docker's runtime, which scripts match on, and the exit code."""
+    message = error.message.replace("is a directory", "permission denied")
+    if message.startswith("unable to find "):
+        return message, NOT_STARTED
+    if match := _CHDIR.fullmatch(message):
+        if not match[1].startswith("/"):
+            return "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown", NOT_STARTED
+        message = f'chdir to cwd ("{match[1]}") set in config.json failed: no such file or directory'
+    return f"OCI runtime exec failed: exec failed: unable to start container process: {message}: unknown", NOT_STARTED
+
+
+def spec(
+    container: Container,
+    command: Sequence[str],
+    *,
+    extra: Sequence[str] = (),
+    user: str = "",
+    cwd: str = "",
+    terminal: bool = False,
+    stdin: bool = False,
+    privileged: bool = False,
+    rows: int = 0,
+    columns: int = 0,
+) -> ExecSpec:
+    """What the shim needs: the container's environment with ``extra`` on top, and the container's capabilities."""
+    record = container.record
+    environment = dict(entry.split("=", 1) for entry in bundle.environment(record, record.hostname))
+    if terminal:
+        environment.setdefault("TERM", "xterm")
+    elif not any(entry.startswith("TERM=") for entry in record.config["Env"] or ()):
+        environment.pop("TERM", None)
+    for entry in extra:
+        name, given, value = entry.partition("=")
+        if given:
+            environment[name] = value
+        else:
+            environment.pop(name, None)
+    return ExecSpec(
+        args=list(command),
+        env=[f"{name}={value}" for name, value in environment.items()],
+        cwd=cwd,
+        user=user,
+        additional_groups=list(record.host["GroupAdd"] or ()) if not user else [],
+        terminal=terminal,
+        stdin=stdin,
+        rows=rows,
+        columns=columns,
+        capabilities=defaults.capabilities(security.CAPABILITIES) if privileged else None,
+        privileged=privileged,
+    )
+
+
+def close(process: ExecProcess) -> None:
+    """Close what is still open of an exec's descriptors."""
+    for descriptor in (process.stdin, process.stdout, process.stderr, process.terminal):
+        if descriptor is not None:
+            pump.close(descriptor)
+    process.stdin = process.stdout = process.stderr = process.terminal = None
+
+
+async def capture(
+    containers: Containers, container: Container, command: Sequence[str], *, limit: int, patience: float
+) -> tuple[int, bytes]:
+    """Run a command to its end: exit code and up to ``limit`` bytes of what it wrote on both streams. It is told in events
+    like any exec, but cannot be asked for.
+
+    Raises TimeoutError (the process is killed), ExecFailed, ContainerGone.
+    """
+    id = secrets.token_hex(32)
+    containers.publish(container, f"exec_create: {_words(command)}", execID=id)
+    process = await _exec(container, spec(container, command))
+    containers.publish(container, f"exec_start: {_words(command)}", execID=id)
+    code = KILLED
+    output = bytearray()
+    readers = [pump.Reader(one) for one in (process.stdout, process.stderr) if one is not None]
+
+    async def drain(reader: pump.Reader) -> None:
+        async for data in reader:
+            output.extend(data[: max(0, limit - len(output))])
+
+    try:
+        with anyio.fail_after(patience):
+            async with anyio.create_task_group() as group:
+                for reader in readers:
+                    group.start_soon(drain, reader)
+                try:
+                    code = await process.wait()
+                except ShimLost:
+                    code = KILLED
+                for reader in readers:
+                    reader.finish()
+    except TimeoutError:
+        _kill(process)
+        raise
+    finally:
+        close(process)
+        containers.publish(container, "exec_die", execID=id, exitCode=str(code))
+    return code, bytes(output)
+
+
+def _kill(process: ExecProcess) -> None:
+    from ...linux import process as kernel
+
+    pidfd = kernel.open_pidfd(process.pid, process.pid_starttime)
+    if pidfd is not None:
+        kernel.send_signal(pidfd, 9)
+        os.close(pidfd)

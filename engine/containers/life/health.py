@@ -1,0 +1,219 @@
+"""Health checks: when to probe, what a result means, and the task that does it.
+
+The decisions are pure (``Health.after``, ``next_delay``). Until the first success probes come early and often, from
+50 ms rising with the container's age to the interval, whatever the interval says: a dependant need not wait 30 s for a
+server that is ready after one, only some 15 % longer than the server itself took. A failing early probe counts only as often as Docker's own schedule would have probed, so early probing never makes
+a container unhealthy sooner. Failures inside the start period do not count.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from ... import documents
+from ...linux.process import is_ending
+from ...timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .container import Container
+    from .service import Containers
+
+Status = Literal["starting", "healthy", "unhealthy"]
+
+FIRST_DELAY = 0.05
+SHARE_OF_AGE = 0.15
+KEPT = 5
+OUTPUT_LIMIT = 4096
+DEFAULT_INTERVAL = 30.0
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_RETRIES = 3
+EARLY_TIMEOUT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A health check's configuration; times in seconds. ``command`` is an argv."""
+
+    command: tuple[str, ...]
+    interval: float = DEFAULT_INTERVAL
+    timeout: float = DEFAULT_TIMEOUT
+    start_period: float = 0.0
+    start_interval: float = 0.0
+    retries: int = DEFAULT_RETRIES
+
+    @staticmethod
+    def from_config(config: Mapping[str, Any]) -> Check | None:
+        """The check of a container's Config; None when there is none or it is switched off."""
+        body = config["Healthcheck"]
+        test = (body or {}).get("Test") or []
+        if not body or not test or test[0] == "NONE" or len(test) < 2:
+            return None
+        shell = config["Shell"] or ["/bin/sh", "-c"]
+        command = (*shell, test[1]) if test[0] == "CMD-SHELL" else tuple(test[1:])
+
+        def seconds(member: str, default: float) -> float:
+            return (body.get(member) or 0) / 1e9 or default
+
+        return Check(
+            command,
+            seconds("Interval", DEFAULT_INTERVAL),
+            seconds("Timeout", DEFAULT_TIMEOUT),
+            seconds("StartPeriod", 0.0),
+            seconds("StartInterval", 0.0),
+            body.get("Retries") or DEFAULT_RETRIES,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One result. Times in ns since the epoch; ``exit_code`` -1 means it could not be run or took too long."""
+
+    start: int
+    end: int
+    exit_code: int
+    output: str
+
+    def to_docker(self) -> dict[str, Any]:
+        return {
+            "Start": rfc3339(self.start),
+            "End": rfc3339(self.end),
+            "ExitCode": self.exit_code,
+            "Output": self.output,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """``counted`` is when the last failure counted (seconds since the container's start)."""
+
+    status: Status = "starting"
+    streak: int = 0
+    log: tuple[Probe, ...] = ()
+    counted: float = 0.0
+
+    def after(self, check: Check, probe: Probe, age: float) -> Health:
+        """The health after one more probe that ended when the container was ``age`` seconds old."""
+        log = (*self.log, probe)[-KEPT:]
+        if probe.exit_code == 0:
+            return Health("healthy", 0, log, age)
+        # Free: within the start period, or sooner than a probe of the regular schedule would have come.
+        if self.status == "starting" and age < max(self.counted, check.start_period) + check.interval:
+            return replace(self, log=log)
+        streak = self.streak + 1
+        return Health("unhealthy" if streak >= check.retries else self.status, streak, log, age)
+
+    def to_docker(self) -> dict[str, Any]:
+        return {"Status": self.status, "FailingStreak": self.streak, "Log": [probe.to_docker() for probe in self.log]}
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "streak": self.streak,
+            "counted": self.counted,
+            "log": [asdict(probe) for probe in self.log],
+        }
+
+    @staticmethod
+    def from_body(body: Mapping[str, Any]) -> Health:
+        """A probe was a list before records had versions. Raises Incomplete."""
+        log = tuple(
+            Probe(*entry) if isinstance(entry, list) else documents.build(Probe, entry)
+            for entry in body.get("log") or ()
+        )
+        return documents.build(Health, body, log=log)
+
+
+def next_delay(check: Check, health: Health, age: float) -> float:
+    """Seconds until the next probe, for a container ``age`` seconds old. A slow probe is given a pause of its own length."""
+    if health.status == "starting":
+        ceiling = check.interval
+        if check.start_interval and age < check.start_period:
+            ceiling = min(ceiling, check.start_interval)
+        took = (health.log[-1].end - health.log[-1].start) / 1e9 if health.log else 0.0
+        return min(max(FIRST_DELAY, age * SHARE_OF_AGE, took), ceiling)
+    return check.interval
+
+
+def begin(containers: Containers, container: Container, health: Health | None = None) -> None:
+    """Start probing a container that just started (or, with ``health``, one found running)."""
+    check = Check.from_config(container.record.config)
+    if check is None:
+        return
+    container.health = health or Health()
+    run = container.state.started_at
+
+    async def monitor() -> None:
+        await _monitor(containers, container, check, run)
+
+    containers.spawn(f"health of {container.id[:12]}", monitor)
+
+
+def _age(container: Container) -> float:
+    return max(0.0, (time.time_ns() - (container.state.started_at or 0)) / 1e9)
+
+
+async def _monitor(containers: Containers, container: Container, check: Check, run: int | None) -> None:
+    def same_run() -> bool:
+        return container.state.running and container.state.started_at == run
+
+    while same_run():
+        with anyio.move_on_after(next_delay(check, container.health or Health(), _age(container))):
+            await container.until(lambda: not same_run())
+            return
+        await container.until(lambda: container.state.status != "paused")
+        if not same_run():
+            return
+        probe = await _probe(containers, container, check)
+        if probe is None or not same_run():
+            return
+        before = container.health or Health()
+        after = before.after(check, probe, _age(container))
+        container.health = after
+        if after.status != before.status:
+            containers.store.keep("health", container.id, after.body())
+            containers.publish(container, f"health_status: {after.status}")
+        container.notify()
+
+
+async def _probe(containers: Containers, container: Container, check: Check) -> Probe | None:
+    """Run the check once; None when the container has gone meanwhile."""
+    from . import execs
+
+    start = time.time_ns()
+    try:
+        code, output = await execs.capture(
+            containers, container, check.command, limit=OUTPUT_LIMIT, patience=check.timeout
+        )
+    except TimeoutError:
+        text = f"Health check exceeded timeout ({_go_duration(check.timeout)})"
+        return Probe(start, time.time_ns(), -1, text)
+    except execs.ExecFailed as error:
+        if _is_over(container):
+            return None
+        return Probe(start, time.time_ns(), -1, str(error)[:OUTPUT_LIMIT])
+    except execs.ContainerGone:
+        return None
+    if code != 0 and _is_over(container):
+        return None
+    return Probe(start, time.time_ns(), code, output.decode(errors="replace"))
+
+
+def _is_over(container: Container) -> bool:
+    """Whether the container's first process has ended, which takes a probe along before anyone has told of it."""
+    return is_ending(container.state.pid, container.state.pid_starttime)
+
+
+def _go_duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    text = f"{hours}h" if hours else ""
+    text += f"{minutes}m" if minutes or hours else ""
+    return text + f"{rest:g}s"

@@ -1,0 +1,182 @@
+"""What the engine does at every start: find out what became of the containers, and make intent and fact agree.
+
+One path for a first start, a crash and a reboot: read the records, connect to each shim that is said to live, else
+believe status.json (an unknown end is 255 with words, never 0), settle what was left half done, and restart by policy.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ...errors import EngineError
+from ...runtime import restart, statusfile
+from ...runtime.client import ShimClient, ShimError, ShimState
+from ..spec import bundle
+from ..spec.record import ContainerRecord
+from . import autoports, health, ipc, memory, remove, start, stop, supervise
+from .container import Container
+from .state import State, from_facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...networks.types import PortBinding
+    from .service import Containers
+
+log = logging.getLogger(__name__)
+
+_BURIAL_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What recovery found: ``live`` maps running containers to their ports, ``again`` are those to start once more."""
+
+    live: dict[str, tuple[PortBinding, ...]]
+    again: list[Container]
+
+
+async def recover(containers: Containers) -> Recovered:
+    """Load all containers. Call before the API opens; networks are recovered by the caller with ``live``."""
+    found = Recovered({}, [])
+    for id, body in containers.store.all("container").items():
+        record = ContainerRecord.from_body(body)
+        try:
+            containers.reserve(record.name, id)
+        except EngineError as error:
+            log.error("container %s: %s", id[:12], error)
+            continue
+        await _recover_one(containers, record, found)
+    await containers.blocking(_sweep, containers)
+    return found
+
+
+async def _recover_one(containers: Containers, record: ContainerRecord, found: Recovered) -> None:
+    layout = containers.layout
+    status_path = str(layout.container_state(record.id) / "status.json")
+    status = statusfile.read(status_path)
+    shim = None
+    if status is not None and statusfile.shim_is_alive(status):
+        shim = await _adopt(layout.container_run(record.id) / "shim.sock")
+    if shim is None and status is not None:
+        status = await _bury(containers, record, status_path, status)
+    if shim is not None:
+        prepared = await shim.prepared()
+        container = Container(record, _live_state(prepared.state, record))
+        container.shim = shim
+        container.settled.clear()
+        await _adopt_files(containers, record, prepared.state)
+    else:
+        facts = ShimState.parse(status) if status is not None else None
+        if facts is not None and facts.manual:
+            record = replace(record, manual=True)  # the engine that was asked to stop it could not write that down
+        container = Container(record, from_facts(facts, alive=False, error=record.error, exit_code=record.exit_code))
+    containers.add(container)
+    if (saved := containers.store.get("health", record.id)) is not None:
+        container.health = health.Health.from_body(saved)
+    if shim is not None and not container.state.active:
+        # The engine was killed between the shim's birth and the program's start (or its end and the release).
+        await supervise.teardown(containers, container)
+    if container.state.active:
+        await _resume(containers, container, found)
+    elif record.removing or (record.host["AutoRemove"] and record.intent != "created"):
+        await containers.blocking(supervise.clear_run, containers, record)
+        remove.discard(layout, containers.trash, record.id)
+        containers.forget(container)
+    else:
+        await _settle(containers, container, found)
+
+
+async def _adopt(control: Path) -> ShimClient | None:
+    try:
+        shim = await ShimClient.connect(control)
+        with anyio.fail_after(_BURIAL_SECONDS):
+            await shim.prepared()
+    except (ShimError, TimeoutError):
+        return None
+    return shim
+
+
+async def _adopt_files(containers: Containers, record: ContainerRecord, state: ShimState) -> None:
+    try:
+        await containers.blocking(memory.adopt, containers.layout, record, state.shim_pid, state.shim_starttime)
+    except (OSError, EngineError) as error:
+        log.error("container %s: its files in memory cannot be taken over: %s", record.id[:12], error)
+
+
+async def _bury(
+    containers: Containers, record: ContainerRecord, path: str, status: statusfile.Status
+) -> statusfile.Status | None:
+    cgroup = bundle.cgroup_path(record, containers.layout)
+    try:
+        return await containers.blocking(statusfile.bury, path, cgroup)
+    except (OSError, ValueError) as error:
+        log.error("container %s: cannot clean up after its shim: %s", record.id[:12], error)
+        return statusfile.unknown_end(status)
+
+
+def _live_state(facts: ShimState, record: ContainerRecord) -> State:
+    return from_facts(facts, alive=True, error=record.error, exit_code=record.exit_code)
+
+
+async def _resume(containers: Containers, container: Container, found: Recovered) -> None:
+    """A container that went on while the engine was away."""
+    found.live[container.id] = containers.networks.published(container.id)
+    if container.state.status == "running":
+        try:
+            frozen = await containers.blocking(stop.cgroup(containers, container).frozen)
+        except OSError:
+            frozen = False
+        if frozen:
+            container.state = replace(container.state, status="paused")
+    supervise.watch(containers, container)
+    if container.state.running:
+        health.begin(containers, container, container.health)
+
+
+async def _settle(containers: Containers, container: Container, found: Recovered) -> None:
+    """A container that does not run: let go of what it held, record its end, and decide about a restart."""
+    record = container.record
+    await containers.blocking(supervise.clear_run, containers, record)
+    await containers.blocking(autoports.rest, containers, record)
+    was_running = record.intent == "running"
+    if was_running:
+        containers.note(container, intent="stopped")
+        containers.publish(container, "die", exitCode=str(container.state.exit_code))
+    if record.intent != "created" and restart.decide_at_boot(
+        bundle.restart_policy(record.host), was_running, record.manual, container.state.exit_code
+    ):
+        found.again.append(container)
+
+
+async def restart_by_policy(containers: Containers, again: list[Container]) -> None:
+    """Start those whose policy wants it; one that cannot start does not keep the others."""
+
+    async def one(container: Container) -> None:
+        try:
+            await start.start(containers, container)
+        except EngineError as error:
+            log.error("container %s: restart after recovery failed: %s", container.id[:12], error)
+
+    async with anyio.create_task_group() as group:
+        for container in again:
+            group.start_soon(one, container)
+
+
+def _sweep(containers: Containers) -> None:
+    """Remove directories of containers that have no record: a create or a removal that was cut short."""
+    layout = containers.layout
+    known = {container.id for container in containers}
+    for parent in (layout.state / "containers", layout.run / "containers", layout.files):
+        if not parent.is_dir():
+            continue
+        for entry in parent.iterdir():
+            if entry.name in known:
+                continue
+            for point in ipc.mounts_below(entry):
+                ipc.unmount(point)
+            containers.trash.take([entry])

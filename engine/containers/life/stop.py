@@ -1,0 +1,143 @@
+"""Ending and interrupting: stop, kill, restart, pause and unpause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ...errors import Conflict, EngineError, NotModified
+from ...linux import process
+from ...linux.cgroup import Cgroup
+from ...runtime.client import RequestError, ShimLost
+from ..spec import bundle, validate
+from . import start
+
+if TYPE_CHECKING:
+    from .container import Container
+    from .service import Containers
+
+KILL = 9
+KILL_GRACE = 10.0
+
+
+async def stop(containers: Containers, container: Container, *, grace: int | None = None, signal: str = "") -> None:
+    """Send the stop signal, SIGKILL after ``grace`` seconds (-1: never), and return when the container has ended.
+
+    Raises NotModified when it does not run.
+    """
+    async with container.lock:
+        if not container.state.active:
+            raise NotModified("")
+        with anyio.CancelScope(shield=True):
+            await end(containers, container, grace, signal)
+    containers.publish(container, "stop")
+
+
+async def end(containers: Containers, container: Container, grace: int | None, signal: str) -> None:
+    """The stop itself; the lock is held, and no stop event is told."""
+    number = validate.signal_number(signal or bundle.stop_signal_name(container.record))
+    seconds = bundle.stop_timeout(container.record) if grace is None else grace
+    containers.note(container, intent="stopped", manual=True)
+    exits = container.exits
+    waiting = container.state.status == "restarting"
+    shim = container.shim
+    if shim is not None:
+        containers.publish(container, "kill", signal=str(number))
+        container.last_signal = number
+        try:
+            await shim.stop(number, None if seconds < 0 else float(seconds))
+        except ShimLost:
+            pass  # the supervision task records what that means
+        except RequestError as error:
+            raise EngineError(f"cannot stop container: {container.id}: {error}") from None
+    await container.until(lambda: not container.state.active or (waiting is False and container.exits > exits))
+
+
+async def kill(containers: Containers, container: Container, number: int = KILL) -> None:
+    """Send a signal at once, SIGKILL unless said otherwise. SIGKILL and the stop signal end it for the restart policy."""
+    shim = container.shim
+    if not container.state.running or shim is None:
+        if container.state.status == "restarting" and shim is not None and number == KILL:
+            await shim.stop(number, 0.0)
+            await container.until(lambda: not container.state.active)
+            return
+        raise Conflict(f"Container {container.id} is not running")
+    final = number in (KILL, validate.signal_number(bundle.stop_signal_name(container.record)))
+    if container.state.status == "paused" and final:
+        await containers.blocking(cgroup(containers, container).thaw)
+    exits = container.exits
+    try:
+        if final:
+            containers.note(container, manual=True)
+            await shim.kill(number)
+        else:
+            await shim.signal(number)
+    except ShimLost:
+        pass
+    except RequestError as error:
+        if container.exits == exits:
+            raise Conflict(f"Container {container.id}: {error}") from None
+    containers.publish(container, "kill", signal=str(number))
+    if number == KILL:
+        with anyio.move_on_after(KILL_GRACE):
+            await container.until(lambda: not container.state.running or container.exits > exits)
+
+
+async def restart(containers: Containers, container: Container, *, grace: int | None = None, signal: str = "") -> None:
+    """Stop and start again, keeping the network namespace: addresses, ports and names survive."""
+    async with container.lock:
+        if container.removed or container.record.removing:
+            raise Conflict("container is marked for removal and cannot be started")
+        with anyio.CancelScope(shield=True):
+            container.keep = container.state.running
+            try:
+                if container.state.active:
+                    await end(containers, container, grace, signal)
+                    containers.publish(container, "stop")
+            finally:
+                container.keep = False
+            if container.shim is None:
+                await container.settled.wait()
+            await start.run(containers, container)
+    containers.publish(container, "restart")
+
+
+def cgroup(containers: Containers, container: Container) -> Cgroup:
+    """The container's control group."""
+    return Cgroup.at(bundle.cgroup_path(container.record, containers.layout))
+
+
+async def pause(containers: Containers, container: Container) -> None:
+    """Freeze every process of the container."""
+    async with container.lock:
+        state = container.state
+        if state.status == "paused":
+            raise Conflict(f"Container {container.id} is already paused")
+        if state.status == "restarting":
+            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+        if not state.running:
+            raise Conflict(f"Container {container.id} is not running")
+        try:
+            await containers.blocking(cgroup(containers, container).freeze)
+        except (OSError, TimeoutError) as error:
+            if not process.is_alive(state.pid, state.pid_starttime):
+                raise Conflict(f"Container {container.id} is not running") from None
+            raise EngineError(f"cannot pause container {container.id}: {error}") from None
+        if container.state.running:
+            container.become(replace(container.state, status="paused"))
+            containers.publish(container, "pause")
+
+
+async def unpause(containers: Containers, container: Container) -> None:
+    async with container.lock:
+        if container.state.status != "paused":
+            raise Conflict(f"Container {container.id} is not paused")
+        try:
+            await containers.blocking(cgroup(containers, container).thaw)
+        except OSError as error:
+            raise EngineError(f"cannot unpause container {container.id}: {error}") from None
+        if container.state.running:
+            container.become(replace(container.state, status="running"))
+            containers.publish(container, "unpause")

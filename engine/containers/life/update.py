@@ -1,0 +1,178 @@
+"""Changing a container that exists: its name, its limits and restart policy, and the networks it is on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ... import shapes
+from ...errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound
+from ...linux.cgroup import CgroupError
+from ...networks.types import ENDPOINT, EndpointRequest
+from ...runtime.client import ShimError
+from ..spec import bundle, fields, resources, validate
+from . import start, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .container import Container
+    from .service import Containers
+
+
+async def rename(containers: Containers, container: Container, name: str) -> None:
+    """Give the container another name; its DNS names follow."""
+    if not name:
+        raise InvalidParameter("Neither old nor new names may be empty")
+    try:
+        new = validate.container_name(name)
+    except InvalidParameter:
+        raise InvalidParameter(
+            f"Error when allocating new name: Invalid container name (/{name.removeprefix('/')}), "
+            "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        ) from None
+    async with container.lock:
+        old = container.name
+        if new == old:
+            raise InvalidParameter("Renaming a container with the same name as its current name")
+        try:
+            containers.reserve(new, container.id)
+        except Conflict as error:
+            raise Conflict(f"Error when allocating new name: {error}") from None
+        containers.save(container, name=new)
+        containers.free(old, container.id)
+        await containers.blocking(containers.networks.rename, start.reference(container.record))
+        containers.publish(container, "rename", oldName=f"/{old}")
+
+
+async def update(containers: Containers, container: Container, body: Mapping[str, Any]) -> list[str]:
+    """Change limits and the restart policy, of a running container at once. Returns warnings."""
+    changed = {
+        name: shapes.convert(fields.HOST_CONFIG[name], body[name], name)
+        for name in resources.UPDATABLE
+        if body.get(name) not in (None, 0, "")
+    }
+    if "PidsLimit" in body and body["PidsLimit"] is not None:
+        changed["PidsLimit"] = shapes.convert(fields.HOST_CONFIG["PidsLimit"], body["PidsLimit"], "PidsLimit")
+    policy = shapes.convert(fields.HOST_CONFIG["RestartPolicy"], body.get("RestartPolicy") or {}, "RestartPolicy")
+    async with container.lock:
+        if container.removed or container.record.removing:
+            raise Conflict(
+                f"Cannot update container {container.id}: container is marked for removal and cannot be updated"
+            )
+        before = container.record.host
+        after = {**before, **changed}
+        if policy.get("Name"):
+            after["RestartPolicy"] = {"Name": policy["Name"], "MaximumRetryCount": policy.get("MaximumRetryCount") or 0}
+        if changed.get("Memory") and "MemorySwap" not in changed and 0 < before["MemorySwap"] < after["Memory"]:
+            raise InvalidParameter(
+                f"Cannot update container {container.id}: Memory limit should be smaller than already set memoryswap limit, "
+                "update the memoryswap at the same time"
+            )
+        warnings = validate.host_config(after, container.record.config)
+        with anyio.CancelScope(shield=True):
+            if container.state.running and changed:
+                try:
+                    applied = await containers.blocking(
+                        stop.cgroup(containers, container).apply, resources.update(before, after)
+                    )
+                except (CgroupError, OSError) as error:
+                    raise EngineError(f"Cannot update container {container.id}: {error}") from None
+                warnings += applied
+            containers.save(container, host=after)
+            if container.shim is not None and policy.get("Name"):
+                try:
+                    await container.shim.set_restart(bundle.restart_policy(after))
+                except ShimError as error:
+                    raise EngineError(f"Cannot update container {container.id}: {error}") from None
+    containers.publish(container, "update")
+    return warnings
+
+
+async def remove_link(containers: Containers, container: Container, alias: str) -> None:
+    """Forget a link of the container by its alias, from its next start on."""
+    async with container.lock:
+        links = container.record.host["Links"] or []
+        kept = [link for link in links if (link.partition(":")[2] or link).removeprefix("/") != alias]
+        if len(kept) == len(links):
+            raise NotFound(f"Cannot get parent /{container.name} for name /{container.name}/{alias}")
+        networks = {
+            name: {**settings, "Links": [link for link in settings["Links"] if link in kept]}
+            if settings.get("Links")
+            else settings
+            for name, settings in container.record.networks.items()
+        }
+        containers.save(container, host={**container.record.host, "Links": kept or None}, networks=networks)
+
+
+async def connect(containers: Containers, container: Container, ref: str, settings: Mapping[str, Any]) -> None:
+    """Put the container on one more network, a running one at once."""
+    settings = shapes.checked(ENDPOINT, settings, "EndpointConfig")
+    network = await containers.blocking(containers.networks.get, ref)
+    async with container.lock:
+        mode = container.record.host["NetworkMode"]
+        if container.record.removing or container.removed:
+            raise Conflict("container is marked for removal and cannot be connected or disconnected to the network")
+        if mode.startswith("container:"):
+            raise InvalidParameter(
+                "container sharing network namespace with another container or host cannot be connected to any other network"
+            )
+        if "host" in container.record.networks and network.name != "host":
+            raise InvalidParameter(
+                "container sharing network namespace with another container or host cannot be connected to any other network"
+            )
+        if network.name == "host":
+            raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
+        if "none" in container.record.networks:
+            raise InvalidParameter(
+                "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+            )
+        known = _name_in_record(containers, container, network.id, network.name)
+        if known is not None:
+            if container.state.active:
+                raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+            networks = {**container.record.networks, known: dict(settings)}
+        else:
+            networks = {**container.record.networks, network.name: dict(settings)}
+        with anyio.CancelScope(shield=True):
+            if container.state.active and container.shim is not None:
+                prepared = await container.shim.prepared()
+                request = EndpointRequest.from_docker(network.name, settings)
+                await containers.blocking(
+                    containers.networks.connect, start.reference(container.record), request, prepared.netns_fd
+                )
+                containers.save(container, networks=networks)
+                await start.refresh_files(containers, container)
+            else:
+                request = EndpointRequest.from_docker(network.name, settings)
+                await containers.blocking(containers.networks.connect, start.reference(container.record), request, None)
+                containers.save(container, networks=networks)
+
+
+async def disconnect(containers: Containers, container: Container, ref: str, *, force: bool) -> None:
+    network = await containers.blocking(containers.networks.get, ref)
+    async with container.lock:
+        known = _name_in_record(containers, container, network.id, network.name)
+        if network.name == "host" and known is not None:
+            raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
+        if known is None:
+            raise EngineError(f"container {container.id} is not connected to network {network.name}")
+        networks = {name: value for name, value in container.record.networks.items() if name != known}
+        with anyio.CancelScope(shield=True):
+            if container.state.active and container.shim is not None:
+                prepared = await container.shim.prepared()
+                await containers.blocking(
+                    containers.networks.disconnect, container.id, network.id, prepared.netns_fd, force
+                )
+                containers.save(container, networks=networks)
+                await start.refresh_files(containers, container)
+            else:
+                containers.save(container, networks=networks)
+
+
+def _name_in_record(containers: Containers, container: Container, id: str, name: str) -> str | None:
+    for known in container.record.networks:
+        if known in (id, name) or containers.network_id(known) == id:
+            return known
+    return None

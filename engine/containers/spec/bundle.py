@@ -1,0 +1,320 @@
+"""A container record compiled into what a shim runs: the OCI runtime configuration and launch.json around it.
+
+Pure but for device numbers (resources.py). Everything that must be looked up first — volumes' directories, other
+containers' namespaces, the compiled seccomp program — comes in as ``Inputs``. Defaults are engine/runtime/defaults.py's.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ... import documents
+from ...errors import InvalidParameter
+from ...runtime import bundle as launch_file
+from ...runtime import defaults
+from ...runtime.restart import Policy, checked
+from . import cdi, resources, security
+from .confinement import NOTHING, Confinement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ...layout import Layout
+    from .record import ContainerRecord, MountPoint
+
+DEFAULT_GRACE = 10
+OWN_RUNTIMES = ("", "pycompose")
+# As Docker: no program needs a capability to listen on a low port or to ping inside its own network namespace.
+NETWORK_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the compiler needs to know of the world.
+
+    ``sources`` maps a mount destination to the host path behind it. ``files`` maps /etc/hosts and its like to the files
+    that stand for them, ``memory`` other targets to files that exist only in memory. ``namespaces`` maps an OCI namespace name to a path to join, ``donors`` the pids in those to start times. ``shm`` is a host directory for
+    /dev/shm (None: its own tmpfs). ``resolver`` is resolver.json when the container has the embedded DNS. ``variables``
+    come before the container's own environment. ``log`` is logoptions.prepare's,
+    ``confinement`` confinement.decide's.
+    """
+
+    lower: Sequence[Path]
+    sources: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+    memory: Mapping[str, Path] = field(default_factory=dict)
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    donors: Mapping[int, int] = field(default_factory=dict)
+    shm: Path | None = None
+    seccomp: Path | None = None
+    profile: Mapping[str, Any] | None = None
+    resolver: Path | None = None
+    hostname: str = ""
+    variables: Sequence[str] = ()
+    log: Mapping[str, Any] = field(default_factory=dict)
+    confinement: Confinement = NOTHING
+
+
+def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, Any]:
+    """launch.json: see the shim's contract in docs/architecture.md."""
+    host = record.host
+    state, run = layout.container_state(record.id), layout.container_run(record.id)
+    runtime = host["Runtime"]
+    return {
+        documents.KEY: launch_file.VERSION,
+        "id": record.id,
+        "runtime": "" if runtime in OWN_RUNTIMES else runtime,
+        "bundle": oci(record, layout, inputs),
+        "rootfs": {
+            "lower": [str(path) for path in inputs.lower],
+            "upper": str(state / "upper"),
+            "work": str(state / "work"),
+        },
+        "user": record.config["User"],
+        "additional_groups": [*(host["GroupAdd"] or ()), *cdi.edits(host).groups],
+        "seccomp": None if inputs.seccomp is None else str(inputs.seccomp),
+        "init": bool(host["Init"]),
+        "stdin": {"open": record.config["OpenStdin"], "once": record.config["StdinOnce"]},
+        "log": {"directory": str(state / "log"), **inputs.log},
+        "restart": restart_policy(host)._asdict(),
+        "stop": {"signal": stop_signal_name(record), "timeout": stop_timeout(record)},
+        "network": _network(host["NetworkMode"], inputs),
+        "resolver": None if inputs.resolver is None else str(inputs.resolver),
+        "status": str(state / "status.json"),
+        "control": str(run / "shim.sock"),
+        "donors": dict(inputs.donors),
+        "own_files": [str(path) for path in inputs.files.values()],
+    }
+
+
+def restart_policy(host: Mapping[str, Any]) -> Policy:
+    """HostConfig.RestartPolicy; ``Delay`` and ``Window``, in nanoseconds, are ours."""
+    given = host["RestartPolicy"]
+    delay, window = given.get("Delay"), given.get("Window")
+    return checked(
+        given["Name"],
+        given["MaximumRetryCount"],
+        None if delay is None else delay / 1e9,
+        None if window is None else window / 1e9,
+    )
+
+
+def stop_signal_name(record: ContainerRecord) -> str:
+    return record.config["StopSignal"] or "SIGTERM"
+
+
+def stop_timeout(record: ContainerRecord) -> int:
+    """Seconds between the stop signal and SIGKILL when the request does not say."""
+    timeout = record.config["StopTimeout"]
+    return DEFAULT_GRACE if timeout is None else int(timeout)
+
+
+def _network(mode: str, inputs: Inputs) -> dict[str, str]:
+    if mode == "host":
+        return {"mode": "host"}
+    if mode.startswith("container:"):
+        return {"mode": "path", "path": inputs.namespaces["network"]}
+    return {"mode": "new"}
+
+
+def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, Any]:
+    """config.json of the OCI runtime specification."""
+    config, host = record.config, record.host
+    options = security.security_options(host["SecurityOpt"])
+    masked, readonly = security.shown_paths(host, options)
+    nodes, rules = resources.devices(host)
+    requested = cdi.edits(host)
+    limits = resources.limits(host)
+    limits["devices"] = [*([] if host["Privileged"] else defaults.device_rules()), *rules]
+    rows, columns = host["ConsoleSize"] if len(host["ConsoleSize"]) == 2 else (0, 0)
+    process: dict[str, Any] = {
+        "terminal": record.tty,
+        "args": record.command,
+        "env": environment(record, inputs.hostname, inputs.variables, requested.env),
+        "cwd": config["WorkingDir"] or "/",
+        "capabilities": defaults.capabilities(
+            security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
+        ),
+        "rlimits": resources.rlimits(host),
+        "noNewPrivileges": options.no_new_privileges,
+        "oomScoreAdj": host["OomScoreAdj"],
+    }
+    if record.tty and (rows or columns):
+        process["consoleSize"] = {"height": rows, "width": columns}
+    if inputs.confinement.profile:
+        process["apparmorProfile"] = inputs.confinement.profile
+    if inputs.confinement.label:
+        process["selinuxLabel"] = inputs.confinement.label
+    linux: dict[str, Any] = {
+        "namespaces": _namespaces(host, inputs),
+        "resources": limits,
+        "maskedPaths": masked,
+        "readonlyPaths": readonly,
+        "sysctl": _sysctls(host),
+        "cgroupsPath": cgroup_path(record, layout),
+        "devices": nodes,
+    }
+    if inputs.confinement.file_label:
+        linux["mountLabel"] = inputs.confinement.file_label
+    if inputs.profile is not None:
+        linux["seccomp"] = inputs.profile
+    if propagation := _root_propagation(record.mounts):
+        linux["rootfsPropagation"] = propagation
+    result: dict[str, Any] = {
+        "ociVersion": "1.1.0",
+        "process": process,
+        "root": {"path": "rootfs", "readonly": host["ReadonlyRootfs"]},
+        "mounts": [*_mounts(record, inputs), *requested.mounts],
+        "annotations": dict(host["Annotations"] or {}),
+        "linux": linux,
+    }
+    for hook in requested.hooks:
+        stages = result.setdefault("hooks", {})
+        stages.setdefault(hook["hookName"], []).append({key: hook[key] for key in hook if key != "hookName"})
+    if any(namespace["type"] == "uts" for namespace in linux["namespaces"]):
+        result["hostname"] = inputs.hostname
+        if config["Domainname"]:
+            result["domainname"] = config["Domainname"]
+    return result
+
+
+def cgroup_path(record: ContainerRecord, layout: Layout) -> str:
+    """The name of the container's control group below every hierarchy."""
+    parent = record.host["CgroupParent"].strip("/") or f"pycompose-{layout.instance}"
+    if any(part in ("", ".", "..") for part in parent.split("/")):
+        raise InvalidParameter(f"invalid cgroup parent: {record.host['CgroupParent']}")
+    return f"/{parent}/{record.id}"
+
+
+def environment(
+    record: ContainerRecord, hostname: str, variables: Sequence[str] = (), overriding: Sequence[str] = ()
+) -> list[str]:
+    """The program's environment: the engine's own variables first, which the container's may replace; ``overriding`` last.
+
+    A bare name without ``=`` takes a variable away. HOME is set by whoever resolves the user.
+    """
+    base = {"PATH": defaults.PATH, "HOSTNAME": hostname}
+    if record.tty:
+        base["TERM"] = "xterm"
+    for entry in (*variables, *(record.config["Env"] or ()), *overriding):
+        name, given, value = entry.partition("=")
+        if given:
+            base[name] = value
+        else:
+            base.pop(name, None)
+    return [f"{name}={value}" for name, value in base.items()]
+
+
+def _namespaces(host: Mapping[str, Any], inputs: Inputs) -> list[dict[str, str]]:
+    result = [{"type": "mount"}]
+    if host["NetworkMode"].startswith("container:"):
+        result.append({"type": "network", "path": inputs.namespaces["network"]})
+    elif host["NetworkMode"] != "host":
+        result.append({"type": "network"})
+    for kind, mode in (("ipc", host["IpcMode"]), ("pid", host["PidMode"])):
+        if mode.startswith("container:"):
+            result.append({"type": kind, "path": inputs.namespaces[kind]})
+        elif mode != "host":
+            result.append({"type": kind})
+    if host["UTSMode"] != "host":
+        result.append({"type": "uts"})
+    if host["CgroupnsMode"] != "host":
+        result.append({"type": "cgroup"})
+    return result
+
+
+def _sysctls(host: Mapping[str, Any]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    if host["NetworkMode"] != "host" and not host["NetworkMode"].startswith("container:"):
+        values |= NETWORK_SYSCTLS
+    for name, value in (host["Sysctls"] or {}).items():
+        own = name.startswith("net.") and host["NetworkMode"] != "host"
+        own = own or (
+            name.startswith(("kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.")) and host["IpcMode"] != "host"
+        )
+        own = own or (name in ("kernel.domainname", "kernel.hostname") and host["UTSMode"] != "host")
+        if not own:
+            raise InvalidParameter(
+                f"failed to create shim task: OCI runtime create failed: runc create failed: {_misplaced(name, host)}: unknown"
+            )
+        values[name] = value
+    return values
+
+
+def _misplaced(name: str, host: Mapping[str, Any]) -> str:
+    """Why a container may not have a sysctl, in runc's words."""
+    if name.startswith("net.") and host["NetworkMode"] == "host":
+        return f'sysctl "{name}" not allowed in host network namespace'
+    return f'sysctl "{name}" is not in a separate kernel namespace'
+
+
+def _root_propagation(mounts: Sequence[MountPoint]) -> str:
+    kinds = {point.propagation.removeprefix("r") for point in mounts}
+    return "rshared" if "shared" in kinds else "rslave" if "slave" in kinds else ""
+
+
+def _mounts(record: ContainerRecord, inputs: Inputs) -> list[dict[str, Any]]:
+    host = record.host
+    own = {point.destination for point in record.mounts}
+    result = []
+    for mount in defaults.mounts():
+        destination = mount["destination"]
+        if destination in own:
+            continue
+        if destination == "/dev/shm":
+            if (shm := _shm(host, inputs)) is not None:
+                result.append(shm)
+            continue
+        if host["Privileged"] and destination in ("/sys", "/sys/fs/cgroup"):
+            mount["options"] = [word for word in mount["options"] if word != "ro"]
+        if destination == "/dev/mqueue" and host["IpcMode"] == "host" and os.path.ismount("/dev/mqueue"):
+            mount |= {"type": "bind", "source": "/dev/mqueue", "options": ["rbind", *mount["options"]]}
+        result.append(mount)
+    later = [_user_mount(point, inputs) for point in record.mounts]
+    for destination, path in inputs.files.items():
+        if destination not in own:
+            options = ["rbind", "rprivate", *(["ro"] if host["ReadonlyRootfs"] else [])]
+            later.append({"destination": destination, "type": "bind", "source": str(path), "options": options})
+    # A volume on /etc must not hide the container's /etc/hosts.
+    result += sorted(later, key=lambda mount: mount["destination"].rstrip("/").count("/"))
+    options = ["bind", "ro", "rprivate"]
+    result += [
+        {"destination": destination, "type": "bind", "source": str(path), "options": list(options)}
+        for destination, path in inputs.memory.items()
+    ]
+    return result
+
+
+def _shm(host: Mapping[str, Any], inputs: Inputs) -> dict[str, Any] | None:
+    mode = host["IpcMode"]
+    if mode == "none":
+        return None
+    if mode == "host":
+        return {
+            "destination": "/dev/shm",
+            "type": "bind",
+            "source": "/dev/shm",
+            "options": ["rbind", "nosuid", "noexec", "nodev"],
+        }
+    if inputs.shm is not None:
+        options = ["rbind", "nosuid", "noexec", "nodev", "rprivate"]
+        return {"destination": "/dev/shm", "type": "bind", "source": str(inputs.shm), "options": options}
+    options = ["nosuid", "noexec", "nodev", "mode=1777", f"size={host['ShmSize'] or defaults.SHM_SIZE}"]
+    return {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": options}
+
+
+def _user_mount(point: MountPoint, inputs: Inputs) -> dict[str, Any]:
+    if point.type == "tmpfs":
+        return {"destination": point.destination, "type": "tmpfs", "source": "tmpfs", "options": list(point.options)}
+    options = ["bind" if point.non_recursive else "rbind"]
+    if not point.rw:
+        # Submounts too where the kernel can; a submount left writable would surprise.
+        options.append("ro")
+        if not point.non_recursive and point.read_only_recursive != "off":
+            options.append("rro")
+    options.append(point.propagation or "rprivate")
+    source = str(inputs.sources[point.destination])
+    return {"destination": point.destination, "type": "bind", "source": source, "options": options}

@@ -1,0 +1,184 @@
+"""Device requests by the Container Device Interface: what names such as ``vendor.com/class=name`` change in a container.
+
+The specifications are files of the machine's administrator in /etc/cdi and /var/run/cdi (JSON or YAML; a device found in both
+comes from the latter). A request for GPUs without names means the devices of kind ``nvidia.com/gpu``, as with Docker. They
+are read at creation, to refuse what cannot be had, and again at each start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import EngineError, InvalidParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+DIRECTORIES = (Path("/etc/cdi"), Path("/var/run/cdi"))
+_LARGEST = 4 << 20
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*/[A-Za-z][A-Za-z0-9._-]*=[A-Za-z0-9][A-Za-z0-9._:-]*")
+_GPU_KIND = "nvidia.com/gpu"
+_NEEDED = {"deviceNodes": ("path",), "mounts": ("hostPath", "containerPath"), "hooks": ("hookName", "path")}
+_EDITS = {"env", "deviceNodes", "mounts", "hooks", "additionalGids"}
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What is added to a container's OCI configuration, each in its terms; ``nodes`` are CDI's device nodes."""
+
+    env: tuple[str, ...] = ()
+    nodes: tuple[Mapping[str, Any], ...] = ()
+    mounts: tuple[Mapping[str, Any], ...] = ()
+    hooks: tuple[Mapping[str, Any], ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """The devices of one kind, by name, and what all of them add."""
+
+    common: list[Mapping[str, Any]] = field(default_factory=list)
+    devices: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def edits(host: Mapping[str, Any], directories: Sequence[Path] = DIRECTORIES) -> Edits:
+    """What ``DeviceRequests`` add. Raises `InvalidParameter` for devices that there are not, `EngineError` for a
+    specification that cannot be read."""
+    requests = host["DeviceRequests"] or ()
+    if not requests:
+        return Edits()
+    kinds = _read(directories)
+    wanted = list(dict.fromkeys(name for request in requests for name in _names(request, kinds, directories)))
+    missing = [name for name in wanted if name.partition("=")[2] not in _kind(kinds, name).devices]
+    if missing:
+        raise InvalidParameter(
+            f"CDI device injection failed: unresolvable CDI devices {', '.join(missing)}{_known(kinds, directories)}"
+        )
+    found: list[Mapping[str, Any]] = []
+    for name in wanted:
+        kind = _kind(kinds, name)
+        found += [one for one in kind.common if one not in found]
+        found.append(kind.devices[name.partition("=")[2]])
+    result = Edits(
+        env=tuple(line for one in found for line in one.get("env") or ()),
+        nodes=tuple(node for one in found for node in one.get("deviceNodes") or ()),
+        mounts=tuple(_mount(mount) for one in found for mount in one.get("mounts") or ()),
+        hooks=tuple(hook for one in found for hook in one.get("hooks") or ()),
+        groups=tuple(str(gid) for one in found for gid in one.get("additionalGids") or ()),
+    )
+    if result.hooks and host["Runtime"] in ("", "pycompose"):
+        raise InvalidParameter(
+            f"CDI devices {', '.join(wanted)} bring hooks, which pycompose's own runtime does not run: use another one"
+            " (--runtime runc, runtime: runc)"
+        )
+    return result
+
+
+def _kind(kinds: Mapping[str, _Kind], name: str) -> _Kind:
+    return kinds.get(name.partition("=")[0]) or _Kind()
+
+
+def _known(kinds: Mapping[str, _Kind], directories: Sequence[Path]) -> str:
+    names = sorted(f"{kind}={name}" for kind, found in kinds.items() for name in found.devices)
+    places = " or ".join(map(str, directories))
+    return f" (there are {', '.join(names)})" if names else f" (there is no specification in {places})"
+
+
+def _names(request: Mapping[str, Any], kinds: Mapping[str, _Kind], directories: Sequence[Path]) -> list[str]:
+    """The qualified names that one request asks for."""
+    driver = str(request.get("Driver") or "")
+    identifiers = [str(one) for one in request.get("DeviceIDs") or ()]
+    capabilities = [str(word) for words in request.get("Capabilities") or () for word in words or ()]
+    if driver == "cdi" or (not driver and identifiers and all(_NAME.fullmatch(one) for one in identifiers)):
+        invalid = [one for one in identifiers if not _NAME.fullmatch(one)]
+        if invalid or not identifiers:
+            raise InvalidParameter(f"invalid CDI device name {(invalid or [''])[0]!r}: want vendor/class=name")
+        return identifiers
+    kind = kinds.get(_GPU_KIND)
+    if driver not in ("", "nvidia") or ("gpu" not in capabilities and driver != "nvidia") or kind is None:
+        # Docker's words and no more, since scripts look for them.
+        raise InvalidParameter(
+            f'could not select device driver "{driver}" with capabilities: [[{" ".join(capabilities)}]]'
+        )
+    if identifiers:
+        return [one if "=" in one else f"{_GPU_KIND}={one}" for one in identifiers]
+    count = int(request.get("Count") or 0)
+    single = sorted((name for name in kind.devices if name != "all"), key=lambda name: (len(name), name))
+    if count < 0:
+        return [f"{_GPU_KIND}=all"] if "all" in kind.devices else [f"{_GPU_KIND}={name}" for name in single]
+    numbered = [name for name in single if name.isdigit()] or single
+    if count > len(numbered):
+        raise InvalidParameter(f"{count} GPUs were asked for, {len(numbered)} are there")
+    return [f"{_GPU_KIND}={name}" for name in numbered[:count]]
+
+
+def _read(directories: Sequence[Path]) -> dict[str, _Kind]:
+    kinds: dict[str, _Kind] = {}
+    for directory in directories:
+        for path in _files(directory):
+            tree = _document(path)
+            kind = kinds.setdefault(str(tree.get("kind")), _Kind())
+            if tree.get("containerEdits"):
+                kind.common.append(_checked(tree["containerEdits"], path))
+            for device in tree.get("devices") or ():
+                kind.devices[str(device["name"])] = _checked(device.get("containerEdits") or {}, path)
+    return kinds
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(directory.iterdir())
+    except OSError:
+        return
+    yield from (path for path in entries if path.suffix in (".json", ".yaml", ".yml") and path.is_file())
+
+
+def _document(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        if os.stat(path).st_size > _LARGEST:
+            raise EngineError(f"CDI specification {path} is too large")
+        text = path.read_text(encoding="utf-8")
+        tree = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise EngineError(f"CDI specification {path}: {error}") from None
+    if not isinstance(tree, dict) or not isinstance(tree.get("kind"), str):
+        raise EngineError(f"CDI specification {path} names no kind")
+    devices = tree.get("devices") or []
+    if not isinstance(devices, list) or not all(isinstance(one, dict) and "name" in one for one in devices):
+        raise EngineError(f"CDI specification {path}: devices is no list of objects with names")
+    return tree
+
+
+def _checked(tree: Any, path: Path) -> Mapping[str, Any]:
+    if not isinstance(tree, dict):
+        raise EngineError(f"CDI specification {path}: containerEdits is no object")
+    unknown = [name for name, value in tree.items() if value and name not in _EDITS]
+    if unknown:
+        raise EngineError(
+            f"CDI specification {path}: {', '.join(sorted(unknown))} cannot be carried out by this engine"
+        )
+    for member, needed in _NEEDED.items():
+        for entry in tree.get(member) or ():
+            if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in needed):
+                raise EngineError(f"CDI specification {path}: {member} lacks {' or '.join(needed)}")
+    return tree
+
+
+def _mount(tree: Mapping[str, Any]) -> dict[str, Any]:
+    options = [str(word) for word in tree.get("options") or ()]
+    kind = str(tree.get("type") or "bind")
+    if kind == "bind" and not {"bind", "rbind"} & set(options):
+        options.insert(0, "rbind")
+    return {
+        "destination": str(tree["containerPath"]),
+        "type": kind,
+        "source": str(tree["hostPath"]),
+        "options": options,
+    }

@@ -1,0 +1,170 @@
+"""The members of a container's Config and HostConfig: their JSON types and what they are when nothing was given.
+
+One table each, in the order in which inspect shows them. They judge types only (engine/shapes.py does); the sense of the
+values is validate.py's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...shapes import Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _strings(default: list[str] | None = None) -> Field:
+    return Field("strings", default)
+
+
+_TEXT = Field("string", "")
+_ZERO = Field("int", 0)
+_NO = Field("bool", False)
+_WORDS = Field("strings")
+_PAIRS = Field("map")
+
+HEALTHCHECK: Mapping[str, Field] = {
+    "Test": _WORDS, "Interval": _ZERO, "Timeout": _ZERO, "StartPeriod": _ZERO, "StartInterval": _ZERO, "Retries": _ZERO,
+}  # fmt: skip
+RESTART_POLICY: Mapping[str, Field] = {
+    "Name": _TEXT, "MaximumRetryCount": _ZERO, "Delay": _ZERO, "Window": _ZERO,
+}  # fmt: skip
+_RATE: Mapping[str, Field] = {"Path": _TEXT, "Rate": _ZERO}
+_DEVICE: Mapping[str, Field] = {"PathOnHost": _TEXT, "PathInContainer": _TEXT, "CgroupPermissions": _TEXT}
+_DEVICE_REQUEST: Mapping[str, Field] = {
+    "Driver": _TEXT, "Count": _ZERO, "DeviceIDs": _WORDS, "Capabilities": Field("word lists"), "Options": _PAIRS,
+}  # fmt: skip
+_DRIVER: Mapping[str, Field] = {"Name": _TEXT, "Options": _PAIRS}
+_MOUNT: Mapping[str, Field] = {
+    "Type": _TEXT, "Source": _TEXT, "Target": _TEXT, "ReadOnly": _NO, "Consistency": _TEXT,
+    "BindOptions": Field("object", members={
+        "Propagation": _TEXT, "NonRecursive": _NO, "CreateMountpoint": _NO, "ReadOnlyNonRecursive": _NO,
+        "ReadOnlyForceRecursive": _NO,
+    }),
+    "VolumeOptions": Field("object", members={
+        "NoCopy": _NO, "Labels": _PAIRS, "DriverConfig": Field("object", members=_DRIVER), "Subpath": _TEXT,
+    }),
+    "TmpfsOptions": Field("object", members={"SizeBytes": _ZERO, "Mode": _ZERO, "Options": Field("word lists")}),
+    "ImageOptions": Field("object", members={"Subpath": _TEXT}),
+    "ClusterOptions": Field("object"),
+}  # fmt: skip
+
+CONFIG: Mapping[str, Field] = {
+    "Hostname": _TEXT,
+    "Domainname": _TEXT,
+    "User": _TEXT,
+    "AttachStdin": _NO,
+    "AttachStdout": _NO,
+    "AttachStderr": _NO,
+    "ExposedPorts": Field("sets"),
+    "Tty": _NO,
+    "OpenStdin": _NO,
+    "StdinOnce": _NO,
+    "Env": _strings(),
+    "Cmd": _strings(),
+    "Healthcheck": Field("object", members=HEALTHCHECK),
+    "ArgsEscaped": _NO,
+    "Image": _TEXT,
+    "Volumes": Field("sets"),
+    "WorkingDir": _TEXT,
+    "Entrypoint": _strings(),
+    "NetworkDisabled": _NO,
+    "MacAddress": _TEXT,
+    "OnBuild": _strings(),
+    "Labels": Field("map"),
+    "StopSignal": _TEXT,
+    "StopTimeout": Field("int?"),
+    "Shell": _strings(),
+}
+
+HOST_CONFIG: Mapping[str, Field] = {
+    "Binds": _strings(),
+    "ContainerIDFile": _TEXT,
+    "LogConfig": Field("object", {}, {"Type": _TEXT, "Config": _PAIRS}),
+    "NetworkMode": Field("string", "default"),
+    "PortBindings": Field("object"),
+    "RestartPolicy": Field("object", {"Name": "no", "MaximumRetryCount": 0}, RESTART_POLICY),
+    "AutoRemove": _NO,
+    "VolumeDriver": _TEXT,
+    "VolumesFrom": _strings(),
+    "ConsoleSize": Field("ints", [0, 0]),
+    "Annotations": Field("map"),
+    "CapAdd": _strings(),
+    "CapDrop": _strings(),
+    "CgroupnsMode": _TEXT,
+    "Dns": _strings(),
+    "DnsOptions": _strings(),
+    "DnsSearch": _strings(),
+    "ExtraHosts": _strings(),
+    "GroupAdd": _strings(),
+    "IpcMode": Field("string", "private"),
+    "Cgroup": _TEXT,
+    "Links": _strings(),
+    "OomScoreAdj": _ZERO,
+    "PidMode": _TEXT,
+    "Privileged": _NO,
+    "PublishAllPorts": _NO,
+    "ReadonlyRootfs": _NO,
+    "SecurityOpt": _strings(),
+    "StorageOpt": Field("map"),
+    "Tmpfs": Field("map"),
+    "UTSMode": _TEXT,
+    "UsernsMode": _TEXT,
+    "ShmSize": _ZERO,
+    "Sysctls": Field("map"),
+    "Runtime": _TEXT,
+    "Isolation": _TEXT,
+    "CpuShares": _ZERO,
+    "Memory": _ZERO,
+    "NanoCpus": _ZERO,
+    "CgroupParent": _TEXT,
+    "BlkioWeight": _ZERO,
+    "BlkioWeightDevice": Field("objects", members={"Path": _TEXT, "Weight": _ZERO}),
+    "BlkioDeviceReadBps": Field("objects", members=_RATE),
+    "BlkioDeviceWriteBps": Field("objects", members=_RATE),
+    "BlkioDeviceReadIOps": Field("objects", members=_RATE),
+    "BlkioDeviceWriteIOps": Field("objects", members=_RATE),
+    "CpuPeriod": _ZERO,
+    "CpuQuota": _ZERO,
+    "CpuRealtimePeriod": _ZERO,
+    "CpuRealtimeRuntime": _ZERO,
+    "CpusetCpus": _TEXT,
+    "CpusetMems": _TEXT,
+    "Devices": Field("objects", members=_DEVICE),
+    "DeviceCgroupRules": _strings(),
+    "DeviceRequests": Field("objects", members=_DEVICE_REQUEST),
+    "KernelMemory": _ZERO,
+    "KernelMemoryTCP": _ZERO,
+    "MemoryReservation": _ZERO,
+    "MemorySwap": _ZERO,
+    "MemorySwappiness": Field("int?"),
+    "OomKillDisable": Field("bool?"),
+    "PidsLimit": Field("int?"),
+    "Ulimits": Field("objects", members={"Name": _TEXT, "Soft": _ZERO, "Hard": _ZERO}),
+    "CpuCount": _ZERO,
+    "CpuPercent": _ZERO,
+    "IOMaximumIOps": _ZERO,
+    "IOMaximumBandwidth": _ZERO,
+    "Mounts": Field("objects", members=_MOUNT),
+    "MaskedPaths": _strings(),
+    "ReadonlyPaths": _strings(),
+    "Init": Field("bool?"),
+}
+
+# Members that inspect leaves out when they are empty.
+OPTIONAL = frozenset(
+    {
+        "Healthcheck", "ArgsEscaped", "ExposedPorts", "NetworkDisabled", "MacAddress", "StopSignal", "StopTimeout", "Shell",
+        "Annotations", "StorageOpt", "Tmpfs", "Sysctls", "Init", "Mounts", "KernelMemory", "KernelMemoryTCP",
+    }
+)  # fmt: skip
+
+
+def shown(table: Mapping[str, Field], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as inspect shows them: optional members are left out when they have nothing to say."""
+    return {
+        name: values.get(name)
+        for name in table
+        if name not in OPTIONAL or values.get(name) not in (None, "", 0, {}, [], False)
+    }

@@ -1,0 +1,127 @@
+"""What the engine keeps of a container: the wish (configuration, intent), never the facts, which are the shim's.
+
+A ContainerRecord is one row of the store. It is replaced whole; nothing in it changes behind anybody's back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ... import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Intent = Literal["created", "running", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One mount that was asked for, resolved at creation.
+
+    ``source`` is a host path (bind), "" for volumes (their driver knows) and tmpfs. ``mode`` is the option text as the
+    client wrote it. ``options`` are further OCI mount options. ``no_copy``: a volume is not seeded from the image.
+    """
+
+    type: Literal["bind", "volume", "tmpfs", "image"]
+    destination: str
+    source: str = ""
+    name: str = ""
+    mode: str = ""
+    rw: bool = True
+    propagation: str = ""
+    no_copy: bool = False
+    subpath: str = ""
+    non_recursive: bool = False
+    read_only_recursive: str = ""  # "", "off" (only the top mount) or "force"
+    create_source: bool = False
+    anonymous: bool = False
+    from_mounts: bool = False  # HostConfig.Mounts rather than Binds: the source must exist
+    options: tuple[str, ...] = ()
+
+    def to_docker(self, source: str) -> dict[str, Any]:
+        """The MountPoint of a container's inspect; ``source`` is where the data lies on the host."""
+        shown: dict[str, Any] = {"Type": self.type}
+        if self.type == "volume":
+            shown["Name"] = self.name
+        shown |= {"Source": source, "Destination": self.destination}
+        if self.type == "volume":
+            shown["Driver"] = "local"
+        return shown | {"Mode": self.mode, "RW": self.rw, "Propagation": self.propagation}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFile:
+    """A file whose content is in memory only (memory.py) and never here."""
+
+    target: str
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """``created`` is in ns since the epoch. ``config`` and ``host`` are Docker's Config (merged with the image's) and
+    HostConfig, complete. ``networks`` maps the name a network was asked for by to the client's EndpointSettings, in
+    order. ``layers`` are the image's chain IDs, bottom first, so that the container outlives its image's record.
+
+    ``intent`` is what the user last asked for; ``manual`` that the last end was by request (restart: unless-stopped).
+    """
+
+    id: str
+    name: str
+    created: int
+    image: str
+    config: Mapping[str, Any]
+    host: Mapping[str, Any]
+    networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    mounts: tuple[MountPoint, ...] = ()
+    layers: tuple[str, ...] = ()
+    files: tuple[MemoryFile, ...] = ()
+    platform: str = "linux"
+    intent: Intent = "created"
+    manual: bool = False
+    removing: bool = False
+    error: str = ""  # why the last start failed
+    exit_code: int = 0  # of a start that failed; the exit of a process that ran is the shim's to know
+
+    @property
+    def tty(self) -> bool:
+        return bool(self.config["Tty"])
+
+    @property
+    def command(self) -> list[str]:
+        """The complete argv."""
+        return [*(self.config["Entrypoint"] or ()), *(self.config["Cmd"] or ())]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.config["Labels"] or {}
+
+    @property
+    def hostname(self) -> str:
+        return str(self.config["Hostname"])
+
+    def attributes(self) -> dict[str, str]:
+        """The attributes of the container's events: its labels, image and name."""
+        return {**self.labels, "image": self.config["Image"], "name": self.name}
+
+    def body(self) -> dict[str, Any]:
+        """For the store."""
+        return asdict(self)
+
+    @staticmethod
+    def from_body(body: Mapping[str, Any]) -> ContainerRecord:
+        """Raises Incomplete."""
+        return documents.build(
+            ContainerRecord,
+            body,
+            mounts=tuple(
+                documents.build(MountPoint, mount, options=tuple(mount.get("options") or ()))
+                for mount in body.get("mounts") or ()
+            ),
+            layers=tuple(body.get("layers") or ()),
+            files=tuple(documents.build(MemoryFile, file) for file in body.get("files") or ()),
+        )

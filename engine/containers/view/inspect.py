@@ -1,0 +1,255 @@
+"""Containers as the Engine API shows them: inspect and the rows of a listing. Reads, never changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...errors import EngineError
+from ...timestamps import rfc3339
+from ..life.health import Check
+from ..life.state import status_text
+from ..spec import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...networks.types import Endpoint, PortBinding
+    from ..life.container import Container
+    from ..life.service import Containers
+    from ..spec.record import MountPoint
+
+
+def inspect(containers: Containers, container: Container, *, version: tuple[int, int]) -> dict[str, Any]:
+    """The body of GET /containers/{id}/json, without sizes."""
+    record, layout = container.record, containers.layout
+    run, state = layout.container_run(record.id), layout.container_state(record.id)
+    shares = record.host["NetworkMode"].startswith("container:")
+    command = record.command
+    shown = container.state.to_docker()
+    if (health := health_of(container)) is not None:
+        shown["Health"] = health
+    host = fields.shown(fields.HOST_CONFIG, record.host)
+    host["Runtime"] = host["Runtime"] or "runc"  # what Docker calls the default; an explicit "runc" is the real one
+    config = fields.shown(fields.CONFIG, record.config)
+    log = record.host["LogConfig"]["Type"]
+    return {
+        "Id": record.id,
+        "Created": rfc3339(record.created),
+        "Path": command[0] if command else "",
+        "Args": command[1:],
+        "State": shown,
+        "Image": record.image,
+        "ResolvConfPath": "" if shares else str(run / "resolv.conf"),
+        "HostnamePath": "" if shares else str(run / "hostname"),
+        "HostsPath": "" if shares else str(run / "hosts"),
+        "LogPath": str(state / "log") if log in ("json-file", "local") else "",
+        "Name": f"/{record.name}",
+        "RestartCount": container.state.restart_count,
+        "Driver": "overlay2",
+        "Platform": record.platform,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": [one.id for one in container.execs.values() if one.running] or None,
+        "HostConfig": host,
+        "GraphDriver": {
+            "Name": "overlay2",
+            "Data": {
+                "LowerDir": ":".join(str(path) for path in containers.lower(record)),
+                "MergedDir": f"/proc/{container.state.pid}/root" if container.state.running else "",
+                "UpperDir": str(state / "upper"),
+                "WorkDir": str(state / "work"),
+            },
+        },
+        "Mounts": mount_points(containers, container),
+        "Config": config,
+        "NetworkSettings": network_settings(containers, container, version=version),
+    }
+
+
+def health_of(container: Container) -> dict[str, Any] | None:
+    """State.Health: present when the container has a check (also before its first start)."""
+    if container.health is not None:
+        # What is not there any more is not healthy, whatever the last probe said.
+        gone = not container.state.running
+        return container.health.to_docker() | ({"Status": "unhealthy"} if gone else {})
+    if Check.from_config(container.record.config) is not None and container.state.running:
+        return {"Status": "starting", "FailingStreak": 0, "Log": []}
+    return None
+
+
+def mount_points(containers: Containers, container: Container) -> list[dict[str, Any]]:
+    return [
+        point.to_docker(_source(containers, point))
+        for point in container.record.mounts
+        if point.type != "tmpfs" or point.from_mounts
+    ]
+
+
+def _source(containers: Containers, point: MountPoint) -> str:
+    if point.type == "volume":
+        return str(containers.volumes.path(point.name))
+    return point.source if point.type == "bind" else ""
+
+
+def network_settings(containers: Containers, container: Container, *, version: tuple[int, int]) -> dict[str, Any]:
+    record = container.record
+    known = endpoints(containers, container)
+    networks = {
+        name: _endpoint(containers, container, name, settings, known.get(name), version)
+        for name, settings in record.networks.items()
+    }
+    top = networks.get("bridge", {}) if record.host["NetworkMode"] in ("default", "bridge") else {}
+    empty = {"Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "MacAddress": "", "EndpointID": "", "IPv6Gateway": ""}
+    empty |= {"GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0}
+    return {
+        "Bridge": "",
+        "SandboxID": record.id if container.state.active else "",
+        "SandboxKey": f"/proc/{container.state.pid}/ns/net" if container.state.running else "",
+        "Ports": port_map(containers, container),
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        **{member: top.get(member, default) for member, default in empty.items()},
+        "Networks": networks,
+    }
+
+
+def endpoints(containers: Containers, container: Container) -> dict[str, Endpoint]:
+    """The reserved endpoints, by the name (or id) the container asked for its network by."""
+    found: dict[str, Endpoint] = {}
+    if not container.state.active and container.shim is None:
+        return found
+    for endpoint in containers.networks.endpoints(container.id):
+        for name in container.record.networks:
+            if name in (endpoint.network_name, endpoint.network_id) or (
+                len(name) >= 4 and endpoint.network_id.startswith(name)
+            ):
+                found[name] = endpoint
+    return found
+
+
+def _endpoint(
+    containers: Containers,
+    container: Container,
+    name: str,
+    settings: Mapping[str, Any],
+    endpoint: Endpoint | None,
+    version: tuple[int, int],
+) -> dict[str, Any]:
+    if endpoint is not None:
+        shown = endpoint.to_docker()
+    else:
+        shown = {
+            "IPAMConfig": settings.get("IPAMConfig"),
+            "Links": settings.get("Links"),
+            "Aliases": settings.get("Aliases"),
+            "MacAddress": settings.get("MacAddress") or "",
+            "DriverOpts": settings.get("DriverOpts"),
+            "GwPriority": settings.get("GwPriority") or 0,
+            "NetworkID": containers.network_id(name),
+            "EndpointID": "",
+            "Gateway": "",
+            "IPAddress": "",
+            "IPPrefixLen": 0,
+            "IPv6Gateway": "",
+            "GlobalIPv6Address": "",
+            "GlobalIPv6PrefixLen": 0,
+            "DNSNames": None,
+        }
+    user_defined = name not in ("bridge", "host", "none")
+    short = container.id[:12]
+    if endpoint is not None and user_defined and version < (1, 45) and short not in (shown["Aliases"] or ()):
+        shown["Aliases"] = [*(shown["Aliases"] or ()), short]
+    return shown
+
+
+def port_map(containers: Containers, container: Container) -> dict[str, list[dict[str, str]] | None]:
+    """NetworkSettings.Ports: every exposed port, with its host addresses while the container has them."""
+    record = container.record
+    if not container.state.active:
+        return {}
+    result: dict[str, list[dict[str, str]] | None] = {}
+    if record.host["NetworkMode"] != "host":
+        for port in record.config["ExposedPorts"] or ():
+            result[port] = None
+    for binding in containers.networks.published(record.id):
+        entries = result.get(f"{binding.container_port}/{binding.protocol}") or []
+        for address in _addresses(binding):
+            entries.append({"HostIp": address, "HostPort": str(binding.host_port)})
+        result[f"{binding.container_port}/{binding.protocol}"] = entries
+    return result
+
+
+def _addresses(binding: PortBinding) -> tuple[str, ...]:
+    return (binding.host_ip,) if binding.host_ip else ("0.0.0.0", "::")
+
+
+def summary(
+    containers: Containers, container: Container, now: int, *, version: tuple[int, int], image_name: str
+) -> dict[str, Any]:
+    """One row of GET /containers/json, without sizes."""
+    record = container.record
+    settings = network_settings(containers, container, version=version)
+    mode = record.host["NetworkMode"]
+    health = container.health.status if container.health else None
+    return {
+        "Id": record.id,
+        "Names": [f"/{record.name}", *_link_names(containers, record.id)],
+        "Image": image_name,
+        "ImageID": record.image,
+        "Command": command_text(record.command),
+        "Created": record.created // 1_000_000_000,
+        "Ports": ports(containers, container),
+        "Labels": dict(record.labels),
+        "State": container.state.status,
+        "Status": status_text(container.state, now, health),
+        "HostConfig": {
+            "NetworkMode": mode,
+            **({"Annotations": record.host["Annotations"]} if record.host["Annotations"] else {}),
+        },
+        "NetworkSettings": {"Networks": settings["Networks"]},
+        "Mounts": mount_points(containers, container),
+    }
+
+
+def _link_names(containers: Containers, id: str) -> list[str]:
+    """The names by which other containers link to this one: ``/other/alias``."""
+    names = []
+    for other in containers:
+        for link in other.record.host["Links"] or ():
+            target, _, alias = link.partition(":")
+            try:
+                if containers.get(target).id == id:
+                    names.append(f"/{other.name}/{alias or target.removeprefix('/')}")
+            except EngineError:
+                continue
+    return names
+
+
+def command_text(command: Sequence[str]) -> str:
+    """The argv in one line, words with spaces quoted, as listings show it."""
+    words = [f"'{word}'" if any(char.isspace() for char in word) else word for word in command[1:]]
+    return " ".join([*command[:1], *words])
+
+
+def ports(containers: Containers, container: Container) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for port, bindings in port_map(containers, container).items():
+        number, _, protocol = port.partition("/")
+        low, _, high = number.partition("-")
+        if bindings is None:
+            rows += [{"PrivatePort": one, "Type": protocol} for one in range(int(low), int(high or low) + 1)]
+            continue
+        rows += [
+            {
+                "IP": entry["HostIp"],
+                "PrivatePort": int(low),
+                "PublicPort": int(entry["HostPort"]),
+                "Type": protocol,
+            }
+            for entry in bindings
+        ]
+    return rows
