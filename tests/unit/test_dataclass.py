@@ -105,5 +105,5 @@ def test_pickled() -> None:
 
 
 def test_the_standard_one_is_not_imported_by_quick_commands() -> None:
-    script = "import sys, pycompose.compose.cli.ps, pycompose.compose.cli.exec; sys.exit('inspect' in sys.modules)"
+    script = "import sys, pycompose.compose.cli.verbs.ps, pycompose.compose.cli.verbs.exec; sys.exit('inspect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

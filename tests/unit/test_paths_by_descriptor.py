@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENGINE = Path(__file__).resolve().parents[2] / "engine"
-PLACES = ("images/*.py", "volumes/*.py", "build/*.py", "trash.py", "layout.py", "containers/archive.py",
-          "containers/changes.py", "containers/commit.py", "containers/ipc.py", "containers/memory.py",
-          "containers/mounts.py", "containers/skeleton.py", "linux/entries.py", "linux/paths.py", "linux/tree.py")  # fmt: skip
+PLACES = ("images/*.py", "volumes/*.py", "build/*.py", "trash.py", "layout.py", "containers/life/archive.py",
+          "containers/view/changes.py", "containers/life/commit.py", "containers/life/ipc.py", "containers/life/memory.py",
+          "containers/spec/mounts.py", "containers/spec/skeleton.py", "linux/entries.py", "linux/paths.py", "linux/tree.py")  # fmt: skip
 
 STORE = "the engine's own store: names that it has chosen, in directories that only it can enter"
 OWN = "a directory that the engine has made for this step, build or run, before a stranger's file is in it"
@@ -42,16 +42,16 @@ ALLOWED = {
     "build/remote.py": OWN,
     "build/runstep.py:RunPlan._ssh": USER,
     "build/stage.py:StageBuild._make": OWN,
-    "containers/archive.py:root": USER,
-    "containers/archive.py:_running_root": KERNEL,
-    "containers/archive.py:_real": KERNEL,
-    "containers/archive.py:_owner.read": "an open descriptor, as a file",
-    "containers/ipc.py:shared_memory": OWN,
-    "containers/ipc.py:image_view": OWN,
-    "containers/ipc.py:part": OWN,
-    "containers/ipc.py:mounts_below": KERNEL,
-    "containers/memory.py": STORE,
-    "containers/skeleton.py": STORE,
+    "containers/life/archive.py:root": USER,
+    "containers/life/archive.py:_running_root": KERNEL,
+    "containers/life/archive.py:_real": KERNEL,
+    "containers/life/archive.py:_owner.read": "an open descriptor, as a file",
+    "containers/life/ipc.py:shared_memory": OWN,
+    "containers/life/ipc.py:image_view": OWN,
+    "containers/life/ipc.py:part": OWN,
+    "containers/life/ipc.py:mounts_below": KERNEL,
+    "containers/life/memory.py": STORE,
+    "containers/spec/skeleton.py": STORE,
     "images/blobs.py": STORE,
     "images/catalogue.py": STORE,
     "images/durability.py": STORE,
