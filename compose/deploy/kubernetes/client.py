@@ -73,7 +73,7 @@ def connect(context: str, environment: Mapping[str, str]) -> Kube:
         from lightkube import Client, KubeConfig
         from lightkube.core.exceptions import ConfigError
     except ImportError:
-        raise UsageError("Kubernetes needs the library lightkube: pip install 'pycompose[kubernetes]'") from None
+        raise UsageError("Kubernetes needs the library lightkube: pip install 'pycompose-engine[kubernetes]'") from None
     path = environment.get("KUBECONFIG", "").partition(os.pathsep)[0]
     path = path or os.path.join(environment.get("HOME", ""), ".kube", "config")
     try:
