@@ -13,11 +13,13 @@ from ..timestamps import parse_time
 from . import messages
 from .grpc import ServerCall, one
 from .messages import control, set_time
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from ..build.service import Builder
+    from .sessions import Sessions
     from .solver import Solver
 
 _SERVICE = "/moby.buildkit.v1.Control/"
@@ -30,13 +32,17 @@ _VERSION = "v0.13.2"
 class Control:
     """``gateway`` gives the address that ``host-gateway`` stands for, "" for none."""
 
-    def __init__(self, solver: Solver, builder: Builder, instance: str, gateway: Callable[[], str]) -> None:
-        self._solver, self._builder, self._instance, self._gateway = solver, builder, instance, gateway
+    def __init__(
+        self, solver: Solver, sessions: Sessions, builder: Builder, instance: str, gateway: Callable[[], str]
+    ) -> None:
+        self._solver, self._sessions, self._builder = solver, sessions, builder
+        self._instance, self._gateway = instance, gateway
 
     def methods(self) -> Mapping[str, Callable[[ServerCall], Awaitable[None]]]:
         return {
             _SERVICE + "Solve": one(control.SolveRequest, self._solve),
             _SERVICE + "Status": self._status,
+            _SERVICE + "Session": self._session,
             _SERVICE + "ListWorkers": one(control.ListWorkersRequest, self._workers),
             _SERVICE + "Info": one(control.InfoRequest, self._info),
             _SERVICE + "DiskUsage": one(control.DiskUsageRequest, self._usage),
@@ -54,6 +60,15 @@ class Control:
         job = await self._solver.job(request.Ref)
         async for response in job.told.read():
             await call.send(response)
+
+    async def _session(self, call: ServerCall) -> None:
+        await call.begin()  # the client waits for it before it serves
+        await self._sessions.serve(
+            Tunnel(call),
+            call.metadata.get("x-docker-expose-session-uuid", ""),
+            shared_key=call.metadata.get("x-docker-expose-session-sharedkey", ""),
+            methods=call.all("x-docker-expose-session-grpc-method"),
+        )
 
     async def _healthy(self, request: Any, call: ServerCall) -> Any:
         return messages.rpc.HealthCheckResponse(status=1)

@@ -131,6 +131,14 @@ class ServerCall:
         self.metadata = dict(stream.headers or ())
         self._begun = False
 
+    def all(self, name: str) -> list[str]:
+        """Every value of a metadata field that may come more than once."""
+        return [value for field, value in self._stream.headers or () if field == name]
+
+    async def receive(self) -> list[bytes]:
+        """Messages of a call that streams them, as they come; [] at the end. Raises StreamLost."""
+        return await self._stream.receive()
+
     async def request(self, kind: Any) -> Any:
         """The one message of a call that has one."""
         found = await self._stream.receive()
@@ -139,10 +147,10 @@ class ServerCall:
         return messages.parse(kind, found[0])
 
     async def send(self, *answers: Any) -> None:
-        await self._begin()
+        await self.begin()
         await self._stream.send(answer.SerializeToString() for answer in answers)
 
-    async def _begin(self) -> None:
+    async def begin(self) -> None:
         if not self._begun:
             self._begun = True
             await self._stream.send_headers([(":status", "200"), _CONTENT])

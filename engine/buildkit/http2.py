@@ -215,6 +215,8 @@ class Connection:
                 await self._read()
                 self._lose("the client closed the connection")
                 self._group.cancel_scope.cancel()
+        except BaseExceptionGroup as failures:  # reading and writing fail of the same
+            raise failures.exceptions[0] from None
         finally:
             self._lose("the connection is closed")
             self.closed.set()

@@ -44,7 +44,7 @@ class BuildKit:
         self._scopes: dict[str, anyio.CancelScope] = {}
         instance = layout.instance
         self._methods = {
-            **Control(self.solver, builder, instance, gateway).methods(),
+            **Control(self.solver, self.sessions, builder, instance, gateway).methods(),
             **Gateway(self.solver, images, instance).methods(),
         }
 

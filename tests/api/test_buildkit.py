@@ -303,6 +303,49 @@ def test_bytes_that_are_no_http2_end_their_connection_only(engine: EngineRoot, s
     assert "Traceback" not in engine.log()
 
 
+def test_several_builds_share_a_session_within_the_control_connection(
+    engine: EngineRoot, client: docker.DockerClient, sockets: Path
+) -> None:
+    lent = _lent("FROM busybox\nARG N\nCOPY f /f\nRUN echo $N >> /f\n", Entry("f", b"shared "))
+    attributes = [{"build-arg:N": str(number)} for number in range(3)]
+    with BuildKitClient(engine.layout.socket, sockets, lent, within=True) as buildkit:
+        exporters = [[control.Exporter(Type="moby", Attrs={"name": f"within:{number}"})] for number in range(3)]
+        solving = []
+        for exporter, asked in zip(exporters, attributes, strict=True):
+            buildkit.ref = f"{buildkit.ref[:20]}{len(solving)}"
+            solving.append(buildkit.solve(Frontend="dockerfile.v0", FrontendAttrs=asked, Exporters=exporter))
+        for one in solving:
+            assert one.result().ExporterResponse["containerimage.digest"]
+    names = [f"within:{number}" for number in range(3)]
+    try:
+        said = [client.containers.run(name, ["cat", "/f"], remove=True) for name in names]
+        assert said == [b"shared 0\n", b"shared 1\n", b"shared 2\n"]
+    finally:
+        for name in names:
+            client.images.remove(name)
+
+
+def test_a_session_within_the_control_connection_ends_with_its_client(engine: EngineRoot, sockets: Path) -> None:
+    lent = _lent("FROM busybox\nRUN sleep 600\n")
+    with BuildKitClient(engine.layout.socket, sockets, lent, within=True) as buildkit:
+        solving = buildkit.solve(Frontend="dockerfile.v0")
+        for response in buildkit.status():
+            if any("RUN" in vertex.name and vertex.HasField("started") for vertex in response.vertexes):
+                break
+        buildkit.drop_session()
+        with pytest.raises(grpc.RpcError) as failed:
+            solving.result()
+        assert failed.value.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN)
+
+
+def test_a_session_needs_an_id_of_its_own(engine: EngineRoot, sockets: Path) -> None:
+    with BuildKitClient(engine.layout.socket, sockets, _lent("FROM busybox\n"), within=True) as buildkit:
+        with pytest.raises(grpc.RpcError, match="already exists"):
+            list(buildkit.open_session(buildkit.id))
+        with pytest.raises(grpc.RpcError, match="is missing"):
+            list(buildkit.open_session(""))
+
+
 def test_sessions_are_checked(engine: EngineRoot) -> None:
     assert engine.request("POST", "/session")[0] == 400
     assert engine.request("POST", "/grpc")[0] == 400

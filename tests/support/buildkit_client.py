@@ -4,6 +4,7 @@ grpcio wants to make its own connections, so two relays of bytes stand between:
 
     grpc.Channel ─► unix socket ─► relay ─► POST /grpc          the engine serves
     grpc.Server  ◄─ unix socket ◄─ relay ◄─ POST /session       the engine calls
+                                         or Control/Session, within the first
 
 ``Lent`` is what the session offers: directories as lists of entries, and secrets.
 """
@@ -95,10 +96,14 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 class BuildKitClient:
-    """One session and one control connection. ``directory`` takes the relays' sockets."""
+    """One session and one control connection. ``directory`` takes the relays' sockets. ``within`` opens the session by
+    Control/Session."""
 
-    def __init__(self, engine: Path, directory: Path, lent: Lent, *, shared_key: str = "") -> None:
+    def __init__(
+        self, engine: Path, directory: Path, lent: Lent, *, shared_key: str = "", within: bool = False
+    ) -> None:
         self._engine, self._directory, self._lent, self._shared_key = engine, directory, lent, shared_key
+        self._within = within
         self._stack = ExitStack()
         self._session: socket.socket | None = None
         self.id = os.urandom(12).hex()
@@ -106,8 +111,8 @@ class BuildKitClient:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._serve(stack)
             self._connect(stack)
+            self._serve(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -132,20 +137,47 @@ class BuildKitClient:
         assert server.add_insecure_port(address)
         server.start()
         stack.callback(lambda: server.stop(0).wait(5))
-        self._session = stack.enter_context(
-            hijack(
-                self._engine,
-                "/session",
-                [
-                    ("X-Docker-Expose-Session-Uuid", self.id),
-                    ("X-Docker-Expose-Session-Sharedkey", self._shared_key),
-                    *(("X-Docker-Expose-Session-Grpc-Method", name) for name in handlers),
-                ],
-            )
-        )
+        headers = [
+            ("X-Docker-Expose-Session-Uuid", self.id),
+            ("X-Docker-Expose-Session-Sharedkey", self._shared_key),
+            *(("X-Docker-Expose-Session-Grpc-Method", name) for name in handlers),
+        ]
+        if self._within:
+            self._session = stack.enter_context(self._tunnel(headers, stack))
+        else:
+            self._session = stack.enter_context(hijack(self._engine, "/session", headers))
         inner = stack.enter_context(socket.socket(socket.AF_UNIX))
         inner.connect(f"{self._directory}/session")
         stack.callback(_relay(self._session, inner))
+
+    def _tunnel(self, headers: list[tuple[str, str]], stack: ExitStack) -> socket.socket:
+        """A connection that Control/Session carries."""
+        ours, theirs = socket.socketpair()
+        stack.enter_context(theirs)
+
+        def said() -> Iterator[Any]:
+            while data := theirs.recv(1 << 15):
+                yield control.BytesMessage(data=data)
+
+        method = self._channel.stream_stream(
+            "/moby.buildkit.v1.Control/Session",
+            control.BytesMessage.SerializeToString,
+            control.BytesMessage.FromString,
+        )
+        call = method(said(), metadata=[(name.lower(), value) for name, value in headers])
+
+        def heard() -> None:
+            with suppress(OSError, grpc.RpcError):
+                for message in call:
+                    theirs.sendall(message.data)
+            with suppress(OSError):
+                theirs.shutdown(socket.SHUT_RDWR)
+
+        hearing = threading.Thread(target=heard)
+        hearing.start()
+        stack.callback(hearing.join, 10)
+        stack.callback(call.cancel)
+        return ours
 
     def _connect(self, stack: ExitStack) -> None:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -164,6 +196,15 @@ class BuildKitClient:
         """End the session's connection as a killed client would."""
         assert self._session is not None
         self._session.shutdown(socket.SHUT_RDWR)
+
+    def open_session(self, id: str) -> Iterator[Any]:
+        """Control/Session of another session, whose client says nothing."""
+        method = self._channel.stream_stream(
+            "/moby.buildkit.v1.Control/Session",
+            control.BytesMessage.SerializeToString,
+            control.BytesMessage.FromString,
+        )
+        return iter(method(iter(()), timeout=30, metadata=[("x-docker-expose-session-uuid", id)]))
 
     # calls -----------------------------------------------------------------------------------------------------------
     def call(self, path: str, request: Any, answer: Any) -> Any:
