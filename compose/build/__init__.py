@@ -170,7 +170,7 @@ def build_image(
 
 
 def check_image(engine: Engine, tree: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """The findings of the build checks on a ``build`` section whose paths are absolute: ``{"error": …, "warnings": […]}``."""
+    """The findings of the build checks on a ``build`` section whose paths are absolute: ``{"fails": …, "warnings": […], "buildError": {…}}``."""
     if not engine.is_pycompose:
         raise OperationError("this engine's build call has no --check")
     return engine.images.check_local(_local_body(tree, _arguments(tree, environment, engine), [], [], {}, None))

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidParameter, NotFound, Unprocessable
+from ..images.types import Platform
 from .dockerfile.check import check_options
 from .dockerfile.errors import excerpt
 from .dockerfile.lint import DESCRIPTIONS, Finding, lint
+from .evaluation import Surroundings, evaluate
 from .progress import Notice
+from .state import platform_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..images.service import Images
+    from ..images.types import Image
     from .dockerfile import Dockerfile
+    from .dockerfile.errors import DockerfileError
     from .dockerfile.ignore import Ignore
+    from .options import BuildOptions
     from .progress import Steps
 
 _ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
@@ -24,11 +28,13 @@ _ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The findings on one Dockerfile. ``fails`` says that the Dockerfile wants them to fail the build."""
+    """The findings on one Dockerfile. ``fails`` says that the Dockerfile wants them to fail the build; ``error`` is what the
+    build refuses in any case."""
 
     dockerfile: Dockerfile
     findings: tuple[Finding, ...]
     fails: bool
+    error: DockerfileError | None = None
 
     def tell(self, steps: Steps) -> None:
         """Warn of each; raise Unprocessable when they fail the build."""
@@ -40,8 +46,9 @@ class Checked:
 
     def document(self) -> dict[str, Any]:
         """The JSON that ``--check`` answers with."""
-        return {
-            "error": self.fails and bool(self.findings),
+        source, name = self.dockerfile.source, self.dockerfile.name
+        document: dict[str, Any] = {
+            "fails": self.error is not None or (self.fails and bool(self.findings)),
             "warnings": [
                 {
                     "ruleName": one.rule,
@@ -49,29 +56,44 @@ class Checked:
                     "url": one.url,
                     "detail": one.message,
                     "line": one.span.first,
-                    "excerpt": excerpt(self.dockerfile.source, one.span, self.dockerfile.name),
+                    "excerpt": excerpt(source, one.span, name),
                 }
                 for one in self.findings
             ],
         }
+        if self.error is not None:
+            document["buildError"] = {"message": str(self.error)}
+            if self.error.span is not None:
+                document["buildError"] |= {
+                    "line": self.error.span.first,
+                    "excerpt": excerpt(source, self.error.span, name),
+                }
+        return document
 
 
 def checked(
-    dockerfile: Dockerfile,
-    arguments: Mapping[str, str],
-    predefined: Mapping[str, str],
-    images: Images,
-    ignore: Ignore | None,
+    dockerfile: Dockerfile, options: BuildOptions, images: Images, ignore: Ignore | None, *, every: bool
 ) -> Checked:
-    """Look at a Dockerfile. ``arguments`` are the build's. Raises DockerfileError for a ``check`` directive without meaning."""
-    options = check_options(dockerfile, arguments.get(_ARGUMENT, ""))
+    """Look at a Dockerfile as a build with these options takes it; at ``every`` stage, or at what its target needs. Raises
+    DockerfileError for a ``check`` directive without meaning."""
+    wanted = check_options(dockerfile, options.args.get(_ARGUMENT, ""))
+    platform = Platform.parse(options.platforms[0]) if options.platforms else Platform.host()
 
-    def base(reference: str) -> dict[str, str] | None:
+    def base(reference: str) -> Image | None:
         try:
-            process = images.resolve(reference).process
+            return images.resolve(reference)
         except (NotFound, InvalidParameter):
             return None
-        return dict(item.partition("=")[::2] for item in process.get("Env") or ())
 
-    found = tuple(one for one in lint(dockerfile, predefined, base, ignore) if options.wants(one))
-    return Checked(dockerfile, found, options.error)
+    around = Surroundings(
+        predefined=platform_arguments(Platform.host(), platform, options.target, options.args),
+        given=options.args,
+        image=base,
+        ignore=ignore,
+        target=options.target,
+        every=every,
+        contexts=options.contexts,
+    )
+    valued, error = evaluate(dockerfile, around)
+    found = sorted({*lint(dockerfile), *valued}, key=lambda one: (one.span, one.rule, one.message))
+    return Checked(dockerfile, tuple(one for one in found if wanted.wants(one)), wanted.error, error)

@@ -138,8 +138,10 @@ def plan(
     arguments: Mapping[str, str],
     contexts: Mapping[str, str],
     triggers: Callable[[Source], Sequence[str]],
+    every: bool = False,
 ) -> Plan:
-    """Decide what to build. ``arguments`` are the global ones; ``triggers`` gives a base's ONBUILD expressions.
+    """Decide what to build: what the target needs, or ``every`` stage. ``arguments`` are the global ones; ``triggers`` gives a
+    base's ONBUILD expressions.
 
     Raises DockerfileError, and what ``triggers`` raises for a base that cannot be had.
     """
@@ -148,7 +150,7 @@ def plan(
     names = {stage.name: stage.index for stage in stages if stage.name}
     settled: set[int] = set()
     while True:
-        order = _order(stages, wanted)
+        order = list(range(len(stages))) if every else _order(stages, wanted)
         fresh = [index for index in order if index not in settled]
         if not fresh:
             break

@@ -190,8 +190,8 @@ class Builder:
         try:
             with self._context(options, workdir, _Stop(options.cancel), steps) as context:
                 dockerfile = self._parse(context, steps)
-                predefined = platform_arguments(Platform.host(), _platform(options), options.target, options.args)
-                return checked(dockerfile, options.args, predefined, self._images, context.tree.ignore)
+                every = not options.target
+                return checked(dockerfile, options, self._images, context.tree.ignore, every=every)
         finally:
             remove_directory(workdir)
 
@@ -245,7 +245,7 @@ class Builder:
         dockerfile = self._parse(context, steps)
         predefined = platform_arguments(Platform.host(), platform, options.target, options.args)
         try:
-            found = checked(dockerfile, options.args, predefined, self._images, context.tree.ignore)
+            found = checked(dockerfile, options, self._images, context.tree.ignore, every=False)
         except DockerfileError as error:
             raise _explained(error, dockerfile, steps) from None
         found.tell(steps)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -43,7 +42,7 @@ from .dockerfile.words import ExpansionError, expand
 from .plan import WORK, ImageSource, NamedContext, Scratch, StageSource
 from .progress import StepCached, StepDone, StepFailed, StepLog, StepStarted
 from .runstep import RunPlan, describe_failure, is_heredoc
-from .state import ImageState, exposed_ports
+from .state import ImageState, exposed_ports, stop_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +56,6 @@ if TYPE_CHECKING:
 
 _TAIL = 20  # lines of output shown with a failure
 _TAIL_BYTES = 64 << 10
-_SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9]*(?:[+-]\d+)?|\d{1,2}", re.ASCII)
 
 
 class StepError(EngineError):
@@ -214,10 +212,7 @@ class StageBuild:
                     raise ArgumentError("VOLUME specified can not be an empty string")
                 state.add_volumes(paths)
             case Stopsignal():
-                signal = self._expand(instruction.signal)
-                if not _SIGNAL.fullmatch(signal.upper()):
-                    raise ArgumentError(f"invalid signal: {signal}")
-                state.set_stop_signal(signal)
+                state.set_stop_signal(stop_signal(self._expand(instruction.signal)))
             case Shell():
                 state.set_shell(instruction.shell)
             case Maintainer():

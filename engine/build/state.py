@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 COMMENT = "pycompose.dockerfile.v0"
+_SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9]*(?:[+-]\d+)?|\d{1,2}", re.ASCII)
 _PORT = re.compile(r"\d+", re.ASCII)
 
 
@@ -235,6 +236,13 @@ def exposed_ports(words: Sequence[str]) -> list[str]:
                 raise ArgumentError(message)
         ports += [f"{number}/{protocol}" for number in range(first, last + 1)]
     return ports
+
+
+def stop_signal(text: str) -> str:
+    """The signal, if it is one; raises ArgumentError."""
+    if not _SIGNAL.fullmatch(text.upper()):
+        raise ArgumentError(f"invalid signal: {text}")
+    return text
 
 
 def _range(text: str, what: str) -> tuple[int, int]:

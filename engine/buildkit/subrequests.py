@@ -93,6 +93,12 @@ def _lint(options: BuildOptions, builder: Builder) -> dict[str, bytes]:
             warning = {"ruleName": one.rule, "description": DESCRIPTIONS[one.rule], "url": one.url}
             warnings.append({**warning, "detail": one.message, "location": _location(one.span.first, one.span.last)})
             text += f"\nWARNING: {one.rule} - {one.url}\n{one.message}\n{excerpt(source, one.span, name)}\n"
+        if checked.error is not None:
+            body["buildError"] = {"message": str(checked.error)}
+            text += f"{checked.error}\n"
+            if span := checked.error.span:
+                body["buildError"]["location"] = _location(span.first, span.last)
+                text += f"{excerpt(source, span, name)}\n"
     body["sources"] = [{"filename": name, "data": _base64(source), "language": "Dockerfile"}]
     failed = b"1" if warnings or "buildError" in body else b"0"
     return {**_result(body, text), "result.statuscode": failed}

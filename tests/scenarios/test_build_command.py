@@ -115,6 +115,12 @@ def test_checks(command: Command) -> None:
     )
     failed = command("image", "build", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=error=true", "context", check=False)
     assert failed.returncode and "lint violation found for rules: UndefinedVar, JSONArgsRecommended" in failed.stderr
+    (command.directory / "context/Dockerfile").write_text("FROM busybox AS unused\nENV C=${A.x}\nFROM busybox\n")
+    refused = command("image", "build", "--check", "context", check=False)
+    assert refused.returncode == 1 and "complete" not in refused.stdout
+    assert 'ERROR: failed to process "${A.x}": unsupported modifier (.) in substitution\nDockerfile:2' in refused.stdout
+    assert command("image", "build", "context").returncode == 0  # what is not needed is not looked at
+    (command.directory / "context/Dockerfile").write_text("FROM busybox\nARG A=$b\nCMD echo\n")
     (command.directory / "compose.yaml").write_text("services: {web: {build: context}}")
     assert "web: Check complete, 2 warnings" in command("build", "--check", check=False).stdout
 

@@ -14,6 +14,7 @@ from .words import SPACES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_EVERYTHING = ("*", "**", "**/*")
 _STARS = 2  # that a regular expression may have: each more multiplies its time by the path's length
 
 
@@ -52,6 +53,7 @@ class Ignore:
             raise PatternError(f"more than {bounds.PATTERNS} patterns")
         self._patterns = tuple(_compile(pattern) for pattern in wanted)
         self.negates = any(pattern.negated for pattern in self._patterns)
+        self.ignores_all = any(pattern in _EVERYTHING for pattern in map(_clean, wanted))
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
