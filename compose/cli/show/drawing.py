@@ -1,11 +1,10 @@
-"""A project as a picture: text, Mermaid, SVG or JSON. Layout by dependency level; no graphviz."""
+"""A project as a picture: text, Mermaid, SVG or JSON. Layout by dependency level (screens/graph); no graphviz."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 from ...labels import network_name, volume_name
 from ...plan.graph import COMPLETED, HEALTHY, dependencies, layers
@@ -17,8 +16,14 @@ if TYPE_CHECKING:
     from ...plan.observe import ObservedContainer
 
 _WORDS = {HEALTHY: "healthy", COMPLETED: "completed"}
-_FILL = {"running": "#d7f5dd", "healthy": "#b6ecc3", "unhealthy": "#f8c9c4", "exited": "#e8e8e8", "starting": "#fdf1c7"}
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 170, 54, 46, 70, 24
+_FILL = {
+    "running": "#d7f5dd",
+    "healthy": "#b6ecc3",
+    "unhealthy": "#f8c9c4",
+    "failed": "#f8c9c4",
+    "exited": "#e8e8e8",
+    "starting": "#fdf1c7",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Node:
     ports: str
     networks: tuple[str, ...]
     volumes: tuple[str, ...]
+    failed: bool = False
+    """Whether a container has ended with an exit code that is not 0."""
 
 
 def draw(project: Project, names: Sequence[str], containers: Sequence[ObservedContainer], form: str) -> str:
@@ -49,10 +56,9 @@ def draw(project: Project, names: Sequence[str], containers: Sequence[ObservedCo
         return json.dumps(_tree(nodes, edges), indent=2)
     if form == "mermaid":
         return _mermaid(nodes, edges)
-    levels = layers(services)
     if form == "svg":
-        return _svg(project.name, nodes, edges, levels)
-    return _text(project.name, nodes, edges, levels)
+        return _svg(project.name, nodes, edges)
+    return _text(project.name, nodes, edges, layers(services))
 
 
 def _node(project: Project, name: str, containers: Sequence[ObservedContainer]) -> Node:
@@ -82,7 +88,7 @@ def _node(project: Project, name: str, containers: Sequence[ObservedContainer]) 
         if one.get("source") in project.volumes and (one.get("type") or "volume") == "volume"
     )
     networks = tuple(network_name(project, key) for key in service.get("networks") or ())
-    return Node(name, word, detail, ports, networks, volumes)
+    return Node(name, word, detail, ports, networks, volumes, bool(failed))
 
 
 def _tree(nodes: dict[str, Node], edges: Sequence[tuple[str, str, str, bool]]) -> dict[str, Any]:
@@ -149,86 +155,27 @@ def _mermaid(nodes: dict[str, Node], edges: Sequence[tuple[str, str, str, bool]]
             if volume in node.volumes
         ]
     for state, fill in _FILL.items():
-        members = ",".join(_identifier("s", node.name) for node in nodes.values() if node.state == state)
+        members = ",".join(
+            _identifier("s", node.name) for node in nodes.values() if ("failed" if node.failed else node.state) == state
+        )
         if members:
             lines += [f"    classDef {state} fill:{fill}", f"    class {members} {state}"]
     return "\n".join(lines) + "\n"
 
 
-def _svg(
-    title: str, nodes: dict[str, Node], edges: Sequence[tuple[str, str, str, bool]], levels: Sequence[Sequence[str]]
-) -> str:
-    volumes = list(dict.fromkeys(one for node in nodes.values() for one in node.volumes))
-    networks = list(dict.fromkeys(one for node in nodes.values() for one in node.networks))
-    columns = max([len(level) for level in levels] + [len(volumes), len(networks), 1])
-    width = 2 * _MARGIN + columns * (_WIDTH + _GAP_X) - _GAP_X
-    rows = len(levels) + bool(volumes) + bool(networks)
-    height = 2 * _MARGIN + 30 + rows * (_HEIGHT + _GAP_Y) - _GAP_Y
-    places: dict[str, tuple[float, float]] = {}
+def _svg(title: str, nodes: dict[str, Node], edges: Sequence[tuple[str, str, str, bool]]) -> str:
+    from ...screens.graph.layout import Edge
+    from ...screens.graph.svg import Drawn, draw
 
-    def place(row: int, keys: Sequence[str]) -> None:
-        used = len(keys) * (_WIDTH + _GAP_X) - _GAP_X
-        for index, key in enumerate(keys):
-            places[key] = ((width - used) / 2 + index * (_WIDTH + _GAP_X), _MARGIN + 30 + row * (_HEIGHT + _GAP_Y))
-
-    for row, level in enumerate(levels):
-        place(row, [f"s:{name}" for name in level])
-    if networks:
-        place(len(levels), [f"n:{name}" for name in networks])
-    if volumes:
-        place(len(levels) + bool(networks), [f"v:{name}" for name in volumes])
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
-        '<defs><marker id="a" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-        '<path d="M0 0 8 4 0 8z" fill="#555"/></marker></defs>',
-        f'<text x="{_MARGIN}" y="{_MARGIN + 6}" font-size="16" font-weight="bold">{escape(title)}</text>',
-    ]
-    for node in nodes.values():
-        for kind, used in (("n", node.networks), ("v", node.volumes)):
-            here = places[f"s:{node.name}"]
-            out += [_line(here, places[f"{kind}:{other}"], "#bbb", "2 4", marker=False) for other in used]
-    for name, other, word, required in edges:
-        out.append(
-            _line(places[f"s:{other}"], places[f"s:{name}"], "#555", "" if required else "5 4", marker=True, label=word)
-        )
-    for node in nodes.values():
-        out += _box(
-            places[f"s:{node.name}"],
+    services = [
+        Drawn(
             node.name,
-            f"{node.detail}{'  ' + node.ports if node.ports else ''}",
-            _FILL.get(node.state, "#fff"),
-            6,
+            "failed" if node.failed else node.state,
+            node.detail,
+            tuple(filter(None, (node.ports,))),
+            node.networks,
+            node.volumes,
         )
-    for name in networks:
-        out += _box(places[f"n:{name}"], name, "network", "#e3edfb", 26)
-    for name in volumes:
-        out += _box(places[f"v:{name}"], name, "volume", "#f3e9fb", 14)
-    return "\n".join([*out, "</svg>"]) + "\n"
-
-
-def _line(
-    source: tuple[float, float], target: tuple[float, float], color: str, dash: str, *, marker: bool, label: str = ""
-) -> str:
-    x1, y1 = source[0] + _WIDTH / 2, source[1] + _HEIGHT
-    x2, y2 = target[0] + _WIDTH / 2, target[1]
-    if y2 <= y1:
-        y1, y2 = source[1] + _HEIGHT / 2, target[1] + _HEIGHT / 2
-    style = f' stroke-dasharray="{dash}"' if dash else ""
-    end = ' marker-end="url(#a)"' if marker else ""
-    middle = (y1 + y2) / 2
-    path = f'<path d="M{x1:.0f} {y1:.0f} C{x1:.0f} {middle:.0f} {x2:.0f} {middle:.0f} {x2:.0f} {y2:.0f}" fill="none" stroke="{color}"{style}{end}/>'
-    if not label:
-        return path
-    return (
-        f'{path}\n<text x="{(x1 + x2) / 2 + 4:.0f}" y="{middle:.0f}" fill="#777" font-size="10">{escape(label)}</text>'
-    )
-
-
-def _box(place: tuple[float, float], title: str, detail: str, fill: str, radius: int) -> list[str]:
-    x, y = place
-    center = x + _WIDTH / 2
-    return [
-        f'<rect x="{x:.0f}" y="{y:.0f}" width="{_WIDTH}" height="{_HEIGHT}" rx="{radius}" fill="{fill}" stroke="#555"/>',
-        f'<text x="{center:.0f}" y="{y + 23:.0f}" text-anchor="middle" font-weight="bold">{escape(title)}</text>',
-        f'<text x="{center:.0f}" y="{y + 41:.0f}" text-anchor="middle" fill="#444">{escape(detail)}</text>',
+        for node in nodes.values()
     ]
+    return draw(title, services, [Edge(other, name, word, required) for name, other, word, required in edges])

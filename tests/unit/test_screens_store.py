@@ -1,0 +1,142 @@
+"""The store's pure functions: listings, events and samples folded into a state, and what is derived of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pycompose.compose.screens.store import derive, fold
+from pycompose.compose.screens.store.state import HAPPENINGS, SAMPLES, State
+
+
+def row(
+    service: str, state: str = "running", status: str = "Up 1 second", needs: str = "", **more: Any
+) -> dict[str, Any]:
+    tags = {
+        "com.docker.compose.project": "demo",
+        "com.docker.compose.service": service,
+        "com.docker.compose.container-number": "1",
+        "com.docker.compose.oneoff": "False",
+        "com.docker.compose.depends_on": needs,
+    }
+    return {
+        "Id": service * 8,
+        "Names": [f"/demo-{service}-1"],
+        "Image": "x",
+        "State": state,
+        "Status": status,
+        "Created": 10,
+        "Labels": tags,
+        **more,
+    }
+
+
+def event(service: str, action: str, at: float, kind: str = "container", **attributes: str) -> dict[str, Any]:
+    tags = {"com.docker.compose.project": "demo", "com.docker.compose.service": service, "name": f"demo-{service}-1"}
+    return {
+        "Type": kind,
+        "Action": action,
+        "Actor": {"ID": service * 8, "Attributes": {**tags, **attributes}},
+        "timeNano": int(at * 1e9),
+    }
+
+
+def test_an_event_holds_before_the_next_listing() -> None:
+    state = fold.listed(
+        State(), [row("db", status="Up 2 seconds (healthy)"), row("web", needs="db:service_healthy:false")]
+    )
+    assert [(one.condition, one.blame) for one in derive.projects(state)] == [("running", ())]
+    state = fold.happened(state, event("db", "die", 1.5, exitCode="137"))
+    (found,) = derive.projects(state)
+    assert (found.condition, found.blame, found.running) == ("failed", ("db",), 1)
+    assert found.services[0].detail == "exited, exit code 137"
+    state = fold.happened(state, event("web", "health_status: unhealthy", 2))
+    (found,) = derive.projects(state)
+    assert found.blame == ("db",)
+    assert derive.chain({one.name: one for one in found.services}) == {"db", "web"}
+    assert [(one.words, one.grave) for one in state.happenings] == [
+        ("demo-db-1 ended with exit code 137", False),
+        ("demo-web-1 is unhealthy", True),
+    ]
+    for action, word in (("start", "running"), ("health_status: healthy", "healthy"), ("pause", "paused")):
+        state = fold.happened(state, event("db", action, 3))
+        assert derive.condition(state.containers["db" * 8]) == word
+    state = fold.happened(state, event("db", "destroy", 4))
+    assert list(state.containers) == ["web" * 8]
+
+
+def test_what_did_not_change_stays_the_same_object() -> None:
+    state = fold.listed(State(), [row("db"), row("web")])
+    assert fold.listed(state, [row("web"), row("db")]) is state
+    after = fold.listed(state, [row("db"), row("web", "exited", "Exited (3) 1 second ago")])
+    assert after.containers["db" * 8] is state.containers["db" * 8]
+    assert derive.condition(after.containers["web" * 8]) == "failed"
+
+
+def test_nothing_grows_for_ever() -> None:
+    state = fold.listed(State(), [row("db")])
+    for index in range(HAPPENINGS + 20):
+        state = fold.happened(state, event("db", "start", index))
+    assert len(state.happenings) == HAPPENINGS and state.happenings[-1].number == HAPPENINGS + 20
+    for index in range(SAMPLES + 5):
+        state = fold.measured(state, "db" * 8, _sample(index * 5e8), float(index))
+    ring = state.usage["db" * 8]
+    assert len(ring) == SAMPLES
+    # Half a second of processor time in each second.
+    assert (ring[-1].processor, ring[-1].memory, ring[-1].received) == (50.0, 900.0, 7.0)
+    assert not fold.listed(state, []).usage
+    # Probes make exec events by the thousand: nobody reads them.
+    assert fold.happened(state, event("db", "exec_start: true", 1)) is state
+
+
+def _sample(spent: float) -> dict[str, Any]:
+    return {
+        "cpu_stats": {"cpu_usage": {"total_usage": spent}},
+        "memory_stats": {"usage": 1000, "limit": 4000, "stats": {"inactive_file": 100}},
+        "networks": {"eth0": {"rx_bytes": 3, "tx_bytes": 1}, "eth1": {"rx_bytes": 4}},
+        "pids_stats": {"current": 2},
+    }
+
+
+def test_the_timeline_and_its_critical_path() -> None:
+    rows = [
+        row("db", status="Up 1 second (healthy)"),
+        row("cache"),
+        row("web", needs="db:service_healthy:false,cache:service_started:false"),
+    ]
+    state = fold.listed(State(), rows)
+    told = [
+        ("db", "create", 0),
+        ("db", "start", 1),  # an earlier one
+        ("db", "create", 100),
+        ("cache", "create", 100.1),
+        ("db", "start", 100.5),
+        ("cache", "start", 100.6),
+        ("web", "create", 100.7),
+        ("db", "health_status: healthy", 104),
+        ("web", "start", 104.2),
+    ]
+    for service, action, at in told:
+        state = fold.happened(state, event(service, action, at))
+    (found,) = derive.projects(state)
+    bars = derive.timeline(found, state.happenings)
+    assert [(one.service, one.critical) for one in bars] == [("db", True), ("cache", False), ("web", True)]
+    first = bars[0]
+    assert (first.created, first.started, first.ready) == (0.0, 0.5, 4.0)
+
+
+def test_a_service_that_was_never_created_is_seen() -> None:
+    state = fold.listed(State(), [row("web", needs="db:service_healthy:false")])
+    (found,) = derive.projects(state)
+    assert [(one.name, one.condition) for one in found.services] == [("db", "absent"), ("web", "running")]
+
+
+def test_ports_lead_to_where_a_browser_finds_them() -> None:
+    ports = [
+        {"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
+        {"IP": "::", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
+        {"IP": "127.0.0.2", "PrivatePort": 53, "PublicPort": 53, "Type": "udp"},
+        {"PrivatePort": 9000, "Type": "tcp"},
+    ]
+    state = fold.listed(State(), [row("web", Ports=ports)])
+    (one,) = state.containers.values()
+    assert one.ports == (("8080→80", "http://127.0.0.1:8080/"), ("127.0.0.2:53→53/udp", ""))
