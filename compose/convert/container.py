@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import labels
 from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
+from .healthcheck import healthcheck
 from .mounts import CREDENTIALS, PlacedFile, credential_files, plan_mounts
 from .network import endpoint_settings, service_networks
 from .resources import resources
@@ -262,26 +263,6 @@ def restart_policy(service: Mapping[str, Any], *, own: bool = False) -> dict[str
             times = {name: nanoseconds(value) for name, value in given.items()}
             policy |= {"MaximumRetryCount": attempts, "Window": 0, **times}
     return policy
-
-
-def healthcheck(service: Mapping[str, Any], api: tuple[int, int]) -> dict[str, Any] | None:
-    tree = service.get("healthcheck")
-    if not tree:
-        return None
-    if tree.get("disable"):
-        return {"Test": ["NONE"]}
-    body: dict[str, Any] = {}
-    if tree.get("test"):
-        test = tree["test"]
-        body["Test"] = ["CMD-SHELL", test] if isinstance(test, str) else list(test)
-    for key, name in (("interval", "Interval"), ("timeout", "Timeout"), ("start_period", "StartPeriod")):
-        if tree.get(key) is not None:
-            body[name] = nanoseconds(tree[key])
-    if tree.get("start_interval") is not None and api >= (1, 44):
-        body["StartInterval"] = nanoseconds(tree["start_interval"])
-    if tree.get("retries") is not None:
-        body["Retries"] = int(tree["retries"])
-    return body
 
 
 def _ports(service: Mapping[str, Any], config: dict[str, Any], host: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..convert.healthcheck import PROBES
 from .binder import Binder, Field, Kept, embedded, keyed, listed, record
 from .decode import (
     boolean,
@@ -259,6 +260,7 @@ SERVICE: tuple[Field, ...] = (
             F("start_period", duration),
             F("start_interval", duration),
             F("disable", boolean),
+            *(F(key, free) for key in PROBES),
         ),
     ),
     F("image", string),

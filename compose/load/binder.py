@@ -65,7 +65,8 @@ class Binder:
                     out[name] = bound
             elif not field.omit:
                 out[field.label or field.key] = field.decode(self, None, (*path, field.key), None)
-        out.extensions = {key: plain(item) for key, item in value.items() if key.startswith("x-")}
+        own = {field.key for field in fields}
+        out.extensions = {key: plain(item) for key, item in value.items() if key.startswith("x-") and key not in own}
         return out
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..model import LoadOptions
 
-FORMAT = 3
+FORMAT = 4
 """To be raised whenever loading gives another result for the same input."""
 KEEP = 64
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, LoadError, Path, dotted
+from . import probes
 from .bounds import duplicate_names, service_bounds
 from .normalize import is_true
 from .suggest import nearest
@@ -51,6 +52,8 @@ def exclusive(tree: Map) -> None:
         for index, item in enumerate(_list(service, "develop", "watch")):
             if isinstance(item, dict) and item.get("path") == "":
                 report((*path, "develop", "watch", index, "path"), "value can't be blank")
+        if isinstance(service.get("healthcheck"), dict):
+            probes.check(service["healthcheck"], (*path, "healthcheck"), report)
         for at in _DEVICES:
             for index, request in enumerate(_list(service, *at)):
                 if isinstance(request, dict) and "count" in request and "device_ids" in request:

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..convert.healthcheck import OWN_ENGINE_ONLY, probe_of
 from ..errors import Diagnostic, Path, dotted
 from . import schema
 from .tree import Rules
@@ -111,6 +112,17 @@ def ignored(project: Project, *, own_engine: bool = True) -> list[Diagnostic]:
             for path, entry in _uses(project, "supported", elsewhere=True)
             if not _engines_know(project, path)
         ]
+    return found
+
+
+def own_probes(project: Project) -> list[Diagnostic]:
+    """The health checks that only our own engine makes, each with its place: others would take them for a command."""
+    found = []
+    for name, service in project.services.items():
+        probe = probe_of(service.get("healthcheck") or {})
+        if probe is not None:
+            path: Path = ("services", name, "healthcheck", probe[0])
+            found.append(Diagnostic(f"{dotted(path)}: {OWN_ENGINE_ONLY}", path, project.mark(*path)))
     return found
 
 

@@ -7,6 +7,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, Any
 
+from ..convert.healthcheck import probe_of
 from ..errors import Diagnostic
 from ..labels import image_name
 from .graph import HEALTHY, dependencies
@@ -102,7 +103,7 @@ def _is_checked(check: Mapping[str, Any], *, by_image: bool) -> bool:
     test = check.get("test")
     if check.get("disable") or (test and test[0] == "NONE"):
         return False
-    return bool(test) or by_image
+    return bool(test) or probe_of(check) is not None or by_image
 
 
 def binds(project: Project, names: Iterable[str]) -> list[Diagnostic]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...convert.container import healthcheck
+from ...convert.healthcheck import healthcheck
 from ...convert.values import file_mode, nanoseconds, pairs
 from .labels import SERVICE, STACK
 from .text import literal, plain

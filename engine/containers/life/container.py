@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..spec.record import ContainerRecord
     from .execs import Exec
     from .health import Health
+    from .notified import Inbox
     from .state import State
 
 
@@ -40,6 +41,7 @@ class Container:
         self.exits = 0
         self.execs: dict[str, Exec] = {}
         self.health: Health | None = None
+        self.inbox: Inbox | None = None
         self.last_signal = 0
         self.oom_told = False
         self._changed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Health checks: when to probe, what a result means, and the task that does it.
+"""Health checks: when to probe, what a result means, and the task that does it. How a probe is made is probes.py.
 
 The decisions are pure (``Health.after``, ``next_delay``). Until the first success probes come early and often, from
 50 ms rising with the container's age to the interval, whatever the interval says: a dependant need not wait 30 s for a
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 
 from ... import documents
-from ...linux.process import is_ending
-from ...timestamps import rfc3339
+from ..spec import probing
+from . import probes
+from .probes import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..spec.probing import Probing
     from .container import Container
     from .service import Containers
 
@@ -29,16 +31,14 @@ Status = Literal["starting", "healthy", "unhealthy"]
 FIRST_DELAY = 0.05
 SHARE_OF_AGE = 0.15
 KEPT = 5
-OUTPUT_LIMIT = 4096
 DEFAULT_INTERVAL = 30.0
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_RETRIES = 3
-EARLY_TIMEOUT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A health check's configuration; times in seconds. ``command`` is an argv."""
+    """A health check's configuration; times in seconds. ``command`` is an argv, ``own`` a probe that the engine makes."""
 
     command: tuple[str, ...]
     interval: float = DEFAULT_INTERVAL
@@ -46,16 +46,18 @@ class Check:
     start_period: float = 0.0
     start_interval: float = 0.0
     retries: int = DEFAULT_RETRIES
+    own: Probing | None = None
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> Check | None:
         """The check of a container's Config; None when there is none or it is switched off."""
         body = config["Healthcheck"]
         test = (body or {}).get("Test") or []
-        if not body or not test or test[0] == "NONE" or len(test) < 2:
+        own = probing.of(config)
+        if not body or not test or test[0] == "NONE" or (len(test) < 2 and own is None):
             return None
         shell = config["Shell"] or ["/bin/sh", "-c"]
-        command = (*shell, test[1]) if test[0] == "CMD-SHELL" else tuple(test[1:])
+        command = (*shell, test[1]) if test[0] == "CMD-SHELL" else () if own is not None else tuple(test[1:])
 
         def seconds(member: str, default: float) -> float:
             return (body.get(member) or 0) / 1e9 or default
@@ -67,46 +69,32 @@ class Check:
             seconds("StartPeriod", 0.0),
             seconds("StartInterval", 0.0),
             body.get("Retries") or DEFAULT_RETRIES,
+            own,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """One result. Times in ns since the epoch; ``exit_code`` -1 means it could not be run or took too long."""
-
-    start: int
-    end: int
-    exit_code: int
-    output: str
-
-    def to_docker(self) -> dict[str, Any]:
-        return {
-            "Start": rfc3339(self.start),
-            "End": rfc3339(self.end),
-            "ExitCode": self.exit_code,
-            "Output": self.output,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Health:
-    """``counted`` is when the last failure counted (seconds since the container's start)."""
+    """``counted`` is when the last failure counted (seconds since the container's start). ``run`` is when the run began that
+    this is the health of, in ns since the epoch; 0 in records from before that was noted."""
 
     status: Status = "starting"
     streak: int = 0
     log: tuple[Probe, ...] = ()
     counted: float = 0.0
+    run: int = 0
 
     def after(self, check: Check, probe: Probe, age: float) -> Health:
         """The health after one more probe that ended when the container was ``age`` seconds old."""
         log = (*self.log, probe)[-KEPT:]
         if probe.exit_code == 0:
-            return Health("healthy", 0, log, age)
+            return replace(self, status="healthy", streak=0, log=log, counted=age)
         # Free: within the start period, or sooner than a probe of the regular schedule would have come.
         if self.status == "starting" and age < max(self.counted, check.start_period) + check.interval:
             return replace(self, log=log)
         streak = self.streak + 1
-        return Health("unhealthy" if streak >= check.retries else self.status, streak, log, age)
+        status: Status = "unhealthy" if streak >= check.retries else self.status
+        return replace(self, status=status, streak=streak, log=log, counted=age)
 
     def to_docker(self) -> dict[str, Any]:
         return {"Status": self.status, "FailingStreak": self.streak, "Log": [probe.to_docker() for probe in self.log]}
@@ -116,6 +104,7 @@ class Health:
             "status": self.status,
             "streak": self.streak,
             "counted": self.counted,
+            "run": self.run,
             "log": [asdict(probe) for probe in self.log],
         }
 
@@ -145,11 +134,14 @@ def begin(containers: Containers, container: Container, health: Health | None = 
     check = Check.from_config(container.record.config)
     if check is None:
         return
-    container.health = health or Health()
     run = container.state.started_at
+    if health is None or health.run not in (0, run or 0):
+        health = Health(run=run or 0)
+    container.health = health
 
     async def monitor() -> None:
-        await _monitor(containers, container, check, run)
+        async with probes.opened(containers, container, check) as prober:
+            await _monitor(containers, container, check, run, prober)
 
     containers.spawn(f"health of {container.id[:12]}", monitor)
 
@@ -158,19 +150,24 @@ def _age(container: Container) -> float:
     return max(0.0, (time.time_ns() - (container.state.started_at or 0)) / 1e9)
 
 
-async def _monitor(containers: Containers, container: Container, check: Check, run: int | None) -> None:
-    def same_run() -> bool:
-        return container.state.running and container.state.started_at == run
+async def _monitor(
+    containers: Containers, container: Container, check: Check, run: int | None, prober: probes.Prober
+) -> None:
+    def over() -> bool:
+        return not container.state.running or container.state.started_at != run
 
-    while same_run():
-        with anyio.move_on_after(next_delay(check, container.health or Health(), _age(container))):
-            await container.until(lambda: not same_run())
+    while not over():
+        now = container.health or Health()
+        if prober.once and now.status == "healthy":
+            await container.until(over)
             return
+        with anyio.move_on_after(check.interval if prober.once else next_delay(check, now, _age(container))):
+            await prober.due(over)
         await container.until(lambda: container.state.status != "paused")
-        if not same_run():
+        if over():
             return
-        probe = await _probe(containers, container, check)
-        if probe is None or not same_run():
+        probe = await prober.probe()
+        if probe is None or over():
             return
         before = container.health or Health()
         after = before.after(check, probe, _age(container))
@@ -179,41 +176,3 @@ async def _monitor(containers: Containers, container: Container, check: Check, r
             containers.store.keep("health", container.id, after.body())
             containers.publish(container, f"health_status: {after.status}")
         container.notify()
-
-
-async def _probe(containers: Containers, container: Container, check: Check) -> Probe | None:
-    """Run the check once; None when the container has gone meanwhile."""
-    from . import execs
-
-    start = time.time_ns()
-    try:
-        code, output = await execs.capture(
-            containers, container, check.command, limit=OUTPUT_LIMIT, patience=check.timeout
-        )
-    except TimeoutError:
-        text = f"Health check exceeded timeout ({_go_duration(check.timeout)})"
-        return Probe(start, time.time_ns(), -1, text)
-    except execs.ExecFailed as error:
-        if _is_over(container):
-            return None
-        return Probe(start, time.time_ns(), -1, str(error)[:OUTPUT_LIMIT])
-    except execs.ContainerGone:
-        return None
-    if code != 0 and _is_over(container):
-        return None
-    return Probe(start, time.time_ns(), code, output.decode(errors="replace"))
-
-
-def _is_over(container: Container) -> bool:
-    """Whether the container's first process has ended, which takes a probe along before anyone has told of it."""
-    return is_ending(container.state.pid, container.state.pid_starttime)
-
-
-def _go_duration(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:g}ms"
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    text = f"{hours}h" if hours else ""
-    text += f"{minutes}m" if minutes or hours else ""
-    return text + f"{rest:g}s"

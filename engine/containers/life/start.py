@@ -18,11 +18,11 @@ import anyio
 
 from ... import refusals
 from ...errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
-from ...linux import lsm
+from ...linux import lsm, namespace
 from ...networks.types import ContainerRef, EndpointRequest, Resolver
 from ...runtime.client import LaunchError, RequestError, ShimLost
-from ..spec import apparmor, bundle, confinement, links, logoptions, seccomp, security
-from . import autoports, ipc, memory, supervise
+from ..spec import apparmor, bundle, confinement, links, logoptions, probing, seccomp, security
+from . import autoports, ipc, memory, notified, supervise
 from .state import State
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ async def run(containers: Containers, container: Container) -> None:
         shim = container.shim
         if shim is None:
             raise ShimLost("the container's supervisor has died")
+        if isinstance(probing.of(container.record.config), probing.NotifyProbe):
+            await _open_inbox(containers, container)
         started = await shim.start()
     except BaseException as error:
         failure = _failure(error)
@@ -94,6 +96,24 @@ async def run(containers: Containers, container: Container) -> None:
         raise
     containers.note(container, intent="running", manual=False, error="", exit_code=0)
     supervise.on_started(containers, container, started)
+
+
+async def _open_inbox(containers: Containers, container: Container) -> None:
+    """Where the program is to report that it is ready: bound before it runs, in the namespace that it will have."""
+    record, shim = container.record, container.shim
+    if container.inbox is not None:
+        container.inbox.forget()
+    elif shim is not None and shim.netns_fd is not None:
+        container.inbox = await containers.blocking(notified.bind, container.id, shim.netns_fd)
+    elif record.host["NetworkMode"].startswith("container:"):
+        donor = _donor(containers, "network", record.host["NetworkMode"].partition(":")[2], record).state
+        network = namespace.open_of(donor.pid, donor.pid_starttime, "net")
+        try:
+            container.inbox = await containers.blocking(notified.bind, container.id, network)
+        finally:
+            os.close(network)
+    else:
+        container.inbox = await containers.blocking(notified.bind, container.id, None)
 
 
 _SYSCTL = re.compile(r"write sysctl (\S+) = .*: ([^:]+)$")

@@ -103,6 +103,8 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
         container.exits += 1
     if container.health is not None:
         container.health = replace(container.health, status="unhealthy")  # as Docker shows what nobody probes
+    if container.inbox is not None:
+        container.inbox.forget()
     container.become(state)
     if final and container.record.host["AutoRemove"]:
         remove_soon(containers, container)
@@ -161,6 +163,9 @@ async def teardown(containers: Containers, container: Container) -> None:
             await containers.blocking(containers.networks.detach, container.id, namespace)
         except (EngineError, OSError) as error:
             failures.append(error)
+        if container.inbox is not None:
+            container.inbox.close()
+            container.inbox = None
         shim, container.shim = container.shim, None
         if shim is not None:
             try:

@@ -15,7 +15,7 @@ from ...errors import InvalidParameter
 from ...runtime import bundle as launch_file
 from ...runtime import defaults
 from ...runtime.restart import Policy, checked
-from . import cdi, resources, security
+from . import cdi, probing, resources, security
 from .confinement import NOTHING, Confinement
 
 if TYPE_CHECKING:
@@ -199,7 +199,8 @@ def environment(
     base = {"PATH": defaults.PATH, "HOSTNAME": hostname}
     if record.tty:
         base["TERM"] = "xterm"
-    for entry in (*variables, *(record.config["Env"] or ()), *overriding):
+    asked = probing.variables(record.config, record.id)
+    for entry in (*asked, *variables, *(record.config["Env"] or ()), *overriding):
         name, given, value = entry.partition("=")
         if given:
             base[name] = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidParameter
+from . import probing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ def with_image(config: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str,
     if not merged["StopSignal"]:
         merged["StopSignal"] = image.get("StopSignal") or ""
     merged["Healthcheck"] = _healthcheck(config["Healthcheck"], image.get("Healthcheck"))
+    probing.of(merged)  # raises for a malformed one of an image
     if merged["OnBuild"] is None:
         merged["OnBuild"] = image.get("OnBuild") or None
     if merged["Shell"] is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import Conflict, InvalidParameter, NotImplemented_
 from ...runtime import restart
-from . import logoptions
+from . import logoptions, probing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +76,11 @@ def config(values: Mapping[str, Any]) -> None:
             raise InvalidParameter("invalid label: empty name")
 
 
+def _readable_log(host: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    if isinstance(probing.of(config), probing.LogProbe) and (host["LogConfig"] or {}).get("Type") == "none":
+        raise InvalidParameter("Healthcheck LOG: logging driver none keeps no output to look at")
+
+
 def exposed_port(text: str) -> tuple[int, int, str]:
     """(first, last, protocol) of ``80``, ``80/tcp`` or ``8000-8010/udp``. Raises InvalidParameter."""
     ports, _, protocol = text.partition("/")
@@ -110,7 +115,9 @@ def _healthcheck(check: Mapping[str, Any]) -> None:
     test = check.get("Test")
     if test is not None and not (isinstance(test, list) and all(isinstance(word, str) for word in test)):
         raise InvalidParameter("invalid JSON: Healthcheck.Test: want a list of strings")
-    if test and test[0] not in ("NONE", "CMD", "CMD-SHELL"):
+    if test and probing.is_own(test):
+        probing.parse(test)
+    elif test and test[0] not in ("NONE", "CMD", "CMD-SHELL"):
         raise InvalidParameter(f"Unknown healthcheck type {test[0]!r} (expected 'CMD', 'CMD-SHELL' or 'NONE')")
 
 
@@ -121,6 +128,7 @@ def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
     _restart_policy(host)
     _ports(host)
     _hosts(host)
+    _readable_log(host, config)
     _memory(host, warnings)
     _cpu(host)
     _limits(host)

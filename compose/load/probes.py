@@ -1,0 +1,54 @@
+"""What no schema says of a health check's probes (`x-http` and so on): one at a time, ports that exist, patterns that compile.
+
+Works on a canonical tree, whose values may still be text where a variable stood.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..convert.healthcheck import PROBES
+from .normalize import is_true
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..errors import Path
+
+
+def check(tree: Mapping[str, Any], path: Path, report: Callable[[Path, str], None]) -> None:
+    """Report what is wrong with a ``healthcheck`` at ``path``."""
+    given = [key for key in PROBES if tree.get(key) is not None and not (key == "x-notify" and not is_true(tree[key]))]
+    ways = [*given, *(["test"] if tree.get("test") else [])]
+    if len(ways) > 1:
+        report((*path, ways[0]), f"{' and '.join(ways)} exclude each other: a health check is made in one way")
+        return
+    for key in given:
+        value = tree[key]
+        if key == "x-http" or key == "x-tcp":
+            port, at = (value.get("port"), ("port",)) if isinstance(value, dict) else (value, ())
+            if not _is_port(port):
+                report((*path, key, *at), f"must be a port of the container, 1 to 65535, not {port!r}")
+        elif key == "x-log" and isinstance(value, dict):
+            _log(value, (*path, key), report)
+
+
+def _is_port(value: Any) -> bool:
+    text = str(value)
+    return text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536
+
+
+def _log(value: Mapping[str, Any], path: Path, report: Callable[[Path, str], None]) -> None:
+    if bool(value.get("line")) == bool(value.get("regex")):
+        report(path, "needs either `line` or `regex`")
+    elif value.get("regex"):
+        import re2
+
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            re2.compile(str(value["regex"]), options)  # type: ignore[no-untyped-call]
+        except re2.error as error:
+            reason = error.args[0]
+            words = reason.decode() if isinstance(reason, bytes) else reason
+            report((*path, "regex"), f"is no regular expression: {words}")
