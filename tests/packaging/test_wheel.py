@@ -71,8 +71,22 @@ def _run(python: Path, *arguments: str, directory: Path) -> str:
 
 def test_one_name_at_the_top(distributions: Path) -> None:
     (wheel,) = distributions.glob("*.whl")
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {name for name in tops if not name.endswith(".dist-info")} == {"pycompose"}
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {name for name in tops if not name.endswith((".dist-info", ".data"))} == {"pycompose"}
+    # What goes elsewhere is the command alone.
+    assert [name.partition(".data/")[2] for name in names if ".data/" in name] == ["scripts/pycompose"]
+
+
+def test_the_command_imports_what_it_needs(python: Path) -> None:
+    """The script is ours: the one that pip writes loads `re` first."""
+    script = python.with_name("pycompose").read_text().splitlines()
+    assert script[0] == f"#!{python}"
+    assert [line for line in script if "import" in line] == ["from pycompose.launcher import main"]
+
+
+def test_the_module_is_the_command_as_well(python: Path, tmp_path: Path) -> None:
+    assert _run(python, "-m", "pycompose", "version", directory=tmp_path).startswith("pycompose version ")
 
 
 def test_the_sdist_has_what_a_reader_expects(distributions: Path) -> None:

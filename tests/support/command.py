@@ -39,7 +39,8 @@ class Command:
         clean = {
             key: value
             for key, value in os.environ.items()
-            if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_")) or key == "PYCOMPOSE_LOOP_REPORT"
+            if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_"))
+            or key in ("PYCOMPOSE_LOOP_REPORT", "PYCOMPOSE_WARM")
         }
         if clean.pop("PYTHONDONTWRITEBYTECODE", ""):
             # Compiling everything anew would take half the time of each of hundreds of commands.

@@ -1,0 +1,77 @@
+"""A command in the process that was started; at its end the resident for the next ones is started, if none is there."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import sys
+import threading
+from typing import NoReturn
+
+from ..compose.cli.main import main
+from ..launcher import INTERPRETER, inherited, resident_directory, resident_name
+
+LISTENER_LOCK = 3
+"""The resident's descriptor of its lock; it is held from before the resident starts, so that there are never two."""
+
+_KEPT = (*INTERPRETER, "PYCOMPOSE_WARM_IDLE")
+"""Variables that the resident gets. The others are a command's, and may be secret."""
+
+
+def run(*, resident_wanted: bool) -> NoReturn:
+    """Run the command, and end with its exit code."""
+    code = main()
+    if resident_wanted and os.environ.get("PYCOMPOSE_WARM") != "0":
+        try:
+            _start_resident()
+        except OSError:
+            finish(code)  # nobody needs it
+    finish(code)
+
+
+def finish(code: int) -> NoReturn:
+    """What an interpreter does at its end, without taking apart a hundred modules."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = 120
+    os._exit(code & 0xFF)
+
+
+def _start_resident() -> None:
+    directory = resident_directory()
+    if not directory or not os.access(os.path.dirname(directory), os.W_OK):
+        return
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        found = os.lstat(directory)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o170077 != 0o040000:
+            return
+    path = f"{directory}/{resident_name()}"
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _spawn(path, lock)
+    except BlockingIOError:
+        return  # one is there, or about to be
+    finally:
+        os.close(lock)
+
+
+def _spawn(path: str, lock: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    # The lock goes to its number last, for that number may be the null device's or one that was inherited.
+    actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in range(3)]
+    high = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, LISTENER_LOCK + 1)
+    actions.append((os.POSIX_SPAWN_DUP2, high, LISTENER_LOCK))
+    # Somebody may wait for the end of a pipe that this command was given.
+    actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in inherited() if fd != LISTENER_LOCK]
+    environment = {key: value for key, value in os.environ.items() if key.startswith(_KEPT)}
+    # -P: the directory that the command runs in is no place to import from.
+    command = [sys.executable, "-P", "-m", "pycompose.warm.resident", path]
+    os.posix_spawn(sys.executable, command, environment, file_actions=actions, setsid=True, setsigmask=())
