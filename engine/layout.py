@@ -26,6 +26,28 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+OWNER = "PYCOMPOSE_OWNER"
+"""Set by the keeper of an ordinary user, for whoever it starts: their own user id is 0, in a user namespace."""
+
+
+def owner() -> int:
+    """The user on the host whose engine this is."""
+    given = os.environ.get(OWNER, "")
+    return int(given) if os.geteuid() == 0 and given.isdigit() else os.geteuid()
+
+
+def runtime_directory(given: str | None, user: int) -> Path | None:
+    """The user's directory for this boot: what XDG_RUNTIME_DIR names, else where systemd makes it; None where there is none
+    that is the user's own (``su`` keeps the variable of somebody else)."""
+    for path in (given, f"/run/user/{user}"):
+        if path:
+            try:
+                if Path(path).stat().st_uid == os.geteuid():
+                    return Path(path)
+            except OSError:
+                continue
+    return None
+
 
 class Layout(NamedTuple):
     """Paths of one engine instance. ``root`` is what identifies the instance; all are absolute."""
@@ -46,11 +68,11 @@ class Layout(NamedTuple):
 
     @staticmethod
     def _default() -> Layout:
-        if os.geteuid() == 0:
+        if owner() == 0:
             return Layout(Path("/var/lib/pycompose"), Path("/var/lib/pycompose"), Path("/run/pycompose"))
         data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "pycompose"
-        runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}") / "pycompose"
-        return Layout(data, data, runtime)
+        runtime = runtime_directory(os.environ.get("XDG_RUNTIME_DIR"), owner())
+        return Layout(data, data, data / "run" if runtime is None else runtime / "pycompose")
 
     @property
     def instance(self) -> str:
@@ -65,9 +87,19 @@ class Layout(NamedTuple):
         """engine.yaml: in the root, or for the default root where configuration is looked for."""
         if self.root != Layout._default().root:
             return self.root / "engine.yaml"
-        if os.geteuid() == 0:
+        if owner() == 0:
             return Path("/etc/pycompose/engine.yaml")
         return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "pycompose" / "engine.yaml"
+
+    @property
+    def network(self) -> Path:
+        """The network namespace that holds the bridges of an engine without root; of root's there is none."""
+        return self.run / "netns"
+
+    @property
+    def ids(self) -> Path:
+        """How ids are mapped, of an engine without root: what is below ``state`` depends on it."""
+        return self.state / "ids.json"
 
     @property
     def socket(self) -> Path:

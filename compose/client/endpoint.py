@@ -1,13 +1,14 @@
 """Which engine a command talks to: the first of -H, --root, PYCOMPOSE_HOST, PYCOMPOSE_ROOT, DOCKER_HOST, DOCKER_CONTEXT,
 default.
 
-Pure: reads no environment but the mapping it is given, and no file but a context's that is asked for. Only an endpoint that belongs to an engine root
+Pure: reads no environment but the mapping it is given, and no file but a context's that is asked for; of the user's directory
+for sockets it looks whether it is there. Only an endpoint that belongs to an engine root
 (`root` is not None, or `own`) may be started automatically; a foreign engine is somebody else's to start.
 """
 
 from __future__ import annotations
 
-import os.path
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UsageError
@@ -32,7 +33,18 @@ def run_directory(root: str | None, environment: Mapping[str, str], uid: int) ->
         return os.path.join(os.path.abspath(root), "run")
     if uid == 0:
         return "/run/pycompose"
-    return os.path.join(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}", "pycompose")
+    for directory in (environment.get("XDG_RUNTIME_DIR"), f"/run/user/{uid}"):
+        if directory and _belongs_to(directory, uid):
+            return os.path.join(directory, "pycompose")
+    return os.path.join(_default_root(environment, uid), "run")
+
+
+def _belongs_to(directory: str, uid: int) -> bool:
+    """Whether it is there and the user's own: `su` keeps XDG_RUNTIME_DIR of somebody else."""
+    try:
+        return os.stat(directory).st_uid == uid
+    except OSError:
+        return False
 
 
 def _default_root(environment: Mapping[str, str], uid: int) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import Unprocessable
-from ..linux import entries
+from ..linux import entries, owners
 from ..linux.libc import KernelError
 from ..linux.paths import open_in_root
 from .filecache import read_xattrs
@@ -97,7 +97,7 @@ class Destination:
                 fd = entries.make_directory(parent, name, mode)
                 try:
                     uid, gid = self.ownership.owner or (0, 0)
-                    os.fchown(fd, uid, gid)
+                    owners.give(fd, uid, gid)
                     os.fchmod(fd, mode)
                     if mtime is not None:
                         entries.set_times(fd, mtime)
@@ -187,12 +187,12 @@ class Destination:
             elif stat.S_ISLNK(status.st_mode):
                 os.symlink(tree.link(entry.path), name, dir_fd=parent)
                 uid, gid = self._owner(tree, status)
-                os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
+                owners.give_entry(parent, name, uid, gid)
                 os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns), dir_fd=parent, follow_symlinks=False)
             elif not stat.S_ISSOCK(status.st_mode):
                 os.mknod(name, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=parent)
                 uid, gid = self._owner(tree, status)
-                os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
+                owners.give_entry(parent, name, uid, gid)
                 entries.set_mode(parent, name, self._mode(status), stat.S_IFMT(status.st_mode))
                 os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns), dir_fd=parent, follow_symlinks=False)
 
@@ -225,7 +225,7 @@ class Destination:
 
     def _attributes(self, fd: int, tree: Tree, entry: Entry, source: int | None = None) -> None:
         """Owner before mode: a change of owner drops set-id bits; and before file capabilities, for the same reason."""
-        os.fchown(fd, *self._owner(tree, entry.status))
+        owners.give(fd, *self._owner(tree, entry.status))
         if source is None:
             with opened(tree, entry) as directory:
                 attributes = read_xattrs(directory)
@@ -255,7 +255,7 @@ class Destination:
             try:
                 with os.fdopen(os.dup(fd), "wb") as file:
                     file.write(content)
-                os.fchown(fd, *(self.ownership.owner or (0, 0)))
+                owners.give(fd, *(self.ownership.owner or (0, 0)))
                 chmod = self.ownership.chmod
                 os.fchmod(fd, chmod.apply(mode, directory=False) if chmod else mode)
                 entries.set_times(fd, mtime)

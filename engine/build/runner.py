@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import documents
 from ..containers.spec import apparmor, confinement, seccomp, security
 from ..errors import EngineError, Unprocessable
-from ..linux import mount
+from ..linux import mount, owners
 from ..linux.tree import remove_directory
 from ..networks.types import ContainerRef, EndpointRequest
 from ..runtime import bundle as launch_file
@@ -132,7 +132,7 @@ class ContainerRunner:
                     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                     with os.fdopen(fd, "wb") as file:
                         file.write(entry.content)
-                        os.fchown(fd, entry.uid, entry.gid)
+                        owners.give(fd, entry.uid, entry.gid)
                         os.fchmod(fd, entry.mode)
                 yield found
             finally:

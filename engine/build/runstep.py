@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Forbidden, InvalidParameter, Unprocessable
-from ..images.unpack import OPAQUE
-from ..linux import entries
+from ..linux import entries, owners
+from ..linux.overlay import OPAQUE, PREFIX
 from .cache import key_of
 from .copying import Destination, Ownership
 from .dockerfile.lines import parse_heredoc
@@ -265,7 +265,7 @@ class RunPlan:
         def fill(directory: Path) -> None:
             fd = entries.open_root(directory)
             try:
-                os.fchown(fd, *owner)
+                owners.give(fd, *owner)
                 os.fchmod(fd, 0o755 if mount.mode is None else mount.mode)
                 source = self._origin(mount)
                 if source is None:
@@ -370,7 +370,7 @@ def _is_marked(destination: Destination, path: str) -> bool:
         names = os.listxattr(fd)
     finally:
         os.close(fd)
-    return any(name == OPAQUE or not name.startswith("trusted.overlay.") for name in names)
+    return any(name == OPAQUE or not name.startswith(PREFIX) for name in names)
 
 
 def describe_failure(argv: Sequence[str], code: int) -> str:

@@ -13,9 +13,9 @@ import stat
 from typing import TYPE_CHECKING
 
 from .. import bounds
-from ..linux import entries
+from ..linux import entries, overlay
 from .tarstream import BLOCK, TarError
-from .unpack import OPAQUE, OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
+from .unpack import OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BUFFER = 1 << 20
 _READ = 1 << 18
 _RECORD = 20 * BLOCK
-_MOVED = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
+_MOVED = (overlay.REDIRECT, overlay.METACOPY)
 
 
 def pack(
@@ -108,7 +108,7 @@ class _Packer:
 
     def directory(self, fd: int, status: os.stat_result, name: bytes) -> None:
         xattrs = _xattrs(fd)
-        opaque = xattrs.pop(OPAQUE, None)
+        opaque = xattrs.pop(overlay.OPAQUE, None)
         self._header(name, status, b"5", xattrs=_portable(xattrs))
         if self._layer:
             if any(mark in xattrs for mark in _MOVED):

@@ -13,7 +13,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from .. import bounds
-from ..linux import entries
+from ..linux import entries, owners
+from ..linux.overlay import OPAQUE
 from ..linux.tree import remove_tree
 from .tarstream import (
     BLOCK_DEVICE,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from .tarstream import Entry
 
-OPAQUE = "trusted.overlay.opaque"
 WHITEOUT_PREFIX = b".wh."
 OPAQUE_MARKER = b".wh..wh..opq"
 
@@ -198,7 +198,7 @@ class _Tree:
                     fd = below
                 status = os.fstat(fd)
                 own = self._open[key]
-                os.fchown(own, status.st_uid, status.st_gid)
+                owners.give(own, status.st_uid, status.st_gid)
                 for name in os.listxattr(fd):
                     if is_portable(name):
                         os.setxattr(own, name, os.getxattr(fd, name))
@@ -338,7 +338,7 @@ class _Tree:
     # attributes ----------------------------------------------------------------------------------------------------
     def _attributes(self, fd: int, entry: Entry) -> None:
         """Owner, extended attributes, mode; in this order, as chown clears set-id bits and capabilities."""
-        os.fchown(fd, entry.uid, entry.gid)
+        owners.give(fd, entry.uid, entry.gid)
         for key, value in entry.xattrs.items():
             name = os.fsdecode(key)
             if is_portable(name):
@@ -346,7 +346,7 @@ class _Tree:
         os.fchmod(fd, entry.mode & 0o7777)
 
     def _path_attributes(self, parent: int, name: bytes, entry: Entry) -> None:
-        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        owners.give_entry(parent, name, entry.uid, entry.gid)
         if entry.type in _KINDS:
             entries.set_mode(parent, name, entry.mode & 0o7777, _KINDS[entry.type])
         os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
@@ -377,7 +377,7 @@ class _Tree:
 
 def is_portable(name: str) -> bool:
     """Which extended attributes belong to an image. Overlayfs' own marks must not come from outside; labels of security modules belong to the host."""
-    if name.startswith("trusted.overlay.") or name.startswith("user.overlay."):
+    if name.startswith(("trusted.overlay.", "user.overlay.", owners.ATTRIBUTE)):
         return False
     return not name.startswith("security.") or name == "security.capability"
 

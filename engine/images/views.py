@@ -10,14 +10,13 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ..linux import mount
+from ..linux import mount, overlay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-# Redirects and shared metadata would make an upper directory mean nothing outside its overlay.
-OPTIONS = ("redirect_dir=off", "metacopy=off", "index=off", "xino=off")
+OPTIONS = (*overlay.SELF_CONTAINED, "xino=off")
 _EMPTY = "empty"
 
 

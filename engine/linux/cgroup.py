@@ -19,7 +19,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import cgroupfs
+from . import cgroupfs, userns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,8 @@ class Hierarchies(NamedTuple):
     def discover(mountinfo: str | None = None) -> Hierarchies:
         """The hierarchies in ``mountinfo`` (text of proc_pid_mountinfo(5)); None reads this process's own."""
         if mountinfo is None:
+            if not userns.is_initial():
+                return Hierarchies({}, None)  # they are root's: nothing in them may be made or changed
             with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
                 mountinfo = file.read()
         v1: dict[str, str] = {}

@@ -14,6 +14,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from . import overlay, owners
 from .libc import KernelError
 
 if TYPE_CHECKING:
@@ -99,10 +100,10 @@ def link(fd: int, parent: int, name: str | bytes) -> None:
 def copy_attributes(source: int, target: int) -> None:
     """Owner, mode and extended attributes of one open file for another; overlayfs' own marks stay where they are."""
     info = os.fstat(source)
-    os.fchown(target, info.st_uid, info.st_gid)
+    owners.give(target, info.st_uid, info.st_gid)
     os.fchmod(target, stat.S_IMODE(info.st_mode))
     for name in os.listxattr(source):
-        if not name.startswith("trusted.overlay."):
+        if not name.startswith(overlay.PREFIX):
             try:
                 os.setxattr(target, name, os.getxattr(source, name))
             except OSError as error:

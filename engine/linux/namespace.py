@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 
 from . import libc, process
@@ -15,6 +16,8 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+
+_NS_GET_NSTYPE = 0xB703
 
 FLAGS = {
     "mount": CLONE_NEWNS,
@@ -44,6 +47,16 @@ def setns(descriptor: int, flags: int, target: str = "") -> None:
 def open_own(kind: str) -> int:
     """A handle on one of the caller's own namespaces: ``mnt``, ``net``, ``pid``…"""
     return os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def is_own(descriptor: int, kind: str) -> bool:
+    """Whether the caller is in this namespace already."""
+    return os.path.samestat(os.fstat(descriptor), os.stat(f"/proc/thread-self/ns/{kind}"))
+
+
+def is_network(descriptor: int) -> bool:
+    """Whether the descriptor is of a network namespace; OSError when it is of none at all."""
+    return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == CLONE_NEWNET
 
 
 def open_of(pid: int, started: int | None, kind: str) -> int:

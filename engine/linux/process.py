@@ -13,7 +13,7 @@ import resource
 import signal
 from typing import TYPE_CHECKING
 
-from . import libc
+from . import libc, userns
 from .libc import KernelError
 
 if TYPE_CHECKING:
@@ -215,11 +215,14 @@ def load_seccomp(program: bytes) -> None:
 
 
 def new_session_keyring(name: str) -> None:
-    """Leave the host's session keyring for a new one. Kernels without keys have nothing to leave."""
+    """Leave the host's session keyring for a new one. Kernels without keys have nothing to leave.
+
+    An ordinary user may have some 200 keys: then it stays with the one that the keeper has made for all.
+    """
     try:
         libc.call(libc.SYS_KEYCTL, "keyctl", name, _KEYCTL_JOIN_SESSION_KEYRING, os.fsencode(name), 0, 0, 0)
     except KernelError as error:
-        if error.errno != errno.ENOSYS:
+        if error.errno != errno.ENOSYS and (error.errno != errno.EDQUOT or userns.is_initial()):
             raise
 
 

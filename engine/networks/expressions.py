@@ -34,6 +34,7 @@ class Verdict(IntEnum):
 
 
 class Meta(IntEnum):
+    MARK = 3
     IIFNAME = 6
     OIFNAME = 7
     NFPROTO = 15
@@ -196,6 +197,73 @@ class ToLocal:
 
     def encode(self) -> bytes:
         return expression("fib", be32(1, REG_1), be32(2, 3), be32(3, 2)) + compare(CMP_EQ, struct.pack("=I", 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """Nothing here leads to the destination."""
+
+    text: str = "fib daddr oif 0"
+
+    def encode(self) -> bytes:
+        return expression("fib", be32(1, REG_1), be32(2, 1), be32(3, 2)) + compare(CMP_EQ, bytes(4))
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The packet is of the side that has begun the connection."""
+
+    text: str = "ct direction original"
+
+    def encode(self) -> bytes:
+        return expression("ct", be32(1, REG_1), be32(2, 1)) + compare(CMP_EQ, bytes(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol4:
+    """The transport protocol."""
+
+    name: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        return f"meta l4proto {self.name}"
+
+    def encode(self) -> bytes:
+        return meta(Meta.L4PROTO, REG_1) + compare(CMP_EQ, bytes([self.number]))
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The packet has this mark."""
+
+    mark: int
+
+    @property
+    def text(self) -> str:
+        return f"meta mark {self.mark:#010x}"
+
+    def encode(self) -> bytes:
+        return meta(Meta.MARK, REG_1) + compare(CMP_EQ, struct.pack("=I", self.mark))
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Give the packet to the local socket at ``port`` as it is, and mark it, so that it is not routed away."""
+
+    port: int
+    mark: int
+
+    @property
+    def text(self) -> str:
+        return f"meta mark set {self.mark:#010x} tproxy to :{self.port}"
+
+    def encode(self) -> bytes:
+        mark = expression("immediate", be32(1, REG_1), value(2, struct.pack("=I", self.mark)))
+        marked = expression("meta", be32(2, Meta.MARK), be32(3, REG_1))
+        port = expression("immediate", be32(1, REG_1), value(2, struct.pack("!H", self.port)))
+        return mark + marked + port + expression("tproxy", be32(1, 0), be32(3, REG_1))
 
 
 @dataclass(frozen=True, slots=True)

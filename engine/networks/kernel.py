@@ -10,8 +10,9 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
+from ..runtime import relay
 from ..runtime.relay import RELAY_ADDRESS
-from . import bridge, conntrack, interface, links, macvlan, ruleset
+from . import bridge, conntrack, interface, links, macvlan, nft, ruleset
 from .foreign import ForeignFirewall
 from .inside import inside
 from .netlink import Netlink, NetlinkError
@@ -30,9 +31,11 @@ log = logging.getLogger(__name__)
 
 
 class Kernel:
-    """``instance`` is Layout.instance: the part of every name that keeps two engines apart."""
+    """``instance`` is Layout.instance: the part of every name that keeps two engines apart. ``outside`` is a socket of the
+    host's network namespace, for a kernel that acts in another one."""
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str, outside: Netlink | None = None) -> None:
+        self._outside = outside
         self.prefix = f"pc{instance}"
         self._group = 0x50000000 | int(instance, 16)
         self.table = Table(f"pycompose_{instance}")
@@ -42,6 +45,11 @@ class Kernel:
         self._up: dict[str, Network] = {}
         self._ports: dict[str, tuple[PublishedPort, ...]] = {}
         self._uplinks: frozenset[str] = frozenset()
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it acts in a network namespace of the engine's own."""
+        return self._outside is not None
 
     def bridge_name(self, network_id: str) -> str:
         """Interface names have at most 15 characters."""
@@ -58,10 +66,24 @@ class Kernel:
     def used_subnets(self) -> list[IPv4Network | IPv6Network]:
         """What the host routes or has addresses in, apart from the bridges of this instance that are up."""
         own = {bridge.link_index(network.bridge) for network in self._up.values() if network.bridge}
-        return [route.destination for route in links.host_routes(self._route()) if route.link not in own]
+        used = [route.destination for route in links.host_routes(self._route()) if route.link not in own]
+        if self._outside is not None:
+            used += [route.destination for route in links.host_routes(self._outside)]
+        return used
 
     def uplink_mtu(self) -> int:
         return links.uplink_mtu(self._route())
+
+    def has_link(self, name: str) -> bool:
+        return bool(bridge.link_index(name))
+
+    def can_filter(self) -> bool:
+        """Whether the kernel lets us have an nftables table."""
+        return self.table.is_usable()
+
+    def changes(self) -> socket.socket:
+        """A socket that tells of changed rulesets (nft.py)."""
+        return nft.changes()
 
     def is_up(self, network: Network) -> bool:
         return network.id in self._up
@@ -276,7 +298,8 @@ class Kernel:
         rules = [rules_of(network) for network in self._up.values() if network.driver == "bridge"]
         ports = [port for items in self._ports.values() for port in items]
         self._uplinks = self._find_uplinks()
-        self.table.replace(ruleset.build(self.table.name, rules, ports, self._uplinks))
+        chains = ruleset.CHAINS if self._outside is None else ruleset.CHAINS_APART
+        self.table.replace(ruleset.build(self.table.name, rules, ports, self._uplinks, chains))
         self._table_written = True
 
 
@@ -293,12 +316,12 @@ def rules_of(network: Network) -> NetworkRules:
 
 
 def published_ports(
-    bindings: Iterable[PortBinding], pairs: Iterable[tuple[Network, Endpoint]]
+    bindings: Iterable[PortBinding], pairs: Iterable[tuple[Network, Endpoint]], *, apart: bool = False
 ) -> tuple[PublishedPort, ...]:
     """Where each host port leads: to the endpoint on a bridge, not internal, that also has the default route.
 
     A TCP port on IPv6 addresses only is also led there from RELAY_ADDRESS, where the shim's relay connects to; ports on
-    0.0.0.0 cover that address anyway.
+    0.0.0.0 cover that address anyway. ``apart``, in a network namespace of the engine's own, everything comes from the relay.
     """
     able = [(network, endpoint) for network, endpoint in pairs if network.driver == "bridge" and not network.internal]
     able.sort(key=lambda pair: (-pair[1].gw_priority, pair[1].network_name))
@@ -307,6 +330,11 @@ def published_ports(
         6: next((endpoint.ipv6_address for _, endpoint in able if endpoint.ipv6_address), ""),
     }
     items = tuple(bindings)
+    if apart:
+        relayed = {
+            (item.protocol, relay.address_of(item.host_ip), item.host_port, item.container_port) for item in items
+        }
+        return tuple(PublishedPort(*one[:3], addresses[4], one[3]) for one in sorted(relayed) if addresses[4])
     everywhere = {(item.protocol, item.host_port) for item in items if item.host_ip in ("", "0.0.0.0")}
     ports = []
     for item in items:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
+from ..linux import userns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,7 +147,8 @@ class Netlink:
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         if protocol == NETLINK_NETFILTER:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _LARGE)
+            forced = _SO_SNDBUFFORCE if userns.is_initial() else socket.SO_SNDBUF
+            self._socket.setsockopt(socket.SOL_SOCKET, forced, _LARGE)
         self._sequence = 1
 
     def __enter__(self) -> Netlink:

@@ -28,7 +28,7 @@ from .netlink import (
     nested,
     text,
 )
-from .ruleset import CHAINS, PROTOCOLS, SETS, Chain, Ruleset, SetSpec
+from .ruleset import PROTOCOLS, SETS, Chain, Ruleset, SetSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -146,9 +146,9 @@ class Table:
         batch.add(NEWTABLE, INET, text(1, self.name), be32(2, 0), flags=NLM_F_CREATE)
         for number, spec in enumerate(SETS, start=1):
             self._add_set(batch, spec, number)
-        for chain in CHAINS:
+        for chain in ruleset.chains:
             self._add_chain(batch, chain)
-        for chain in CHAINS:
+        for chain in ruleset.chains:
             for rule in chain.rules:
                 expressions = nested(4, *(statement.encode() for statement in rule))
                 names = (text(1, self.name), text(2, chain.name))

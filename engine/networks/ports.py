@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError, InvalidParameter
+from ..linux import userns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 32  # for a port the kernel picked in IPv4 and that is taken in IPv6
 _BACKLOG = 128
+_LOW_PORT = (
+    ": an engine without root may not have this port: take one from 1024 on, or let users have it"
+    " (sudo sysctl -w net.ipv4.ip_unprivileged_port_start=80)"
+)
 _TYPES = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
@@ -131,7 +136,7 @@ def _again(mine: socket.socket, binding: PortBinding, address: str) -> socket.so
     """The socket once more, listening where one does (`_bind`)."""
     with ExitStack() as undo:
         opened = undo.enter_context(mine.dup())
-        if opened.family == socket.AF_INET6 and binding.protocol == "tcp":
+        if _listens(opened.family, binding.protocol):
             try:
                 opened.listen(_BACKLOG)
             except OSError as error:
@@ -158,10 +163,10 @@ def _bind(
         undo.enter_context(opened)
         if version == 6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if kind == socket.SOCK_DGRAM:
+        if kind == socket.SOCK_DGRAM and userns.is_initial():
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # nobody reads; the kernel keeps its minimum
         try:
-            if version == 6 and binding.protocol == "tcp":
+            if _listens(family, binding.protocol):
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 opened.bind((address, port))
                 opened.listen(_BACKLOG)
@@ -173,9 +178,16 @@ def _bind(
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(_taken(binding, address, port, name, held)) from error
             words = (error.strerror or "").lower()
+            if error.errno == errno.EACCES:
+                words += _LOW_PORT
             raise AddressRefused(f"Error starting userland proxy: listen {binding.protocol}{version} {name}: bind: {words}") from error  # fmt: skip
         undo.pop_all()
     return opened
+
+
+def _listens(family: int, protocol: str) -> bool:
+    """Whether connections come to the socket itself: without root, all do."""
+    return protocol == "tcp" and (family == socket.AF_INET6 or not userns.is_initial())
 
 
 def _bind_past_old_connections(opened: socket.socket, address: str, port: int) -> None:

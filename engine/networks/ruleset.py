@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
+from ..runtime import handover
 from .expressions import (
     ACCEPT,
     DROP,
@@ -30,12 +31,17 @@ from .expressions import (
     TRANSLATED,
     AddressIn,
     AddressWithin,
+    Asking,
     Decide,
+    HandOver,
     LinkIn,
     LinkIs,
     LinkPairIn,
+    Marked,
     Masquerade,
     Meta,
+    Nowhere,
+    Protocol4,
     Redirect,
     Statement,
     ToLocal,
@@ -94,14 +100,6 @@ class PublishedPort:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ruleset:
-    """Name of the table and the elements of its sets and maps."""
-
-    table: str
-    elements: Mapping[str, frozenset[Element]] = field(default_factory=dict)
-
-
 SETS: tuple[SetSpec, ...] = (
     SetSpec("bridges", ("ifname",)),
     SetSpec("internal", ("ifname",)),
@@ -156,6 +154,38 @@ CHAINS: tuple[Chain, ...] = (
 )  # fmt: skip
 
 
+def _handed_over() -> tuple[tuple[Statement, ...], ...]:
+    """To the uplink: what the shims have marked, what leads nowhere here, and what is for the host itself."""
+    rules: list[tuple[Statement, ...]] = []
+    for protocol in ("tcp", "udp"):
+        number = Protocol4(protocol, PROTOCOLS[protocol])
+        rules += [
+            (
+                number,
+                LinkIs(Meta.IIFNAME, "lo"),
+                Marked(handover.MARK),
+                HandOver(handover.OUTSIDE, handover.MARK),
+                ACCEPT,
+            ),
+            (number, _NOT_LOOPBACK, Asking(), Nowhere(), HandOver(handover.OUTSIDE, handover.MARK), ACCEPT),
+            (number, _NOT_LOOPBACK, Asking(), ToLocal(), HandOver(handover.HOST, handover.MARK), ACCEPT),
+        ]
+    return ((LinkIn(Meta.IIFNAME, "internal"), RETURN), *rules)
+
+
+CHAINS_APART: tuple[Chain, ...] = (*CHAINS, Chain("uplink", _handed_over(), "filter", "prerouting", -90, "-90"))
+"""In a network namespace of the engine's own: beyond it there is the uplink (runtime/uplink.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """Name of the table and the elements of its sets and maps."""
+
+    table: str
+    elements: Mapping[str, frozenset[Element]] = field(default_factory=dict)
+    chains: tuple[Chain, ...] = CHAINS
+
+
 def network_elements(network: NetworkRules) -> dict[str, frozenset[Element]]:
     """The elements one network adds, by set name."""
     elements: dict[str, set[Element]] = {"bridges": {(network.bridge,)}}
@@ -202,10 +232,15 @@ def uplink_elements(names: Iterable[str]) -> dict[str, frozenset[Element]]:
 
 
 def build(
-    table: str, networks: Sequence[NetworkRules], ports: Iterable[PublishedPort], uplinks: Iterable[str] = ()
+    table: str,
+    networks: Sequence[NetworkRules],
+    ports: Iterable[PublishedPort],
+    uplinks: Iterable[str] = (),
+    chains: tuple[Chain, ...] = CHAINS,
 ) -> Ruleset:
     """The whole ruleset of an instance."""
-    return Ruleset(table, merge([*map(network_elements, networks), port_elements(ports), uplink_elements(uplinks)]))
+    elements = merge([*map(network_elements, networks), port_elements(ports), uplink_elements(uplinks)])
+    return Ruleset(table, elements, chains)
 
 
 def render(ruleset: Ruleset) -> str:
@@ -221,7 +256,7 @@ def render(ruleset: Ruleset) -> str:
         if items:
             lines.append(f"\t\telements = {{ {', '.join(_render_element(spec, item) for item in items)} }}")
         lines.append("\t}")
-    for chain in CHAINS:
+    for chain in ruleset.chains:
         lines.append(f"\tchain {chain.name} {{")
         if chain.hook:
             lines.append(f"\t\ttype {chain.kind} hook {chain.hook} priority {chain.priority_name}; policy accept;")

@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, Forbidden, NotFound
 from ..timestamps import rfc3339
-from . import definition, endpoints, interface, listing, macvlan, nft, ports, zones
-from .bridge import link_index
+from . import apart, definition, endpoints, interface, listing, macvlan, ports, zones
 from .ipam import DEFAULT_POOLS
-from .kernel import Kernel, published_ports
+from .kernel import published_ports
 from .names import Names
 from .registry import Registry
 from .subnets import Subnets, choosing
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from ..store import Store
     from .holding import Place
     from .ipam import DefaultPool
+    from .ruleset import PublishedPort
     from .types import ContainerRef, Endpoint, EndpointRequest, Network, PortBinding
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
@@ -67,7 +67,7 @@ class Networks:
         self._publish = publish
         self._lock = threading.RLock()
         self._registry = Registry(store)
-        self._kernel = Kernel(layout.instance)
+        self._kernel = apart.kernel(layout)
         self._subnets = Subnets(layout.instance, self._registry, self._kernel, pools)
         self._names = Names(layout, self._registry, resolver or Resolver())
         for name in definition.PREDEFINED:
@@ -89,9 +89,9 @@ class Networks:
                 raise Conflict(f"network with name {network.name} already exists")
             if network.driver == "bridge":
                 definition.check_bridge_free(network, self._registry.networks())
-                network = replace(network, adopted=bool(link_index(network.bridge)))
+                network = replace(network, adopted=self._kernel.has_link(network.bridge))
             else:
-                network = replace(network, adopted=bool(link_index(macvlan.parent_of(network))))
+                network = replace(network, adopted=self._kernel.has_link(macvlan.parent_of(network)))
             network = self._subnets.with_pools(network)
             self._kernel.bring_up(network)
             try:
@@ -339,7 +339,7 @@ class Networks:
             ]
             self._kernel.rebuild(
                 busy,
-                {container: published_ports(live[container], self._pairs(container)) for container in live},
+                {container: self._published_ports(live[container], container) for container in live},
             )
             self._kernel.reattach(
                 (network, endpoint)
@@ -361,12 +361,12 @@ class Networks:
     def can_filter(self) -> bool:
         """Whether the kernel lets us have an nftables table."""
         with self._lock:
-            return self._kernel.table.is_usable()
+            return self._kernel.can_filter()
 
     def firewall_changes(self) -> socket.socket:
         """A non-blocking socket, the caller's to close, that is readable after anybody changed an nftables ruleset (this
         engine included): time for check_firewall. ``drain`` empties it."""
-        return nft.changes()
+        return self._kernel.changes()
 
     def shutdown(self) -> None:
         """Remove table, rules in foreign chains, bridges and run files of this instance; records stay. Only when no
@@ -444,9 +444,12 @@ class Networks:
             if endpoint.attached
         ]
 
+    def _published_ports(self, bindings: Sequence[PortBinding], container_id: str) -> tuple[PublishedPort, ...]:
+        return published_ports(bindings, self._pairs(container_id), apart=self._kernel.is_apart)
+
     def _publish_ports(self, container_id: str) -> None:
         bindings = self._registry.published(container_id)
-        self._kernel.publish(container_id, published_ports(bindings, self._pairs(container_id)))
+        self._kernel.publish(container_id, self._published_ports(bindings, container_id))
 
     def _tell(self, action: str, network: Network) -> None:
         self._publish("network", action, network.id, {"name": network.name, "type": network.driver})

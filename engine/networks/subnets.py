@@ -13,6 +13,7 @@ from fcntl import LOCK_EX, flock
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from ..linux import userns
 from . import definition
 from .ipam import overlapping, unique_local_pool
 
@@ -69,7 +70,10 @@ class Subnets:
 
 @contextmanager
 def choosing() -> Iterator[None]:
-    """One engine of this machine at a time."""
+    """One engine of this machine at a time; an engine without root has its networks for itself."""
+    if not userns.is_initial():
+        yield
+        return
     descriptor = os.open(_CHOOSING, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         flock(descriptor, LOCK_EX)

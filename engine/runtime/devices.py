@@ -6,17 +6,20 @@ in launch.py and enter.py.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..linux import mount, paths, tty
+from ..linux import mount, paths, tty, userns
 from ..linux.libc import KernelError
 
 if TYPE_CHECKING:
     from .stage import Stage
 
+_FOREIGN_BITS = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NOEXEC
 NULL_BITS = mount.MOUNT_ATTR_RDONLY | mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NOEXEC
 """Of a mount of a null device: it still reads and writes, but has neither mode nor times that could be changed."""
 _NULL = os.makedev(1, 3)
@@ -36,6 +39,10 @@ class MakeDevice(NamedTuple):
     def execute(self, stage: Stage) -> None:
         parent_path, name = os.path.split(self.path)
         parent = paths.make_directory(stage.root_fd, parent_path)
+        if not userns.is_initial():
+            os.close(parent)
+            self._bind(stage)
+            return
         kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[self.kind]
         try:
             os.mknod(name, kind | self.mode, os.makedev(self.major, self.minor), dir_fd=parent)
@@ -47,8 +54,32 @@ class MakeDevice(NamedTuple):
             os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
         os.close(parent)
 
+    def _bind(self, stage: Stage) -> None:
+        """The host's node: none can be made in a user namespace, and its mode and owner cannot be changed from there."""
+        source = mount.open_tree(_host_node(self.path, self.kind, os.makedev(self.major, self.minor)))
+        mount.set_attributes(source, set_bits=_FOREIGN_BITS, propagation=mount.MS_PRIVATE)
+        target = paths.make_file(stage.root_fd, self.path, 0o600)
+        mount.move_mount(source, target, self.path)
+        os.close(target)
+        os.close(source)
+
     def describe(self) -> str:
         return f"device {self.path} {self.kind} {self.major}:{self.minor}"
+
+
+def _host_node(path: str, kind: str, number: int) -> str:
+    """Where the host has a device of this kind and number. Raises KernelError."""
+    with contextlib.suppress(OSError):
+        if os.stat(path).st_rdev == number:
+            return path
+    group = "block" if kind == "b" else "char"
+    event = f"/sys/dev/{group}/{os.major(number)}:{os.minor(number)}/uevent"
+    with contextlib.suppress(OSError), open(event) as file:
+        for line in file:
+            name, _, value = line.strip().partition("=")
+            if name == "DEVNAME":
+                return f"/dev/{value}"
+    raise KernelError(errno.ENODEV, "bind device", path, "the host has no such node, and none can be made without root")
 
 
 class MakeLinks(NamedTuple):
@@ -101,6 +132,8 @@ class OwnNull(NamedTuple):
     host could be changed."""
 
     def execute(self, stage: Stage) -> None:
+        if not userns.is_initial():
+            return  # there is but the host's, which nobody in a user namespace can change
         for number in (0, 1, 2):
             if not is_null(number):
                 continue
@@ -127,6 +160,8 @@ def attached_null(root_fd: int, *, own: bool) -> int:
         if is_null(found):
             return found
         os.close(found)
+    if not userns.is_initial():
+        return os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
     # Only what is attached can be bound: for a moment it covers /dev.
     folder = _folder()
     target = paths.make_directory(root_fd, "/dev")

@@ -15,7 +15,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from . import dnsmessage
+from . import dnsmessage, handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,6 +143,7 @@ class Upstream:
         try:
             kind = socket.SOCK_STREAM if by_tcp else socket.SOCK_DGRAM
             sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            handover.lead_out(sock)
             # Connected: the kernel then takes datagrams from this server's address only, and reports its ICMP errors.
             code = sock.connect_ex(address)
             if code not in (0, errno.EINPROGRESS):

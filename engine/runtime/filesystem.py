@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..linux import mount, namespace, paths
+from ..linux import mount, namespace, overlay, paths
 from ..linux.libc import KernelError
 from . import shields
 
@@ -80,16 +80,14 @@ class MountOverlay(NamedTuple):
     """What SELinux takes everything in it for."""
 
     def execute(self, stage: Stage) -> None:
-        options = (*_OVERLAY_OPTIONS, f"context={self.label}") if self.label else _OVERLAY_OPTIONS
+        options = overlay.SELF_CONTAINED
+        if self.label:
+            options = (*options, f"context={self.label}")
         stage.root_fd = mount.mount_overlay(self.lower, self.upper, self.work, options)
         _attach(stage.root_fd, self.point)
 
     def describe(self) -> str:
         return f"overlay {self.upper} over {len(self.lower)} layers"
-
-
-# What the upper directory holds must make sense without the lower ones: it may become a layer of its own.
-_OVERLAY_OPTIONS = ("redirect_dir=off", "metacopy=off", "index=off")
 
 
 class BindRoot(NamedTuple):

@@ -11,9 +11,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from ..linux import cgroup, mount, namespace, process
+from ..linux import cgroup, mount, namespace, process, userns
 from ..linux.libc import KernelError
-from . import statusfile
+from . import inner, statusfile
 from .launch import Host
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _OOM_SCORE = -999
 def isolate(layout: Layout) -> Host:
     """Enter the namespace, or make it; what shims need to know of the outside."""
     outside = namespace.open_own("mnt")
-    inside = _of_shims(layout)
+    inside = namespace_of_shims(layout, "mnt")
     if inside is None:
         namespace.unshare(namespace.CLONE_NEWNS)
         mount.set_propagation("/", mount.MS_SLAVE, recursive=True)
@@ -41,11 +41,12 @@ def isolate(layout: Layout) -> Host:
     with contextlib.suppress(KernelError):
         process.set_oom_score(_OOM_SCORE)
     private = (str(layout.state), str(layout.run))
-    return Host(hierarchies, outside, private, controls_devices, oom_score)
+    network = None if userns.is_initial() else inner.open_or_make(layout)
+    return Host(hierarchies, outside, private, controls_devices, oom_score, network)
 
 
-def _of_shims(layout: Layout) -> int | None:
-    """A handle on the namespace of a shim of this root; None when none is alive."""
+def namespace_of_shims(layout: Layout, kind: str) -> int | None:
+    """A handle on the ``mnt`` or ``user`` namespace of a shim of this root; None when none is alive."""
     try:
         ids = os.listdir(layout.state / "containers")
     except FileNotFoundError:
@@ -56,5 +57,5 @@ def _of_shims(layout: Layout) -> int | None:
             continue
         # Where not, it has just ended.
         with contextlib.suppress(ProcessLookupError):
-            return namespace.open_of(status["shim_pid"], status["shim_starttime"], "mnt")
+            return namespace.open_of(status["shim_pid"], status["shim_starttime"], kind)
     return None

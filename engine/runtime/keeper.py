@@ -29,17 +29,19 @@ if not __package__:
     from pycompose.engine.runtime.sealed import seal
 
     try:
-        seal()
+        if os.geteuid() == 0:  # else we become root first, in a user namespace: rootless.py
+            seal()
     except OSError as error:
         sys.exit(f"pycompose keeper: cannot copy its own program into memory: {error}")
 
 from ..documents import NewerFormat
 from ..layout import Layout
 from ..linux import cgroup, process
-from . import guard, lockfile, ownlog, protocol, residence, shim, statusfile
+from . import guard, inner, lockfile, ownlog, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
 from .isolation import isolate
 from .loop import Loop
+from .outlet import Outlet
 
 if TYPE_CHECKING:
     from .launch import Host
@@ -74,8 +76,11 @@ class Keeper:
     def run(self) -> int:
         """Keep until the engine has finished. Returns the exit code."""
         self.catch_signals()
+        outlet = None if self._host.network is None else Outlet(self.loop, self._host.network)
         self._start_engine()
         self.loop.run()
+        if outlet is not None:
+            outlet.close()
         return self.exit_code
 
     # -- the engine --------------------------------------------------------------------------------------------------
@@ -240,8 +245,7 @@ class Keeper:
         try:
             signal.set_wakeup_fd(-1)
             keep = [0, 1, 2, control]
-            if self._host.mount_namespace is not None:
-                keep.append(self._host.mount_namespace)
+            keep += [handle for handle in (self._host.mount_namespace, self._host.network) if handle is not None]
             process.close_all_except(keep)
             shim.main(spec, socket.socket(fileno=control), self._host)
             code = 0
@@ -319,9 +323,21 @@ def main(arguments: list[str]) -> int:
             _say(f"unknown argument {argument!r}")
             return 2
     layout = Layout.for_root(root)
+    if os.geteuid() != 0:
+        return _become_root(layout)
     if foreground:
         return _keep(layout, -1)
     return _in_background(layout)
+
+
+def _become_root(layout: Layout) -> int:
+    from .rootless import Withheld, enter
+
+    try:
+        enter(layout)
+    except (Withheld, OSError, NewerFormat) as error:
+        _say(str(error))
+        return EX_CONFIG if isinstance(error, NewerFormat) else 1
 
 
 def _in_background(layout: Layout) -> int:
@@ -345,14 +361,6 @@ def _in_background(layout: Layout) -> int:
 def _keep(layout: Layout, ready: int) -> int:
     try:
         return _keep_until_finished(layout, ready)
-    except PermissionError as error:
-        if os.geteuid() == 0:
-            _say(str(error))
-        else:
-            _say(
-                f"the engine needs root: use sudo, or an engine that runs already by -H ({error.filename}: permission denied)"
-            )
-        return 1
     except OSError as error:
         _say(str(error))
         return 1
@@ -402,6 +410,7 @@ def _clean_up(layout: Layout, hierarchies: cgroup.Hierarchies) -> None:
     """Remove what belongs to a running instance only. Whatever still holds something stays."""
     residence.move_back(layout.instance, hierarchies)
     cgroup.remove_instance(layout.instance)
+    inner.remove(layout)
     try:
         ownlog.put_aside(layout)
     except OSError as error:  # no room, or nothing was ever stored here

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..linux import caps, devicefilter, mount, namespace
+from ..linux import caps, devicefilter, mount, namespace, userns
 from . import bundle, defaults, devices, filesystem, operations, shields
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Host(NamedTuple):
     """Whether the kernel enforces device rules here (control groups). Where not, nobody gets to make device nodes."""
     oom_score: int = 0
     """What a container without a score of its own gets; the shim's may differ."""
+    network: int | None = None
+    """A handle on the network namespace that holds the bridges; None: the one we are in."""
 
 
 class Launch(NamedTuple):
@@ -79,7 +81,7 @@ def compile_launch(
     steps: list[Operation] = [operations.ExactModes(), operations.JoinKeyring(spec.id)]
     if spec.cgroup:
         if limits:
-            steps.append(operations.LimitResources(spec.cgroup, host.hierarchies, spec.linux.get("resources") or {}))
+            steps.append(operations.LimitResources(spec.cgroup, host.hierarchies, _limits(spec)))
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
     steps += confinement(process)
@@ -112,6 +114,12 @@ def compile_launch(
     steps.append(filesystem.PivotRoot(_root_propagation(spec)))
     steps += _become(spec, seccomp, host)
     return tuple(steps)
+
+
+def _limits(spec: LaunchSpec) -> dict[str, Any]:
+    """The limits to set. In a user namespace the kernel itself lets nobody open devices that the user could not."""
+    given: dict[str, Any] = spec.linux.get("resources") or {}
+    return given if userns.is_initial() else {name: value for name, value in given.items() if name != "devices"}
 
 
 def _join(spec: LaunchSpec, kind: str, path: str) -> Operation:
@@ -159,7 +167,14 @@ def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> tuple[list
             steps.append(filesystem.MountJoinedProc(destination, attributes, _owner(spec, spec.namespaces["pid"])))
         elif kind in ("cgroup", "cgroup2"):
             steps.append(_cgroups(destination, spec, host, attributes, private=private_cgroup))
+        elif kind == "sysfs" and spec.network_mode != "new" and not userns.is_initial():
+            # It would show a network namespace that is not ours: the host's own stands for it.
+            shown = attributes._replace(recursive_set=attributes.set, propagation=((mount.MS_PRIVATE, True),), data=())
+            steps.append(filesystem.Bind(len(sources), "/sys", destination, shown))
+            sources.append(("/sys", True))
         else:
+            if kind == "devpts" and userns.has_one_id():
+                attributes = attributes._replace(data=tuple(one for one in attributes.data if one[:4] != "gid="))
             label = spec.linux.get("mountLabel") or ""
             if label and kind == "tmpfs":
                 attributes = attributes._replace(data=(*attributes.data, f"context={label}"))
@@ -298,7 +313,7 @@ def confinement(process: dict[str, Any]) -> list[Operation]:
 def _devices_unguarded(spec: LaunchSpec, host: Host) -> bool:
     """Whether device rules were asked for that nothing enforces: then no device node may be made or opened."""
     rules = (spec.linux.get("resources") or {}).get("devices") or ()
-    return not host.controls_devices and not devicefilter.allows_everything(rules)
+    return userns.is_initial() and not host.controls_devices and not devicefilter.allows_everything(rules)
 
 
 _IPC_SYSCTLS = frozenset(

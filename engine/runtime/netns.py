@@ -9,7 +9,7 @@ import os
 import socket
 from typing import NamedTuple
 
-from ..linux import loopback, namespace
+from ..linux import loopback, namespace, userns
 from . import redirect
 from .redirect import Redirect
 
@@ -19,7 +19,7 @@ RESOLVER = Redirect("127.0.0.11", 53, 61053)
 _SYSCTLS = (
     # What dockerd sets: a container without privileges may bind port 80 and use ping.
     ("ipv4/ip_unprivileged_port_start", "0"),
-    ("ipv4/ping_group_range", "0 2147483647"),
+    ("ipv4/ping_group_range", userns.ping_groups()),
     # IPv4's would be the host's. A container on two networks is no way from one to the other, unless its sysctls say so.
     ("ipv4/ip_forward", "0"),
     ("ipv6/conf/all/forwarding", "0"),

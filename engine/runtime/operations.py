@@ -12,7 +12,7 @@ import select
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..linux import caps, lsm, namespace, process, tty
+from ..linux import caps, lsm, namespace, owners, process, tty, userns
 from ..linux.cgroup import Cgroup
 from ..linux.libc import KernelError
 from . import init, users
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from ..linux.cgroup import Hierarchies
     from .stage import Stage
+
+
+_ONE_ID = "this engine has one user id only: install the package uidmap, and give the user a range in /etc/subuid and /etc/subgid"
 
 
 class NewSession(NamedTuple):
@@ -90,6 +93,9 @@ class JoinNamespace(NamedTuple):
 
     def execute(self, stage: Stage) -> None:
         descriptor = self.descriptor if self.descriptor >= 0 else self._open()
+        if self.kind == "network" and namespace.is_own(descriptor, "net"):
+            os.close(descriptor)  # the host's, perhaps, which nobody may enter without root
+            return
         namespace.setns(descriptor, namespace.FLAGS[self.kind], self.path or f"{self.kind} namespace")
         if self.kind == "pid":
             stage.pids_fd = descriptor
@@ -254,7 +260,7 @@ class OwnStreams(NamedTuple):
             # /dev/null belongs to everybody.
             if status.st_uid == stage.identity.uid or (stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == 1):
                 continue
-            os.fchown(number, stage.identity.uid, -1)
+            owners.give(number, stage.identity.uid, -1)
 
     def describe(self) -> str:
         return "chown stdio"
@@ -312,7 +318,10 @@ class ChangeIdentity(NamedTuple):
             caps.limit_bounding(self.sets.bounding)
             caps.keep_over_setuid()
         # Groups first: after setuid nobody may change them.
-        os.setgroups(identity.groups)
+        if not userns.has_one_id():
+            os.setgroups(identity.groups)
+        elif identity.uid or identity.gid:
+            raise KernelError(errno.EINVAL, "setuid", f"{identity.uid}:{identity.gid}", _ONE_ID)
         os.setresgid(identity.gid, identity.gid, identity.gid)
         os.setresuid(identity.uid, identity.uid, identity.uid)
         if self.sets is not None:

@@ -6,6 +6,10 @@ where the container is, and a container that moves to another network stays reac
 
     client ──tcp/IPv6──► listener (held by the shim) ──tcp/IPv4──► 127.255.255.254:port ──nftables──► container
 
+Without root (runtime/inner.py) there is no translation in the host's network at all: every port comes here, IPv4 and UDP as
+well, and the shim is in the network namespace where nftables knows the containers. A port of one host address has an
+address of its own there, since another container may have the same port of another.
+
 Memory is bounded: MAX_CONNECTIONS, and one chunk a direction, for nothing is read before the other side took what was.
 """
 
@@ -13,8 +17,11 @@ from __future__ import annotations
 
 import socket
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
+from ..linux import userns
+from .datagrams import Flow, Flows
 from .loop import READ, WRITE
 
 if TYPE_CHECKING:
@@ -25,20 +32,39 @@ if TYPE_CHECKING:
 RELAY_ADDRESS = "127.255.255.254"
 MAX_CONNECTIONS = 128
 _CHUNK = 1 << 16
+_BURST = 64
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 
 
 def wanted(descriptor: int) -> bool:
-    """Whether a held descriptor is a listening IPv6 TCP socket."""
+    """Whether what comes to a held descriptor is to be carried on: to a listening IPv6 TCP socket; without root, to any."""
     held = socket.socket(fileno=descriptor)
     try:
-        return (
-            held.family == socket.AF_INET6
-            and held.type == socket.SOCK_STREAM
-            and held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
-        )
+        if held.type != socket.SOCK_STREAM:
+            return held.type == socket.SOCK_DGRAM and not userns.is_initial()
+        listens = held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+        return listens and (held.family == socket.AF_INET6 or not userns.is_initial())
     finally:
         held.detach()
+
+
+def serve(loop: Loop, descriptor: int) -> None:
+    """Carry on what comes to the descriptor, which is the relay's from here on."""
+    held = socket.socket(fileno=descriptor)
+    kind = held.type
+    held.detach()
+    if kind == socket.SOCK_DGRAM:
+        DatagramRelay(loop, descriptor)
+    else:
+        Relay(loop, descriptor)
+
+
+def address_of(host_ip: str) -> str:
+    """The loopback address that stands for an address of the host's, where a port of that one is led on from."""
+    if userns.is_initial() or host_ip in ("", "0.0.0.0", "::"):
+        return RELAY_ADDRESS
+    high, low = divmod(zlib.crc32(host_ip.encode()) & 0xFFFF, 256)
+    return f"127.254.{high}.{low}"
 
 
 class Relay:
@@ -47,7 +73,8 @@ class Relay:
     def __init__(self, loop: Loop, descriptor: int) -> None:
         self._loop = loop
         self._listener = socket.socket(fileno=descriptor)
-        self._port: int = self._listener.getsockname()[1]
+        host, self._port = self._listener.getsockname()[:2]
+        self._address = address_of(host)
         self._connections: set[Connection] = set()
         self._listener.setblocking(False)
         loop.watch(descriptor, lambda _: self._accept())
@@ -70,8 +97,38 @@ class Relay:
         server = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         client.setblocking(False)
         server.setblocking(False)
-        server.connect_ex((RELAY_ADDRESS, self._port))  # in progress; a refusal shows at the first use
+        server.connect_ex((self._address, self._port))  # in progress; a refusal shows at the first use
         self._connections.add(Connection(self._loop, client, server, self._connections.discard))
+
+
+class DatagramRelay:
+    """The same for UDP: each client has a socket of its own towards the container."""
+
+    def __init__(self, loop: Loop, descriptor: int) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(False)
+        host, port = self._socket.getsockname()[:2]
+        self._target = (address_of(host), port)
+        self._flows = Flows(loop)
+        loop.watch(descriptor, lambda _: self._receive())
+
+    def _receive(self) -> None:
+        for _ in range(_BURST):
+            try:
+                data, client = self._socket.recvfrom(65535)
+            except OSError:
+                return
+            flow = self._flows.get(client) or self._open(client)
+            if flow is not None:
+                flow.send(data)
+
+    def _open(self, client: tuple[str, int]) -> Flow | None:
+        try:
+            towards = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+            towards.connect(self._target)
+        except OSError:
+            return None
+        return self._flows.add(client, towards, lambda data: self._socket.sendto(data, client))
 
 
 class Connection:

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import documents
-from ..linux import process
+from ..linux import namespace, process
 from . import child, enter, filesystem, protocol, relay, restart
 from .container import Container, Refused
 from .dns import DnsServer
@@ -42,6 +42,8 @@ def main(spec: ShimSpec, control: socket.socket, host: Host) -> None:
     os.setsid()
     loop = Loop()
     try:
+        if host.network is not None and spec.network_mode == "new":
+            namespace.setns(host.network, namespace.CLONE_NEWNET)
         Shim(loop, control, spec, host)
     except (OSError, ValueError) as error:
         protocol.send(control, {"event": "failed", "error": Failure.of("prepare", error)._asdict()})
@@ -219,7 +221,7 @@ class Shim:
         self._held += descriptors
         for descriptor in descriptors:
             if relay.wanted(descriptor):
-                relay.Relay(self._loop, descriptor)
+                relay.serve(self._loop, descriptor)
         descriptors.clear()
         reply()
 

@@ -16,6 +16,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from . import handover
 from .logfile import STDERR
 from .logread import LogReader
 from .loop import READ, WRITE
@@ -113,6 +114,7 @@ class Forwarder:
         address = target["host"] if local else (target["address"], target["port"])
         self._ready = False
         self._socket = socket.socket(family, socket.SOCK_STREAM if self._stream else socket.SOCK_DGRAM)
+        handover.lead_out(self._socket)
         self._socket.setblocking(False)
         code = self._socket.connect_ex(address)
         if code == errno.EPROTOTYPE and target["protocol"] == "unix":
@@ -120,6 +122,7 @@ class Forwarder:
             self._socket.close()
             self._stream = False
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
+            handover.lead_out(self._socket)
             self._socket.setblocking(False)
             code = self._socket.connect_ex(address)
         if code == errno.EINPROGRESS:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
-from ..linux import entries
+from ..linux import entries, overlay
 from ..linux import mount as kernel
 from ..linux.libc import KernelError
 from .types import Volume
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 KIND = "volume-layer"
 SNAPSHOT = "snapshot"
 _REMOVED = ".removed-"
-# A renamed directory, or a changed owner or mode, must not copy the data below it: these layers are read in no other way.
-_OPTIONS = ("redirect_dir=on", "metacopy=on", "index=off", "xino=off")
 
 
 def directory(layout: Layout, layer: str) -> Path:
@@ -65,7 +63,7 @@ def mount(layout: Layout, volume: Volume, target: Path) -> None:
     lower = tuple(str(directory(layout, layer)) for layer in volume.layers)
     upper, work = str(directory(layout, volume.upper)), str(layout.layered / volume.upper / "work")
     try:
-        descriptor = kernel.mount_overlay(lower, upper, work, _OPTIONS)
+        descriptor = kernel.mount_overlay(lower, upper, work, overlay.CHEAP)
         kernel.attach(descriptor, target)
     except KernelError as error:
         raise EngineError(f"cannot mount the layers of volume {volume.name}: {error}") from None

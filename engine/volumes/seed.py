@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from ..linux import entries, paths
+from ..linux import entries, owners, paths
 from ..linux.libc import KernelError
 from ..linux.tree import empty
 
@@ -115,7 +115,7 @@ def _copy_entry(source: int, target: int, name: str, info: os.stat_result) -> No
         os.symlink(os.fsdecode(link), name, dir_fd=target)
     else:
         os.mknod(name, kind | 0o600, info.st_rdev, dir_fd=target)
-    os.chown(name, info.st_uid, info.st_gid, dir_fd=target, follow_symlinks=False)
+    owners.give_entry(target, name, info.st_uid, info.st_gid)
     if kind != stat.S_IFLNK:
         entries.set_mode(target, name, stat.S_IMODE(info.st_mode), kind)
     os.utime(name, ns=(info.st_atime_ns, info.st_mtime_ns), dir_fd=target, follow_symlinks=False)

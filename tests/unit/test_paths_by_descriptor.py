@@ -79,7 +79,8 @@ NAMED = frozenset(
         "open", "stat", "lstat", "mkdir", "makedirs", "mknod", "mkfifo", "symlink", "link", "unlink", "remove", "rmdir",
         "removedirs", "rename", "replace", "renames", "readlink", "truncate", "access", "statvfs", "chdir", "chroot",
         "chmod", "lchmod", "chown", "lchown", "utime", "walk",
-    }
+        "layout.py:runtime_directory": USER,
+}
 )  # fmt: skip
 # These take a name or a descriptor: what looks like a path is a path.
 EITHER = frozenset(["listdir", "scandir", "getxattr", "setxattr", "listxattr", "removexattr"])

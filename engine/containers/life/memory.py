@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ...errors import Conflict, EngineError, InvalidParameter
-from ...linux import mount, namespace
+from ...linux import mount, namespace, owners
 from ...linux.libc import KernelError
 from ...linux.tree import remove_directory
 from ..spec.record import MemoryFile
@@ -80,7 +80,7 @@ def store(layout: Layout, id: str, files: Sequence[tuple[MemoryFile, bytes]]) ->
         for index, (file, content) in enumerate(files):
             with open(directory / str(index), "xb") as stream:
                 stream.write(content)
-                os.fchown(stream.fileno(), file.uid, file.gid)
+                owners.give(stream.fileno(), file.uid, file.gid)
                 os.fchmod(stream.fileno(), file.mode)
     except OSError as error:
         raise EngineError(f"cannot keep a container's files in memory: {error.strerror}") from None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import documents
 from ...errors import InvalidParameter
+from ...linux import userns
 from ...runtime import bundle as launch_file
 from ...runtime import defaults
 from ...runtime.restart import Policy, checked
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_GRACE = 10
 OWN_RUNTIMES = ("", "pycompose")
 # As Docker: no program needs a capability to listen on a low port or to ping inside its own network namespace.
-NETWORK_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+NETWORK_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": userns.ping_groups()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ... import bounds
 from ...errors import Unprocessable
-from ...images.unpack import OPAQUE
 from ...linux import entries
+from ...linux.overlay import OPAQUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
