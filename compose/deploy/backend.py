@@ -44,6 +44,9 @@ class Backend(Protocol):
     def units(self) -> list[Unit]:
         """Every task or pod of the project, ended ones too."""
 
+    def images(self) -> dict[str, str]:
+        """The image of each Compose service that is there."""
+
     def services(self) -> list[str]:
         """The Compose services that are there."""
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def check_supported(project: Project, kind: str, backend: Backend) -> list[Diagnostic]:
     """Refuse what the target cannot carry out, with every place, before anything is made; the keys without effect. Raises `LoadError`."""
+    from ..plan.graph import check
     from .columns import uses
 
+    check(project)
     findings = Findings(project)
     for path, status, reason in uses(project, kind):
         if status == "refused":

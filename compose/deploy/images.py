@@ -131,11 +131,9 @@ def publish(
     return found
 
 
-def look_up(
-    project: Project, known: Mapping[str, str], registry: str, lookup: Lookup, emit: Emit, *, built: bool = True
-) -> dict[str, str]:
+def look_up(project: Project, known: Mapping[str, str], registry: str, lookup: Lookup, emit: Emit) -> dict[str, str]:
     """References by service: those ``known``, and the others by the digest that their registry has. An image whose registry nobody
-    here can ask keeps its tag, with a warning. Raises `LoadError` for one that is not there; with ``built`` also for built ones."""
+    here can ask keeps its tag, with a warning. Raises `LoadError` for one that is not there."""
     found = dict(known)
     findings: list[Diagnostic] = []
     digests: dict[str, str] = {}
@@ -151,9 +149,6 @@ def look_up(
                 digests[ref] = by_digest(ref, lookup(ref))
             found[name] = digests[ref]
         except Unknown as error:
-            if tree.get("build") and not built:
-                found[name] = ref
-                continue
             path = ("services", name, "image")
             findings.append(Diagnostic(str(error), path, project.mark(*path)))
         except ComposeError as error:
@@ -162,6 +157,15 @@ def look_up(
     if findings:
         raise LoadError(findings)
     return found
+
+
+def as_deployed(project: Project, registry: str, deployed: Mapping[str, str]) -> dict[str, str]:
+    """References of what is built here, when nothing shall be built: what runs now, else the name that a build would push."""
+    return {
+        name: deployed.get(name) or published_name(project, name, registry)
+        for name, tree in project.services.items()
+        if tree.get("build")
+    }
 
 
 def by_digest(ref: str, digest: str) -> str:

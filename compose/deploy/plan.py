@@ -64,7 +64,7 @@ def plan_deployment(
 ) -> Plan:
     """The operations that bring the cluster to ``wanted``, in waves: a service follows what it waits for."""
     planner = _Planner(project, {one.key: one for one in wanted}, cluster, rules)
-    for one in wanted:
+    for one in _in_order(wanted, gates):
         planner.converge(one, gates.get(one.key, ()))
     if options.wait:
         for one in wanted:
@@ -73,6 +73,22 @@ def plan_deployment(
     if options.prune:
         planner.prune()
     return assemble(project.name, planner.operations, planner.unchanged)
+
+
+def _in_order(wanted: Sequence[Wanted], gates: Mapping[str, Sequence[Gate]]) -> list[Wanted]:
+    """Each after what it waits for: whether that changes has to be known then. There are no cycles, which loading has seen to."""
+    by_key = {one.key: one for one in wanted}
+    done: dict[str, Wanted] = {}
+
+    def visit(key: str) -> None:
+        if key in by_key and key not in done:
+            for gate in gates.get(key, ()):
+                visit(gate.key)
+            done[key] = by_key[key]
+
+    for one in wanted:
+        visit(one.key)
+    return list(done.values())
 
 
 def _reason(wanted: Wanted) -> str:
@@ -135,16 +151,9 @@ class _Planner:
                 place = self._project.mark(*wanted.path, "depends_on", self._wanted[gate.key].service)
                 self.wait_for(gate.key, gate.how, Cause(reason, (), place), optional=not gate.required)
                 (needs if gate.required else after).append(self._waits[gate.key].key)
-            elif not gate.how:
-                (needs if gate.required else after).append(self._expected(gate.key))
+            elif not gate.how and gate.key in self._changes:
+                (needs if gate.required else after).append(self._changes[gate.key])
         return needs, after
-
-    def _expected(self, key: str) -> str:
-        """The key of the operation that makes ``key``, which may not be planned yet; an edge to none is left out."""
-        return (
-            self._changes.get(key)
-            or f"{UpdateObject.verb if key in self._cluster.objects else CreateObject.verb} {key}"
-        )
 
     def _change(self, wanted: Wanted, found: Found | None, cause: Cause, edges: tuple[list[str], list[str]]) -> None:
         needs, after = tuple(edges[0]), tuple(edges[1])
@@ -183,11 +192,13 @@ class _Planner:
 
                 self._waits[key] = replace(known, optional=False)
             return
-        change = self._expected(key)
+        change = self._changes.get(key)
         wanted = self._wanted[key]
         # What has completed is ready as well; what is a job is waited for to its end.
         how = COMPLETED if wanted.wait == COMPLETED else how
-        self._waits[key] = AwaitService(wanted=wanted, how=how, cause=cause, needs=(change,), optional=optional)
+        self._waits[key] = AwaitService(
+            wanted=wanted, how=how, cause=cause, needs=(change,) if change else (), optional=optional
+        )
 
     def prune(self) -> None:
         """Remove what the project made and no longer wants, once everything else has gone well. Services go before what they use."""

@@ -114,6 +114,20 @@ def test_a_deployment_that_was_broken_off_is_finished() -> None:
     assert keys == ["wait for service migrate", "create service web", "wait for service web"]
 
 
+def test_updates_go_in_waves_in_whatever_order_services_are_named() -> None:
+    there = found(wanted())
+    changed = wanted(db={"image": "2"}, migrate={"image": "2"}, web={"image": "2"})
+    keys = [one.key for one in plan([changed[0], *reversed(changed[1:])], there, READY_ALL).operations]
+    assert keys == [
+        "update service db",
+        "wait for service db",
+        "update service migrate",
+        "wait for service migrate",
+        "update service web",
+        "wait for service web",
+    ]
+
+
 def test_a_job_that_failed_is_tried_again() -> None:
     objects = wanted()
     verdicts = {**READY_ALL, "service migrate": Verdict(IS_FAILED, "exit code 4")}

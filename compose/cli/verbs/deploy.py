@@ -88,7 +88,7 @@ def _emit(session: Session, project: Project, target: Target, backend: Backend) 
 
 
 def _deploy(session: Session, project: Project, target: Target, backend: Backend, options: Options) -> int:
-    from ...deploy.images import check_registry, look_up, publish
+    from ...deploy.images import as_deployed, check_registry, look_up, publish
     from ...deploy.report import failure_report
     from ...deploy.run import FAILED, run_plan
     from ...run.lock import project_lock
@@ -98,10 +98,10 @@ def _deploy(session: Session, project: Project, target: Target, backend: Backend
     check_registry(project, target.registry)
     renderer = choose_renderer(args.progress, args.ansi, "Deploying")
     with project_lock(backend.address, project.name), renderer:
-        known = {}
+        known = as_deployed(project, target.registry, backend.images()) if args.dry_run else {}
         if not args.dry_run and any(tree.get("build") for tree in project.services.values()):
             known = publish(session.engine, project, target.registry, {}, renderer.handle, build=not args.no_build)
-        images = look_up(project, known, target.registry, backend.lookup, renderer.handle, built=not args.dry_run)
+        images = look_up(project, known, target.registry, backend.lookup, renderer.handle)
         plan = backend.plan(project, images, options)
         if not args.dry_run and not plan.empty:
             outcomes = run_plan(plan, backend.hands(project), renderer.handle, float(args.wait_timeout))

@@ -132,6 +132,13 @@ class KubernetesBackend:
         pods = self._kube.list("Pod", self._namespace, labels)
         return list(units(pods, self._kube.list("Service", self._namespace, labels)))
 
+    def images(self) -> dict[str, str]:
+        return {
+            str((one["metadata"].get("labels") or {}).get(SERVICE)): str(_pod_spec(one)["containers"][0]["image"])
+            for kind in WORKLOADS
+            for one in self._kube.list(kind, self._namespace, {PROJECT: self._name})
+        }
+
     def services(self) -> list[str]:
         found = {
             str((one["metadata"].get("labels") or {}).get(SERVICE))
@@ -212,6 +219,13 @@ class KubernetesBackend:
         wanted = convert(project, self._facts(images), findings)
         findings.check()
         write_manifests(project, wanted, write)
+
+
+def _pod_spec(workload: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = workload["spec"]
+    spec = spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
+    found: Mapping[str, Any] = spec["template"]["spec"]
+    return found
 
 
 def _gates(project: Project, wanted: Sequence[Wanted]) -> dict[str, list[Gate]]:

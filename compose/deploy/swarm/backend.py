@@ -90,6 +90,14 @@ class SwarmBackend:
         swarm = self._engine.swarm
         return list(units(self._services(), self._tasks(), swarm.list("nodes")))
 
+    def images(self) -> dict[str, str]:
+        return {
+            str((one["Spec"].get("Labels") or {}).get(SERVICE) or ""): str(
+                one["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+            )
+            for one in self._services()
+        }
+
     def services(self) -> list[str]:
         return sorted(str((one["Spec"].get("Labels") or {}).get(SERVICE) or "") for one in self._services())
 

@@ -75,7 +75,7 @@ def plan_mounts(project: Project, name: str, facts: Facts, findings: Findings) -
 
 
 def _check_global(project: Project, name: str, findings: Findings) -> None:
-    """A global service has a volume on each node, which can be nobody else's."""
+    """A global service has a volume on each node. Other global services share it there; one that is on some node cannot."""
     tree = project.services[name]
     if not mode(tree).startswith("global"):
         return
@@ -85,10 +85,11 @@ def _check_global(project: Project, name: str, findings: Findings) -> None:
         others = [
             other
             for other, one in project.services.items()
-            if other != name and any(volume.get("source") == item["source"] for volume in one.get("volumes") or ())
+            if not mode(one).startswith("global")
+            and any(volume.get("source") == item["source"] for volume in one.get("volumes") or ())
         ]
         if others:
-            words = f"volume {item['source']} is a different one on each node, and {', '.join(others)} uses it too"
+            words = f"volume {item['source']} is another on each node here, and {', '.join(others)} has but one of it"
             hint = "give the volume driver_opts that say where its data is, or run the service with mode: replicated"
             findings.refuse(("services", name, "volumes", index), words, hint)
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ....deploy.conformance import check_supported
-from ....deploy.images import look_up
+from ....deploy.images import as_deployed, look_up
 from ....deploy.plan import Options
 from ...flags.parser import FlagError
 from ...project.session import Session
@@ -33,7 +33,8 @@ def run(args: Namespace) -> int:
     def tell(event: Event) -> None:
         print(f"warning: {event.id} {getattr(event, 'detail', '')}", file=sys.stderr)
 
-    images = look_up(project, {}, target.registry, backend.lookup, tell, built=False)
+    known = as_deployed(project, target.registry, backend.images())
+    images = look_up(project, known, target.registry, backend.lookup, tell)
     plan = backend.plan(project, images, Options())
     print(json.dumps(plan.tree(), indent=2) if args.format == "json" else plan.text(), end="")
     return 0 if plan.empty else CHANGES
