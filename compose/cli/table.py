@@ -209,5 +209,7 @@ CHANGING = frozenset(
 
 ALIASES = {"list": "ls", "ps": "ls", "remove": "rm", "convert": "config"}
 
-CLUSTER = frozenset({"down", "events", "exec", "logs", "plan", "port", "ps", "restart", "scale", "top", "wait"})
+CLUSTER = frozenset(
+    {"down", "events", "exec", "graph", "logs", "plan", "port", "ps", "restart", "run", "scale", "top", "wait"}
+)
 """Verbs that take ``--to`` as well: then they are carried out on a cluster, by the module of the same name in ``cluster/``."""

@@ -31,6 +31,12 @@ class Backend(Protocol):
     def lookup(self, ref: str) -> str:
         """The digest of an image in its registry, as `images.Lookup`."""
 
+    users: Mapping[str, tuple[int, int]]
+    """Numeric user and group by service, for users by name, as far as they are known."""
+
+    def local_registry(self) -> tuple[str, str]:
+        """A registry that the cluster says it has for development: where we push to, and what its nodes call it. Empty without one."""
+
     def check(self, project: Project, findings: Findings) -> None:
         """Tell what cannot be done, without images and without asking the cluster."""
 
@@ -62,6 +68,12 @@ class Backend(Protocol):
 
     def addresses(self, service: str, port: int, protocol: str) -> list[str]:
         """``host:port`` from outside for a port of the service's containers."""
+
+    def follow(self, service: str, line: LogLine) -> int:
+        """Print a job's output until it has ended; its exit code. Raises `ComposeError` when it cannot begin."""
+
+    def remove(self, service: str) -> None:
+        """Remove the objects that run one service, and nothing that others use too."""
 
     def events(self) -> Iterator[dict[str, str]]: ...
 

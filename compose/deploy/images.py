@@ -168,6 +168,15 @@ def as_deployed(project: Project, registry: str, deployed: Mapping[str, str]) ->
     }
 
 
+def moved(images: Mapping[str, str], pushed_to: str, called: str) -> dict[str, str]:
+    """References in a registry that nodes know by another name than this machine."""
+    start = f"{pushed_to.rstrip('/')}/"
+    return {
+        name: f"{called.rstrip('/')}/{ref.removeprefix(start)}" if pushed_to and ref.startswith(start) else ref
+        for name, ref in images.items()
+    }
+
+
 def by_digest(ref: str, digest: str) -> str:
     """``repository:tag@digest``; without a digest the reference as it is."""
     return f"{ref}@{digest}" if digest else ref

@@ -8,7 +8,6 @@ import pytest
 
 from pycompose.compose.deploy import columns as table
 from pycompose.compose.deploy.kubernetes import verdicts as kubernetes
-from pycompose.compose.deploy.objects import READY
 from pycompose.compose.deploy.state import FAILED, WAITING
 from pycompose.compose.deploy.state import READY as IS_READY
 from pycompose.compose.deploy.swarm import verdicts as swarm
@@ -78,8 +77,13 @@ JOB = {"ReplicatedJob": {"TotalCompletions": 1}}
     ],
 )
 def test_swarm(tree: dict[str, Any], tasks: list[dict[str, Any]], state: str, word: str) -> None:
-    verdict = swarm.judge(tree, tasks, NODES, READY, NOW)
+    verdict = swarm.judge(tree, tasks, NODES, NOW)
     assert (verdict.state, verdict.word) == (state, word)
+
+
+def test_a_version_that_came_back_before_is_the_one_that_is_wanted() -> None:
+    tree = service(status="rollback_completed")
+    assert swarm.judge(tree, [task(), task()], NODES, NOW, is_changed=False).state == IS_READY
 
 
 def test_swarm_troubles_name_task_node_and_hint() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ...deploy.target import KUBERNETES
 from ..flags.parser import FlagError
 from ..project.session import Session
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ...deploy.plan import Options
     from ...deploy.target import Target
     from ...model import Project
+    from ...run.events import Emit
     from ..flags.parser import Parser
 
 WAIT_TIMEOUT = 300
@@ -60,6 +62,8 @@ def run(args: Namespace) -> int:
     target = target_of(session, args.to or args.target or "", (args.target or "") if args.to else "")
     target = _with_flags(target, args)
     backend = open_backend(session, target)
+    if target.kind == KUBERNETES:
+        backend.users = _users(session, project, is_built=False)
     for diagnostic in check_supported(project, target.kind, backend):
         print(f"warning: {diagnostic}", file=sys.stderr)
     if args.emit is not None:
@@ -87,26 +91,53 @@ def _emit(session: Session, project: Project, target: Target, backend: Backend) 
     return 0
 
 
+def _users(session: Session, project: Project, *, is_built: bool) -> dict[str, tuple[int, int]]:
+    """Numbers for users by name. What is still to be built has none yet, and is asked again when it is."""
+    from ...deploy.users import look_up_users, named_users
+
+    names = named_users(project)
+    if not names:
+        return {}
+    found = look_up_users(session.engine, project, names)
+    unbuilt = {} if is_built else {name: (0, 0) for name in names if project.services[name].get("build")}
+    return {**unbuilt, **found}
+
+
+def _images(session: Session, project: Project, target: Target, backend: Backend, emit: Emit) -> dict[str, str]:
+    """Built, pushed, looked up: the reference of each service's image. With --dry-run nothing is built or pushed."""
+    from ...deploy.images import as_deployed, check_registry, look_up, moved, publish
+
+    args = session.args
+    known: dict[str, str] = {}
+    if any(tree.get("build") for tree in project.services.values()):
+        registry, inside = target.registry, target.registry
+        if not registry:
+            registry, inside = backend.local_registry()
+        check_registry(project, registry)
+        if args.dry_run:
+            known = as_deployed(project, inside, backend.images())
+        else:
+            pushed = publish(session.engine, project, registry, {}, emit, build=not args.no_build)
+            known = moved(pushed, registry, inside)
+    return look_up(project, known, target.registry, backend.lookup, emit)
+
+
 def _deploy(session: Session, project: Project, target: Target, backend: Backend, options: Options) -> int:
-    from ...deploy.images import as_deployed, check_registry, look_up, publish
     from ...deploy.report import failure_report
-    from ...deploy.run import FAILED, run_plan
+    from ...deploy.run import FAILED, Outcome, run_plan
     from ...run.lock import project_lock
     from ..show.render import choose_renderer
 
     args = session.args
-    check_registry(project, target.registry)
+    outcomes: dict[str, Outcome] = {}
     renderer = choose_renderer(args.progress, args.ansi, "Deploying")
     with project_lock(backend.address, project.name), renderer:
-        known = as_deployed(project, target.registry, backend.images()) if args.dry_run else {}
-        if not args.dry_run and any(tree.get("build") for tree in project.services.values()):
-            known = publish(session.engine, project, target.registry, {}, renderer.handle, build=not args.no_build)
-        images = look_up(project, known, target.registry, backend.lookup, renderer.handle)
+        images = _images(session, project, target, backend, renderer.handle)
+        if target.kind == KUBERNETES:
+            backend.users = _users(session, project, is_built=not args.dry_run)
         plan = backend.plan(project, images, options)
         if not args.dry_run and not plan.empty:
             outcomes = run_plan(plan, backend.hands(project), renderer.handle, float(args.wait_timeout))
-        else:
-            outcomes = {}
     if args.dry_run or plan.empty:
         print(plan.text(), end="")
         return 0

@@ -70,6 +70,17 @@ class KubernetesBackend:
 
         return digest_of(ref)
 
+    def local_registry(self) -> tuple[str, str]:
+        """By the ConfigMap of KEP-1755."""
+        from .client import KubernetesError
+        from .hosting import HOLDER, NAMESPACE, registry_of
+
+        try:
+            found = self._kube.get("ConfigMap", HOLDER, NAMESPACE)
+        except KubernetesError:
+            return "", ""  # who may not read it is told that a registry is missing
+        return registry_of(found or {})
+
     def check(self, project: Project, findings: Findings) -> None:
         convert(project, self._facts({}), findings)
 
@@ -94,6 +105,7 @@ class KubernetesBackend:
 
         there = observe(self._kube, self._name, self._namespace)
         namespace = f"Namespace {self._namespace}"
+        volumes = volumes or not any(one.kind == "PersistentVolumeClaim" for one in there.values())
         if not volumes or not self._is_own(there, namespace) or self._has_foreign_objects():
             there.pop(namespace, None)
         return plan_removal(self._name, Cluster(there), volumes=volumes)
@@ -206,6 +218,17 @@ class KubernetesBackend:
         services = self._kube.list("Service", self._namespace, {PROJECT: self._name, SERVICE: service})
         pods = self._kube.list("Pod", self._namespace, {PROJECT: self._name, SERVICE: service})
         return published(services, pods, port, protocol)
+
+    def follow(self, service: str, line: LogLine) -> int:
+        from .logs import follow_job
+
+        return follow_job(self._kube, self._watch, self._namespace, {PROJECT: self._name, SERVICE: service}, line)
+
+    def remove(self, service: str) -> None:
+        labels = {PROJECT: self._name, SERVICE: service}
+        for kind in (*WORKLOADS, "Service"):
+            for one in self._kube.list(kind, self._namespace, labels):
+                self._kube.remove(kind, str(one["metadata"]["name"]), self._namespace)
 
     def events(self) -> Iterator[dict[str, str]]:
         from .events import project_events

@@ -38,7 +38,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "Service": ("", "v1", "services"),
 }
 GLOBAL = ("Namespace",)
-CONFLICT, NOT_FOUND = 409, 404
+CONFLICT, FORBIDDEN, NOT_FOUND = 409, 403, 404
 
 
 class KubernetesError(ComposeError):
@@ -47,6 +47,11 @@ class KubernetesError(ComposeError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+def owners(message: str) -> set[str]:
+    """The managers that a conflict names: ``conflict with "kubectl" using apps/v1``."""
+    return set(re.findall(r'conflicts? with "([^"]+)"', message))
 
 
 @contextmanager
@@ -94,6 +99,9 @@ class Kube:
         self._minor = 0
         self._classes: dict[str, Any] = {}
 
+    def close(self) -> None:
+        self._client.close()
+
     @property
     def minor(self) -> int:
         """The server's version 1.x."""
@@ -125,10 +133,18 @@ class Kube:
 
     def apply(self, body: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Tree:
         """Server-side apply; what the server has, or with ``dry_run`` would have. Fields of other managers are conflicts (409)."""
+        try:
+            return self._apply(body, dry_run, force)
+        except KubernetesError as error:
+            # What `scale` and `restart` have set is ours as well, though the server keeps the two apart.
+            if force or error.code != CONFLICT or owners(str(error)) != {MANAGER}:
+                raise
+            return self._apply(body, dry_run, True)
+
+    def _apply(self, body: Mapping[str, Any], dry_run: bool, force: bool) -> Tree:
         resource = self._resource(str(body["kind"]))
         with told(f"{body['kind']} {body['metadata']['name']}"):
-            found = self._client.apply(resource(body), force=force, dry_run=dry_run)
-        return dict(found)
+            return dict(self._client.apply(resource(body), force=force, dry_run=dry_run))
 
     def get(self, kind: str, name: str, namespace: str) -> Tree | None:
         options = {} if kind in GLOBAL else {"namespace": namespace}
@@ -146,13 +162,14 @@ class Kube:
             return [dict(one) for one in self._client.list(self._resource(kind), labels=dict(labels or {}), **options)]
 
     def remove(self, kind: str, name: str, namespace: str) -> None:
-        """Delete, and what it owns behind it. What is gone already is no error."""
+        """Delete, and what it owns behind it; of a job its pods first. What is gone already is no error."""
         from lightkube.types import CascadeType
 
         options: Tree = {} if kind in GLOBAL else {"namespace": namespace}
+        cascade = CascadeType.FOREGROUND if kind == "Job" else CascadeType.BACKGROUND
         try:
             with told(f"{kind} {name}"):
-                self._client.delete(self._resource(kind), name, cascade=CascadeType.BACKGROUND, **options)
+                self._client.delete(self._resource(kind), name, cascade=cascade, **options)
         except KubernetesError as error:
             if error.code != NOT_FOUND:
                 raise

@@ -6,14 +6,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from ...errors import OperationError
+from ..state import FAILED, READY
 from .client import KubernetesError
 from .names import PROJECT, SERVICE
+from .verdicts import exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..backend import LogLine
     from .client import Kube
+    from .watch import Watch
 
 PAUSE = 1.0
 """Seconds between two tries to open a stream again, and between two looks for new pods."""
@@ -91,3 +95,24 @@ def _follow(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: Mapping[
         time.sleep(PAUSE)
         wishes = {**wishes, "since": max(int(time.time() - began), 1)}
         wishes.pop("tail_lines", None)
+
+
+def follow_job(kube: Kube, watch: Watch, namespace: str, labels: Mapping[str, str], line: LogLine) -> int:
+    """Print what a job's pod says until it has ended; its exit code. Raises `OperationError` for one that cannot begin."""
+    (job,) = kube.list("Job", namespace, labels)
+    name = str(job["metadata"]["name"])
+    seen: set[str] = set()
+    while True:
+        verdict = watch.verdict("Job", name)
+        for pod in kube.list("Pod", namespace, labels):
+            if pod["status"].get("phase") != "Pending" and pod["metadata"]["uid"] not in seen:
+                seen.add(str(pod["metadata"]["uid"]))
+                _print(kube, namespace, pod, {"follow": True}, line)
+        if verdict.state == READY:
+            return 0
+        if verdict.state == FAILED:
+            codes = [one for pod in kube.list("Pod", namespace, labels) for one in exit_codes(pod)]
+            if not codes:
+                raise OperationError("\n".join([verdict.word, *(one.reason for one in verdict.troubles)]))
+            return codes[-1]
+        watch.wait(PAUSE)

@@ -100,7 +100,7 @@ def _job(workload: Tree, pods: Sequence[Tree], now: float) -> Verdict:
     own = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("job-name") == workload["metadata"]["name"]]
     troubles = tuple(one for pod in own for one in troubles_of(pod, now))
     if "Failed" in conditions:
-        codes = [one for pod in own for one in _exit_codes(pod)]
+        codes = [one for pod in own for one in exit_codes(pod)]
         words = f"the job ended with exit code {codes[-1]}" if codes else "the job failed"
         return Verdict(FAILED, words, troubles or (Trouble(str(conditions["Failed"].get("message") or "")),))
     if reason := _hopeless({}, own, now):
@@ -108,7 +108,8 @@ def _job(workload: Tree, pods: Sequence[Tree], now: float) -> Verdict:
     return Verdict(WAITING, f"{done}/{wanted} completed", troubles, bool(status.get("active")))
 
 
-def _exit_codes(pod: Tree) -> Iterator[int]:
+def exit_codes(pod: Tree) -> Iterator[int]:
+    """Of containers that have ended with another code than 0."""
     for one in _statuses(pod):
         ended = (one.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):

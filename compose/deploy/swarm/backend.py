@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...client import NotFound
@@ -40,6 +42,7 @@ class SwarmBackend:
         self._target = target
         self._nodes = nodes
         self._watch = Watch(engine, name, self._remove_volume)
+        self.users: Mapping[str, tuple[int, int]] = {}
         self.address = str(engine.endpoint.address)
 
     def lookup(self, ref: str) -> str:
@@ -52,6 +55,9 @@ class SwarmBackend:
             raise
         return str((found.get("Descriptor") or {}).get("digest") or "")
 
+    def local_registry(self) -> tuple[str, str]:
+        return "", ""  # Swarm has no place to say so
+
     def check(self, project: Project, findings: Findings) -> None:
         convert(project, {}, findings, allow_binds=self._target.allow_binds)
 
@@ -60,7 +66,6 @@ class SwarmBackend:
         findings = Findings(project)
         wanted = convert(project, images, findings, allow_binds=self._target.allow_binds)
         findings.check()
-        from dataclasses import replace
 
         forms = {one.key: proposed(one.kind, one.body) for one in wanted}
         objects = observe(self._engine, self._name)
@@ -174,6 +179,15 @@ class SwarmBackend:
         tree = self._engine.swarm.inspect("nodes", node)
         engine = self._nodes.engine(str(tree["Description"]["Hostname"]), node)
         self._watch.remove_when_free(lambda: engine.volumes.remove(volume))
+
+    def follow(self, service: str, line: LogLine) -> int:
+        from .logs import follow_job
+
+        return follow_job(self._engine, self._name, service, self._watch, line)
+
+    def remove(self, service: str) -> None:
+        with suppress(NotFound):
+            self._engine.swarm.remove("services", f"{self._name}_{service}")
 
     def events(self) -> Iterator[dict[str, str]]:
         from .events import stack_events

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ...client.frames import STDERR, demultiplex, raw
-from ...errors import EngineError
+from ...errors import EngineError, OperationError
+from ..state import FAILED, READY
 from .labels import SERVICE, STACK
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ...client import Engine
     from ..backend import LogLine
+    from .watch import Watch
 
 PAUSE = 1.0
 """Seconds between two tries to open a stream again, and between two looks for new services."""
@@ -53,6 +55,10 @@ class Follower:
                     raise
             query["tail"] = "all"
             time.sleep(PAUSE)
+
+    def read_on(self, since: str | None) -> str | None:
+        """Print what has been said after ``since``; where to go on."""
+        return self._read({**QUERY, "since": since}, False) or since
 
     def _read(self, query: Mapping[str, object], timestamps: bool) -> str:
         last = ""
@@ -128,6 +134,34 @@ def print_logs(
         if not options.get("follow"):
             return
         time.sleep(PAUSE)
+
+
+def follow_job(engine: Engine, project: str, service: str, watch: Watch, line: LogLine) -> int:
+    """Print what a job's task says until it has ended; its exit code. Raises `OperationError` for one that cannot begin."""
+    tree = engine.swarm.inspect("services", f"{project}_{service}")
+    follower = Follower(engine, tree, Names(engine, project), line)
+    since: str | None = None
+    while True:
+        watch.forget()
+        verdict = watch.verdict(str(tree["Spec"]["Name"]))
+        since = follower.read_on(since)
+        if verdict.state == READY:
+            return 0
+        if verdict.state == FAILED:
+            code = _exit_code(engine, str(tree["ID"]))
+            if code is None:
+                raise OperationError("\n".join([verdict.word, *(one.reason for one in verdict.troubles)]))
+            return code
+        time.sleep(PAUSE)
+
+
+def _exit_code(engine: Engine, service: str) -> int | None:
+    codes = [
+        (one["Status"].get("ContainerStatus") or {}).get("ExitCode")
+        for one in engine.swarm.list("tasks", {"service": [service]})
+        if one["Status"]["State"] == "failed"
+    ]
+    return int(codes[0]) if codes and codes[0] else None
 
 
 def _follow(follower: Follower, options: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from ...errors import EngineError, OperationError
 from ..ops import AwaitService, CreateObject, RemoveObject, UpdateObject
 from ..run import LINES
 from .convert import PIN
-from .labels import IMAGE, pin
+from .labels import IMAGE, STACK, pin
 from .logs import last_lines
 from .observe import NOUNS
 from .pinning import choose_node, pinned_to
@@ -38,7 +38,7 @@ class Hands:
         self._name = name
 
     def verdict(self, operation: AwaitService) -> Verdict:
-        return self._watch.verdict(operation.wanted.name, operation.how)
+        return self._watch.verdict(operation.wanted.name)
 
     def wait(self, seconds: float) -> None:
         self._watch.wait(seconds)
@@ -47,7 +47,10 @@ class Hands:
         return last_lines(self._engine, source, LINES)
 
     def settle(self) -> None:
-        return  # networks are removed when the last task has left them
+        self._watch.until_gone(self._networks)
+
+    def _networks(self) -> bool:
+        return bool(self._engine.networks.list({"label": [f"{STACK}={self._name}"]}))
 
     def undo(self, operation: AwaitService) -> bool:
         return False  # a manager rolls back by itself, as the update's configuration says
@@ -57,6 +60,7 @@ class Hands:
             self._create(operation)
         elif isinstance(operation, UpdateObject):
             self._update(operation)
+            self._watch.expect(operation.wanted.name)
         elif isinstance(operation, RemoveObject):
             self._remove(operation)
         self._watch.forget()

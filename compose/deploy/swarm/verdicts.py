@@ -27,12 +27,17 @@ _BAD = frozenset({"failed", "rejected", "orphaned"})
 _OVER = frozenset({"complete", *_BAD, "shutdown", "remove"})
 
 
-def judge(service: Tree, tasks: Sequence[Tree], nodes: Mapping[str, Tree], how: str, now: float) -> Verdict:
-    """``tasks`` are this service's. ``now`` is in seconds since the epoch."""
+def judge(
+    service: Tree, tasks: Sequence[Tree], nodes: Mapping[str, Tree], now: float, *, is_changed: bool = True
+) -> Verdict:
+    """``tasks`` are this service's. ``now`` is in seconds since the epoch. ``is_changed`` says that this run has updated it: then a
+    version that is back is a failure, and otherwise it is the version that is wanted."""
     spec = service["Spec"]
     if "ReplicatedJob" in spec["Mode"] or "GlobalJob" in spec["Mode"]:
         return _job(service, tasks, nodes)
     status = str((service.get("UpdateStatus") or {}).get("State") or "")
+    if status == "rollback_completed" and not is_changed:
+        status = ""
     wanted = _wanted(spec["Mode"], tasks)
     current = [task for task in tasks if is_current(service, task)]
     up = [task for task in current if _is_up(task, nodes)]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...client import NotFound
 from ...errors import EngineError
-from ..objects import READY
 from ..state import WAITING, Verdict
 from .labels import STACK
 from .verdicts import judge
@@ -41,23 +40,34 @@ class Watch:
         self._tasks: dict[str, list[Mapping[str, Any]]] = {}
         self._nodes: dict[str, Mapping[str, Any]] = {}
         self._cost = 0.0
+        self._changed: set[str] = set()
 
     def forget(self) -> None:
         """What was heard is of before a change."""
         self._services = None
 
-    def verdict(self, name: str, how: str) -> Verdict:
+    def expect(self, name: str) -> None:
+        """A service that has just been changed."""
+        self._changed.add(name)
+
+    def verdict(self, name: str) -> Verdict:
         if self._services is None:
             self._look()
         service = (self._services or {}).get(name)
         if service is None:
             return Verdict(WAITING, "not there yet")
-        return judge(service, self._tasks.get(str(service["ID"]), []), self._nodes, how, time.time())
+        return judge(
+            service,
+            self._tasks.get(str(service["ID"]), []),
+            self._nodes,
+            time.time(),
+            is_changed=name in self._changed,
+        )
 
     def verdicts(self) -> dict[str, Verdict]:
         """By key of the object."""
         self._look()
-        return {f"service {name}": self.verdict(name, READY) for name in self._services or {}}
+        return {f"service {name}": self.verdict(name) for name in self._services or {}}
 
     def wait(self, seconds: float) -> None:
         time.sleep(min(max(PAUSE, SHARE * self._cost), seconds))
@@ -96,6 +106,12 @@ class Watch:
                 is_used = any(words in str(error) for words in ("in use", "active endpoints"))
                 if not is_used or time.monotonic() > end:
                     raise
+            time.sleep(PAUSE)
+
+    def until_gone(self, is_there: Callable[[], bool]) -> None:
+        """The node that is asked lists a removed network until its own last task has left it."""
+        end = time.monotonic() + FREE_AFTER
+        while is_there() and time.monotonic() < end:
             time.sleep(PAUSE)
 
     def remove_volume(self, node: str, volume: str) -> None:

@@ -1,0 +1,121 @@
+"""The same project on a real Swarm and a real Kubernetes: order, ownership, failures, and that nothing is left."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Lab
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+
+STACK = """
+services:
+  db:
+    image: "@IMAGE@"
+    command: [sh, -c, "sleep 6; touch /tmp/ok; sleep 100000"]
+    stop_grace_period: 1s
+    healthcheck: {test: ["CMD-SHELL", "cat /tmp/ok"], interval: 1s, start_period: 30s}
+    deploy: {endpoint_mode: dnsrr}
+  migrate:
+    image: "@IMAGE@"
+    command: [sh, -c, "echo migrated; exit ${CODE:-0}"]
+    depends_on: {db: {condition: service_healthy}}
+  web:
+    image: ${IMAGE_OF_WEB:-@IMAGE@}
+    command: [sh, -c, "${RUN:-exec httpd -f -p 80 -h /www}"]
+    depends_on: {migrate: {condition: service_completed_successfully}}
+    environment: {A: "pa$$$$word", B: "{{ x }}", C: "$$(HOME)"}
+    stop_grace_period: 1s
+    expose: ["80"]
+    secrets: [password]
+    configs: [{source: site, target: /etc/site.conf}]
+    healthcheck: {test: ["CMD", "wget", "-q", "-O-", "http://127.0.0.1/version"], interval: 1s, start_period: 5s}
+    deploy: {replicas: 2, endpoint_mode: dnsrr, update_config: {monitor: 2s, order: start-first, failure_action: rollback}}
+secrets: {password: {environment: PASSWORD}}
+configs: {site: {content: "conf=1"}}
+"""
+
+
+def test_waves_contents_changes_and_the_end(lab: Lab) -> None:
+    lab.write(STACK)
+    assert "create" in lab.run("plan", code=2).stdout
+    began = time.monotonic()
+    lab.run("deploy")
+    assert time.monotonic() - began > 6  # nobody is made before the database is healthy
+
+    # byte for byte, by name, in memory
+    environment = lab.inside("web", "cat", "/proc/1/environ").split("\0")
+    assert {"A=pa$$word", "B={{ x }}", "C=$(HOME)"} <= set(environment)
+    assert lab.inside("web", "cat", "/run/secrets/password", "/etc/site.conf") == "s3cretconf=1"
+    assert lab.inside("db", "wget", "-q", "-O-", "http://web:80/version").startswith("version")
+    assert [one["Service"] for one in lab.units()] == ["db", "web", "web"]
+    assert all(one["Node"] for one in lab.units())
+    assert re.search(r"migrate\S+@\S+ +\| migrated", lab.run("logs", "migrate").stdout)
+
+    # a second time: nothing
+    before = lab.objects()
+    assert "nothing to do" in lab.run("deploy").stdout
+    assert "nothing to do" in lab.run("plan").stdout
+    assert lab.objects() == before
+
+    # a changed secret reaches the containers, and the old object is gone
+    lab.run("deploy", PASSWORD="other")
+    assert lab.inside("web", "cat", "/run/secrets/password") == "other"
+    secrets = [key for key in lab.objects() if key.lower().startswith("secret")]
+    assert len(secrets) == 1
+    assert secrets != [key for key in before if key.lower().startswith("secret")]
+
+    # what has left the file goes, and scaling is undone by the next deploy
+    lab.run("scale", "web=1")
+    lab.write(
+        re.sub(r"  migrate:.*?(?=  web:)", "", STACK, flags=re.S).replace(
+            "    depends_on: {migrate: {condition: service_completed_successfully}}\n", ""
+        )
+    )
+    lab.run("deploy", PASSWORD="other")
+    assert not any("migrate" in key for key in lab.objects())
+    assert len([one for one in lab.units() if one["Service"] == "web"]) == 2
+
+
+def test_a_migration_that_fails_stops_the_deployment(lab: Lab) -> None:
+    lab.write(STACK)
+    done = lab.run("deploy", code=1, CODE="4")
+    assert "the job ended with exit code 4" in done.stderr
+    assert "      migrated" in done.stderr
+    assert re.search("not deployed because of it: (service|Deployment) .*web", done.stderr)
+    assert not any(re.fullmatch(r"(services \S+_web|Deployment web)", key) for key in lab.objects())
+    lab.run("deploy")  # and once it is mended, the rest follows
+    assert len([one for one in lab.units() if one["Service"] == "web"]) == 2
+
+
+def test_what_does_not_come_up_is_told_while_the_version_before_serves(lab: Lab) -> None:
+    lab.write(STACK)
+    lab.run("deploy")
+    began = time.monotonic()
+    done = lab.run("deploy", code=None, IMAGE_OF_WEB="registry.invalid/nothing:1")
+    assert done.returncode != 0
+    assert time.monotonic() - began < 60
+    assert "registry.invalid/nothing:1" in done.stderr
+    done = lab.run("deploy", code=1, RUN="echo broken; exit 3")
+    assert re.search("rolled back|the version before is back", done.stderr)
+    assert "broken" in done.stderr
+    assert re.search(r"on \S+: .*\(?3\)?", done.stderr)
+    assert lab.inside("db", "wget", "-q", "-O-", "http://web:80/version").startswith("version")
+    assert "nothing to do" in lab.run("deploy").stdout
+
+
+def test_bad_input_is_one_line(lab: Lab) -> None:
+    lab.write(
+        "services:\n  a:\n    image: \"@IMAGE@\"\n    volumes: ['/etc:/x']\n    privileged: true\n    mac_address: 02:00:00:00:00:01\n"
+    )
+    done = lab.run("deploy", code=15)
+    assert re.search(r"compose.yaml:5:\d+: services.a.mac_address|compose.yaml:\d+:\d+", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert lab.objects() == {}
+    lab.write(f"services:\n  {'a' * 70}:\n    image: x\n")
+    assert re.search(r"compose.yaml:3:\d+: .*at most 63", lab.run("deploy", code=15).stderr)
