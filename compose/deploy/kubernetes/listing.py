@@ -51,7 +51,10 @@ def _state(pod: Tree) -> tuple[str, str]:
             return "failed", f"exit code {ended['exitCode']}"
     phase = str(status.get("phase") or "").lower()
     if phase == "running":
-        ready = all(one.get("ready") for one in status.get("containerStatuses") or ())
+        # The pod's own condition: of a node that is away nobody tells how its containers are.
+        ready = any(
+            one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or ()
+        )
         return "running", "" if ready else "not ready"
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
