@@ -60,6 +60,7 @@ ALLOWED = {
     "images/service.py": OWN,
     "images/trust.py": "certificates of the administrator, in /etc",
     "images/views.py": OWN,
+    "layout.py:runtime_directory": USER,
     "linux/entries.py:open_root": "the door: directories of the engine's own, or named by the user",
     "linux/entries.py:set_mode": KERNEL,
     "linux/entries.py:link": KERNEL,
@@ -79,7 +80,6 @@ NAMED = frozenset(
         "open", "stat", "lstat", "mkdir", "makedirs", "mknod", "mkfifo", "symlink", "link", "unlink", "remove", "rmdir",
         "removedirs", "rename", "replace", "renames", "readlink", "truncate", "access", "statvfs", "chdir", "chroot",
         "chmod", "lchmod", "chown", "lchown", "utime", "walk",
-        "layout.py:runtime_directory": USER,
 }
 )  # fmt: skip
 # These take a name or a descriptor: what looks like a path is a path.
