@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .http import Request, Response
 
-API_VERSION = (1, 47)
+API_VERSION = (1, 55)
 MIN_API_VERSION = (1, 24)
 
 _VERSION = re.compile(r"/v(\d+)\.(\d+)(?=/)")

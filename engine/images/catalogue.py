@@ -20,6 +20,7 @@ from .compression import chunks, decompress
 from .durability import Durability
 from .layers import KIND as LAYER
 from .layers import Layers, chain
+from .manifest import IN_TOTO, PREDICATE_TYPE, Descriptor
 from .records import IMAGE, Records
 from .removal import untag
 from .types import Image, Platform
@@ -109,6 +110,7 @@ class Catalogue:
         for id, record in self._store.all(IMAGE).items():
             used.add(id)
             used.update(record.get("blobs", ()))
+            used.update(one["digest"] for one in record.get("attestations", ()))
         layers = self._store.all(LAYER).values()
         used.update(record["blob"] for record in layers if "blob" in record)
         if compressed:
@@ -150,6 +152,25 @@ class Catalogue:
     def history(self, image: Image) -> builtins.list[dict[str, Any]]:
         """Docker's history entries, newest first."""
         return shapes.history(image)
+
+    def attestations(
+        self, image: Image, types: Sequence[str] = (), *, bodies: bool = False
+    ) -> builtins.list[dict[str, Any]]:
+        """The in-toto statements that are kept of an image: of these predicate types or all, and with ``bodies`` as they are."""
+        found = []
+        for one in (self._records.record(image.id) or {}).get("attestations", ()):
+            if types and one["predicate"] not in types:
+                continue
+            kept = Descriptor(IN_TOTO, one["digest"], one["size"])
+            annotations = {PREDICATE_TYPE: one["predicate"]}
+            entry: dict[str, Any] = {
+                "Descriptor": {**kept.json(), "annotations": annotations},
+                "PredicateType": one["predicate"],
+            }
+            if bodies:
+                entry["Statement"] = json.loads(self._blobs.read(kept.digest))
+            found.append(entry)
+        return found
 
     def layer_path(self, layer: Layer) -> Path:
         return self._layers.path(layer.chain_id)

@@ -29,6 +29,9 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
 
+IN_TOTO = "application/vnd.in-toto+json"
+PREDICATE_TYPE = "in-toto.io/predicate-type"
+
 ACCEPTED = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 _COMPRESSIONS = ("", "+gzip", ".gzip", "+zstd", ".zstd")
 _LAYER_TYPES = frozenset(

@@ -138,12 +138,14 @@ class Images(Catalogue):
             return [(id, "")]
         return sorted(tags, key=lambda found: found[1])
 
-    def load(self, stream: BinaryIO, progress: Progress | None = None) -> builtins.list[Image]:
-        """Either format, any compression, from a stream."""
+    def load(
+        self, stream: BinaryIO, progress: Progress | None = None, platform: Platform | None = None
+    ) -> builtins.list[Image]:
+        """Either format, any compression, from a stream; the images for ``platform``, else the host's."""
         reporter = Reporter(progress)
         images: builtins.list[Image] = []
         with self.lease():
-            loader = Loader(self._blobs, self._layers, Platform.host(), reporter)
+            loader = Loader(self._blobs, self._layers, platform or Platform.host(), reporter)
             for loaded in loader.load(stream, self._limits):
                 image = self._add(loaded.config, loaded.layers)
                 for name in loaded.names:

@@ -136,6 +136,16 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
+def platform_of(image: Image) -> Platform:
+    """What an image says that it runs on."""
+    host, config = Platform.host(), image.config
+    return Platform(
+        str(config.get("os") or host.os),
+        str(config.get("architecture") or host.architecture),
+        str(config.get("variant") or ""),
+    )
+
+
 class RootRunner(Protocol):
     """Runs one command inside a container whose root is an overlay; what bootstrap needs of the engine.
 

@@ -49,6 +49,8 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
         raise InvalidParameter("invalid name: name is empty")
     if name in (*PREDEFINED, "container", "default"):
         raise Forbidden(f"operation is not permitted on predefined {name} network")
+    if body.get("EnableIPv4") is False:
+        raise NotImplemented_("networks without IPv4 are not offered by this engine")
     driver = body.get("Driver") or "bridge"
     if driver in ("host", "null"):
         raise Forbidden(f'only one instance of "{driver}" network is allowed')

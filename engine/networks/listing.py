@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidParameter
@@ -10,7 +11,7 @@ from ..timestamps import parse_rfc3339, parse_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from .types import Endpoint, Network
+    from .types import Endpoint, Network, Pool
 
 _LIST_FILTERS = {"driver", "id", "label", "name", "scope", "type", "dangling", "idOrName"}
 _PRUNE_FILTERS = {"until", "label", "label!"}
@@ -18,12 +19,14 @@ _PRUNE_FILTERS = {"until", "label", "label!"}
 
 def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> dict[str, Any]:
     """Docker's Network resource, with the containers that are attached now."""
+    attached = list(endpoints)
     return {
         "Name": network.name,
         "Id": network.id,
         "Created": network.created,
         "Scope": network.scope,
         "Driver": network.driver,
+        "EnableIPv4": True,
         "EnableIPv6": network.enable_ipv6,
         "IPAM": {
             "Driver": network.ipam_driver,
@@ -43,11 +46,27 @@ def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> dict[str,
                 "IPv4Address": f"{endpoint.ipv4_address}/{endpoint.ipv4_prefix}" if endpoint.ipv4_address else "",
                 "IPv6Address": f"{endpoint.ipv6_address}/{endpoint.ipv6_prefix}" if endpoint.ipv6_address else "",
             }
-            for endpoint in endpoints
+            for endpoint in attached
             if endpoint.attached
         },
         "Options": dict(network.options),
         "Labels": dict(network.labels),
+        "Status": {"IPAM": {"Subnets": {pool.subnet: _occupancy(pool, attached) for pool in network.pools}}},
+    }
+
+
+def _occupancy(pool: Pool, attached: Iterable[Endpoint]) -> dict[str, int]:
+    """How many addresses of a subnet are taken, and how many are left for those that ask for none."""
+    subnet = ip_network(pool.subnet)
+    taken = {pool.gateway, *pool.aux_addresses.values()}
+    taken |= {address for one in attached for address in (one.ipv4_address, one.ipv6_address) if address}
+    edges = [subnet.network_address, *([subnet.broadcast_address] if subnet.version == 4 else [])]
+    unusable = {str(edge) for edge in edges if subnet.num_addresses > 2}
+    used = {ip_address(text) for text in {*taken, *unusable} if text}
+    section = ip_network(pool.ip_range) if pool.ip_range else subnet
+    return {
+        "IPsInUse": sum(address in subnet for address in used),
+        "DynamicIPsAvailable": min(section.num_addresses - sum(address in section for address in used), 2**64 - 1),
     }
 
 

@@ -47,7 +47,7 @@ def descriptors(engine: EngineRoot) -> int:
 def check(answer: tuple[int, bytes] | None, label: str) -> None:
     assert answer is not None, f"no answer: {label}"
     status, body = answer
-    assert b"internal error" not in body, (label, body[:300])
+    assert b"internal error; the engine's log" not in body, (label, body[:300])
     assert b"Traceback" not in body, (label, body[:300])
     if status == 400 and body:
         assert json.loads(body[body.index(b"{") :])["message"], label

@@ -16,12 +16,14 @@ from . import (
     streams,
     system,
     unsupported,
+    usage,
     volumes,
 )
 
 ROUTES = (
     *unsupported.ROUTES,
     *system.ROUTES,
+    *usage.ROUTES,
     *containers.ROUTES,
     *streams.ROUTES,
     *archives.ROUTES,

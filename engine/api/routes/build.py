@@ -274,6 +274,14 @@ def _as_docker(event: Event, message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
+def _kept(request: Request) -> int:
+    """Bytes that may stay: the first that is given of the words of old and new versions."""
+    for name in ("reserved-space", "max-used-space", "keep-storage"):
+        if wanted := request.number(name, 0):
+            return wanted
+    return 0
+
+
 async def prune(daemon: Daemon, request: Request) -> Response:
     filters = request.filters()
     until = None
@@ -282,7 +290,7 @@ async def prune(daemon: Daemon, request: Request) -> Response:
     removed, freed = await daemon.containers.blocking(
         daemon.builder.prune,
         all=request.flag("all"),
-        keep_storage=request.number("keep-storage", 0) or 0,
+        keep_storage=_kept(request),
         until=until,
     )
     daemon.events.publish("builder", "prune", "", {"reclaimed": str(freed)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from ...errors import Conflict, InvalidParameter, NotFound
 from .. import leased
 from ..http import Response, encode
 from ..router import Route
+from ..versions import fitted
 
 if TYPE_CHECKING:
     from ...containers.life.container import Container
@@ -71,7 +71,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
         row = inspect.summary(daemon.containers, container, now, version=request.version, image_name=name)
         if request.flag("size"):
             row |= await _sizes(daemon, container)
-        rows.append(row)
+        rows.append(fitted("container row", row, request.version))
     return Response.json(rows)
 
 
@@ -167,7 +167,7 @@ async def inspect_(daemon: Daemon, request: Request) -> Response:
     body = inspect.inspect(daemon.containers, container, version=request.version)
     if request.flag("size"):
         body |= await _sizes(daemon, container)
-    return Response.json(body)
+    return Response.json(fitted("container", body, request.version))
 
 
 async def start_(daemon: Daemon, request: Request) -> Response:
@@ -311,7 +311,7 @@ async def stats(daemon: Daemon, request: Request) -> None:
             await meter.read()
             await anyio.sleep(1)  # a rate needs two readings a while apart
         while not container.removed:
-            await write(json.dumps(await meter.read()).encode() + b"\n")
+            await write(encode(fitted("stats", await meter.read(), request.version)) + b"\n")
             if not streaming:
                 return
             with anyio.move_on_after(1):

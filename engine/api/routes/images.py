@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 from ... import shapes
 from ...errors import InvalidParameter, NotFound, NotImplemented_
 from ...images import reference
-from ...images.types import Auth, ImageUser, Platform
+from ...images.types import Auth, Image, ImageUser, Platform, platform_of
 from .. import transfer
 from ..http import Response
 from ..router import Route
+from ..versions import fitted
+from .usage import shared_sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..daemon import Daemon
     from ..http import Request
     from ..transfer import Progress
@@ -52,27 +56,85 @@ def _platform(request: Request) -> Platform | None:
     return Platform.parse(text) if text else None
 
 
+def _platforms(request: Request, name: str = "platform") -> list[Platform]:
+    """OCI platforms in JSON, which a query may have several of. A list in JSON is one as well."""
+    found: list[Platform] = []
+    for text in request.query.get(name, ()):
+        try:
+            value = shapes.decode(text)
+        except ValueError:
+            raise InvalidParameter(f"failed to parse platform: {text!r} is not JSON") from None
+        for one in value if isinstance(value, list) else [value]:
+            one = shapes.decode(one) if isinstance(one, str) else one
+            if not isinstance(one, dict) or not all(isinstance(one.get(part), str) for part in ("os", "architecture")):
+                raise InvalidParameter(f"both OS and Architecture must be provided: {text}")
+            parts = (one["os"], one["architecture"], str(one.get("variant") or ""))
+            found.append(Platform.parse("/".join(part for part in parts if part)))
+    return found
+
+
+def _for_platforms(daemon: Daemon, request: Request, name: str, platforms: list[Platform]) -> Image:
+    """The image of this name, which must be for one of the platforms when there are any."""
+    image = daemon.images.resolve(name)
+    if platforms and platform_of(image) not in platforms:
+        shown = ", ".join(map(str, platforms))
+        raise NotFound(
+            f"image with reference {name} was found but does not provide the specified platform ({shown}): it is for"
+            f" {platform_of(image)}"
+        )
+    return image
+
+
+def _one(platforms: list[Platform]) -> list[Platform]:
+    if len(platforms) > 1:
+        raise InvalidParameter("multiple platforms are not supported here: give one")
+    return platforms
+
+
 async def list_(daemon: Daemon, request: Request) -> Response:
     filters = request.filters()
     if request.text("filter"):
         filters.setdefault("reference", []).append(request.text("filter"))
     images = await daemon.containers.blocking(daemon.images.list, filters)
-    return Response.json([daemon.images.summary(image) for image in images])
+    shared = shared_sizes(images)
+    return Response.json([row(daemon, image, request, shared) for image in images])
+
+
+def row(daemon: Daemon, image: Image, request: Request, shared: Mapping[str, int]) -> dict[str, Any]:
+    """One element of a listing."""
+    body = daemon.images.summary(image)
+    if request.version >= (1, 51):
+        body["Containers"] = len(daemon.containers.image_users(image.id))
+    if request.flag("shared-size"):
+        body["SharedSize"] = shared[image.id]
+    return fitted("image row", body, request.version)
 
 
 async def inspect(daemon: Daemon, request: Request) -> Response:
+    platforms = _one(_platforms(request))
+    if platforms and request.flag("manifests"):
+        raise InvalidParameter("conflicting options: manifests and platform options cannot both be set")
     try:
-        image = daemon.images.resolve(request["name"])
+        image = _for_platforms(daemon, request, request["name"], platforms)
     except NotFound as error:
+        if platforms:
+            raise
         raise NotFound(f"no such image: {request['name']}: {error}") from None
     body = daemon.images.inspect(image)
-    if request.version < (1, 45):
-        body |= {"Container": "", "ContainerConfig": body["Config"]}
-    return Response.json(body)
+    body |= {"Container": "", "ContainerConfig": dict(body["Config"])}
+    return Response.json(fitted("image", body, request.version))
 
 
 async def history(daemon: Daemon, request: Request) -> Response:
-    return Response.json(daemon.images.history(daemon.images.resolve(request["name"])))
+    image = _for_platforms(daemon, request, request["name"], _one(_platforms(request)))
+    return Response.json(daemon.images.history(image))
+
+
+async def attestations(daemon: Daemon, request: Request) -> Response:
+    """In-toto statements about an image."""
+    image = _for_platforms(daemon, request, request["name"], _one(_platforms(request)))
+    types = request.query.get("type") or []
+    return Response.json(daemon.images.attestations(image, types, bodies=request.flag("statement")))
 
 
 async def create(daemon: Daemon, request: Request) -> None:
@@ -121,6 +183,8 @@ async def push(daemon: Daemon, request: Request) -> None:
     auth = registry_auth(request)
     if tag:
         ref = f"{ref}:{tag}"
+    if platforms := _one(_platforms(request)):
+        _for_platforms(daemon, request, ref, platforms)
     # The API's clients add :latest themselves; without a tag all of them are meant.
     named = reference.parse(ref)
     push_ = daemon.images.push if named.tag or named.digest else daemon.images.push_all
@@ -147,6 +211,8 @@ def users(daemon: Daemon, image_id: str) -> list[ImageUser]:
 
 
 async def remove(daemon: Daemon, request: Request) -> Response:
+    if platforms := _platforms(request, "platforms"):
+        _for_platforms(daemon, request, request["name"], platforms)
     removed = await daemon.containers.blocking(
         daemon.images.remove,
         request["name"],
@@ -168,16 +234,21 @@ async def save(daemon: Daemon, request: Request) -> None:
     names = [request["name"]] if "name" in request.params else request.query.get("names", [])
     if not names:
         raise InvalidParameter("names: which images shall be saved?")
+    if platforms := _platforms(request):
+        for name in names:
+            _for_platforms(daemon, request, name, platforms)
     await transfer.send_file(daemon, request, lambda out: daemon.images.save(names, out))
 
 
 async def load(daemon: Daemon, request: Request) -> None:
     stream = transfer.body(request)
-    quiet = request.flag("quiet")
+    quiet, platforms = request.flag("quiet"), _one(_platforms(request))
 
     def work(progress: Progress) -> None:
         daemon.images.load(
-            stream, (lambda message: progress(message) if "stream" in message else None) if quiet else progress
+            stream,
+            (lambda message: progress(message) if "stream" in message else None) if quiet else progress,
+            platforms[0] if platforms else None,
         )
 
     await transfer.with_progress(daemon, request, work, at_once=True)
@@ -206,6 +277,7 @@ ROUTES = (
     Route("POST", "/images/prune", prune),
     Route("GET", "/images/{name:path}/json", inspect),
     Route("GET", "/images/{name:path}/history", history),
+    Route("GET", "/images/{name:path}/attestations", attestations),
     Route("GET", "/images/{name:path}/get", save),
     Route("POST", "/images/{name:path}/push", push),
     Route("POST", "/images/{name:path}/tag", tag),

@@ -9,6 +9,7 @@ from ...errors import InvalidParameter, NotFound
 from .. import leased
 from ..http import Response
 from ..router import Route
+from ..versions import fitted
 
 if TYPE_CHECKING:
     from ..daemon import Daemon
@@ -20,12 +21,13 @@ async def list_(daemon: Daemon, request: Request) -> Response:
     rows = [daemon.networks.inspect(network) for network in networks]
     for row in rows:
         row["Containers"] = {}  # as Docker since 17.10: a listing does not tell them
-    return Response.json(rows)
+    return Response.json([fitted("network row", row, request.version) for row in rows])
 
 
 async def inspect(daemon: Daemon, request: Request) -> Response:
     network = await daemon.containers.blocking(daemon.networks.get, request["id"])
-    return Response.json(daemon.networks.inspect(network))
+    body = daemon.networks.inspect(network)
+    return Response.json(fitted("network", body, request.version))
 
 
 async def create(daemon: Daemon, request: Request) -> Response:

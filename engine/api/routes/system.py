@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from .... import __version__ as VERSION
-from ...containers.life import remove
-from ...containers.view import inspect
+from ...containers.spec import cdi
 from ...errors import InvalidParameter
 from ...events import matches
 from ...images.types import Auth, Platform
@@ -21,13 +20,15 @@ from ...shapes import Field, normalize
 from ...timestamps import parse_time, rfc3339
 from ..http import Response, encode
 from ..router import API_VERSION, MIN_API_VERSION, Route
+from ..versions import fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
     from ...events import Event
     from ..daemon import Daemon
     from ..http import Request
+
+
+_WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
 
 
 async def ping(daemon: Daemon, request: Request) -> Response:
@@ -76,7 +77,9 @@ def _text(value: tuple[int, int]) -> str:
 
 async def info(daemon: Daemon, request: Request) -> Response:
     images = await daemon.containers.blocking(daemon.images.list)
-    return Response.json(_info(daemon, len(images)))
+    devices = await daemon.containers.blocking(cdi.devices)
+    body = _info(daemon, len(images)) | {"DiscoveredDevices": [{"Source": "cdi", "ID": name} for name in devices]}
+    return Response.json(fitted("info", body, request.version))
 
 
 def _info(daemon: Daemon, images: int) -> dict[str, Any]:
@@ -91,6 +94,7 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
         memory = int(file.readline().split()[1]) * 1024
     registry = {"IndexConfigs": {"docker.io": {"Mirrors": [], "Name": "docker.io", "Official": True, "Secure": True}}}
     registry |= {"InsecureRegistryCIDRs": ["127.0.0.0/8"], "Mirrors": []}  # type: ignore[dict-item]
+    registry |= {"AllowNondistributableArtifactsCIDRs": None, "AllowNondistributableArtifactsHostnames": None}  # type: ignore[dict-item]
     return {
         "ID": daemon.layout.instance,
         "Containers": sum(counts.values()),
@@ -169,6 +173,8 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
             *(["name=cgroupns"] if os.path.exists("/proc/self/ns/cgroup") else []),
         ],
         "Warnings": [],
+        "CDISpecDirs": [str(directory) for directory in cdi.DIRECTORIES],
+        "FirewallBackend": {"Driver": "nftables", "Info": []},
     }
 
 
@@ -200,66 +206,39 @@ async def events(daemon: Daemon, request: Request) -> Response | None:
         raise InvalidParameter(
             f"`since` time ({request.text('since')}) cannot be after `until` time ({request.text('until')})"
         )
+    media_type, prefix = _media_type(request)
+
+    async def tell(event: Event) -> None:
+        if matches(event, filters):
+            await write(prefix + encode(fitted("event", event.to_docker(), request.version)) + b"\n")
+
     with daemon.events.subscribe(since) as (past, subscription):
-        async with request.stream() as write:
+        async with request.stream(media_type) as write:
             for earlier in past:
                 if until is None or earlier.time <= until:
-                    await _tell(write, earlier, filters)
+                    await tell(earlier)
             patience = None if until is None else max(0.0, (until - time.time_ns()) / 1e9)
             with anyio.move_on_after(patience):
                 while (event := await subscription.next()) is not None:
                     if until is not None and event.time > until:
                         break
-                    await _tell(write, event, filters)
+                    await tell(event)
     return None
 
 
-async def _tell(write: Callable[[bytes], Awaitable[None]], event: Event, filters: Mapping[str, Sequence[str]]) -> None:
-    if matches(event, filters):
-        await write(encode(event.to_docker()) + b"\n")
+_STREAMS = ("application/json", "application/x-ndjson", "application/jsonl", _SEQUENCE := "application/json-seq")
 
 
-async def disk_usage(daemon: Daemon, request: Request) -> Response:
-    kinds = request.query.get("type") or ["container", "image", "volume", "build-cache"]
-    body: dict[str, Any] = {"LayersSize": 0, "Images": None, "Containers": None, "Volumes": None, "BuildCache": None}
-    if "image" in kinds:
-        images = await daemon.containers.blocking(daemon.images.list)
-        rows = [daemon.images.summary(image) for image in images]
-        holders = Counter(layer.chain_id for image in images for layer in image.layers)
-        in_use: dict[str, int] = {}
-        for row, image in zip(rows, images, strict=True):
-            row["Containers"] = len(daemon.containers.image_users(row["Id"]))
-            row["SharedSize"] = sum(layer.size for layer in image.layers if holders[layer.chain_id] > 1)
-            if row["Containers"]:
-                in_use |= {layer.chain_id: layer.size for layer in image.layers}
-        body["Images"] = rows
-        body["LayersSize"] = sum({layer.chain_id: layer.size for image in images for layer in image.layers}.values())
-        body["LayersInUse"] = sum(in_use.values())
-    if "container" in kinds:
-        body["Containers"] = [await _container_usage(daemon, container, request) for container in daemon.containers]
-    if "volume" in kinds:
-        volumes = await daemon.containers.blocking(daemon.volumes.list)
-        body["Volumes"] = [
-            {**daemon.volumes.inspect(one), "UsageData": await daemon.containers.blocking(daemon.volumes.usage, one)}
-            for one in volumes
-        ]
-    if "build-cache" in kinds:
-        body["BuildCache"] = await daemon.containers.blocking(daemon.builder.usage)
-        body["BuilderSize"] = sum(record["Size"] for record in body["BuildCache"])
-    return Response.json(body)
-
-
-async def _container_usage(daemon: Daemon, container: Any, request: Request) -> dict[str, Any]:
-    row = inspect.summary(
-        daemon.containers,
-        container,
-        time.time_ns(),
-        version=request.version,
-        image_name=container.record.config["Image"],
-    )
-    row["SizeRw"] = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
-    row["SizeRootFs"] = row["SizeRw"]
-    return row
+def _media_type(request: Request) -> tuple[str, bytes]:
+    """The form of a stream of objects that the client would rather have (RFC 9110, 12.5.1), and what comes before each."""
+    best, weight = _STREAMS[0], 0.0
+    for accepted in request.headers.get("accept", "").split(","):
+        name, *parameters = (part.strip().lower() for part in accepted.split(";"))
+        quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        found = _WEIGHT.fullmatch(quality)
+        if name in _STREAMS and found and float(quality) > weight:
+            best, weight = name, float(quality)
+    return best, b"\x1e" if best == _SEQUENCE else b""
 
 
 _AUTH = {
@@ -280,6 +259,5 @@ ROUTES = (
     Route("GET", "/version", version),
     Route("GET", "/info", info),
     Route("GET", "/events", events),
-    Route("GET", "/system/df", disk_usage),
     Route("POST", "/auth", auth),
 )

@@ -42,6 +42,7 @@ _METHODS = ("GET", "POST", "PUT", "DELETE")
 ROUTES = (
     Route("GET", "/plugins", no_plugins),
     Route("GET", "/plugins/{name:path}/json", no_plugin),
+    Route("PUT", "/volumes/{name}", swarm),  # which only cluster volumes have
     *(Route(method, path, swarm) for path in _SWARM_PATHS for method in _METHODS),
     *(Route(method, path, absent) for path in _ABSENT for method in _METHODS),
 )

@@ -61,7 +61,7 @@ async def prune(daemon: Daemon, request: Request) -> Response:
     if request.version < (1, 42):
         filters.setdefault("all", ["true"])
     removed, freed = await daemon.containers.blocking(daemon.volumes.prune, filters)
-    return Response.json({"VolumesDeleted": removed or None, "SpaceReclaimed": freed})
+    return Response.json({"VolumesDeleted": removed, "SpaceReclaimed": freed})
 
 
 ROUTES = (

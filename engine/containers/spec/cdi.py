@@ -8,6 +8,7 @@ are read at creation, to refuse what cannot be had, and again at each start.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from ...errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+log = logging.getLogger(__name__)
 
 DIRECTORIES = (Path("/etc/cdi"), Path("/var/run/cdi"))
 _LARGEST = 4 << 20
@@ -77,6 +80,16 @@ def edits(host: Mapping[str, Any], directories: Sequence[Path] = DIRECTORIES) ->
             " (--runtime runc, runtime: runc)"
         )
     return result
+
+
+def devices(directories: Sequence[Path] = DIRECTORIES) -> list[str]:
+    """The qualified names of all devices that this host's specifications have; none when they cannot be read."""
+    try:
+        kinds = _read(directories)
+    except EngineError as error:
+        log.warning("%s", error)
+        return []
+    return sorted(f"{kind}={name}" for kind, found in kinds.items() for name in found.devices)
 
 
 def _kind(kinds: Mapping[str, _Kind], name: str) -> _Kind:

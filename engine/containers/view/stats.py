@@ -50,6 +50,7 @@ class Meter:
             "memory_stats": counters["memory"],
             "name": f"/{container.name}",
             "id": container.id,
+            "os_type": "linux",
         }
         if counters["networks"] is not None:
             document["networks"] = counters["networks"]
