@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from ..build.service import Builder
+    from .history import History
     from .sessions import Sessions
     from .solver import Solver
 
@@ -33,9 +34,15 @@ class Control:
     """``gateway`` gives the address that ``host-gateway`` stands for, "" for none."""
 
     def __init__(
-        self, solver: Solver, sessions: Sessions, builder: Builder, instance: str, gateway: Callable[[], str]
+        self,
+        solver: Solver,
+        sessions: Sessions,
+        history: History,
+        builder: Builder,
+        instance: str,
+        gateway: Callable[[], str],
     ) -> None:
-        self._solver, self._sessions, self._builder = solver, sessions, builder
+        self._solver, self._sessions, self._history, self._builder = solver, sessions, history, builder
         self._instance, self._gateway = instance, gateway
 
     def methods(self) -> Mapping[str, Callable[[ServerCall], Awaitable[None]]]:
@@ -43,6 +50,8 @@ class Control:
             _SERVICE + "Solve": one(control.SolveRequest, self._solve),
             _SERVICE + "Status": self._status,
             _SERVICE + "Session": self._session,
+            _SERVICE + "ListenBuildHistory": self._listen,
+            _SERVICE + "UpdateBuildHistory": one(control.UpdateBuildHistoryRequest, self._update),
             _SERVICE + "ListWorkers": one(control.ListWorkersRequest, self._workers),
             _SERVICE + "Info": one(control.InfoRequest, self._info),
             _SERVICE + "DiskUsage": one(control.DiskUsageRequest, self._usage),
@@ -57,9 +66,21 @@ class Control:
 
     async def _status(self, call: ServerCall) -> None:
         request = await call.request(control.StatusRequest)
+        if not self._solver.knows(request.Ref) and (past := await self._history.told(request.Ref)) is not None:
+            await call.send(past)
+            return
         job = await self._solver.job(request.Ref)
         async for response in job.told.read():
             await call.send(response)
+
+    async def _listen(self, call: ServerCall) -> None:
+        await call.begin()
+        async for event in self._history.listen(await call.request(control.BuildHistoryRequest)):
+            await call.send(event)
+
+    async def _update(self, request: Any, call: ServerCall) -> Any:
+        await self._history.update(request)
+        return control.UpdateBuildHistoryResponse()
 
     async def _session(self, call: ServerCall) -> None:
         await call.begin()  # the client waits for it before it serves

@@ -175,6 +175,16 @@ class Told:
         self._ended = True
         self._stir()
 
+    def all(self) -> Any:
+        """All that is remembered, as one StatusResponse."""
+        response = messages.control.StatusResponse()
+        with self._lock:
+            entries = list(self._entries)
+        for field, message in entries:
+            if field:
+                getattr(response, field).append(message)
+        return response
+
     async def read(self) -> AsyncIterator[Any]:
         """StatusResponses until the end."""
         self.readers += 1

@@ -13,6 +13,7 @@ import anyio
 from .control import Control
 from .gateway import Gateway
 from .grpc import serve
+from .history import History
 from .http2 import Connection
 from .sessions import Sessions
 from .solver import Solver
@@ -40,11 +41,12 @@ class BuildKit:
     ) -> None:
         self.sessions = Sessions()
         self.uploads = Uploads()
-        self.solver = Solver(builder, images, layout, self.sessions, threads)
+        history = History(layout.build_cache / "history")
+        self.solver = Solver(builder, images, layout, self.sessions, threads, history)
         self._scopes: dict[str, anyio.CancelScope] = {}
         instance = layout.instance
         self._methods = {
-            **Control(self.solver, self.sessions, builder, instance, gateway).methods(),
+            **Control(self.solver, self.sessions, history, builder, instance, gateway).methods(),
             **Gateway(self.solver, images, instance).methods(),
         }
 

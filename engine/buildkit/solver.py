@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from base64 import b64encode
 from collections import deque
 from contextlib import asynccontextmanager
@@ -33,7 +34,7 @@ from ..images import reference
 from ..images.progress import human
 from . import messages, subrequests
 from .frontend import FRONTENDS, Asked, options
-from .grpc import CANCELLED, NOT_FOUND, GrpcError
+from .grpc import CANCELLED, NOT_FOUND, UNKNOWN, GrpcError
 from .lent import Lender, SentFile, send_directory
 from .progress import Told
 from .sessions import PATIENCE
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ..build.service import Builder, Export
     from ..images.service import Images
     from ..layout import Layout
+    from .history import History
     from .sessions import Sessions
 
 V = TypeVar("V")
@@ -91,9 +93,16 @@ class Solver:
     """All jobs of this engine. ``threads`` bounds how many builds run."""
 
     def __init__(
-        self, builder: Builder, images: Images, layout: Layout, sessions: Sessions, threads: anyio.CapacityLimiter
+        self,
+        builder: Builder,
+        images: Images,
+        layout: Layout,
+        sessions: Sessions,
+        threads: anyio.CapacityLimiter,
+        history: History,
     ) -> None:
         self._builder, self._images, self._sessions, self._threads = builder, images, sessions, threads
+        self._history = history
         self._agents = layout.build_cache / "work"
         self._jobs: dict[str, Job] = {}
         self._finished: deque[Job] = deque(maxlen=_FINISHED)
@@ -112,6 +121,10 @@ class Solver:
                 self._finished.remove(job)
                 return job
         raise GrpcError(f"no such job {ref}", NOT_FOUND)
+
+    def knows(self, ref: str) -> bool:
+        """Whether the job is under way, or has ended just now."""
+        return ref in self._jobs or any(job.ref == ref for job in self._finished)
 
     @asynccontextmanager
     async def _job(self, request: Any, body: BinaryIO | None) -> AsyncIterator[Job]:
@@ -152,16 +165,41 @@ class Solver:
             raise NotImplemented_("several outputs of one build are not offered by this engine")
         answer: dict[str, str] = {}
         failure: EngineError | None = None
-        async with self._job(request, body) as job:
+        async with self._job(request, body) as job, self._remembered(job) as record:
             try:
                 result = await self._result(job)
                 if result is not None:
                     answer = await self._export(result, *exporters[0]) if exporters else await self._only(result)
             except EngineError as error:
                 failure = error
+                record.error.message, record.error.code = str(error), getattr(error, "code", UNKNOWN)
+            messages.update(record.ExporterResponse, answer)
         if failure is not None:
             raise failure
         return answer
+
+    @asynccontextmanager
+    async def _remembered(self, job: Job) -> AsyncIterator[Any]:
+        """The build's entry in the history, to be filled in. One that is cut off was canceled."""
+        request = job.request
+        record = messages.control.BuildHistoryRecord(
+            Ref=job.ref, Frontend=request.Frontend or FRONTENDS[0], Exporters=request.Exporters
+        )
+        record.FrontendAttrs.update(request.FrontendAttrs)
+        messages.set_time(record.CreatedAt, time.time())
+        if request.Internal:
+            yield record
+            return
+        await self._history.began(record)
+        try:
+            yield record
+        except BaseException:
+            record.error.message, record.error.code = "context canceled", CANCELLED
+            raise
+        finally:
+            messages.set_time(record.CompletedAt, time.time())
+            with anyio.CancelScope(shield=True):
+                await self._history.ended(record, job.told.all())
 
     async def _result(self, job: Job) -> Result | None:
         request = job.request

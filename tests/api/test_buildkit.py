@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import shutil
 import socket
+import tarfile
 import tempfile
 import threading
 from pathlib import Path
@@ -273,10 +275,9 @@ def test_the_build_cache_is_shown_and_pruned(engine: EngineRoot, sockets: Path) 
 
 def test_what_is_not_offered_is_refused(engine: EngineRoot, sockets: Path) -> None:
     with BuildKitClient(engine.layout.socket, sockets, _lent("FROM scratch\n")) as buildkit:
-        for path in ("/moby.buildkit.v1.Control/ListenBuildHistory", "/no.such/Method"):
-            with pytest.raises(grpc.RpcError) as failed:
-                buildkit.call(path, control.InfoRequest(), control.InfoResponse).result()
-            assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        with pytest.raises(grpc.RpcError) as failed:
+            buildkit.call("/no.such/Method", control.InfoRequest(), control.InfoResponse).result()
+        assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
         definition = control.SolveRequest().Definition
         getattr(definition, "def").append(b"\x1a\x00")
         with pytest.raises(grpc.RpcError) as failed:
@@ -344,6 +345,89 @@ def test_a_session_needs_an_id_of_its_own(engine: EngineRoot, sockets: Path) -> 
             list(buildkit.open_session(buildkit.id))
         with pytest.raises(grpc.RpcError, match="is missing"):
             list(buildkit.open_session(""))
+
+
+def _history(buildkit: BuildKitClient, **fields: Any) -> list[Any]:
+    return list(buildkit.history(control.BuildHistoryRequest(EarlyExit=True, **fields)))
+
+
+def test_builds_are_remembered_told_again_and_forgotten(tmp_path: Path, sockets: Path) -> None:
+    lent = _lent("FROM busybox\nRUN echo remember-me\n")
+    with EngineRoot(tmp_path) as engine:
+        engine.import_busybox()
+        with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit:
+            good = buildkit.ref
+            buildkit.build({"build-arg:X": "y"}, name="remembered:1")
+            buildkit.ref = bad = f"{good[:10]}bad"
+            with pytest.raises(grpc.RpcError):
+                buildkit.solve(Frontend="dockerfile.v0", FrontendAttrs={"target": "none"}).result()
+            buildkit.ref = f"{good[:10]}internal"
+            buildkit.solve(Frontend="dockerfile.v0", Internal=True).result()
+            found = {event.record.Ref: event.record for event in _history(buildkit)}
+            assert found.keys() == {good, bad}
+            assert not found[good].HasField("error") and found[good].HasField("CompletedAt")
+            assert found[good].numTotalSteps == found[good].numCompletedSteps >= 4
+            assert found[good].ExporterResponse["image.name"] == "docker.io/library/remembered:1"
+            assert 'target stage "none" could not be found' in found[bad].error.message
+            assert [event.record.Ref for event in _history(buildkit, Filter=["status==error"])] == [bad]
+            assert [event.record.Ref for event in _history(buildkit, Limit=1)] == [bad]
+            with pytest.raises(grpc.RpcError, match="builds are filtered by"):
+                _history(buildkit, Filter=["size>1"])
+        engine.stop()
+        engine.start()
+        with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit:
+            assert {event.record.Ref for event in _history(buildkit)} == {good, bad}
+            buildkit.ref = good
+            logs = b"".join(log.msg for response in buildkit.status() for log in response.logs)
+            assert logs == b"remember-me\n"
+            buildkit.forget(control.UpdateBuildHistoryRequest(Ref=good, Delete=True))
+            with pytest.raises(grpc.RpcError, match="no such build"):
+                buildkit.forget(control.UpdateBuildHistoryRequest(Ref=good, Delete=True))
+            buildkit.forget(control.UpdateBuildHistoryRequest(Ref=bad, Pinned=True))
+            ((record),) = (event.record for event in _history(buildkit))
+            assert record.Ref == bad and record.pinned
+        assert [path.name for path in (engine.layout.build_cache / "history").iterdir()] == [bad]
+
+
+def test_who_listens_hears_of_builds_that_come(engine: EngineRoot, sockets: Path) -> None:
+    heard: list[tuple[int, str]] = []
+    begun = threading.Event()
+    with BuildKitClient(engine.layout.socket, sockets, _lent("FROM busybox\n")) as buildkit:
+        events = buildkit.history(control.BuildHistoryRequest(Ref=buildkit.ref))
+
+        def listen() -> None:
+            begun.set()
+            for event in events:
+                heard.append((event.type, event.record.Ref))
+                if event.type == 1:
+                    break
+
+        listening = threading.Thread(target=listen)
+        listening.start()
+        begun.wait(10)
+        buildkit.solve(Frontend="dockerfile.v0").result()
+        listening.join(30)
+        events.cancel()
+        assert heard[-1] == (1, buildkit.ref) and heard[0][1] == buildkit.ref
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("", 400, "the Dockerfile (Dockerfile) cannot be empty"),
+        ("FROM busybox\nNONSENSE x\n", 400, "dockerfile parse error on line 2: unknown instruction: NONSENSE"),
+        ("RUN x\n", 400, "no build stage in current context"),
+        ("FROM busybox\nCOPY --from=9 a b\n", 400, "invalid stage index 9"),
+    ],
+)
+def test_an_error_before_the_first_step_has_a_status(engine: EngineRoot, text: str, status: int, words: str) -> None:
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text.encode()))
+    found, body = engine.request("POST", "/v1.41/build?t=early", context.getvalue())
+    assert found == status and words in json.loads(body)["message"]
 
 
 def test_sessions_are_checked(engine: EngineRoot) -> None:

@@ -182,6 +182,7 @@ class BuildKitClient:
     def _connect(self, stack: ExitStack) -> None:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
         listener.bind(f"{self._directory}/grpc")
+        stack.callback((self._directory / "grpc").unlink)
         listener.listen()
         self._channel = grpc.insecure_channel(f"unix:{self._directory}/grpc")
         stack.callback(self._channel.close)
@@ -227,6 +228,18 @@ class BuildKitClient:
             control.StatusResponse.FromString,
         )
         return iter(method(control.StatusRequest(Ref=self.ref), timeout=60))
+
+    def history(self, request: Any) -> Any:
+        method = self._channel.unary_stream(
+            "/moby.buildkit.v1.Control/ListenBuildHistory",
+            control.BuildHistoryRequest.SerializeToString,
+            control.BuildHistoryEvent.FromString,
+        )
+        return method(request, timeout=60)
+
+    def forget(self, request: Any) -> None:
+        path = "/moby.buildkit.v1.Control/UpdateBuildHistory"
+        self.call(path, request, control.UpdateBuildHistoryResponse).result()
 
     def prune(self, request: Any) -> list[Any]:
         method = self._channel.unary_stream(

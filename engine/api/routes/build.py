@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ...build.dockerfile.parse import EMPTY
 from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
 from ...build.outputs import parse_output, write_archive, write_files
 from ...build.progress import Classic, Finished, StepFailed, StepLog, lines
@@ -213,6 +214,8 @@ async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet
 
         def tell(event: Event) -> None:
             nonlocal told
+            if classic and isinstance(event, StepFailed) and not progress.told:
+                return  # nothing has begun: the answer gets a status that says so
             told = told or isinstance(event, StepFailed)
             if quiet and not isinstance(event, StepFailed | Finished):
                 return
@@ -224,7 +227,9 @@ async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet
 
         try:
             daemon.builder.build(replace(options, cancel=progress.gone), tell)
-        except EngineError:
+        except EngineError as error:
+            if classic and str(error) == EMPTY:
+                raise InvalidParameter(f"the Dockerfile ({options.dockerfile}) cannot be empty") from None
             if not told:
                 raise
 

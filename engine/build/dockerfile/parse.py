@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _ONBUILD = re.compile(r"\s*ONBUILD\s*", re.IGNORECASE | re.ASCII)
 
+EMPTY = "the Dockerfile cannot be empty"
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -78,7 +80,7 @@ def parse(source: str | bytes, name: str = "Dockerfile") -> Dockerfile:
     """Read a Dockerfile; raises DockerfileError. Bytes that are not UTF-8 survive in here-documents."""
     text = source.decode("utf-8", "surrogateescape") if isinstance(source, bytes) else source
     if not text:
-        raise DockerfileError("the Dockerfile cannot be empty")
+        raise DockerfileError(EMPTY)
     if len(text) > bounds.DOCKERFILE:
         raise DockerfileError(f"the Dockerfile is larger than {bounds.DOCKERFILE} bytes")
     read = read_statements(text)
