@@ -10,12 +10,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["dataclass", "field"]
+__all__ = ["compile_all", "dataclass", "field"]
 
 if TYPE_CHECKING:
     from dataclasses import dataclass, field
+
+    def compile_all() -> None: ...
 else:
     _REQUIRED = object()
+    _waiting = []
+
+    def compile_all():
+        """Compile what no instance has asked for yet: for a process whose children would each do it."""
+        while _waiting:
+            made = _waiting.pop()
+            made.__init__ = _initializer(made.__members__, made.__qualname__)
 
     class _Factory:
         def __init__(self, make):
@@ -60,6 +69,7 @@ else:
 
         space["__init__"] = __init__
         made = type(cls)(cls.__name__, cls.__bases__, space)
+        _waiting.append(made)
         return made
 
     def _initializer(members, qualname):
@@ -123,7 +133,7 @@ else:
                     how["default"] = default
                 found.append((name, object, dataclasses.field(**how)))
             # Hashable or not, a default is only described here.
-            twin = dataclasses.make_dataclass(owner.__name__, found, eq=False, repr=False)
+            twin = dataclasses.make_dataclass(owner.__name__, found, init=False, eq=False, repr=False)
             owner.__dataclass_fields__ = twin.__dataclass_fields__
             return twin.__dataclass_fields__
 

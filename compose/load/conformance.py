@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..convert.healthcheck import OWN_ENGINE_ONLY, probe_of
@@ -49,6 +50,7 @@ class Entry:
         return self.reason or (f"other engines: {self.elsewhere}" if self.elsewhere else "")
 
 
+@cache
 def table() -> tuple[Entry, ...]:
     """All entries, by key."""
     content = json.loads((schema.directory() / TABLE).read_text(encoding="utf-8"))
@@ -149,7 +151,16 @@ _QUIET = frozenset(
 
 
 def _uses(project: Project, status: str, *, elsewhere: bool = False) -> Iterator[tuple[Path, Entry]]:
-    rules: Rules[Entry] = Rules(
+    rules = _rules(status, elsewhere)
+    for section in ("services", "networks", "volumes", "configs", "secrets", "models"):
+        below = rules.step(section)
+        if below is not None:
+            yield from walk(getattr(project, section), below, (section,))
+
+
+@cache
+def _rules(status: str, elsewhere: bool) -> Rules[Entry]:
+    return Rules(
         {
             tuple(entry.key.split(".")): entry
             for entry in table()
@@ -159,10 +170,6 @@ def _uses(project: Project, status: str, *, elsewhere: bool = False) -> Iterator
             and (entry.status != "supported" or elsewhere or entry.only)
         }
     )
-    for section in ("services", "networks", "volumes", "configs", "secrets", "models"):
-        below = rules.step(section)
-        if below is not None:
-            yield from walk(getattr(project, section), below, (section,))
 
 
 def walk(value: Any, rules: Rules[Rule], path: Path) -> Iterator[tuple[Path, Rule]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pkgutil import walk_packages
 
 from .. import compose
+from ..compose.dataclass import compile_all
 
 _LEFT_OUT = ("pycompose.compose.deploy.kubernetes", "pycompose.compose.cli.verbs.cluster")
 """Clusters are talked to seldom, and their clients are large."""
@@ -41,6 +42,7 @@ def load_everything() -> None:
             import_module(name)
         except ImportError:
             continue
+    compile_all()
 
 
 def stamp() -> Stamp:
@@ -53,8 +55,8 @@ def stamp() -> Stamp:
             places.add(os.path.dirname(path))
             if name.partition(".")[0] == "pycompose":
                 places.add(path)
-    for directory, _, _ in os.walk(os.path.join(os.path.dirname(package), "schemas")):
-        places.add(directory)
+    for directory, _, files in os.walk(os.path.join(os.path.dirname(package), "schemas")):
+        places.update((directory, *(os.path.join(directory, name) for name in files)))
     return {path: found for path in sorted(places) if (found := _look(path)) is not None}
 
 
@@ -103,11 +105,18 @@ def rehearse() -> None:
     """Load and print a project that touches no file: what is compiled at its first use (schemas, data classes, regular
     expressions) is compiled once for all commands."""
     from ..compose.load import load_project
+    from ..compose.load.conformance import ignored, refused
     from ..compose.load.dump import to_json
     from ..compose.load.yamldump import to_yaml
     from ..compose.model import LoadOptions
+    from ..compose.plan.observe import Snapshot
+    from ..compose.plan.reconcile.options import UpOptions
+    from ..compose.plan.reconcile.up import reconcile_up
 
     options = LoadOptions(files=("-",), stdin=_SAMPLE, environment={"G": "n"}, cwd=Path("/"))
     project = load_project(options, cached=False)
     to_json(project)
     to_yaml(project)
+    refused(project)
+    ignored(project)
+    reconcile_up(project, Snapshot(project.name), UpOptions(), {})
