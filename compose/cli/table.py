@@ -40,6 +40,8 @@ COMPOSE: Table = {
     "stop": ("stop", "Stop services"),
     "test": ("test", "Run a command against a temporary stack"),
     "top": ("top", "Display the running processes"),
+    "tui": ("tui", "Open a view in the terminal that shows, live, everything that runs"),
+    "ui": ("ui", "Open a page in the browser that shows, live, everything that runs"),
     "unpause": ("unpause", "Unpause services"),
     "up": ("up", "Create and start containers"),
     "version": ("version", "Show the version information"),

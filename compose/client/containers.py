@@ -160,6 +160,13 @@ class Containers:
     def stats(self, ref: str, *, stream: bool) -> Iterator[dict[str, Any]]:
         return self._engine.lines("GET", f"/containers/{quote(ref)}/stats", {"stream": stream})
 
+    def sample(self, ref: str) -> dict[str, Any]:
+        """What the container uses at this moment, without a second sample to compare with: answered at once."""
+        result: dict[str, Any] = self._engine.call(
+            "GET", f"/containers/{quote(ref)}/stats", {"stream": "false", "one-shot": "true"}, expect=OBJECT
+        )
+        return result
+
     def changes(self, ref: str) -> Objects:
         return self._engine.call("GET", f"/containers/{quote(ref)}/changes", expect=MAYBE_OBJECTS) or []
 

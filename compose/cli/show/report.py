@@ -16,6 +16,7 @@ from ...run.perform.prestart import HookFailed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...client import Engine
     from ...plan.ops import Operation
     from ...run.perform import World
     from ..project.converge import Convergence
@@ -44,7 +45,7 @@ def failure_report(session: Session, result: Convergence) -> str:
             identity = result.world.container_ids.get(operation.name, "")
             # A container that never existed has nothing to tell.
             if identity and (isinstance(error, (NotReady, HookFailed)) or operation.verb.startswith("wait")):
-                lines += _container_lines(session, identity)
+                lines += container_lines(session.engine, identity)
         parts.append("\n".join(lines))
     return "\n".join(parts)
 
@@ -93,9 +94,10 @@ def blocked_by(result: Convergence, key: str) -> list[str]:
     return blocked
 
 
-def _container_lines(session: Session, identity: str) -> list[str]:
+def container_lines(engine: Engine, identity: str) -> list[str]:
+    """What a container tells of its trouble: its end, its last probe, its last lines, and a hint."""
     try:
-        tree = session.engine.containers.inspect(identity)
+        tree = engine.containers.inspect(identity)
     except NotFound:
         return []
     state: Mapping[str, Any] = tree["State"]
@@ -109,7 +111,7 @@ def _container_lines(session: Session, identity: str) -> list[str]:
         output = str(last.get("Output") or "").strip().splitlines()
         lines.append(f"  last health probe: exit code {last.get('ExitCode')}" + (":" if output else ""))
         lines += [f"    {one}" for one in output[-LINES:]]
-    tail = _last_lines(session, identity, bool((tree.get("Config") or {}).get("Tty")))
+    tail = _last_lines(engine, identity, bool((tree.get("Config") or {}).get("Tty")))
     if tail:
         lines.append(f"  last {len(tail)} log line{'s'[: len(tail) != 1]}:")
         lines += [f"    {one}" for one in tail]
@@ -137,10 +139,10 @@ def _ending(state: Mapping[str, Any]) -> str:
     return words
 
 
-def _last_lines(session: Session, identity: str, tty: bool) -> list[str]:
+def _last_lines(engine: Engine, identity: str, tty: bool) -> list[str]:
     query = {"stdout": 1, "stderr": 1, "tail": str(LINES)}
     try:
-        with session.engine.containers.log_stream(identity, query) as response:
+        with engine.containers.log_stream(identity, query) as response:
             data = b"".join(part for _, part in (raw if tty else demultiplex)(response.blocks()))
     except EngineError:
         return []

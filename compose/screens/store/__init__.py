@@ -1,1 +1,1 @@
-"""What the engine says, folded into one frozen state: state, fold, derive and frames are pure; feed has the effects."""
+"""What the engine says, folded into one frozen state: state, read, fold and derive are pure; feed has the effects."""

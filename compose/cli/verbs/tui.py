@@ -1,0 +1,43 @@
+"""`pycompose tui`: a view in the terminal that shows, live, everything that the engine runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ...errors import ComposeError, UsageError
+from ..project.session import Session
+from .ui import engine_options, following, project_here
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    """It has no flags of its own."""
+
+
+def run(args: Namespace) -> int:
+    try:
+        from ...screens.terminal.app import Context, View
+    except ModuleNotFoundError as error:
+        raise UsageError(f"tui needs {error.name}: pip install 'pycompose-engine[tui]'") from None
+    from ...screens.commands import of_state
+    from ...screens.runner import Runner
+    from ...screens.store.feed import Feed, Store
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ComposeError("tui needs a terminal")
+    engine, store, here = following(Session(args)), Store(), project_here(args)
+    context = Context(
+        engine,
+        store,
+        Runner(engine_options(args)),
+        lambda name: of_state(store.latest[1], name, here),
+        here.project if here is not None else "",
+    )
+    with Feed(engine, store):
+        View(context).run()
+    return 0

@@ -1,0 +1,175 @@
+"""The one subscription of an engine: events, listings and samples arrive here and are folded into the store.
+
+Threads, since the client is synchronous: one reads events, one lists what events say has changed, one takes samples. A reader
+of the store is told that there is something new and takes the latest state when it has time, so a slow one gets fewer states
+and nothing is queued for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...errors import ComposeError
+from . import fold
+from .state import SAMPLE_PERIOD, Facts, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...client import Engine
+    from ...client.system import Events
+
+HISTORY = 3600
+"""So many seconds of events are asked for at the beginning."""
+
+RETRY_FIRST, RETRY_MOST = 0.25, 5.0
+"""Seconds before the engine is tried again, at first and at most."""
+
+SETTLE = 0.05
+"""Seconds to wait for further events before everything is listed anew."""
+
+
+class Store:
+    """The latest state and its version. ``listen`` names functions that are called, from any thread, after a change."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._state = State()
+        self._version = 0
+        self._listeners: list[Callable[[], object]] = []
+
+    @property
+    def latest(self) -> tuple[int, State]:
+        with self._lock:
+            return self._version, self._state
+
+    def apply(self, change: Callable[[State], State]) -> None:
+        """Fold ``change`` in. Nobody is told of a state that is the one before."""
+        with self._lock:
+            after = change(self._state)
+            if after is self._state:
+                return
+            self._state = after
+            self._version += 1
+            listeners = tuple(self._listeners)
+        for one in listeners:
+            one()
+
+    def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Call ``listener`` after every change; the answer ends that."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return end
+
+
+class Feed:
+    """A context manager: while it is open the store follows the engine, also over the engine's own end and return."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self._store = store
+        self._ended = threading.Event()
+        self._stale = threading.Event()
+        self._up = threading.Event()
+        self._events: Events | None = None
+        self._threads = [
+            threading.Thread(target=work, name=f"screens-{work.__name__}", daemon=True)
+            for work in (self._follow, self._list, self._sample)
+        ]
+
+    def __enter__(self) -> Feed:
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._stale.set()
+        self._up.set()
+        if self._events is not None:
+            self._events.close()
+        for one in self._threads:
+            one.join()
+
+    def refresh(self) -> None:
+        """List everything anew, as after an event."""
+        self._stale.set()
+
+    def _follow(self) -> None:
+        since, pause = time.time() - HISTORY, RETRY_FIRST
+        while not self._ended.is_set():
+            try:
+                self._events = self._engine.system.events(since=f"{since:.9f}")
+                self._store.apply(partial(fold.greeted, facts=self._facts()))
+                self._up.set()
+                self._stale.set()
+                pause = RETRY_FIRST
+                for event in self._events:
+                    since = max(since, float(event.get("timeNano") or 0) / 1e9 + 1e-6)
+                    self._store.apply(partial(fold.happened, event=event))
+                    self._stale.set()
+                why = "the engine has ended"
+            except ComposeError as error:
+                why = str(error)
+            self._up.clear()
+            if self._ended.is_set():
+                return
+            self._store.apply(partial(fold.lost, why=why))
+            self._ended.wait(pause)
+            pause = min(pause * 2, RETRY_MOST)
+
+    def _facts(self) -> Facts:
+        info = self._engine.system.info()
+        return Facts(
+            name=str(info.get("Name") or ""),
+            version=str(info.get("ServerVersion") or ""),
+            own=self._engine.is_pycompose,
+            address=str(self._engine.endpoint.address),
+            processors=int(info.get("NCPU") or 0),
+            memory=int(info.get("MemTotal") or 0),
+        )
+
+    def _list(self) -> None:
+        while True:
+            self._stale.wait()
+            if self._ended.wait(SETTLE):
+                return
+            self._stale.clear()
+            try:
+                rows = self._engine.containers.list(all=True)
+                self._store.apply(partial(fold.listed, rows=rows))
+                change = partial(
+                    fold.resources,
+                    networks=self._engine.networks.list(),
+                    volumes=self._engine.volumes.list(),
+                    images=self._engine.images.list(),
+                )
+                self._store.apply(change)
+            except ComposeError:
+                # The thread that follows events meets the same and says it; it asks for a listing once the engine is back.
+                self._up.wait()
+
+    def _sample(self) -> None:
+        while not self._ended.wait(SAMPLE_PERIOD):
+            self._up.wait()
+            _, state = self._store.latest
+            for one in state.containers.values():
+                if self._ended.is_set() or not self._up.is_set():
+                    break
+                if one.state == "running":
+                    self._measure(one.id)
+
+    def _measure(self, identity: str) -> None:
+        try:
+            tree = self._engine.containers.sample(identity)
+        except ComposeError:
+            return  # it has ended meanwhile
+        self._store.apply(partial(fold.measured, identity=identity, tree=tree, at=time.time()))

@@ -1,0 +1,319 @@
+"""The terminal view: a list of projects and services, and below it what belongs to the line under the cursor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import App
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import DataTable, Footer, Input, RichLog, Static, TabbedContent, TabPane
+
+from ...cli.show.report import container_lines
+from ...errors import ComposeError
+from .. import commands
+from ..loglines import Filter, level, make_filter, plain
+from ..logreader import Reader, Tail
+from . import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+
+    from ...client import Engine
+    from ..runner import Runner
+    from ..store.feed import Store
+    from ..store.state import State
+
+PACE = 0.1
+"""Seconds between two looks at the store and the logs: what changes faster is drawn once."""
+
+KEPT = 5000
+"""Log lines that can be scrolled back to."""
+
+_STYLES = {"error": "red", "warning": "yellow", "debug": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``target`` gives what a project's commands need, None for one that is not known."""
+
+    engine: Engine
+    store: Store
+    runner: Runner
+    target: Callable[[str], commands.Target | None]
+    project: str = ""
+    """The project that the cursor is on at first."""
+
+
+class Confirm(ModalScreen[bool]):
+    """The plan of an action, and whether to carry it out."""
+
+    BINDINGS: ClassVar = [
+        Binding("y", "answer(True)", "Do it"),
+        Binding("n,escape,q", "answer(False)", "Leave it"),
+    ]
+    CSS = """
+    Confirm { align: center middle; }
+    Confirm VerticalScroll { width: 90%; height: 80%; border: solid $accent; padding: 0 1; background: $surface; }
+    """
+
+    def __init__(self, context: Context, title: str, name: str, project: str, service: str) -> None:
+        super().__init__()
+        self.shared, self.what = context, (name, project, service)
+        self.heading = title
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Static(Text(f"{self.heading}\n", style="bold"))
+            yield Static(Text("Asking what would be done…"), id="plan")
+            yield Static(Text("\n[y] do it   [n] leave it"), id="keys")
+
+    def on_mount(self) -> None:
+        self.run_worker(self._preview())
+
+    async def _preview(self) -> None:
+        await _show(self.shared, self.what, self.query_one("#plan", Static), preview=True)
+
+    def action_answer(self, yes: bool) -> None:
+        self.dismiss(yes)
+
+
+async def _show(context: Context, what: tuple[str, str, str], place: Static, *, preview: bool) -> None:
+    name, project, service = what
+    try:
+        words = commands.command(name, context.target(project), service, preview=preview)
+    except ComposeError as error:
+        place.update(Text(str(error)))
+        return
+    output = ""
+    async for part in context.runner.run(words):
+        output = (output + part.decode("utf-8", "replace"))[-20_000:]
+        place.update(Text(plain_lines(output)))
+
+
+def plain_lines(text: str) -> str:
+    return "\n".join(plain(line) for line in text.splitlines())
+
+
+class Output(ModalScreen[None]):
+    """An action under way: its output as it comes."""
+
+    BINDINGS: ClassVar = [Binding("escape,q,enter", "app.pop_screen", "Close")]
+    CSS = Confirm.CSS.replace("Confirm", "Output")
+
+    def __init__(self, context: Context, title: str, what: tuple[str, str, str]) -> None:
+        super().__init__()
+        self.shared, self.heading, self.what = context, title, what
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Static(Text(f"{self.heading}\n", style="bold"))
+            yield Static(Text("Running…"), id="output")
+            yield Static(Text("\n[escape] close; it goes on"), id="keys")
+
+    def on_mount(self) -> None:
+        self.run_worker(_show(self.shared, self.what, self.query_one("#output", Static), preview=False))
+
+
+class View(App[None]):
+    """The whole view. What is drawn is what the store has when there is time to draw."""
+
+    TITLE = "pycompose"
+    ENABLE_COMMAND_PALETTE = False
+    CSS = """
+    #trouble { color: $error; height: auto; }
+    #list { height: 1fr; min-height: 6; }
+    TabbedContent { height: 1fr; }
+    #search { display: none; height: 3; }
+    #search.shown { display: block; }
+    """
+    BINDINGS: ClassVar = [
+        Binding("u", "act('up')", "up"),
+        Binding("s", "act('stop')", "stop"),
+        Binding("t", "act('start')", "start"),
+        Binding("r", "act('restart')", "restart"),
+        Binding("b", "act('rebuild')", "rebuild"),
+        Binding("d", "act('down')", "down"),
+        Binding("1", "tab('logs')", "logs"),
+        Binding("2", "tab('report')", "report"),
+        Binding("3", "tab('events')", "events"),
+        Binding("4", "tab('timeline')", "start"),
+        Binding("slash", "search", "search"),
+        Binding("q", "quit", "quit"),
+    ]
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.shared = context
+        self._version = -1
+        self._rows: dict[str, rows.Row] = {}
+        self._chosen = f"{context.project}/" if context.project else ""
+        self._tail: Tail | None = None
+        self._readers: list[Reader] = []
+        self._sources: list[str] = []
+        self._reported: tuple[str, ...] = ()
+        self._wanted = Filter()
+        # Held by name: a query looks at the screen on top, which may be a plan that waits for an answer.
+        self.trouble = Static("", id="trouble")
+        self.list: DataTable[Text] = DataTable(id="list", cursor_type="row")
+        self.lines = RichLog(max_lines=KEPT, markup=False, highlight=False, wrap=False, auto_scroll=True)
+        self.report, self.events, self.timeline = (Static("", markup=False) for _ in range(3))
+        self.search = Input(placeholder="search in logs, Enter to apply, empty for all", id="search")
+
+    def compose(self) -> ComposeResult:
+        yield self.trouble
+        yield self.list
+        with TabbedContent(initial="logs"):
+            with TabPane("1 logs", id="logs"):
+                yield self.lines
+            with TabPane("2 report", id="report"), VerticalScroll():
+                yield self.report
+            with TabPane("3 events", id="events"), VerticalScroll():
+                yield self.events
+            with TabPane("4 start", id="timeline"), VerticalScroll():
+                yield self.timeline
+        yield self.search
+        yield Footer()
+
+    def on_mount(self) -> None:
+        for label in ("", "service", "state", "use", "ports"):
+            self.list.add_column(label, key=label)
+        self.list.focus()
+        self.set_interval(PACE, self._look)
+
+    def on_unmount(self) -> None:
+        self._stop_reading()
+
+    def _look(self) -> None:
+        version, state = self.shared.store.latest
+        if version != self._version:
+            self._version = version
+            self._draw_rows(state)
+        self._write_logs()
+
+    def _draw_rows(self, state: State) -> None:
+        trouble = "" if state.connected else f"The engine is away: {state.trouble}" if state.trouble else "Connecting…"
+        self.trouble.update(Text(trouble))
+        found = {one.key: one for one in rows.rows(state)}
+        table = self.list
+        if list(found) != list(self._rows):
+            self._rows = found
+            table.clear()
+            for key, one in found.items():
+                table.add_row(*self._cells(one), key=key)
+            if self._chosen in found:
+                table.move_cursor(row=list(found).index(self._chosen))
+        else:
+            for key, one in found.items():
+                for column, before, after in zip(
+                    table.columns, self._cells(self._rows[key]), self._cells(one), strict=True
+                ):
+                    if before != after:
+                        table.update_cell(key, column, after, update_width=True)
+            self._rows = found
+        self._details(state)
+
+    def _cells(self, one: rows.Row) -> tuple[Text, ...]:
+        style = rows.colour(one.condition)
+        name = Text(one.name, style="bold") if not one.service else Text(f"  {one.name}")
+        return (
+            Text(rows.mark(one.condition), style=style),
+            name,
+            Text(one.state, style=style),
+            Text(one.use),
+            Text(one.ports),
+        )
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        key = event.row_key.value if event.row_key is not None else None
+        if key is not None and key != self._chosen:
+            self._chosen = key
+        self._details(self.shared.store.latest[1])
+
+    def _details(self, state: State) -> None:
+        project, _, service = self._chosen.partition("/")
+        self.events.update("\n".join(rows.events(state, project)) or "No events yet.")
+        self.timeline.update("\n".join(rows.start(state, project)))
+        sources = rows.containers(state, project, service)
+        if sources != self._sources:
+            self._sources = sources
+            self._read()
+        told = tuple(f"{one} {state.containers[one].state} {state.containers[one].health}" for one in sources)
+        if told != self._reported:
+            self._reported = told
+            self.run_worker(lambda: self._report(sources), thread=True, exclusive=True, group="report")
+
+    def _report(self, sources: list[str]) -> None:
+        lines: list[str] = []
+        for identity in sources[:20]:
+            one = self.shared.store.latest[1].containers.get(identity)
+            try:
+                told = [plain(line) for line in container_lines(self.shared.engine, identity)]
+            except ComposeError as error:
+                told = [f"  {error}"]
+            lines += [f"{one.name if one is not None else identity[:12]}", *told, ""]
+        text = "\n".join(lines) or "There is no container."
+        self.call_from_thread(self.report.update, text)
+
+    # logs
+
+    def _read(self) -> None:
+        self._stop_reading()
+        self.lines.clear()
+        self._tail = Tail(keep_all=not self._wanted.is_all)
+        query = {
+            "stdout": 1,
+            "stderr": 1,
+            "timestamps": 1,
+            "follow": 1,
+            "tail": "200" if self._wanted.is_all else "all",
+        }
+        self._readers = [Reader(self.shared.engine, one, query, self._tail, self._wanted) for one in self._sources[:50]]
+
+    def _stop_reading(self) -> None:
+        if self._tail is not None:
+            self._tail.close()
+        for one in self._readers:
+            one.close()
+
+    def _write_logs(self) -> None:
+        if self._tail is None:
+            return
+        lines, skipped, _ = self._tail.take()
+        if skipped:
+            self.lines.write(Text(f"… {skipped} lines were faster than anybody reads", style="dim"))
+        for one in sorted(lines, key=lambda line: line.at):
+            prefix = f"{one.source} " if len(self._sources) > 1 else ""
+            self.lines.write(Text(f"{prefix}{one.text}", style=_STYLES.get(level(one.text), "")))
+
+    # keys
+
+    def action_tab(self, name: str) -> None:
+        self.query_one(TabbedContent).active = name
+
+    def action_search(self) -> None:
+        self.search.add_class("shown")
+        self.search.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._wanted = make_filter(event.value, "", regex=False)
+        event.input.remove_class("shown")
+        self.list.focus()
+        self._read()
+
+    def action_act(self, name: str) -> None:
+        project, _, service = self._chosen.partition("/")
+        if not project:
+            return
+        title = f"{name} {service if service and commands.ACTIONS[name].of_service else project}"
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.push_screen(Output(self.shared, title, (name, project, service)))
+
+        self.push_screen(Confirm(self.shared, title, name, project, service), answered)

@@ -1,0 +1,58 @@
+// Views of the whole engine: projects, images, volumes, networks, events.
+
+import { actions } from "./actions.js";
+import { ask, clock, h, link, put, size, table, word } from "./dom.js";
+
+export function projects(state) {
+  const here = state.about.here;
+  const absent = here && !state.projects.some((one) => one.name === here);
+  return [
+    h("h1", null, "Projects"),
+    !state.projects.length && !absent && h("p", null, "Nothing runs yet. Start ", h("code", null, "pycompose ui"), " beside a compose.yaml, or ", h("code", null, "pycompose up"), "."),
+    h("ul", { class: "cards" },
+      absent && h("li", null, h("h2", null, here), h("p", null, word("absent"), " the project of this directory"), actions(state, here, "", ["up"])),
+      state.projects.map((one) => h("li", null,
+        h("h2", null, h("a", { href: link("p", one.name) }, one.name)),
+        h("p", null, word(one.condition), ` ${one.running} of ${one.total} containers run`),
+        one.blame.length > 0 && h("p", { class: "bad" }, "look first at ", one.blame.map((name, at) => [at ? ", " : "", h("a", { href: link("p", one.name, "s", name) }, name)])),
+        h("p", { class: "quiet" }, one.directory)))),
+    state.others.length > 0 && [h("h2", null, "Containers of no project"),
+      table("Containers of no project", ["Name", "State", "Image", "Ports"], state.others.map((one) => [one.name, [word(one.condition), " ", one.status], one.image, ports(one)]))],
+    h("h2", null, "Disk"), actions(state, "", "", ["prune"]),
+  ];
+}
+
+export const ports = (one) => one.ports.map((port, at) => [at ? ", " : "", port.url ? h("a", { href: port.url.replace("//127.0.0.1:", "//localhost:"), rel: "noreferrer noopener", target: "_blank" }, port.text) : port.text]);
+
+export function images(state) {
+  return [h("h1", null, "Images"), table("Images", ["Tags", "Size", "Id", "Layers"], state.images.map((one) => [
+    one.tags.join(", ") || "(no tag)", size(one.size), h("code", null, one.id.replace("sha256:", "").slice(0, 12)),
+    h("details", { ontoggle: (event) => layers(event.target, one.id) }, h("summary", null, "layers"), h("div", null)),
+  ]))];
+}
+
+async function layers(place, ref) {
+  if (!place.open || place.dataset.asked) return;
+  place.dataset.asked = "yes";
+  const found = await ask("/image", { ref });
+  put(place.lastChild, found.error ? h("p", { class: "bad" }, found.error) : h("ol", null, found.layers.map((one) => h("li", null, `${size(one.size)}  `, h("code", null, one.by)))));
+}
+
+const users = (state, test) => (state.projects || []).map((one) => one.name).filter(test);
+
+export function volumes(state) {
+  return [h("h1", null, "Volumes"), table("Volumes", ["Name", "Driver", "Project"], state.volumes.map((one) => [one.name, one.driver, owner(state, one.project)]))];
+}
+
+export function networks(state) {
+  return [h("h1", null, "Networks"), table("Networks", ["Name", "Driver", "Subnets", "Project"], state.networks.map((one) => [one.name, one.driver, one.subnets.join(", "), owner(state, one.project)]))];
+}
+
+const owner = (state, name) => users(state, (one) => one === name).length ? h("a", { href: link("p", name) }, name) : name;
+
+export function events(state) { return [h("h1", null, "Events"), eventList(state.events)]; }
+
+export function eventList(found) {
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Events" }, h("table", null, h("tbody", null,
+    found.slice(-150).reverse().map((one) => h("tr", null, h("td", { class: "quiet" }, clock(one.at)), h("td", { class: one.grave ? "bad" : null }, one.words), h("td", { class: "quiet wide" }, one.project))))));
+}

@@ -1,0 +1,178 @@
+"""A state as the JSON that the page draws, section by section; only what has changed is sent. Pure but for what was sent."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ..graph.layout import Edge, Node, arrange
+from ..graph.svg import WIDTH, Drawn, height, path
+from ..store import derive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..store.state import Container, Happening, State, Usage
+
+EVENTS = 200
+"""So many events the page is given at once."""
+
+Json = dict[str, Any]
+
+
+class Framer:
+    """What one page has been sent. ``project`` is the one whose graph and timeline it shows, "" for none."""
+
+    def __init__(self, project: str = "") -> None:
+        self._project = project
+        self._before: State | None = None
+        self._sent: Json = {}
+
+    def frame(self, state: State) -> Json:
+        """The sections that differ from what was sent before."""
+        before, self._before = self._before, state
+        fresh: Json = {}
+        if before is None or (before.connected, before.trouble, before.facts) != (
+            state.connected,
+            state.trouble,
+            state.facts,
+        ):
+            fresh["engine"] = {"connected": state.connected, "trouble": state.trouble, **asdict(state.facts)}
+        if before is None or before.containers is not state.containers:
+            fresh["projects"] = [_glance(one) for one in derive.projects(state)]
+            fresh["others"] = [_container(one) for one in state.containers.values() if not one.project]
+        moved = before is None or before.containers is not state.containers or before.happenings is not state.happenings
+        if self._project and moved:
+            fresh["project"] = project_view(state, self._project)
+        for name in ("networks", "volumes", "images"):
+            if before is None or getattr(before, name) is not getattr(state, name):
+                fresh[name] = [one._asdict() for one in getattr(state, name)]
+        changed = {key: value for key, value in fresh.items() if key not in self._sent or self._sent[key] != value}
+        self._sent |= changed
+        if before is None or before.happenings is not state.happenings:
+            after = before.counted if before is not None else 0
+            changed["events"] = [_event(one) for one in state.happenings[-EVENTS:] if one.number > after]
+        if before is None or before.usage is not state.usage:
+            changed["usage"] = {key: sample(ring[-1]) for key, ring in state.usage.items()}
+        return changed
+
+
+def sample(one: Usage) -> list[float]:
+    """One sample as a row: time, processor, memory, limit, received, sent, read, written, pids."""
+    return [
+        round(one.at, 2),
+        round(one.processor, 2),
+        one.memory,
+        one.limit,
+        one.received,
+        one.sent,
+        one.read,
+        one.written,
+        one.pids,
+    ]
+
+
+def _event(one: Happening) -> Json:
+    return one._asdict()
+
+
+def _glance(one: derive.Project) -> Json:
+    return {
+        "name": one.name,
+        "condition": one.condition,
+        "running": one.running,
+        "total": one.total,
+        "directory": one.directory,
+        "files": one.files,
+        "blame": list(one.blame),
+    }
+
+
+def _container(one: Container) -> Json:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "service": one.service,
+        "number": one.number,
+        "image": one.image,
+        "condition": derive.condition(one),
+        "status": one.status,
+        "exit_code": one.exit_code,
+        "created": one.created,
+        "ports": [port._asdict() for port in one.ports],
+        "networks": list(one.networks),
+        "mounts": [mount._asdict() for mount in one.mounts],
+    }
+
+
+def project_view(state: State, name: str) -> Json | None:
+    """Everything of one project but logs and samples; None for one that has no containers."""
+    containers = [one for one in state.containers.values() if one.project == name]
+    if not containers:
+        return None
+    found = derive.project(name, containers)
+    services = {one.name: one for one in found.services}
+    blamed = derive.chain(services)
+    return {
+        **_glance(found),
+        "services": [
+            {
+                "name": one.name,
+                "condition": one.condition,
+                "detail": one.detail,
+                "blamed": one.name in found.blame,
+                "needs": [need._asdict() for need in one.needs],
+                "containers": [_container(each) for each in one.containers],
+            }
+            for one in found.services
+        ],
+        "jobs": [_container(one) for one in containers if one.oneoff],
+        "graph": graph(services, blamed),
+        "timeline": [asdict(bar) for bar in derive.timeline(found, state.happenings)],
+    }
+
+
+def graph(services: Mapping[str, derive.Service], blamed: frozenset[str]) -> Json:
+    """Boxes and paths of the live graph; ``blamed`` is the chain from what broke to all that wait for it."""
+    drawn = [_drawn(one) for one in services.values()]
+    edges = [
+        Edge(need.service, one.name, need.condition, need.required) for one in services.values() for need in one.needs
+    ]
+    picture = arrange([Node(one.name, WIDTH, height(len(one.lines))) for one in drawn], edges)
+    by_name = {one.name: one for one in drawn}
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "boxes": [
+            {
+                "name": box.key,
+                "x": box.x,
+                "y": box.y,
+                "width": box.width,
+                "height": box.height,
+                "condition": by_name[box.key].condition,
+                "lines": [text for text, _ in by_name[box.key].lines],
+                "blamed": box.key in blamed,
+            }
+            for box in picture.boxes
+        ],
+        "routes": [
+            {
+                "path": path(route),
+                "label": route.edge.label,
+                "x": route.label_at[0],
+                "y": route.label_at[1],
+                "required": route.edge.required,
+                "blamed": route.edge.source in blamed and route.edge.target in blamed,
+                "title": f"{route.edge.target} waits until {route.edge.source} is {route.edge.label}",
+            }
+            for route in picture.routes
+        ],
+    }
+
+
+def _drawn(one: derive.Service) -> Drawn:
+    ports = dict.fromkeys(port.text for each in one.containers for port in each.ports)
+    networks = dict.fromkeys(name for each in one.containers for name in each.networks)
+    volumes = dict.fromkeys(mount.name for each in one.containers for mount in each.mounts if mount.kind == "volume")
+    return Drawn(one.name, one.condition, one.detail, tuple(ports), tuple(networks), tuple(volumes))

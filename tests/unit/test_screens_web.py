@@ -1,0 +1,190 @@
+"""The page's server without a browser: who is let in, what is sent, what lines and actions become."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.listings import event, row
+from support.screening import asked
+
+from pycompose.compose.errors import UsageError
+from pycompose.compose.screens import commands
+from pycompose.compose.screens.loglines import Splitter, level, make_filter, plain
+from pycompose.compose.screens.logreader import BACKLOG, FRAME, Tail
+from pycompose.compose.screens.store import fold
+from pycompose.compose.screens.store.state import State
+from pycompose.compose.screens.web.console import Screen
+from pycompose.compose.screens.web.guard import Guard
+from pycompose.compose.screens.web.views import Framer
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+HOST = {"host": "127.0.0.1:9000"}
+OWN = "http://127.0.0.1:9000"
+
+
+async def _page(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"secret"})
+
+
+@pytest.fixture
+def guard() -> Guard:
+    return Guard(_page, 9000, "right")
+
+
+def _cookie(guard: Guard) -> str:
+    status, headers, _ = asked(guard, "GET", "/", HOST, query="token=right")
+    assert status == 303 and headers["location"] == "/"
+    given = headers["set-cookie"]
+    assert "httponly" in given.lower() and "samesite=strict" in given.lower() and "right" not in given
+    return given.partition(";")[0]
+
+
+def test_the_token_opens_the_page_once_and_the_cookie_from_then_on(guard: Guard) -> None:
+    cookie = _cookie(guard)
+    status, headers, body = asked(guard, "GET", "/", {**HOST, "cookie": cookie})
+    assert (status, body) == (200, b"secret")
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+    assert headers["x-frame-options"] == "DENY" and headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "query"),
+    [
+        ("GET", "/", {}, ""),
+        ("GET", "/", {"cookie": ""}, "token=wrong"),
+        ("GET", "/", {"cookie": ""}, "token="),
+        ("GET", "/about", {"cookie": "pycompose-ui-9000=right"}, ""),
+        ("GET", "/about", {"cookie": "pycompose-ui-9000=\x00;;=="}, ""),
+        ("GET", "/about", {"host": "evil.example:9000"}, ""),
+        ("GET", "/", {"host": "127.0.0.1:9001"}, "token=right"),
+        ("GET", "/", {"host": "127.0.0.1.evil.example"}, "token=right"),
+        ("GET", "/about", {"origin": "http://evil.example"}, ""),
+        ("GET", "/about", {"origin": "null"}, ""),
+        ("GET", "/about", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, ""),
+        ("GET", "/about", {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"}, ""),
+        ("GET", "/container/x/archive", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, ""),
+        ("POST", "/act", {}, ""),
+        ("POST", "/act", {"origin": "http://evil.example"}, ""),
+        ("POST", "/", {"origin": OWN, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, ""),
+        ("websocket", "/live", {}, ""),
+        ("websocket", "/console", {"origin": "http://evil.example"}, ""),
+        ("websocket", "/console", {"origin": "http://127.0.0.1:8080"}, ""),
+    ],
+)
+def test_nobody_else_gets_anything(guard: Guard, method: str, path: str, headers: dict[str, str], query: str) -> None:
+    known = {"cookie": _cookie(guard)} if path != "/" or "host" in headers or method == "POST" else {}
+    status, _, body = asked(guard, method, path, {**HOST, **known, **headers}, query=query)
+    assert status in (403, 1008) and b"secret" not in body
+
+
+def test_our_own_page_may_ask(guard: Guard) -> None:
+    own = {**HOST, "cookie": _cookie(guard), "origin": OWN, "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
+    assert asked(guard, "POST", "/act", own)[0] == 200
+    assert asked(guard, "websocket", "/live", own)[0] == 200
+    # A link in a mail or a chat: the page opens, as empty of effects as any reload.
+    link = {**HOST, "cookie": _cookie(guard), "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert asked(guard, "GET", "/", link)[0] == 200
+
+
+def test_a_page_is_sent_what_changed() -> None:
+    state = fold.listed(State(), [row("db"), row("web", needs="db:service_healthy:false")])
+    framer = Framer("demo")
+    first = framer.frame(state)
+    assert [one["name"] for one in first["projects"]] == ["demo"]
+    assert [one["name"] for one in first["project"]["graph"]["boxes"]] == ["db", "web"]
+    assert framer.frame(state) == {}
+    state = fold.happened(state, event("db", "die", 5, exitCode="3"))
+    second = framer.frame(state)
+    assert set(second) == {"projects", "project", "events"}
+    assert second["project"]["blame"] == ["db"] and len(second["events"]) == 1
+    assert [one["blamed"] for one in second["project"]["graph"]["routes"]] == [True]
+    # What a slow reader missed in between is in no queue: the next frame is the state of that moment.
+    for at in range(1000):
+        state = fold.happened(state, event("db", "start" if at % 2 else "die", at, exitCode="1"))
+    assert len(json.dumps(framer.frame(state))) < 100_000
+
+
+def test_a_hundred_services_are_laid_out_quickly() -> None:
+    rows = [row("db"), *(row(f"s{index}", needs="db:service_started:false") for index in range(99))]
+    view = Framer("demo").frame(fold.listed(State(), rows))["project"]
+    assert len(view["graph"]["boxes"]) == 100 and len(view["graph"]["routes"]) == 99
+
+
+def test_lines_are_text() -> None:
+    splitter = Splitter("web")
+    hostile = b"2024-01-01T00:00:00.1Z <script>alert(1)</script> \x1b[31mred\x1b[0m\x1b]0;title\x07\x9b5n\x08 \r\n2024-01-01T00:00:00.2Z rest"
+    (line,) = splitter.feed(1, hostile)
+    assert line == ("2024-01-01T00:00:00.1Z", "web", 1, "<script>alert(1)</script> red\ufffd5n\\x08 ")
+    assert splitter.feed(1, b" of it\n")[0].text == "rest of it"
+    assert len(splitter.feed(1, b"x" * 100_000)) == 1
+    assert plain("\x1bP1;2|evil\x1b\\ok\x1b[?25h") == "ok"
+    words = {
+        "2024 [ERROR] x": "error",
+        "WARN: y": "warning",
+        "level=info z": "info",
+        "information": "",
+        "DEBUG": "debug",
+    }
+    assert {text: level(text) for text in words} == words
+    assert make_filter("a.c", "", regex=False).pattern.search("abc") is None  # type: ignore[union-attr]
+    with pytest.raises(re.error):
+        make_filter("(", "", regex=True)
+
+
+def test_a_reader_that_is_too_slow_loses_the_oldest_lines_and_is_told() -> None:
+    (line,) = Splitter("web").feed(1, b"t x\n")
+    tail = Tail(keep_all=False)
+    tail.opened()
+    for _ in range(3):
+        assert tail.put([line] * BACKLOG)
+    lines, skipped, more = tail.take()
+    assert (len(lines), skipped, more) == (FRAME, 3 * BACKLOG - FRAME, True)
+    tail.close()
+    assert not tail.put([line])
+
+
+def test_the_terminal_screen_takes_anything() -> None:
+    screen = Screen(4, 20)
+    screen.feed(
+        b"\x1b[1;31mhello\x1b[0m <b>\r\n\xff\x1b[38;2;1;2;3;4;5m\x1b[?1049h\x1b[99999;99999H\x1b[2;3;4;5;6;7r\x1b[;;;;H"
+    )
+    changes = screen.changes()
+    assert changes is not None
+    text = "".join(run for row in changes["rows"].values() for run, _ in row)
+    assert "<b>" in text and "\x1b" not in text
+    assert ("hello", "fg-red bold") in [tuple(run) for row in changes["rows"].values() for run in row]
+    assert screen.changes() is None
+    screen.resize(2, 10)
+    assert screen.changes()["lines"] == 2  # type: ignore[index]
+
+
+def test_actions_are_command_lines() -> None:
+    here = commands.Target("demo", "/src", ("/src/compose.yaml",))
+    options = ["--project-name", "demo", "--project-directory", "/src", "--file", "/src/compose.yaml"]
+
+    def words(*given: Any, **options: Any) -> list[str]:
+        return commands.command(*given, **options)
+
+    assert words("up", here, "web") == [*options, "up", "--detach", "--yes", "web"]
+    assert words("up", here, preview=True) == [*options, "plan"]
+    assert words("scale", here, "web", "3", preview=True) == [*options, "--dry-run", "scale", "web=3"]
+    assert words("down", commands.target("demo", "/src", "/src/gone.yaml", []), preview=True) == [
+        *("--project-name", "demo", "--dry-run", "down")
+    ]
+    for given in (
+        ("format", here),
+        ("up", None),
+        ("up", commands.target("demo", "/src", "/src/gone.yaml", [])),
+        ("stop", here, "--volumes"),
+        ("scale", here, "web"),
+        ("snapshot save", here, "", "--x"),
+    ):
+        with pytest.raises(UsageError):
+            words(*given)
