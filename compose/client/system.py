@@ -52,7 +52,9 @@ class System:
         return result
 
     def info(self) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", "/info", expect=OBJECT)
+        # A runtime's status is an object, and so is the version of a swarm's manager.
+        fields = {"Version": "string or object", "status": "string or object"}
+        result: dict[str, Any] = self._engine.call("GET", "/info", expect=OBJECT, fields=fields)
         return result
 
     def events(

@@ -70,7 +70,7 @@ class Lab:
         if self.kind == "swarm":
             with closing(engine(self)) as manager:
                 return {
-                    f"{noun} {one.get('Spec', one)['Name']}": (one.get("Version") or {}).get("Index", 0)
+                    f"{noun} {(one.get('Spec') or one)['Name']}": (one.get("Version") or {}).get("Index", 0)
                     for noun in ("services", "secrets", "configs", "networks")
                     for one in manager.swarm.list(noun, {"label": [f"{STACK}={NAME}"]})
                 }

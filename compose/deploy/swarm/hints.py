@@ -10,6 +10,7 @@ _HINTS = (
     ("no suitable node", "compare deploy.placement, reservations and pinned volumes with docker node ls"),
     ("executable file not found", "the command is not in the image"),
     ("no such file or directory", "a path that the task mounts or runs is not there on that node"),
+    ("port already in use", "another service of the swarm has the port on that node"),
     ("address already in use", "another process of the node has the port"),
     ("port is already allocated", "another container of the node has the port"),
     ("unhealthy", "raise healthcheck.start_period or retries if the service only needs longer"),

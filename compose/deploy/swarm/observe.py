@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ...client import Engine
 
 NOUNS = {"service": "services", "network": "networks", "secret": "secrets", "config": "configs"}
+VOLUME = "volume"
+"""The kind of a volume on one node."""
+
 _MODES = frozenset({"Global", "GlobalJob", "Replicated", "ReplicatedJob"})
 _DEFAULTS: dict[str, Any] = {"Isolation": "default", "Runtime": "container"}
 """What a manager fills in; ForceUpdate counts what `restart` did and is no part of the file."""
@@ -46,7 +49,7 @@ def observe(engine: Engine, project: str) -> dict[str, Found]:
             service = str((spec.get("Labels") or {}).get(SERVICE) or spec["Name"]) if kind == "service" else ""
             body = comparable(service_form(spec, names) if kind == "service" else file_form(spec))
             add(found, Found(kind, str(spec["Name"]), str(one["ID"]), int(one["Version"]["Index"]), body, service))
-    for held in pins(engine, project):
+    for held in (*pins(engine, project), *volumes_everywhere(engine, project, found)):
         add(found, held)
     return found
 
@@ -63,6 +66,36 @@ def pins(engine: Engine, project: str) -> Iterator[Found]:
             volume = key.removeprefix(LABEL)
             if key.startswith(LABEL) and value == project:
                 yield Found(PIN, volume, str(node["ID"]), int(node["Version"]["Index"]), {"volume": volume}, kept=True)
+
+
+def volumes_everywhere(engine: Engine, project: str, found: Mapping[str, Found]) -> Iterator[Found]:
+    """Volumes of global services, on each node where a task of theirs was: no label of a node tells of them."""
+    names = {
+        (one.id, str(mount["Source"]))
+        for one in found.values()
+        if one.kind == "service" and {"Global", "GlobalJob"} & one.body["Mode"].keys()
+        for mount in one.body["TaskTemplate"]["ContainerSpec"].get("Mounts", ())
+        if mount["Type"] == "volume" and is_own(mount, project)
+    }
+    if not names:
+        return
+    hosts = {str(one["ID"]): str(one["Description"]["Hostname"]) for one in engine.swarm.list("nodes")}
+    tasks = engine.swarm.list("tasks", {"label": [f"{STACK}={project}"]})
+    places = {
+        (volume, str(task.get("NodeID") or ""))
+        for service, volume in names
+        for task in tasks
+        if task["ServiceID"] == service
+    }
+    for volume, node in sorted(places):
+        if node in hosts:
+            yield Found(VOLUME, f"{volume}@{hosts[node]}", node, 0, {"volume": volume}, kept=True)
+
+
+def is_own(mount: Mapping[str, Any], project: str) -> bool:
+    """Whether a volume is the project's, and its data on the node: options would say that it is elsewhere."""
+    options = mount.get("VolumeOptions") or {}
+    return (options.get("Labels") or {}).get(STACK) == project and not options.get("DriverConfig")
 
 
 def network_form(tree: Mapping[str, Any]) -> dict[str, Any]:

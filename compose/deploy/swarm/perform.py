@@ -12,7 +12,7 @@ from ..run import LINES
 from .convert import PIN
 from .labels import IMAGE, STACK, pin
 from .logs import last_lines
-from .observe import NOUNS
+from .observe import NOUNS, VOLUME
 from .pinning import choose_node, pinned_to
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ class Hands:
         try:
             if found.kind == PIN:
                 self._unpin(found.name, found.id)
+            elif found.kind == VOLUME:
+                self._watch.remove_volume(found.id, str(found.body["volume"]))
             elif found.kind == "network":
                 self._watch.remove_when_free(lambda: self._engine.networks.remove(found.id))
             else:
