@@ -32,6 +32,7 @@ from . import refusals, watchdog
 from .api.access import make_private, open_to_group
 from .api.application import Application
 from .api.daemon import Daemon
+from .api.pulls import Pulls
 from .api.router import API_VERSION
 from .api.server import Server
 from .build.runner import ContainerRunner, root_runner
@@ -207,6 +208,7 @@ async def _run(
         gc.collect()
         gc.freeze()
         async with anyio.create_task_group() as serving:
+            daemon.pulls = Pulls(daemon, serving)
             serving.start_soon(server.serve, listener)
             if remote is not None:
                 from .api.remote import RemoteListener, shown
@@ -277,6 +279,7 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
         quiet = time.monotonic() - server.last_active
         busy = (
             server.active > 0
+            or (daemon.pulls is not None and daemon.pulls.is_serving)
             or daemon.leases.ending
             or daemon.store.behind
             or not daemon.containers.trash.is_empty

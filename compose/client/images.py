@@ -143,6 +143,14 @@ class Images:
         )
         return found
 
+    def offer(self, address: str, refs: Sequence[str]) -> dict[str, str]:
+        """Our engine only: let others pull images from an address of this machine; the digest of each."""
+        body = {"address": address, "images": list(refs)}
+        found: dict[str, str] = self._engine.call(
+            "POST", "/pycompose/pulls", None, body, versioned=False, expect="object"
+        )
+        return found
+
     def bootstrap(
         self, ref: str, *, mirror: str | None = None, allow_expired: bool = False
     ) -> Iterator[dict[str, Any]]:

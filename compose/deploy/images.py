@@ -131,6 +131,28 @@ def publish(
     return found
 
 
+def offer(
+    engine: Engine, project: Project, address: str, overrides: Mapping[str, Any], emit: Emit, *, build: bool
+) -> dict[str, str]:
+    """Build, and let the nodes pull from this machine's engine; service -> reference by digest. Raises `OperationError`."""
+    if not engine.is_pycompose:
+        raise OperationError(f"--serve needs pycompose's own engine; {engine.endpoint.address} is another")
+    if build:
+        build_images(engine, project, overrides, emit)
+    refs = {
+        name: published_name(project, name, address) for name, tree in project.services.items() if tree.get("build")
+    }
+    try:
+        for name, ref in refs.items():
+            engine.images.tag(image_name(project, name), ref)
+        digests = engine.images.offer(address, list(refs.values()))
+    except EngineError as error:
+        raise OperationError(f"cannot serve images at {address}: {error}") from error
+    for ref in refs.values():
+        emit(Progress(f"Image {ref}", "Served", DONE))
+    return {name: by_digest(ref, digests[ref]) for name, ref in refs.items()}
+
+
 def look_up(project: Project, known: Mapping[str, str], registry: str, lookup: Lookup, emit: Emit) -> dict[str, str]:
     """References by service: those ``known``, and the others by the digest that their registry has. An image whose registry nobody
     here can ask keeps its tag, with a warning. Raises `LoadError` for one that is not there."""

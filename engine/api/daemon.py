@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..store import Store
     from ..volumes import Volumes
     from ..volumes.snapshots import Snapshots
+    from .pulls import Pulls
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ TRANSFERS = 64
 class Daemon:
     """``transfers`` bounds the worker threads that move streams, apart from those for short work: clients that are slow
     with their archives wait for each other only. ``buildkit`` is made when a client first asks for it. ``remote`` are
-    the TCP addresses that are listened on. ``stopping`` is set when the engine shall end."""
+    the TCP addresses that are listened on; ``pulls`` serves images to other machines. ``stopping`` is set when the engine shall end."""
 
     layout: Layout
     store: Store
@@ -49,5 +50,6 @@ class Daemon:
     keeper_pid: int
     buildkit: BuildKit | None = None
     remote: tuple[str, ...] = ()
+    pulls: Pulls | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     transfers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TRANSFERS))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..trash import Trash
     from .abort import Abort
     from .registry.endpoints import RegistryConfig
+    from .registry.served import Served
     from .registry.session import Registries, Session
     from .tarstream import Limits
     from .types import Auth, RootRunner
@@ -222,6 +223,23 @@ class Images(Catalogue):
         reporter({"progressDetail": {}, "aux": {"Tag": parsed.tag, "Digest": pushed.digest, "Size": pushed.size}})
         self._publish("image", "push", parsed.familiar, {"name": parsed.familiar_name})
         return pushed.digest
+
+    def serve(self, ref: str) -> Served:
+        """The image with tag ``ref``, ready to be pulled from here. Raises NotFound."""
+        from .registry.served import serve
+
+        parsed = reference.parse(ref).with_default_tag
+        id = self._records.named(parsed)
+        if not id:
+            raise NotFound(f"An image does not exist locally with the tag: {parsed.familiar_name}")
+        image = self.resolve(id)
+        record = self._records.record(id) or {}
+        with self.hold(image.layers), self.lease():
+            return serve(image, record.get("manifest", ""), self._blobs, self._layers, Reporter(None))
+
+    def open_blob(self, digest: str) -> BinaryIO:
+        """Raises NotFound."""
+        return self._blobs.open(digest)
 
     def distribution(self, ref: str, *, auth: Auth | None = None) -> dict[str, Any]:
         """Docker's DistributionInspect: what a reference stands for at its registry, without pulling it."""

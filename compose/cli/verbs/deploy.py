@@ -38,6 +38,11 @@ def add_arguments(parser: Parser) -> None:
         help="Swarm: the engine of a node, where it has to be asked itself",
     )
     flag("--registry", metavar="HOST", help="Registry (and path) that built images are pushed to")
+    flag(
+        "--serve",
+        metavar="ADDRESS",
+        help="For labs: nodes pull built images from this machine's engine, at HOST:PORT, by plain HTTP and without a login",
+    )
     flag("--to", metavar="TARGET", help="swarm, kubernetes (each also KIND:CONTEXT), or a name in x-deploy")
     flag("--wait", action="store_true", help="Wait until every service is ready (the default)")
     flag(
@@ -57,6 +62,8 @@ def run(args: Namespace) -> int:
 
     if args.wait and args.detach:
         raise FlagError("--wait and --detach cannot be used together")
+    if args.serve and args.registry:
+        raise FlagError("--serve and --registry cannot be used together")
     session = Session(args)
     project = session.project
     target = target_of(session, args.to or args.target or "", (args.target or "") if args.to else "")
@@ -105,17 +112,24 @@ def _users(session: Session, project: Project, *, is_built: bool) -> dict[str, t
 
 def _images(session: Session, project: Project, target: Target, backend: Backend, emit: Emit) -> dict[str, str]:
     """Built, pushed, looked up: the reference of each service's image. With --dry-run nothing is built or pushed."""
-    from ...deploy.images import as_deployed, check_registry, look_up, moved, publish
+    from ...deploy.images import as_deployed, check_registry, look_up, moved, offer, publish
+    from ...run.events import WARNING, Progress
 
     args = session.args
     known: dict[str, str] = {}
     if any(tree.get("build") for tree in project.services.values()):
         registry, inside = target.registry, target.registry
-        if not registry:
+        if args.serve:
+            registry = inside = args.serve
+        elif not registry:
             registry, inside = backend.local_registry()
         check_registry(project, registry)
         if args.dry_run:
             known = as_deployed(project, inside, backend.images())
+        elif args.serve:
+            known = offer(session.engine, project, args.serve, {}, emit, build=not args.no_build)
+            words = "nodes pull from it: without it no task can be moved, or started again elsewhere"
+            emit(Progress(f"Engine at {args.serve}", "Serving", WARNING, detail=words))
         else:
             pushed = publish(session.engine, project, registry, {}, emit, build=not args.no_build)
             known = moved(pushed, registry, inside)

@@ -95,7 +95,18 @@ async def put_files(daemon: Daemon, request: Request) -> Response:
     return Response(204)
 
 
+async def offer(daemon: Daemon, request: Request) -> Response:
+    """Let others pull images from an address of this machine."""
+    given = await request.json()
+    address, images = given.get("address"), given.get("images")
+    if not isinstance(address, str) or not isinstance(images, list) or not all(isinstance(one, str) for one in images):
+        raise InvalidParameter("address and images: where shall which images be served?")
+    assert daemon.pulls is not None
+    return Response.json(await daemon.pulls.offer(address, images))
+
+
 ROUTES = (
+    Route("POST", "/pycompose/pulls", offer),
     Route("GET", "/pycompose/engine", engine),
     Route("GET", "/pycompose/engine/check", check),
     Route("POST", "/pycompose/engine/stop", stop_),

@@ -8,32 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import Unauthorized
-from ..blobs import Ingest
-from ..gzipwriter import compress
 from ..layers import LOCAL_ZSTD
 from ..manifest import (
-    DOCKER_CONFIG,
-    DOCKER_LAYER,
-    DOCKER_MANIFEST,
-    OCI_CONFIG,
-    OCI_LAYER,
-    OCI_MANIFEST,
     Descriptor,
     document,
-    encode,
     kind,
 )
 from .client import Denied, failure
+from .packing import Packing
 from .upload import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from ..blobs import Blobs
     from ..layers import Layers
@@ -61,6 +52,7 @@ class Pusher:
         self._layers = layers
         self._report = reporter
         self._scope = f"repository:{ref.path}:pull,push"
+        self._packing = Packing(blobs, layers)
         self._uploads = Uploads(registry, ref.path, self._scope)
 
     def push(self, image: Image, original: str) -> Pushed:
@@ -79,7 +71,7 @@ class Pusher:
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="push") as pool:
             futures = {layer.chain_id: pool.submit(self._layer, layer) for layer in image.layers}
             layers = [futures[layer.chain_id].result() for layer in image.layers]
-        data = self._manifest(image, layers, original)
+        data = self._packing.manifest(image, layers, original)
         config = self._blobs.read(image.id)
         described = Descriptor("", image.id, len(config))
         if not self._uploads.exists(image.id):
@@ -98,20 +90,6 @@ class Pusher:
         response.release_conn()
         return Pushed(f"sha256:{hashlib.sha256(data).hexdigest()}", len(data), data)
 
-    def _manifest(self, image: Image, layers: list[Descriptor], original: str) -> bytes:
-        """The manifest as it was pulled when that still describes the layers, else one of our own."""
-        if original and self._blobs.has(original):
-            data = self._blobs.read(original)
-            value = json.loads(data)
-            if [item["digest"] for item in value["layers"]] == [layer.digest for layer in layers]:
-                return data
-        size = self._blobs.size(image.id)
-        if any("zstd" in layer.media_type for layer in layers):
-            described = [Descriptor(_oci(layer.media_type), layer.digest, layer.size) for layer in layers]
-            return encode(Descriptor(OCI_CONFIG, image.id, size), described, OCI_MANIFEST)
-        described = [Descriptor(f"{DOCKER_LAYER}.gzip", layer.digest, layer.size) for layer in layers]
-        return encode(Descriptor(DOCKER_CONFIG, image.id, size), described, DOCKER_MANIFEST)
-
     # layers --------------------------------------------------------------------------------------------------------
     def _layer(self, layer: Layer) -> Descriptor:
         blob = self._layers.blob(layer)
@@ -120,14 +98,13 @@ class Pusher:
                 return self._send(blob, layer)
             self._layers.note_place(layer, self._ref.name)
             return blob
-        record = self._layers.record(layer.chain_id) or {}
-        if "gzip" in record:
-            known = Descriptor(f"{OCI_LAYER}+gzip", record["gzip"]["digest"], record["gzip"]["size"])
+        known = self._packing.known(layer)
+        if known is not None:
             if self._present(known, layer):
                 return known
             if self._blobs.has(known.digest):
                 return self._send(known, layer)
-        return self._send(self._compressed(layer), layer)
+        return self._send(self._packing.compressed(layer, self._report), layer)
 
     def _send(self, blob: Descriptor, layer: Layer) -> Descriptor:
         short = _short(layer.diff_id)
@@ -148,26 +125,6 @@ class Pusher:
             self._report({"status": f"Mounted from {place}", "progressDetail": {}, "id": short})
         return bool(place)
 
-    def _compressed(self, layer: Layer) -> Descriptor:
-        short = _short(layer.diff_id)
-        total = self._layers.tar_size(layer)
-        done = 0
-        with Ingest(self._blobs) as ingest:
-            with self._layers.tar(layer) as tar:
-
-                def counted() -> Iterator[bytes]:
-                    nonlocal done
-                    for data in tar:
-                        done += len(data)
-                        self._report.counter("Compressing", short, done, total)
-                        yield data
-
-                for piece in compress(counted()):
-                    ingest.write(piece)
-            blob = Descriptor(f"{OCI_LAYER}+gzip", ingest.commit(), ingest.offset)
-        self._layers.note(layer, gzip={"digest": blob.digest, "size": blob.size})
-        return blob
-
     def _mount(self, blob: Descriptor, layer: Layer) -> str:
         record = self._layers.record(layer.chain_id) or {}
         for place in record.get("places", []):
@@ -182,7 +139,3 @@ class Pusher:
 
 def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
-
-
-def _oci(media_type: str) -> str:
-    return media_type if media_type.startswith(OCI_LAYER) else f"{OCI_LAYER}+gzip"
