@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from argparse import Action, Namespace
     from collections.abc import Iterable, Iterator, Sequence
 
+    from ..app.identity import Identity
     from ..client import Engine
-    from .project.identity import Identity
 
 FILES = ":files"
 _GLOBAL_FILES = ("-f", "--file", "--env-file", "--project-directory", "--root")
@@ -219,7 +219,7 @@ def _services(options: Namespace) -> list[str]:
 
 
 def _identity(options: Namespace) -> Identity:
-    from .project.identity import find_identity
+    from ..app.identity import find_identity
 
     return find_identity(
         os.getcwd(),

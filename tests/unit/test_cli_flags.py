@@ -102,12 +102,11 @@ def test_version_is_that_of_the_distribution() -> None:
     assert version("pycompose-engine") == __version__
 
 
-def test_another_version_of_the_engine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_version_of_the_engine_is_told() -> None:
     from pycompose import __version__
-    from pycompose.compose.cli.project.session import warn_of_version
+    from pycompose.compose.app.session import other_version
 
-    warn_of_version({"server": f"pycompose/{__version__} (linux)"})
-    warn_of_version({"server": "Docker/28.5 (linux)"})
-    assert capsys.readouterr().err == ""
-    warn_of_version({"server": "pycompose/0.0.9 (linux)"})
-    assert f"the engine is pycompose 0.0.9, this command is {__version__}" in capsys.readouterr().err
+    assert other_version({"server": f"pycompose/{__version__} (linux)"}) == ""
+    assert other_version({"server": "Docker/28.5 (linux)"}) == ""
+    warning = other_version({"server": "pycompose/0.0.9 (linux)"})
+    assert f"the engine is pycompose 0.0.9, this command is {__version__}" in warning

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pycompose.compose.cli.project.declared import written_services
+from pycompose.compose.app.declared import written_services
 
 
 @pytest.mark.parametrize(

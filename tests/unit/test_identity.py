@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pycompose.compose.cli.project.identity import ConfigurationNotFound, find_identity
-from pycompose.compose.cli.project.session import refuse_foreign
+from pycompose.compose.app.identity import ConfigurationNotFound, find_identity
+from pycompose.compose.app.session import refuse_foreign
 from pycompose.compose.errors import PlanError, UsageError
 from pycompose.compose.labels import WORKING_DIR, normalize_project_name
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.composing import FILE, make_project
 
-from pycompose.compose.cli.project.holders import _process
+from pycompose.compose.app.holders import _process
 from pycompose.compose.errors import Mark
 from pycompose.compose.load.suggest import nearest
 from pycompose.compose.plan.observe import ObservedImage, Snapshot
@@ -191,7 +191,7 @@ def test_the_nearest_name(name: str, known: list[str], wanted: str) -> None:
     ],
 )
 def test_the_hint_of_a_failing_probe(status: str, output: str, code: int, hint: str) -> None:
-    from pycompose.compose.cli.show.report import _hint
+    from pycompose.compose.app.report import _hint
 
     probe = {"Output": output, "ExitCode": code}
     state = {"Status": status, "ExitCode": 1, "Health": {"Status": "unhealthy", "Log": [probe]}}

@@ -10,7 +10,7 @@ from ...errors import OperationError
 from ...plan.graph import critical_path
 
 if TYPE_CHECKING:
-    from ..project.converge import Convergence
+    from ...app.converge import Convergence
 
 
 def show_timings(result: Convergence, path: str) -> None:

@@ -11,15 +11,17 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ...app.converge import converge
 from ...errors import EngineError, OperationError
 from ...labels import HOOK, ONEOFF, SERVICE, short_name
 from ...plan.graph import COMPLETED, dependants
 from ...run.events import Output
 from ...run.lock import await_unlocked
+from ...run.parallel import in_parallel
 from ...run.watch_events import ContainerEvents
-from ..project.converge import converge, report_failures
+from ..session import report_failures
 from ..show.logprinter import LineSplitter, LogPrinter, want_color
-from .follow import Follower, in_parallel, log_query
+from .follow import Follower, log_query
 from .menu import Menu, wants_menu
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from ...plan.reconcile.options import UpOptions
     from ...run.events import Event
     from ...run.perform import World
-    from ..project.session import Session
+    from ..session import Session
 
 INTERRUPTED = 130
 UNKNOWN_EXIT = 255
@@ -331,7 +333,7 @@ def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
     from ..verbs.up import settings
 
     if args.exit_code_from and args.exit_code_from not in session.project.services:
-        from ..project.session import NoSuchService
+        from ...app.session import NoSuchService
 
         raise NoSuchService(f"no such service: {args.exit_code_from}")
     attachment = _Attachment(session, args, attached_services(session, options, args))
@@ -407,7 +409,7 @@ def _brought_up(session: Session, options: UpOptions) -> list[Any]:
 
 def stop_all(session: Session, attachment: _Attachment, options: UpOptions) -> None:
     """Stop what `up` was called for, dependants first, each level at once; wait until the ends are known."""
-    from ..project.stopping import stop_containers
+    from ...app.stopping import stop_containers
 
     containers = _brought_up(session, options)
     stop_containers(session, containers, options.timeout)

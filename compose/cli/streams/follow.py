@@ -11,8 +11,6 @@ from ...errors import EngineError
 from ..show.logprinter import LineSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ...client import Engine
     from ...client.http import Response
     from ..show.logprinter import LogPrinter
@@ -84,29 +82,3 @@ def log_query(
         "timestamps": 1 if timestamps else None,
         "tail": tail,
     }
-
-
-def in_parallel(tasks: list[Callable[[], None]], limit: int = 32) -> list[EngineError]:
-    """Run all; the errors, in order of the tasks. For quick verbs that have no plan."""
-    if len(tasks) == 1:
-        try:
-            tasks[0]()
-        except EngineError as error:
-            return [error]
-        return []
-    errors: list[tuple[int, EngineError]] = []
-    gate = threading.Semaphore(limit)
-
-    def run(index: int, task: Callable[[], None]) -> None:
-        with gate:
-            try:
-                task()
-            except EngineError as error:
-                errors.append((index, error))
-
-    threads = [threading.Thread(target=run, args=(index, task), daemon=True) for index, task in enumerate(tasks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [error for _, error in sorted(errors, key=lambda item: item[0])]

@@ -13,14 +13,14 @@ import threading
 import tty
 from typing import TYPE_CHECKING, Protocol
 
+from ...app.session import is_set
 from ...errors import ComposeError
-from ..project.session import is_set
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from types import TracebackType
 
-    from ..project.session import Session
+    from ..session import Session
     from ..verbs.watch import Watcher
 
 

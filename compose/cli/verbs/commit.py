@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...client.images import split_reference
 from ..flags.parser import integer
-from ..project.session import Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

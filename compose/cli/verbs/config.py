@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ...app.session import require_files
 from ...errors import ComposeError, UsageError
-from ..project.session import Session, require_files
+from ..session import Session, choices
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -45,7 +46,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    require_files(args)
+    require_files(choices(args))
     lists = [name for name in _LISTS if getattr(args, name)]
     if lists or args.hash:
         options = _options(args, resolve_environment=args.environment)
@@ -62,13 +63,15 @@ def run(args: Namespace) -> int:
 
 
 def _options(args: Namespace, *, resolve_environment: bool) -> LoadOptions:
-    return Session(args).load_options(
+    from dataclasses import replace
+
+    return replace(
+        Session(args).load_options(),
         interpolate=not (args.no_interpolate or args.variables),
         normalize=not (args.no_normalize or getattr(args, "compatibility", False)),
         resolve_paths=not args.no_path_resolution,
         consistency=not args.no_consistency,
         resolve_environment=resolve_environment,
-        all_resources=bool(getattr(args, "all_resources", False)),
     )
 
 

@@ -6,8 +6,9 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ...app.session import NotRunning
 from ..flags.parser import FlagError, integer
-from ..project.session import NotRunning, Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ..project.session import Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,9 +32,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ...app.converge import converge
     from ...plan.reconcile.options import DIVERGED, FORCE, NEVER, UpOptions
     from ...run.perform import Settings
-    from ..project.converge import converge, parse_scale, report_failures
+    from ..flags.scale import parse_scale
+    from ..session import report_failures
 
     if args.build and args.no_build:
         raise UsageError("--build and --no-build are incompatible")

@@ -6,8 +6,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from ...app.session import refuse_foreign, require_services
 from ..flags.parser import FlagError, integer
-from ..project.session import Session, refuse_foreign, require_services
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -68,7 +69,7 @@ def run(args: Namespace) -> int:
         world = World(session.engine, snapshot, renderer.handle, project)
         with renderer:
             if args.dry_run:
-                from ..project.converge import dry_run
+                from ...app.dryrun import dry_run
 
                 dry_run(plan, renderer.handle)
                 return 0

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..flags.parser import integer
-from ..project.session import Session
+from ..session import Session
 from ..streams.blocks import write_blocks
 
 if TYPE_CHECKING:

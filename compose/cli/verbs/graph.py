@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...app.session import require_services
 from ...errors import EngineError
 from ..flags.parser import FlagError
-from ..project.session import Session, require_services
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

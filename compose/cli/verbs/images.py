@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...client import NotFound
 from ...client.images import split_reference
 from ..flags.parser import FlagError
-from ..project.session import Session
+from ..session import Session
 from ..show import format
 
 if TYPE_CHECKING:

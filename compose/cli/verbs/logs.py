@@ -7,12 +7,12 @@ import threading
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
+from ...app.declared import declared_services
 from ...errors import OperationError
 from ...labels import NUMBER, PROJECT, SERVICE, short_name
 from ...run.lock import await_unlocked
 from ..flags.parser import FlagError, integer
-from ..project.declared import declared_services
-from ..project.session import Session
+from ..session import Session
 from ..show.logprinter import LogPrinter, want_color
 from ..streams.follow import Follower, log_query
 
@@ -117,7 +117,7 @@ def _check_services(session: Session, services: list[str], found: list[dict[str,
     known = declared_services(session) or {one["Labels"].get(SERVICE) for one in found}
     missing = [name for name in services if name not in known]
     if missing:
-        from ..project.session import NoSuchService, require_services
+        from ...app.session import NoSuchService, require_services
 
         if session.identity.files:
             require_services(missing, [*session.project.services, *session.project.disabled_services])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...labels import CONFIG_FILES, PROJECT, belongs
 from ..flags.parser import FlagError, filter_word
-from ..project.session import Session
+from ..session import Session
 from ..show import format
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _leases(session: Session) -> dict[str, str]:
     """Project -> the owner of its lease, when this is an engine that has leases."""
     if not session.engine.is_pycompose:
         return {}
-    from ..project.leasing import owner_words
+    from ...app.leasing import owner_words
 
     found = session.engine.leases.list()
     return {one["Labels"][PROJECT]: owner_words(one) for one in found if PROJECT in one["Labels"]}

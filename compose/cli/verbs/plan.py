@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..flags.parser import FlagError, integer
-from ..project.session import Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -78,10 +78,10 @@ class _Values:
 
 
 def run(args: Namespace) -> int:
+    from ...app.converge import prepare
     from ...plan.plan import assemble
     from ...plan.reconcile.up import needs_image_stage, reconcile_up
     from ...plan.text import outline
-    from ..project.converge import prepare
     from .up import up_options
 
     if args.format not in (None, "text", "json"):

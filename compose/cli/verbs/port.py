@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import OperationError
 from ..flags.parser import integer
-from ..project.session import Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

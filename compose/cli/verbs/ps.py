@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...labels import PROJECT, SERVICE
 from ...status import exit_code, health_word
 from ..flags.parser import FlagError, is_true
-from ..project.session import Session
+from ..session import Session
 from ..show import format
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def run(args: Namespace) -> int:
     if args.services_:
         known = {one["Labels"].get(SERVICE) for one in session.containers(oneoff=True)}
         if session.identity.files and not set(args.services_) <= known:
-            from ..project.session import require_services
+            from ...app.session import require_services
 
             require_services(args.services_, [*session.project.services, *session.project.disabled_services, *known])
     if statuses:

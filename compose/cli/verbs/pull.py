@@ -6,8 +6,9 @@ import sys
 from argparse import SUPPRESS
 from typing import TYPE_CHECKING
 
+from ...app.session import require_services
 from ..flags.parser import FlagError
-from ..project.session import Session, require_services
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -95,7 +96,7 @@ def run(args: Namespace) -> int:
         for name, why in skipped.items():
             renderer.handle(Progress(name, "Skipped", DONE, detail=f"- {why}"))
         if args.dry_run:
-            from ..project.converge import dry_run
+            from ...app.dryrun import dry_run
 
             dry_run(plan, renderer.handle)
             return 0

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ...app.session import require_services
 from ...credentials.lookup import registry_auth
 from ...errors import EngineError
 from ...run.events import DONE, ERROR, Progress
-from ..project.session import Session, require_services
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..flags.parser import integer
-from ..project.session import Session
+from ..session import Session, report_failures
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -22,8 +22,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ...app.lifecycle import carry_out
     from ...plan.reconcile.lifecycle import plan_restart
-    from ..project.lifecycle import carry_out
     from .stop import chosen
 
     session = Session(args)
@@ -32,4 +32,4 @@ def run(args: Namespace) -> int:
     if not containers:
         return 0
     plan = plan_restart(session.name, everything, containers, args.timeout, dependants=not args.no_deps)
-    return carry_out(session, plan)
+    return report_failures(session, carry_out(session, plan))

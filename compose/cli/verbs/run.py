@@ -8,7 +8,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..project.session import Session, require_services
+from ...app.session import require_services
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -142,10 +143,10 @@ def env_file(path: str) -> dict[str, str | None]:
 
 
 def run(args: Namespace) -> int:
+    from ...app.converge import check_supported
     from ...convert.container import OneOff, create_request
     from ...errors import OperationError
     from ...run.perform.containers import facts_for, place_files, removed_on_failure
-    from ..project.converge import check_supported
 
     session = Session(args)
     if args.quiet:
@@ -213,6 +214,7 @@ def stop_grace(service: dict[str, Any]) -> float:
 
 def prepare_world(session: Session, args: Namespace) -> World | int:
     """Dependencies up and ready, image, networks and volumes there. An exit code when that failed."""
+    from ...app.converge import Convergence, converge, run_recorded
     from ...plan.graph import dependencies
     from ...plan.observe import observe
     from ...plan.plan import assemble
@@ -222,7 +224,7 @@ def prepare_world(session: Session, args: Namespace) -> World | int:
     from ...plan.reconcile.resources import plan_resources
     from ...run.lock import project_lock
     from ...run.perform import Settings, World
-    from ..project.converge import Convergence, converge, report_failures, run_recorded
+    from ..session import report_failures
 
     project = session.project
     service = project.services[args.service]

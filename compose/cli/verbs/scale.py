@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..project.session import Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -18,8 +18,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ...app.converge import converge
     from ...plan.reconcile.options import NEVER, UpOptions
-    from ..project.converge import converge, parse_scale, report_failures
+    from ..flags.scale import parse_scale
+    from ..session import report_failures
 
     scale = parse_scale(args.items)
     session = Session(args, services=list(scale))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...credentials.lookup import registry_auth
 from ..flags.parser import integer
 from ..flags.shared import add_filter
-from ..project.session import Session
+from ..session import Session
 from ..show import format
 from ..show.many import filters
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import OperationError
 from ..flags.parser import integer
-from ..project.session import Session
+from ..session import Session, report_failures
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,8 +24,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ...app.lifecycle import carry_out
     from ...plan.reconcile.lifecycle import plan_start, with_dependencies
-    from ..project.lifecycle import carry_out
     from .stop import chosen
 
     session = Session(args)
@@ -41,11 +41,11 @@ def run(args: Namespace) -> int:
 
         hooks = [one for one in list_containers(session.engine, session.name) if one.hook]
     plan = plan_start(session.name, containers, wait=args.wait, recorded=hooks)
-    return carry_out(session, plan, wait_timeout=args.wait_timeout)
+    return report_failures(session, carry_out(session, plan, wait_timeout=args.wait_timeout))
 
 
 def _nothing_to_start(session: Session, services: list[str]) -> str:
-    from ..project.declared import declared_services
+    from ...app.declared import declared_services
 
     names = services or sorted(declared_services(session) or ())
     if names:

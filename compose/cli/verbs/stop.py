@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..flags.parser import integer
-from ..project.session import Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,9 +29,9 @@ def chosen(
 
     ``oneoff`` adds those of `run`, ``orphans`` those of services that the files do not have.
     """
+    from ...app.declared import declared_services
+    from ...app.session import NoSuchService
     from ...plan.observe import container
-    from ..project.declared import declared_services
-    from ..project.session import NoSuchService
 
     found = [container(one) for one in session.containers(oneoff=oneoff)]
     declared = declared_services(session)
@@ -55,7 +55,7 @@ def _disabled(session: Session) -> Container[str]:
 
 
 def run(args: Namespace) -> int:
-    from ..project.stopping import stop_containers
+    from ...app.stopping import stop_containers
 
     session = Session(args)
     stop_containers(session, chosen(session, args.services), args.timeout)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ..flags.parser import integer
-from ..project.session import Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -97,8 +97,8 @@ def _signals_raise() -> Iterator[None]:
 
 
 def _with_stack(session: Session, args: Namespace, base: str) -> int:
+    from ...app.leasing import take_lease
     from ...plan.ephemeral import built_images
-    from ..project.leasing import take_lease
 
     project = session.project
     lease = take_lease(session, f"pid:{os.getpid()}", built_images(project))
@@ -145,14 +145,14 @@ def _test(session: Session, args: Namespace, base: str) -> RunReport:
 
 def _set_up(session: Session, args: Namespace, base: str) -> str:
     """What went wrong, "" when the stack is ready."""
+    from ...app.converge import converge
+    from ...app.report import failure_report
+    from ...app.session import require_services
     from ...plan.reconcile.options import UpOptions
-    from ..project.converge import converge
-    from ..project.session import require_services
-    from ..show.report import failure_report
 
     require_services(args.service, list(session.project.services))
     if args.snapshot:
-        from ..project.snapshots import restore_into
+        from ...app.snapshots import restore_into
 
         restore_into(session, base, args.snapshot)
     options = UpOptions(

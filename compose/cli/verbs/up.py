@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...app.session import is_set
 from ...errors import UsageError
 from ..flags.parser import integer, is_true
-from ..project.session import Session, is_set
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -131,7 +132,7 @@ def up_options(args: Namespace) -> UpOptions:
     import os
 
     from ...plan.reconcile.options import DIVERGED, FORCE, NEVER, UpOptions
-    from ..project.converge import parse_scale
+    from ..flags.scale import parse_scale
 
     recreate = FORCE if args.force_recreate else NEVER if args.no_recreate else DIVERGED
     build: bool | None = True if args.build else False if args.no_build else None
@@ -168,7 +169,8 @@ def _take_timings_file(args: Namespace, known: Container[str]) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ..project.converge import converge, report_failures
+    from ...app.converge import converge
+    from ..session import report_failures
 
     check(args)
     session = Session(args, is_ephemeral=args.ephemeral)
@@ -176,7 +178,7 @@ def run(args: Namespace) -> int:
         _take_timings_file(args, session.project.services)
     options = up_options(args)
     if args.lease and not args.dry_run:
-        from ..project.leasing import take_lease
+        from ...app.leasing import take_lease
 
         images: list[str] = []
         if args.ephemeral:
@@ -185,7 +187,7 @@ def run(args: Namespace) -> int:
             images = built_images(session.project)
         take_lease(session, args.lease, images)
     if args.snapshot and not args.dry_run:
-        from ..project.snapshots import restore_into
+        from ...app.snapshots import restore_into
 
         restore_into(session, session.name, args.snapshot)
     if args.detach or args.no_start or args.dry_run:

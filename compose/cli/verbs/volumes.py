@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...labels import PROJECT, VOLUME
-from ..project.session import Session
+from ..session import Session
 from ..show import format
 
 if TYPE_CHECKING:

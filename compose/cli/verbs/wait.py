@@ -8,9 +8,10 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
+from ...app.session import NotRunning
 from ...errors import EngineError
 from ...labels import SERVICE
-from ..project.session import NotRunning, Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -7,8 +7,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from ...app.session import require_services
 from ...errors import ComposeError, OperationError
-from ..project.session import Session, require_services
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -31,8 +32,9 @@ def run(args: Namespace) -> int:
     watcher = Watcher(session, args)
     try:
         if not args.no_up:
+            from ...app.converge import converge
             from ...plan.reconcile.options import UpOptions
-            from ..project.converge import converge, report_failures
+            from ..session import report_failures
 
             result = converge(session, UpOptions(services=tuple(args.services), build=True))
             if result.failures:
@@ -168,9 +170,10 @@ class Watcher:
         return True
 
     def _rebuild(self, service: str) -> None:
+        from ...app.converge import converge
         from ...plan.reconcile.options import UpOptions
         from ...run.perform import Settings
-        from ..project.converge import converge, report_failures
+        from ..session import report_failures
 
         self._say(f"Rebuilding service {service!r} after changes were detected...")
         quiet = bool(getattr(self._args, "quiet", False))

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ...flags.parser import integer
-from ...project.session import Session
+from ...session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

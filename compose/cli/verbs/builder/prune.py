@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ....units import parse_bytes
 from ...flags.shared import add_prune
-from ...project.session import Session
+from ...session import Session
 from ...show.many import filters
 from ...show.pruning import agreed, build_cache, reclaimed
 

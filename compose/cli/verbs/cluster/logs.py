@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ...project.session import NoSuchService
+from ....app.session import NoSuchService
 from ...show.logprinter import LogPrinter, want_color
 from ..logs import moment, tail_count
 from .opening import for_verb

@@ -10,7 +10,7 @@ from ....deploy.conformance import check_supported
 from ....deploy.images import as_deployed, look_up
 from ....deploy.plan import Options
 from ...flags.parser import FlagError
-from ...project.session import Session
+from ...session import Session
 from ..plan import CHANGES
 from .opening import open_backend, target_of
 

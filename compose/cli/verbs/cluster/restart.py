@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...project.session import NoSuchService
+from ....app.session import NoSuchService
 from .opening import for_verb
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...project.converge import parse_scale
+from ...flags.scale import parse_scale
 from .opening import for_verb
 
 if TYPE_CHECKING:

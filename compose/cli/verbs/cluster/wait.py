@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ....app.session import NotRunning
 from ....deploy.units import chosen
 from ....errors import OperationError
-from ...project.session import NotRunning
 from .opening import for_verb
 
 if TYPE_CHECKING:

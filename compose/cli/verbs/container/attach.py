@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....errors import OperationError
-from ...project.session import Session
+from ...session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...project.session import Session
+from ...session import Session
 from ..commit import add_commit_flags, commit_query
 
 if TYPE_CHECKING:

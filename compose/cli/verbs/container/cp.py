@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...flags.parser import FlagError
-from ...project.session import Session
+from ...session import Session
 from ..cp import split_place, warn
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...project.session import Session
+from ...session import Session
 from ..logs import moment, tail_count
 
 if TYPE_CHECKING:

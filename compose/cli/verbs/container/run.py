@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ....errors import EngineError
 from ...flags.parser import FlagError
-from ...project.session import Session
+from ...session import Session
 from .options import NOTHING_RUNS, NotRun, add_container_flags, create, refusal
 
 if TYPE_CHECKING:

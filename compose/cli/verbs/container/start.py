@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ....errors import EngineError
 from ...flags.parser import FlagError
-from ...project.session import Session
+from ...session import Session
 from ...show.many import each
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...project.session import Session
+from ...session import Session
 from ...show.many import each
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ...flags.parser import FlagError
-from ...project.session import Session
+from ...session import Session
 from ...show.many import each
 from .limits import add_update_flags, update_body
 from .values import restart_policy

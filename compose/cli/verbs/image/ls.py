@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....client.images import split_reference
 from ...flags.shared import add_filter
-from ...project.session import Session
+from ...session import Session
 from ...show import format
 from ...show.many import filters
 

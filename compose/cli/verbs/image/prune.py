@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...flags.shared import add_prune
-from ...project.session import Session
+from ...session import Session
 from ...show.many import filters
 from ...show.pruning import agreed, images, reclaimed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....credentials.lookup import registry_auth
-from ...project.session import Session
+from ...session import Session
 from ...show.transfer import show_lines
 
 if TYPE_CHECKING:

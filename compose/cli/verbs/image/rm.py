@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ....client import NotFound
-from ...project.session import Session
+from ...session import Session
 from ...show.many import each
 
 if TYPE_CHECKING:

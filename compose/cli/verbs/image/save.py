@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...project.session import Session
+from ...session import Session
 from ...streams.blocks import write_blocks
 
 if TYPE_CHECKING:

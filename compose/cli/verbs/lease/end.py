@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...project.leasing import find_lease
-from ...project.session import Session
+from ....app.leasing import find_lease
+from ...session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

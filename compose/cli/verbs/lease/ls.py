@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....app.leasing import owner_words
 from ....labels import PROJECT
-from ...project.leasing import owner_words
-from ...project.session import Session
+from ...session import Session
 from ...show import format
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....app.leasing import find_lease, owner_words
 from ....app.owner import parse_owner
 from ....errors import OperationError
-from ...project.leasing import find_lease, owner_words
-from ...project.session import Session
+from ...session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...project.session import Session
-from ...project.snapshots import restore
+from ....app.snapshots import restore
+from ...session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....app.snapshots import save
 from ...flags.parser import integer
-from ...project.session import Session
-from ...project.snapshots import save
+from ...session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...project.session import Session
+from ...session import Session
 from ...show import format
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...flags.parser import FlagError
 from ...flags.shared import add_filter
-from ...project.session import Session
+from ...session import Session
 from ...show.many import filters
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ...flags.parser import FlagError
-from ...project.session import Session
+from ...session import Session
 from ...show import format
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...flags.parser import FlagError
 from ...flags.shared import add_prune
-from ...project.session import Session
+from ...session import Session
 from ...show import pruning
 from ...show.many import filters
 

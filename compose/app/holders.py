@@ -6,14 +6,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ...errors import EngineError
-from ...labels import PROJECT
+from ..errors import EngineError
+from ..labels import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...client import Engine
-    from ...plan.remedies import TakenPort
+    from ..client import Engine
+    from ..plan.remedies import TakenPort
 
 _LISTENING = "0A"
 _UNCONNECTED = "07"

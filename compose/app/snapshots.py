@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...errors import OperationError
-from ...labels import PROJECT, VOLUME
-from ...plan.observe import list_containers
-from ...plan.reconcile.order import stop_levels
-from ...run.lock import project_lock
-from ..streams.follow import in_parallel
+from ..errors import OperationError
+from ..labels import PROJECT, VOLUME
+from ..plan.observe import list_containers
+from ..plan.reconcile.order import stop_levels
+from ..run.lock import project_lock
+from ..run.parallel import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ...client import Engine
-    from ...plan.observe import ObservedContainer
+    from ..client import Engine
+    from ..plan.observe import ObservedContainer
     from .session import Session
 
 READY_SECONDS = 120.0
@@ -83,8 +83,8 @@ def _lock(session: Session) -> Iterator[None]:
 
 def restore_into(session: Session, group: str, name: str) -> None:
     """Before an `up`: the project's volumes, made where they are missing, get what snapshot ``name`` of ``group`` holds."""
-    from ...convert.volume import volume_body
-    from ...labels import volume_name
+    from ..convert.volume import volume_body
+    from ..labels import volume_name
 
     engine, project = session.engine, session.project
     keys = [key for key in _saved(engine, group, name) if key in project.volumes]

@@ -1,56 +1,60 @@
-"""What a verb has in hand: its options, the engine, the project's identity and, when it asks, the loaded project."""
+"""What every use case has in hand: the choices made, the engine, the project's identity and, when asked for, the loaded
+project."""
 
 from __future__ import annotations
 
 import os
-import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ComposeError, PlanError, UsageError
-from ...labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR, belongs
-from ...remote import is_remote
+from ..errors import ComposeError, PlanError, UsageError
+from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR, belongs
+from ..remote import is_remote
 from .identity import ConfigurationNotFound, Identity, find_identity
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ...client import Engine
-    from ...model import LoadOptions, Project
+    from ..client import Engine
+    from ..model import LoadOptions, Project
+    from .choices import Choices, Listener
 
 
 class Session:
-    """Lazily everything a verb may need. One per command."""
+    """Lazily everything a use case may need. One per command, or per `Stack`."""
 
-    def __init__(self, args: Namespace, *, is_ephemeral: bool = False, services: Sequence[str] = ()) -> None:
-        self.args = args
-        self.is_ephemeral = is_ephemeral
-        self._services = services
+    def __init__(self, choices: Choices, listener: Listener) -> None:
+        self.choices = choices
+        self.listener = listener
 
     @cached_property
     def engine(self) -> Engine:
-        from ...client import choose, connect  # `config` needs no engine
-        from ...credentials import docker_config
+        from ..client import choose, connect  # `config` needs no engine
+        from ..credentials import docker_config
 
         if fault := docker_config.read().fault:
-            print(f"warning: error loading config file: {fault}", file=sys.stderr)
-        engine = connect(choose(os.environ, os.geteuid(), self.args.host, self.args.root))
+            self.listener.warn(f"error loading config file: {fault}")
+        choices = self.choices
+        engine = connect(choose(choices.environment, os.geteuid(), choices.host, choices.root))
         if engine.endpoint.own:
-            engine.greeted = warn_of_version
+            engine.greeted = self._greeted
         return engine
+
+    def _greeted(self, headers: Mapping[str, str]) -> None:
+        if warning := other_version(headers):
+            self.listener.warn(warning)
 
     @cached_property
     def identity(self) -> Identity:
         """The project's identity; the model is loaded only when the name cannot be read without."""
-        args = self.args
+        choices = self.choices
         found = find_identity(
-            os.getcwd(),
-            os.environ,
-            project_name=args.project_name,
-            files=args.file,
-            project_directory=args.project_directory,
-            env_files=args.env_file,
+            choices.directory,
+            choices.environment,
+            project_name=choices.project_name,
+            files=choices.files,
+            project_directory=choices.project_directory,
+            env_files=choices.env_files,
         )
         if found.name is not None:
             return found
@@ -65,65 +69,59 @@ class Session:
 
     @cached_property
     def project(self) -> Project:
-        """The loaded project. Its warnings are printed once."""
+        """The loaded project. Its warnings are told once."""
         from dataclasses import replace
 
-        from ...load import load_project
+        from ..load import load_project
 
         options = self.load_options()
-        require_files(self.args)
+        require_files(self.choices)
         project = load_project(options)
-        if profiles := profiles_of(self.named_services, project):
+        if profiles := profiles_of(self.choices.services, project):
             project = load_project(replace(options, profiles=(*project.profiles, *profiles)))
         project = replace(
             project, separator="_" if self._is_compatible() else "-", env_files=self._env_files(project.environment)
         )
         for warning in project.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
-        if self.is_ephemeral:
-            from ...plan.ephemeral import ephemeral, lost_addresses
+            self.listener.warn(str(warning))
+        if self.choices.ephemeral:
+            from ..plan.ephemeral import ephemeral, lost_addresses
 
             for words in lost_addresses(project):
-                print(f"warning: {words}", file=sys.stderr)
+                self.listener.warn(words)
             project = ephemeral(project)
-        from ...plan.ports_auto import wants_auto, with_auto_ports
+        from ..plan.ports_auto import wants_auto, with_auto_ports
 
-        automatic = wants_auto(getattr(self.args, "ports", None), os.environ, "auto" if self.is_ephemeral else "fixed")
+        automatic = wants_auto(
+            self.choices.ports, self.choices.environment, "auto" if self.choices.ephemeral else "fixed"
+        )
         return with_auto_ports(project) if automatic else project
 
-    @property
-    def named_services(self) -> list[str]:
-        """The services on the command line: naming one enables its profiles."""
-        named = [*self._services, *(getattr(self.args, "services", None) or ()), getattr(self.args, "service", None)]
-        return [name for name in named if isinstance(name, str)]
-
     def _is_compatible(self) -> bool:
-        return self.args.compatibility or is_set(os.environ.get("COMPOSE_COMPATIBILITY"))
+        return self.choices.compatibility or is_set(self.choices.environment.get("COMPOSE_COMPATIBILITY"))
 
     def _env_files(self, environment: Mapping[str, str]) -> tuple[str, ...]:
-        named = self.args.env_file or filter(None, environment.get("COMPOSE_ENV_FILES", "").split(","))
-        return tuple(os.path.abspath(name) for name in named)
+        named = self.choices.env_files or filter(None, environment.get("COMPOSE_ENV_FILES", "").split(","))
+        return tuple(os.path.normpath(os.path.join(self.choices.directory, name)) for name in named)
 
-    def load_options(self, **overrides: Any) -> LoadOptions:
-        """The loader's options from the global ones; ``overrides`` replace fields."""
+    def load_options(self) -> LoadOptions:
+        """The loader's options from what was chosen."""
         from pathlib import Path
 
-        from ...model import LoadOptions
+        from ..model import LoadOptions
 
-        args = self.args
-        values: dict[str, Any] = {
-            "files": tuple(args.file),
-            "project_directory": args.project_directory,
-            "project_name": args.project_name,
-            "env_files": tuple(args.env_file),
-            "profiles": tuple(args.profile),
-            "environment": dict(os.environ),
-            "cwd": Path.cwd(),
-            "all_resources": bool(getattr(args, "all_resources", False)),
-            "stdin": sys.stdin.read() if "-" in args.file else None,
-        }
-        values.update(overrides)
-        return LoadOptions(**values)
+        choices = self.choices
+        return LoadOptions(
+            files=choices.files,
+            project_directory=choices.project_directory,
+            project_name=choices.project_name,
+            env_files=choices.env_files,
+            profiles=choices.profiles,
+            environment=dict(choices.environment),
+            cwd=Path(choices.directory),
+            all_resources=choices.all_resources,
+            stdin=choices.stdin() if "-" in choices.files else None,
+        )
 
     def containers(
         self, services: Sequence[str] = (), *, all: bool = True, oneoff: bool = False, labels: Sequence[str] = ()
@@ -171,18 +169,18 @@ class Session:
         refuse_foreign(self.name, self.identity.directory, [one["Labels"] for one in containers])
 
 
-def warn_of_version(headers: Mapping[str, str]) -> None:
-    """An engine goes on over an upgrade of the command, which then speaks to an older one."""
-    from .... import __version__
+def other_version(headers: Mapping[str, str]) -> str:
+    """A warning when the engine is another release's, else "": it goes on over an upgrade of the command."""
+    from ... import __version__
 
     name, slash, rest = headers.get("server", "").partition("/")
     version = rest.partition(" ")[0]
-    if name == "pycompose" and slash and version != __version__:
-        print(
-            f"warning: the engine is pycompose {version}, this command is {__version__}:"
-            ' "pycompose engine restart" changes the engine and leaves containers running',
-            file=sys.stderr,
-        )
+    if name != "pycompose" or not slash or version == __version__:
+        return ""
+    return (
+        f"the engine is pycompose {version}, this command is {__version__}:"
+        ' "pycompose engine restart" changes the engine and leaves containers running'
+    )
 
 
 def profiles_of(names: Sequence[str], project: Project) -> list[str]:
@@ -191,17 +189,21 @@ def profiles_of(names: Sequence[str], project: Project) -> list[str]:
     return [profile for service in disabled for profile in service.get("profiles") or ()]
 
 
-def require_files(args: Namespace) -> None:
+def require_files(choices: Choices) -> None:
     """Raise `ConfigurationNotFound` when no file can be found, or one that was named is not there."""
     found = find_identity(
-        os.getcwd(), os.environ, files=args.file, project_directory=args.project_directory, env_files=args.env_file
+        choices.directory,
+        choices.environment,
+        files=choices.files,
+        project_directory=choices.project_directory,
+        env_files=choices.env_files,
     )
     if not found.files:
         raise ConfigurationNotFound("no configuration file provided: not found")
     for path in found.files:
         if path != "-" and not is_remote(path) and not os.path.lexists(path):
             error = ConfigurationNotFound(f"open {path}: no such file or directory")
-            if not args.file:
+            if not choices.files:
                 error.exit_code = 1  # COMPOSE_FILE names it; Docker Compose tells the two apart
             raise error
 
@@ -231,7 +233,7 @@ def require_services(names: Sequence[str], known: Sequence[str]) -> None:
     """Raise `UsageError` for the first name that is no service."""
     for name in names:
         if name not in known:
-            from ...load.suggest import nearest
+            from ..load.suggest import nearest
 
             hint = nearest(name, known)
             raise NoSuchService(f"no such service: {name}{f' ({hint})' if hint else ''}")

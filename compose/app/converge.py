@@ -1,27 +1,24 @@
-"""What `up`, `create`, `scale`, `run` and `watch` share: observe, plan, carry out, and turn outcomes into an exit code."""
+"""Bringing a project to what its model says: observe, plan, carry out, and record what became of each operation."""
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
-from ...dataclass import dataclass, field
-from ...errors import ComposeError, OperationError, PlanError
-from ...plan.reconcile.up import needs_image_stage, reconcile_up, selection
-from ...run.events import DONE, Progress
-from ..show.render import choose_renderer
+from ..dataclass import dataclass, field
+from ..errors import ComposeError, OperationError, PlanError
+from ..plan.reconcile.up import needs_image_stage, reconcile_up, selection
+from ..run.events import DONE, Progress
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from ...model import Project
-    from ...plan.observe import Snapshot
-    from ...plan.plan import Plan
-    from ...plan.reconcile.options import UpOptions
-    from ...run.execute import Outcome
-    from ...run.perform import Settings, World
+    from ..model import Project
+    from ..plan.observe import Snapshot
+    from ..plan.plan import Plan
+    from ..plan.reconcile.options import UpOptions
+    from ..run.execute import Outcome
+    from ..run.perform import Settings, World
     from .session import Session
 
 
@@ -40,28 +37,28 @@ class Convergence:
         return [(key, one.error) for key, one in self.outcomes.items() if one.error is not None]
 
 
-def parallel_limit(args: Namespace) -> int | None:
-    """--parallel or COMPOSE_PARALLEL_LIMIT; None for no limit."""
-    import os
-
-    text = args.parallel or os.environ.get("COMPOSE_PARALLEL_LIMIT")
-    if not text:
-        return None
-    try:
-        number = int(text)
-    except ValueError:
-        raise OperationError(f"--parallel: {text!r} is not a number") from None
+def parallel_limit(session: Session) -> int | None:
+    """The bound that was chosen, or COMPOSE_PARALLEL_LIMIT; None for no bound. Raises `OperationError`."""
+    number = session.choices.parallel
+    if number is None:
+        text = session.choices.environment.get("COMPOSE_PARALLEL_LIMIT")
+        if not text:
+            return None
+        try:
+            number = int(text)
+        except ValueError:
+            raise OperationError(f"COMPOSE_PARALLEL_LIMIT: {text!r} is not a number") from None
     return number if number > 0 else None
 
 
 def prepare(session: Session, options: UpOptions) -> tuple[Project, Snapshot, dict[tuple[str, str], str]]:
     """The loaded project, the observed state, and the digests of its configs' and secrets' contents."""
-    from ...plan.digest import content_digests
-    from ...plan.observe import observe
+    from ..plan.digest import content_digests
+    from ..plan.observe import observe
 
     project = session.project
     names = selection(project, options)
-    from ...labels import service_images
+    from ..labels import service_images
 
     running = [name for name in names if not project.services[name].get("provider")]
     refs = dict.fromkeys(ref for name in running for ref in service_images(project, name))
@@ -81,16 +78,16 @@ def converge(
 
     Returns with failures recorded, not raised; planning errors are raised.
     """
-    from ...plan.ops import BuildImage, PullImage
-    from ...run.lock import project_lock
-    from ...run.perform import Settings
+    from ..plan.ops import BuildImage, PullImage
+    from ..run.lock import project_lock
+    from ..run.perform import Settings
 
     if not session.project.services:
         raise PlanError("no service selected")
     result = Convergence(started=time.monotonic())
 
     def waiting() -> None:
-        print(f"another command is changing project {session.project.name}; waiting for it", file=sys.stderr)
+        session.listener.note(f"another command is changing project {session.project.name}; waiting for it")
 
     with project_lock(str(session.engine.endpoint.address), session.project.name, waiting):
         project, snapshot, contents = prepare(session, options)
@@ -107,7 +104,7 @@ def converge(
             options = replace(options, build=None if options.build else options.build, pull="missing")
         plan = reconcile_up(project, snapshot, options, contents, now=0.0 if stage is not None else time.time())
         for warning in plan.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+            session.listener.warn(str(warning))
         if stage is not None:
             plan = _without_images(plan)
         elif plan.operations:
@@ -135,26 +132,26 @@ def check_supported(project: Project, session: Session) -> None:
 
     Only called when there is something to do: what runs already has passed, and the table costs an `up` with nothing to do
     more than the rest of it. Raises LoadError with every place."""
-    from ...errors import LoadError
-    from ...load.conformance import ignored, own_probes, refused
+    from ..errors import LoadError
+    from ..load.conformance import ignored, own_probes, refused
 
     found = refused(project)
     if not session.engine.is_pycompose:
         found += own_probes(project)
     if any(service.get("models") for service in project.services.values()):
-        from ...run.plugins import missing_model_plugin
+        from ..run.plugins import missing_model_plugin
 
         found += missing_model_plugin(project)
     if found:
         raise LoadError(found)
     for diagnostic in ignored(project, own_engine=session.engine.is_pycompose):
-        print(f"warning: {diagnostic}", file=sys.stderr)
+        session.listener.warn(str(diagnostic))
 
 
 def check_contradictions(project: Project, options: UpOptions, snapshot: Snapshot, *, images_change: bool) -> None:
     """Refuse what can never be had, before anything is made. Raises LoadError with every place."""
-    from ...errors import LoadError
-    from ...plan.preflight import contradictions
+    from ..errors import LoadError
+    from ..plan.preflight import contradictions
 
     names = selection(project, options)
     found = contradictions(project, names, options.scale, snapshot, images_change=images_change)
@@ -164,21 +161,21 @@ def check_contradictions(project: Project, options: UpOptions, snapshot: Snapsho
 
 def _warn_of_binds(session: Session, project: Project, plan: Plan) -> None:
     """Of paths of this machine, which an engine behind a unix socket shares."""
-    from ...plan.ops import CreateContainer
-    from ...plan.preflight import binds
+    from ..plan.ops import CreateContainer
+    from ..plan.preflight import binds
 
     if session.engine.endpoint.address.path is None:
         return
     created = dict.fromkeys(one.service for one in plan.operations if isinstance(one, CreateContainer))
     for diagnostic in binds(project, created):
-        print(f"warning: {diagnostic}", file=sys.stderr)
+        session.listener.warn(str(diagnostic))
 
 
 def _without_images(plan: Plan) -> Plan:
     """Images were dealt with in the stage before; what pull policies say again now is the same thing."""
     from dataclasses import replace
 
-    from ...plan.ops import BuildImage, PullImage
+    from ..plan.ops import BuildImage, PullImage
 
     return replace(
         plan, operations=tuple(one for one in plan.operations if not isinstance(one, (PullImage, BuildImage)))
@@ -197,30 +194,32 @@ def _run(
     *,
     starts: bool = True,
 ) -> None:
-    from ...plan.ops import StartContainer
-    from ...run.perform import World
+    from ..plan.ops import StartContainer
+    from ..run.perform import World
 
     result.plans.append(plan)
     result.snapshot = snapshot
-    renderer = choose_renderer(session.args.progress, session.args.ansi)
-    world = World(session.engine, snapshot, renderer.handle, session.project, contents, settings)
+    display = session.listener.progress()
+    world = World(session.engine, snapshot, display.handle, session.project, contents, settings)
     result.world = world
     first, second = split(plan) if attach is not None else ([one.key for one in plan.operations], [])
-    with renderer:
+    with display:
         for one in plan.unchanged:
             word = "Running" if one.state == "running" else one.state.capitalize() if starts else "Created"
-            renderer.handle(Progress(f"Container {one.name}", word, DONE))
-        if session.args.dry_run:
-            dry_run(plan, renderer.handle)
+            display.handle(Progress(f"Container {one.name}", word, DONE))
+        if session.choices.dry_run:
+            from .dryrun import dry_run
+
+            dry_run(plan, display.handle)
             return
         images = [key for key in first if key in _image_keys(plan)]
         for keys in filter(None, (images, [key for key in first if key not in images])):
-            from ...run.execute import run_plan
+            from ..run.execute import run_plan
 
             result.outcomes |= run_plan(
                 plan,
                 world,
-                parallel=parallel_limit(session.args),
+                parallel=parallel_limit(session),
                 wait_timeout=wait_timeout,
                 only=keys,
                 known=result.outcomes,
@@ -229,7 +228,7 @@ def _run(
                 break  # without all images nothing is made; the other keys have nothing after them here
         for operation in plan.operations:
             if isinstance(operation, StartContainer) and operation.id and operation.key in second:
-                renderer.handle(Progress(f"Container {operation.name}", "Created", DONE))
+                display.handle(Progress(f"Container {operation.name}", "Created", DONE))
     if attach is not None and not result.failures:
         world = World(session.engine, snapshot, lambda event: None, session.project, contents, settings)
         world.container_ids |= result.world.container_ids
@@ -241,15 +240,15 @@ def _run(
         result.world = world
         attach(world, plan)
         if second:
-            from ...run.execute import run_plan
+            from ..run.execute import run_plan
 
             result.outcomes |= run_plan(
-                plan, world, parallel=parallel_limit(session.args), only=second, known=result.outcomes
+                plan, world, parallel=parallel_limit(session), only=second, known=result.outcomes
             )
 
 
 def _image_keys(plan: Plan) -> set[str]:
-    from ...plan.ops import BuildImage, PullImage
+    from ..plan.ops import BuildImage, PullImage
 
     return {one.key for one in plan.operations if isinstance(one, (PullImage, BuildImage))}
 
@@ -258,52 +257,14 @@ def run_recorded(session: Session, result: Convergence, plan: Plan, world: World
     """Carry out ``plan`` and add its outcomes to ``result``; an empty plan costs nothing."""
     if plan.empty:
         return
-    from ...run.execute import run_plan
+    from ..run.execute import run_plan
 
-    result.outcomes |= run_plan(plan, world, parallel=parallel_limit(session.args))
-
-
-_DRY_WORDS = {
-    "create": ("Creating", "Created"),
-    "create network": ("Creating", "Created"),
-    "create volume": ("Creating", "Created"),
-    "run": ("Running", "Exited"),
-    "roll back": ("", "Rolled back if the update fails"),
-    "monitor": ("Monitoring", "Monitored"),
-    "configure model": ("Configuring", "Configured"),
-    "start": ("Starting", "Started"),
-    "stop": ("Stopping", "Stopped"),
-    "remove": ("Removing", "Removed"),
-    "remove network": ("Removing", "Removed"),
-    "remove volume": ("Removing", "Removed"),
-    "remove image": ("Removing", "Removed"),
-    "rename": ("Recreate", "Recreated"),
-    "pull": ("Pulling", "Pulled"),
-    "build": ("Building", "Built"),
-    "wait until healthy": ("Waiting", "Healthy"),
-    "wait until completed": ("Waiting", "Exited"),
-}
-"""What carrying out an operation would show."""
-
-
-def dry_run(plan: Plan, handle: Callable[[Progress], None]) -> None:
-    """Say each operation in the words that it would say itself."""
-    from ...plan.ops import CreateContainer, RemoveContainer, StopContainer
-
-    replaced = {one.name for one in plan.operations if isinstance(one, CreateContainer) and one.replaces}
-    for operation in plan.operations:
-        working, done = _DRY_WORDS.get(operation.verb, ("", operation.verb or operation.key))
-        if operation.subject in replaced and isinstance(operation, (CreateContainer, StopContainer, RemoveContainer)):
-            continue  # all one, told when it is renamed
-        shown = f"DRY-RUN MODE -  {operation.noun.capitalize()} {operation.subject}"
-        if working:
-            handle(Progress(shown, working))
-        handle(Progress(shown, done, DONE))
+    result.outcomes |= run_plan(plan, world, parallel=parallel_limit(session))
 
 
 def split(plan: Plan) -> tuple[list[str], list[str]]:
     """The operations before anything starts, and those from the first start on."""
-    from ...plan.ops import MonitorContainer, RollBack, RunPreStart, StartContainer, WaitCompleted, WaitHealthy
+    from ..plan.ops import MonitorContainer, RollBack, RunPreStart, StartContainer, WaitCompleted, WaitHealthy
 
     later: set[str] = set()
     first: list[str] = []
@@ -318,27 +279,3 @@ def split(plan: Plan) -> tuple[list[str], list[str]]:
         else:
             first.append(operation.key)
     return first, second
-
-
-def report_failures(session: Session, result: Convergence) -> int:
-    """Print why it failed, once per cause; the exit code (0 without failures)."""
-    if not result.failures:
-        return 0
-    from ..show.report import failure_report
-
-    print(failure_report(session, result), file=sys.stderr)
-    codes = [error.exit_code for _, error in result.failures]
-    return max(codes)
-
-
-def parse_scale(items: Sequence[str]) -> dict[str, int]:
-    """``SERVICE=NUM`` items. Raises `FlagError`."""
-    from ..flags.parser import FlagError
-
-    result: dict[str, int] = {}
-    for item in items:
-        name, equals, count = item.partition("=")
-        if not equals or not count.isdigit() or not name:
-            raise FlagError(f'invalid scale specifier "{item}". Should be SERVICE=NUM')
-        result[name] = int(count)
-    return result

@@ -28,7 +28,7 @@ def declared_services(session: Session) -> frozenset[str] | None:
 
 
 def _loaded(session: Session) -> frozenset[str] | None:
-    from ...errors import LoadError
+    from ..errors import LoadError
 
     try:
         return frozenset(session.project.services)
@@ -37,7 +37,7 @@ def _loaded(session: Session) -> frozenset[str] | None:
 
 
 def _written_in(files: Sequence[str]) -> frozenset[str] | None:
-    from ... import files as bounded
+    from .. import files as bounded
 
     names: set[str] = set()
     for path in files:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...app.owner import parse_owner
-from ...errors import OperationError
-from ...labels import PROJECT
+from ..errors import OperationError
+from ..labels import PROJECT
+from .owner import parse_owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,21 +6,21 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...client import NotFound
-from ...client.frames import demultiplex, raw
-from ...errors import ComposeError, EngineError
-from ...plan.ops import ContainerOperation, WaitCompleted
-from ...plan.readiness import NotReady
-from ...run.perform.prestart import HookFailed
+from ..client import NotFound
+from ..client.frames import demultiplex, raw
+from ..errors import ComposeError, EngineError
+from ..plan.ops import ContainerOperation, WaitCompleted
+from ..plan.readiness import NotReady
+from ..run.perform.prestart import HookFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...client import Engine
-    from ...plan.ops import Operation
-    from ...run.perform import World
-    from ..project.converge import Convergence
-    from ..project.session import Session
+    from ..client import Engine
+    from ..plan.ops import Operation
+    from ..run.perform import World
+    from .converge import Convergence
+    from .session import Session
 
 LINES = 20
 _PROBE_MISUSED = re.compile(
@@ -52,8 +52,8 @@ def failure_report(session: Session, result: Convergence) -> str:
 
 def _in_terms_of_the_file(world: World | None, operation: Operation | None, error: ComposeError) -> str:
     """The line of the file that asks for what could not be had, and what to do; "" where only the engine's words tell."""
-    from ...plan import remedies
-    from ..project.holders import port_holder
+    from ..plan import remedies
+    from .holders import port_holder
 
     if not isinstance(operation, ContainerOperation) or not isinstance(error, EngineError):
         return ""

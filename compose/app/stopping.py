@@ -8,18 +8,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...client import NotFound
-from ...errors import OperationError
-from ...plan.reconcile.order import stop_levels
-from ...run.events import DONE, ERROR, Progress
-from ..show.render import choose_renderer
-from ..streams.follow import in_parallel
+from ..client import NotFound
+from ..errors import OperationError
+from ..plan.reconcile.order import stop_levels
+from ..run.events import DONE, ERROR, Progress
+from ..run.parallel import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...plan.observe import ObservedContainer
-    from ...run.events import Emit, Event
+    from ..plan.observe import ObservedContainer
+    from ..run.events import Emit, Event
     from .session import Session
 
 
@@ -37,7 +36,7 @@ def stop_containers(session: Session, containers: Sequence[ObservedContainer], t
 
 def _run_hooks(session: Session, one: ObservedContainer, emit: Emit) -> None:
     if one.running and one.pre_stop:
-        from ...run.perform.hooks import run_hooks
+        from ..run.perform.hooks import run_hooks
 
         run_hooks(session.engine, emit, one.name, one.id, "pre_stop", one.pre_stop)
 
@@ -54,16 +53,16 @@ def run_levels(
     """Do ``act`` to every container, after ``before``, one level after the other, and show it."""
     import threading
 
-    renderer = choose_renderer(session.args.progress, session.args.ansi)
+    display = session.listener.progress()
     lock = threading.Lock()
     failures: list[str] = []
 
     def emit(event: Event) -> None:
         with lock:
-            renderer.handle(event)
+            display.handle(event)
 
     def task(one: ObservedContainer) -> None:
-        from ...errors import ComposeError, EngineError
+        from ..errors import ComposeError, EngineError
 
         shown = f"Container {one.name}"
         emit(Progress(shown, working))
@@ -80,9 +79,9 @@ def run_levels(
             return
         emit(Progress(shown, done, DONE))
 
-    with renderer:
+    with display:
         for level in levels:
-            if session.args.dry_run:
+            if session.choices.dry_run:
                 for one in level:
                     emit(Progress(f"DRY-RUN MODE -  Container {one.name}", working))
                     emit(Progress(f"DRY-RUN MODE -  Container {one.name}", done, DONE))

@@ -11,10 +11,10 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ... import files as bounded
-from ...errors import FileMissing, LoadError, UsageError
-from ...labels import normalize_project_name, valid_project_name
-from ...remote import is_remote
+from .. import files as bounded
+from ..errors import FileMissing, LoadError, UsageError
+from ..labels import normalize_project_name, valid_project_name
+from ..remote import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
