@@ -270,11 +270,13 @@ class Response:
         self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
         length = headers.get("content-length")
         self._remaining: int | None = int(length) if length is not None and length.isdigit() else None
-        if method == "HEAD" or status in (204, 304) or 100 <= status < 200:
+        if status == 101:  # from here on the stream is the two sides' own, and ends when it is closed
+            self._remaining, self._chunked = None, False
+        elif method == "HEAD" or status in (204, 304) or 100 <= status < 200:
             self._remaining, self._chunked = 0, False
         if headers.get("connection", "").lower() == "close":
             connection.reusable = False
-        if self._remaining == 0 and not self._chunked and status != 101:
+        if self._remaining == 0 and not self._chunked:
             self.finished = True
 
     def __enter__(self) -> Response:

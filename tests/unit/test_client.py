@@ -341,3 +341,17 @@ def test_threads_that_come_while_the_engine_starts_wait_for_it(tmp_path: Path) -
         connection.close()
     listener.close()
     assert len(taken) == 3 and starts == [1]
+
+
+def test_a_command_is_read_to_the_end_of_its_stream(tmp_path: Path) -> None:
+    """After 101 the answer has no length: what an exec writes comes until the engine closes, and only then has it ended."""
+
+    def answer(one: Exchange) -> None:
+        one.raw(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        one.raw(b"\1\0\0\0\0\0\0\3out")
+        time.sleep(0.05)
+        one.raw(b"\2\0\0\0\0\0\0\3err")
+        one.connection.close()
+
+    with ScriptedEngine(tmp_path, answer) as engine, engine.client().execs.start("e", tty=False) as response:
+        assert list(demultiplex(response.blocks())) == [(1, b"out"), (2, b"err")]
