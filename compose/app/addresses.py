@@ -13,6 +13,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from ..errors import OperationError
 from ..labels import SERVICE
 from ..plan.ephemeral import variable
 
@@ -54,6 +55,21 @@ def _service(prefix: str, container: Mapping[str, Any]) -> dict[str, str]:
         ending = "" if protocol == "tcp" else f"_{protocol.upper()}"
         result.setdefault(f"{prefix}_{target}{ending}", str(number))
     return result
+
+
+def lookup(container: Mapping[str, Any], service: str, port: int, protocol: str) -> tuple[str, int]:
+    """Host and port that lead to ``port`` of one container. Raises `OperationError` when nothing does."""
+    found = [one for one in container.get("Ports") or () if (one.get("Type") or "tcp") == protocol]
+    for one in sorted(found, key=lambda one: ":" in (one.get("IP") or "")):
+        if one["PrivatePort"] == port and one.get("PublicPort"):
+            return _reachable(str(one.get("IP") or "")), int(one["PublicPort"])
+    host = _own_address(container)
+    if host and any(one["PrivatePort"] == port for one in found):
+        return host, port
+    known = ", ".join(str(number) for number in sorted({one["PrivatePort"] for one in found})) or "none"
+    raise OperationError(
+        f"nothing leads to {service}:{port}/{protocol}: neither published nor exposed (ports that are: {known})"
+    )
 
 
 def _reachable(address: str) -> str:

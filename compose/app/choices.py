@@ -10,8 +10,29 @@ from ..dataclass import dataclass, field
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
+    from typing import TypedDict
 
     from ..run.events import Event
+
+    class Chosen(TypedDict, total=False):
+        """The members of `Choices` but the files, as keywords."""
+
+        project_name: str | None
+        project_directory: str | None
+        env_files: tuple[str, ...]
+        profiles: tuple[str, ...]
+        services: tuple[str, ...]
+        host: str | None
+        root: str | None
+        ports: str | None
+        parallel: int | None
+        all_resources: bool
+        compatibility: bool
+        ephemeral: bool
+        dry_run: bool
+        environment: Mapping[str, str]
+        directory: str
+        stdin: Callable[[], str]
 
 
 def _nothing() -> str:
@@ -91,8 +112,8 @@ class _Unseen:
 class Silent:
     """A listener that drops everything but warnings, which it keeps."""
 
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
+    def __init__(self, warnings: list[str]) -> None:
+        self.warnings = warnings
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)

@@ -13,30 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .session import Session
-
 _KEY = re.compile(r"([A-Za-z0-9._-]+|\"[^\"\\\\]+\"|'[^']+'):(?:\s|$)")
 _LOADER_NEEDED = re.compile(r"^(include|<<|---|\.\.\.|[\"'?{])|\bprofiles\b|\t", re.MULTILINE)
 
 
-def declared_services(session: Session) -> frozenset[str] | None:
-    """Enabled services; None where there is no file, or none that loads: then what the engine has recorded counts."""
-    files = session.identity.files
-    if not files:
-        return None
-    return _written_in(files) or _loaded(session)
-
-
-def _loaded(session: Session) -> frozenset[str] | None:
-    from ..errors import LoadError
-
-    try:
-        return frozenset(session.project.services)
-    except LoadError:
-        return None
-
-
-def _written_in(files: Sequence[str]) -> frozenset[str] | None:
+def declared_in(files: Sequence[str]) -> frozenset[str] | None:
+    """The services of all ``files``; None when it takes the loader to tell."""
     from .. import files as bounded
 
     names: set[str] = set()
@@ -49,6 +31,16 @@ def _written_in(files: Sequence[str]) -> frozenset[str] | None:
             return None
         names |= found
     return frozenset(names)
+
+
+def _goes_on(line: str) -> bool:
+    """Whether a quoted or a flow value may go on in the next line, where keys could be no keys."""
+    return (
+        line.count('"') % 2 == 1
+        or line.count("'") % 2 == 1
+        or line.count("[") != line.count("]")
+        or line.count("{") != line.count("}")
+    )
 
 
 def written_services(text: str) -> set[str] | None:
@@ -74,10 +66,12 @@ def written_services(text: str) -> set[str] | None:
             continue
         if depth == 0:
             depth = indentation
+        if _goes_on(bare):
+            return None
         if depth < 0 or indentation > depth:
             continue
         key = _KEY.match(bare)
-        if key is None or indentation < depth:
+        if key is None or indentation < depth or bare[key.end() :].lstrip().startswith("!"):
             return None
         names.add(key[1].strip("\"'"))
     return names if sections <= 1 else None

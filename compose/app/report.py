@@ -12,6 +12,7 @@ from ..errors import ComposeError, EngineError
 from ..plan.ops import ContainerOperation, WaitCompleted
 from ..plan.readiness import NotReady
 from ..run.perform.prestart import HookFailed
+from .results import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,13 @@ _PROBE_MISUSED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """What programs and shells say when they are called in a wrong way, and not of what they were to look at."""
+
+
+def settled(session: Session, result: Convergence) -> Convergence:
+    """``result``, when nothing failed. Raises `StackError` with the report otherwise."""
+    if result.failures:
+        raise StackError(failure_report(session, result), result)
+    return result
 
 
 def failure_report(session: Session, result: Convergence) -> str:

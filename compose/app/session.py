@@ -68,6 +68,22 @@ class Session:
         return self.identity.name
 
     @cached_property
+    def declared(self) -> frozenset[str] | None:
+        """The enabled services of the Compose files; None where there is no file, or none that loads: then what the engine
+        has recorded counts."""
+        from ..errors import LoadError
+        from .declared import declared_in
+
+        if not self.identity.files:
+            return None
+        if found := declared_in(self.identity.files):
+            return found
+        try:
+            return frozenset(self.project.services)
+        except LoadError:
+            return None
+
+    @cached_property
     def project(self) -> Project:
         """The loaded project. Its warnings are told once."""
         from dataclasses import replace
@@ -151,10 +167,8 @@ class Session:
     def require_declared(self, services: Sequence[str], known: Iterable[str | None] = ()) -> None:
         """Raise `NoSuchService` for the first name that is neither in the Compose files nor among ``known``. Without files
         every name may be one, unless ``known`` has some."""
-        from .declared import declared_services
-
         missing = [name for name in services if name not in known]
-        declared = declared_services(self) if missing else None
+        declared = self.declared if missing else None
         if declared is None:
             if any(known):
                 require_services(missing, [])

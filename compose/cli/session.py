@@ -82,3 +82,10 @@ def report_failures(session: AppSession, result: Convergence) -> int:
 
     print(failure_report(session, result), file=sys.stderr)
     return max(error.exit_code for _, error in result.failures)
+
+
+def report_removal(result: Convergence) -> int:
+    """Print each failure under its operation; the exit code (0 without failures)."""
+    for key, error in result.failures:
+        print(f"{key}: {error}", file=sys.stderr)
+    return max((error.exit_code for _, error in result.failures), default=0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS, decoded
@@ -235,6 +237,11 @@ class Wait:
 
     def cancel(self) -> None:
         self._response.close()
+
+    def interrupt(self) -> None:
+        """End `finish` in another thread, which raises `EngineError` there."""
+        with contextlib.suppress(OSError):  # it has ended by itself
+            self._response.connection.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _path_stat(response: Response) -> dict[str, Any]:

@@ -276,7 +276,13 @@ class Engine:
                 response.release = self._release
                 return response
 
+    def __del__(self) -> None:
+        # A program that drops its client is done with it; a warning of unclosed sockets would tell nothing it can use.
+        if hasattr(self, "_idle"):
+            self.close()
+
     def close(self) -> None:
+        """Close the connections that are kept open; the next call opens new ones."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:

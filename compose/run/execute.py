@@ -79,9 +79,22 @@ def run_plan(
     operations = [operation for operation in plan.operations if operation.key in chosen]
     executor = _Executor(world, dict(known or {}), wait_timeout)
     if operations:
-        anyio.run(executor.run, operations, parallel)
+        _run_loop(executor, operations, parallel)
         executor.confirm(operations)
     return executor.outcomes
+
+
+def _run_loop(executor: _Executor, operations: list[Operation], parallel: int | None) -> None:
+    """In an event loop of its own; in a thread of its own where the caller is inside one, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        anyio.run(executor.run, operations, parallel)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, "plan") as pool:
+        pool.submit(anyio.run, executor.run, operations, parallel).result()
 
 
 class _Executor:

@@ -125,3 +125,19 @@ def test_the_engine_of_the_wheel(python: Path, tmp_path: Path) -> None:
         assert "pycompose" in _run(python, *command, "system", "info", directory=tmp_path)
     finally:
         _run(python, *command, "engine", "stop", directory=tmp_path)
+
+
+def test_the_library_is_typed(python: Path, tmp_path: Path) -> None:
+    """A program that uses it passes mypy --strict against what is installed, and a wrong use does not."""
+    example = (ROOT / "examples" / "library" / "backup.py").read_text()
+    wrong = "from pycompose import Stack\n\nreached: int = Stack('compose.yaml', profile='x').address('web', '80')\n"
+    (tmp_path / "backup.py").write_text(example)
+    (tmp_path / "wrong.py").write_text(wrong)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--python-executable", str(python)]
+    found = {}
+    for name in ("backup.py", "wrong.py"):
+        done = subprocess.run([*command, name], cwd=tmp_path, capture_output=True, text=True, timeout=110)
+        found[name] = done.stdout
+    assert "Success: no issues found" in found["backup.py"], found["backup.py"]
+    for mistake in ('"profile"', "[arg-type]", "[assignment]"):
+        assert mistake in found["wrong.py"], found["wrong.py"]

@@ -24,6 +24,12 @@ from pycompose.compose.app.declared import written_services
         ("services:\n  a: {image: x}\n---\nservices:\n  b: {image: x}\n", None),
         ("services:\n\ta: {image: x}\n", None),
         ("services:\n    a: {image: x}\n  b: {image: x}\n", None),
+        ("services:\n  a: &base\n    image: x\n  b: *base\n", {"a", "b"}),
+        ('services:\n  a:\n    command: "x\n  b: y"\n', None),
+        ("services:\n  a:\n    command: 'x\n  b: y'\n", None),
+        ("services:\n  a:\n    command: [x,\n  b: y]\n", None),
+        ("services:\n  a: {image: x,\n  b: y}\n", None),
+        ("services:\n  a: {image: x}\n  b: !reset null\n", None),
     ],
 )
 def test_written_services(text: str, names: set[str] | None) -> None:

@@ -6,7 +6,6 @@ import sys
 from argparse import SUPPRESS
 from typing import TYPE_CHECKING, Any
 
-from ...app.session import require_services
 from ..flags.parser import FlagError
 from ..session import Session
 
@@ -65,61 +64,31 @@ def overrides(args: Namespace) -> dict[str, Any]:
 
 
 def run(args: Namespace) -> int:
+    from ...app.building import build, buildable
     from ...labels import image_name
-    from ...plan.graph import closure
-    from ...plan.observe import Snapshot
-    from ...plan.plan import assemble
-    from ...plan.reconcile.images import plan_images
-    from ...plan.reconcile.options import UpOptions
-    from ...run.execute import run_plan
-    from ...run.perform import Settings, World
-    from ..show.render import choose_renderer
 
     session = Session(args)
-    if args.quiet:
-        args.progress = "quiet"
     project = session.project
-    require_services(args.services, [*project.services, *project.disabled_services])
-    wanted = list(args.services) or list(project.services)
-    names = closure(project.services, wanted) if args.with_dependencies else wanted
-    names = [name for name in names if project.services.get(name, {}).get("build")]
-    if not names:
-        print("No services to build", file=sys.stderr)
-        return 0
-    snapshot = Snapshot(project.name)
-    images = plan_images(project, _with_contexts(project.services, names), snapshot, UpOptions(build=True), 0.0)
-    plan = assemble(project.name, images.operations)
-    if args.print:
+    if args.print or args.check or args.push:
+        names = buildable(session, args.services, dependencies=args.with_dependencies)
+    if args.print and names:
         import json
 
         tree = {name: {**project.services[name]["build"], "tags": [image_name(project, name)]} for name in names}
         print(json.dumps({"target": tree}, indent=2, default=str))
         return 0
-    if args.dry_run:
-        from ...app.dryrun import dry_run
-
-        with (renderer := choose_renderer(args.progress, args.ansi, "Building")):
-            dry_run(plan, renderer.handle)
-        return 0
-    if args.check:
+    if args.check and names and not args.dry_run:
         return _check(session, project, names, overrides(args))
-    mode = {"rawjson": "json"}.get(args.build_progress, args.build_progress) or args.progress
-    renderer = choose_renderer(mode, args.ansi, "Building")
-    world = World(
-        session.engine,
-        snapshot,
-        renderer.handle,
-        project,
-        settings=Settings(build=overrides(args), quiet_build=args.quiet),
-    )
-    with renderer:
-        outcomes = run_plan(plan, world)
-    failures = [one.error for one in outcomes.values() if one.error is not None]
-    for error in failures:
+    if args.quiet:
+        args.progress = "quiet"
+    elif args.build_progress and not args.dry_run:
+        args.progress = {"rawjson": "json"}.get(args.build_progress, args.build_progress)
+    result = build(session, args.services, overrides(args), dependencies=args.with_dependencies, quiet=args.quiet)
+    for _, error in result.failures:
         print(error, file=sys.stderr)
-    if failures:
-        return max(error.exit_code for error in failures)
-    if args.push:
+    if result.failures:
+        return max(error.exit_code for _, error in result.failures)
+    if args.push and not args.dry_run:
         from .push import push_images
 
         return push_images(
@@ -140,25 +109,3 @@ def _check(session: Session, project: Project, names: list[str], settings: dict[
         print(text, end="")
         worst = max(worst, code)
     return worst
-
-
-def _with_contexts(services: Any, names: list[str]) -> list[str]:
-    """``names`` and the services whose images are contexts of theirs, those first."""
-    order: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in order:
-            return
-        contexts = (services[name].get("build") or {}).get("additional_contexts") or {}
-        sources = (
-            contexts.values() if isinstance(contexts, dict) else [str(item).partition("=")[2] for item in contexts]
-        )
-        for source in sources:
-            other = str(source).removeprefix("service:")
-            if str(source).startswith("service:") and other in services:
-                visit(other)
-        order.append(name)
-
-    for name in names:
-        visit(name)
-    return order

@@ -20,8 +20,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ...app.chosen import chosen
     from ...app.stopping import run_levels
-    from .stop import chosen
 
     session = Session(args)
     engine = session.engine

@@ -7,7 +7,6 @@ import threading
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
-from ...app.declared import declared_services
 from ...errors import OperationError
 from ...labels import NUMBER, PROJECT, SERVICE, short_name
 from ...run.lock import await_unlocked
@@ -92,7 +91,7 @@ def run(args: Namespace) -> int:
         _check_services(session, args.services, found)
         found = [one for one in found if one["Labels"].get(SERVICE) in args.services]
     else:
-        declared = declared_services(session)
+        declared = session.declared
         found = [one for one in found if declared is None or one["Labels"].get(SERVICE) in declared]
     if args.index:
         found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
@@ -114,7 +113,7 @@ def run(args: Namespace) -> int:
 
 
 def _check_services(session: Session, services: list[str], found: list[dict[str, Any]]) -> None:
-    known = declared_services(session) or {one["Labels"].get(SERVICE) for one in found}
+    known = session.declared or {one["Labels"].get(SERVICE) for one in found}
     missing = [name for name in services if name not in known]
     if missing:
         from ...app.session import NoSuchService, require_services

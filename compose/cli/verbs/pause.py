@@ -17,11 +17,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ...app.stopping import run_levels
-    from .stop import chosen
+    from ...app.stack import Stack
 
-    session = Session(args)
-    engine = session.engine
-    wanted = [one for one in chosen(session, args.services) if one.running]
-    run_levels(session, [wanted], "Pausing", "Paused", lambda one: engine.containers.pause(one.id))
+    Stack.of(Session(args)).pause(*args.services)
     return 0

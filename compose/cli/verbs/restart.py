@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..flags.parser import integer
-from ..session import Session, report_failures
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -22,14 +22,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ...app.lifecycle import carry_out
-    from ...plan.reconcile.lifecycle import plan_restart
-    from .stop import chosen
+    from ...app.stack import Stack
 
-    session = Session(args)
-    everything = [one for one in chosen(session, []) if not one.unfinished]
-    containers = [one for one in chosen(session, args.services) if not one.unfinished]
-    if not containers:
-        return 0
-    plan = plan_restart(session.name, everything, containers, args.timeout, dependants=not args.no_deps)
-    return report_failures(session, carry_out(session, plan))
+    Stack.of(Session(args)).restart(*args.services, timeout=args.timeout, dependants=not args.no_deps)
+    return 0

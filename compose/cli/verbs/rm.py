@@ -26,8 +26,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ...app.chosen import chosen
     from ...app.stopping import run_levels, stop_containers
-    from .stop import chosen
 
     session = Session(args)
     found = chosen(session, args.services)

@@ -6,7 +6,7 @@ import argparse
 import secrets
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...app.session import require_services
 from ..session import Session
@@ -14,12 +14,10 @@ from ..session import Session
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ...model import Project
-    from ...run.perform import World
+    from ...app.oneoff import OneOffOptions
     from ..flags.parser import Parser
 
 INTERSPERSED = False
-DEFAULT_GRACE = 10.0
 
 
 def add_arguments(parser: Parser) -> None:
@@ -66,61 +64,55 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
 
 
-def one_off_service(project: Project, name: str, args: Namespace) -> dict[str, Any]:
-    """The service as this run wants it."""
+def one_off_options(args: Namespace) -> OneOffOptions:
+    """What the flags say. Raises `FlagError`."""
     import os
 
-    from ...convert.values import pairs
+    from ...app.oneoff import OneOffOptions
     from ...units import parse_ports, parse_volume, split_command
     from ..flags.parser import FlagError
 
-    service: dict[str, Any] = dict(project.services[name])
-    for key in ("container_name", "restart", "deploy"):
-        value = service.pop(key, None)
-        if key == "deploy" and value:
-            service["deploy"] = {"resources": value.get("resources") or {}}
-    ports = list(service.get("ports") or ()) if args.service_ports else []
     try:
-        for text in args.publish:
-            ports += [
-                {"target": one.target, "published": one.published, "protocol": one.protocol, "host_ip": one.host_ip}
-                for one in parse_ports(text)
-            ]
-        added = [parse_volume(text) for text in args.volume]
-        if args.entrypoint is not None:
-            service["entrypoint"] = split_command(args.entrypoint)
-            service["command"] = None
+        ports = [
+            {"target": one.target, "published": one.published, "protocol": one.protocol, "host_ip": one.host_ip}
+            for text in args.publish
+            for one in parse_ports(text)
+        ]
+        volumes = [parse_volume(text) for text in args.volume]
+        entrypoint = None if args.entrypoint is None else tuple(split_command(args.entrypoint))
     except ValueError as error:
         raise FlagError(str(error)) from None
-    service["ports"] = ports
     if args.service_ports and args.publish:
         raise FlagError("--service-ports and --publish are incompatible")
     for text in args.label:
         if "=" not in text:
             raise FlagError(f"label must be set as KEY=VALUE: {text}")
-    if added:
-        for one in added:
-            if one.get("type") == "bind":
-                one["source"] = os.path.abspath(os.path.expanduser(one["source"]))
-        targets = {one["target"] for one in added}
-        service["volumes"] = [one for one in service.get("volumes") or () if one["target"] not in targets] + added
-    environment = dict(service.get("environment") or {})
+    environment: dict[str, str | None] = {}
     for path in args.env_from_file:
         environment |= env_file(path)
     for item in args.env:
         key, equals, value = item.partition("=")
         environment[key] = value if equals else os.environ.get(key)
-    service["environment"] = environment
-    service["labels"] = {**pairs(service.get("labels")), **pairs(args.label)}
-    service["cap_add"] = [*(service.get("cap_add") or ()), *args.cap_add] or None
-    service["cap_drop"] = [*(service.get("cap_drop") or ()), *args.cap_drop] or None
-    if args.user is not None:
-        service["user"] = args.user
-    if args.workdir is not None:
-        service["working_dir"] = args.workdir
-    if args.command:
-        service["command"] = list(args.command)
-    return service
+    return OneOffOptions(
+        command=tuple(args.command),
+        entrypoint=entrypoint,
+        environment=environment,
+        labels=dict(text.split("=", 1) for text in args.label),
+        ports=tuple(ports),
+        volumes=tuple(volumes),
+        cap_add=tuple(args.cap_add),
+        cap_drop=tuple(args.cap_drop),
+        user=args.user,
+        working_dir=args.workdir,
+        service_ports=args.service_ports,
+        use_aliases=args.use_aliases,
+        dependencies=not args.no_deps,
+        remove_orphans=args.remove_orphans,
+        build=args.build,
+        pull=args.pull or "",
+        quiet_pull=args.quiet_pull,
+        quiet_build=args.quiet_build,
+    )
 
 
 def env_file(path: str) -> dict[str, str | None]:
@@ -144,9 +136,8 @@ def env_file(path: str) -> dict[str, str | None]:
 
 def run(args: Namespace) -> int:
     from ...app.converge import check_supported
-    from ...convert.container import OneOff, create_request
+    from ...app.oneoff import Attachment, create, overridden, prepare_world, stop_grace
     from ...errors import OperationError
-    from ...run.perform.containers import facts_for, place_files, removed_on_failure
 
     session = Session(args)
     if args.quiet:
@@ -155,39 +146,26 @@ def run(args: Namespace) -> int:
     project = session.project
     require_services([args.service], list(project.services))
     check_supported(project, session)
-    service = one_off_service(project, args.service, args)
-    world = prepare_world(session, args)
-    if isinstance(world, int):
-        return world
+    options = one_off_options(args)
+    world = prepare_world(session, args.service, options)
     slug = secrets.token_hex(6)
     if args.tty and args.interactive and not sys.stdin.isatty():
         raise OperationError("the input device is not a TTY")
     tty = not args.no_tty and (args.tty or (sys.stdin.isatty() and sys.stdout.isatty()))
-    oneoff = OneOff(
-        name=args.name or f"{project.name}-{args.service}-run-{slug}",
-        slug=slug,
-        use_aliases=args.use_aliases,
-        auto_remove=args.rm,
-        tty=tty,
-        stdin=args.interactive,
-    )
+    name = args.name or f"{project.name}-{args.service}-run-{slug}"
     if args.dry_run:
         if not args.detach:
             raise OperationError("interactive run is not supported in dry-run mode")
-        print(oneoff.name)
+        print(name)
         return 0
-    request = create_request(project, args.service, 1, facts_for(world, args.service, {}), oneoff, service)
-    engine = session.engine
+    console = None
     if tty:
         from .exec import console_size
 
-        request.body["HostConfig"]["ConsoleSize"] = list(console_size() or (0, 0))
-    with removed_on_failure(engine) as made:
-        identity = str(engine.containers.create(request.body, request.name, request.platform)["Id"])
-        made.append(identity)
-        for network, settings in request.connect:
-            engine.networks.connect(network, identity, settings)
-        place_files(world, identity, request.files)
+        console = console_size()
+    how = Attachment(name, slug, tty=tty, stdin=args.interactive, auto_remove=args.rm, console=console)
+    identity = create(session, world, args.service, options, how)
+    engine = session.engine
     if args.detach:
         engine.containers.start(identity)
         print(identity)
@@ -200,79 +178,5 @@ def run(args: Namespace) -> int:
         stdin=args.interactive,
         start=partial(engine.containers.start, identity),
         removes_itself=args.rm,
-        grace=stop_grace(service),
+        grace=stop_grace(overridden(project, args.service, options)),
     )
-
-
-def stop_grace(service: dict[str, Any]) -> float:
-    """Seconds between the request to end and the kill."""
-    from ...units import parse_duration
-
-    text = service.get("stop_grace_period")
-    return parse_duration(str(text)) / 1e9 if text is not None else DEFAULT_GRACE
-
-
-def prepare_world(session: Session, args: Namespace) -> World | int:
-    """Dependencies up and ready, image, networks and volumes there. An exit code when that failed."""
-    from ...app.converge import Convergence, converge, run_recorded
-    from ...plan.graph import dependencies
-    from ...plan.observe import observe
-    from ...plan.plan import assemble
-    from ...plan.reconcile.images import plan_images
-    from ...plan.reconcile.models import plan_models
-    from ...plan.reconcile.options import UpOptions
-    from ...plan.reconcile.resources import plan_resources
-    from ...run.lock import project_lock
-    from ...run.perform import Settings, World
-    from ..session import report_failures
-
-    project = session.project
-    service = project.services[args.service]
-    settings = Settings(quiet_pull=args.quiet_pull, quiet_build=args.quiet_build)
-    provided: dict[str, dict[str, str]] = {}
-    needed = [name for name in dependencies(service) if name in project.services]
-    if needed and not args.no_deps:
-        options = UpOptions(
-            services=tuple(needed), remove_orphans=args.remove_orphans, ignore_orphans=not args.remove_orphans
-        )
-        result = converge(session, options, settings=settings)
-        if result.failures:
-            return report_failures(session, result)
-        if result.world is not None:
-            provided = result.world.provided
-    from ...labels import service_images
-    from ...plan.digest import content_digests
-    from ..show.render import choose_renderer
-
-    with project_lock(str(session.engine.endpoint.address), project.name):
-        snapshot = observe(session.engine, project, images=service_images(project, args.service))
-        options = UpOptions(build=True if args.build else None, pull=args.pull or "")
-        images = plan_images(project, [args.service], snapshot, options, 0.0)
-        resources = plan_resources(project, [args.service], snapshot)
-        waits = [] if args.no_deps else condition_waits(project, args.service, snapshot)
-        models = plan_models(project, [args.service])
-        plan = assemble(project.name, [*images.operations, *resources.operations, *models, *waits])
-        renderer = choose_renderer(args.progress, args.ansi)
-        world = World(session.engine, snapshot, renderer.handle, project, content_digests(project), settings)
-        world.provided |= provided
-        result = Convergence(plans=[plan], world=world, snapshot=snapshot)
-        with renderer:
-            if not args.dry_run:
-                run_recorded(session, result, plan, world)
-    return report_failures(session, result) or world
-
-
-def condition_waits(project: Project, name: str, snapshot: Any) -> list[Any]:
-    """What ``name`` still has to wait for, now that its dependencies are up."""
-    from ...plan.graph import COMPLETED, HEALTHY, dependencies
-    from ...plan.ops import Cause, WaitCompleted, WaitHealthy
-
-    waits: list[Any] = []
-    for other, dependency in dependencies(project.services[name]).items():
-        cause = Cause(f"service {name} waits for it", mark=project.mark("services", name, "depends_on", other))
-        for one in snapshot.of_service(other):
-            if dependency.condition == HEALTHY and one.health != "healthy":
-                waits.append(WaitHealthy(id=one.id, name=one.name, service=other, number=one.number, cause=cause))
-            elif dependency.condition == COMPLETED and not (one.state == "exited" and one.exit_code == 0):
-                waits.append(WaitCompleted(id=one.id, name=one.name, service=other, number=one.number, cause=cause))
-    return waits

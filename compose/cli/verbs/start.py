@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...errors import OperationError
 from ..flags.parser import integer
-from ..session import Session, report_failures
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ...plan.observe import ObservedContainer
     from ..flags.parser import Parser
 
 
@@ -24,30 +22,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ...app.lifecycle import carry_out
-    from ...plan.reconcile.lifecycle import plan_start, with_dependencies
-    from .stop import chosen
+    from ...app.stack import Stack
 
-    session = Session(args)
-    everything = [one for one in chosen(session, []) if not one.unfinished]
-    containers = [one for one in chosen(session, args.services) if not one.unfinished]
-    if not containers and not session.containers():
-        raise OperationError(_nothing_to_start(session, args.services))
-    if args.services:
-        containers = with_dependencies(containers, everything)
-    hooks: list[ObservedContainer] = []
-    if any(one.pre_start and one.state == "created" for one in containers):
-        from ...plan.observe import list_containers
-
-        hooks = [one for one in list_containers(session.engine, session.name) if one.hook]
-    plan = plan_start(session.name, containers, wait=args.wait, recorded=hooks)
-    return report_failures(session, carry_out(session, plan, wait_timeout=args.wait_timeout))
-
-
-def _nothing_to_start(session: Session, services: list[str]) -> str:
-    from ...app.declared import declared_services
-
-    names = services or sorted(declared_services(session) or ())
-    if names:
-        return f'service "{names[0]}" has no container to start'
-    return f'no container found for project "{session.name}": not found'
+    Stack.of(Session(args)).start(*args.services, wait=args.wait, wait_timeout=args.wait_timeout)
+    return 0

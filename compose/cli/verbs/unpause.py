@@ -17,11 +17,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ...app.stopping import run_levels
-    from .stop import chosen
+    from ...app.stack import Stack
 
-    session = Session(args)
-    engine = session.engine
-    wanted = [one for one in chosen(session, args.services) if one.running]
-    run_levels(session, [wanted], "Unpausing", "Unpaused", lambda one: engine.containers.unpause(one.id))
+    Stack.of(Session(args)).unpause(*args.services)
     return 0

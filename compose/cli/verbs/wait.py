@@ -4,23 +4,14 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from typing import TYPE_CHECKING
 
-from ...app.session import NotRunning
-from ...errors import EngineError
-from ...labels import SERVICE
-from ..session import Session
+from ..session import Session, report_removal
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from ..flags.parser import Parser
-
-
-NOT_YET = ("created", "removing")
-"""States without an end to wait for. One that has ended is told at once, with its exit code."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -29,45 +20,15 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ...app.stack import Stack
+
     session = Session(args)
-    found = [one for one in session.containers(args.services) if one.get("State") not in NOT_YET]
-    session.require_declared(args.services, {one["Labels"].get(SERVICE) for one in found})
-    if not found:
-        raise NotRunning(f'no containers for project "{session.name}"')
-    ends: queue.SimpleQueue[int | EngineError] = queue.SimpleQueue()
-
-    def wait(identity: str) -> None:
-        try:
-            code = session.engine.containers.wait(identity)
-        except EngineError as error:
-            ends.put(error)
-            return
-        print(f'container "{identity}" exited with status code {code}', flush=True)
-        ends.put(code)
-
-    for one in found:
-        threading.Thread(target=wait, args=(one["Id"],), daemon=True).start()
     code = 0
-    for _ in found:
-        end = ends.get()
-        if isinstance(end, EngineError):
-            raise end
-        code = end
-    if args.down_project:
-        return _take_down(args) or code
-    return code
+    for identity, code in Stack.of(session).ends(*args.services):
+        print(f'container "{identity}" exited with status code {code}', flush=True)
+    if not args.down_project:
+        return code
+    from ...app.down import take_down
+    from ...plan.reconcile.options import DownOptions
 
-
-def _take_down(args: Namespace) -> int:
-    from . import down
-
-    for key, value in (
-        ("remove_orphans", True),
-        ("rmi", None),
-        ("timeout", None),
-        ("volumes", False),
-        ("fast", False),
-    ):
-        setattr(args, key, value)
-    args.services = []
-    return down.run(args)
+    return report_removal(take_down(session, DownOptions(remove_orphans=True))) or code
