@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from .. import __version__
+from ..version import __version__
 from . import refusals, watchdog
 from .api.access import make_private, open_to_group
 from .api.application import Application

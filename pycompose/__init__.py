@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.2.0"
+from .version import __version__ as __version__
 
 __all__ = [
     "AsyncStack",

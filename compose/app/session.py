@@ -185,7 +185,7 @@ class Session:
 
 def other_version(headers: Mapping[str, str]) -> str:
     """A warning when the engine is another release's, else "": it goes on over an upgrade of the command."""
-    from ... import __version__
+    from ...version import __version__
 
     name, slash, rest = headers.get("server", "").partition("/")
     version = rest.partition(" ")[0]

@@ -14,7 +14,7 @@ EXIT_CODE = 70
 
 def report(error: BaseException) -> int:
     """Write the traceback to a file of its own and name it on stderr; the exit code."""
-    from .... import __version__
+    from ....version import __version__
 
     summary = " ".join(str(error).split())[:200]
     try:

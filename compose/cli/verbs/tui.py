@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ...errors import ComposeError, UsageError
-from ..project.session import Session
+from ..session import Session
 from .ui import engine_options, following, project_here
 
 if TYPE_CHECKING:

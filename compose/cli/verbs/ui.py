@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ComposeError, UsageError
 from ..flags.parser import integer
-from ..project.session import Session
+from ..session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace

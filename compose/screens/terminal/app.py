@@ -12,7 +12,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, RichLog, Static, TabbedContent, TabPane
 
-from ...cli.show.report import container_lines
+from ...app.report import container_lines
 from ...errors import ComposeError
 from .. import commands
 from ..loglines import Filter, level, make_filter, plain

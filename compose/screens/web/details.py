@@ -7,7 +7,7 @@ import io
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from ...cli.show.report import container_lines
+from ...app.report import container_lines
 from ...load.explain import mask
 from ..loglines import plain
 from .views import sample

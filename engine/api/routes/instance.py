@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .... import __version__ as VERSION
+from ....version import __version__ as VERSION
 from ...check import judge, read
 from ...check.facts import Instance
 from ...containers.life import memory, stop

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .... import __version__ as VERSION
+from ....version import __version__ as VERSION
 from ...containers.spec import cdi
 from ...errors import InvalidParameter
 from ...events import matches

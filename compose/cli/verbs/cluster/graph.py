@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....app.session import require_services
 from ....errors import ComposeError
 from ....plan.graph import check, closure
 from ....plan.observe import ObservedContainer
 from ...flags.parser import FlagError
-from ...project.session import require_services
 from ...show.drawing import draw
 from ...streams.blocks import write_blocks
 from ..graph import FORMATS

@@ -7,14 +7,16 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ....app.oneoff import overridden
+from ....app.session import require_services
 from ....deploy.conformance import check_supported
 from ....deploy.images import as_deployed, look_up
 from ....deploy.plan import Options
 from ....deploy.report import failure_report
 from ....deploy.run import FAILED, run_plan
 from ....errors import UsageError
-from ...project.session import Session, require_services
-from ..run import one_off_service
+from ...session import Session
+from ..run import one_off_options
 from .opening import open_backend, target_of
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def run(args: Namespace) -> int:
 
 def _one_off(project: Project, args: Namespace, name: str) -> Project:
     """The project with the job alone: other services stay as they are, and are reached by name."""
-    service = one_off_service(project, args.service, args)
+    service = overridden(project, args.service, one_off_options(args))
     service["deploy"] = {**service.get("deploy", {}), "mode": "replicated-job"}
     service.pop("build", None)
     service.pop("depends_on", None)

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from ..... import __version__
+from .....version import __version__
 from ....client.autostart import keeper_script
 from ....client.endpoint import choose
 from ....errors import UsageError

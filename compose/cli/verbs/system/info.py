@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ..... import __version__
+    from .....version import __version__
 
     engine = Session(args).engine
     info = engine.system.info()

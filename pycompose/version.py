@@ -1,0 +1,3 @@
+"""The version of pycompose: the one place that has it."""
+
+__version__ = "0.2.0"
