@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...grammar import sizes
 from ..errors import EngineError, InvalidParameter, Unprocessable
 from ..images import reference
-from ..images.progress import human
 from ..images.types import Platform
 from ..linux.spread import spread
 from ..linux.tree import remove_directory
@@ -216,7 +216,7 @@ class Builder:
                         received=partial(self._received, stop),
                     )
                 )
-                steps.emit(StepNote(step, f"transferring dockerfile: {human(len(context.dockerfile))}"))
+                steps.emit(StepNote(step, f"transferring dockerfile: {sizes.decimal(len(context.dockerfile))}"))
             yield context
 
     @contextmanager

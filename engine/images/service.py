@@ -6,7 +6,6 @@ them, publishes events and adds to the catalogue what brings images in and carri
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -181,7 +180,7 @@ class Images(Catalogue):
             if all_tags:
                 image: Image | None = None
                 for tag in registries.tags(parsed):
-                    image = self._pull(registries, dataclasses.replace(parsed, tag=tag), platform, reporter)
+                    image = self._pull(registries, parsed._replace(tag=tag), platform, reporter)
                 if image is None:
                     raise NotFound(f"{parsed.familiar_name} has no tags")
                 return image
@@ -193,7 +192,7 @@ class Images(Catalogue):
             pulled = session.pull(ref, platform or Platform.host(), self._blobs, self._layers, reporter)
             image = self._add(pulled.config, pulled.layers, manifest=pulled.manifest, blobs=list(pulled.blobs))
             with self._lock:
-                self._records.tag(image.id, dataclasses.replace(ref, digest=pulled.digest))
+                self._records.tag(image.id, ref._replace(digest=pulled.digest))
         fresh = "Downloaded newer image for" if before != image.id else "Image is up to date for"
         reporter({"status": f"Digest: {pulled.digest}"})
         reporter({"status": f"Status: {fresh} {ref.familiar}"})
@@ -218,7 +217,7 @@ class Images(Catalogue):
         opened = self._registries.session(parsed.domain, auth, tell=reporter.status)
         with opened as session, self.hold(image.layers), self.lease():
             pushed = session.push(parsed, image, record.get("manifest", ""), self._blobs, self._layers, reporter)
-        self._records.tag(id, dataclasses.replace(parsed, tag="", digest=pushed.digest))
+        self._records.tag(id, parsed._replace(tag="", digest=pushed.digest))
         reporter({"status": f"{parsed.tag}: digest: {pushed.digest} size: {pushed.size}"})
         reporter({"progressDetail": {}, "aux": {"Tag": parsed.tag, "Digest": pushed.digest, "Size": pushed.size}})
         self._publish("image", "push", parsed.familiar, {"name": parsed.familiar_name})

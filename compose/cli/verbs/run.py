@@ -69,8 +69,9 @@ def one_off_service(project: Project, name: str, args: Namespace) -> dict[str, A
     """The service as this run wants it."""
     import os
 
+    from ....grammar.ports import parse as parse_ports
     from ...convert.values import pairs
-    from ...units import parse_ports, parse_volume, split_command
+    from ...shortforms import parse_volume, split_command
     from ..flags.parser import FlagError
 
     service: dict[str, Any] = dict(project.services[name])
@@ -205,10 +206,10 @@ def run(args: Namespace) -> int:
 
 def stop_grace(service: dict[str, Any]) -> float:
     """Seconds between the request to end and the kill."""
-    from ...units import parse_duration
+    from ....grammar import durations
 
     text = service.get("stop_grace_period")
-    return parse_duration(str(text)) / 1e9 if text is not None else DEFAULT_GRACE
+    return durations.parse(str(text)) / 1e9 if text is not None else DEFAULT_GRACE
 
 
 def prepare_world(session: Session, args: Namespace) -> World | int:

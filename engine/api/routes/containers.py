@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ....grammar import signals
 from ...containers.life import create as creation
 from ...containers.life import remove, start, stop, update
-from ...containers.spec import validate
 from ...containers.view import filters, inspect, top
 from ...errors import Conflict, InvalidParameter, NotFound
 from .. import leased
@@ -191,12 +191,19 @@ async def restart(daemon: Daemon, request: Request) -> Response:
     return Response(204)
 
 
+def _signal(text: str) -> int:
+    try:
+        return signals.parse(text)
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
+
+
 async def kill(daemon: Daemon, request: Request) -> Response:
     signal = request.text("signal")
-    number = validate.signal_number(signal, limit=None) if signal else stop.KILL
+    number = _signal(signal) if signal else stop.KILL
     try:
         container = daemon.containers.get(request["id"])
-        if not 1 <= number <= validate.LAST_SIGNAL:
+        if not signals.is_known(number):
             raise InvalidParameter(f"The linux daemon does not support signal {number}")
         await stop.kill(daemon.containers, container, number)
     except (NotFound, Conflict, InvalidParameter) as error:
