@@ -56,7 +56,7 @@ def parse(text: str) -> int:
         return int(text)
     number = _NUMBERS.get(text.upper().removeprefix("SIG"))
     if number is None:
-        raise ValueError(f"Invalid signal: {text}")
+        raise ValueError(f"invalid signal: {text}")
     return number
 
 

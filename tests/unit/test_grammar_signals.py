@@ -43,7 +43,7 @@ def test_parse(text: str, number: int) -> None:
     ],
 )
 def test_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="Invalid signal"):
+    with pytest.raises(ValueError, match="invalid signal"):
         signals.parse(text)
 
 

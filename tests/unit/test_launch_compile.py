@@ -161,7 +161,7 @@ def test_refusals(changes: dict[str, Any], message: str) -> None:
     [
         ({"bundle__process__args": []}, "no command specified"),
         ({"network": {"mode": "carrier pigeon"}}, "unknown network mode"),
-        ({"stop": {"signal": "SIGWHAT"}}, "Invalid signal"),
+        ({"stop": {"signal": "SIGWHAT"}}, "invalid signal"),
         ({"restart": {"name": "no", "maximum_retry_count": 3}}, "maximum retry count"),
     ],
 )

@@ -10,6 +10,7 @@ import anyio
 from ....grammar import signals
 from ...containers.life import create as creation
 from ...containers.life import remove, start, stop, update
+from ...containers.spec import validate
 from ...containers.view import filters, inspect, top
 from ...errors import Conflict, InvalidParameter, NotFound
 from .. import leased
@@ -191,16 +192,9 @@ async def restart(daemon: Daemon, request: Request) -> Response:
     return Response(204)
 
 
-def _signal(text: str) -> int:
-    try:
-        return signals.parse(text)
-    except ValueError as error:
-        raise InvalidParameter(str(error)) from None
-
-
 async def kill(daemon: Daemon, request: Request) -> Response:
     signal = request.text("signal")
-    number = _signal(signal) if signal else stop.KILL
+    number = validate.any_signal(signal) if signal else stop.KILL
     try:
         container = daemon.containers.get(request["id"])
         if not signals.is_known(number):

@@ -32,14 +32,19 @@ def container_name(name: str) -> str:
 
 
 def signal_number(text: str) -> int:
-    """A signal by name (with or without SIG) or number. Raises InvalidParameter."""
-    try:
-        number = signals.parse(text)
-    except ValueError as error:
-        raise InvalidParameter(str(error)) from None
+    """A signal that may be a stop signal, by name (with or without SIG) or number. Raises InvalidParameter."""
+    number = any_signal(text)
     if number > signals.LAST:
         raise InvalidParameter(f"Invalid signal: {text}")
     return number
+
+
+def any_signal(text: str) -> int:
+    """A signal by name, or any number but 0. Raises InvalidParameter."""
+    try:
+        return signals.parse(text)
+    except ValueError:
+        raise InvalidParameter(f"Invalid signal: {text}") from None
 
 
 def config(values: Mapping[str, Any]) -> None:
