@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InvalidParameter, NotFound
+from ..meters import Operations
 from ..timestamps import rfc3339
 from . import reference
 from .catalogue import Catalogue
@@ -51,9 +52,11 @@ class Images(Catalogue):
         limits: Limits | None = None,
         trash: Trash | None = None,
         registries: RegistryConfig | None = None,
+        pulls: Operations | None = None,
     ) -> None:
         super().__init__(layout, store, publish, limits=limits, trash=trash)
         self._registry_config = registries
+        self._pulls = pulls or Operations()
         self._opened: Registries | None = None
 
     @property
@@ -176,7 +179,10 @@ class Images(Catalogue):
         """
         parsed = reference.parse(ref)
         reporter = Reporter(progress)
-        with self._registries.session(parsed.domain, auth, tell=reporter.status, cancel=cancel) as registries:
+        with (
+            self._pulls.measured(),
+            self._registries.session(parsed.domain, auth, tell=reporter.status, cancel=cancel) as registries,
+        ):
             if all_tags:
                 image: Image | None = None
                 for tag in registries.tags(parsed):
