@@ -247,7 +247,7 @@ async def _run(
             if listeners.metrics is not None:
                 from .api.metrics import MetricsApplication
 
-                shown_there = Server(MetricsApplication(daemon), [], Meters())
+                shown_there = Server(MetricsApplication(daemon), [])
                 serving.start_soon(shown_there.serve, listeners.metrics)
             serving.start_soon(recover.restart_by_policy, containers, again)
             serving.start_soon(_watch_signals, daemon)

@@ -17,6 +17,7 @@ import anyio
 
 from .. import journal
 from ..errors import ClientGone
+from ..meters import Meters
 from .http import Connection, Headers, Request, Response, date
 from .wire import Wire
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from ..meters import Meters
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,12 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 class Server:
     def __init__(
-        self, application: Callable[[Request], Awaitable[Response | None]], headers: Headers, meters: Meters
+        self,
+        application: Callable[[Request], Awaitable[Response | None]],
+        headers: Headers,
+        meters: Meters | None = None,
     ) -> None:
-        self._meters = meters
+        self._meters = meters or Meters()
         self._count = 0
         self._application = application
         self._headers = headers
