@@ -20,6 +20,7 @@ import socket
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ import anyio
 import anyio.to_thread
 
 from ..version import __version__
-from . import refusals, watchdog
+from . import journal, refusals, watchdog
 from .api.access import make_private, open_to_group
 from .api.application import Application
 from .api.daemon import Daemon
@@ -48,6 +49,7 @@ from .layout import Layout
 from .leases import Leases
 from .linux import libc
 from .linux.spread import spread
+from .meters import Meters
 from .networks import Networks, drain, links
 from .runtime.client import KeeperClient, ShimError
 from .store import Store
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keeper-fd", type=int, required=True)
     options = parser.parse_args(arguments)
     libc.limit_heap()
-    logging.basicConfig(format="%(asctime)s engine %(levelname)s %(message)s", level=logging.WARNING, stream=sys.stderr)
+    journal.set_up("warning", "text")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -88,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = json.loads(os.environ.get("PYCOMPOSE_ENGINE_REMOTE") or "{}")
         file = Path(options.config) if options.config else layout.configuration
         settings = load(file, required=bool(options.config), given=given)
+        journal.set_up(settings.log_level, settings.log_format)
         remote = _remote(settings)
+        metrics = _metrics(settings)
     except ConfigurationError as error:
         print(f"engine configuration: {error}", file=sys.stderr, flush=True)
         return EX_CONFIG
@@ -97,7 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backend = {"loop_factory": watchdog.watched_loop}
     reasons: list[str] = []
     try:
-        return anyio.run(_run, layout, listener, options.keeper_fd, settings, remote, backend_options=backend)
+        return anyio.run(
+            _run, layout, listener, options.keeper_fd, settings, Listeners(remote, metrics), backend_options=backend
+        )
     except* CannotStart as group:
         reasons += [str(error) for error in _leaves(group)]
     for reason in reasons:
@@ -154,9 +160,26 @@ def _remote(settings: Settings) -> Remote | None:
     return remote.context(settings.remote), remote.listen(settings.remote)
 
 
+def _metrics(settings: Settings) -> socket.socket | None:
+    if settings.metrics is None:
+        return None
+    from .api import metrics
+
+    return metrics.listen(settings.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """What listens on TCP, where the configuration asks for it: the API, and the metrics."""
+
+    remote: Remote | None
+    metrics: socket.socket | None
+
+
 async def _run(
-    layout: Layout, listener: socket.socket, keeper_fd: int, settings: Settings, remote: Remote | None
+    layout: Layout, listener: socket.socket, keeper_fd: int, settings: Settings, listeners: Listeners
 ) -> int:
+    remote, meters = listeners.remote, Meters()
     with _starting(layout):
         keeper = KeeperClient(keeper_fd)
         make_private(layout)
@@ -168,14 +191,14 @@ async def _run(
         store = Store(layout.database)
         events = Events()
         trash = Trash()
-        images = Images(layout, store, events.publish, trash=trash, registries=settings.registries)
+        images = Images(layout, store, events.publish, trash=trash, registries=settings.registries, pulls=meters.pulls)
         volumes = Volumes(layout, store, events.publish, trash)
         networks = Networks(layout, store, events.publish, settings.pools, settings.resolver)
         containers = Containers(layout, store, events, images, networks, volumes, keeper, trash, settings.log)
         snapshots = Snapshots(layout, store, volumes, trash)
         leases = Leases(layout, store, containers, snapshots, keeper)
         runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
-        builder = Builder(images, runner, layout, store, events.publish, workers=settings.workers)
+        builder = Builder(images, runner, layout, store, events.publish, workers=settings.workers, builds=meters.builds)
     daemon = Daemon(
         layout=layout,
         store=store,
@@ -190,8 +213,12 @@ async def _run(
         bootstrap_runner=root_runner(runner),
         keeper=keeper,
         keeper_pid=os.getppid(),
+        meters=meters,
+        turns=watchdog.turns(),
+        shows_metrics=settings.metrics is not None,
     )
-    server = Server(Application(daemon), _headers())
+    server = Server(Application(daemon), _headers(), meters)
+    log.info("pycompose %s serves %s", __version__, layout.socket)
     code = 1
     async with anyio.create_task_group() as tasks:
         containers.begin(tasks)
@@ -217,11 +244,21 @@ async def _run(
                 outside = RemoteListener(remote[0], partial(server.begin, serving))
                 for other in remote[1]:
                     serving.start_soon(outside.serve, other)
+            if listeners.metrics is not None:
+                from .api.metrics import MetricsApplication
+
+                shown_there = Server(MetricsApplication(daemon), [])
+                serving.start_soon(shown_there.serve, listeners.metrics)
             serving.start_soon(recover.restart_by_policy, containers, again)
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
             serving.start_soon(_catch_up, daemon)
-            serving.start_soon(_watch_idle, daemon, server, 0.0 if remote is not None else settings.idle)
+            serving.start_soon(
+                _watch_idle,
+                daemon,
+                server,
+                0.0 if remote is not None or listeners.metrics is not None else settings.idle,
+            )
             serving.start_soon(_watch_firewall, daemon)
             await daemon.stopping.wait()
             code = await _finish(daemon, server)

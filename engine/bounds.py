@@ -7,6 +7,8 @@ tests/unit/test_bounds.py sees to it that it does. Bounds of a protocol (HTTP, D
 
 from __future__ import annotations
 
+from ..grammar import ignore
+
 MIB = 1 << 20
 
 # archives ------------------------------------------------------------------------------------------------------------
@@ -85,10 +87,10 @@ EXPANSION = MIB
 EXPANSIONS = 64 * MIB
 """Bytes of all texts that one build expands: what ``ENV a=$a$a`` doubles is kept in keys, history and configuration."""
 
-PATTERN = 4096
+PATTERN = ignore.PATTERN
 """Characters of a pattern in .dockerignore, COPY or ``${a#pattern}``: no path is longer."""
 
-PATTERNS = 10_000
+PATTERNS = ignore.PATTERNS
 """Patterns of a .dockerignore; every file of the context is held against each."""
 
 MATCHING = 300_000

@@ -8,6 +8,7 @@ A subscriber that does not keep up is cut off rather than allowed to grow.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -15,8 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import journal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+log = logging.getLogger(__name__)
 
 HISTORY = 4096
 BACKLOG = 4096
@@ -88,6 +93,7 @@ class Events:
             self._last = max(time.time_ns(), self._last + 1)
             event = Event(type, action, id, dict(attributes), self._last)
             self._history.append(event)
+            _log(event)
             for subscription in self._subscriptions:
                 subscription._offer(event)
 
@@ -103,6 +109,18 @@ class Events:
         finally:
             with self._lock:
                 self._subscriptions.discard(subscription)
+
+
+def _log(event: Event) -> None:
+    if not log.isEnabledFor(logging.INFO):
+        return
+    about = {event.type: event.id[:12]} if event.id else {}
+    if event.type == "container":
+        about = journal.of_container(event.id, event.attributes)
+    if name := event.attributes.get("name"):
+        about["name"] = name
+    # What is executed in a container may hold secrets, and is left out.
+    log.info("%s %s", event.type, event.action.partition(":")[0], extra=journal.fields(**about))
 
 
 def matches(event: Event, filters: Mapping[str, Sequence[str]]) -> bool:

@@ -20,6 +20,8 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .meters import TURNS, Histogram
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -55,10 +57,24 @@ def report(held: Held) -> None:
             file.write(f"{held}\n")
 
 
+class WatchedLoop(asyncio.SelectorEventLoop):
+    """An event loop with a watchdog."""
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        super().__init__(watchdog.selector)
+        self.watchdog = watchdog
+
+
+def turns() -> Histogram | None:
+    """How long the turns of the running loop took; None where it has no watchdog."""
+    loop = asyncio.get_running_loop()
+    return loop.watchdog.turns if isinstance(loop, WatchedLoop) else None
+
+
 def watched_loop(report: Callable[[Held], None] = report) -> asyncio.AbstractEventLoop:
     """A new event loop, for the calling thread, with a watchdog."""
     watchdog = Watchdog(report)
-    loop = asyncio.SelectorEventLoop(watchdog.selector)
+    loop = WatchedLoop(watchdog)
     watchdog.begin(loop)
     return loop
 
@@ -72,6 +88,7 @@ class Watchdog:
         self._wake = threading.Event()
         self._parked = False
         self._closed = False
+        self.turns = Histogram(TURNS)
         self._told = -1  # the turn that was reported
         self._computed = 0.0  # the thread's time of computing when the turn began
 
@@ -92,6 +109,8 @@ class Watchdog:
 
     def rest(self) -> None:
         began, self._began = self._began, None
+        if began is not None:
+            self.turns.observe(time.monotonic() - began)
         if began is None or time.monotonic() - began < LIMIT or self._told == self._turn:
             return
         # The other thread did not see it. Where this one has computed all the time, it kept the interpreter to itself.

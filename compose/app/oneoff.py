@@ -81,10 +81,10 @@ def _absolute(volume: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def stop_grace(service: Mapping[str, Any]) -> float:
     """Seconds between the request to end and the kill."""
-    from ..units import parse_duration
+    from ...grammar import durations
 
     text = service.get("stop_grace_period")
-    return parse_duration(str(text)) / 1e9 if text is not None else DEFAULT_GRACE
+    return durations.parse(str(text)) / 1e9 if text is not None else DEFAULT_GRACE
 
 
 def prepare_world(session: Session, name: str, options: OneOffOptions) -> World:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ...grammar import durations
 from ..errors import UsageError
-from ..units import parse_duration
 
 
 def start_time(pid: int) -> int | None:
@@ -32,7 +32,7 @@ def parse_owner(text: str) -> dict[str, Any]:
         return {"fd": int(value), **process(os.getpid())}
     if kind == "ttl" and value:
         try:
-            seconds = parse_duration(value) / 1e9
+            seconds = durations.parse(value) / 1e9
         except ValueError as error:
             raise UsageError(f"lease owner {text}: {error}") from error
         if seconds <= 0:

@@ -135,11 +135,9 @@ def _ending(state: Mapping[str, Any]) -> str:
     code = state.get("ExitCode")
     words = "ended with an unknown exit code" if code is None else f"ended with exit code {code}"
     if code is not None and 128 < int(code) < 193:
-        import signal
+        from ...grammar import signals
 
-        number = int(code) - 128
-        known = {one.value: one.name for one in signal.Signals}
-        words += f" (signal {known.get(number, number)})"
+        words += f" (signal {signals.name(int(code) - 128)})"
     if state.get("OOMKilled"):
         words += ", killed because it was out of memory"
     if state.get("Error"):

@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from ...grammar.git import is_remote
 from .. import files
 from ..convert.values import byte_count, pairs
 from ..credentials import docker_config
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 _INLINE = ".pycompose.inline.Dockerfile"
-_REMOTE = ("http://", "https://", "git://", "git@", "github.com/", "ssh://")
 _BUILDKIT_ONLY = (
     "additional_contexts",
     "secrets",
@@ -33,10 +33,6 @@ _BUILDKIT_ONLY = (
     "privileged",
     "output",
 )
-
-
-def is_remote(context: str) -> bool:
-    return context.startswith(_REMOTE)
 
 
 def build_service(
@@ -356,4 +352,4 @@ def _secrets(project: Project, tree: Mapping[str, Any]) -> dict[str, bytes]:
     return result
 
 
-__all__ = ["absolute_cache", "build_image", "build_service", "check_image", "check_service", "follow", "is_remote"]
+__all__ = ["absolute_cache", "build_image", "build_service", "check_image", "check_service", "follow"]

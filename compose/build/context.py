@@ -8,60 +8,64 @@ import stat
 import tarfile
 from typing import TYPE_CHECKING, Any
 
+from ...grammar.ignore import Ignore, PatternError, read_patterns
 from ..errors import OperationError
-from .ignore import ignored, may_prune, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .ignore import Pattern
+    from ...grammar.ignore import Verdict
 
 _BLOCK = 1024 * 1024
 
 
-def ignore_patterns(directory: str, dockerfile: str) -> list[Pattern]:
-    """The patterns of ``<Dockerfile>.dockerignore``, else of ``.dockerignore``."""
+def ignore_patterns(directory: str, dockerfile: str) -> Ignore:
+    """The patterns of ``<Dockerfile>.dockerignore``, else of ``.dockerignore``. Raises `OperationError`."""
     for name in (f"{dockerfile}.dockerignore", os.path.join(directory, ".dockerignore")):
         try:
             with open(os.path.join(directory, name), encoding="utf-8", errors="surrogateescape") as file:
-                return parse(file.read())
+                return Ignore(read_patterns(file.read()))
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except PatternError as error:
+            raise OperationError(f"failed to read {os.path.join(directory, name)}: {error}") from None
         except OSError as error:
             raise OperationError(f"{error.filename}: {error.strerror}") from error
-    return []
+    return Ignore(())
 
 
-def paths(directory: str, patterns: list[Pattern], keep: frozenset[str] = frozenset()) -> Iterator[str]:
+def paths(directory: str, ignore: Ignore, keep: frozenset[str] = frozenset()) -> Iterator[str]:
     """Context paths in order, directories before their content; ``keep`` is never left out."""
-    prune = may_prune(patterns)
 
-    def walk(prefix: str) -> Iterator[str]:
+    def walk(prefix: str, above: Verdict | None) -> Iterator[str]:
         try:
             names = sorted(os.listdir(os.path.join(directory, prefix)))
         except OSError as error:
             raise OperationError(f"build context {error.filename}: {error.strerror}") from error
         for name in names:
             path = f"{prefix}/{name}" if prefix else name
-            out = ignored(patterns, path) and path not in keep
+            verdict = ignore.check(path, above)
+            out = verdict.ignored and path not in keep
             mode = os.lstat(os.path.join(directory, path)).st_mode
             if not out and not stat.S_ISSOCK(mode):
                 yield path
-            if stat.S_ISDIR(mode) and (not out or not prune or any(one.startswith(f"{path}/") for one in keep)):
-                yield from walk(path)
+            if not stat.S_ISDIR(mode):
+                continue
+            if not out or ignore.may_return(path) or any(one.startswith(f"{path}/") for one in keep):
+                yield from walk(path, verdict)
 
-    return walk("")
+    return walk("", None)
 
 
 def tar_stream(directory: str, dockerfile: str, extra: dict[str, bytes]) -> Iterator[bytes]:
     """The context as tar blocks. ``extra`` adds files (an inline Dockerfile) that the directory does not have."""
     if not os.path.isdir(directory):
         raise OperationError(f"build context {directory} does not exist or is no directory")
-    patterns = ignore_patterns(directory, dockerfile)
+    ignore = ignore_patterns(directory, dockerfile)
     keep = frozenset({os.path.normpath(dockerfile), ".dockerignore"})
     sink = TarSink()
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for path in paths(directory, patterns, keep):
+        for path in paths(directory, ignore, keep):
             full = os.path.join(directory, path)
             info = tar.gettarinfo(full, arcname=path)
             info.uid = info.gid = 0

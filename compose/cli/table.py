@@ -107,6 +107,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
         "Manage the engine",
         {
             "check": ("check", "Show what protects this host from its containers, what does not, and what to do"),
+            "logs": ("logs", "Show what the engine has logged of itself"),
             "restart": ("restart", "Restart the engine, for example after an upgrade; containers run on"),
             "run": ("run", "Run the engine in the foreground"),
             "status": ("status", "Show the engine's version, sockets, processes and containers"),

@@ -54,6 +54,13 @@ def _default_root(environment: Mapping[str, str], uid: int) -> str:
     return os.path.join(home, "pycompose")
 
 
+def log_files(root: str | None, environment: Mapping[str, str], uid: int) -> tuple[str, str]:
+    """Where the engine of ``root`` logs to while it runs, and where its log is kept afterwards."""
+    base = os.path.abspath(root) if root else _default_root(environment, uid)
+    state = base if base == _default_root(environment, uid) else os.path.join(base, "state")
+    return os.path.join(run_directory(root, environment, uid), "engine.log"), os.path.join(state, "engine.log")
+
+
 def choose(environment: Mapping[str, str], uid: int, host: str | None = None, root: str | None = None) -> Endpoint:
     """The endpoint for these choices. Raises `UsageError` for a host that cannot be one."""
     if host:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ...grammar.references import split_version
 from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS
 from .http import quote
 
@@ -12,17 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .engine import Engine
-
-
-def split_reference(ref: str) -> tuple[str, str]:
-    """``(repository, tag or digest)``; the tag is ``latest`` when none is written."""
-    name, at, digest = ref.partition("@")
-    if at:
-        return name, digest
-    head, colon, tag = name.rpartition(":")
-    if colon and "/" not in tag:
-        return head, tag
-    return name, "latest"
 
 
 Objects = list[dict[str, Any]]
@@ -46,7 +36,7 @@ class Images:
         return result
 
     def tag(self, ref: str, new: str) -> None:
-        repository, tag = split_reference(new)
+        repository, tag = split_version(new)
         self._engine.call("POST", f"/images/{_path(ref)}/tag", {"repo": repository, "tag": tag})
 
     def remove(self, ref: str, *, force: bool = False, no_prune: bool = False) -> Objects:
@@ -74,7 +64,7 @@ class Images:
         return self._engine.call("GET", "/images/search", query, headers=headers, expect=MAYBE_OBJECTS) or []
 
     def pull(self, ref: str, *, platform: str | None = None, auth: str | None = None) -> Iterator[dict[str, Any]]:
-        repository, tag = split_reference(ref)
+        repository, tag = split_version(ref)
         return self._engine.lines(
             "POST",
             "/images/create",
@@ -83,7 +73,7 @@ class Images:
         )
 
     def push(self, ref: str, *, auth: str | None = None) -> Iterator[dict[str, Any]]:
-        repository, tag = split_reference(ref)
+        repository, tag = split_version(ref)
         # dockerd insists on the header, be it empty
         headers = {"X-Registry-Auth": auth or "e30="}
         return self._engine.lines("POST", f"/images/{_path(repository)}/push", {"tag": tag}, headers=headers)
@@ -96,7 +86,7 @@ class Images:
         message: str | None,
         platform: str | None,
     ) -> Iterator[dict[str, Any]]:
-        repository, tag = split_reference(ref) if ref else (None, None)
+        repository, tag = split_version(ref) if ref else (None, None)
         query = {
             "fromSrc": "-",
             "repo": repository,

@@ -12,9 +12,9 @@ def nanoseconds(value: Any) -> int:
     """A duration (``1m30s``, or a number of seconds) in nanoseconds. Raises ValueError."""
     if isinstance(value, (int, float)):
         return int(value * 10**9)
-    from ..units import parse_duration
+    from ...grammar import durations
 
-    return parse_duration(str(value).strip() or "0")
+    return durations.parse(str(value).strip() or "0")
 
 
 def seconds(value: Any) -> int:
@@ -26,10 +26,10 @@ def byte_count(value: Any) -> int:
     """A size (``64m``, ``"67108864"``, a number) in bytes; -1 is no limit. Raises ValueError."""
     if isinstance(value, (int, float)):
         return int(value)
-    from ..units import parse_bytes
+    from ...grammar import sizes
 
     text = str(value).strip()
-    return -1 if text == "-1" else parse_bytes(text)
+    return -1 if text == "-1" else sizes.parse(text)
 
 
 def file_mode(value: Any, default: int) -> int:

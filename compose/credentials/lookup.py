@@ -11,6 +11,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from ...grammar.references import DEFAULT_DOMAIN, LEGACY_DOMAIN, split_domain
 from ..errors import OperationError
 from . import docker_config
 
@@ -20,17 +21,15 @@ if TYPE_CHECKING:
     from .docker_config import Configuration
 
 DOCKER_HUB = "https://index.docker.io/v1/"
-_HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
+_HUB_NAMES = (DEFAULT_DOMAIN, LEGACY_DOMAIN, "registry-1.docker.io")
 _TOKENS = ("identitytoken", "registrytoken")
 HELPER_TIMEOUT = 20.0
 
 
 def registry_of(ref: str) -> str:
     """The registry host in a reference, Docker Hub's key when it names none."""
-    first, slash, _ = ref.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return DOCKER_HUB if first in _HUB_NAMES else first
-    return DOCKER_HUB
+    domain, _ = split_domain(ref)
+    return DOCKER_HUB if domain in _HUB_NAMES else domain
 
 
 def registry_auth(ref: str) -> str | None:

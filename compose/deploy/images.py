@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...grammar.references import DEFAULT_DOMAIN, LEGACY_DOMAIN
 from ..credentials.lookup import registry_auth, registry_of
 from ..errors import ComposeError, Diagnostic, EngineError, LoadError, OperationError
 from ..labels import image_name
@@ -36,13 +37,15 @@ def published_name(project: Project, name: str, registry: str) -> str:
     image = str(project.services[name].get("image") or "")
     if image and registry_of(image) != DOCKER_HUB:
         return own
-    repository = image.removeprefix("docker.io/") if image else f"{project.name}/{name}"
+    repository = f"{project.name}/{name}"
+    if image:
+        repository = image.removeprefix(f"{LEGACY_DOMAIN}/").removeprefix(f"{DEFAULT_DOMAIN}/")
     return f"{registry.rstrip('/')}/{repository}"
 
 
 def is_pushable(ref: str) -> bool:
     """Whether the reference names a registry; Docker Hub has to be written out."""
-    return registry_of(ref) != DOCKER_HUB or ref.startswith(("docker.io/", "index.docker.io/"))
+    return registry_of(ref) != DOCKER_HUB or ref.startswith((f"{DEFAULT_DOMAIN}/", f"{LEGACY_DOMAIN}/"))
 
 
 def check_registry(project: Project, registry: str) -> None:

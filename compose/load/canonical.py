@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import units
+from ...grammar.ports import parse as parse_ports
+from .. import shortforms
 from ..errors import Diagnostic, Path, dotted
 from .merge import as_map
 from .tree import Map, Place, Rules, Seq, fail, mark, places_of
@@ -157,7 +158,7 @@ def _volume(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
         return value
     if isinstance(value, str):
         try:
-            fields = units.parse_volume(value)
+            fields = shortforms.parse_volume(value)
         except ValueError as error:
             if run.lenient:
                 return value
@@ -174,7 +175,7 @@ def _device(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
         return value
     if isinstance(value, str):
         try:
-            fields = units.parse_device(value)
+            fields = shortforms.parse_device(value)
         except ValueError as error:
             if run.lenient:
                 return value
@@ -194,7 +195,7 @@ def _ports(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
         if isinstance(item, bool) or not isinstance(item, (int, str)):
             raise _wrong(item, (*path, index), where, "a port number, a string or a mapping")
         try:
-            ports = units.parse_ports(str(item))
+            ports = parse_ports(str(item))
         except ValueError as error:
             if run.lenient:
                 return value

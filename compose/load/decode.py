@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import units
+from ...grammar import durations, sizes
+from .. import shortforms
 from ..errors import dotted
 from .binder import Kept, Record, kind, plain
 from .interpolate import to_boolean
@@ -113,7 +114,7 @@ def size(run: Binder, value: Any, path: Path, place: Place | None) -> str:
         number = value
     elif isinstance(value, str):
         try:
-            number = units.parse_bytes(value)
+            number = sizes.parse(value)
         except ValueError as error:
             run.fail(f"{dotted(path)}: {error}", path, place)
     return str(number) if number else ""
@@ -126,7 +127,7 @@ def rate(run: Binder, value: Any, path: Path, place: Place | None) -> str:
 def duration(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
     """A duration that is left out only when it was not given."""
     try:
-        return Shown(units.format_duration(units.parse_duration(text(value))))
+        return Shown(durations.format(durations.parse(text(value))))
     except ValueError as error:
         run.fail(f"{dotted(path)}: {error}", path, place)
         return None
@@ -148,7 +149,7 @@ def command(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
     """Words of a command, or None when nothing was given; an empty list clears the image's."""
     if isinstance(value, str):
         try:
-            return Words(units.split_command(value))
+            return Words(shortforms.split_command(value))
         except ValueError as error:
             run.fail(f"{dotted(path)}: {error}: {value!r}", path, place)
             return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import units
+from .. import shortforms
 from ..errors import Path, dotted
 from .scalars import text
 from .tree import Map, Place, Rules, Seq, fail, places_of
@@ -261,7 +261,7 @@ def _by_target(item: Any, path: Path) -> Any:
             raise ValueError("service volume is missing a mount target")
         return target
     if isinstance(item, str):
-        return units.parse_volume(item)["target"] if len(item.encode()) > 2 else item
+        return shortforms.parse_volume(item)["target"] if len(item.encode()) > 2 else item
     return ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import units
+from .. import shortforms
 from .merge import as_map
 from .tree import Map, Place, Seq, places_of
 
@@ -86,7 +86,7 @@ def _service(service: Map, environment: Mapping[str, str]) -> None:
     _implied_dependencies(service)
     for volume in service.get("volumes") or ():
         if isinstance(volume, dict) and isinstance(volume.get("target"), str):
-            volume["target"] = units.clean_target(volume["target"]) or "."
+            volume["target"] = shortforms.clean_target(volume["target"]) or "."
 
 
 def _implied_dependencies(service: Map) -> None:

@@ -10,14 +10,13 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, Any
 
+from ...grammar.git import is_remote
 from .tree import Map, Rules, fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..errors import Path
-
-_REMOTE = ("https://", "http://", "git://", "ssh://", "github.com/", "git@")
 
 
 def join(base: str, path: str) -> str:
@@ -42,9 +41,9 @@ def is_windows_absolute(path: str) -> bool:
     return False
 
 
-def is_remote(context: str) -> bool:
-    """A build context that is fetched rather than read from a directory."""
-    return "://" in context or context.startswith("service:") or context.startswith(_REMOTE)
+def is_elsewhere(context: str) -> bool:
+    """A build context that is fetched or built rather than read from a directory."""
+    return "://" in context or context.startswith("service:") or is_remote(context)
 
 
 class PathResolver:
@@ -93,7 +92,7 @@ class PathResolver:
         return join(self.base, expanded)
 
     def context(self, value: Any, path: Path = ()) -> Any:
-        if not isinstance(value, str) or is_remote(value):
+        if not isinstance(value, str) or is_elsewhere(value):
             return value
         return self.absolute(value)
 

@@ -16,7 +16,7 @@ def pinned(text: str, known: dict[str, str]) -> str:
         reference = parse_reference(text)
         digest = reference.digest or Registry(reference).manifest(reference.version).digest
         tag = f":{reference.tag}" if reference.tag and not reference.digest else ""
-        known[text] = f"{reference.host}/{reference.repository}{tag}@{digest}"
+        known[text] = f"{reference.name}{tag}@{digest}"
     return known[text]
 
 

@@ -9,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from ...grammar.git import split_fragment
 from ..errors import OperationError
 from .checked import made_whole, version_directory, within
 
@@ -39,7 +40,7 @@ class GitSource(NamedTuple):
 def parse(text: str) -> GitSource:
     """``REMOTE[#REF[:DIRECTORY]]``. Raises `OperationError` for what is not safe to ask for."""
     remote, _, fragment = text.partition("#")
-    ref, _, directory = fragment.partition(":")
+    ref, directory = split_fragment(fragment)
     if ref.startswith("-") or ".." in ref or not _SAFE_REF.fullmatch(ref):
         raise OperationError(f"{text}: {ref!r} is no git ref")
     if "://" in remote:

@@ -37,8 +37,8 @@ def fetch_artifact(text: str, environment: Mapping[str, str]) -> str:
     reference = parse_reference(text)
     registry = Registry(reference)
     manifest = registry.manifest(reference.version)
-    version = version_directory(environment, "oci", f"{reference.host}/{reference.repository}", manifest.digest[7:])
-    name = reference.repository.rpartition("/")[2]
+    version = version_directory(environment, "oci", reference.name, manifest.digest[7:])
+    name = reference.path.rpartition("/")[2]
     if not os.path.isdir(version):
         tree = manifest.tree
         if manifest.media_type in _INDEXES:

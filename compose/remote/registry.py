@@ -17,6 +17,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from ...grammar import references
 from ..credentials.lookup import registry_auth
 from ..errors import OperationError
 
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from http.client import HTTPResponse
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
+    from ...grammar.references import Reference
+
 _ACCEPTED = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
@@ -38,23 +38,6 @@ _TIMEOUT = 60.0
 _HUB = "registry-1.docker.io"
 
 
-class Reference(NamedTuple):
-    """``host`` as written (docker.io for none), ``version`` a digest where there is one, else a tag."""
-
-    host: str
-    repository: str
-    tag: str
-    digest: str
-
-    @property
-    def version(self) -> str:
-        return self.digest or self.tag
-
-    def __str__(self) -> str:
-        version = f"@{self.digest}" if self.digest else f":{self.tag}"
-        return f"{self.host}/{self.repository}{version}"
-
-
 class Manifest(NamedTuple):
     digest: str
     media_type: str
@@ -62,17 +45,11 @@ class Manifest(NamedTuple):
 
 
 def parse_reference(text: str) -> Reference:
-    """A reference in Docker's familiar form. Raises `OperationError`."""
-    rest, at, digest = text.partition("@")
-    first, slash, path = rest.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
-        first, path = "docker.io", rest if slash else f"library/{rest}"
-    path, _, tag = path.partition(":")
-    if first == "docker.io" and "/" not in path:
-        path = f"library/{path}"
-    if not _REPOSITORY.fullmatch(path) or (tag and not _TAG.fullmatch(tag)) or (at and not _DIGEST.fullmatch(digest)):
-        raise OperationError(f"invalid reference {text!r}")
-    return Reference(first, path, tag or ("" if digest else "latest"), digest)
+    """A reference in Docker's familiar form, with its default tag. Raises `OperationError`."""
+    try:
+        return references.parse(text).with_default_tag
+    except ValueError as error:
+        raise OperationError(f"{text!r}: {error}") from None
 
 
 class Registry:
@@ -101,7 +78,7 @@ class Registry:
         return Manifest(digest, str(tree.get("mediaType") or media_type), tree)
 
     def blob(self, digest: str) -> bytes:
-        if not _DIGEST.fullmatch(digest):
+        if not references.is_digest(digest):
             raise OperationError(f"{self._reference}: {digest!r} is no digest")
         with self._open("GET", f"blobs/{digest}") as response:
             content = self._read(response)
@@ -147,7 +124,7 @@ class Registry:
     def _send(self, method: str, path: str, headers: Mapping[str, str], data: bytes | None) -> HTTPResponse:
         bases = [self._base] if self._base else self._candidates()
         for index, base in enumerate(bases):
-            url = path if "://" in path else f"{base}/v2/{self._reference.repository}/{path}"
+            url = path if "://" in path else f"{base}/v2/{self._reference.path}/{path}"
             request = urllib.request.Request(url, data=data, headers=dict(headers), method=method)
             if self._authorization:
                 # Not carried along by redirections.
@@ -167,8 +144,8 @@ class Registry:
         raise AssertionError("unreachable")
 
     def _candidates(self) -> list[str]:
-        host = self._reference.host
-        if host in ("docker.io", "index.docker.io"):
+        host = self._reference.domain
+        if host == references.DEFAULT_DOMAIN:
             return [f"https://{_HUB}"]
         name = host.rpartition(":")[0] or host
         secure = f"https://{host}"
@@ -195,7 +172,7 @@ class Registry:
             raise OperationError(
                 f"{self._reference}: the registry asks to send credentials to {realm.netloc} without TLS: refused"
             )
-        query = {"service": fields.get("service", ""), "scope": f"repository:{self._reference.repository}:{scope}"}
+        query = {"service": fields.get("service", ""), "scope": f"repository:{self._reference.path}:{scope}"}
         request = urllib.request.Request(f"{fields['realm']}?{urlencode(query)}")
         if basic:
             request.add_unredirected_header("Authorization", basic)
@@ -208,7 +185,7 @@ class Registry:
         return f"Bearer {token}" if token else ""
 
     def _credentials(self) -> dict[str, str]:
-        encoded = registry_auth(f"{self._reference.host}/{self._reference.repository}")
+        encoded = registry_auth(f"{self._reference.domain}/{self._reference.path}")
         found = json.loads(base64.urlsafe_b64decode(encoded)) if encoded else {}
         return found if isinstance(found, dict) else {}
 

@@ -7,7 +7,8 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..build.ignore import Pattern, ignored, may_prune, parse
+from ...grammar.ignore import Ignore, PatternError, read_patterns
+from ..errors import OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,19 +23,20 @@ ALWAYS_IGNORED = (".git", "**/.git", "**/*~", "**/.*.swp", "**/.*.swx", "**/.#*"
 
 
 @dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignored:
     """Patterns of paths below ``base`` that are left out. Nothing outside of it is."""
 
     base: str
-    patterns: tuple[Pattern, ...]
+    patterns: Ignore
 
     def covers(self, path: str) -> bool:
         relative = _below(path, self.base)
-        return relative is not None and relative != "" and ignored(list(self.patterns), relative)
+        return relative is not None and relative != "" and self.patterns.ignores(relative)
 
     def prunes(self, path: str) -> bool:
         """Whether nothing below the directory can be of interest."""
-        return may_prune(list(self.patterns)) and self.covers(path)
+        relative = _below(path, self.base)
+        return bool(relative) and self.patterns.ignores(str(relative)) and not self.patterns.may_return(str(relative))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Rule:
     action: str
     path: str
     target: str = ""
-    ignore: tuple[Ignore, ...] = ()
-    include: tuple[Pattern, ...] = ()
+    ignore: tuple[Ignored, ...] = ()
+    include: Ignore | None = None
     command: tuple[str, ...] = ()
     hook: Mapping[str, Any] | None = field(default=None, hash=False)
     initial_sync: bool = False
@@ -58,7 +60,7 @@ class Rule:
         relative = _below(path, self.path)
         if relative is None:
             return False
-        return not relative or not self.include or any(one.expression.match(relative) for one in self.include)
+        return not relative or not self.include or self.include.ignores(relative)
 
     def prunes(self, path: str) -> bool:
         """Whether the rule has no interest in anything in the directory ``path``."""
@@ -85,7 +87,7 @@ class Work:
 
 
 def rules_of(services: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[Rule]:
-    """Every rule of the services ``names``, in the order of the file."""
+    """Every rule of the services ``names``, in the order of the file. Raises `OperationError` for a pattern without sense."""
     found: list[Rule] = []
     for name in names:
         service = services[name]
@@ -101,10 +103,10 @@ def rules_of(services: Mapping[str, Mapping[str, Any]], names: Sequence[str]) ->
                     target=str(entry.get("target") or ""),
                     ignore=(
                         *_context_ignore(service),
-                        Ignore(path, (*parse("\n".join(ALWAYS_IGNORED)),)),
-                        Ignore(path, (*_patterns(entry.get("ignore")),)),
+                        Ignored(path, Ignore(ALWAYS_IGNORED)),
+                        Ignored(path, _patterns(name, entry.get("ignore"))),
                     ),
-                    include=tuple(_patterns(entry.get("include"))),
+                    include=_patterns(name, entry.get("include")),
                     command=("/bin/sh", "-c", command) if isinstance(command, str) else tuple(command or ()),
                     hook=hook if command else None,
                     initial_sync=bool(entry.get("initial_sync")),
@@ -121,9 +123,12 @@ def _below(path: str, base: str) -> str | None:
     return path[len(prefix) :] if path.startswith(prefix) else None
 
 
-def _patterns(value: Any) -> list[Pattern]:
+def _patterns(service: str, value: Any) -> Ignore:
     words = [value] if isinstance(value, str) else list(value or ())
-    return parse("\n".join(map(_anywhere, map(str, words))))
+    try:
+        return Ignore(read_patterns("\n".join(map(_anywhere, map(str, words)))))
+    except PatternError as error:
+        raise OperationError(f"services.{service}.develop.watch: {error}") from None
 
 
 def _anywhere(pattern: str) -> str:
@@ -133,7 +138,7 @@ def _anywhere(pattern: str) -> str:
     return pattern if "/" in name.rstrip("/") else f"{negation}**/{name}"
 
 
-def _context_ignore(service: Mapping[str, Any]) -> list[Ignore]:
+def _context_ignore(service: Mapping[str, Any]) -> list[Ignored]:
     """What the ignore file of the build context keeps out of the image, wherever in the context the rule's path is."""
     build = service.get("build") or {}
     context = str(build.get("context") or "")
@@ -142,7 +147,7 @@ def _context_ignore(service: Mapping[str, Any]) -> list[Ignore]:
     from ..build.context import ignore_patterns
 
     patterns = ignore_patterns(context, str(build.get("dockerfile") or "Dockerfile"))
-    return [Ignore(os.path.normpath(context), tuple(patterns))] if patterns else []
+    return [Ignored(os.path.normpath(context), patterns)] if patterns else []
 
 
 def plan_work(rules: Sequence[Rule], changes: Mapping[str, Change]) -> list[Work]:

@@ -6,9 +6,10 @@ The one place where an unexpected failure of a request ends: it is logged with i
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from .. import refusals
+from .. import journal, refusals
 from ..errors import ClientGone, EngineError, NotModified
 from .http import Response
 from .leased import under_header
@@ -16,8 +17,11 @@ from .router import Router
 from .routes import ROUTES
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from .daemon import Daemon
     from .http import Request
+    from .router import Route
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +36,9 @@ class Application:
     async def __call__(self, request: Request) -> Response | None:
         try:
             route = self._router.match(request)
-            async with under_header(self._daemon, request):
-                return await route.handler(self._daemon, request)
+            with self._about(request, route):
+                async with under_header(self._daemon, request):
+                    return await route.handler(self._daemon, request)
         except NotModified:
             return Response(304)
         except EngineError as error:
@@ -49,6 +54,17 @@ class Application:
             # The answer has begun; all that is left is to break it off so that the client notices.
             raise ClientGone("failed within a streamed answer")
         return failure
+
+    def _about(self, request: Request, route: Route) -> AbstractContextManager[None]:
+        """Lines of a request on one container say which, and of which project."""
+        if not route.pattern.startswith("/containers/{id}"):
+            return nullcontext()
+        try:
+            record = self._daemon.containers.get(request["id"]).record
+        except EngineError:
+            return nullcontext()  # the handler says so
+        request.about = journal.of_container(record.id, record.labels)
+        return journal.about(**request.about)
 
     def _last_words(self, request: Request, error: Exception) -> str:
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from ..meters import Meters
+
 if TYPE_CHECKING:
     from ..build.service import Builder
     from ..buildkit.service import BuildKit
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ..images.types import RootRunner
     from ..layout import Layout
     from ..leases import Leases
+    from ..meters import Histogram
     from ..networks import Networks
     from ..runtime.client import KeeperClient
     from ..store import Store
@@ -33,7 +36,8 @@ TRANSFERS = 64
 class Daemon:
     """``transfers`` bounds the worker threads that move streams, apart from those for short work: clients that are slow
     with their archives wait for each other only. ``buildkit`` is made when a client first asks for it. ``remote`` are
-    the TCP addresses that are listened on; ``pulls`` serves images to other machines. ``stopping`` is set when the engine shall end."""
+    the TCP addresses that are listened on; ``pulls`` serves images to other machines. ``turns`` is how long turns of the event
+    loop took. ``stopping`` is set when the engine shall end."""
 
     layout: Layout
     store: Store
@@ -51,5 +55,8 @@ class Daemon:
     buildkit: BuildKit | None = None
     remote: tuple[str, ...] = ()
     pulls: Pulls | None = None
+    meters: Meters = field(default_factory=Meters)
+    turns: Histogram | None = None
+    shows_metrics: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     transfers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TRANSFERS))

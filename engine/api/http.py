@@ -101,6 +101,7 @@ class Request:
         self.headers = dict(self._fields)
         self.version = (0, 0)
         self.params: dict[str, str] = {}
+        self.about: dict[str, str] = {}  # what the log says of it: the container it is about
         self.long = False  # set by what ends when its client leaves
 
     def __getitem__(self, name: str) -> str:

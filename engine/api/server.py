@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .. import journal
 from ..errors import ClientGone
+from ..meters import Meters
 from .http import Connection, Headers, Request, Response, date
 from .wire import Wire
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+
 log = logging.getLogger(__name__)
 
 _TRANSIENT = {errno.ECONNABORTED, errno.EPROTO, errno.EINTR, errno.EPERM}
@@ -33,7 +36,14 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Server:
-    def __init__(self, application: Callable[[Request], Awaitable[Response | None]], headers: Headers) -> None:
+    def __init__(
+        self,
+        application: Callable[[Request], Awaitable[Response | None]],
+        headers: Headers,
+        meters: Meters | None = None,
+    ) -> None:
+        self._meters = meters or Meters()
+        self._count = 0
         self._application = application
         self._headers = headers
         self._requests: set[Request] = set()
@@ -122,13 +132,25 @@ class Server:
             self._fresh.discard(token)
             self._ended.set()
 
+    def _note(self, request: Request, response: Response | None, seconds: float) -> None:
+        status = 200 if response is None else response.status
+        self._meters.answered(request.method, status, None if response is None else seconds)
+        if log.isEnabledFor(logging.INFO):
+            said = journal.fields(**request.about, status=str(status), ms=f"{seconds * 1000:.1f}")
+            log.info("%s %s", request.method, request.path, extra=said)
+
     async def _request(self, request: Request, token: object) -> Response | None:
         self._requests.add(request)
         if (task := asyncio.current_task()) is not None:
             task.set_name(f"{request.method} {request.path}")  # who held the loop is told by this name
         self._fresh.discard(token)
+        began, response = time.monotonic(), None
+        self._count += 1
         try:
-            return await self._application(request)
+            with journal.about(request=str(self._count)):
+                response = await self._application(request)
+                self._note(request, response, time.monotonic() - began)
+            return response
         finally:
             self._requests.discard(request)
             self.last_active = time.monotonic()

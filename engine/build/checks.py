@@ -15,11 +15,11 @@ from .progress import Notice
 from .state import platform_arguments
 
 if TYPE_CHECKING:
+    from ...grammar.ignore import Ignore
     from ..images.service import Images
     from ..images.types import Image
     from .dockerfile import Dockerfile
     from .dockerfile.errors import DockerfileError
-    from .dockerfile.ignore import Ignore
     from .options import BuildOptions
     from .progress import Steps
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...grammar.ignore import Ignore, PatternError, read_patterns
 from .. import bounds
 from ..errors import InvalidParameter, NotFound, Unprocessable
 from ..images.compression import chunks, decompress
@@ -20,7 +21,6 @@ from ..images.unpack import unpack
 from ..linux import entries
 from ..linux.libc import KernelError
 from . import remote
-from .dockerfile.ignore import Ignore, PatternError, read_patterns
 from .options import DirectoryContext, EmptyContext, ReceivedContext, RemoteContext, TarContext
 from .trees import Tree
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ...grammar.ignore import PatternError
 from ..errors import InvalidParameter, Unprocessable
 from ..images.compression import chunks, decompress
 from ..images.unpack import unpack
@@ -20,7 +21,6 @@ from .cache import key_of
 from .contexts import looks_like_tar
 from .copying import Destination, Ownership
 from .dockerfile import values
-from .dockerfile.ignore import PatternError
 from .remote import clone, download, download_changed, is_http, parse_git, url_name
 from .trees import Entry, Selection, Tree, digest, opened, select, select_parents
 
@@ -187,7 +187,7 @@ class CopyStep:
             raise InvalidParameter("inconsistent keep-git-dir configuration")
         if copy.checksum and git.commit and copy.checksum != git.commit:
             raise InvalidParameter(f'checksum mismatch "{copy.checksum}" != "{git.commit}"')
-        git = replace(git, commit=git.commit or copy.checksum)
+        git = git._replace(commit=git.commit or copy.checksum)
         directory = self._session.scratch_directory("git")
         clone(git, directory, self._session.cancelled, keep_git_dir=bool(keep))
         tree = self._own_tree(directory, url)

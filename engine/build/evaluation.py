@@ -41,9 +41,9 @@ from .state import ImageState, exposed_ports, stop_signal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ...grammar.ignore import Ignore
     from ..images.types import Image
     from .dockerfile import Dockerfile
-    from .dockerfile.ignore import Ignore
     from .plan import Planned
 
 

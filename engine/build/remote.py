@@ -15,21 +15,21 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from ...grammar import git
 from ..errors import InvalidParameter, Unavailable, Unprocessable
 from ..linux.tree import remove_directory
-from .dockerfile.values import boolean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from ...grammar.git import GitSource
+
 _CHUNK = 1 << 20
 _LARGEST = 1 << 36
-_SCP = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!//)(.+)\Z", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{7,64}")
-_PROTOCOLS = ("http", "https", "git", "ssh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,6 @@ class Download:
     modified: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GitSource:
-    """A repository, a ref ("" for its HEAD), a directory in it, a commit to insist on; None: the instruction decides."""
-
-    remote: str
-    ref: str = ""
-    directory: str = ""
-    commit: str = ""
-    keep_git_dir: bool | None = None
-    submodules: bool = True
-
-
 def is_http(source: str) -> bool:
     return source.startswith(("http://", "https://")) and parse_git(source) is None
 
@@ -70,61 +58,11 @@ def is_remote(source: str) -> bool:
 
 
 def parse_git(source: str, *, context: bool = False) -> GitSource | None:
-    """The git repository that a source names, or None when it names something else; raises InvalidParameter.
-
-    HTTP URLs are git only when the path ends in ``.git``. A bare ``github.com/…`` is git only for a ``context``: in ADD it
-    would be a path.
-    """
-    if source.startswith(("./", "../", "/")):
-        return None
-    if source.startswith("github.com/"):
-        if not context:
-            return None
-        source = "https://" + source
-        implied = True
-    else:
-        implied = False
-    scheme, found, _ = source.partition("://")
-    if found:
-        if scheme not in _PROTOCOLS:
-            return None
-        parts = urlsplit(source)
-        if scheme in ("http", "https") and not implied and not parts.path.endswith(".git"):
-            return None
-        remote = f"{scheme}://{parts.netloc}{parts.path}"
-        query, fragment = parts.query, parts.fragment
-    else:
-        if not (source.startswith("git@") and _SCP.match(source)):
-            return None
-        remote, _, fragment = source.partition("#")
-        query = ""
-    ref, _, directory = fragment.partition(":")
-    return _with_query(GitSource(remote, unquote(ref), unquote(directory)), query)
-
-
-def _with_query(git: GitSource, query: str) -> GitSource:
-    values: dict[str, str] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        if key in values:
-            raise InvalidParameter(f'query "{key}" has multiple values')
-        values[key] = value
-    ref, directory = values.pop("ref", git.ref), values.pop("subdir", git.directory)
-    if (git.ref and ref != git.ref) or (git.directory and directory != git.directory):
-        raise InvalidParameter(f'git source: "{git.remote}": fragment and query contradict each other')
-    for key, prefix in (("tag", "refs/tags/"), ("branch", "refs/heads/")):
-        if key in values:
-            if ref:
-                raise InvalidParameter(f'git source: ref conflicts: "{ref}" vs "{values[key]}"')
-            ref = prefix + values.pop(key).removeprefix(prefix)
-    commit = values.pop("checksum", "") or values.pop("commit", "")
+    """As `git.parse`; raises InvalidParameter."""
     try:
-        keep = boolean(values.pop("keep-git-dir") or "true") if "keep-git-dir" in values else None
-        submodules = boolean(values.pop("submodules") or "true") if "submodules" in values else True
+        return git.parse(source, context=context)
     except ValueError as error:
-        raise InvalidParameter(f"git source: {error}") from None
-    if values:
-        raise InvalidParameter(f'unexpected query "{next(iter(values))}"')
-    return GitSource(git.remote, ref, directory, commit, keep, submodules)
+        raise InvalidParameter(str(error)) from None
 
 
 def url_name(url: str) -> str:
@@ -225,7 +163,7 @@ class _Git:
 
     _SAFE = (
         *("-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "-c", "credential.helper="),
-        *(part for name in _PROTOCOLS for part in ("-c", f"protocol.{name}.allow=always")),
+        *(part for name in git.PROTOCOLS for part in ("-c", f"protocol.{name}.allow=always")),
         *("-c", "advice.detachedHead=false", "-c", "init.defaultBranch=main", "-c", "safe.directory=*"),
     )
 

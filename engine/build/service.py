@@ -16,12 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...grammar import sizes
 from ..errors import EngineError, InvalidParameter, Unprocessable
 from ..images import reference
-from ..images.progress import human
 from ..images.types import Platform
 from ..linux.spread import spread
 from ..linux.tree import remove_directory
+from ..meters import Operations
 from . import plan as planning
 from .cache import BuildCache, key_of, timestamp
 from .cachedir import MEMBER, CacheStores, parse_cache
@@ -73,9 +74,11 @@ class Builder:
         publish: Publish,
         *,
         workers: int = 2,
+        builds: Operations | None = None,
     ) -> None:
         self._images, self._runner, self._publish = images, runner, publish
         self._workers = workers
+        self._builds = builds or Operations()
         self._ending, self._idle, self._active = threading.Event(), threading.Condition(), 0
         root = layout.build_cache
         self._work = root / "work"
@@ -151,7 +154,7 @@ class Builder:
         workdir = self._work / os.urandom(8).hex()
         workdir.mkdir(parents=True, mode=0o700)
         try:
-            with self._counted(), ExitStack() as resources:
+            with self._builds.measured(), self._counted(), ExitStack() as resources:
                 context = resources.enter_context(self._context(options, workdir, stop, steps))
                 stores = CacheStores(self._images, lambda text: steps.emit(Notice(text)))
                 session = self._session(options, context, platform, workdir, stop, resources, steps, stores)
@@ -216,7 +219,7 @@ class Builder:
                         received=partial(self._received, stop),
                     )
                 )
-                steps.emit(StepNote(step, f"transferring dockerfile: {human(len(context.dockerfile))}"))
+                steps.emit(StepNote(step, f"transferring dockerfile: {sizes.decimal(len(context.dockerfile))}"))
             yield context
 
     @contextmanager

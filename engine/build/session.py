@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...grammar import sizes
 from ..errors import NotFound, Unprocessable
-from ..images.progress import human
 from ..images.reference import parse
 from ..images.types import Image, Platform
 from .contexts import Pending, fill_from_archive, open_directory
@@ -174,10 +174,10 @@ class Session:
             return
         with self.steps.internal("[internal] load .dockerignore") as step:
             excluded = pending.patterns(self.scratch_directory("ignore"))
-            self.emit(StepNote(step, f"transferring context: {human(len(pending.ignore or b''))}"))
+            self.emit(StepNote(step, f"transferring context: {sizes.decimal(len(pending.ignore or b''))}"))
         with self.steps.internal("[internal] load build context") as step:
             size = pending.files.receive(self.context.path, excluded=excluded, paths=wanted)
-            self.emit(StepNote(step, f"transferring context: {human(size)}"))
+            self.emit(StepNote(step, f"transferring context: {sizes.decimal(size)}"))
 
     # copying from --------------------------------------------------------------------------------------------------
     def identity(self, source: Source | None) -> str | None:
@@ -234,7 +234,7 @@ class Session:
             with self.steps.internal(f"[context {name}] load from client") as step:
                 excluded = Pending(source, None).patterns(self.scratch_directory("ignore"))
                 size = source.receive(path, excluded=excluded)
-                self.emit(StepNote(step, f"transferring {name}: {human(size)}"))
+                self.emit(StepNote(step, f"transferring {name}: {sizes.decimal(size)}"))
             return path
         git = parse_git(value, context=True)
         if git is not None:

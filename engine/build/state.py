@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...grammar import ports, signals
 from .. import bounds
 from .dockerfile.arguments import ArgumentError
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 COMMENT = "pycompose.dockerfile.v0"
-_SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9]*(?:[+-]\d+)?|\d{1,2}", re.ASCII)
-_PORT = re.compile(r"\d+", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -218,41 +216,22 @@ def _quoted(words: Sequence[str]) -> str:
 
 def exposed_ports(words: Sequence[str]) -> list[str]:
     """``80``, ``80/udp``, ``8000-8010``, and with a host part that means nothing here; raises ArgumentError."""
-    ports: list[str] = []
+    found: list[str] = []
     for word in words:
-        host, _, container = word.rpartition(":")
-        numbers, _, protocol = container.partition("/")
-        protocol = protocol.lower() or "tcp"
-        if not numbers:
-            raise ArgumentError(f'invalid port: "{word}": no port specified')
-        if protocol not in ("tcp", "udp", "sctp"):
-            raise ArgumentError(f'invalid port: "{word}": invalid proto: {container.partition("/")[2]}')
-        first, last = _range(numbers, "containerPort")
-        host_port = host.rpartition(":")[2]
-        if host_port:
-            host_first, host_last = _range(host_port, "hostPort")
-            if last - first != host_last - host_first and last != first:
-                message = f"invalid ranges specified for container and host Ports: {numbers} and {host_port}"
-                raise ArgumentError(message)
-        ports += [f"{number}/{protocol}" for number in range(first, last + 1)]
-    return ports
+        try:
+            found += [f"{port.target}/{port.protocol}" for port in ports.parse(word)]
+        except ValueError as error:
+            raise ArgumentError(f'invalid port: "{word}": {error}') from None
+    return found
 
 
 def stop_signal(text: str) -> str:
     """The signal, if it is one; raises ArgumentError."""
-    if not _SIGNAL.fullmatch(text.upper()):
-        raise ArgumentError(f"invalid signal: {text}")
+    try:
+        signals.parse(text)
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
     return text
-
-
-def _range(text: str, what: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    last = last if dash else first
-    if not (_PORT.fullmatch(first) and _PORT.fullmatch(last)) or len(first) > 9 or len(last) > 9:
-        raise ArgumentError(f"invalid {what}: {text}")
-    if not int(first) <= int(last) <= 65535:
-        raise ArgumentError(f"invalid {what}: {text}")
-    return int(first), int(last)
 
 
 def platform_arguments(build: Platform, target: Platform, stage: str, given: Mapping[str, str]) -> dict[str, str]:

@@ -14,17 +14,17 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...grammar.ignore import Ignore, glob, is_wildcard
 from ..errors import Unprocessable
 from ..linux import entries
 from ..linux.libc import KernelError
 from ..linux.paths import open_in_root
-from .dockerfile.ignore import Ignore, glob, is_wildcard
 from .filecache import encode_xattrs, read_xattrs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .dockerfile.ignore import Verdict
+    from ...grammar.ignore import Verdict
     from .filecache import FileDigests
 
 _LINKS = 40

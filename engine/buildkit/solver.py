@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from ...grammar import sizes
 from ..bridge import Bridge
 from ..build.dockerfile.errors import DockerfileError
 from ..build.progress import StepNote, Steps
 from ..build.stage import StepError
 from ..errors import Conflict, EngineError, InvalidParameter, NotImplemented_
 from ..images import reference
-from ..images.progress import human
 from . import messages, subrequests
 from .frontend import FRONTENDS, Asked, options
 from .grpc import CANCELLED, NOT_FOUND, UNKNOWN, GrpcError
@@ -338,7 +338,7 @@ class Solver:
             def send(lower: tuple[Path, ...], steps: Steps) -> None:
                 with steps.internal("exporting to client directory") as step, self._images.mounted(lower) as root:
                     size = send_directory(lender, root, 0)
-                    steps.emit(StepNote(step, f"copying files {human(size)}"))
+                    steps.emit(StepNote(step, f"copying files {sizes.decimal(size)}"))
 
         elif kind == "tar":
 

@@ -46,7 +46,8 @@ class Remote:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """``idle`` in seconds, 0 for never, None when the file says nothing. ``workers`` is how many stages of one build are
-    built at a time. ``log`` is a LogConfig for containers that give none."""
+    built at a time. ``log`` is a LogConfig for containers that give none; ``log_level`` and ``log_format`` are the engine's own
+    log. ``metrics`` is the TCP address (host, port) at which they are served."""
 
     registries: RegistryConfig = field(default_factory=RegistryConfig)
     pools: tuple[DefaultPool, ...] = DEFAULT_POOLS
@@ -55,17 +56,27 @@ class Settings:
     idle: float | None = None
     workers: int = 2
     remote: Remote | None = None
+    log_level: str = "warning"
+    log_format: str = "text"
+    metrics: tuple[str, int] | None = None
 
 
 def load(path: Path, *, required: bool = False, given: Mapping[str, Any] | None = None) -> Settings:
     """Read the file at ``path``; defaults when there is none and it is not ``required``.
 
-    ``given`` are keys of the command line (hosts and tls…), which win. Raises ConfigurationError.
+    ``given`` are keys of the command line (hosts and tls…, log-level, log-format, metrics-addr), which win. Raises
+    ConfigurationError.
     """
     settings = _load(path, required)
-    if given and (trouble := _remote_trouble(given)):
-        raise ConfigurationError(trouble)
-    return replace(settings, remote=_remote(given)) if given else settings
+    if not given:
+        return settings
+    if "hosts" in given:
+        if trouble := _remote_trouble(given):
+            raise ConfigurationError(trouble)
+        settings = replace(settings, remote=_remote(given))
+    if "metrics-addr" in given and _address(f"tcp://{given['metrics-addr']}") is None:
+        raise ConfigurationError(f"metrics-addr: {given['metrics-addr']!r}: want ADDRESS:PORT")
+    return replace(settings, **_observed(given))
 
 
 def _load(path: Path, required: bool) -> Settings:
@@ -124,6 +135,9 @@ def _senseless(document: Value) -> Iterator[Fault]:
         yield from verification.faults(members["verify"])
     if "hosts" in members and (trouble := _remote_trouble(_plain(document))):
         yield members["hosts"].line, members["hosts"].column, trouble
+    if "metrics-addr" in members and _address(f"tcp://{members['metrics-addr'].content}") is None:
+        metrics = members["metrics-addr"]
+        yield metrics.line, metrics.column, f"metrics-addr: {metrics.content!r}: want ADDRESS:PORT"
     if "log" in members:
         log = members["log"]
         chosen = _log(_plain(log))
@@ -156,7 +170,16 @@ def _settings(tree: Mapping[str, Any]) -> Settings:
         idle=_seconds(tree["idle-timeout"]) if "idle-timeout" in tree else None,
         workers=tree.get("build", {}).get("workers", standard.workers),
         remote=_remote(tree) if tree.get("hosts") else None,
+        **_observed(tree),
     )
+
+
+def _observed(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of Settings on log and metrics that are given."""
+    found = {name: tree[key] for key, name in (("log-level", "log_level"), ("log-format", "log_format")) if key in tree}
+    if "metrics-addr" in tree:
+        found["metrics"] = _address(f"tcp://{tree['metrics-addr']}")
+    return found
 
 
 _FILES = ("tlscacert", "tlscert", "tlskey")

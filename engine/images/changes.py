@@ -9,15 +9,14 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from ...grammar import durations, ports, signals
 from ..errors import InvalidParameter
 from ..shapes import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _SHELL = ["/bin/sh", "-c"]
-_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
 
 def apply_changes(config: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
@@ -94,14 +93,13 @@ def _label(result: dict[str, Any], rest: str) -> None:
 
 
 def _expose(result: dict[str, Any], rest: str) -> None:
-    ports = dict(result.get("ExposedPorts") or {})
+    exposed = dict(result.get("ExposedPorts") or {})
     for word in _words(rest):
-        match = _PORT.fullmatch(word)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-        if match is None or not 1 <= first <= last <= 65535:
-            raise InvalidParameter(f"invalid containerPort: {word}")
-        ports.update({f"{port}/{(match[3] or 'tcp').lower()}": {} for port in range(first, last + 1)})
-    result["ExposedPorts"] = ports
+        try:
+            exposed.update({f"{port.target}/{port.protocol}": {} for port in ports.parse(word)})
+        except ValueError as error:
+            raise InvalidParameter(str(error)) from None
+    result["ExposedPorts"] = exposed
 
 
 def _volume(result: dict[str, Any], rest: str) -> None:
@@ -119,6 +117,10 @@ def _user(result: dict[str, Any], rest: str) -> None:
 
 
 def _stop_signal(result: dict[str, Any], rest: str) -> None:
+    try:
+        signals.parse(rest)
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
     result["StopSignal"] = rest
 
 
@@ -153,10 +155,10 @@ def _healthcheck(result: dict[str, Any], rest: str) -> None:
 
 
 def _nanoseconds(text: str) -> int:
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise InvalidParameter(f"invalid duration {text!r}")
-    return int(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
 
 
 _INSTRUCTIONS = {

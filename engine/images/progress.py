@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from ...grammar import sizes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,16 +46,7 @@ class Reporter:
 def bar(current: int, total: int) -> str:
     """The text form of a counter, as older clients print it: ``[=====>     ]  1.2MB/3.4MB``."""
     if total <= 0:
-        return human(current)
+        return sizes.decimal(current)
     filled = min(50, current * 50 // total)
     arrow = "=" * filled + (">" if filled < 50 else "")
-    return f"[{arrow:<50}]  {human(current):>8}/{human(total)}"
-
-
-def human(size: float) -> str:
-    """Decimal units, four significant figures: ``1.234MB``."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000:
-            return f"{size:.4g}{unit}"
-        size /= 1000
-    return f"{size:.4g}PB"
+    return f"[{arrow:<50}]  {sizes.decimal(current):>8}/{sizes.decimal(total)}"

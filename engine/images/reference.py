@@ -1,123 +1,17 @@
-"""Image references: Docker's grammar, its short names, and its error words. Pure; knows nothing of stores.
-
-    reference  = name [":" tag] ["@" digest]
-    name       = [domain "/"] path          the first component is a domain when it has a "." or ":" or is "localhost"
-    "debian"   = docker.io/library/debian:latest
-
-A domain in canonical form is never empty; "familiar" is the short form that people see.
-"""
+"""Image references as the Engine API takes them: the shared grammar with the API's error."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
-
+from ...grammar import references
+from ...grammar.references import DEFAULT_DOMAIN, DEFAULT_TAG, Reference, id_prefix, is_digest, is_tag
 from ..errors import InvalidParameter
 
-DEFAULT_DOMAIN = "docker.io"
-_LEGACY_DOMAIN = "index.docker.io"
-DEFAULT_TAG = "latest"
-
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_DOMAIN = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[(?:[a-fA-F0-9:]+)\])(?::[0-9]+)?"
-_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
-_REFERENCE = re.compile(rf"((?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*)(?::({_TAG}))?(?:@({_DIGEST}))?", re.ASCII)
-_HEX64 = re.compile(r"[a-f0-9]{64}")
-_SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
-_ID = re.compile(r"(?:sha256:)?([a-f0-9]{1,64})")
-_TAG_ONLY = re.compile(_TAG, re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A parsed reference in canonical form; ``tag`` and ``digest`` are "" when absent."""
-
-    domain: str
-    path: str
-    tag: str = ""
-    digest: str = ""
-
-    @property
-    def name(self) -> str:
-        """Canonical repository: ``docker.io/library/debian``."""
-        return f"{self.domain}/{self.path}"
-
-    @property
-    def familiar_name(self) -> str:
-        """Short repository: ``debian``."""
-        if self.domain != DEFAULT_DOMAIN:
-            return self.name
-        return self.path.removeprefix("library/") if self.path.count("/") == 1 else self.path
-
-    @property
-    def suffix(self) -> str:
-        return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
-
-    @property
-    def familiar(self) -> str:
-        return self.familiar_name + self.suffix
-
-    @property
-    def with_default_tag(self) -> Reference:
-        """The same with ``:latest`` when it names neither tag nor digest."""
-        return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)
-
-    @property
-    def version(self) -> str:
-        """What a registry's manifest endpoint takes: the digest, else the tag."""
-        return self.digest or self.tag or DEFAULT_TAG
-
-    def __str__(self) -> str:
-        return self.name + self.suffix
+__all__ = ["DEFAULT_DOMAIN", "DEFAULT_TAG", "Reference", "id_prefix", "is_digest", "is_tag", "parse"]
 
 
 def parse(text: str) -> Reference:
     """Parse and make canonical. Raises InvalidParameter in Docker's words."""
-    if _HEX64.fullmatch(text):
-        raise InvalidParameter(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
-    first, slash, rest = text.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost" or first.lower() != first):
-        domain, remainder = DEFAULT_DOMAIN, text
-    else:
-        domain, remainder = first, rest
-    if domain == _LEGACY_DOMAIN:
-        domain = DEFAULT_DOMAIN
-    if domain == DEFAULT_DOMAIN and "/" not in remainder:
-        remainder = f"library/{remainder}"
-    name_part = remainder.partition("@")[0]
-    if ":" in name_part:
-        name_part = name_part[: name_part.rindex(":")] if "/" not in name_part[name_part.rindex(":") :] else name_part
-    if name_part.lower() != name_part:
-        raise InvalidParameter(f"invalid reference format: repository name ({name_part}) must be lowercase")
-    match = _REFERENCE.fullmatch(f"{domain}/{remainder}")
-    if match is None:
-        raise InvalidParameter("invalid reference format")
-    name, tag, digest = match[1], match[2] or "", match[3] or ""
-    path = name[len(domain) + 1 :]
-    if not name.startswith(f"{domain}/") or not path:
-        raise InvalidParameter("invalid reference format")
-    if len(path) > 255:
-        raise InvalidParameter("invalid reference format: repository name must not be more than 255 characters")
-    if digest and not is_digest(digest):
-        algorithm = digest.partition(":")[0]
-        raise InvalidParameter(
-            "invalid checksum digest length" if algorithm == "sha256" else "unsupported digest algorithm"
-        )
-    return Reference(domain, path, tag, digest)
-
-
-def is_digest(text: str) -> bool:
-    """Whether this is a sha256 digest, the one algorithm that images use."""
-    return _SHA256.fullmatch(text) is not None
-
-
-def is_tag(text: str) -> bool:
-    return _TAG_ONLY.fullmatch(text) is not None
-
-
-def id_prefix(text: str) -> str | None:
-    """The hex digits when ``text`` could be (the beginning of) an image ID, else None."""
-    match = _ID.fullmatch(text)
-    return match[1] if match else None
+    try:
+        return references.parse(text)
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None

@@ -6,12 +6,12 @@ them, publishes events and adds to the catalogue what brings images in and carri
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InvalidParameter, NotFound
+from ..meters import Operations
 from ..timestamps import rfc3339
 from . import reference
 from .catalogue import Catalogue
@@ -52,9 +52,11 @@ class Images(Catalogue):
         limits: Limits | None = None,
         trash: Trash | None = None,
         registries: RegistryConfig | None = None,
+        pulls: Operations | None = None,
     ) -> None:
         super().__init__(layout, store, publish, limits=limits, trash=trash)
         self._registry_config = registries
+        self._pulls = pulls or Operations()
         self._opened: Registries | None = None
 
     @property
@@ -177,11 +179,14 @@ class Images(Catalogue):
         """
         parsed = reference.parse(ref)
         reporter = Reporter(progress)
-        with self._registries.session(parsed.domain, auth, tell=reporter.status, cancel=cancel) as registries:
+        with (
+            self._pulls.measured(),
+            self._registries.session(parsed.domain, auth, tell=reporter.status, cancel=cancel) as registries,
+        ):
             if all_tags:
                 image: Image | None = None
                 for tag in registries.tags(parsed):
-                    image = self._pull(registries, dataclasses.replace(parsed, tag=tag), platform, reporter)
+                    image = self._pull(registries, parsed._replace(tag=tag), platform, reporter)
                 if image is None:
                     raise NotFound(f"{parsed.familiar_name} has no tags")
                 return image
@@ -193,7 +198,7 @@ class Images(Catalogue):
             pulled = session.pull(ref, platform or Platform.host(), self._blobs, self._layers, reporter)
             image = self._add(pulled.config, pulled.layers, manifest=pulled.manifest, blobs=list(pulled.blobs))
             with self._lock:
-                self._records.tag(image.id, dataclasses.replace(ref, digest=pulled.digest))
+                self._records.tag(image.id, ref._replace(digest=pulled.digest))
         fresh = "Downloaded newer image for" if before != image.id else "Image is up to date for"
         reporter({"status": f"Digest: {pulled.digest}"})
         reporter({"status": f"Status: {fresh} {ref.familiar}"})
@@ -218,7 +223,7 @@ class Images(Catalogue):
         opened = self._registries.session(parsed.domain, auth, tell=reporter.status)
         with opened as session, self.hold(image.layers), self.lease():
             pushed = session.push(parsed, image, record.get("manifest", ""), self._blobs, self._layers, reporter)
-        self._records.tag(id, dataclasses.replace(parsed, tag="", digest=pushed.digest))
+        self._records.tag(id, parsed._replace(tag="", digest=pushed.digest))
         reporter({"status": f"{parsed.tag}: digest: {pushed.digest} size: {pushed.size}"})
         reporter({"progressDetail": {}, "aux": {"Tag": parsed.tag, "Digest": pushed.digest, "Size": pushed.size}})
         self._publish("image", "push", parsed.familiar, {"name": parsed.familiar_name})

@@ -9,10 +9,10 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Forbidden, InvalidParameter, NotFound, NotImplemented_, Unavailable
+from ..errors import Forbidden, InvalidParameter, NotFound, NotImplemented_
 from ..shapes import Field, checked
-from . import ipam, macvlan
-from .types import BRIDGE_NAME, DRIVER_MTU, DRIVERS, Network, Pool
+from . import drivers, ipam
+from .types import BRIDGE_NAME, DRIVER_MTU, Network, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .ipam import DefaultPool
 
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
-_LINK_NAME = re.compile(r"[^/\s:]{1,15}")
 _IPV6_MTU = 1280  # RFC 8200, section 5
 _MTU = range(68, 65536)
 
@@ -49,33 +48,21 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
         raise InvalidParameter("invalid name: name is empty")
     if name in (*PREDEFINED, "container", "default"):
         raise Forbidden(f"operation is not permitted on predefined {name} network")
-    if body.get("EnableIPv4") is False:
+    if body.get("EnableIPv4") is False and body.get("EnableIPv6"):
         raise NotImplemented_("networks without IPv4 are not offered by this engine")
-    driver = body.get("Driver") or "bridge"
-    if driver in ("host", "null"):
-        raise Forbidden(f'only one instance of "{driver}" network is allowed')
-    if driver == "overlay" or body.get("Scope") == "swarm" or body.get("Ingress"):
-        raise Unavailable(
-            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to'
-            " swarm and try again."
-        )
-    if driver not in DRIVERS:
-        raise NotFound(f'plugin "{driver}" not found')
+    swarm = body.get("Scope") == "swarm" or bool(body.get("Ingress"))
+    driver = drivers.find(body.get("Driver") or drivers.DEFAULT, swarm=swarm)
     if body.get("ConfigOnly") or (body.get("ConfigFrom") or {}).get("Network"):
         raise NotImplemented_("configuration-only networks are not offered")
     config = body.get("IPAM") or {}
     if (config.get("Driver") or "default") != "default":
         raise NotFound(f'plugin "{config["Driver"]}" not found')
     options = dict(body.get("Options") or {})
-    if driver == "bridge":
-        bridge = options.get(BRIDGE_NAME) or bridge
-        if not _LINK_NAME.fullmatch(bridge) or bridge in (".", ".."):
-            raise InvalidParameter(f"invalid bridge name {bridge}: an interface name has 1 to 15 characters")
     network = Network(
         id=id,
         name=name,
         created=created,
-        driver=driver,
+        driver=driver.name,
         pools=tuple(Pool.from_docker(item) for item in config.get("Config") or ()),
         ipam_options=None if config.get("Options") is None else dict(config["Options"]),
         internal=bool(body.get("Internal")),
@@ -84,7 +71,7 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
         enable_ipv6=bool(body.get("EnableIPv6")),
         options=options,
         labels=dict(body.get("Labels") or {}),
-        bridge=bridge if driver == "bridge" else "",
+        bridge=driver.bridge_name(options, bridge),
     )
     _check_options(network)
     return network
@@ -114,8 +101,7 @@ def _check_options(network: Network) -> None:
         raise InvalidParameter(f"failed to parse {DRIVER_MTU} value: {mtu} (a number of bytes from 68 to 65535)")
     if mtu is not None and network.enable_ipv6 and int(mtu) < _IPV6_MTU:
         raise InvalidParameter(f"{DRIVER_MTU}: {mtu} is too small for IPv6, which needs links of {_IPV6_MTU} bytes")
-    if network.driver in ("macvlan", "ipvlan"):
-        macvlan.mode_of(network)
+    drivers.of(network).check(network)
     if not (network.enable_ipv4 or network.enable_ipv6):
         raise InvalidParameter("IPv4 or IPv6 must be enabled")
 
@@ -132,7 +118,7 @@ def with_pools(
     ``others`` are the subnets of this engine's networks: a given subnet must not overlap them. ``host`` are those the
     host routes: a chosen subnet avoids both, a given one may coincide (as with an adopted bridge).
     """
-    if not network.has_addresses:
+    if not drivers.of(network).has_links:
         return network
     given = [pool for pool in network.pools if pool.subnet]
     without = [pool for pool in network.pools if not pool.subnet]
@@ -147,8 +133,8 @@ def with_pools(
     chosen = False
     for version, enabled, defaults in ((4, network.enable_ipv4, ipv4_pools), (6, network.enable_ipv6, ipv6_pools)):
         own = [pool for pool in pools if ip_network(pool.subnet).version == version]
-        if network.driver == "bridge" and len(own) > 1:
-            raise InvalidParameter("bridge driver doesn't support multiple subnets")
+        if drivers.of(network).single_subnet and len(own) > 1:
+            raise InvalidParameter(f"{network.driver} driver doesn't support multiple subnets")
         if enabled and not own:
             pools.append(ipam.chosen_pool(ipam.choose_subnet(defaults, [*others, *host])))
             chosen = not given
@@ -158,7 +144,7 @@ def with_pools(
 def check_bridge_free(network: Network, others: Iterable[Network]) -> None:
     """Raises Forbidden when another network has the bridge that ``network`` names."""
     for other in others:
-        if other.bridge == network.bridge:
+        if network.bridge and other.bridge == network.bridge:
             raise Forbidden(
                 f"cannot create network {network.id} ({network.bridge}): conflicts with network {other.id}"
                 f" ({other.bridge}): networks have same bridge name"

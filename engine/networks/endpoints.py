@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Forbidden, InvalidParameter
-from . import ipam
+from . import drivers, ipam
 from .types import CONTAINER_PREFIX, Endpoint
 from .zones import dns_names
 
@@ -23,15 +23,8 @@ def check_together(networks: Sequence[Network]) -> None:
     """Raise when these networks cannot be joined by one container: host and none stand alone, and each only once."""
     if len(networks) > 1:
         for network in networks:
-            if network.driver == "host":
-                raise InvalidParameter(
-                    "container sharing network namespace with another container or host cannot be connected to any"
-                    " other network"
-                )
-            if network.driver == "null":
-                raise InvalidParameter(
-                    "container cannot be connected to multiple networks with one of the networks in private (none) mode"
-                )
+            if alone := drivers.of(network).alone:
+                raise InvalidParameter(alone)
     seen = set()
     for network in networks:
         if network.id in seen:
@@ -93,7 +86,8 @@ def reserve(
         "driver_opts": dict(request.driver_opts),
         "position": position,
     }
-    if not network.has_addresses:
+    driver = drivers.of(network)
+    if not driver.has_links:
         return Endpoint(**common)
     values: dict[str, Any] = {}
     for version, wanted in ((4, request.ipv4_address), (6, request.ipv6_address)):
@@ -111,9 +105,9 @@ def reserve(
     return Endpoint(
         **common,
         **values,
-        mac_address="" if network.driver == "ipvlan" else mac,
+        mac_address=mac if driver.has_mac else "",
         ifname=_link_name(network, request, taken_names),
-        veth=veth if network.driver == "bridge" else "",
+        veth=veth if driver.has_peer else "",
         link_local_ips=request.link_local_ips,
         dns_names=dns_names(container, request.aliases) if network.user_defined else (),
     )

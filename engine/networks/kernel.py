@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..errors import EngineError
 from ..runtime import relay
 from ..runtime.relay import RELAY_ADDRESS
-from . import bridge, conntrack, interface, links, macvlan, nft, ruleset
+from . import conntrack, drivers, interface, links, nft, ruleset
+from .drivers.bridge import link_index
 from .foreign import ForeignFirewall
 from .inside import inside
 from .netlink import Netlink, NetlinkError
@@ -65,7 +66,7 @@ class Kernel:
 
     def used_subnets(self) -> list[IPv4Network | IPv6Network]:
         """What the host routes or has addresses in, apart from the bridges of this instance that are up."""
-        own = {bridge.link_index(network.bridge) for network in self._up.values() if network.bridge}
+        own = {link_index(network.bridge) for network in self._up.values() if network.bridge}
         used = [route.destination for route in links.host_routes(self._route()) if route.link not in own]
         if self._outside is not None:
             used += [route.destination for route in links.host_routes(self._outside)]
@@ -75,7 +76,7 @@ class Kernel:
         return links.uplink_mtu(self._route())
 
     def has_link(self, name: str) -> bool:
-        return bool(bridge.link_index(name))
+        return bool(link_index(name))
 
     def can_filter(self) -> bool:
         """Whether the kernel lets us have an nftables table."""
@@ -90,42 +91,39 @@ class Kernel:
 
     def bring_up(self, network: Network) -> None:
         """Make the network exist in the kernel; nothing to do when it does."""
-        if network.id in self._up or not network.has_addresses:
+        driver = drivers.of(network)
+        if network.id in self._up or not driver.has_links:
             return
-        if network.driver != "bridge":
-            macvlan.bring_up(self._route(), network)
-            self._up[network.id] = network
-            return
-        bridge.enable_forwarding(ipv6=network.pool(6) is not None)
-        created = not bridge.link_index(network.bridge)
+        created = not link_index(driver.host_link(network))
         try:
-            bridge.bring_up(self._route(), network)
+            driver.up(self._route(), network)
             self._up[network.id] = network
-            if self._table_written:
+            if driver.publishes and self._table_written:
                 self.table.change(ruleset.network_elements(rules_of(network)))
-            else:
+            elif driver.publishes:
                 self._write_table()
         except EngineError:
             self._up.pop(network.id, None)
             if created:
-                self._route().run([links.delete_link(network.bridge)])
+                self._delete([driver.host_link(network)])
             raise
-        self.look_around()
+        if driver.publishes:
+            self.look_around()
 
     def take_down(self, network: Network) -> None:
         """Remove the network's bridge (or the parent created for it) and its elements. Idempotent."""
         was_up = self._up.pop(network.id, None) is not None
-        if network.driver == "bridge":
-            if was_up and self._table_written:
-                self.table.change({}, ruleset.network_elements(rules_of(network)))
-            # Ports of containers that ended may still be there: a connection nobody acknowledges keeps a namespace
+        driver = drivers.of(network)
+        if driver.publishes and was_up and self._table_written:
+            self.table.change({}, ruleset.network_elements(rules_of(network)))
+        own: list[str] = []
+        if driver.has_peer:
+            # Peers of containers that ended may still be there: a connection nobody acknowledges keeps a namespace
             # alive for minutes.
-            index = bridge.link_index(network.bridge)
+            index = link_index(driver.host_link(network))
             ports = [link.name for link in links.all_links(self._route()) if index and link.master == index]
             own = [name for name in ports if name.startswith(self._veth_prefix)]
-            self._delete([*own, *([] if network.adopted else [network.bridge])])
-        elif network.driver in ("macvlan", "ipvlan") and not network.adopted:
-            self._delete([macvlan.parent_of(network)])
+        self._delete([*own, *driver.down(network)])
 
     def plug(
         self,
@@ -140,12 +138,11 @@ class Kernel:
         renames: list[tuple[str, str]] = []
         for network, endpoint in pairs:
             self.bring_up(network)
-            if network.driver == "bridge":
-                requests += bridge.endpoint_requests(self._route(), network, endpoint, netns_fd)
-            else:
-                # Before Linux 6.14 a name is refused that a link out here has, eth0 for example.
-                renames.append((self.veth_name(endpoint.id), endpoint.ifname))
-                requests.append(macvlan.endpoint_request(network, endpoint, netns_fd, renames[-1][0]))
+            spare = self.veth_name(endpoint.id)
+            plugged = drivers.of(network).plug(self._route(), network, endpoint, netns_fd, spare)
+            requests += plugged.requests
+            if plugged.made_as:
+                renames.append((plugged.made_as, endpoint.ifname))
         endpoints = [endpoint for _, endpoint in pairs]
         try:
             self._route().run(requests)
@@ -155,14 +152,14 @@ class Kernel:
             raise
         self.pass_foreign_firewalls()
 
-    def unplug(self, endpoint: Endpoint, netns_fd: int, add: Sequence[DefaultRoute]) -> None:
+    def unplug(self, endpoint: Endpoint, netns_fd: int, routes: Sequence[DefaultRoute]) -> None:
         """Take a link out of a namespace that lives on."""
-        inside(netns_fd, lambda: interface.delete(None, endpoint.ifname, add))
+        drivers.of(endpoint).unplug(endpoint, netns_fd, routes)
 
     def free_parents(self, endpoints: Iterable[Endpoint], netns_fd: int) -> None:
-        """Delete the macvlan and ipvlan links in a namespace that is about to go. The kernel takes its time over that, and
+        """Delete the links on a parent of the host in a namespace that is about to go. The kernel takes its time over that, and
         meanwhile refuses the next link with the same address on the parent (EADDRINUSE). A failure is reported, not raised."""
-        names = [one.ifname for one in endpoints if one.driver in ("macvlan", "ipvlan")]
+        names = [one.ifname for one in endpoints if drivers.of(one).lingers]
         if not names:
             return
         try:
@@ -193,11 +190,7 @@ class Kernel:
         self._ports = {container: tuple(items) for container, items in ports.items()}
         self._up = {}
         for network in wanted.values():
-            if network.driver == "bridge":
-                bridge.enable_forwarding(ipv6=network.pool(6) is not None)
-                bridge.bring_up(self._route(), network)
-            else:
-                macvlan.bring_up(self._route(), network)
+            drivers.of(network).up(self._route(), network)
             self._up[network.id] = network
         if self._up or any(self._ports.values()):
             self._write_table()
@@ -210,7 +203,7 @@ class Kernel:
         masters = {link.name: link.master for link in links.all_links(self._route())}
         requests: list[Request] = []
         for network, endpoint in pairs:
-            index = bridge.link_index(network.bridge)
+            index = link_index(network.bridge)
             if masters.get(endpoint.veth, index) != index:
                 requests.append(links.set_master(endpoint.veth, index))
                 requests.append(links.port_options(endpoint.veth, isolated=not network.icc))
@@ -259,10 +252,7 @@ class Kernel:
                 errors.append(error)
         doomed = {*self._own_links(self.prefix), *self._own_links(self._veth_prefix)}
         for network in networks:
-            if network.driver == "bridge" and not network.adopted:
-                doomed.add(network.bridge)
-            elif network.driver in ("macvlan", "ipvlan") and not network.adopted:
-                doomed.add(macvlan.parent_of(network))
+            doomed.update(drivers.of(network).down(network))
         try:
             self._delete(doomed)
         except EngineError as error:
@@ -287,7 +277,7 @@ class Kernel:
 
     def _delete(self, names: Iterable[str]) -> None:
         """Delete links that may or may not be there, all at once."""
-        present = [name for name in names if bridge.link_index(name)]
+        present = [name for name in names if link_index(name)]
         if len(present) == 1:
             self._route().run([links.delete_link(present[0])])
         elif present:
@@ -295,7 +285,7 @@ class Kernel:
             self._route().run([*marks, links.delete_group(self._group)])
 
     def _write_table(self) -> None:
-        rules = [rules_of(network) for network in self._up.values() if network.driver == "bridge"]
+        rules = [rules_of(network) for network in self._up.values() if drivers.of(network).publishes]
         ports = [port for items in self._ports.values() for port in items]
         self._uplinks = self._find_uplinks()
         chains = ruleset.CHAINS if self._outside is None else ruleset.CHAINS_APART
@@ -323,7 +313,9 @@ def published_ports(
     A TCP port on IPv6 addresses only is also led there from RELAY_ADDRESS, where the shim's relay connects to; ports on
     0.0.0.0 cover that address anyway. ``apart``, in a network namespace of the engine's own, everything comes from the relay.
     """
-    able = [(network, endpoint) for network, endpoint in pairs if network.driver == "bridge" and not network.internal]
+    able = [
+        (network, endpoint) for network, endpoint in pairs if drivers.of(network).publishes and not network.internal
+    ]
     able.sort(key=lambda pair: (-pair[1].gw_priority, pair[1].network_name))
     addresses = {
         4: next((endpoint.ipv4_address for _, endpoint in able if endpoint.ipv4_address), ""),

@@ -9,7 +9,7 @@ import logging
 import shutil
 from typing import TYPE_CHECKING
 
-from . import interface, resolvconf, zones
+from . import drivers, interface, resolvconf, zones
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,12 +48,12 @@ class Names:
             self._host(),
             self._registry.resolver(container_id),
             embedded=any(endpoint.dns_names for endpoint in own),
-            own_namespace=not any(endpoint.driver == "host" for endpoint in own),
+            own_namespace=not any(drivers.of(endpoint).shares_host for endpoint in own),
         )
 
     def hosts(self, container_id: str, extra_hosts: Sequence[str], container_links: Mapping[str, Sequence[str]]) -> str:
         own = self._registry.of_container(container_id)
-        if any(endpoint.driver == "host" for endpoint in own):
+        if any(drivers.of(endpoint).shares_host for endpoint in own):
             return resolvconf.host_network_hosts(extra_hosts)
         container = own[0].container if own else None
         return resolvconf.hosts_text(
@@ -74,7 +74,7 @@ class Names:
         """Write the zones of these networks, and the resolvers of containers whose links may point into them."""
         for network_id in network_ids:
             network = self._registry.network(network_id)
-            if not (network.user_defined and network.has_addresses):
+            if not (network.user_defined and drivers.of(network).has_links):
                 continue
             present = self._present(network_id)
             zones.write(self.zone_path(network_id), zones.zone(network, present))
@@ -154,5 +154,5 @@ class Names:
 
 def host_gateway(own: Sequence[Endpoint]) -> str:
     """An address of the host that the container reaches: its default gateway, when that is a bridge of ours."""
-    routes = interface.default_routes([endpoint for endpoint in own if endpoint.driver == "bridge"])
+    routes = interface.default_routes([endpoint for endpoint in own if drivers.of(endpoint).publishes])
     return routes[0].gateway if routes else ""

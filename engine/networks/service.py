@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, Forbidden, NotFound
 from ..timestamps import rfc3339
-from . import apart, definition, endpoints, interface, listing, macvlan, ports, zones
+from . import apart, definition, drivers, endpoints, interface, listing, ports, zones
 from .ipam import DEFAULT_POOLS
 from .kernel import published_ports
 from .names import Names
@@ -87,11 +87,8 @@ class Networks:
             network = definition.parse(body, id, rfc3339(time_ns()), self._kernel.bridge_name(id))
             if self._registry.named(network.name) is not None:
                 raise Conflict(f"network with name {network.name} already exists")
-            if network.driver == "bridge":
-                definition.check_bridge_free(network, self._registry.networks())
-                network = replace(network, adopted=self._kernel.has_link(network.bridge))
-            else:
-                network = replace(network, adopted=self._kernel.has_link(macvlan.parent_of(network)))
+            definition.check_bridge_free(network, self._registry.networks())
+            network = replace(network, adopted=self._kernel.has_link(drivers.of(network).host_link(network)))
             network = self._subnets.with_pools(network)
             self._kernel.bring_up(network)
             try:
@@ -178,7 +175,7 @@ class Networks:
             actual: tuple[PortBinding, ...] = ()
             sockets: tuple[int, ...] = ()
             pairs = [*zip(networks, reserved, strict=True)]
-            if any(network.driver == "bridge" and not network.internal for network in networks):
+            if any(drivers.of(network).publishes and not network.internal for network in networks):
                 actual, sockets = self._bind(bindings, pairs, kept)
             self._registry.put_endpoints(reserved)
             self._registry.set_published(container.id, actual)
@@ -193,7 +190,7 @@ class Networks:
         with self._lock:
             before = self._registry.of_container(container_id)
             pairs = [(self._registry.network(endpoint.network_id), endpoint) for endpoint in before]
-            linked = [(network, endpoint) for network, endpoint in pairs if network.has_addresses]
+            linked = [(network, endpoint) for network, endpoint in pairs if drivers.of(network).has_links]
             if linked:
                 routes = interface.default_routes(before)
                 self._kernel.plug(linked, netns_fd, None if rtnl_fd is None or rtnl_fd < 0 else rtnl_fd, routes)
@@ -231,7 +228,7 @@ class Networks:
             if netns_fd is None:
                 return endpoint
             was, will = set(interface.default_routes(own)), set(interface.default_routes([*own, endpoint]))
-            if network.has_addresses:
+            if drivers.of(network).has_links:
                 self._kernel.plug([(network, endpoint)], netns_fd, None, tuple(will - was), tuple(was - will))
             endpoint = replace(endpoint, attached=True)
             self._registry.put_endpoints([endpoint])
@@ -250,10 +247,10 @@ class Networks:
                 if force:
                     return
                 raise Forbidden(f"container {container_id} is not connected to network {network.name}")
-            if network.driver == "host":
+            if drivers.of(network).shares_host:
                 raise Forbidden("container cannot be disconnected from host network or connected to host network")
             rest = [item for item in own if item is not endpoint]
-            if netns_fd is not None and endpoint.attached and network.has_addresses:
+            if netns_fd is not None and endpoint.attached and drivers.of(network).has_links:
                 routes = set(interface.default_routes(rest)) - set(interface.default_routes(own))
                 self._kernel.unplug(endpoint, netns_fd, tuple(routes))
             self._registry.delete_endpoints([endpoint])
@@ -335,7 +332,8 @@ class Networks:
             busy = [
                 network
                 for network in networks
-                if network.has_addresses and any(item.attached for item in self._registry.of_network(network.id))
+                if drivers.of(network).has_links
+                and any(item.attached for item in self._registry.of_network(network.id))
             ]
             self._kernel.rebuild(
                 busy,
@@ -345,7 +343,7 @@ class Networks:
                 (network, endpoint)
                 for network in busy
                 for endpoint in self._registry.of_network(network.id)
-                if network.driver == "bridge" and endpoint.attached
+                if drivers.of(network).has_peer and endpoint.attached
             )
             self._names.note_zones({network.id for network in busy})
             self._names.note_resolvers(live)

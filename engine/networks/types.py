@@ -26,8 +26,6 @@ CONTAINER_PREFIX = "com.docker.network.container_iface_prefix"
 ENDPOINT_IFNAME = "com.docker.network.endpoint.ifname"
 ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
 
-DRIVERS = ("bridge", "host", "null", "macvlan", "ipvlan")
-
 
 def is_true(text: str) -> bool:
     """A boolean driver option as Docker reads it."""
@@ -105,11 +103,6 @@ class Network:
     def user_defined(self) -> bool:
         """Has the embedded DNS: every network except the predefined ones."""
         return not self.predefined
-
-    @property
-    def has_addresses(self) -> bool:
-        """Its driver gives endpoints a link and addresses."""
-        return self.driver not in ("host", "null")
 
     def pool(self, version: int) -> Pool | None:
         """The pool endpoints get their address of this IP version from; None when the version is not enabled."""

@@ -14,6 +14,7 @@ import os
 import signal
 from typing import Any, NamedTuple
 
+from ...grammar import signals
 from .. import documents
 from . import restart
 
@@ -209,7 +210,7 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
             policy.get("delay"),
             policy.get("window"),
         ),
-        stop_signal=signal_number(stop.get("signal") or "SIGTERM"),
+        stop_signal=signals.parse(str(stop.get("signal") or "SIGTERM")),
         stop_timeout=float(10 if stop.get("timeout") is None else stop["timeout"]),
         network_mode=network["mode"],
         network_path=network.get("path") or "",
@@ -245,24 +246,3 @@ def read_seccomp(spec: LaunchSpec) -> bytes:
         return b""
     with open(spec.seccomp, "rb") as handle:
         return handle.read()
-
-
-def signal_number(text: str | int) -> int:
-    """15 for ``SIGTERM``, ``TERM``, ``term``, ``15`` or 15; ``RTMIN+3`` as well. Raises ValueError."""
-    name = str(text).upper().removeprefix("SIG")
-    if name.isdigit():
-        number = int(name)
-    elif name.startswith(("RTMIN", "RTMAX")):
-        base = signal.SIGRTMIN if name.startswith("RTMIN") else signal.SIGRTMAX
-        offset = name[5:] or "+0"
-        if offset[0] not in "+-" or not offset[1:].isdigit():
-            raise ValueError(f"invalid signal: {text}")
-        number = base + int(offset)
-    else:
-        found = getattr(signal, f"SIG{name}", None)
-        if not isinstance(found, signal.Signals):
-            raise ValueError(f"invalid signal: {text}")
-        number = int(found)
-    if not 1 <= number <= signal.SIGRTMAX:
-        raise ValueError(f"invalid signal: {text}")
-    return number

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...grammar.sysctls import dotted
+from ...grammar.sysctls import namespace as namespace_of
 from ..linux import caps, devicefilter, mount, namespace, userns
 from . import bundle, defaults, devices, filesystem, operations, shields
 
@@ -316,25 +318,23 @@ def _devices_unguarded(spec: LaunchSpec, host: Host) -> bool:
     return userns.is_initial() and not host.controls_devices and not devicefilter.allows_everything(rules)
 
 
-_IPC_SYSCTLS = frozenset(
-    f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
-)
-
-
 def _checked_sysctls(sysctls: dict[str, Any], spaces: dict[str, str], network_mode: str) -> tuple[tuple[str, str], ...]:
     """Only parameters of namespaces that are the container's own: anything else would be the host's."""
-    for key in sysctls:
-        name = key.replace("/", ".")
-        if ".." in name or not name.strip("."):
-            raise ValueError(f"invalid sysctl {key!r}")
-        if name in _IPC_SYSCTLS or name.startswith("fs.mqueue."):
-            allowed, space = "ipc" in spaces, "IPC"
-        elif name.startswith("net."):
-            allowed, space = network_mode != "host", "network"
-        elif name == "kernel.domainname":
-            allowed, space = "uts" in spaces, "UTS"
-        else:
-            raise ValueError(f"sysctl {key!r} is not in a separate kernel namespace")
+    found = []
+    for key, value in sysctls.items():
+        name = dotted(key)
+        match namespace_of(name):
+            case "ipc":
+                allowed, space = "ipc" in spaces, "IPC"
+            case "network":
+                allowed, space = network_mode != "host", "network"
+            case "uts" if name == "kernel.hostname":
+                raise ValueError(f'sysctl "{key}" is not allowed as it conflicts with the OCI "hostname" field')
+            case "uts":
+                allowed, space = "uts" in spaces, "UTS"
+            case _:
+                raise ValueError(f"sysctl {key!r} is not in a separate kernel namespace")
         if not allowed:
             raise ValueError(f"sysctl {key!r} not allowed in host {space} namespace")
-    return tuple((key.replace("/", "."), str(value)) for key, value in sysctls.items())
+        found.append((name, str(value)))
+    return tuple(found)

@@ -12,6 +12,7 @@ import select
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...grammar import sysctls
 from ..linux import caps, lsm, namespace, owners, process, tty, userns
 from ..linux.cgroup import Cgroup
 from ..linux.libc import KernelError
@@ -165,7 +166,7 @@ class SetSysctls(NamedTuple):
 
     def execute(self, stage: Stage) -> None:
         for key, value in self.values:
-            path = "/proc/sys/" + key.replace(".", "/")
+            path = "/proc/sys/" + sysctls.path(key)
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
                 os.write(descriptor, value.encode())

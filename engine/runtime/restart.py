@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ...grammar.restart import NAMES
+
 FIRST_DELAY = 0.1
 """Seconds before the first restart of a series."""
 LONGEST_DELAY = 60.0
 """Seconds the doubling delay never exceeds."""
 STEADY = 10.0
 """A run of at least this many seconds counts as healthy and ends the series: the next delay is the first one again."""
-
-NAMES = ("no", "always", "on-failure", "unless-stopped")
 
 
 class Policy(NamedTuple):
@@ -38,22 +38,6 @@ class Restart(NamedTuple):
 
     delay: float
     attempt: int
-
-
-def parse(text: str) -> Policy:
-    """The policy written as ``no``, ``always``, ``on-failure[:N]`` or ``unless-stopped``; empty means ``no``.
-
-    Raises ValueError with a message for the user.
-    """
-    name, colon, count = text.partition(":")
-    name = name or "no"
-    if name not in NAMES:
-        raise ValueError(f"invalid restart policy {text!r}: expected one of {', '.join(NAMES)}")
-    if not colon:
-        return Policy(name)
-    if not (count.isascii() and count.isdigit()):
-        raise ValueError(f"invalid restart policy {text!r}: the maximum retry count must be a whole number")
-    return checked(name, int(count))
 
 
 def checked(name: str, maximum_retry_count: int, delay: float | None = None, window: float | None = None) -> Policy:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pycompose.engine.layout import Layout
 from pycompose.engine.networks import ContainerRef, EndpointRequest, Networks, PortBinding, links
-from pycompose.engine.networks.bridge import link_index
+from pycompose.engine.networks.drivers.bridge import link_index
 from pycompose.engine.networks.expressions import (
     CMP_EQ,
     NFPROTO_IPV4,

@@ -16,7 +16,6 @@ import pytest
 from pycompose.engine import bounds
 from pycompose.engine.build.dockerfile import DockerfileError, parse
 from pycompose.engine.build.dockerfile.arguments import ArgumentError
-from pycompose.engine.build.dockerfile.ignore import Ignore, PatternError
 from pycompose.engine.build.dockerfile.words import Budget, ExpansionError, expand
 from pycompose.engine.build.plan import global_arguments
 from pycompose.engine.build.state import ImageState
@@ -26,6 +25,7 @@ from pycompose.engine.images.changes import apply_changes
 from pycompose.engine.images.pack import header
 from pycompose.engine.images.tarstream import Limits, TarError, TarReader
 from pycompose.engine.images.types import Platform
+from pycompose.grammar.ignore import Ignore, PatternError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 from pycompose.compose.cli.flags.parser import FlagError, Parser
 from pycompose.compose.cli.verbs.container import update
 from pycompose.compose.cli.verbs.container.limits import update_body
-from pycompose.compose.cli.verbs.container.options import add_container_flags, check_reference
+from pycompose.compose.cli.verbs.container.options import add_container_flags
 from pycompose.compose.cli.verbs.container.request import create_request
 
 if TYPE_CHECKING:
@@ -201,14 +201,3 @@ def test_update_sends_what_is_asked() -> None:
     update.add_arguments(parser)
     args = parser.parse(["--cpus", "2", "-m", "3m", "--pids-limit", "-1", "x"], Namespace())
     assert update_body(args) == {"NanoCpus": 2 * 10**9, "Memory": 3 << 20, "PidsLimit": -1}
-
-
-@pytest.mark.parametrize("image", ["busybox", "a/b:1", "localhost:5000/a_b/c-d@sha256:" + "0" * 64, "REG.io/a"])
-def test_references(image: str) -> None:
-    check_reference(image)
-
-
-@pytest.mark.parametrize("image", ["Bad", "a:b:c", "-x", "a//b", "0" * 64, "a:" + "t" * 129])
-def test_bad_references(image: str) -> None:
-    with pytest.raises(ValueError, match="invalid"):
-        check_reference(image)

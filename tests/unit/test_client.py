@@ -17,9 +17,9 @@ from pycompose.compose.client import Conflict, Endpoint, Engine, NotFound, choos
 from pycompose.compose.client.endpoint import run_directory
 from pycompose.compose.client.frames import demultiplex, json_lines
 from pycompose.compose.client.http import Address, ConnectionLost, Refused, quote, target
-from pycompose.compose.client.images import split_reference
 from pycompose.compose.client.terminal import _Demultiplexer, _DetachFilter, parse_detach_keys
 from pycompose.compose.errors import EngineError, UsageError
+from pycompose.grammar.references import split_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -281,8 +281,8 @@ def test_json_lines_whatever_the_blocks(values: list[dict[str, str]], size: int)
         ("a@sha256:1", ("a", "sha256:1")),
     ],
 )
-def test_split_reference(ref: str, parts: tuple[str, str]) -> None:
-    assert split_reference(ref) == parts
+def test_split_version(ref: str, parts: tuple[str, str]) -> None:
+    assert split_version(ref) == parts
 
 
 def test_detach_keys() -> None:

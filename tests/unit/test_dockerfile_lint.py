@@ -9,10 +9,10 @@ import pytest
 from pycompose.engine.build.dockerfile import parse
 from pycompose.engine.build.dockerfile.check import check_options
 from pycompose.engine.build.dockerfile.errors import DockerfileError
-from pycompose.engine.build.dockerfile.ignore import Ignore
 from pycompose.engine.build.dockerfile.lint import DESCRIPTIONS, Finding, lint
 from pycompose.engine.build.evaluation import Surroundings, evaluate
 from pycompose.engine.images.types import Image
+from pycompose.grammar.ignore import Ignore
 
 _PREDEFINED = {"TARGETPLATFORM": "linux/amd64", "BUILDPLATFORM": "linux/amd64", "TARGETARCH": "amd64"}
 

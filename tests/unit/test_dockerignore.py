@@ -1,4 +1,4 @@
-"""`.dockerignore` on the client's side, and the context as a tar."""
+"""The context as a tar, without what `.dockerignore` leaves out."""
 
 from __future__ import annotations
 
@@ -9,35 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pycompose.compose.build.context import tar_stream
-from pycompose.compose.build.ignore import ignored, parse
 from pycompose.compose.errors import OperationError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.mark.parametrize(
-    ("patterns", "path", "wanted"),
-    [
-        ("*.log", "a.log", True),
-        ("*.log", "d/a.log", False),
-        ("**/*.log", "d/e/a.log", True),
-        ("d", "d/e", True),
-        ("d\n!d/e", "d/e", False),
-        ("d\n!d/e", "d/f", True),
-        ("# d", "d", False),
-        ("/d/", "d", True),
-        ("?.txt", "ab.txt", False),
-        ("[a-c].txt", "b.txt", True),
-        ("[^a-c].txt", "b.txt", False),
-        ("a/**/z", "a/z", True),
-        ("a/**/z", "a/b/c/z", True),
-        ("**", "anything/at/all", True),
-        (".", "x", False),
-    ],
-)
-def test_patterns(patterns: str, path: str, wanted: bool) -> None:
-    assert ignored(parse(patterns), path) is wanted
 
 
 def test_context(tmp_path: Path) -> None:
@@ -58,3 +33,20 @@ def test_context(tmp_path: Path) -> None:
 def test_no_such_context(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match="does not exist"):
         list(tar_stream(str(tmp_path / "no"), "Dockerfile", {}))
+
+
+def test_a_pattern_without_sense_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".dockerignore").write_text("[a\n")
+    with pytest.raises(OperationError, match=r"\.dockerignore: syntax error in pattern: \[a"):
+        list(tar_stream(str(tmp_path), "Dockerfile", {}))
+
+
+def test_an_ignored_directory_is_entered_for_what_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    (tmp_path / "d" / "e" / "keep").write_text("")
+    (tmp_path / "d" / "other").write_text("")
+    (tmp_path / "Dockerfile").write_text("FROM x\n")
+    (tmp_path / ".dockerignore").write_text("d\n!d/e/keep\n")
+    data = b"".join(tar_stream(str(tmp_path), "Dockerfile", {}))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        assert tar.getnames() == [".dockerignore", "Dockerfile", "d/e/keep"]

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pycompose.engine.build.dockerfile import DockerfileError, lint, parse
-from pycompose.engine.build.dockerfile.ignore import Ignore, PatternError, read_patterns
 from pycompose.engine.build.dockerfile.words import ExpansionError, expand
 from pycompose.engine.errors import EngineError
 from pycompose.engine.images import manifest
 from pycompose.engine.images.pack import header
 from pycompose.engine.images.tarstream import Limits, TarError, TarReader
 from pycompose.engine.images.types import Platform
+from pycompose.grammar.ignore import Ignore, PatternError, read_patterns
 
 _HALF_HOUR = 1800.0
 _SMALL = Limits(entries=1000, total=1 << 24, file=1 << 24, names=1 << 20, trailer=1 << 20)

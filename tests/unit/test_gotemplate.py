@@ -85,28 +85,8 @@ def test_json_and_templates() -> None:
         format.show("{{.Name", ROWS, COLUMNS)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.2, "Less than a second"),
-        (1, "1 second"),
-        (59, "59 seconds"),
-        (61, "About a minute"),
-        (600, "10 minutes"),
-        (3600, "About an hour"),
-        (7200, "2 hours"),
-        (3 * 86400, "3 days"),
-        (20 * 86400, "2 weeks"),
-        (100 * 86400, "3 months"),
-    ],
-)
-def test_age(seconds: float, text: str) -> None:
-    assert format.age(seconds) == text
-
-
 def test_sizes() -> None:
     assert [format.size(count) for count in (0, 999, 164_000_000)] == ["0B", "999B", "164MB"]
-    assert format.binary_size(1024 * 380) == "380KiB"
 
 
 def test_ports() -> None:

@@ -141,6 +141,8 @@ def test_comounted_cgroups_and_v2() -> None:
         ({"bundle__linux__sysctl": {"kernel.panic": "1"}}, "not in a separate kernel namespace"),
         ({"bundle__linux__sysctl": {"net.core.x": "1"}, "network": {"mode": "host"}}, "host network namespace"),
         ({"bundle__linux__sysctl": {"net..x": "1"}}, "invalid sysctl"),
+        ({"bundle__linux__sysctl": {"kernel.hostname": "x"}}, "conflicts with the OCI"),
+        ({"bundle__linux__sysctl": {"kernel/panic": "1"}}, "not in a separate kernel namespace"),
         ({"bundle__linux__namespaces": [{"type": "user"}]}, "not supported"),
         ({"bundle__process__capabilities": {"bounding": ["CAP_FLY"]}}, "unknown capability"),
         (
@@ -174,20 +176,6 @@ def test_the_extract_for_the_shim_survives_json() -> None:
     spec = bundle.parse(document(stop={"signal": "SIGWINCH", "timeout": 3}), "/run/c").for_shim()
     assert bundle.ShimSpec.parse(json.loads(json.dumps(spec))) == spec
     assert (spec.launch, spec.stop_signal, spec.pid_namespace) == ("/run/c/launch.json", 28, "new")
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("SIGTERM", 15), ("term", 15), ("9", 9), (3, 3), ("SIGWINCH", 28), ("RTMIN+3", 37), ("SIGRTMAX-1", 63)],
-)
-def test_signal_numbers(text: str | int, number: int) -> None:
-    assert bundle.signal_number(text) == number
-
-
-@pytest.mark.parametrize("text", ["", "SIGNOPE", "0", "65", "RTMIN+x", "SIG_DFL", "SIGRTMAX+1"])
-def test_no_signal_numbers(text: str) -> None:
-    with pytest.raises(ValueError, match="invalid signal"):
-        bundle.signal_number(text)
 
 
 def test_exec_takes_what_the_container_has() -> None:

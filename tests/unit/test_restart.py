@@ -4,31 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycompose.engine.runtime.restart import Policy, Restart, checked, decide, decide_at_boot, parse
+from pycompose.engine.runtime.restart import Policy, Restart, checked, decide, decide_at_boot
+from pycompose.grammar import restart
 
 
-@pytest.mark.parametrize(
-    ("text", "policy"),
-    [
-        ("", Policy("no")),
-        ("no", Policy("no")),
-        ("always", Policy("always")),
-        ("unless-stopped", Policy("unless-stopped")),
-        ("on-failure", Policy("on-failure")),
-        ("on-failure:5", Policy("on-failure", 5)),
-        ("on-failure:0", Policy("on-failure", 0)),
-    ],
-)
-def test_parse(text: str, policy: Policy) -> None:
-    assert parse(text) == policy
-
-
-@pytest.mark.parametrize(
-    "text", ["never", "always:3", "on-failure:", "on-failure:x", "on-failure:-1", "on-failure:1:2"]
-)
-def test_parse_refuses(text: str) -> None:
-    with pytest.raises(ValueError, match="restart policy"):
-        parse(text)
+def policy_of(text: str) -> Policy:
+    return checked(*restart.parse(text))
 
 
 def test_negative_count() -> None:
@@ -51,7 +32,7 @@ def test_negative_count() -> None:
     ],
 )
 def test_decide(policy: str, exit_code: int | None, count: int, restarts: bool) -> None:
-    assert (decide(parse(policy), exit_code, count, 0.0) is not None) is restarts
+    assert (decide(policy_of(policy), exit_code, count, 0.0) is not None) is restarts
 
 
 @given(st.sampled_from(["no", "always", "on-failure", "unless-stopped"]), st.none() | st.integers(0, 255))

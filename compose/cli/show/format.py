@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from ....grammar import ages, sizes
 from ..flags.parser import FlagError
 
 if TYPE_CHECKING:
@@ -96,59 +97,18 @@ def _labels(row: Row) -> Any:
     return lambda name: labels.get(name, "")
 
 
-def age(seconds: float) -> str:
-    """A span as docker says it: ``3 minutes``, ``About an hour``, ``2 weeks``."""
-    span = int(seconds)
-    if span < 1:
-        return "Less than a second"
-    if span == 1:
-        return "1 second"
-    if span < 60:
-        return f"{span} seconds"
-    minutes = span // 60
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    hours = round(span / 3600)
-    if hours == 1:
-        return "About an hour"
-    if hours < 48:
-        return f"{hours} hours"
-    if hours < 24 * 7 * 2:
-        return f"{hours // 24} days"
-    if hours < 24 * 30 * 2:
-        return f"{hours // 24 // 7} weeks"
-    if hours < 24 * 365 * 2:
-        return f"{hours // 24 // 30} months"
-    return f"{hours // 24 // 365} years"
-
-
 def moment(seconds: float, form: str = "%Y-%m-%d %H:%M:%S %z %Z") -> str:
     """A point in time in the local zone."""
     return time.strftime(form, time.localtime(seconds))
 
 
 def ago(moment: float) -> str:
-    return f"{age(max(time.time() - moment, 0.0))} ago"
+    return f"{ages.format(max(time.time() - moment, 0.0))} ago"
 
 
 def size(count: float, digits: int = 3) -> str:
     """Bytes as ``12.3MB``, in powers of 1000. Listings have three significant digits, sums have four."""
-    return _scaled(count, 1000.0, ("B", "kB", "MB", "GB", "TB", "PB"), digits)
-
-
-def binary_size(count: float) -> str:
-    """Bytes as ``12.3MiB``, four significant digits."""
-    return _scaled(count, 1024.0, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), 4)
-
-
-def _scaled(count: float, base: float, units: Sequence[str], digits: int) -> str:
-    index = 0
-    while count >= base and index < len(units) - 1:
-        count /= base
-        index += 1
-    return f"{count:.{digits}g}{units[index]}"
+    return sizes.decimal(count, digits)
 
 
 def ports(items: Iterable[Mapping[str, Any]]) -> str:

@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ....grammar import sizes
 from ...errors import EngineError
 from . import format
 
@@ -60,7 +61,7 @@ def stat_row(name: str, identity: str, tree: Mapping[str, Any] | None, *, full_i
     return {
         **row,
         "CPUPerc": f"{cpu_percent(tree):.2f}%",
-        "MemUsage": f"{format.binary_size(used)} / {format.binary_size(limit)}",
+        "MemUsage": f"{sizes.binary(used)} / {sizes.binary(limit)}",
         "MemPerc": f"{used / limit * 100 if limit else 0.0:.2f}%",
         "NetIO": f"{format.size(received)} / {format.size(sent)}",
         "BlockIO": f"{format.size(read)} / {format.size(written)}",

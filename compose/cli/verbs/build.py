@@ -48,12 +48,12 @@ def add_arguments(parser: Parser) -> None:
 
 def overrides(args: Namespace) -> dict[str, Any]:
     """Build settings that the flags say."""
-    from ...units import parse_bytes
+    from ....grammar import sizes
 
     memory = None
     if args.memory:
         try:
-            memory = parse_bytes(args.memory)
+            memory = sizes.parse(args.memory)
         except ValueError as error:
             raise FlagError(f"--memory: {error}") from None
     arguments: dict[str, str | None] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ...client.images import split_reference
+from ....grammar.references import split_version
 from ..flags.parser import integer
 from ..session import Session
 
@@ -40,7 +40,7 @@ def add_commit_flags(parser: Parser) -> None:
 
 
 def commit_query(args: Namespace, container: str) -> dict[str, object]:
-    repository, tag = split_reference(args.repository) if args.repository else (None, None)
+    repository, tag = split_version(args.repository) if args.repository else (None, None)
     return {
         "container": container,
         "repo": repository,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from ....grammar.references import split_version
 from ...client import NotFound
-from ...client.images import split_reference
 from ..flags.parser import FlagError
 from ..session import Session
 from ..show import format
@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
             image = {"Id": one["ImageID"], "Size": 0, "RepoTags": []}
         tags = image.get("RepoTags") or []
         ref = one["Image"] if one["Image"] in tags or not tags else tags[0]
-        repository, tag = split_reference(ref) if not ref.startswith("sha256:") else ("<none>", "<none>")
+        repository, tag = split_version(ref) if not ref.startswith("sha256:") else ("<none>", "<none>")
         rows.append(
             {
                 "ID": image["Id"],

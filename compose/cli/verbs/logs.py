@@ -53,9 +53,9 @@ def moment(text: str | None) -> str | None:
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return text
     if re.fullmatch(r"(\d+(\.\d+)?(h|ms|m|s|us|ns))+", text):
-        from ...units import parse_duration
+        from ....grammar import durations
 
-        return f"{time.time() - parse_duration(text) / 1e9:.9f}"
+        return f"{time.time() - durations.parse(text) / 1e9:.9f}"
     from datetime import datetime
 
     try:

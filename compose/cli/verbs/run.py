@@ -68,8 +68,9 @@ def one_off_options(args: Namespace) -> OneOffOptions:
     """What the flags say. Raises `FlagError`."""
     import os
 
+    from ....grammar.ports import parse as parse_ports
     from ...app.oneoff import OneOffOptions
-    from ...units import parse_ports, parse_volume, split_command
+    from ...shortforms import parse_volume, split_command
     from ..flags.parser import FlagError
 
     try:

@@ -201,7 +201,7 @@ def is_replaced_while_serving(tree: Mapping[str, Any]) -> bool:
 
 def _words(command: Any) -> Sequence[Any]:
     if isinstance(command, str):
-        from ...units import split_command
+        from ...shortforms import split_command
 
         try:
             return split_command(command)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from ....grammar import durations
 from ...errors import Diagnostic, LoadError
 from ...labels import network_name
 from ...load.yamldump import yaml_text
-from ...units import format_duration
 from .convert import PIN
 from .labels import SERVICE, STACK, pin
 
@@ -99,7 +99,7 @@ def _service(project: Project, spec: Mapping[str, Any], keys: Mapping[str, str])
             "stdin_open": container.get("OpenStdin"),
             "read_only": container.get("ReadOnly"),
             "stop_signal": container.get("StopSignal"),
-            "stop_grace_period": None if grace is None else format_duration(grace),
+            "stop_grace_period": None if grace is None else durations.format(grace),
             "healthcheck": _health(health) if health else None,
             "cap_add": container.get("CapabilityAdd"),
             "cap_drop": container.get("CapabilityDrop"),
@@ -128,7 +128,7 @@ def _health(body: Mapping[str, Any]) -> dict[str, Any]:
         "StartPeriod": "start_period",
         "StartInterval": "start_interval",
     }
-    found = {key: format_duration(body[field]) for field, key in times.items() if body.get(field)}
+    found = {key: durations.format(body[field]) for field, key in times.items() if body.get(field)}
     return _given({"test": body.get("Test"), "retries": body.get("Retries"), **found})
 
 
@@ -248,7 +248,7 @@ def _deploy(spec: Mapping[str, Any]) -> dict[str, Any]:
     placement = task.get("Placement") or {}
     restart = task.get("RestartPolicy") or {}
     times = {
-        key: format_duration(restart[field])
+        key: durations.format(restart[field])
         for field, key in (("Delay", "delay"), ("Window", "window"))
         if restart.get(field)
     }
@@ -306,7 +306,7 @@ def _resources(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _update(body: Mapping[str, Any]) -> dict[str, Any]:
     times = {
-        key: format_duration(body[field])
+        key: durations.format(body[field])
         for field, key in (("Delay", "delay"), ("Monitor", "monitor"))
         if body.get(field)
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ...client.images import split_reference
+from ....grammar import references
 from ...credentials.lookup import registry_auth
 from ...errors import EngineError, OperationError
 from ...plan.remedies import missing_image
@@ -81,8 +81,9 @@ def _cannot_pull(ref: str, words: str) -> str:
 
 def _hint(world: World, ref: str) -> str:
     """Bases that our own engine can make without a registry are never made silently: name the command."""
-    name, _ = split_reference(ref)
-    if name.removeprefix("docker.io/").removeprefix("library/") in ("debian", "ubuntu") and world.engine.is_pycompose:
+    domain, path = references.split_domain(references.split_version(ref)[0])
+    is_distribution = domain == references.DEFAULT_DOMAIN and path in ("library/debian", "library/ubuntu")
+    if is_distribution and world.engine.is_pycompose:
         return f"\n  without a registry: pycompose image bootstrap {ref}"
     return ""
 

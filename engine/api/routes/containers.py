@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ....grammar import signals
 from ...containers.life import create as creation
 from ...containers.life import remove, start, stop, update
 from ...containers.spec import validate
@@ -193,10 +194,10 @@ async def restart(daemon: Daemon, request: Request) -> Response:
 
 async def kill(daemon: Daemon, request: Request) -> Response:
     signal = request.text("signal")
-    number = validate.signal_number(signal, limit=None) if signal else stop.KILL
+    number = validate.any_signal(signal) if signal else stop.KILL
     try:
         container = daemon.containers.get(request["id"])
-        if not 1 <= number <= validate.LAST_SIGNAL:
+        if not signals.is_known(number):
             raise InvalidParameter(f"The linux daemon does not support signal {number}")
         await stop.kill(daemon.containers, container, number)
     except (NotFound, Conflict, InvalidParameter) as error:

@@ -10,7 +10,7 @@ from ...check import judge, read
 from ...check.facts import Instance
 from ...containers.life import memory, stop
 from ...errors import Conflict, InvalidParameter, NotModified
-from .. import transfer
+from .. import metrics, transfer
 from ..http import Response
 from ..router import Route
 
@@ -28,6 +28,7 @@ async def engine(daemon: Daemon, request: Request) -> Response:
             "socket": str(daemon.layout.socket),
             "pid": os.getpid(),
             "keeper_pid": daemon.keeper_pid,
+            "log": str(daemon.layout.engine_log) if daemon.layout.engine_log.exists() else "",
             "containers": daemon.containers.counts(),
         }
     )
@@ -107,6 +108,7 @@ async def offer(daemon: Daemon, request: Request) -> Response:
 
 ROUTES = (
     Route("POST", "/pycompose/pulls", offer),
+    Route("GET", "/metrics", metrics.metrics),
     Route("GET", "/pycompose/engine", engine),
     Route("GET", "/pycompose/engine/check", check),
     Route("POST", "/pycompose/engine/stop", stop_),

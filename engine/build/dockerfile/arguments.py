@@ -6,7 +6,7 @@ import json
 import re
 from typing import NoReturn
 
-from .words import SPACES
+from ....grammar.ignore import SPACES
 
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ....grammar import booleans
 from .errors import DockerfileError, Span
 from .instructions import Arg
 from .lint import CheckOptions
-from .values import boolean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ def check_options(dockerfile: Dockerfile, given: str = "") -> CheckOptions:
             found[name.strip()] = frozenset(rule.strip().lower() for rule in value.split(",") if rule.strip())
         else:
             try:
-                found["error"] = boolean(value.strip())
+                found["error"] = booleans.parse(value.strip())
             except ValueError as error:
                 message = f'failed to parse check options: failed to parse check option "{part}": {error}'
                 raise DockerfileError(message, Span(line, line)) from None

@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ....grammar.ignore import SPACES
 from ... import bounds
 from .arguments import ArgumentError, json_list
 from .errors import DockerfileError, Span
-from .words import SPACES, ExpansionError, expand
+from .words import ExpansionError, expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ....grammar import booleans, sizes
 from . import values
 from .arguments import ArgumentError
 from .errors import did_you_mean
@@ -125,7 +126,7 @@ class _Options:
             if self.type != "tmpfs":
                 raise ArgumentError(f"unexpected key '{key}' for mount type '{self.type}'")
             try:
-                self.size = values.size(value)
+                self.size = sizes.parse(value)
             except ValueError:
                 raise ArgumentError(f"invalid value for {key}: {value}") from None
         elif key == "sharing":
@@ -146,7 +147,7 @@ class _Options:
     @staticmethod
     def _boolean(key: str, value: str) -> bool:
         try:
-            return values.boolean(value)
+            return booleans.parse(value)
         except ValueError:
             raise ArgumentError(f"invalid value for {key}: {value}") from None
 
@@ -194,7 +195,7 @@ def parse_device(text: str) -> tuple[str, bool]:
         key = key.lower()
         if key == "required":
             try:
-                required = values.boolean(value) if equals else True
+                required = booleans.parse(value) if equals else True
             except ValueError:
                 raise ArgumentError(f"invalid value for {key}: {value}") from None
         elif key == "name" and equals:

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ....grammar import durations
+from ....grammar.ignore import SPACES
 from ... import bounds
-from . import values
 from .arguments import ArgumentError, blank_separated, json_list, name_values, quoted_words
 from .errors import DockerfileError, Span, did_you_mean
 from .flags import Flags
@@ -38,7 +39,7 @@ from .instructions import (
 )
 from .lines import Heredoc, Statement, parse_heredoc, read_statements, split_statement
 from .mounts import check_mount, parse_device
-from .words import SPACES, ExpansionError
+from .words import ExpansionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -350,7 +351,7 @@ def _interval(text: str, name: str) -> int:
     if not text:
         return 0
     try:
-        value = values.duration(text)
+        value = durations.parse(text)
     except ValueError as error:
         raise ArgumentError(str(error)) from None
     if value and value < 10**6:

@@ -1,72 +1,9 @@
-"""Scalars as the Dockerfile and its mount options write them: durations, booleans, sizes, CSV fields, chmod modes."""
+"""Scalars as the Dockerfile and its mount options write them: CSV fields and chmod modes."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-
-_UNITS = {
-    "ns": 1,
-    "us": 10**3,
-    "µs": 10**3,
-    "μs": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
-_TERM = re.compile(r"(\d*)(\.\d*)?([^\d.]+)", re.ASCII)
-_SIZES = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
-_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s?([kmgtp]i?b?|b?)\Z", re.ASCII | re.IGNORECASE)
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-
-
-def duration(text: str) -> int:
-    """Nanoseconds of ``1h30m``, ``1.5s``, ``-3ms`` or ``0``; raises ValueError."""
-    invalid = ValueError(f'time: invalid duration "{text}"')
-    sign = -1 if text[:1] == "-" else 1
-    rest = text[1:] if text[:1] in ("-", "+") else text
-    if rest == "0":
-        return 0
-    if not rest:
-        raise invalid
-    total = 0
-    at = 0
-    while at < len(rest):
-        match = _TERM.match(rest, at)
-        if match is None or (not match.group(1) and len(match.group(2) or "") < 2):
-            if match is None and re.fullmatch(r"\d+\.?\d*|\.\d+", rest[at:], re.ASCII):
-                raise ValueError(f'time: missing unit in duration "{text}"')
-            raise invalid
-        whole, fraction, unit = match.groups()
-        if unit not in _UNITS:
-            raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
-        total += int(whole or 0) * _UNITS[unit]
-        digits = (fraction or ".")[1:]
-        if digits:
-            total += int(digits) * _UNITS[unit] // 10 ** len(digits)
-        at = match.end()
-    if total > 2**63 - (sign > 0):
-        raise invalid
-    return sign * total
-
-
-def boolean(text: str) -> bool:
-    """``1``, ``t``, ``true``… or ``0``, ``f``, ``false``…; raises ValueError."""
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise ValueError(f'invalid syntax: "{text}"')
-
-
-def size(text: str) -> int:
-    """Bytes of ``64m``, ``1.5GiB``, ``1024``; units are powers of 1024; raises ValueError."""
-    match = _SIZE.match(text)
-    if match is None:
-        raise ValueError(f"invalid size: '{text}'")
-    return int(float(match.group(1)) * _SIZES[match.group(2)[:1].lower() or "b"])
 
 
 def csv_fields(text: str) -> list[str]:

@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ....grammar.ignore import SPACES
+from ....grammar.wildcards import Automaton, Token, literal, many, one
 from ... import bounds
-from .automaton import Automaton, Token, literal, many, one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # What Go's unicode.IsSpace accepts; str.isspace also takes the ASCII separators 0x1c-0x1f.
-SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _SPACE_SET = frozenset(SPACES)
 _SHOWN = 1000  # characters of a text that an error repeats
 _SPECIAL_PARAMETERS = frozenset("@*#?-$!0")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from ... import journal
 from ...errors import EngineError
 from ...runtime import restart, statusfile
 from ...runtime.client import ShimClient, ShimError, ShimState
@@ -48,7 +49,7 @@ async def recover(containers: Containers) -> Recovered:
         try:
             containers.reserve(record.name, id)
         except EngineError as error:
-            log.error("container %s: %s", id[:12], error)
+            log.error("container %s: %s", id[:12], error, extra=journal.fields(container=id[:12]))
             continue
         await _recover_one(containers, record, found)
     await containers.blocking(_sweep, containers)
@@ -105,7 +106,12 @@ async def _adopt_files(containers: Containers, record: ContainerRecord, state: S
     try:
         await containers.blocking(memory.adopt, containers.layout, record, state.shim_pid, state.shim_starttime)
     except (OSError, EngineError) as error:
-        log.error("container %s: its files in memory cannot be taken over: %s", record.id[:12], error)
+        log.error(
+            "container %s: its files in memory cannot be taken over: %s",
+            record.id[:12],
+            error,
+            extra=journal.fields(**journal.of_container(record.id, record.labels)),
+        )
 
 
 async def _bury(
@@ -115,7 +121,12 @@ async def _bury(
     try:
         return await containers.blocking(statusfile.bury, path, cgroup)
     except (OSError, ValueError) as error:
-        log.error("container %s: cannot clean up after its shim: %s", record.id[:12], error)
+        log.error(
+            "container %s: cannot clean up after its shim: %s",
+            record.id[:12],
+            error,
+            extra=journal.fields(**journal.of_container(record.id, record.labels)),
+        )
         return statusfile.unknown_end(status)
 
 
@@ -160,7 +171,12 @@ async def restart_by_policy(containers: Containers, again: list[Container]) -> N
         try:
             await start.start(containers, container)
         except EngineError as error:
-            log.error("container %s: restart after recovery failed: %s", container.id[:12], error)
+            log.error(
+                "container %s: restart after recovery failed: %s",
+                container.id[:12],
+                error,
+                extra=journal.fields(**journal.of_container(container.id, container.record.labels)),
+            )
 
     async with anyio.create_task_group() as group:
         for container in again:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from ....grammar import ages
 from ...timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -92,39 +93,11 @@ def from_facts(facts: ShimState | None, *, alive: bool, error: str = "", exit_co
     )
 
 
-def human_duration(seconds: float) -> str:
-    """How Docker writes a span of time: "Less than a second", "5 minutes", "About an hour", "3 days"…"""
-    whole = int(seconds)
-    if whole < 1:
-        return "Less than a second"
-    if whole == 1:
-        return "1 second"
-    if whole < 60:
-        return f"{whole} seconds"
-    minutes = whole // 60
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    hours = int(seconds / 3600 + 0.5)
-    if hours == 1:
-        return "About an hour"
-    if hours < 48:
-        return f"{hours} hours"
-    if hours < 24 * 7 * 2:
-        return f"{hours // 24} days"
-    if hours < 24 * 30 * 2:
-        return f"{hours // 24 // 7} weeks"
-    if hours < 24 * 365 * 2:
-        return f"{hours // 24 // 30} months"
-    return f"{hours // 24 // 365} years"
-
-
 def status_text(state: State, now: int, health: str | None = None) -> str:
     """The STATUS column of a listing: "Up 3 minutes (healthy)", "Exited (0) 2 hours ago", "Created"…"""
 
     def since(moment: int | None) -> str:
-        return human_duration(0 if moment is None else max(0, now - moment) / 1e9)
+        return ages.format(0 if moment is None else max(0, now - moment) / 1e9)
 
     if state.status == "running":
         suffix = {None: "", "none": "", "starting": " (health: starting)"}.get(health, f" ({health})")

@@ -13,6 +13,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
 
+from ....grammar import booleans, sizes
 from ...errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:
@@ -44,14 +45,6 @@ _CONNECT_SECONDS = 10.0
 _CACHE = {"max_size": 20 << 20, "max_file": 5, "compress": True}
 
 
-def size(text: str) -> int:
-    """Bytes of ``10m``, ``1g``, ``512``, ``20kb``. Raises InvalidParameter."""
-    match = re.fullmatch(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([kmgtp]?)(?:i?b)?", text.strip().lower())
-    if not match:
-        raise InvalidParameter(f"invalid size: '{text}'")
-    return int(float(match[1]) * 1024 ** " kmgtp".index(match[2] or " "))
-
-
 def check(driver: object, options: Mapping[str, str]) -> None:
     """Whether there is such a driver with such options. Raises InvalidParameter."""
     if not isinstance(driver, str) or driver not in KNOWN:
@@ -67,8 +60,8 @@ def check(driver: object, options: Mapping[str, str]) -> None:
         if mode != "non-blocking":
             raise InvalidParameter("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
         try:
-            size(options["max-buffer-size"])
-        except InvalidParameter as error:
+            sizes.parse(options["max-buffer-size"])
+        except ValueError as error:
             raise InvalidParameter(f"error parsing option max-buffer-size: {error}") from None
     if driver == "syslog":
         address(options.get("syslog-address", ""))
@@ -130,7 +123,7 @@ def prepare(record: ContainerRecord, *, connect: bool = False) -> dict[str, Any]
 def _files(driver: str, options: Mapping[str, str]) -> dict[str, Any]:
     if driver == "syslog":
         return dict(_CACHE)
-    maximum = None if options.get("max-size", "-1") == "-1" else size(options["max-size"])
+    maximum = None if options.get("max-size", "-1") == "-1" else _file_size(options["max-size"])
     count = options.get("max-file", "5" if driver == "local" else "1")
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", count):
         raise InvalidParameter(f'strconv.Atoi: parsing "{count}": invalid syntax')
@@ -151,13 +144,23 @@ def prepare_files(config: Mapping[str, Any]) -> None:
     _files(config["Type"], config.get("Config") or {})
 
 
+def _file_size(text: str) -> int:
+    # Unlike every other size, Docker's log files are measured in powers of 1000.
+    try:
+        size = sizes.parse_decimal(text)
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
+    if size <= 0:
+        raise InvalidParameter("max-size must be a positive number")
+    return size
+
+
 def truth(text: str) -> bool:
     """Go's strconv.ParseBool. Raises InvalidParameter."""
-    if text in ("1", "t", "T", "TRUE", "true", "True"):
-        return True
-    if text in ("0", "f", "F", "FALSE", "false", "False"):
-        return False
-    raise InvalidParameter(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+    try:
+        return booleans.parse(text)
+    except ValueError:
+        raise InvalidParameter(f'strconv.ParseBool: parsing "{text}": invalid syntax') from None
 
 
 def attributes(record: ContainerRecord) -> dict[str, str]:

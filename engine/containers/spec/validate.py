@@ -9,18 +9,16 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import signal
 from typing import TYPE_CHECKING, Any
 
+from ....grammar import ports, restart, signals, sizes, sysctls
 from ...errors import Conflict, InvalidParameter, NotImplemented_
-from ...runtime import restart
 from . import logoptions, probing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-LAST_SIGNAL = 64
 MINIMUM_MEMORY = 6 * 1024 * 1024
 _BYTE = re.compile(r"^[\x20-\x7e]*$")
 
@@ -33,23 +31,20 @@ def container_name(name: str) -> str:
     return bare
 
 
-def signal_number(text: str, *, limit: int | None = LAST_SIGNAL) -> int:
-    """A signal by name (with or without SIG) or number, not above ``limit``. Raises InvalidParameter."""
-    word = text.strip().upper()
-    if re.fullmatch(r"[0-9]{1,4}", word):
-        number = int(word)
-        if number >= 1 and (limit is None or number <= limit):
-            return number
-    else:
-        word = word.removeprefix("SIG")
-        if match := re.fullmatch(r"RTMIN(?:\+([0-9]{1,2}))?|RTMAX(?:-([0-9]{1,2}))?", word):
-            number = 34 + int(match[1] or 0) if word.startswith("RTMIN") else 64 - int(match[2] or 0)
-            if 34 <= number <= 64:
-                return number
-        elif word in ("POLL", "IOT", "CLD", "STKFLT") or hasattr(signal, f"SIG{word}"):
-            aliases = {"STKFLT": 16, "CLD": 17, "POLL": 29, "IOT": 6}
-            return aliases.get(word) or int(getattr(signal, f"SIG{word}"))
-    raise InvalidParameter(f"Invalid signal: {text}")
+def signal_number(text: str) -> int:
+    """A signal that may be a stop signal, by name (with or without SIG) or number. Raises InvalidParameter."""
+    number = any_signal(text)
+    if number > signals.LAST:
+        raise InvalidParameter(f"Invalid signal: {text}")
+    return number
+
+
+def any_signal(text: str) -> int:
+    """A signal by name, or any number but 0. Raises InvalidParameter."""
+    try:
+        return signals.parse(text)
+    except ValueError:
+        raise InvalidParameter(f"Invalid signal: {text}") from None
 
 
 def config(values: Mapping[str, Any]) -> None:
@@ -83,18 +78,10 @@ def _readable_log(host: Mapping[str, Any], config: Mapping[str, Any]) -> None:
 
 def exposed_port(text: str) -> tuple[int, int, str]:
     """(first, last, protocol) of ``80``, ``80/tcp`` or ``8000-8010/udp``. Raises InvalidParameter."""
-    ports, _, protocol = text.partition("/")
-    first, _, last = ports.partition("-")
-    protocol = (protocol or "tcp").lower()
-    if protocol not in ("tcp", "udp", "sctp"):
-        raise InvalidParameter(f"invalid protocol: {protocol}")
     try:
-        low, high = int(first), int(last or first)
-    except ValueError:
-        raise InvalidParameter(f"invalid port specification: {text!r}") from None
-    if not 0 < low <= high < 65536:
-        raise InvalidParameter(f"invalid port specification: {text!r}")
-    return low, high, protocol
+        return ports.parse_exposed(text)
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
 
 
 def _healthcheck(check: Mapping[str, Any]) -> None:
@@ -156,8 +143,8 @@ def log_config(config: Mapping[str, Any]) -> None:
 def size(text: str, what: str) -> int:
     """Bytes of ``10m``, ``1g``, ``512``, ``20kb``. Raises InvalidParameter."""
     try:
-        return logoptions.size(text)
-    except InvalidParameter as error:
+        return sizes.parse(text)
+    except ValueError as error:
         raise InvalidParameter(f"invalid value for {what}: {error}") from None
 
 
@@ -230,18 +217,15 @@ def _ports(host: Mapping[str, Any]) -> None:
             raise InvalidParameter(f"invalid JSON: HostConfig.PortBindings[{port}]: want a list of objects")
         for binding in bindings or ():
             text = str(binding.get("HostPort") or "")
-            first, dash, last = text.partition("-")
-            if text and not (_is_port(first) and (not dash or _is_port(last))):
-                raise InvalidParameter(f"invalid port specification: {text!r}")
+            try:
+                ports.parse_range(text or "0")
+            except ValueError:
+                raise InvalidParameter(f"invalid port specification: {text!r}") from None
             if address := binding.get("HostIp"):
                 try:
                     ipaddress.ip_address(address)
                 except ValueError:
                     raise InvalidParameter(f"invalid IP address: {address}") from None
-
-
-def _is_port(text: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,5}", text) is not None and int(text) < 65536
 
 
 def _hosts(host: Mapping[str, Any]) -> None:
@@ -363,9 +347,11 @@ def _limits(host: Mapping[str, Any]) -> None:
         raise InvalidParameter("Range of blkio weight is from 10 to 1000")
     for limit in host["Ulimits"] or ():
         _ulimit(limit)
-    for name, value in (host["Sysctls"] or {}).items():
-        if not re.fullmatch(r"[a-zA-Z0-9_./-]+", name) or ".." in name or "\n" in value:
-            raise InvalidParameter(f"invalid sysctl: {name!r}")
+    for name in host["Sysctls"] or {}:
+        try:
+            sysctls.dotted(name)
+        except ValueError as error:
+            raise InvalidParameter(str(error)) from None
     for rule in host["DeviceCgroupRules"] or ():
         if not re.fullmatch(r"[acb] ([0-9]{1,7}|\*):([0-9]{1,7}|\*) [rwm]{1,3}", rule):
             raise InvalidParameter(f"invalid device cgroup rule format: '{rule}'")

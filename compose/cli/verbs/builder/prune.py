@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....units import parse_bytes
+from .....grammar import sizes
 from ...flags.shared import add_prune
 from ...session import Session
 from ...show.many import filters
@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
     flag("-a", "--all", action="store_true", help="Remove all unused build cache, not just dangling ones")
     add_prune(parser, 'Provide filter values (e.g., "until=24h")')
     flag("--verbose", action="store_true", help="Accepted for compatibility: what goes is always named")
-    flag("--keep-storage", type=parse_bytes, default=0, metavar="BYTES", help="Amount of disk space to keep for cache")
+    flag("--keep-storage", type=sizes.parse, default=0, metavar="BYTES", help="Amount of disk space to keep for cache")
 
 
 def run(args: Namespace) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from ....deploy.units import chosen
-from ...show.format import age, shorten, show
+from ...show.format import ago, shorten, show
 from .opening import for_verb
 
 if TYPE_CHECKING:
@@ -32,14 +31,13 @@ def run(args: Namespace) -> int:
     if args.services:
         print("\n".join(dict.fromkeys(one.service for one in found)))
         return 0
-    now = time.time()
     rows = [
         {
             "Name": one.name,
             "Image": one.image,
             "Service": one.service,
             "Node": one.node,
-            "Created": f"{age(now - one.created)} ago",
+            "Created": ago(one.created),
             "State": one.state,
             "Status": f"{one.state}: {one.detail if args.no_trunc else shorten(one.detail, 60)}"
             if one.detail

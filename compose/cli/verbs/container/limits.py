@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ....units import parse_bytes
+from .....grammar import sizes
 from .values import device_count, device_rate, device_weight, nano_cpus, swap_size, unsigned, whole
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ _UPDATABLE: tuple[_Row, ...] = (
     (("--cpus",), "NanoCpus", nano_cpus, 0, "DECIMAL", "Number of CPUs"),
     (("--cpuset-cpus",), "CpusetCpus", str, "", "CPUS", "CPUs in which to allow execution (0-3, 0,1)"),
     (("--cpuset-mems",), "CpusetMems", str, "", "MEMS", "MEMs in which to allow execution (0-3, 0,1)"),
-    (("-m", "--memory"), "Memory", parse_bytes, 0, "BYTES", "Memory limit"),
-    (("--memory-reservation",), "MemoryReservation", parse_bytes, 0, "BYTES", "Memory soft limit"),
+    (("-m", "--memory"), "Memory", sizes.parse, 0, "BYTES", "Memory limit"),
+    (("--memory-reservation",), "MemoryReservation", sizes.parse, 0, "BYTES", "Memory soft limit"),
     (("--memory-swap",), "MemorySwap", swap_size, 0, "BYTES", "Swap limit equal to memory plus swap: -1 for no limit"),
     (("--pids-limit",), "PidsLimit", whole, None, "N", "Tune container pids limit (set -1 for unlimited)"),
 )
 _FIXED: tuple[_Row, ...] = (
     (("--cpu-count",), "CpuCount", whole, 0, "N", "CPU count (Windows only)"),
     (("--cpu-percent",), "CpuPercent", whole, 0, "N", "CPU percent (Windows only)"),
-    (("--io-maxbandwidth",), "IOMaximumBandwidth", parse_bytes, 0, "BYTES", "Maximum IO bandwidth (Windows only)"),
+    (("--io-maxbandwidth",), "IOMaximumBandwidth", sizes.parse, 0, "BYTES", "Maximum IO bandwidth (Windows only)"),
     (("--io-maxiops",), "IOMaximumIOps", unsigned, 0, "N", "Maximum IOps (Windows only)"),
     (("--memory-swappiness",), "MemorySwappiness", whole, -1, "N", "Tune container memory swappiness (0 to 100)"),
 )
@@ -59,7 +59,7 @@ def add_limit_flags(parser: Parser) -> None:
         parser.add_argument(name, dest=field, type=kind, action="append", default=[], metavar="DEVICE:VALUE", help=text)
     parser.add_argument("--oom-kill-disable", action="store_true", help="Disable OOM Killer")
     parser.add_argument(
-        "--kernel-memory", type=parse_bytes, metavar="BYTES", help="Ignored: no longer supported by Linux"
+        "--kernel-memory", type=sizes.parse, metavar="BYTES", help="Ignored: no longer supported by Linux"
     )
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .....grammar import durations, references, sizes, sysctls
 from ....errors import OperationError
-from ....units import parse_bytes
 from .endpoints import network
 from .limits import add_limit_flags
 from .storage import gpus, mount
-from .values import address, device_rule, duration, extra_host, standard_stream, sysctl, ulimit, variable, whole
+from .values import address, device_rule, extra_host, standard_stream, ulimit, variable, whole
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -83,7 +82,7 @@ _LISTS: dict[tuple[str, ...], tuple[Callable[[str], Any], str]] = {
     ("-p", "--publish"): (str, "Publish a container's port(s) to the host"),
     ("--security-opt",): (str, "Security Options"),
     ("--storage-opt",): (str, "Storage driver options for the container"),
-    ("--sysctl",): (sysctl, "Sysctl options"),
+    ("--sysctl",): (sysctls.check_flag, "Sysctl options"),
     ("--tmpfs",): (str, "Mount a tmpfs directory"),
     ("--ulimit",): (ulimit, "Ulimit options"),
     ("-v", "--volume"): (str, "Bind mount a volume"),
@@ -120,7 +119,7 @@ def add_container_flags(parser: Parser) -> None:
     for names, text in _SWITCHES.items():
         flag(*names, action="store_true", help=text)
     for name, text in _SPANS.items():
-        flag(name, type=duration, default=0, metavar="DURATION", help=text)
+        flag(name, type=durations.parse, default=0, metavar="DURATION", help=text)
     flag(
         "--env-file",
         dest="container_env_file",
@@ -133,7 +132,7 @@ def add_container_flags(parser: Parser) -> None:
     flag("--oom-score-adj", type=whole, default=0, metavar="N", help="Tune host's OOM preferences (-1000 to 1000)")
     flag("--pull", default="missing", metavar="POLICY", help='Pull image before running ("always", "missing", "never")')
     flag("--restart", default="no", metavar="POLICY", help="Restart policy to apply when a container exits")
-    flag("--shm-size", type=parse_bytes, default=0, metavar="BYTES", help="Size of /dev/shm")
+    flag("--shm-size", type=sizes.parse, default=0, metavar="BYTES", help="Size of /dev/shm")
     flag("--stop-timeout", type=whole, metavar="SECONDS", help="Timeout (in seconds) to stop a container")
     add_limit_flags(parser)
     parser.add_argument("image")
@@ -143,27 +142,6 @@ def add_container_flags(parser: Parser) -> None:
 def refusal(verb: str, message: object) -> NotRun:
     """docker's form for everything that keeps `run` and `create` from making a container."""
     return NotRun(f"pycompose: {message}.\nSee 'pycompose container {verb} --help'.")
-
-
-def check_reference(image: str) -> None:
-    """Raise ValueError for what cannot be the name of an image."""
-    name, _, _ = image.partition("@")
-    if re.fullmatch(r"[0-9a-f]{64}", name):
-        raise ValueError(f"invalid repository name ({name}), cannot specify 64-byte hexadecimal strings")
-    head, colon, tag = name.rpartition(":")
-    repository = head if colon and "/" not in tag else name
-    if colon and repository == head and not re.fullmatch(r"\w[\w.-]{0,127}", tag, re.ASCII):
-        raise ValueError("invalid reference format")
-    path = repository.split("/")
-    if len(path) > 1 and ("." in path[0] or ":" in path[0] or path[0] == "localhost"):
-        path = path[1:]
-    lower = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
-    if all(lower.fullmatch(part) for part in path):
-        return
-    if all(lower.fullmatch(part.lower()) for part in path):
-        shown = "/".join(path if len(path) > 1 else ["library", *path])
-        raise ValueError(f"invalid reference format: repository name ({shown}) must be lowercase")
-    raise ValueError("invalid reference format")
 
 
 def create(engine: Engine, args: Namespace, verb: str, **changes: Any) -> str:
@@ -176,7 +154,7 @@ def create(engine: Engine, args: Namespace, verb: str, **changes: Any) -> str:
         raise refusal(verb, f'invalid pull option: \'{args.pull}\': must be one of "always", "missing" or "never"')
     try:
         if not args.image.startswith("sha256:"):
-            check_reference(args.image)
+            references.parse(args.image)
         proxies = docker_config.proxies(docker_config.read(), str(engine.endpoint.address))
         request = create_request(args, engine.version, proxies)
     except ValueError as error:
@@ -212,9 +190,7 @@ def create(engine: Engine, args: Namespace, verb: str, **changes: Any) -> str:
 
 def tagged(image: str) -> str:
     """``image`` with the tag that is meant when none is written."""
-    from ....client.images import split_reference
-
-    return image if "@" in image else ":".join(split_reference(image))
+    return image if "@" in image else ":".join(references.split_version(image))
 
 
 def _pull(engine: Engine, args: Namespace, platform: str) -> None:

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ....units import parse_ports
+from .....grammar.ports import parse as parse_ports
 from .endpoints import endpoints
 from .limits import limits
 from .storage import binds, devices, tmpfs

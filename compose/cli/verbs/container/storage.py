@@ -6,7 +6,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from ....units import parse_bytes, parse_volume
+from .....grammar import sizes
+from ....shortforms import parse_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +94,7 @@ def mount(text: str) -> dict[str, Any]:
                 options.setdefault("DriverConfig", {}).setdefault("Options", {})[name] = option
             case "tmpfs-size":
                 try:
-                    tmpfs["SizeBytes"] = parse_bytes(value)
+                    tmpfs["SizeBytes"] = sizes.parse(value)
                 except ValueError:
                     raise ValueError(f"invalid value for {key}: {value}") from None
             case "tmpfs-mode":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ....units import parse_bytes, parse_duration
+from .....grammar import restart, sizes
 
 _ULIMITS = (
     "core",
@@ -28,9 +28,6 @@ _ULIMITS = (
     "sigpending",
     "stack",
 )
-_SYSCTLS = ("kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax")
-_MORE_SYSCTLS = ("kernel.shmmni", "kernel.shm_rmid_forced")
-_SYSCTL_PREFIXES = ("net.", "fs.mqueue.")
 
 
 def whole(text: str) -> int:
@@ -53,7 +50,7 @@ def unsigned(text: str) -> int:
 
 def swap_size(text: str) -> int:
     """Bytes, or -1 for no limit."""
-    return -1 if text == "-1" else parse_bytes(text)
+    return -1 if text == "-1" else sizes.parse(text)
 
 
 def nano_cpus(text: str) -> int:
@@ -69,14 +66,6 @@ def nano_cpus(text: str) -> int:
     return int(value)
 
 
-def duration(text: str) -> int:
-    """Nanoseconds."""
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise ValueError("time: " + str(error).replace("'", '"')) from None
-
-
 def ulimit(text: str) -> dict[str, Any]:
     """``NAME=SOFT[:HARD]``."""
     name, equals, limits = text.partition("=")
@@ -90,13 +79,6 @@ def ulimit(text: str) -> dict[str, Any]:
     if hard != -1 and (soft == -1 or soft > hard):
         raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
     return {"Name": name, "Hard": hard, "Soft": soft}
-
-
-def sysctl(text: str) -> str:
-    name, equals, _ = text.partition("=")
-    if equals and (name in _SYSCTLS or name in _MORE_SYSCTLS or name.startswith(_SYSCTL_PREFIXES)):
-        return text
-    raise ValueError(f"sysctl '{text}' is not allowed")
 
 
 def address(text: str) -> str:
@@ -129,7 +111,7 @@ def device_rate(text: str) -> dict[str, Any]:
     """``PATH:BYTES``."""
     path, rate = _device_and(text)
     try:
-        return {"Path": path, "Rate": parse_bytes(rate)}
+        return {"Path": path, "Rate": sizes.parse(rate)}
     except ValueError:
         raise ValueError(
             f"invalid rate for device: {text}. The correct format is <device-path>:<number>[<unit>]."
@@ -185,12 +167,8 @@ def standard_stream(text: str) -> str:
 
 def restart_policy(text: str) -> dict[str, Any]:
     """``NAME[:RETRIES]``; raises ValueError."""
-    name, colon, count = text.partition(":")
-    if colon and not name:
-        raise ValueError("invalid restart policy format: no policy provided before colon")
-    if colon and not count.lstrip("-").isdigit():
-        raise ValueError("invalid restart policy format: maximum retry count must be an integer")
-    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+    name, retries = restart.parse(text)
+    return {"Name": name, "MaximumRetryCount": retries}
 
 
 def key_values(items: list[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .....version import __version__
 from ....client.autostart import keeper_script
@@ -33,6 +33,14 @@ def add_arguments(parser: Parser) -> None:
         ("tlskey", "The key of the engine's certificate"),
     ):
         parser.add_argument(f"--{name}", metavar="FILE", help=words)
+    parser.add_argument(
+        "--log-level", metavar="LEVEL", choices=("debug", "info", "warning", "error"),
+        help="Least level of the engine's own log: debug, info, warning or error",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log-format", metavar="FORMAT", choices=("text", "json"), help="Form of the engine's own log: text or json"
+    )
+    parser.add_argument("--metrics-addr", metavar="ADDRESS:PORT", help="Serve Prometheus metrics there, at /metrics")
 
 
 def run(args: Namespace) -> int:
@@ -46,8 +54,8 @@ def run(args: Namespace) -> int:
         command += ["--root", endpoint.root]
     if args.config:
         os.environ["PYCOMPOSE_ENGINE_CONFIG"] = os.path.abspath(args.config)
-    if remote := _remote(args):
-        os.environ["PYCOMPOSE_ENGINE_REMOTE"] = remote
+    if given := {**_remote(args), **_observed(args)}:
+        os.environ["PYCOMPOSE_ENGINE_REMOTE"] = json.dumps(given)
     print(
         f"pycompose {__version__}: starting the engine at {endpoint.address} (Ctrl-C ends it and leaves containers running)"
     )
@@ -55,14 +63,20 @@ def run(args: Namespace) -> int:
     os.execv(command[0], command)
 
 
-def _remote(args: Namespace) -> str:
-    """The flags as the engine reads them; "" without any. What is missing the engine says, as it does for its file."""
+def _observed(args: Namespace) -> dict[str, Any]:
+    """The flags on log and metrics that are given, by the keys of engine.yaml."""
+    found = {"log-level": args.log_level, "log-format": args.log_format, "metrics-addr": args.metrics_addr}
+    return {key: value for key, value in found.items() if value}
+
+
+def _remote(args: Namespace) -> dict[str, Any]:
+    """The flags as the engine reads them; empty without any. What is missing the engine says, as it does for its file."""
     files = {name: os.path.abspath(getattr(args, name)) for name in _FILES if getattr(args, name)}
     if not args.listen:
         if files or args.tlsverify:
             raise UsageError("--tlsverify, --tlscacert, --tlscert and --tlskey belong to --listen tcp://ADDRESS:PORT")
-        return ""
-    return json.dumps({"hosts": args.listen, "tlsverify": args.tlsverify, **files})
+        return {}
+    return {"hosts": args.listen, "tlsverify": args.tlsverify, **files}
 
 
 _FILES = ("tlscacert", "tlscert", "tlskey")

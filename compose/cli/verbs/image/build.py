@@ -163,7 +163,8 @@ def _build(args: Namespace, tree: dict[str, Any]) -> int:
 
 def _tree(args: Namespace) -> dict[str, Any]:
     """The flags as a Compose ``build`` section with absolute paths."""
-    from ....build import absolute_cache, is_remote
+    from .....grammar.git import is_remote
+    from ....build import absolute_cache
     from ....convert.values import pairs
 
     tree: dict[str, Any] = {
@@ -204,10 +205,10 @@ def _tree(args: Namespace) -> dict[str, Any]:
 
 
 def _bytes(text: str, flag: str) -> int:
-    from ....units import parse_bytes
+    from .....grammar import sizes
 
     try:
-        return parse_bytes(text)
+        return sizes.parse(text)
     except ValueError as error:
         raise FlagError(f"{flag}: {error}") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ....client.images import split_reference
+from .....grammar.references import split_version
 from ...flags.shared import add_filter
 from ...session import Session
 from ...show import format
@@ -61,7 +61,7 @@ def image_rows(tree: dict[str, Any], full: bool) -> list[format.Row]:
     """One row per tag; a dangling image has one with ``<none>``."""
     digests = {name: digest for name, _, digest in (item.partition("@") for item in tree.get("RepoDigests") or ())}
     names = [item for item in tree.get("RepoTags") or () if item != f"{NONE}:{NONE}"]
-    pairs = [split_reference(name) for name in names] or [(next(iter(digests), NONE), NONE)]
+    pairs = [split_version(name) for name in names] or [(next(iter(digests), NONE), NONE)]
     created = float(tree.get("Created") or 0)
     return [
         {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from ...flags.parser import FlagError
@@ -117,7 +116,7 @@ def _cache(tree: Mapping[str, Any], full: bool) -> format.Row:
         if not text or text.startswith("0001-"):
             return ""
         moment = datetime.fromisoformat(text[:19] + "+00:00").timestamp()
-        return f"{format.age(max(time.time() - moment, 0.0))} ago"
+        return format.ago(moment)
 
     identity = str(tree.get("ID") or "")
     return {

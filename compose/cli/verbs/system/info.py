@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .....grammar import sizes
 from ...flags.parser import FlagError
 from ...session import Session
-from ...show import format
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -96,7 +96,7 @@ def lines(info: Mapping[str, Any]) -> Iterator[str]:
             ("CPUs", "NCPU"),
         ),
     )
-    yield f"Total Memory: {format.binary_size(float(info.get('MemTotal') or 0))}"
+    yield f"Total Memory: {sizes.binary(float(info.get('MemTotal') or 0))}"
     yield from _named(
         info,
         (

@@ -4,23 +4,26 @@ namespace. Nothing here deletes veth pairs of ended containers: the kernel drops
 
 from __future__ import annotations
 
+import re
 import socket
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import EngineError
-from . import links
-from .inside import write_sysctl
-from .ipam import mac_from
-from .types import DRIVER_MTU
+from ...errors import EngineError, InvalidParameter
+from .. import links
+from ..inside import write_sysctl
+from ..ipam import mac_from
+from ..types import BRIDGE_NAME, DRIVER_MTU
+from .driver import Driver, Plugged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    from .netlink import Netlink, Request
-    from .types import Endpoint, Network
+    from ..netlink import Netlink
+    from ..types import Endpoint, Network
 
+_LINK_NAME = re.compile(r"[^/\s:]{1,15}")
 _IPV6 = Path("/proc/sys/net/ipv6/conf")
 
 
@@ -77,14 +80,38 @@ def _switch_on(name: str) -> None:
         write_sysctl(name, "1")
 
 
-def endpoint_requests(netlink: Netlink, network: Network, endpoint: Endpoint, netns_fd: int) -> Sequence[Request]:
-    """Requests that put an endpoint's pair between the bridge and ``netns_fd``."""
-    index = link_index(network.bridge)
-    if not index:
-        raise EngineError(f"bridge {network.bridge} of network {network.name} is gone")
-    mtu = links.mtu_of(netlink.fileno(), network.bridge)
-    return (
-        links.add_veth(endpoint.veth, index, endpoint.ifname, netns_fd, endpoint.mac_address, mtu),
-        links.port_options(endpoint.veth, isolated=not network.icc),
-        links.set_up(endpoint.veth),
-    )
+class Bridge(Driver):
+    """The driver of a network that names none."""
+
+    name = "bridge"
+    has_links = True
+    has_peer = True
+    publishes = True
+    single_subnet = True
+
+    def bridge_name(self, options: Mapping[str, str], default: str) -> str:
+        name = options.get(BRIDGE_NAME) or default
+        if not _LINK_NAME.fullmatch(name) or name in (".", ".."):
+            raise InvalidParameter(f"invalid bridge name {name}: an interface name has 1 to 15 characters")
+        return name
+
+    def host_link(self, network: Network) -> str:
+        return network.bridge
+
+    def up(self, netlink: Netlink, network: Network) -> None:
+        enable_forwarding(ipv6=network.pool(6) is not None)
+        bring_up(netlink, network)
+
+    def plug(self, netlink: Netlink, network: Network, endpoint: Endpoint, netns_fd: int, spare: str) -> Plugged:
+        """A pair between the bridge and the namespace."""
+        index = link_index(network.bridge)
+        if not index:
+            raise EngineError(f"bridge {network.bridge} of network {network.name} is gone")
+        mtu = links.mtu_of(netlink.fileno(), network.bridge)
+        return Plugged(
+            (
+                links.add_veth(endpoint.veth, index, endpoint.ifname, netns_fd, endpoint.mac_address, mtu),
+                links.port_options(endpoint.veth, isolated=not network.icc),
+                links.set_up(endpoint.veth),
+            )
+        )

@@ -6,8 +6,7 @@ are followed at once, as bits of an integer: bit ``n`` says that the first ``n``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,7 @@ def nothing(char: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A part of a pattern. ``takes`` says which characters it takes one of (and is done); ``loops`` which it takes any
     number of; ``skips`` how many tokens, counted from this one, may be passed over."""
 
@@ -48,17 +46,17 @@ def directories() -> tuple[Token, Token]:
     return Token(skips=(1, 2)), Token(takes=lambda char: char == "/", loops=lambda char: True)
 
 
-@dataclass(slots=True)
 class Automaton:
     """A compiled pattern; ``spent`` counts the steps it has taken."""
 
-    tokens: Sequence[Token]
-    spent: int = 0
-    _skips: dict[int, int] = field(default_factory=dict)
-    _masks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    __slots__ = ("_masks", "_skips", "spent", "tokens")
 
-    def __post_init__(self) -> None:
-        for place, token in enumerate(self.tokens):
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.tokens = tokens
+        self.spent = 0
+        self._skips: dict[int, int] = {}
+        self._masks: dict[str, tuple[int, int]] = {}
+        for place, token in enumerate(tokens):
             for count in token.skips:
                 self._skips[count] = self._skips.get(count, 0) | 1 << place
 

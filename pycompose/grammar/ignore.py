@@ -1,20 +1,25 @@
-"""Which files of a context a build sees: ``.dockerignore`` patterns with ``**`` and negation, as moby matches them."""
+"""Which paths a list of patterns leaves out: ``.dockerignore`` with ``**`` and negation, as moby matches them.
+
+Patterns are relative to the context, ``**`` spans directories, ``!`` takes back, the last match decides, and a match of a
+directory covers what is below it. ``[!a]`` is one of ``!`` and ``a``: only ``^`` negates a class, as in Go.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ... import bounds
-from .automaton import Automaton, Token, directories, literal, many, nothing, one
-from .words import SPACES
+from .wildcards import Automaton, Token, directories, literal, many, nothing, one
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _EVERYTHING = ("*", "**", "**/*")
+SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+"""What Go trims as white space."""
+PATTERN = 4096  # characters of one: no path is longer
+PATTERNS = 10_000  # of a list: each path is compared with every one
 _STARS = 2  # that a regular expression may have: each more multiplies its time by the path's length
 
 
@@ -28,16 +33,14 @@ class Matcher(Protocol):
     def match(self, path: str, /) -> object: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(NamedTuple):
     matcher: Matcher
     negated: bool
     # A negated pattern's directories, to tell whether something below an ignored directory may come back.
     parts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Which patterns matched a directory: what lies below inherits it. See Ignore.check."""
 
     ignored: bool
@@ -49,8 +52,8 @@ class Ignore:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         wanted = [pattern for pattern in patterns if pattern.strip(SPACES)]
-        if len(wanted) > bounds.PATTERNS:
-            raise PatternError(f"more than {bounds.PATTERNS} patterns")
+        if len(wanted) > PATTERNS:
+            raise PatternError(f"more than {PATTERNS} patterns")
         self._patterns = tuple(_compile(pattern) for pattern in wanted)
         self.negates = any(pattern.negated for pattern in self._patterns)
         self.ignores_all = any(pattern in _EVERYTHING for pattern in map(_clean, wanted))
@@ -129,8 +132,7 @@ def _compile(pattern: str) -> _Pattern:
     return _Pattern(_matcher(pattern), negated, tuple(pattern.split("/")))
 
 
-@dataclass(frozen=True, slots=True)
-class _All:
+class _All(NamedTuple):
     automaton: Automaton
 
     def match(self, path: str, /) -> bool:
@@ -138,8 +140,8 @@ class _All:
 
 
 def _matcher(pattern: str, *, globstar: bool = True) -> Matcher:
-    if len(pattern) > bounds.PATTERN:
-        raise PatternError(f"a pattern of more than {bounds.PATTERN} characters")
+    if len(pattern) > PATTERN:
+        raise PatternError(f"a pattern of more than {PATTERN} characters")
     parts = list(_parts(pattern, globstar))
     stars = sum(token.loops is not nothing for _, tokens in parts for token in tokens)
     if stars > _STARS:
