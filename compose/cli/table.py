@@ -24,6 +24,7 @@ COMPOSE: Table = {
     "kill": ("kill", "Force stop service containers"),
     "logs": ("logs", "View output from containers"),
     "ls": ("ls", "List running compose projects"),
+    "lsp": ("lsp", "Run a language server for Compose files"),
     "pause": ("pause", "Pause services"),
     "plan": ("plan", "Show what up would do and why (exit code 0: nothing, 2: changes)"),
     "port": ("port", "Print the public port for a port binding"),

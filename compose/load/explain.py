@@ -81,18 +81,18 @@ def parse_path(written: str) -> Path:
     return tuple(parts)
 
 
-def explain(options: LoadOptions, written: str) -> Explanation:
-    """Explain the value at ``written``; raises `LoadError` when no layer ever sets it."""
-    path = parse_path(written)
+def explain(options: LoadOptions, written: str | Path, texts: Mapping[str, bytes] | None = None) -> Explanation:
+    """Explain the value at ``written``; raises `LoadError` when no layer ever sets it. ``texts`` are as in `open_loader`."""
+    path = parse_path(written) if isinstance(written, str) else written
     if len(path) > 1 and path[0] == "services":
         options = replace(options, profiles=("*",))
     options = replace(options, services=(), all_resources=True)
-    loader, found = pipeline.open_loader(options)
+    loader, found = pipeline.open_loader(options, texts)
     layers: list[pipeline.Layer] = []
     loader.observe = layers.append
     loader.parsed.clear()
     tree = loader.load_model(found.files, found.directory)
-    project = pipeline.load_project(options)
+    project = pipeline.load_project(options, texts=texts)
     value, final = _final(project, path)
     teller = _Teller(loader, found, path)
     settings = [setting for layer in layers for setting in teller.layer(layer)]

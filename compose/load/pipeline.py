@@ -28,7 +28,7 @@ from .services import resolve_files, select, used_resources, with_services
 from .tree import Map, Place, clone, fail, flatten_places, mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..model import LoadOptions
 
@@ -187,9 +187,10 @@ def matches(path: Path, pattern: Path) -> bool:
     return len(path) == len(pattern) and all(part in ("*", here) for here, part in zip(path, pattern, strict=True))
 
 
-def open_loader(options: LoadOptions) -> tuple[Loader, source.Source]:
-    """A loader for ``options``, and what it is to load."""
-    files = source.Files(options.stdin)
+def open_loader(options: LoadOptions, texts: Mapping[str, bytes] | None = None) -> tuple[Loader, source.Source]:
+    """A loader for ``options``, and what it is to load. ``texts`` stand for what is in these files (absolute paths), as an
+    editor holds them."""
+    files = source.Files(options.stdin, dict(texts or {}))
     found = source.locate(options, files)
     home = options.environment.get("HOME", "") or os.path.expanduser("~")
     loader = Loader(
@@ -241,12 +242,13 @@ def _model(loader: Loader, found: source.Source, options: LoadOptions) -> Map:
     return tree
 
 
-def load_project(options: LoadOptions, *, keep: bool = False) -> Project:
-    """Load, merge, normalise and check the Compose files that ``options`` name; with ``keep``, remember the result.
+def load_project(options: LoadOptions, *, keep: bool = False, texts: Mapping[str, bytes] | None = None) -> Project:
+    """Load, merge, normalise and check the Compose files that ``options`` name; with ``keep``, remember the result. ``texts``
+    are as in `open_loader`.
 
     Raises `LoadError` with every diagnostic found, and `UsageError` when the options contradict each other.
     """
-    loader, found = open_loader(options)
+    loader, found = open_loader(options, texts)
     tree = _model(loader, found, options)
     name = found.environment["COMPOSE_PROJECT_NAME"]
     loader.warnings += check.warnings(tree)

@@ -1,0 +1,30 @@
+"""`pycompose lsp`: a language server for editors, over standard input and output."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--stdio", action="store_true", help="Speak over standard input and output (it always does)")
+
+
+def run(args: Namespace) -> int:
+    try:
+        from ...lsp.server import make_server
+    except ModuleNotFoundError as error:
+        raise UsageError(f"lsp needs {error.name}: pip install 'pycompose-engine[lsp]'") from None
+    from ...client import Engine, choose
+
+    server = make_server(Engine(choose(os.environ, os.geteuid(), args.host, args.root)))
+    # The server closes what it has read and written; the command's own streams are flushed at its end.
+    server.start_io(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))
+    return 0
