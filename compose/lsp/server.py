@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from ... import __version__
+from ...version import __version__
 from ..errors import ComposeError
 from ..screens.store import derive, read
 from . import analysis, answers

@@ -9,7 +9,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from ... import __version__
+from ...version import __version__
 from ..configuration import ConfigurationError
 from ..errors import NotFound
 from .http import Response
