@@ -72,6 +72,7 @@ ALLOWED = {
     "volumes/layers.py": STORE,
     "volumes/service.py": STORE,
     "volumes/snapshots.py": STORE,
+    "layout.py:runtime_directory": USER,
 }  # fmt: skip
 
 # Of os: these take names; with dir_fd the name is one entry of a directory that is held open.
@@ -80,7 +81,7 @@ NAMED = frozenset(
         "open", "stat", "lstat", "mkdir", "makedirs", "mknod", "mkfifo", "symlink", "link", "unlink", "remove", "rmdir",
         "removedirs", "rename", "replace", "renames", "readlink", "truncate", "access", "statvfs", "chdir", "chroot",
         "chmod", "lchmod", "chown", "lchown", "utime", "walk",
-}
+    }
 )  # fmt: skip
 # These take a name or a descriptor: what looks like a path is a path.
 EITHER = frozenset(["listdir", "scandir", "getxattr", "setxattr", "listxattr", "removexattr"])
