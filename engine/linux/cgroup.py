@@ -63,6 +63,11 @@ class Hierarchies(NamedTuple):
         return Hierarchies(v1, unified)
 
     @property
+    def any(self) -> bool:
+        """Whether there is any at all: an ordinary user has none."""
+        return bool(self.v1) or self.unified is not None
+
+    @property
     def pure_v2(self) -> bool:
         """True when controllers can only be in the unified hierarchy."""
         return self.unified is not None and not any(controller in CONTROLLERS for controller in self.v1)

@@ -149,6 +149,41 @@ def is_ending(pid: int, started: int | None) -> bool:
     return not fields or int(fields[19]) != started or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & _PF_EXITING)
 
 
+def of_pid_namespace(first: int) -> list[int]:
+    """The processes in the pid namespace of ``first``: it alone when that is the caller's own; none when it is gone."""
+    try:
+        own, caller = os.stat(f"/proc/{first}/ns/pid"), os.stat("/proc/self/ns/pid")
+    except OSError:
+        return []
+    if os.path.samestat(own, caller):
+        return [first]
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.path.samestat(os.stat(f"/proc/{name}/ns/pid"), own):
+                    found.append(int(name))
+            except OSError:  # gone, or somebody else's
+                continue
+    return found
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the process is stopped, or no longer there."""
+    fields = _stat(pid)
+    return not fields or fields[0] in (b"T", b"t", b"Z", b"X")
+
+
+def usage(pids: Iterable[int]) -> tuple[int, int, int]:
+    """Of these processes: ticks of the processor in user and in kernel mode, and bytes of memory."""
+    user = kernel = memory = 0
+    for pid in pids:
+        if fields := _stat(pid):
+            user, kernel = user + int(fields[11]), kernel + int(fields[12])
+            memory += int(fields[21]) * resource.getpagesize()
+    return user, kernel, memory
+
+
 def _stat(pid: int | str) -> list[bytes]:
     """The fields after the command's name, which may hold anything; the first is the state. Empty: no such process."""
     # Not open(): in a shim that has just been forked its layers would cost 150 kB of private pages.

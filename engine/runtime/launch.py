@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...grammar.sysctls import dotted
 from ...grammar.sysctls import namespace as namespace_of
 from ..linux import caps, devicefilter, mount, namespace, userns
-from . import bundle, defaults, devices, filesystem, operations, shields
+from . import bundle, defaults, devices, filesystem, oneid, operations, shields
 
 if TYPE_CHECKING:
     from ..linux.cgroup import Hierarchies
@@ -300,8 +300,9 @@ def identity(
     steps: list[Operation] = []
     if no_new_privileges:
         steps.append(operations.NoNewPrivileges())
-    if seccomp:
-        steps.append(operations.LoadSeccomp(seccomp))
+    # First, for a profile need not allow another filter.
+    filters = [oneid.program() if userns.has_one_id() else b"", seccomp]
+    steps += [operations.LoadSeccomp(program) for program in filters if program]
     steps.append(operations.ChangeIdentity(sets))
     return steps
 

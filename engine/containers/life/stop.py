@@ -9,7 +9,8 @@ import anyio
 
 from ...errors import Conflict, EngineError, NotModified
 from ...linux import process
-from ...linux.cgroup import Cgroup
+from ...linux.cgroup import Cgroup, Hierarchies
+from ...linux.cgroup_none import Unconfined
 from ...runtime.client import RequestError, ShimLost
 from ..spec import bundle, validate
 from . import start
@@ -105,8 +106,11 @@ async def restart(containers: Containers, container: Container, *, grace: int | 
 
 
 def cgroup(containers: Containers, container: Container) -> Cgroup:
-    """The container's control group."""
-    return Cgroup.at(bundle.cgroup_path(container.record, containers.layout))
+    """The container's control group, or what stands for it where there are none."""
+    path, hierarchies = bundle.cgroup_path(container.record, containers.layout), Hierarchies.discover()
+    if not hierarchies.any:
+        return Unconfined(path, container.state.pid)
+    return Cgroup.at(path, hierarchies)
 
 
 async def pause(containers: Containers, container: Container) -> None:

@@ -1,0 +1,89 @@
+"""A container without control groups: its processes are those of its pid namespace, and are counted and stopped one by one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import process
+from .cgroup import Cgroup, Hierarchies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_ROUNDS = 16
+
+
+class Unconfined(Cgroup):
+    """``first`` is the container's first process, as the engine sees it. What has ended counts no more in :meth:`stats`."""
+
+    def __init__(self, path: str, first: int) -> None:
+        super().__init__(Hierarchies({}, None), path)
+        self._first = first
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def controls_devices(self) -> bool:
+        return False
+
+    def create(self) -> tuple[str, ...]:
+        return ()
+
+    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(f"{name} limits are ignored: this engine has no control groups" for name in resources)
+
+    def join_self(self) -> None:
+        """There is nothing to join."""
+
+    def procs(self) -> list[int]:
+        return process.of_pid_namespace(self._first)
+
+    def freeze(self, timeout: float = 2.0) -> None:
+        """With SIGSTOP, until nobody is left who runs. Raises TimeoutError, thawed again."""
+        deadline = time.monotonic() + timeout
+        for _ in range(_ROUNDS):
+            running = [pid for pid in self.procs() if not process.is_stopped(pid)]
+            if not running:
+                return
+            _signal(running, signal.SIGSTOP)
+            if time.monotonic() >= deadline:
+                break
+        self.thaw()
+        raise TimeoutError(errno.ETIMEDOUT, f"processes did not stop within {timeout} s", str(self._first))
+
+    def thaw(self) -> None:
+        _signal(self.procs(), signal.SIGCONT)
+
+    def frozen(self) -> bool:
+        found = self.procs()
+        return bool(found) and all(process.is_stopped(pid) for pid in found)
+
+    def kill(self) -> None:
+        _signal(self.procs(), signal.SIGKILL)
+
+    def stats(self) -> dict[str, Any]:
+        found = self.procs()
+        user, kernel, memory = process.usage(found)
+        usage = {"total": (user + kernel) * _TICK, "user": user * _TICK, "kernel": kernel * _TICK}
+        return {"pids": {"current": len(found)}, "cpu": {"usage": usage}, "memory": {"usage": {"usage": memory}}}
+
+    def oom_kills(self) -> int:
+        return 0
+
+    def oom_fd(self) -> int | None:
+        return None
+
+
+def _signal(pids: list[int], number: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
