@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 
 def lock_directory() -> str:
-    base = os.environ.get("XDG_RUNTIME_DIR") or ("/run" if os.geteuid() == 0 else f"/tmp/pycompose-{os.geteuid()}")
-    return os.path.join(base, "pycompose-locks")
+    """In the user's run directory; without one a directory in /tmp, of one level, that goes with the last lock."""
+    user = os.geteuid()
+    base = os.environ.get("XDG_RUNTIME_DIR") or ("/run" if user == 0 else "")
+    return os.path.join(base, "pycompose-locks") if base else f"/tmp/pycompose-locks-{user}"
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ..linux import userns
+
 
 class Owned(NamedTuple):
     """A path with its owner and mode bits; ``mode`` is None when it is not there."""
@@ -39,6 +41,8 @@ class Facts:
     nftables: bool
     remote: tuple[str, ...]
     warnings: tuple[str, ...]
+    ids: int = 0
+    """How many user ids an engine without root has; 0: it is root's, and has all."""
 
 
 class Instance(NamedTuple):
@@ -77,6 +81,7 @@ def read(instance: Instance, top: Path = Path("/")) -> Facts:
         nftables=instance.nftables,
         remote=instance.remote,
         warnings=instance.warnings,
+        ids=0 if userns.is_initial() else userns.count(),
     )
 
 

@@ -35,8 +35,7 @@ def judge(facts: Facts) -> list[Finding]:
         Finding("seccomp", OK, "system calls are filtered")
         if facts.seccomp
         else Finding("seccomp", BAD, "this kernel filters no system calls", "use a kernel with CONFIG_SECCOMP_FILTER"),
-        _control_groups(facts),
-        _user_namespaces(facts.user_namespaces),
+        *(_rooted(facts) if facts.ids == 0 else _rootless(facts.ids)),
         *_settings(facts),
         _closed("root", facts.root, 0o077, "chmod 700 {path}"),
         _closed("socket", facts.socket, 0o007, "chmod o= {path}"),
@@ -70,6 +69,29 @@ def _security_module(facts: Facts) -> Finding:
         "security module", WEAK, "neither AppArmor nor SELinux is active",
         "start the kernel with security=apparmor (Debian, Ubuntu) or security=selinux",
     )  # fmt: skip
+
+
+def _rooted(facts: Facts) -> Iterator[Finding]:
+    yield _control_groups(facts)
+    yield _user_namespaces(facts.user_namespaces)
+
+
+def _rootless(ids: int) -> Iterator[Finding]:
+    """What an engine of an ordinary user has, and what it lacks."""
+    yield Finding(
+        "control groups", WEAK, "none without root: limits are not applied, and a container can take what the user can",
+        "limit the user (systemctl set-property user-UID.slice …), or run the engine as root",
+    )  # fmt: skip
+    if ids > 1:
+        yield Finding("user namespaces", OK, f"without root: a container's root is the engine's user, one of {ids} ids")
+    else:
+        yield Finding(
+            "user namespaces", WEAK, "without root, with one id: a container has no other user than root",
+            "install the package uidmap, give the user a range in /etc/subuid and /etc/subgid, and begin with a new root directory",
+        )  # fmt: skip
+    yield Finding(
+        "network", OK, "without root: bridges are in a network namespace of their own, ports and ways out are relayed"
+    )
 
 
 def _control_groups(facts: Facts) -> Finding:

@@ -32,6 +32,7 @@ SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(_MACHINE, 41)
 SYS_BPF = {"x86_64": 321, "aarch64": 280}.get(_MACHINE, 280)
 SYS_CLONE = {"x86_64": 56, "aarch64": 220}.get(_MACHINE, 220)
 SYS_RT_SIGACTION = {"x86_64": 13, "aarch64": 134}.get(_MACHINE, 134)
+SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}.get(_MACHINE, 277)
 SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}.get(_MACHINE, 219)
 
 

@@ -27,6 +27,7 @@ _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_CHILD_SUBREAPER = 36
 _SECCOMP_MODE_FILTER = 2
+_SECCOMP_SET_MODE_FILTER, _SECCOMP_NEW_LISTENER = 1, 8
 _CLONE_PIDFD = 0x00001000
 _CLONE_PARENT = 0x00008000
 _CLONE_PARENT_SETTID = 0x00100000
@@ -115,6 +116,17 @@ def start_time(pid: int) -> int | None:
     """When the process started, in clock ticks since boot (proc(5), field 22 of stat); None when there is none."""
     fields = _stat(pid)
     return int(fields[19]) if fields else None
+
+
+def parent(pid: int) -> int:
+    """Of a thread the process it belongs to, of a process its parent; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+    except OSError:
+        return 0
+    leader = int(fields["Tgid"])
+    return leader if leader != pid else int(fields["PPid"])
 
 
 def open_pidfd(pid: int, started: int | None) -> int | None:
@@ -247,6 +259,15 @@ def load_seccomp(program: bytes) -> None:
     fprog = _SockFilterProgram(len(program) // 8, ctypes.addressof(buffer))
     result = libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(fprog), 0, 0)
     libc.check(result, "prctl PR_SET_SECCOMP")
+
+
+def load_asking_seccomp(program: bytes) -> int:
+    """Install a filter that asks somebody (SECCOMP_RET_USER_NOTIF): the descriptor over which to answer. Raises KernelError."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    fprog = _SockFilterProgram(len(program) // 8, ctypes.addressof(buffer))
+    return libc.call(
+        libc.SYS_SECCOMP, "seccomp", "", _SECCOMP_SET_MODE_FILTER, _SECCOMP_NEW_LISTENER, ctypes.byref(fprog)
+    )
 
 
 def new_session_keyring(name: str) -> None:

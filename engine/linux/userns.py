@@ -41,7 +41,12 @@ def is_initial() -> bool:
 
 def has_one_id() -> bool:
     """Whether root is the only user there is here: ids cannot be given to files then."""
-    return sum(one.length for one in _UIDS) == 1
+    return count() == 1
+
+
+def count() -> int:
+    """How many users there are here."""
+    return sum(one.length for one in _UIDS)
 
 
 def ping_groups() -> str:

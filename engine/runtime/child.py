@@ -45,11 +45,12 @@ class Child(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Everything the child has said. ``terminal`` is the pty master, ``files`` the folder of the container's own files, -1
-    without; no failure means it runs."""
+    """Everything the child has said. ``terminal`` is the pty master, ``files`` the folder of the container's own files,
+    ``listener`` what a filter's calls are answered by, -1 without; no failure means it runs."""
 
     terminal: int = -1
     files: int = -1
+    listener: int = -1
     failure: stage.Failure | None = None
     warnings: tuple[str, ...] = ()
 
@@ -149,6 +150,8 @@ def receive(channel: socket.socket, report: Report) -> tuple[Report, bool]:
             report = report._replace(failure=stage.Failure(*message["failure"]))
         elif "warnings" in message:
             report = report._replace(warnings=(*report.warnings, *message["warnings"]))
+        elif descriptors and "listener" in message:
+            report = report._replace(listener=descriptors[0])
         elif descriptors and "files" in message:
             report = report._replace(files=descriptors[0])
         elif descriptors:

@@ -26,6 +26,7 @@ from .logfile import LogWriter, limits
 from .memorywatch import MemoryWatch
 from .stage import Failure, ProgramError
 from .streams import Streams
+from .supervisor import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,6 +194,7 @@ class Container:
         run.child.channel.close()
         settled, self._report = child.settle(run.child, self._report)
         self._hold_files(self._report.files)
+        supervise(self._loop, self._report.listener)
         run = self.run = run._replace(child=settled, pid_starttime=process.start_time(settled.pid) or 0)
         if self.spec.runtime and self._report.failure is None:
             # So far only the other runtime runs.

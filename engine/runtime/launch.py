@@ -300,9 +300,11 @@ def identity(
     steps: list[Operation] = []
     if no_new_privileges:
         steps.append(operations.NoNewPrivileges())
-    # First, for a profile need not allow another filter.
-    filters = [oneid.program() if userns.has_one_id() else b"", seccomp]
-    steps += [operations.LoadSeccomp(program) for program in filters if program]
+    if userns.has_one_id() and (answered := oneid.program()):
+        # First, for a profile need not allow another filter.
+        steps.append(operations.AskShim(answered))
+    if seccomp:
+        steps.append(operations.LoadSeccomp(seccomp))
     steps.append(operations.ChangeIdentity(sets))
     return steps
 

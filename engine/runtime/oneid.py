@@ -1,8 +1,8 @@
 """Root alone in a container, who may give nothing to anybody: calls that would change owners and users succeed without effect.
 
 With one mapped id every chown and setuid to somebody else fails, though there is nobody to be kept out: package managers
-and servers that drop their rights would end there. What programs ask for afterwards (getuid) still says root, so a program
-that looks whether it was obeyed finds out; `user:` and such programs need a range of ids.
+and servers that drop their rights would end there. Owners and device nodes are passed over in the kernel; who a program wants
+to be, and asks whether it is, the shim answers (supervisor.py).
 """
 
 from __future__ import annotations
@@ -13,23 +13,30 @@ from typing import NamedTuple
 
 _LOAD, _JUMP_EQUAL, _AND, _RETURN = 0x20, 0x15, 0x54, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
-_ALLOW, _PRETEND = 0x7FFF0000, 0x00050000
+_ALLOW, _PRETEND, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
 _FORMAT, _CHARACTER, _BLOCK = 0o170000, 0o020000, 0o060000
 
 
 class _Machine(NamedTuple):
     audit: int
-    calls: tuple[int, ...]
-    """chown and its like, setuid and its like, setgroups."""
+    owners: tuple[int, ...]
+    """chown and its like, setfsuid and setfsgid."""
+    ids: dict[str, int]
     nodes: tuple[tuple[int, int], ...]
     """mknod and its like, each with the number of the argument that is the mode."""
 
 
+_IDS = (
+    *("setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups"),
+    *("getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups"),
+)
+_X86_64 = (105, 106, 113, 114, 117, 119, 116, 102, 107, 104, 108, 118, 120, 115)
+_AARCH64 = (146, 144, 145, 143, 147, 149, 159, 174, 175, 176, 177, 148, 150, 158)
 _MACHINES = {
     "x86_64": _Machine(
-        0xC000003E, (92, 93, 94, 260, 105, 106, 113, 114, 116, 117, 119, 122, 123), ((133, 1), (259, 2))
+        0xC000003E, (92, 93, 94, 260, 122, 123), dict(zip(_IDS, _X86_64, strict=True)), ((133, 1), (259, 2))
     ),
-    "aarch64": _Machine(0xC00000B7, (55, 54, 146, 144, 145, 143, 159, 147, 149, 151, 152), ((33, 2),)),
+    "aarch64": _Machine(0xC00000B7, (55, 54, 151, 152), dict(zip(_IDS, _AARCH64, strict=True)), ((33, 2),)),
 }
 
 
@@ -50,9 +57,17 @@ def program(machine: str | None = None) -> bytes:
             _step(_RETURN, _ALLOW),
             _step(_RETURN, _PRETEND),
         ]
-    for number in known.calls:
+    for number in known.owners:
         steps += [_jump(number, 0, 1), _step(_RETURN, _PRETEND)]
+    for number in known.ids.values():
+        steps += [_jump(number, 0, 1), _step(_RETURN, _ASK)]
     return b"".join([*steps, _step(_RETURN, _ALLOW)])
+
+
+def names(machine: str | None = None) -> dict[int, str]:
+    """The calls that the shim answers, by their numbers."""
+    known = _MACHINES.get(machine or os.uname().machine)
+    return {} if known is None else {number: name for name, number in known.ids.items()}
 
 
 def _step(code: int, value: int) -> bytes:

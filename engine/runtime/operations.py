@@ -308,6 +308,18 @@ class LoadSeccomp(NamedTuple):
         return f"seccomp {len(self.program) // 8} instructions"
 
 
+class AskShim(NamedTuple):
+    """A filter some of whose calls the shim answers; from here on we make none of them ourselves."""
+
+    program: bytes
+
+    def execute(self, stage: Stage) -> None:
+        stage.send_listener(process.load_asking_seccomp(self.program))
+
+    def describe(self) -> str:
+        return "seccomp with the shim's answers"
+
+
 class ChangeIdentity(NamedTuple):
     """Groups, gid, uid and capabilities, in the order in which each step is still allowed. ``sets`` None: keep all."""
 
@@ -323,8 +335,9 @@ class ChangeIdentity(NamedTuple):
             os.setgroups(identity.groups)
         elif identity.uid or identity.gid:
             raise KernelError(errno.EINVAL, "setuid", f"{identity.uid}:{identity.gid}", _ONE_ID)
-        os.setresgid(identity.gid, identity.gid, identity.gid)
-        os.setresuid(identity.uid, identity.uid, identity.uid)
+        if not userns.has_one_id():
+            os.setresgid(identity.gid, identity.gid, identity.gid)
+            os.setresuid(identity.uid, identity.uid, identity.uid)
         if self.sets is not None:
             caps.apply(self.sets)
         # A change of credentials may have made us dumpable again (fs.suid_dumpable).

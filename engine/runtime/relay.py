@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import zlib
 from typing import TYPE_CHECKING
 
 from ..linux import userns
@@ -63,7 +62,10 @@ def address_of(host_ip: str) -> str:
     """The loopback address that stands for an address of the host's, where a port of that one is led on from."""
     if userns.is_initial() or host_ip in ("", "0.0.0.0", "::"):
         return RELAY_ADDRESS
-    high, low = divmod(zlib.crc32(host_ip.encode()) & 0xFFFF, 256)
+    number = 0
+    for byte in host_ip.encode():
+        number = (number * 31 + byte) & 0xFFFF
+    high, low = divmod(number, 256)
     return f"127.254.{high}.{low}"
 
 

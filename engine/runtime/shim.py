@@ -20,6 +20,7 @@ from .container import Container, Refused
 from .dns import DnsServer
 from .loop import Loop
 from .stage import Failure
+from .supervisor import supervise
 
 if TYPE_CHECKING:
     import socket
@@ -258,6 +259,7 @@ class Shim:
                 self._loop.forget(forked.channel.fileno())
                 forked.channel.close()
                 settled, report = child.settle(forked, report)
+                supervise(self._loop, report.listener)
                 self._exec_launched(execution._replace(child=settled), report, reply)
 
         self._loop.watch(forked.channel.fileno(), progress)

@@ -97,6 +97,11 @@ class Stage:
         protocol.send(self.channel, {"terminal": True}, (master,))
         os.close(master)
 
+    def send_listener(self, listener: int) -> None:
+        """Hand the shim what it answers a filter's calls by."""
+        protocol.send(self.channel, {"listener": True}, (listener,))
+        os.close(listener)
+
     def send_files(self, folder: int) -> None:
         """Hand the folder of the container's own files to the shim."""
         protocol.send(self.channel, {"files": True}, (folder,))

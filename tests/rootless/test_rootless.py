@@ -1,0 +1,303 @@
+"""An engine of an ordinary user: with a range of ids, and with one id and no other program at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.busybox_image import busybox_rootfs
+from support.engine_root import wait_for
+from support.ordinary_user import OrdinaryUser, census, ordinary_user
+
+from pycompose.engine.linux import namespace
+from pycompose.engine.networks.inside import inside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module", params=["range", "one"])
+def user(request: pytest.FixtureRequest) -> Iterator[OrdinaryUser]:
+    with ordinary_user(request.param) as made:
+        (made.home / "busybox.tar").write_bytes(busybox_rootfs().read())
+        made.run("image", "import", "busybox.tar", "busybox:test")
+        yield made
+        made.run("engine", "stop", "--force")
+        wait_for(lambda: census(made) == ([], [], []), lambda: census(made))
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def project(user: OrdinaryUser, name: str, text: str) -> Path:
+    directory = user.home / name
+    directory.mkdir()
+    (directory / "compose.yaml").write_text(text)
+    user.give(directory)
+    return directory
+
+
+def first_process(user: OrdinaryUser, container: str) -> int:
+    return int(user.run("container", "inspect", "-f", "{{.State.Pid}}", container).stdout)
+
+
+def test_ids_are_mapped_as_far_as_can_be_had_and_remembered(user: OrdinaryUser) -> None:
+    shown = user.run("container", "run", "--rm", "busybox:test", "cat", "/proc/self/uid_map").stdout.split()
+    assert shown[:3] == ["0", str(user.uid), "1"]
+    assert (len(shown) > 3) == (user.kind == "range")
+    assert json.loads((user.state / "ids.json").read_text())["kind"] == user.kind
+
+
+def test_services_know_each_other_and_share_with_the_user(user: OrdinaryUser, port: int) -> None:
+    directory = project(
+        user,
+        "site",
+        f"""
+        services:
+          web:
+            image: busybox:test
+            command: [sh, -c, "echo hello >/data/index.html; exec httpd -f -p 80 -h /data"]
+            volumes: [data:/data, ./mine:/mine]
+            ports: ["{port}:80"]
+            healthcheck: {{test: [CMD, nc, 127.0.0.1, "80"], interval: 1s}}
+          other:
+            image: busybox:test
+            command: [sleep, "1000"]
+            depends_on: {{web: {{condition: service_healthy}}}}
+          near:
+            image: busybox:test
+            command: [sleep, "1000"]
+            network_mode: host
+        volumes: {{data: {{}}}}
+        """,
+    )
+    (directory / "mine").mkdir()
+    user.give(directory)
+    user.run("up", "-d", "--wait", cwd=directory)
+    try:
+        for address in ("127.0.0.1", "::1"):
+            assert fetch(address, port).endswith(b"hello\n")
+        looked_up = user.run("exec", "-T", "other", "nslookup", "web", cwd=directory)
+        assert "Name:\tweb" in looked_up.stdout
+        user.run("exec", "-T", "web", "touch", "/mine/made", cwd=directory)
+        assert (directory / "mine/made").stat().st_uid == user.uid
+        own = os.stat("/proc/self/ns/net").st_ino
+        assert os.stat(f"/proc/{first_process(user, 'site-near-1')}/ns/net").st_ino == own
+        assert "httpd" in user.run("top", "web", cwd=directory).stdout
+        assert "MiB" in user.run("stats", "--no-stream", cwd=directory).stdout
+        user.run("pause", "web", cwd=directory)
+        with pytest.raises(TimeoutError):
+            fetch("127.0.0.1", port, patience=0.5)
+        user.run("unpause", "web", cwd=directory)
+        assert fetch("127.0.0.1", port).endswith(b"hello\n")
+        user.run("stop", "-t", "1", cwd=directory)
+        user.run("up", "-d", "--wait", cwd=directory)
+        assert fetch("127.0.0.1", port).endswith(b"hello\n")
+    finally:
+        user.run("down", "-v", "-t", "1", cwd=directory)
+    assert user.run("volume", "ls", "-q").stdout == ""
+
+
+def fetch(address: str, port: int, patience: float = 5.0) -> bytes:
+    with socket.create_connection((address, port), patience) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = b""
+        while data := connection.recv(4096):
+            answer += data
+        return answer
+
+
+def within(container: int, kind: socket.SocketKind) -> socket.socket:
+    """A socket of a container's network namespace."""
+    handle = os.open(f"/proc/{container}/ns/net", os.O_RDONLY)
+    try:
+        return inside(handle, lambda: socket.socket(socket.AF_INET, kind))
+    finally:
+        os.close(handle)
+
+
+def answering(one: socket.socket) -> threading.Thread:
+    """Answer the first connection or datagram with what has come and who has sent it."""
+
+    if one.type == socket.SOCK_STREAM:
+        one.listen(1)
+
+    def serve() -> None:
+        if one.type == socket.SOCK_STREAM:
+            connection, peer = one.accept()
+            with connection:
+                connection.sendall(connection.recv(100) + peer[0].encode())
+        else:
+            data, peer = one.recvfrom(100)
+            one.sendto(data + peer[0].encode(), peer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
+def test_the_network_leads_out_and_in(user: OrdinaryUser, port: int, kind: socket.SocketKind) -> None:
+    protocol = "tcp" if kind == socket.SOCK_STREAM else "udp"
+    user.run("container", "run", "-d", "--name", "ends", "-p", f"{port}:7/{protocol}", "busybox:test", "sleep", "1000")
+    try:
+        container = first_process(user, "ends")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+            host = probe.getsockname()[0]
+        with socket.socket(socket.AF_INET, kind) as server, within(container, kind) as client:
+            server.bind((host, 0))
+            thread = answering(server)
+            client.settimeout(5)
+            client.connect(server.getsockname())
+            client.send(b"out ")
+            assert client.recv(100) == b"out " + host.encode()
+            thread.join(5)
+        with within(container, kind) as server, socket.socket(socket.AF_INET, kind) as client:
+            server.bind(("0.0.0.0", 7))
+            thread = answering(server)
+            client.settimeout(5)
+            client.connect(("127.0.0.1", port))
+            client.send(b"in ")
+            assert client.recv(100).startswith(b"in ")
+            thread.join(5)
+    finally:
+        user.run("container", "rm", "-f", "ends")
+    with socket.socket(socket.AF_INET, kind) as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended do not count
+        again.bind(("0.0.0.0", port))  # given back with the container
+
+
+def test_what_root_alone_may_do_is_refused_in_one_line(user: OrdinaryUser) -> None:
+    with Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").open() as file:
+        if int(file.read()) <= 7:
+            pytest.skip("this machine gives every port to users")
+    refused = user.run("container", "run", "--rm", "-p", "7:7", "busybox:test", "true", check=False)
+    assert refused.returncode == 126
+    assert "ip_unprivileged_port_start" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    other = user.run("container", "run", "--rm", "-u", "1000", "busybox:test", "id", "-u", check=False)
+    if user.kind == "range":
+        assert other.stdout == "1000\n"
+    else:
+        assert other.returncode != 0
+        assert "uidmap" in other.stderr
+
+
+def test_owners_are_given_where_there_are_ids_and_never_stand_in_the_way(user: OrdinaryUser) -> None:
+    text = "touch /a && chown 33:33 /a && stat -c %u:%g /a"
+    shown = user.run("container", "run", "--rm", "busybox:test", "sh", "-c", text).stdout.strip()
+    assert shown == ("33:33" if user.kind == "range" else "0:0")
+
+
+def test_who_becomes_somebody_else_is_told_so(user: OrdinaryUser) -> None:
+    """With one id nobody can; the shim remembers who has asked for what, and their children's origin."""
+    text = "su -s /bin/sh user -c 'id -u; id -g; sh -c \"id -u\"'; id -u"
+    shown = user.run("container", "run", "--rm", "busybox:test", "sh", "-c", text)
+    assert shown.stdout.split() == ["1000", "1000", "1000", "0"]
+    user.run("container", "run", "-d", "--name", "asked", "busybox:test", "sleep", "1000")
+    try:
+        assert user.run("container", "exec", "asked", "sh", "-c", text).stdout.split() == ["1000", "1000", "1000", "0"]
+        refused = "su -s /bin/sh user -c 'su -s /bin/sh root -c id'"
+        assert user.run("container", "exec", "asked", "sh", "-c", refused, check=False).returncode != 0
+    finally:
+        user.run("container", "rm", "-f", "asked")
+
+
+def test_an_image_is_built(user: OrdinaryUser) -> None:
+    directory = user.home / "context"
+    directory.mkdir()
+    (directory / "file").write_text("x\n")
+    (directory / "Dockerfile").write_text(
+        "FROM busybox:test\nRUN --mount=type=cache,target=/cache echo run >/ran && rm -r /home\n"
+        "COPY --chown=7:7 file /file\nRUN rm /etc/os-release && cat /file /ran\n"
+    )
+    user.give(directory)
+    user.run("builder", "build", "-t", "built:test", "context")
+    shown = user.run(
+        "container", "run", "--rm", "built:test", "sh", "-c", "cat /file /ran; test ! -e /home -a ! -e /etc/os-release"
+    )
+    assert shown.stdout == "x\nrun\n"
+    user.run("image", "rm", "built:test")
+
+
+def test_what_is_killed_comes_back_and_containers_go_on(user: OrdinaryUser, port: int) -> None:
+    user.run(
+        *("container", "run", "-d", "--name", "site", "-p", f"{port}:80"),
+        *("busybox:test", "sh", "-c", "echo hello >/index.html; exec httpd -f -p 80 -h /"),
+    )
+    try:
+        wait_for(lambda: _answers(port), lambda: "the site does not answer")
+        before = first_process(user, "site")
+        (uplink,) = user.processes("pycompose-uplink")
+        os.kill(uplink, signal.SIGKILL)
+        wait_for(lambda: user.processes("pycompose-uplink") not in ([], [uplink]), lambda: "no other uplink")
+        for title in ("keeper.py", "pycompose.engine"):
+            for pid in user.processes(title):
+                os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not user.processes("keeper.py"), lambda: "the keeper lives")
+        assert fetch("127.0.0.1", port).endswith(b"hello\n")  # with nobody but the shim
+        assert first_process(user, "site") == before
+        assert fetch("127.0.0.1", port).endswith(b"hello\n")
+        (keeper,) = user.processes("keeper.py")
+        assert os.stat(f"/proc/{keeper}/ns/user").st_ino == os.stat(f"/proc/{before}/ns/user").st_ino
+        assert user.run("container", "exec", "site", "cat", "/index.html").stdout == "hello\n"
+    finally:
+        user.run("container", "rm", "-f", "site")
+
+
+def _answers(port: int) -> bool:
+    try:
+        return fetch("127.0.0.1", port).endswith(b"hello\n")
+    except OSError:
+        return False
+
+
+def test_an_engine_of_another_map_is_not_started(user: OrdinaryUser) -> None:
+    """What belongs to subordinate ids cannot be read without them."""
+    if user.kind == "one":
+        pytest.skip("with one id there is less to lose")
+    user.run("engine", "stop", "--force")
+    without = OrdinaryUser(user.name, user.uid, user.home, user.python, "one")
+    refused = without.run("container", "ls", check=False)
+    assert refused.returncode != 0
+    assert "install the package uidmap" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    user.run("container", "ls")
+
+
+def test_user_namespaces_that_are_withheld_are_told_of(user: OrdinaryUser) -> None:
+    """A process in a chroot may make none; so the kernel withholds them without a setting of the machine."""
+    user.run("engine", "stop", "--force")
+    script = (
+        "import os, sys\n"
+        "from pycompose.engine.linux import namespace\n"
+        "namespace.unshare(namespace.CLONE_NEWUSER)\n"
+        "open('/proc/self/setgroups', 'w').write('deny')\n"
+        f"open('/proc/self/uid_map', 'w').write('{user.uid} {user.uid} 1')\n"
+        f"open('/proc/self/gid_map', 'w').write('{user.uid} {user.uid} 1')\n"
+        "open('/proc/sys/user/max_user_namespaces', 'w').write('0')\n"
+        "os.execv(sys.executable, [sys.executable, '-I', '-S', '-E', sys.argv[1], '--root', sys.argv[2]])\n"
+    )
+    keeper = Path(namespace.__file__).parents[1] / "runtime/keeper.py"
+    refused = subprocess.run(
+        [user.python, "-c", script, str(keeper), str(user.home / "other")],
+        env=user.environment, user=user.uid, group=user.uid, extra_groups=[], capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert "user.max_user_namespaces" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    user.run("container", "ls")
