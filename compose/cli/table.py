@@ -56,8 +56,9 @@ PLAIN: Table = {
     "login": ("login", "Log in to a registry"),
     "logout": ("logout", "Log out from a registry"),
     "search": ("search", "Search Docker Hub for images"),
+    "unshare": ("unshare", "Run a command as root of the user namespace of your own engine"),
 }
-"""Verbs of the docker CLI without a noun."""
+"""Verbs without a noun that need no project: those of the docker CLI, and podman's unshare."""
 
 GROUPS: dict[str, tuple[str, Table]] = {
     "alpha": (

@@ -29,8 +29,13 @@ _FRAMES = (" ", "\t", "Traceback (most recent call last):", "During handling of"
 
 def keeper_script() -> str:
     """The path of engine/runtime/keeper.py. Raises `EngineError` when this installation has no engine."""
+    return engine_script("keeper.py")
+
+
+def engine_script(name: str) -> str:
+    """The path of a script of engine/runtime. Raises `EngineError` when this installation has no engine."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = os.path.join(package, "engine", "runtime", "keeper.py")
+    path = os.path.join(package, "engine", "runtime", name)
     if os.path.exists(path):
         return path
     raise EngineError("no engine is installed beside this command; choose one with -H or DOCKER_HOST")

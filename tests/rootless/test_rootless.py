@@ -217,6 +217,14 @@ def test_who_becomes_somebody_else_is_told_so(user: OrdinaryUser) -> None:
         user.run("container", "rm", "-f", "asked")
 
 
+def test_files_of_other_users_are_reached_by_unshare(user: OrdinaryUser) -> None:
+    shown = user.run("unshare", user.python, "-c", "import os; print(os.geteuid(), open('/proc/self/uid_map').read())")
+    assert shown.stdout.split()[:4] == ["0", "0", str(user.uid), "1"]
+    assert (len(shown.stdout.split()) > 4) == (user.kind == "range")
+    refused = user.run("unshare", "/no/such/command", check=False)
+    assert (refused.returncode, refused.stderr) == (127, "pycompose unshare: /no/such/command: not found\n")
+
+
 def test_an_image_is_built(user: OrdinaryUser) -> None:
     directory = user.home / "context"
     directory.mkdir()
