@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from .. import bounds
-from ..linux import entries, overlay
+from ..linux import entries, overlay, owners, userns
 from .tarstream import BLOCK, TarError
 from .unpack import OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
 
@@ -109,7 +109,8 @@ class _Packer:
     def directory(self, fd: int, status: os.stat_result, name: bytes) -> None:
         xattrs = _xattrs(fd)
         opaque = xattrs.pop(overlay.OPAQUE, None)
-        self._header(name, status, b"5", xattrs=_portable(xattrs))
+        owner = owners.remembered(fd) if userns.has_one_id() else None
+        self._header(name, status, b"5", xattrs=_portable(xattrs), owned=owner)
         if self._layer:
             if any(mark in xattrs for mark in _MOVED):
                 raise TarError("a layer holds redirected directories: mount its overlay with redirect_dir=off")
@@ -189,7 +190,8 @@ class _Packer:
         try:
             now = os.fstat(fd)
             size = now.st_size
-            self._header(path, now, b"0", size=size, xattrs=_portable(_xattrs(fd)))
+            owner = owners.remembered(fd) if userns.has_one_id() else None
+            self._header(path, now, b"0", size=size, xattrs=_portable(_xattrs(fd)), owned=owner)
             self.size += size
             buffer = self._buffer
             left = size
@@ -217,7 +219,9 @@ class _Packer:
         link: bytes = b"",
         mode: int | None = None,
         xattrs: dict[str, bytes] | None = None,
+        owned: tuple[int, int] | None = None,
     ) -> None:
+        """``owned`` is by whom, as it was remembered, where no other can be given (linux/owners.py)."""
         mtime = status.st_mtime_ns // 1_000_000_000
         if self._clamp is not None and mtime > self._clamp:
             mtime = self._clamp
@@ -228,7 +232,7 @@ class _Packer:
             records[b"path"] = name
         if len(link) > 100 or not link.isascii():
             records[b"linkpath"] = link
-        uid, gid = status.st_uid, status.st_gid
+        uid, gid = owned or (status.st_uid, status.st_gid)
         if uid > 0o7777777:
             records[b"uid"] = b"%d" % uid
             uid = 0

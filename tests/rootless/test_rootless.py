@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import tarfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -239,7 +240,21 @@ def test_an_image_is_built(user: OrdinaryUser) -> None:
         "container", "run", "--rm", "built:test", "sh", "-c", "cat /file /ran; test ! -e /home -a ! -e /etc/os-release"
     )
     assert shown.stdout == "x\nrun\n"
+    user.run("image", "save", "-o", "built.tar", "built:test")
+    assert owner_in_layers(user.home / "built.tar", "file") == (7, 7)  # with one id as well
     user.run("image", "rm", "built:test")
+
+
+def owner_in_layers(archive: Path, name: str) -> tuple[int, int]:
+    """Who a file of an image belongs to, in the layer that has it."""
+    with tarfile.open(archive) as saved:
+        (entry,) = json.loads(saved.extractfile("manifest.json").read())  # type: ignore[union-attr]
+        for path in entry["Layers"]:
+            with tarfile.open(fileobj=saved.extractfile(path)) as layer:
+                for member in layer:
+                    if member.name.removeprefix("./") == name:
+                        return member.uid, member.gid
+    raise AssertionError(f"{name} is in no layer of {archive}")
 
 
 def test_what_is_killed_comes_back_and_containers_go_on(user: OrdinaryUser, port: int) -> None:

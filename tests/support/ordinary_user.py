@@ -146,5 +146,8 @@ def census(user: OrdinaryUser) -> tuple[Sequence[str], Sequence[str], Sequence[s
     """What an engine must not leave: processes, mounts, and names below /tmp and of the runtime directory."""
     mounts = Path("/proc/self/mountinfo").read_text()
     files = [str(user.runtime)] if user.runtime.exists() else []
-    files += [name for name in os.listdir("/tmp") if os.lstat(f"/tmp/{name}").st_uid == user.uid]
+    for name in os.listdir("/tmp"):
+        with contextlib.suppress(FileNotFoundError):  # somebody else's, and gone meanwhile
+            if os.lstat(f"/tmp/{name}").st_uid == user.uid:
+                files.append(name)
     return [str(pid) for pid in user.processes()], [line for line in mounts.splitlines() if user.name in line], files
