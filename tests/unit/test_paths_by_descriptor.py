@@ -72,7 +72,6 @@ ALLOWED = {
     "volumes/layers.py": STORE,
     "volumes/service.py": STORE,
     "volumes/snapshots.py": STORE,
-    "layout.py:runtime_directory": USER,
 }  # fmt: skip
 
 # Of os: these take names; with dir_fd the name is one entry of a directory that is held open.

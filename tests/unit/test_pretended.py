@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pycompose.engine.linux import userns
@@ -49,6 +49,7 @@ def _by_the_kernel(calls: Sequence[tuple[str, ...]]) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.root
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_CALL, min_size=1, max_size=6))
 def test_ids_change_as_the_kernel_changes_them(calls: list[tuple[str, ...]]) -> None:
     ids, told = Ids(), []
