@@ -59,6 +59,8 @@ def test_ids_are_mapped_as_far_as_can_be_had_and_remembered(user: OrdinaryUser) 
     shown = user.run("container", "run", "--rm", "busybox:test", "cat", "/proc/self/uid_map").stdout.split()
     assert shown[:3] == ["0", str(user.uid), "1"]
     assert (len(shown) > 3) == (user.kind == "range")
+    told = user.run("system", "info").stdout
+    assert "rootless" in told
     assert json.loads((user.state / "ids.json").read_text())["kind"] == user.kind
 
 

@@ -15,6 +15,7 @@ from ...containers.spec import cdi
 from ...errors import InvalidParameter
 from ...events import matches
 from ...images.types import Auth, Platform
+from ...linux import userns
 from ...linux.cgroup import Hierarchies
 from ...shapes import Field, normalize
 from ...timestamps import parse_time, rfc3339
@@ -131,7 +132,7 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
         "NGoroutines": 1,
         "SystemTime": rfc3339(time.time_ns()),
         "LoggingDriver": daemon.containers.log_config["Type"],
-        "CgroupDriver": "cgroupfs",
+        "CgroupDriver": "cgroupfs" if hierarchies.any else "none",
         "CgroupVersion": "2" if hierarchies.pure_v2 else "1",
         "NEventsListener": 0,
         "KernelVersion": host.release,
@@ -171,6 +172,7 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
         "SecurityOptions": [
             "name=seccomp,profile=builtin",
             *(["name=cgroupns"] if os.path.exists("/proc/self/ns/cgroup") else []),
+            *([] if userns.is_initial() else ["name=rootless"]),
         ],
         "Warnings": [],
         "CDISpecDirs": [str(directory) for directory in cdi.DIRECTORIES],
