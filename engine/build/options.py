@@ -82,7 +82,7 @@ class BuildOptions:
     ``type=inline``, or an image reference. ``platforms`` may hold one. ``ulimits`` map a name to (soft, hard), ``shm_size``
     is in bytes, ``resources`` as in the OCI runtime specification. ``entitlements`` are those of BuildKit
     (``security.insecure``, ``network.host``); ``privileged`` grants both and runs every step unconfined.
-    ``provenance`` and ``sbom`` are answered with a warning: nothing here makes attestations.
+    ``provenance`` ("min", "max" or "" for none) and ``sbom`` ask for attestations of the image.
     ``workers`` is how many stages are built at a time, 0 for the engine's own setting.
     ``auth`` are credentials by registry host. Setting ``cancel`` ends the build.
     """
@@ -113,7 +113,7 @@ class BuildOptions:
     hostname: str = ""
     privileged: bool = False
     entitlements: frozenset[str] = frozenset()
-    provenance: bool = False
+    provenance: str = ""
     sbom: bool = False
     auth: Mapping[str, Auth] = field(default_factory=lambda: _NONE, repr=False)
     workers: int = 0

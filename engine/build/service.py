@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...grammar import sizes
+from ...version import __version__ as VERSION
 from ..errors import EngineError, InvalidParameter, Unprocessable
 from ..images import reference
 from ..images.types import Platform
 from ..linux.spread import spread
 from ..linux.tree import remove_directory
 from ..meters import Operations
+from . import attest
 from . import plan as planning
 from .cache import BuildCache, key_of, timestamp
 from .cachedir import MEMBER, CacheStores, parse_cache
@@ -39,7 +41,7 @@ from .stage import StageBuild
 from .state import COMMENT, platform_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..images.service import Images
     from ..layout import Layout
@@ -151,6 +153,7 @@ class Builder:
         platform = _platform(options)
         tags = [str(reference.parse(tag).with_default_tag.familiar) for tag in options.tags]
         targets = [parse_cache(text) for text in options.cache_to]
+        started = time.time_ns()
         workdir = self._work / os.urandom(8).hex()
         workdir.mkdir(parents=True, mode=0o700)
         try:
@@ -170,6 +173,7 @@ class Builder:
                         state = session.results[plan.target]
                         image = self._finish(session, state, inline=any(t.kind == "inline" for t in targets))
                         steps.emit(StepNote(step, f"writing image {image}"))
+                        self._attest(session, plan, image, tags, started)
                         for tag in tags:
                             self._images.tag(image, tag)
                             steps.emit(StepNote(step, f"naming to {reference.parse(tag)}"))
@@ -255,8 +259,6 @@ class Builder:
         unused = unused_arguments(dockerfile, options.args)
         if unused:
             steps.emit(Notice(f"One or more build-args [{' '.join(unused)}] were not consumed"))
-        if options.provenance or options.sbom:
-            steps.emit(Notice("provenance and sbom attestations are not made by this engine: ignored"))
         try:
             arguments = planning.global_arguments(dockerfile, options.args, predefined)
         except DockerfileError as error:
@@ -365,6 +367,29 @@ class Builder:
         config["created"] = created
         config["history"] = history
         return self._images.add(config, state.layers).id
+
+    def _attest(self, session: Session, plan: Plan, image: str, tags: Sequence[str], started: int) -> None:
+        """Make the statements that were asked for, and keep them with the image."""
+        options = session.options
+        if not options.provenance and not options.sbom:
+            return
+        bases = {
+            stage.base.reference: session.image(stage.base)
+            for stage in plan.stages.values()
+            if isinstance(stage.base, planning.ImageSource)
+        }
+        names = [str(reference.parse(tag)) for tag in tags]
+        known = [(str(reference.parse(name).with_default_tag), base) for name, base in sorted(bases.items())]
+        built = attest.Built(image, names, session.platform, known, os.urandom(16).hex(), started, time.time_ns())
+        statements: list[tuple[str, bytes]] = []
+        if options.sbom:
+            with self._images.mounted(session.lower(session.results[plan.target].layers)) as root:
+                predicate = attest.spdx(built, attest.packages(root), VERSION)
+            statements.append((attest.SPDX, attest.statement(built, attest.SPDX, predicate)))
+        if options.provenance:
+            predicate = attest.provenance(built, options, VERSION)
+            statements.append((attest.PROVENANCE, attest.statement(built, attest.PROVENANCE, predicate)))
+        self._images.attach(image, statements)
 
     def _export(self, session: Session, plan: Plan, target: CacheTarget) -> None:
         if target.kind == "local":

@@ -88,19 +88,35 @@ def options(asked: Asked, lender: Lender, agents: Path) -> BuildOptions:
         hostname=asked.text("hostname") or asked.text("build-arg:BUILDKIT_SANDBOX_HOSTNAME"),
         entitlements=asked.entitlements,
         auth=Logins(lender),
+        provenance=_provenance(asked.attributes.get("attest:provenance")),
+        sbom=_wanted(asked.attributes.get("attest:sbom")),
     )
     if "dockerfilekey" in asked.attributes and not isinstance(context, ReceivedContext):
         return replace(found, definition=LentFiles(lender, asked.attributes["dockerfilekey"]))
     return found
 
 
+def _wanted(attestation: str | None) -> bool:
+    """``inline-only`` ones go into no store of ours."""
+    words = (attestation or "").split(",")
+    return attestation is not None and "inline-only=true" not in words and "disabled=true" not in words
+
+
+def _provenance(attestation: str | None) -> str:
+    if not _wanted(attestation):
+        return ""
+    return "max" if "mode=max" in (attestation or "").split(",") else "min"
+
+
 def _check(asked: Asked) -> None:
     syntax = asked.text("source")
     if syntax and syntax.partition("@")[0].rpartition(":")[0] not in _OWN_SYNTAX and syntax not in _OWN_SYNTAX:
         raise NotImplemented_(f"frontend {syntax}: this engine builds with its own Dockerfile frontend only")
-    for name in asked.with_prefix("attest:"):
-        if "inline-only=true" not in asked.attributes[f"attest:{name}"]:
+    for name, given in asked.with_prefix("attest:").items():
+        if name not in ("provenance", "sbom"):
             raise NotImplemented_(f"{name} attestations are not made by this engine")
+        if "generator=" in given:
+            raise NotImplemented_("SBOM generators from images are not offered: this engine makes SBOMs itself")
     if asked.text("multi-platform") in ("1", "true"):
         raise NotImplemented_("images for several platforms are not made by this engine")
 

@@ -172,6 +172,17 @@ class Catalogue:
             found.append(entry)
         return found
 
+    def attach(self, image_id: str, statements: Iterable[tuple[str, bytes]]) -> None:
+        """Keep in-toto statements, each with its predicate type, of an image; they replace those of the same types."""
+        with self._lock, self._durability.writing():
+            record = self._records.record(image_id)
+            if record is None:
+                raise NotFound(f"No such image: {image_id}")
+            kept = {one["predicate"]: one for one in record.get("attestations", ())}
+            for predicate, body in statements:
+                kept[predicate] = {"predicate": predicate, "digest": self._blobs.add(body), "size": len(body)}
+            self._records.put(image_id, {**record, "attestations": list(kept.values())})
+
     def layer_path(self, layer: Layer) -> Path:
         return self._layers.path(layer.chain_id)
 

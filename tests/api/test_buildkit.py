@@ -430,6 +430,45 @@ def test_an_error_before_the_first_step_has_a_status(engine: EngineRoot, text: s
     assert found == status and words in json.loads(body)["message"]
 
 
+def test_attestations_are_made_when_asked_for_and_served(
+    engine: EngineRoot, client: docker.DockerClient, sockets: Path
+) -> None:
+    dockerfile = """FROM busybox
+RUN mkdir -p /lib/apk/db && printf 'P:musl\\nV:1\\nA:x\\n' > /lib/apk/db/installed
+"""
+    lent = _lent(dockerfile)
+    with BuildKitClient(engine.layout.socket, sockets, lent) as buildkit:
+        buildkit.build({"attest:provenance": "mode=min,inline-only=true"}, name="attested:1")
+        assert engine.json("GET", "/images/attested:1/attestations") == []
+        buildkit.ref += "x"
+        wanted = {"attest:provenance": "mode=max,version=v1", "attest:sbom": "", "build-arg:WHO": "me"}
+        buildkit.build(wanted, name="attested:1")
+        buildkit.ref += "y"
+        with pytest.raises(grpc.RpcError, match="SBOM generators"):
+            buildkit.build({"attest:sbom": "generator=x/y"})
+    try:
+        brief = engine.json("GET", "/v1.55/images/attested:1/attestations")
+        assert {one["PredicateType"] for one in brief} == {
+            "https://slsa.dev/provenance/v1",
+            "https://spdx.dev/Document",
+        }
+        assert all("Statement" not in one and one["Descriptor"]["size"] > 100 for one in brief)
+        (full,) = engine.json(
+            "GET", "/v1.55/images/attested:1/attestations?statement=1&type=https://slsa.dev/provenance/v1"
+        )
+        statement = full["Statement"]
+        image = client.images.get("attested:1").id
+        assert statement["subject"][0]["digest"]["sha256"] == image.removeprefix("sha256:")
+        request = statement["predicate"]["buildDefinition"]["externalParameters"]["request"]
+        assert request["args"] == {"build-arg:WHO": "me"}
+        (spdx,) = engine.json("GET", "/images/attested:1/attestations?statement=1&type=https://spdx.dev/Document")
+        assert [one["name"] for one in spdx["Statement"]["predicate"]["packages"]] == ["musl"]
+        engine.request("POST", "/images/prune")
+        assert len(engine.json("GET", "/images/attested:1/attestations?statement=1")) == 2
+    finally:
+        client.images.remove("attested:1")
+
+
 def test_sessions_are_checked(engine: EngineRoot) -> None:
     assert engine.request("POST", "/session")[0] == 400
     assert engine.request("POST", "/grpc")[0] == 400

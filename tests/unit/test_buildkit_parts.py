@@ -320,7 +320,7 @@ def test_a_remote_context_may_have_its_dockerfile_elsewhere() -> None:
     [
         ({"source": "example.com/frontend:1"}, "own Dockerfile frontend"),
         ({"context:x": "oci-layout://a@sha256:1"}, "unsupported context source oci-layout"),
-        ({"attest:sbom": "generator=x"}, "sbom attestations"),
+        ({"attest:sbom": "generator=x"}, "SBOM generators"),
         ({"multi-platform": "true"}, "several platforms"),
         ({"force-network-mode": "host"}, "network.host is not allowed"),
         ({"force-network-mode": "moon"}, "invalid netmode moon"),

@@ -168,7 +168,7 @@ def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOp
         resources=resources.build_limits(limits),
         privileged=bool(body.get("privileged")),
         entitlements=frozenset(body.get("entitlements") or ()),
-        provenance=_attested(body.get("provenance")),
+        provenance=_provenance(body.get("provenance")),
         sbom=_attested(body.get("sbom")),
         auth=auth,
     )
@@ -182,7 +182,13 @@ def _open_archive(path: str) -> BinaryIO:
 
 
 def _attested(value: object) -> bool:
-    return value not in (None, False, "", "false")
+    return value not in (None, False, "", "false") and "disabled=true" not in str(value)
+
+
+def _provenance(value: object) -> str:
+    if not _attested(value):
+        return ""
+    return "max" if "mode=max" in str(value).split(",") else "min"
 
 
 def _ssh(value: object) -> dict[str, Path]:

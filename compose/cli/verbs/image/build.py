@@ -61,11 +61,11 @@ def add_arguments(parser: Parser) -> None:
     )
     flag("--platform", metavar="PLATFORM", help="Set target platform for build")
     flag("--progress", dest="build_progress", choices=_PROGRESS, help="Type of progress output")
-    flag("--provenance", metavar="MODE", help="Accepted for compatibility: no attestations are made")
+    flag("--provenance", metavar="MODE", help="Attest where the image came from (true, mode=min, mode=max)")
     flag("--pull", action="store_true", help="Always attempt to pull a newer version of the image")
     flag("--push", action="store_true", help="Push the image when it is built")
     flag("-q", "--quiet", action="store_true", help="Suppress the build output and print image ID on success")
-    flag("--sbom", metavar="MODE", help="Accepted for compatibility: no attestations are made")
+    flag("--sbom", metavar="MODE", help="Attest which packages the image has (SPDX)")
     flag(
         "--secret",
         action="append",
