@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -188,3 +189,20 @@ def test_actions_are_command_lines() -> None:
     ):
         with pytest.raises(UsageError):
             words(*given)
+
+
+@pytest.mark.parametrize(
+    ("verb", "missing"), [("ui", "uvicorn"), ("ui", "wsproto"), ("tui", "textual.app"), ("lsp", "pygls.lsp.server")]
+)
+def test_without_the_extra_one_line_says_how_to_get_it(
+    verb: str, missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pycompose.compose.cli.main import main
+
+    for name in [one for one in sys.modules if one.startswith(("pycompose.compose.screens", "pycompose.compose.lsp"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setenv("PYCOMPOSE_HOST", "unix:///nowhere.sock")
+    assert main([verb]) == 1
+    said = capsys.readouterr().err
+    assert said == f"{verb} needs {missing.partition('.')[0]}: pip install 'pycompose-engine[{verb}]'\n"

@@ -21,7 +21,9 @@ def run(args: Namespace) -> int:
     try:
         from ...lsp.server import make_server
     except ModuleNotFoundError as error:
-        raise UsageError(f"lsp needs {error.name}: pip install 'pycompose-engine[lsp]'") from None
+        raise UsageError(
+            f"lsp needs {str(error.name).partition('.')[0]}: pip install 'pycompose-engine[lsp]'"
+        ) from None
     from ...client import Engine, choose
 
     server = make_server(Engine(choose(os.environ, os.geteuid(), args.host, args.root)))

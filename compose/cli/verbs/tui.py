@@ -23,7 +23,9 @@ def run(args: Namespace) -> int:
     try:
         from ...screens.terminal.app import Context, View
     except ModuleNotFoundError as error:
-        raise UsageError(f"tui needs {error.name}: pip install 'pycompose-engine[tui]'") from None
+        raise UsageError(
+            f"tui needs {str(error.name).partition('.')[0]}: pip install 'pycompose-engine[tui]'"
+        ) from None
     from ...screens.commands import of_state
     from ...screens.runner import Runner
     from ...screens.store.feed import Feed, Store

@@ -28,7 +28,7 @@ def run(args: Namespace) -> int:
         from ...screens.web.app import Context
         from ...screens.web.serve import serve
     except ModuleNotFoundError as error:
-        raise UsageError(f"ui needs {error.name}: pip install 'pycompose-engine[ui]'") from None
+        raise UsageError(f"ui needs {str(error.name).partition('.')[0]}: pip install 'pycompose-engine[ui]'") from None
     from ...screens.runner import Runner
     from ...screens.store.feed import Store
 

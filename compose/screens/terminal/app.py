@@ -307,7 +307,10 @@ class View(App[None]):
         self._read()
 
     def action_act(self, name: str) -> None:
-        project, _, service = self._chosen.partition("/")
+        # The cursor itself: the message that it has moved may still be on its way.
+        keys = list(self._rows)
+        chosen = keys[self.list.cursor_row] if 0 <= self.list.cursor_row < len(keys) else self._chosen
+        project, _, service = chosen.partition("/")
         if not project:
             return
         title = f"{name} {service if service and commands.ACTIONS[name].of_service else project}"

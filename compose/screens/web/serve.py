@@ -8,6 +8,7 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 import uvicorn
+import wsproto  # noqa: F401  (uvicorn imports it with the first connection: here its absence can be said)
 
 from ...errors import UsageError
 from ..store.feed import Feed
