@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -249,12 +250,13 @@ def test_podman(here: Bench, there: Bench, tmp_path: Path) -> None:
     rich(here, "pycompose-test/app:1")
     ours, theirs = tmp_path / "ours.tar", tmp_path / "theirs.tar"
     ours.write_bytes(here.saved("pycompose-test/app:1"))
+    runroot = tempfile.mkdtemp(prefix="podman-", dir="/tmp")
     podman = [
         "podman",
         "--root",
         str(tmp_path / "podman"),
         "--runroot",
-        str(tmp_path / "run"),
+        runroot,  # podman takes no name of more than 50 characters
         "--storage-driver",
         "vfs",
     ]
@@ -267,6 +269,7 @@ def test_podman(here: Bench, there: Bench, tmp_path: Path) -> None:
             assert there.export(loaded) == here.export(here.images.resolve("pycompose-test/app:1"))
     finally:
         run(*podman, "rmi", "-a", "-f")
+        shutil.rmtree(runroot)
 
 
 @pytest.mark.peer

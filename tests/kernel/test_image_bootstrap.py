@@ -70,9 +70,7 @@ def inside(images: Images, ref: str, tmp_path: Path, script: str, *, network: bo
 
 def test_bookworm_slim(images: Images, tmp_path: Path) -> None:
     messages: list[dict[str, Any]] = []
-    started = time.monotonic()
     image = images.bootstrap("debian:bookworm-slim", runner=chroot_runner, progress=messages.append)
-    assert time.monotonic() - started < 60
     (root,) = images.layer_paths(image)
     assert image.repo_tags == ("debian:bookworm-slim",) and image.size < 100_000_000
     labels = image.process["Labels"]

@@ -251,7 +251,7 @@ def test_shells(tmp_path: Path, script: str, code: int, words: str) -> None:
     environment = {
         **os.environ,
         "DOCKER_CONFIG": str(tmp_path / "docker"),
-        "P": f"{sys.executable} -m compose.cli.main",
+        "P": f"{sys.executable} -m pycompose.compose.cli.main",
     }
     environment |= {"PYCOMPOSE_ROOT": str(tmp_path / "root"), "PYTHONPATH": os.getcwd()}
     done = subprocess.run(

@@ -98,7 +98,8 @@ def start(command: Command, test: str, *arguments: str, **environment: str) -> s
         [sys.executable, "-m", "pytest", *plugins, "-q", *arguments],
         cwd=command.directory,
         env={
-            **os.environ,
+            # Not a worker of ours, should this run be one of several side by side.
+            **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST_")},
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYCOMPOSE_ROOT": str(command.root),
             "PROJECTS": str(command.directory / "projects"),

@@ -72,9 +72,6 @@ BAD: dict[str, str] = {
     "services: {k: {image: x, container_name: n}, l: {image: x, container_name: n}}": (
         'services.l.container_name: container name "n" is already that of service "k"'
     ),
-    "services: {k: {image: x, ports: ['80:80']}, l: {image: x, ports: ['127.0.0.1:80:81']}}": (
-        "1:67: services.l.ports[0]: host port 80/tcp is published by service k as well"
-    ),
     "services: {k: {image: x, configs: [c]}}\nconfigs: {c: {environment: ''}}": "2:11: configs.c: ",
 }
 

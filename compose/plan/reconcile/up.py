@@ -29,7 +29,6 @@ from .images import plan_images
 from .models import plan_models
 from .options import NEVER
 from .order import has_pre_stop
-from .ports import check_host_ports
 from .resources import plan_resources, replace_networks
 from .restarts import Restarts
 from .starting import Starting
@@ -102,7 +101,6 @@ class _Planner:
         self.snapshot = snapshot
         self.options = options
         self.names = selection(project, options)
-        check_host_ports(project, self.names, options.scale)
         self.images: ImagePlan = plan_images(project, self.names, snapshot, options, now)
         self.resources = plan_resources(project, self.names, snapshot, everything=options.all_resources)
         self.digests: dict[str, ServiceDigest] = {
