@@ -48,7 +48,7 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
         raise InvalidParameter("invalid name: name is empty")
     if name in (*PREDEFINED, "container", "default"):
         raise Forbidden(f"operation is not permitted on predefined {name} network")
-    if body.get("EnableIPv4") is False and body.get("EnableIPv6"):
+    if body.get("EnableIPv4") is False:
         raise NotImplemented_("networks without IPv4 are not offered by this engine")
     swarm = body.get("Scope") == "swarm" or bool(body.get("Ingress"))
     driver = drivers.find(body.get("Driver") or drivers.DEFAULT, swarm=swarm)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING, Any
+
 import docker
 import docker.errors
 import pytest
+
+if TYPE_CHECKING:
+    from support.engine_root import EngineRoot
 
 pytestmark = pytest.mark.root
 
@@ -28,3 +34,28 @@ def test_missing_program_is_127(client: docker.DockerClient) -> None:
         container.start()
     assert caught.value.status_code == 400
     assert client.api.inspect_container(container.id)["State"]["ExitCode"] == 127
+
+
+def test_update_keeps_the_times_of_a_restart_policy(engine: EngineRoot) -> None:
+    policy = {"Name": "always", "MaximumRetryCount": 3, "Delay": 2_000_000_000, "Window": 7_000_000_000}
+    body = {"Image": "busybox", "Cmd": ["sleep", "600"], "HostConfig": {"RestartPolicy": policy}}
+    id = engine.json("POST", "/containers/create", body)["Id"]
+
+    def updated(given: dict[str, Any]) -> dict[str, Any]:
+        engine.json("POST", f"/containers/{id}/update", {"RestartPolicy": given})
+        found: dict[str, Any] = engine.json("GET", f"/containers/{id}/json")["HostConfig"]["RestartPolicy"]
+        return found
+
+    try:
+        engine.json("POST", f"/containers/{id}/start")
+        assert updated({"Name": "on-failure", "MaximumRetryCount": 5}) == {
+            **policy,
+            "Name": "on-failure",
+            "MaximumRetryCount": 5,
+        }
+        assert updated({"Name": "on-failure", "Delay": 1})["Delay"] == 1
+        assert updated({"Name": "no"}) == {"Name": "no", "MaximumRetryCount": 0}
+        status, answer = engine.request("POST", f"/containers/{id}/update", {"RestartPolicy": {"Name": "never"}})
+        assert (status, json.loads(answer)["message"]) == (400, "invalid restart policy 'never'")
+    finally:
+        engine.json("DELETE", f"/containers/{id}?force=1")

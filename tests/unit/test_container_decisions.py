@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -190,6 +191,21 @@ def test_capability_sets() -> None:
     )
     assert security.capabilities(["net_raw"], ["all"], privileged=False) == ("CAP_NET_RAW",)
     assert security.capabilities(None, ["ALL"], privileged=True) == security.CAPABILITIES
+
+
+def test_a_restart_policy_is_completed_and_nothing_is_changed() -> None:
+    assert validate.restart_policy({}) == {"Name": "no", "MaximumRetryCount": 0}
+    given = {"Name": "always", "MaximumRetryCount": 3, "Delay": 5, "Window": None}
+    assert validate.restart_policy(given) == {"Name": "always", "MaximumRetryCount": 3, "Delay": 5}
+    for bad in ({"Name": "never"}, {"Name": "always", "MaximumRetryCount": 1}, {"Name": "on-failure", "Delay": -1}):
+        with pytest.raises(InvalidParameter):
+            validate.restart_policy(bad)
+    before = host(RestartPolicy={"Name": ""}, Memory=64 << 20)
+    kept = deepcopy(before)
+    validate.host_config(before, CONFIG)
+    assert before == kept
+    with pytest.raises(InvalidParameter, match="AutoRemove"):
+        validate.host_config(host(AutoRemove=True, RestartPolicy={"Name": "always"}), CONFIG)
 
 
 def test_values_of_the_shared_grammars() -> None:

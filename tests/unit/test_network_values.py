@@ -83,7 +83,7 @@ def test_chosen_subnets_avoid_host_and_others() -> None:
         ({"Options": {"com.docker.network.bridge.name": "sixteencharacter"}}, InvalidParameter, "invalid bridge name"),
         ({"Options": {"com.docker.network.driver.mtu": "abc"}}, InvalidParameter, "failed to parse"),
         ({"Driver": "macvlan", "Options": {"macvlan_mode": "x"}}, InvalidParameter, "macvlan mode 'x' is not valid"),
-        ({"EnableIPv4": False}, InvalidParameter, "must be enabled"),
+        ({"EnableIPv4": False}, NotImplemented_, "networks without IPv4 are not offered"),
     ],
 )
 def test_refused_definitions(body: dict[str, Any], error: type[EngineError], words: str) -> None:

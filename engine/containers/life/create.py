@@ -44,6 +44,7 @@ async def create(
     if not isinstance(host_body, dict):
         raise InvalidParameter("invalid JSON: HostConfig: want an object")
     host = normalize(fields.HOST_CONFIG, host_body, "HostConfig")
+    host["RestartPolicy"] = validate.restart_policy(host["RestartPolicy"])
     validate.config(wanted)
     warnings = validate.host_config(host, wanted)
     validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))

@@ -64,7 +64,10 @@ async def update(containers: Containers, container: Container, body: Mapping[str
         before = container.record.host
         after = {**before, **changed}
         if policy.get("Name"):
-            after["RestartPolicy"] = {"Name": policy["Name"], "MaximumRetryCount": policy.get("MaximumRetryCount") or 0}
+            # Clients of Docker's API do not know the times: they stay with a container that goes on being restarted.
+            times = {} if policy["Name"] == "no" else before["RestartPolicy"]
+            kept = {key: times[key] for key in ("Delay", "Window") if key in times}
+            after["RestartPolicy"] = validate.restart_policy({**kept, **policy})
         if changed.get("Memory") and "MemorySwap" not in changed and 0 < before["MemorySwap"] < after["Memory"]:
             raise InvalidParameter(
                 f"Cannot update container {container.id}: Memory limit should be smaller than already set memoryswap limit, "

@@ -109,10 +109,12 @@ def _healthcheck(check: Mapping[str, Any]) -> None:
 
 
 def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """The rules on HostConfig and on its combinations with Config; returns warnings for the answer."""
+    """The rules on HostConfig, whose restart policy is `restart_policy`'s, and on its combinations with Config; returns warnings
+    for the answer."""
     warnings: list[str] = []
     _modes(host, config)
-    _restart_policy(host)
+    if host["AutoRemove"] and restart_policy(host["RestartPolicy"])["Name"] != "no":
+        raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
     _ports(host)
     _hosts(host)
     _readable_log(host, config)
@@ -188,8 +190,9 @@ def _modes(host: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         raise InvalidParameter("privileged mode is incompatible with user namespaces")
 
 
-def _restart_policy(host: Mapping[str, Any]) -> None:
-    given = host["RestartPolicy"]
+def restart_policy(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A RestartPolicy as it is recorded: with a name and a count, and our Delay and Window where they are given. Raises
+    InvalidParameter."""
     name, count = given.get("Name") or "no", given.get("MaximumRetryCount") or 0
     if not isinstance(name, str) or not isinstance(count, int):
         raise InvalidParameter("invalid JSON: HostConfig.RestartPolicy: want a name and a number")
@@ -203,9 +206,7 @@ def _restart_policy(host: Mapping[str, Any]) -> None:
         raise InvalidParameter(f"maximum retry count cannot be used with restart policy '{name}'")
     if count < 0:
         raise InvalidParameter("maximum retry count cannot be negative")
-    if host["AutoRemove"] and name != "no":
-        raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
-    host["RestartPolicy"].update({"Name": name, "MaximumRetryCount": count})
+    return {"Name": name, "MaximumRetryCount": count, **times}
 
 
 def _ports(host: Mapping[str, Any]) -> None:
