@@ -1,4 +1,4 @@
-"""How much of what strangers send is believed, in one place: bytes, counts, depths and steps, each with its reason.
+"""Limits on untrusted input, in one place: bytes, counts, depths and steps, each with its reason.
 
 Images, archives, build contexts and Dockerfiles are unpacked, parsed and expanded by a process that many containers rely
 on. What passes a bound is refused with one line; nothing is cut short in silence. docs/security.md lists these, and

@@ -148,7 +148,7 @@ class Layout(NamedTuple):
 
     @property
     def closed(self) -> tuple[Path, ...]:
-        """Directories full of strangers' files, which no user of this machine may pass through."""
+        """Directories full of untrusted files, which no user of this machine may pass through."""
         return self.state / "containers", self.volumes, self.layered, self.layers, self.cache, self.run / "containers"
 
     @property

@@ -1,4 +1,5 @@
-"""JSON of strangers: read as Go's decoder reads it, and against a table of member names and JSON types. Types only, the sense of the values is others'.
+"""Decode untrusted JSON by Go's rules, and check it against a table of member names and JSON types. Only types are checked here;
+what values mean is checked in the validator of each resource.
 
 A table maps a member's name to its ``Field``. As in Go's decoder, which the API's clients were written against: names match
 without regard to case, unknown members are dropped, null is as good as absent.

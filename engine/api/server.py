@@ -60,7 +60,7 @@ class Server:
         return len(self._requests)
 
     async def stop_accepting(self) -> None:
-        """Close the door behind those who are in the queue: later ones are refused, or come to the next engine."""
+        """Accept what is queued, then close the listener: later clients are refused, or reach the next engine."""
         self._accepting.cancel()
         await self._closed.wait()
 

@@ -1,7 +1,7 @@
 """Build contexts: where a build's files come from, opened as a tree, with the Dockerfile and its ignore patterns.
 
 A directory of the host is read in place; tars, repositories and downloads are unpacked into the build's own directory
-first. All of them are strangers' files: what is read here is resolved below the context's root.
+first. All of their files are untrusted: what is read here is resolved below the context's root.
 """
 
 from __future__ import annotations

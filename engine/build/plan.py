@@ -79,7 +79,7 @@ class Planned:
 
     @property
     def has_base(self) -> bool:
-        """Whether it begins with something that must be got: no other stage, and not nothing."""
+        """True if the base is an image or a named context."""
         return isinstance(self.base, ImageSource | NamedContext)
 
     @property

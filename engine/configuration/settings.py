@@ -35,7 +35,7 @@ _MAXIMUM_FAULTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """TCP addresses (host, port) to listen on, and the files of mutual TLS: who vouches for clients, who we are."""
+    """TCP addresses (host, port) to listen on, and the files of mutual TLS: the authority of clients, our certificate and key."""
 
     addresses: tuple[tuple[str, int], ...]
     authority: str

@@ -1,4 +1,4 @@
-"""The engine's leases: registered before anything is created, watched by guards, ended when the owner is gone.
+"""The engine's leases: registered before anything is created, watched by guards, ended when the owner exits.
 
     held ──owner gone, or DELETE──► ending ──everything taken away──► no lease
       └────────────release──────────────────────────────────────────►
@@ -207,7 +207,7 @@ class Leases:
     # the engine's life -----------------------------------------------------------------------------------------------
     async def recover(self) -> None:
         """Adopt the guards, fork those that are missing, and end the leases whose owner is gone. Before the API opens."""
-        await self._dismiss_strangers()
+        await self._release_stale_guards()
         for body in self._store.all(KIND).values():
             lease = Lease.from_record(body)
             self._leases[lease.id] = lease
@@ -221,8 +221,8 @@ class Leases:
             if lease.ending:
                 self.end(lease.id, lease.ending)
 
-    async def _dismiss_strangers(self) -> None:
-        """Guards, or but the sockets of killed ones, of leases that there are no more."""
+    async def _release_stale_guards(self) -> None:
+        """End the guards of leases that no longer exist, and remove the sockets that killed guards have left."""
         for control in self._layout.lease_control("").parent.glob("*.sock"):
             if self._store.get(KIND, control.stem) is None:
                 with suppress(ShimLost):
@@ -276,7 +276,7 @@ class Leases:
             self.end(id, guard.reason)
         elif not self._keeper.closed.is_set() and not self._leases[id].ending:
             log.warning("lease %s: its guard was killed", id)
-            # One that cannot live must not be born again and again at full speed.
+            # Limit the rate of respawns of a guard that dies at once.
             await anyio.sleep(max(0.0, _PAUSE - (time.monotonic() - began)))
             await self._replace_guard(self._leases[id])
 

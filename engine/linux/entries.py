@@ -2,7 +2,7 @@
 
 paths.py finds a place below a root, this module acts there. A name may be exchanged for a link, a device or another file
 between any two system calls, so what is changed or read twice is opened once, without effect (O_PATH), looked at, and
-used through that descriptor alone. Lint forbids the calls by name in the packages that touch strangers' trees
+used through that descriptor alone. Lint forbids the calls by name in the packages that touch untrusted trees
 (tests/unit/test_paths_by_descriptor.py).
 """
 

@@ -87,8 +87,8 @@ class Names:
         self.write_zones(network_ids)
         self.write_resolver(container_id)
 
-    def forget_strangers(self) -> None:
-        """Remove the run files of networks that there are no more."""
+    def remove_stale(self) -> None:
+        """Remove the run files of networks that no longer exist."""
         known = {network.id for network in self._registry.networks()}
         for directory in self._layout.network_run("x").parent.glob("*"):
             if directory.name not in known:

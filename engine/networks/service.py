@@ -347,7 +347,7 @@ class Networks:
             )
             self._names.note_zones({network.id for network in busy})
             self._names.note_resolvers(live)
-            self._names.forget_strangers()
+            self._names.remove_stale()
 
     def check_firewall(self) -> builtins.list[str]:
         """Renew our accept rules in foreign chains that drop (a firewall may have been started or reloaded since), and

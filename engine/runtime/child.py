@@ -65,7 +65,7 @@ class Draft(Protocol):
 
 
 def fork(draft: Draft, streams: Sequence[int], *, pid_namespace: str, cgroup: Cgroup | None = None) -> Child:
-    """Start executing ``draft`` in a child with ``streams`` as 0, 1, 2, born in ``cgroup`` where that can be done.
+    """Start executing ``draft`` in a child with ``streams`` as 0, 1, 2, created in ``cgroup`` where the kernel can.
 
     ``pid_namespace`` is "new", "" (ours) or anything else when ``draft`` joins one. Raises OSError when no process can
     be had.

@@ -1,7 +1,7 @@
 """From a request to execute one more program in a running container to its ordered operations. Pure, as launch.py.
 
 All namespaces are entered at once through a pidfd of the container's first process. Joining its pid namespace changes only
-where children are born: the one that becomes the program is born last of all, without any right that the container lacks.
+where children are created: the one that becomes the program is created last, without any privilege that the container lacks.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ class Keeper:
             return
         if code == 0 or self._finishing:
             if code == 0 and _has_pending_connection(self._listener):
-                # A client came while the engine was leaving: it shall not see a closed door.
+                # Restart the engine if a client is queued: it connected while the engine was ending.
                 self._start_engine()
                 return
             self.exit_code = 0 if code == 0 else 1

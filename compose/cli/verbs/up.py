@@ -86,7 +86,7 @@ def add_arguments(parser: Parser) -> None:
         "--ephemeral", action="store_true", help="Drop fixed names, so that copies under other project names can exist"
     )
     flag("--from", dest="snapshot", metavar="SNAPSHOT", help="Start with the volumes of a snapshot")
-    flag("--lease", metavar="OWNER", help="Take the stack away when its owner is gone (pid:N, fd:N or ttl:10m)")
+    flag("--lease", metavar="OWNER", help="Remove the stack when its owner exits (pid:N, fd:N or ttl:10m)")
     flag("--ports", metavar="MODE", help='Host ports: "fixed" as declared, "auto" picked and kept (or PYCOMPOSE_PORTS)')
     flag(
         "--menu",

@@ -42,7 +42,7 @@ def perform(world: World, operation: ops.Operation) -> None:
 
 
 def abandon(world: World, operation: ops.RunPreStart) -> None:
-    """Take away what an operation that nobody waits for any more has made."""
+    """Clean up after a cancelled operation."""
     from .prestart import remove_hook_container
 
     remove_hook_container(world, operation)

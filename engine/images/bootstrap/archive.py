@@ -1,4 +1,4 @@
-"""A signed package archive: InRelease checked by gpgv, indexes and packages by the digests it vouches for.
+"""A signed package archive: InRelease checked by gpgv, indexes and packages by the digests it lists.
 
 Only what gpgv wrote as the signed text is believed. Whatever lies in the cache is checked again when it is used, so the
 cache needs no care and may be deleted at any time.
@@ -42,7 +42,7 @@ _HASH_LINE = re.compile(r"^ ([0-9a-f]{64})\s+(\d+)\s+(\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A verified Release file: its fields, the digests it vouches for, and who signed it."""
+    """A verified Release file: its fields, the digests it lists, and who signed it."""
 
     source: Source
     suite: str
