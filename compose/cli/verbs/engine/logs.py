@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ....client.endpoint import choose, log_files
 from ....errors import OperationError, UsageError
-from ..container.values import unsigned
+from ..logs import tail_count
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="Follow the log until the engine ends")
     parser.add_argument(
-        "-n", "--tail", default="all", metavar="LINES", help="Number of lines to show from the end of the log"
+        "-n",
+        "--tail",
+        default="all",
+        type=tail_count,
+        metavar="LINES",
+        help="Number of lines to show from the end of the log",
     )
 
 
 def run(args: Namespace) -> int:
-    tail = None if args.tail == "all" else unsigned(args.tail)
     endpoint = choose(os.environ, os.geteuid(), args.host, args.root)
     if not endpoint.own:
         raise UsageError(f"engine logs reads files of our own engine: {endpoint.origin} names another one")
@@ -33,7 +37,7 @@ def run(args: Namespace) -> int:
     for path in (running, kept):
         try:
             with open(path, "rb") as file:
-                _show(file, tail)
+                _show(file, None if args.tail == "all" else int(args.tail))
                 if args.follow and path == running:
                     _follow(file, path)
                 return 0
