@@ -31,6 +31,9 @@ the docker CLI, below `$DOCKER_CONFIG` or `~/.docker`), pycompose's own. Hosts a
 `DOCKER_TLS_VERIFY`, `DOCKER_TLS` and the certificates in `DOCKER_CERT_PATH`) and `ssh://[user@]host[:port][/path]`, which runs
 `docker system dial-stdio` over there.
 
+**Resident process.** A command leaves a process behind that runs the next ones, so that they need not start anew; it ends after a
+minute without any. `PYCOMPOSE_WARM=0` neither uses nor starts one.
+
 **Exit codes.** Those of Docker Compose: 1 for what fails and for wrong arguments, 14 for a file that is not there, 15 for a file
 that is wrong, 16 for an unknown command or flag, 17 for a failed build, 18 for a failed pull, 130 after Ctrl-C; `run` and `exec`
 have the command's own, 126 where `exec` could not start it, and 70 for a fault of pycompose itself, which names the file that reports it.
