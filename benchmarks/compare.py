@@ -5,7 +5,7 @@ What it measures: `up -d`, `up -d` with nothing to do, `ps`, `exec … true` and
 container, `config` of the example and of 100 services, how fast one container's output gets into its log, what engine and shims
 keep in memory; with --large the commands for 100 services; with --wordpress `up` of examples/wordpress on empty volumes to its
 first page, images already built. Each time is the wall time of a whole command, process start included; the table gives medians
-and their ratio. Absolute times drift on a busy machine: compare ratios only. Docker's column is left out where `docker compose`
+with half their quartiles' distance, and their ratio; below it stands the floor (floor.py). Absolute times drift on a busy machine: compare ratios only. Docker's column is left out where `docker compose`
 or its daemon is missing. PYTHONDONTWRITEBYTECODE is unset, since an installed pycompose has its bytecode.
 
     python benchmarks/compare.py --rounds 7 --pycompose .venv/bin/pycompose [--docker docker --docker-host unix:///…]
@@ -29,6 +29,8 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from floor import container_floor, interpreter_floor
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "wordpress" / "compose.yaml"
 IMAGE = "pycompose-bench-busybox"
@@ -248,6 +250,14 @@ def wordpress(contenders: list[Contender], rounds: int) -> None:
             contender.run(*project, "down", "-v", label="WordPress: `down -v`")
 
 
+def spread(times: list[float]) -> float:
+    """Half the distance between the quartiles; 0 for too few to have any."""
+    if len(times) < 2:
+        return 0.0
+    low, _, high = statistics.quantiles(times, n=4)
+    return (high - low) / 2
+
+
 def table(contenders: list[Contender]) -> str:
     names = [contender.name for contender in contenders]
     ours = contenders[0]
@@ -257,7 +267,10 @@ def table(contenders: list[Contender]) -> str:
         if not all(label in contender.times for contender in contenders):
             continue  # broken off there
         medians = [statistics.median(contender.times[label]) for contender in contenders]
-        cells = [f"{value:.3f} s" for value in medians]
+        cells = [
+            f"{value:.3f} s (±{spread(contender.times[label]) * 1000:.0f} ms)"
+            for value, contender in zip(medians, contenders, strict=True)
+        ]
         if len(medians) > 1:
             cells.append(f"{medians[0] / medians[1]:.2f}")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
@@ -265,6 +278,27 @@ def table(contenders: list[Contender]) -> str:
         cells = [contender.figures.get(label, "") for contender in contenders] + [""] * (len(contenders) > 1)
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def contenders_of(pycompose: str, root: str, docker: str, docker_host: str | None) -> list[Contender]:
+    """pycompose on an engine in ``root``, and Docker Compose where there is one with a daemon."""
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_")) and key != "PYTHONDONTWRITEBYTECODE"
+    }
+    command = [pycompose, "--root", root]
+    found = [Contender("pycompose", command, [*command, "container"], dict(clean), 18080)]
+    environment = clean | {"DOCKER_BUILDKIT": "0"}
+    if docker_host:
+        environment["DOCKER_HOST"] = docker_host
+    client = shutil.which(docker) if docker else None
+    if (
+        client
+        and not subprocess.run([client, "compose", "ls"], env=environment, capture_output=True, check=False).returncode
+    ):
+        found.append(Contender("Docker Compose", [client, "compose"], [client], environment, 18081))
+    return found
 
 
 def main() -> None:
@@ -281,24 +315,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pycompose-bench-") as name:
         folder = Path(name)
         root = options.root or str(folder / "root")
-        clean = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("DOCKER_", "COMPOSE_", "PYCOMPOSE_")) and key != "PYTHONDONTWRITEBYTECODE"
-        }
-        command = [options.pycompose, "--root", root]
-        contenders = [Contender("pycompose", command, [*command, "container"], dict(clean), 18080)]
-        docker_environment = clean | {"DOCKER_BUILDKIT": "0"}
-        if options.docker_host:
-            docker_environment["DOCKER_HOST"] = options.docker_host
-        docker = shutil.which(options.docker)
-        if (
-            docker
-            and not subprocess.run(
-                [docker, "compose", "ls"], env=docker_environment, capture_output=True, check=False
-            ).returncode
-        ):
-            contenders.append(Contender("Docker Compose", [docker, "compose"], [docker], docker_environment, 18081))
+        contenders = contenders_of(options.pycompose, root, options.docker, options.docker_host)
         try:
             for contender in contenders:
                 contender.import_image(busybox_rootfs())
@@ -314,8 +331,12 @@ def main() -> None:
                 wordpress(contenders, max(1, options.rounds // 2))
         finally:
             print(table(contenders))
+            print(
+                f"\nThe floor: {interpreter_floor() * 1000:.1f} ms for a command, {container_floor() * 1000:.1f} ms for a container."
+            )
             if not options.root:
-                subprocess.run([*command, "engine", "stop", "--force"], env=clean, check=False)
+                ours = contenders[0]
+                subprocess.run([*ours.compose, "engine", "stop", "--force"], env=ours.environment, check=False)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ def _start_resident() -> None:
     lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _spawn(path, lock)
+        # One that ended since has taken the file with it; the next command makes another.
+        if os.path.lexists(f"{path}.lock") and os.stat(f"{path}.lock").st_ino == os.fstat(lock).st_ino:
+            _spawn(path, lock)
     except BlockingIOError:
         return  # one is there, or about to be
     finally:

@@ -78,6 +78,8 @@ class Resident:
         self._leaving = True
         if self._is_reachable():
             os.unlink(self._path)
+            with suppress(FileNotFoundError):
+                os.unlink(f"{self._path}.lock")
         self._listener.close()
         for worker in self._workers:
             if worker.connection is None:

@@ -294,6 +294,7 @@ def test_it_ends_when_nobody_comes(tmp_path: Path) -> None:
     resident.run("version")
     try:
         wait_for(lambda: not resident.path.exists() and not resident.pids(), lambda: "it stays", patience=60)
+        assert list(resident.path.parent.glob(f"{resident.path.name}*")) == []
     finally:
         resident.stop()
 
