@@ -6,13 +6,14 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from .. import compose
 from ..compose.dataclass import compile_all
 
-_LEFT_OUT = ("pycompose.compose.deploy.kubernetes", "pycompose.compose.cli.verbs.cluster")
-"""Clusters are talked to seldom, and their clients are large."""
+_LEFT_OUT = ("pycompose.compose.deploy", "pycompose.compose.screens", "pycompose.compose.cli.verbs.cluster")
+"""Seldom used, and what they need is large or an extra of the installation."""
 
 _OF_OTHERS = [
     "_strptime",
@@ -29,20 +30,30 @@ _OF_OTHERS = [
 ]
 """Loaded by functions of ours and of libraries when they are called."""
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 Stamp = dict[str, tuple[int, int, int]]
 
 
 def load_everything() -> None:
     """Import every module that a command may need. A module that cannot be imported here is left to the command."""
-    for found in walk_packages(compose.__path__, f"{compose.__name__}."):
-        if not found.name.startswith(_LEFT_OUT):
-            import_module(found.name)
-    for name in _OF_OTHERS:
+    for name in (*_modules(compose.__path__, f"{compose.__name__}."), *_OF_OTHERS):
         try:
             import_module(name)
         except ImportError:
             continue
     compile_all()
+
+
+def _modules(places: Iterable[str], prefix: str) -> Iterator[str]:
+    """Names below a package, without importing anything of what is left out."""
+    for found in iter_modules(places, prefix):
+        if found.name.startswith(_LEFT_OUT):
+            continue
+        yield found.name
+        if found.ispkg:
+            yield from _modules(import_module(found.name).__path__, f"{found.name}.")
 
 
 def stamp() -> Stamp:

@@ -97,3 +97,19 @@ def test_code_that_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     known = preload.stamp()
     module.unlink()
     assert not preload.is_current(known)
+
+
+def test_what_is_loaded_beforehand() -> None:
+    """Whatever the quick verbs load, and nothing of an extra, which may not be there."""
+    program = "from pycompose.warm.preload import load_everything, rehearse; load_everything(); rehearse(); import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    for verb in launcher.ON_TERMINALS - {"network", "image", "container"}:
+        assert f"pycompose.compose.cli.verbs.{verb}" in loaded
+    assert {
+        "anyio._backends._asyncio",
+        "yaml",
+        "pycompose.compose.load.pipeline",
+        "pycompose.compose.run.execute",
+    } <= loaded
+    assert not loaded & {"textual", "rich", "starlette", "uvicorn", "lightkube", "multiprocessing"}
