@@ -28,6 +28,9 @@ ACCEPTED, REFUSED, GO = b"A", b"R", b"G"
 PATIENCE = 2.0
 """Seconds for the exchange until GO; a resident that is slower is not needed."""
 
+INTERRUPTED = 130
+"""The exit code of a command that was interrupted."""
+
 MOST_DESCRIPTORS = 250
 """The kernel passes 253 with one message."""
 
@@ -83,11 +86,14 @@ ON_TERMINALS = frozenset(
 """Verbs that a worker may run on a terminal: they end by themselves and never read it."""
 
 _FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGWINCH", "SIGTSTP")
-_ALWAYS = (_signal.SIGINT, _signal.SIGTERM)  # the command takes these even where it was started with them ignored
+_ALWAYS = (_signal.SIGINT, _signal.SIGTERM)
+"""The command takes these even where it was started with them ignored, as a background job of a shell is."""
 
 
 def main() -> None:
     """Run the command, and end with its exit code."""
+    for number in _ALWAYS:  # until the command takes them, there is nothing to take back
+        _signal.signal(number, lambda *_: os._exit(INTERRUPTED))
     arguments = sys.argv[1:]
     verb = find_verb(arguments)
     if os.environ.get("PYCOMPOSE_WARM") != "0" and verb not in ALONE:

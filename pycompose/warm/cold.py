@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import signal
 import sys
 import threading
 from typing import NoReturn
@@ -22,6 +23,8 @@ _KEPT = (*INTERPRETER, "PYCOMPOSE_WARM_IDLE")
 def run(*, resident_wanted: bool) -> NoReturn:
     """Run the command, and end with its exit code."""
     code = main()
+    for number in (signal.SIGINT, signal.SIGTERM):  # it has ended, and so it is too late to interrupt it
+        signal.signal(number, signal.SIG_IGN)
     if resident_wanted and os.environ.get("PYCOMPOSE_WARM") != "0":
         try:
             _start_resident()
@@ -76,4 +79,8 @@ def _spawn(path: str, lock: int) -> None:
     environment = {key: value for key, value in os.environ.items() if key.startswith(_KEPT)}
     # -P: the directory that the command runs in is no place to import from.
     command = [sys.executable, "-P", "-m", "pycompose.warm.resident", path]
-    os.posix_spawn(sys.executable, command, environment, file_actions=actions, setsid=True, setsigmask=())
+    # Nothing of how this command was started: `nohup`, say, ignores SIGHUP.
+    defaults = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+    os.posix_spawn(
+        sys.executable, command, environment, file_actions=actions, setsid=True, setsigmask=(), setsigdef=defaults
+    )

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from ..compose.cli.main import main
-from ..launcher import ACCEPTED, GO, INTERPRETER, MOST_DESCRIPTORS, PATIENCE, PROTOCOL, REFUSED
+from ..launcher import ACCEPTED, GO, INTERPRETER, INTERRUPTED, MOST_DESCRIPTORS, PATIENCE, PROTOCOL, REFUSED
 from .cold import finish
 from .identity import Inheritance, Person, look_at, take_over
 from .preload import is_current, rehearse
@@ -186,11 +186,11 @@ def _open_streams() -> None:
 
 def _set_signals(inheritance: Inheritance) -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
-        if inheritance.ignored >> (number - 1) & 1:
-            signal.signal(number, signal.SIG_IGN)
+        ignored = bool(inheritance.ignored >> (number - 1) & 1)
+        if ignored != (signal.getsignal(number) is signal.SIG_IGN):
+            signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
     blocked = {number for number in signal.valid_signals() if inheritance.blocked >> (number - 1) & 1}
-    if blocked:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _refuse(connection: socket.socket) -> NoReturn:
@@ -210,9 +210,8 @@ def _run() -> int:
             return end.code or 0
         print(end.code, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED  # before the command could take it
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
-        if isinstance(error, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGINT)
         return 1

@@ -214,6 +214,39 @@ def test_signals(resident: ResidentProcess, engine: Engine, number: signal.Signa
     assert codes[0][0] == (130 if number in (signal.SIGINT, signal.SIGTERM) else -number)
 
 
+def test_what_the_first_command_ignored(engine: Engine, tmp_path: Path) -> None:
+    """A resident that was started under nohup: others' commands still end at SIGHUP, and those under nohup do not."""
+    resident = ResidentProcess(tmp_path)
+    resident.environment["DOCKER_HOST"] = f"unix://{engine.scripted.path}"
+    (tmp_path / "compose.yaml").write_text(_FILE)
+    engine.hold = False
+    first = ["sh", "-c", f"trap '' HUP INT; exec {PYCOMPOSE} version"]
+    subprocess.run(first, env=resident.environment, capture_output=True, check=True)
+    resident.await_ready()
+    try:
+        engine.hold = True
+        for before, code in ((["env"], -signal.SIGHUP), (["nohup"], 130)):
+            engine.asked.clear()
+            process = subprocess.Popen(
+                [*before, str(PYCOMPOSE), "ps"],
+                cwd=tmp_path,
+                env=resident.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            assert engine.asked.wait(30)
+            assert engine.client != process.pid
+            process.send_signal(signal.SIGHUP)
+            if code == 130:
+                process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+            assert process.returncode == code, before
+    finally:
+        engine.hold = False
+        resident.stop()
+
+
 def test_stop_and_continue(resident: ResidentProcess, engine: Engine) -> None:
     engine.hold = True
     process = resident.begin("ps")
