@@ -38,6 +38,9 @@ class Worker:
     control: socket.socket
     connection: socket.socket | None = None
     """That of the launcher; None while the worker waits for one."""
+    silent: bool = False
+    """It has closed its end of ``control``, as every worker does when its command begins."""
+    killed: bool = False
 
 
 class Resident:
@@ -62,8 +65,10 @@ class Resident:
             poller = select.poll()
             for worker in self._workers:
                 poller.register(worker.ended, select.POLLIN)
-                poller.register(worker.control, select.POLLIN | select.POLLRDHUP)
-                if worker.connection is not None:
+                # What stays ready is not asked for again: this process sleeps while commands run.
+                if not worker.silent:
+                    poller.register(worker.control, select.POLLIN | select.POLLRDHUP)
+                if worker.connection is not None and not worker.killed:
                     poller.register(worker.connection, select.POLLRDHUP)
             ready = dict(poller.poll(None if busy else self._idle * 1000))
             if not ready or not self._is_reachable():
@@ -111,10 +116,11 @@ class Resident:
         serve(self._listener, theirs, self._self, self._code)
 
     def _attend(self, worker: Worker, ready: dict[int, int]) -> None:
-        if worker.control.fileno() in ready:
+        if not worker.silent and worker.control.fileno() in ready:
             self._hear(worker)
-        if worker.connection is not None and ready.get(worker.connection.fileno()):
+        if worker.connection is not None and not worker.killed and ready.get(worker.connection.fileno()):
             # The launcher was killed, or does not want its worker: a command ends with the process that was started.
+            worker.killed = True
             signal.pidfd_send_signal(worker.ended, signal.SIGKILL)
         if worker.ended in ready:
             self._bury(worker)
@@ -124,7 +130,9 @@ class Resident:
             message, ancillary, _, _ = worker.control.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_DONTWAIT)
         except OSError:
             return  # it has ended, as its pidfd says
-        if message == TAKEN:
+        if not message:
+            worker.silent = True
+        elif message == TAKEN:
             numbers = array.array("i")
             for _, _, body in ancillary:
                 numbers.frombytes(body)

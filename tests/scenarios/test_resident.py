@@ -247,6 +247,21 @@ def test_what_the_first_command_ignored(engine: Engine, tmp_path: Path) -> None:
         resident.stop()
 
 
+def test_it_sleeps_while_a_command_runs(resident: ResidentProcess, engine: Engine) -> None:
+    engine.hold = True
+    process = resident.begin("ps")
+    assert engine.asked.wait(30)
+    wait_for(lambda: len(resident.pids()) == 3, lambda: "nobody waits for the next command")
+    pid = resident.pid
+    wait_for(lambda: state(pid) == "S", lambda: "it does not come to rest")
+    before = processor_time(pid)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    assert processor_time(pid) - before < 50
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+
+
 def test_stop_and_continue(resident: ResidentProcess, engine: Engine) -> None:
     engine.hold = True
     process = resident.begin("ps")
@@ -362,3 +377,9 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return "X"
+
+
+def processor_time(pid: int) -> int:
+    """Milliseconds of processor time."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
