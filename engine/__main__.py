@@ -45,6 +45,7 @@ from .documents import Incomplete, NewerFormat
 from .errors import Unavailable
 from .events import Events
 from .images.service import Images
+from .jobs import Jobs
 from .layout import Layout
 from .leases import Leases
 from .linux import libc
@@ -197,6 +198,7 @@ async def _run(
         containers = Containers(layout, store, events, images, networks, volumes, keeper, trash, settings.log)
         snapshots = Snapshots(layout, store, volumes, trash)
         leases = Leases(layout, store, containers, snapshots, keeper)
+        jobs = Jobs(store, containers)
         runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())
         builder = Builder(images, runner, layout, store, events.publish, workers=settings.workers, builds=meters.builds)
     daemon = Daemon(
@@ -208,6 +210,7 @@ async def _run(
         volumes=volumes,
         containers=containers,
         leases=leases,
+        jobs=jobs,
         snapshots=snapshots,
         builder=builder,
         bootstrap_runner=root_runner(runner),
@@ -230,6 +233,7 @@ async def _run(
             await containers.blocking(networks.recover, found.live)
             await containers.blocking(_tidy, volumes.recover)
             await leases.recover()
+            await jobs.recover()
         again = [container for container in found.again if leases.lasts(container.record.labels)]
         # What is alive now stays alive: the collector need not look at it again and again.
         gc.collect()
@@ -250,6 +254,7 @@ async def _run(
                 shown_there = Server(MetricsApplication(daemon), [])
                 serving.start_soon(shown_there.serve, listeners.metrics)
             serving.start_soon(recover.restart_by_policy, containers, again)
+            serving.start_soon(jobs.watch)
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
             serving.start_soon(_catch_up, daemon)
@@ -318,6 +323,7 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
             server.active > 0
             or (daemon.pulls is not None and daemon.pulls.is_serving)
             or daemon.leases.ending
+            or daemon.jobs.busy
             or daemon.store.behind
             or not daemon.containers.trash.is_empty
             or daemon.containers.holding

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..events import Events
     from ..images.service import Images
     from ..images.types import RootRunner
+    from ..jobs import Jobs
     from ..layout import Layout
     from ..leases import Leases
     from ..meters import Histogram
@@ -47,6 +48,7 @@ class Daemon:
     volumes: Volumes
     containers: Containers
     leases: Leases
+    jobs: Jobs
     snapshots: Snapshots
     builder: Builder
     keeper: KeeperClient

@@ -10,6 +10,7 @@ from . import (
     execs,
     images,
     instance,
+    jobs,
     leases,
     networks,
     snapshots,
@@ -34,6 +35,7 @@ ROUTES = (
     *networks.ROUTES,
     *volumes.ROUTES,
     *instance.ROUTES,
+    *jobs.ROUTES,
     *leases.ROUTES,
     *snapshots.ROUTES,
 )

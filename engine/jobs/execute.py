@@ -1,0 +1,85 @@
+"""One run of a job, from its record to its exit code, in as many attempts as the job allows.
+
+Every step looks at what is there before it acts, for an earlier engine may have been killed after any of them.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..containers.life import create, start
+from ..errors import EngineError, NotModified
+from .record import ATTEMPT_LABEL, FINISHED, JOB_LABEL, RUN_LABEL, Job, Run
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..containers.life.container import Container
+    from ..containers.life.service import Containers
+    from .clock import Clock
+    from .service import Jobs
+
+
+async def carry_out(jobs: Jobs, containers: Containers, job: Job, run: Run, clock: Clock) -> None:
+    """Bring the run to its end, whatever that is."""
+    while True:
+        run = await _attempt(jobs, containers, job, run)
+        known = jobs.latest(run)
+        if known is None or known.stage in FINISHED:
+            return  # cancelled or removed meanwhile
+        if run.exit_code == 0 or run.attempt > job.retries:
+            stage = "succeeded" if run.exit_code == 0 and not run.error else "failed"
+            jobs.note(replace(run, stage=stage, finished=time.time_ns()))  # type: ignore[arg-type]
+            return
+        if job.retry_delay:
+            await clock.until(clock.now() + job.retry_delay)
+            known = jobs.latest(run)
+            if known is None or known.stage in FINISHED:
+                return
+        run = replace(run, attempt=run.attempt + 1, exit_code=None, error="")
+        jobs.note(run)
+
+
+async def _attempt(jobs: Jobs, containers: Containers, job: Job, run: Run) -> Run:
+    """The run after its current attempt, with an exit code or an error."""
+    try:
+        container = _found(jobs, run) or await _made(containers, job, run)
+        if container.id not in run.containers:
+            run = replace(run, containers=(*run.containers, container.id))
+        if container.state.started_at is None and not container.state.active:
+            with suppress(NotModified):
+                await start.start(containers, container)
+        run = replace(run, stage="running", started=run.started or container.state.started_at or time.time_ns())
+    except EngineError as error:
+        return replace(run, error=str(error), exit_code=getattr(error, "exit_code", None))
+    known = jobs.latest(run)
+    if known is None or known.stage in FINISHED:
+        return run
+    jobs.note(run)
+    await container.until(lambda: container.removed or not container.state.active)
+    if container.removed:
+        return replace(run, error="its container was removed")
+    state = container.state
+    return replace(run, exit_code=state.exit_code, error=state.error)
+
+
+def _found(jobs: Jobs, run: Run) -> Container | None:
+    """The container that an earlier engine has made for this attempt."""
+    for container in jobs.containers_of(run):
+        if container.record.config["Labels"].get(ATTEMPT_LABEL) == str(run.attempt):
+            return container
+    return None
+
+
+async def _made(containers: Containers, job: Job, run: Run) -> Container:
+    body: dict[str, Any] = {**job.body}
+    own = {JOB_LABEL: job.id, RUN_LABEL: run.id, ATTEMPT_LABEL: str(run.attempt)}
+    body["Labels"] = {**(body.get("Labels") or {}), **own}
+    # A run is one run: neither restarted by a policy nor gone before its exit code and output have been read.
+    body["HostConfig"] = {**(body.get("HostConfig") or {}), "AutoRemove": False, "RestartPolicy": {"Name": "no"}}
+    suffix = f"-{run.attempt}" if run.attempt > 1 else ""
+    container, _ = await create.create(containers, body, name=f"{job.container}-{run.iteration}{suffix}")
+    return container
