@@ -566,3 +566,12 @@ def test_throttled_disks(run: Callable[..., Running], option: str, name: str) ->
     container = run(**{option: [{"Path": "/dev/vda", "Rate": 1 << 20}]})
     wanted = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)} {1 << 20}"
     assert container.cgroup("blkio", f"blkio.throttle.{name}") == wanted
+    update = f"/containers/{container.id}/update"
+    container.engine.json("POST", f"/v1.54{update}", {option: []})
+    assert container.cgroup("blkio", f"blkio.throttle.{name}") == wanted, "older versions ignored these"
+    container.engine.json("POST", f"/v1.55{update}", {option: [{"Path": "/dev/vda", "Rate": 2 << 20}]})
+    assert container.cgroup("blkio", f"blkio.throttle.{name}").endswith(f" {2 << 20}")
+    container.engine.json("POST", f"/v1.55{update}", {"CpuShares": 100, option: None})
+    assert container.cgroup("blkio", f"blkio.throttle.{name}").endswith(f" {2 << 20}")
+    container.engine.json("POST", f"/v1.55{update}", {option: []})
+    assert container.cgroup("blkio", f"blkio.throttle.{name}") == ""

@@ -10,7 +10,7 @@ import anyio
 from ....grammar import signals
 from ...containers.life import create as creation
 from ...containers.life import remove, start, stop, update
-from ...containers.spec import validate
+from ...containers.spec import resources, validate
 from ...containers.view import filters, inspect, top
 from ...errors import Conflict, InvalidParameter, NotFound
 from .. import leased
@@ -222,6 +222,8 @@ async def rename(daemon: Daemon, request: Request) -> Response:
 
 async def update_(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
+    if request.version < (1, 55):  # to which these say nothing
+        body = {name: value for name, value in body.items() if name not in resources.UPDATABLE_RULES}
     warnings = await update.update(daemon.containers, daemon.containers.get(request["id"]), body)
     return Response.json({"Warnings": warnings})
 

@@ -53,6 +53,11 @@ async def update(containers: Containers, container: Container, body: Mapping[str
         for name in resources.UPDATABLE
         if body.get(name) not in (None, 0, "")
     }
+    changed |= {
+        name: shapes.convert(fields.HOST_CONFIG[name], body[name], name)
+        for name in resources.UPDATABLE_RULES
+        if body.get(name) is not None
+    }
     if "PidsLimit" in body and body["PidsLimit"] is not None:
         changed["PidsLimit"] = shapes.convert(fields.HOST_CONFIG["PidsLimit"], body["PidsLimit"], "PidsLimit")
     policy = shapes.convert(fields.HOST_CONFIG["RestartPolicy"], body.get("RestartPolicy") or {}, "RestartPolicy")

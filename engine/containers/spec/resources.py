@@ -23,6 +23,17 @@ UPDATABLE = (
     "CpuShares", "Memory", "NanoCpus", "BlkioWeight", "CpuPeriod", "CpuQuota", "CpuRealtimePeriod", "CpuRealtimeRuntime",
     "CpusetCpus", "CpusetMems", "MemoryReservation", "MemorySwap", "PidsLimit", "KernelMemory",
 )  # fmt: skip
+# And since API 1.55 the rules for devices: a list takes the place of the one before, an empty one lifts it.
+UPDATABLE_RULES = (
+    "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps",
+)  # fmt: skip
+_RATES = {
+    "BlkioDeviceReadBps": "throttleReadBpsDevice",
+    "BlkioDeviceWriteBps": "throttleWriteBpsDevice",
+    "BlkioDeviceReadIOps": "throttleReadIOPSDevice",
+    "BlkioDeviceWriteIOps": "throttleWriteIOPSDevice",
+}
+_DEFAULT_WEIGHT = 500
 
 
 def build_limits(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +66,27 @@ def update(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any
         result["pids"] = {"limit": -1}
     if before["NanoCpus"] and not after["NanoCpus"] and not after["CpuQuota"]:
         result.setdefault("cpu", {})["quota"] = -1
+    lifted = _lifted(before, after)
+    if lifted:
+        block = result.setdefault("blockIO", {})
+        for name, rules in lifted.items():
+            block[name] = [*rules, *block.get(name, ())]
     return result
+
+
+def _lifted(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What the kernel must be told of devices that have no rule any more. One that is gone needs none."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for member, name, default in (
+        *((member, name, {"rate": 0}) for member, name in _RATES.items()),
+        ("BlkioWeightDevice", "weightDevice", {"weight": _DEFAULT_WEIGHT}),
+    ):
+        kept = {entry.get("Path") for entry in after[member] or ()}
+        for entry in before[member] or ():
+            path = entry.get("Path", "")
+            if path not in kept and os.path.exists(path):
+                found.setdefault(name, []).append({**_numbers(path), **default})
+    return found
 
 
 def _memory(host: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,12 +138,7 @@ def _block(host: Mapping[str, Any]) -> dict[str, Any]:
         block["weightDevice"] = [
             {**_numbers(entry.get("Path", "")), "weight": entry.get("Weight", 0)} for entry in host["BlkioWeightDevice"]
         ]
-    for member, name in (
-        ("BlkioDeviceReadBps", "throttleReadBpsDevice"),
-        ("BlkioDeviceWriteBps", "throttleWriteBpsDevice"),
-        ("BlkioDeviceReadIOps", "throttleReadIOPSDevice"),
-        ("BlkioDeviceWriteIOps", "throttleWriteIOPSDevice"),
-    ):
+    for member, name in _RATES.items():
         if host[member]:
             block[name] = [{**_numbers(entry.get("Path", "")), "rate": entry.get("Rate", 0)} for entry in host[member]]
     return block

@@ -1,0 +1,161 @@
+"""Clients that people point at a Docker socket, each with a session of real use. One that is not installed is skipped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from shutil import which
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.engine_root import EngineRoot
+
+pytestmark = [pytest.mark.root, pytest.mark.peer]
+
+_BAKE = {
+    "group": {"default": {"targets": ["one", "two"]}},
+    "target": {
+        "base": {"dockerfile-inline": "FROM busybox\nRUN echo base > /base\n"},
+        "one": {
+            "dockerfile-inline": "FROM base\nRUN cat /base > /one\n",
+            "contexts": {"base": "target:base"},
+            "tags": ["bake-one:1"],
+        },
+        "two": {
+            "context": ".",
+            "dockerfile-inline": "FROM base AS x\nCOPY file /two\nFROM x\n",
+            "contexts": {"base": "target:base"},
+            "tags": ["bake-two:1"],
+        },
+    },
+}
+_COMPOSE = """name: clients
+services:
+  a:
+    build: {context: ., dockerfile_inline: "FROM busybox\\nRUN echo a > /a\\n"}
+    command: sleep 600
+    init: true
+    healthcheck: {test: "test -e /a", interval: 1s}
+  b:
+    build: {context: ., dockerfile_inline: "FROM busybox\\nCOPY file /b\\n"}
+    command: sleep 600
+    init: true
+    depends_on: {a: {condition: service_healthy}}
+"""
+
+
+def _offers(*words: str) -> bool:
+    command = which("docker")
+    if command is None:
+        return False
+    return subprocess.run([command, *words], capture_output=True, timeout=30, check=False).returncode == 0
+
+
+needs_buildx = pytest.mark.skipif(not _offers("buildx", "version"), reason="no docker command with buildx")
+needs_compose = pytest.mark.skipif(not _offers("compose", "version"), reason="no docker command with compose")
+
+
+@pytest.fixture
+def docker_(engine: EngineRoot, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The docker command in a directory with one file; asserts success."""
+    (tmp_path / "file").write_text("from the context\n")
+    environment = {**os.environ, "DOCKER_HOST": engine.url, "BUILDX_CONFIG": str(tmp_path / "buildx")}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["docker", *words], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done
+
+    return run
+
+
+@needs_buildx
+def test_bake_of_targets_that_use_one_another(docker_: Any, tmp_path: Path) -> None:
+    (tmp_path / "bake.json").write_text(json.dumps(_BAKE))
+    docker_("buildx", "bake", "-f", "bake.json")
+    try:
+        assert docker_("run", "--rm", "bake-one:1", "cat", "/one").stdout == "base\n"
+        assert docker_("run", "--rm", "bake-two:1", "cat", "/base", "/two").stdout == "base\nfrom the context\n"
+        rows = docker_("buildx", "history", "ls", "--format", "{{.Ref}} {{.Status}}").stdout.split("\n")
+        assert len([row for row in rows if row.endswith(" Completed")]) >= 2
+        told = docker_("buildx", "history", "logs", rows[0].split()[0])
+        assert "exporting to image" in told.stdout + told.stderr
+        docker_("buildx", "history", "inspect", rows[0].split()[0])
+        docker_("buildx", "history", "rm", "--all")
+        assert docker_("buildx", "history", "ls", "--format", "{{.Ref}}").stdout.strip() == ""
+    finally:
+        docker_("rmi", "-f", "bake-one:1", "bake-two:1")
+
+
+@needs_compose
+def test_compose_builds_two_services_and_brings_them_up(docker_: Any, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(_COMPOSE)
+    docker_("compose", "build")
+    docker_("compose", "up", "-d", "--wait")
+    try:
+        assert docker_("compose", "exec", "-T", "b", "cat", "/b").stdout == "from the context\n"
+        assert "(healthy)" in docker_("compose", "ps").stdout
+    finally:
+        docker_("compose", "down", "-v", "-t", "0", "--rmi", "all")
+
+
+@pytest.mark.skipif(not which("docker"), reason="no docker command")
+def test_the_docker_command_in_its_own_version(docker_: Any) -> None:
+    docker_("create", "--name", "cli", "busybox", "sleep", "600")
+    try:
+        docker_("start", "cli")
+        assert docker_("exec", "cli", "echo", "hello").stdout == "hello\n"
+        assert docker_("inspect", "cli", "--format", "{{.State.Status}}").stdout == "running\n"
+        for words in (("system", "df"), ("system", "df", "-v"), ("info",), ("stats", "--no-stream"), ("images",)):
+            docker_(*words)
+        docker_("network", "inspect", "bridge")
+        docker_("history", "busybox")
+    finally:
+        docker_("rm", "-f", "cli")
+
+
+def test_aiodocker(engine: EngineRoot) -> None:
+    aiodocker = pytest.importorskip("aiodocker")
+
+    async def session() -> None:
+        async with aiodocker.Docker(url=engine.url) as docker:
+            assert (await docker.version())["ApiVersion"] == "1.55"
+            config = {"Image": "busybox", "Cmd": ["sh", "-c", "echo hi; sleep 600"]}
+            container = await docker.containers.create(config, name="aiodocker")
+            try:
+                await container.start()
+                execution = await container.exec(["echo", "inside"])
+                async with execution.start(detach=False) as stream:
+                    assert (await stream.read_out()).data == b"inside\n"
+                    assert await stream.read_out() is None
+                assert (await execution.inspect())["ExitCode"] == 0
+                assert await container.log(stdout=True) == ["hi\n"]
+                assert len(await container.stats(stream=False)) == 1
+                assert (await docker.volumes.prune())["VolumesDeleted"] == []
+            finally:
+                await container.delete(force=True)
+
+    asyncio.run(session())
+
+
+@pytest.mark.skipif(not which("docker"), reason="no docker command, which python-on-whales calls")
+def test_python_on_whales(engine: EngineRoot) -> None:
+    whales = pytest.importorskip("python_on_whales")
+    docker = whales.DockerClient(host=engine.url)
+    container = docker.run("busybox", ["sleep", "600"], detach=True, name="whale", labels={"a": "b"})
+    try:
+        assert container.execute(["echo", "x"]) == "x" and container.state.running
+        assert [one.name for one in docker.container.list(filters=[("label", "a=b")])] == ["whale"]
+        assert docker.network.inspect("bridge").driver == "bridge"
+        assert docker.system.info().server_version
+    finally:
+        container.remove(force=True)
