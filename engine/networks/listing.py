@@ -26,7 +26,7 @@ def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> dict[str,
         "Created": network.created,
         "Scope": network.scope,
         "Driver": network.driver,
-        "EnableIPv4": True,
+        "EnableIPv4": network.enable_ipv4,
         "EnableIPv6": network.enable_ipv6,
         "IPAM": {
             "Driver": network.ipam_driver,
