@@ -98,9 +98,9 @@ class Pulls:
         except EngineError as error:
             if request.answered:
                 raise ClientGone("failed within a streamed answer") from None
-            code = (
-                _CODES.get(match["kind"], "UNSUPPORTED") if (match := _PATH.fullmatch(request.path)) else "UNSUPPORTED"
-            )
+            match = _PATH.fullmatch(request.path)
+            known = match is not None and error.status == NotFound.status
+            code = _CODES[match["kind"]] if match is not None and known else "UNSUPPORTED"
             return Response.json({"errors": [{"code": code, "message": str(error)}]}, error.status)
 
     def _manifest(self, address: str, name: str, version: str) -> Response:
