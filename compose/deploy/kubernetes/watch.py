@@ -21,6 +21,9 @@ PATIENCE = 20.0
 """Seconds in which the API server may be away before the run is given up."""
 
 PAUSE = 1.0
+BURST = 0.2
+"""Seconds of news that are looked at together."""
+
 LOOK_AGAIN = 5.0
 """Seconds after which verdicts are looked at without news: some of them change by time alone."""
 
@@ -33,6 +36,8 @@ class Watch:
         self._lock = threading.Condition()
         self._objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in KINDS}
         self._changed = False
+        self._index: dict[str, list[dict[str, Any]]] | None = None
+        self._looked = 0.0
         self._started = False
         self._lost: KubernetesError | None = None
 
@@ -54,12 +59,16 @@ class Watch:
             if workload is None:
                 return Verdict(WAITING, "not there yet")
             service = str((workload["metadata"].get("labels") or {}).get(SERVICE) or "")
-            pods = [
-                pod
-                for pod in self._objects["Pod"].values()
-                if (pod["metadata"].get("labels") or {}).get(SERVICE) == service
-            ]
-            return judge({**workload, "kind": kind}, pods, time.time())
+            return judge({**workload, "kind": kind}, self._pods().get(service, ()), time.time())
+
+    def _pods(self) -> dict[str, list[dict[str, Any]]]:
+        """The pods by service, put in order once after each round of news: many services are waited for at once."""
+        if self._index is None:
+            self._index = {}
+            for pod in self._objects["Pod"].values():
+                service = str((pod["metadata"].get("labels") or {}).get(SERVICE) or "")
+                self._index.setdefault(service, []).append(pod)
+        return self._index
 
     def verdicts(self) -> dict[str, Verdict]:
         """By key of the object."""
@@ -76,6 +85,7 @@ class Watch:
                 known = self._objects[kind].get(str(tree["metadata"]["name"]))
                 if known is None or _version(known) < _version(tree):
                     self._objects[kind][str(tree["metadata"]["name"])] = dict(tree)
+                    self._index = None
 
     def forget(self, kind: str, name: str) -> None:
         if kind in self._objects:
@@ -87,7 +97,11 @@ class Watch:
         self.start()
         with self._lock:
             self._lock.wait_for(lambda: self._changed or self._lost is not None, min(seconds, LOOK_AGAIN))
+            # News of hundreds of pods come in bursts: one look is enough for those of a moment.
+            self._lock.wait_for(lambda: self._lost is not None, self._looked + BURST - time.monotonic())
+            self._looked = time.monotonic()
             self._changed = False
+            self._index = None
             if self._lost is not None:
                 raise self._lost
 
