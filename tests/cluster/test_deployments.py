@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+
+from pycompose.compose.deploy.kubernetes.client import connect
 
 if TYPE_CHECKING:
     from conftest import Lab
+
+NAME = "pycompose-test"
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
@@ -119,3 +126,67 @@ def test_bad_input_is_one_line(lab: Lab) -> None:
     assert lab.objects() == {}
     lab.write(f"services:\n  {'a' * 70}:\n    image: x\n")
     assert re.search(r"compose.yaml:3:\d+: .*at most 63", lab.run("deploy", code=15).stderr)
+
+
+SMALL = """
+services:
+  web:
+    image: "@IMAGE@"
+    command: [sleep, "100000"]
+    stop_grace_period: 1s
+    init: true
+    deploy: {replicas: 2, endpoint_mode: dnsrr}
+"""
+
+
+def test_one_off_commands_have_their_own_exit_code(lab: Lab) -> None:
+    lab.write(SMALL)
+    lab.run("deploy")
+    done = lab.run("run", "web", "sh", "-c", "echo out; exit 7", code=7)
+    assert done.stdout == "out\n"
+    assert lab.run("exec", "-T", "web", "sh", "-c", "echo in; exit 5", code=5).stdout == "in\n"
+    assert [one["Service"] for one in lab.units()] == ["web", "web"]  # the job is gone
+    lab.run("restart", "web")
+    lab.run("deploy")
+    assert "nothing to do" in lab.run("deploy").stdout
+
+
+def test_what_others_have_made_stays(kubernetes: Lab) -> None:
+    kubernetes.write(SMALL)
+    kubernetes.run("deploy")
+    with closing(connect("", {**os.environ, **kubernetes.environment})) as kube:
+        foreign = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "foreign", "namespace": NAME},
+            "data": {"a": "b"},
+        }
+        kube.apply(foreign)
+        web = kube.get("Deployment", "web", NAME)
+        assert web is not None
+        spec = {"replicas": 3, "selector": web["spec"]["selector"], "template": web["spec"]["template"]}
+        taken = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web", "namespace": NAME},
+            "spec": spec,
+        }
+        kube.apply(taken, force=True, manager="somebody")
+        told = kubernetes.run("deploy", code=1).stderr
+        assert ".spec.replicas belongs to somebody" in told
+        kubernetes.run("deploy", "--force-conflicts")
+        assert len(kubernetes.units()) == 2
+        kubernetes.run("down", "-v")
+        assert kube.get("ConfigMap", "foreign", NAME) is not None
+        kube.remove("Namespace", NAME, "")
+
+
+def test_files_are_what_the_server_takes(kubernetes: Lab) -> None:
+    kubernetes.write(STACK)
+    kubernetes.run("deploy", "--emit", "out", PASSWORD="x")
+    kubernetes.run("deploy", PASSWORD="x")
+    with closing(connect("", {**os.environ, **kubernetes.environment})) as kube:
+        for path in sorted((kubernetes.directory / "out").iterdir()):
+            assert path.stat().st_mode & 0o077 == 0  # secrets are in them
+            for tree in yaml.safe_load_all(path.read_text()):
+                kube.apply(tree, dry_run=True)

@@ -131,20 +131,22 @@ class Kube:
             self._classes[kind] = type(kind, (base,), {"_api_info": create_api_info(group, version, kind, plural)})
         return self._classes[kind]
 
-    def apply(self, body: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Tree:
+    def apply(
+        self, body: Mapping[str, Any], *, dry_run: bool = False, force: bool = False, manager: str = MANAGER
+    ) -> Tree:
         """Server-side apply; what the server has, or with ``dry_run`` would have. Fields of other managers are conflicts (409)."""
         try:
-            return self._apply(body, dry_run, force)
+            return self._apply(body, dry_run, force, manager)
         except KubernetesError as error:
             # What `scale` and `restart` have set is ours as well, though the server keeps the two apart.
             if force or error.code != CONFLICT or owners(str(error)) != {MANAGER}:
                 raise
-            return self._apply(body, dry_run, True)
+            return self._apply(body, dry_run, True, manager)
 
-    def _apply(self, body: Mapping[str, Any], dry_run: bool, force: bool) -> Tree:
+    def _apply(self, body: Mapping[str, Any], dry_run: bool, force: bool, manager: str) -> Tree:
         resource = self._resource(str(body["kind"]))
         with told(f"{body['kind']} {body['metadata']['name']}"):
-            return dict(self._client.apply(resource(body), force=force, dry_run=dry_run))
+            return dict(self._client.apply(resource(body), field_manager=manager, force=force, dry_run=dry_run))
 
     def get(self, kind: str, name: str, namespace: str) -> Tree | None:
         options = {} if kind in GLOBAL else {"namespace": namespace}
