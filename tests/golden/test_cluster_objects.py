@@ -18,6 +18,7 @@ from pycompose.compose.deploy.kubernetes.facts import NEWEST, Facts
 from pycompose.compose.deploy.kubernetes.manifests import write_manifests
 from pycompose.compose.deploy.swarm.convert import convert as to_swarm
 from pycompose.compose.deploy.swarm.stackfile import escaped, write_stack
+from pycompose.compose.deploy.swarm.versions import check as check_versions
 from pycompose.compose.load import load_project
 from pycompose.compose.model import LoadOptions
 
@@ -69,6 +70,20 @@ def test_stack_file(update_golden: bool) -> None:
     assert findings.refused == []
     assert written["secrets/password"] == b"hidden$word"  # files are not interpolated
     compare(DATA / "stack.yaml", written["stack.yaml"].decode(), update_golden)
+
+
+def test_what_an_older_manager_does_not_know_is_refused() -> None:
+    project = load("common")
+    wanted = to_swarm(project, {}, Findings(project), allow_binds=True)
+    for api, paths in (
+        ((1, 41), {"healthcheck.start_interval", "security_opt", "volumes"}),
+        ((1, 44), {"volumes"}),
+        ((1, 45), set()),
+    ):
+        findings = Findings(project)
+        check_versions(wanted, api, findings)
+        assert {".".join(map(str, one.path[2:])) for one in findings.refused} == paths
+        assert all(one.mark is not None for one in findings.refused)
 
 
 def test_every_dollar_of_a_stack_file_is_doubled() -> None:

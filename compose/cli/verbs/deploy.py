@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ...deploy.target import KUBERNETES
+from ...errors import PlanError
 from ..flags.parser import FlagError
 from ..session import Session
 
@@ -66,6 +67,8 @@ def run(args: Namespace) -> int:
         raise FlagError("--serve and --registry cannot be used together")
     session = Session(args)
     project = session.project
+    if not project.services:
+        raise PlanError("no service selected")
     target = target_of(session, args.to or args.target or "", (args.target or "") if args.to else "")
     target = _with_flags(target, args)
     backend = open_backend(session, target)

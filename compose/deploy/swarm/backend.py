@@ -19,6 +19,7 @@ from .listing import published, units
 from .observe import aligned, observe, proposed, require_manager
 from .perform import TRIES, Hands
 from .places import FIXED, PLACES
+from .versions import check as check_versions
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class SwarmBackend:
         require_manager(self._engine)
         findings = Findings(project)
         wanted = convert(project, images, findings, allow_binds=self._target.allow_binds)
+        check_versions(wanted, self._engine.version, findings)
         findings.check()
-
         forms = {one.key: proposed(one.kind, one.body) for one in wanted}
         objects = observe(self._engine, self._name)
         for key, found in list(objects.items()):
