@@ -14,10 +14,6 @@ In a checkout ``compose``, ``engine`` and ``schemas`` are links to the folders o
 folders here. Every import goes through this package, so that neither name ever stands at the top of site-packages.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from .version import __version__ as __version__
 
 __all__ = [
@@ -42,6 +38,7 @@ __all__ = [
     "load",
 ]
 
+TYPE_CHECKING = False  # typing would cost the launcher as much as the interpreter; type checkers know the name
 if TYPE_CHECKING:
     from .compose.app.asynchronous import AsyncStack
     from .compose.app.loading import connect, load

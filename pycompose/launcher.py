@@ -57,7 +57,7 @@ VALUED = frozenset(
 )
 """Global options that take the next word as their value."""
 
-ALONE = frozenset(["attach", "login", "test", "watch", "engine", "lease", "tui", "ui", "__complete"])
+ALONE = frozenset(["attach", "login", "test", "watch", "engine", "lease", "lsp", "tui", "ui", "__complete"])
 """Verbs that run in the process that was started: they own a terminal, become another program, or lend their pid."""
 
 ON_TERMINALS = frozenset(
