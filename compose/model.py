@@ -92,6 +92,9 @@ class Project:
     configs: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     secrets: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     models: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _EMPTY)
+    """Those that profiles enable, in the form of services with triggers."""
+    disabled_jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _EMPTY)
     extensions: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     separator: str = "-"
     """Between the words of container and image names; "_" with ``--compatibility``."""
@@ -103,10 +106,19 @@ class Project:
     marks: Mapping[Path, Mark] = field(default_factory=lambda: Marks(dict))
     warnings: tuple[Diagnostic, ...] = ()
 
+    def with_jobs(self, *names: str) -> Project:
+        """The project with these jobs among its services, which is what they are made like."""
+        from dataclasses import replace
+
+        every = {**self.disabled_jobs, **self.jobs}
+        return replace(self, services={**self.services, **{name: every[name] for name in names}})
+
     def mark(self, *path: str | int) -> Mark | None:
         """The source place of ``path``, or of its nearest ancestor that has one."""
         for length in range(len(path), 0, -1):
             found = self.marks.get(path[:length])
+            if found is None and path[0] == "services" and len(path) > 1 and path[1] in (self.jobs or ()):
+                found = self.marks.get(("jobs", *path[1:length])) if length > 1 else None
             if found is not None:
                 return found
         return None

@@ -55,13 +55,16 @@ def prepare(session: Session, options: UpOptions) -> tuple[Project, Snapshot, di
     """The loaded project, the observed state, and the digests of its configs' and secrets' contents."""
     from ..plan.digest import content_digests
     from ..plan.observe import observe
+    from ..plan.reconcile.jobs import scheduled
 
     project = session.project
     names = selection(project, options)
     from ..labels import service_images
 
     running = [name for name in names if not project.services[name].get("provider")]
-    refs = dict.fromkeys(ref for name in running for ref in service_images(project, name))
+    jobs = [] if options.services else scheduled(project)
+    view = project.with_jobs(*jobs)
+    refs = dict.fromkeys(ref for name in (*running, *jobs) for ref in service_images(view, name))
     return project, observe(session.engine, project, images=refs), content_digests(project)
 
 
@@ -82,7 +85,7 @@ def converge(
     from ..run.lock import project_lock
     from ..run.perform import Settings
 
-    if not session.project.services:
+    if not session.project.services and not session.project.jobs:
         raise PlanError("no service selected")
     result = Convergence(started=time.monotonic())
 
@@ -133,11 +136,11 @@ def check_supported(project: Project, session: Session) -> None:
     Only called when there is something to do: what runs already has passed, and the table costs an `up` with nothing to do
     more than the rest of it. Raises LoadError with every place."""
     from ..errors import LoadError
-    from ..load.conformance import ignored, own_probes, refused
+    from ..load.conformance import ignored, own_jobs, own_probes, refused
 
     found = refused(project)
     if not session.engine.is_pycompose:
-        found += own_probes(project)
+        found += own_probes(project) + own_jobs(project)
     if any(service.get("models") for service in project.services.values()):
         from ..run.plugins import missing_model_plugin
 

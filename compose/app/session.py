@@ -199,7 +199,8 @@ def other_version(headers: Mapping[str, str]) -> str:
 
 def profiles_of(names: Sequence[str], project: Project) -> list[str]:
     """The profiles of those services among ``names`` that are disabled."""
-    disabled = [project.disabled_services[name] for name in names if name in project.disabled_services]
+    every = {**project.disabled_services, **project.disabled_jobs}
+    disabled = [every[name] for name in names if name in every]
     return [profile for service in disabled for profile in service.get("profiles") or ()]
 
 

@@ -159,6 +159,10 @@ def _names(options: Namespace, group: str, verb: str, words: Sequence[str], curr
             return (FILES,)
         case "network", "connect" | "disconnect" if words:
             return _containers(options, _ANY)
+        case "jobs", "ls":
+            return ()
+        case "jobs", _:
+            return [name for name in _jobs(options) if name not in words]
         case "snapshot", "restore" | "rm":
             return [name for name in _snapshots(options) if name not in words]
         case "snapshot", _:
@@ -207,6 +211,16 @@ def _snapshots(options: Namespace) -> list[str]:
     """Those of the project at hand."""
     project = _identity(options).name
     return sorted(str(one["Name"]) for one in _engine(options).snapshots.list(project)) if project else []
+
+
+def _jobs(options: Namespace) -> list[str]:
+    """Those of the project at hand that the engine has."""
+    from ..labels import PROJECT
+
+    project = _identity(options).name
+    prefix = f"{project}."
+    found = _engine(options).jobs.list({PROJECT: project}) if project else []
+    return sorted(str(one["Name"]).removeprefix(prefix) for one in found)
 
 
 def _services(options: Namespace) -> list[str]:

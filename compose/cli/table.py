@@ -160,6 +160,18 @@ GROUPS: dict[str, tuple[str, Table]] = {
             "rm": ("rm", "Remove one or more networks"),
         },
     ),
+    "jobs": (
+        "Manage the project's jobs",
+        {
+            "cancel": ("cancel", "Stop the run in progress"),
+            "history": ("history", "List the runs of a job"),
+            "logs": ("logs", "View output of a run"),
+            "ls": ("ls", "List jobs with their trigger, state and last run"),
+            "pause": ("pause", "Stop jobs from firing on their schedule"),
+            "resume": ("resume", "Let paused jobs fire again"),
+            "trigger": ("trigger", "Start a run now and return its exit code"),
+        },
+    ),
     "snapshot": (
         "Manage snapshots of a stack's volumes",
         {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .endpoint import Endpoint
     from .execs import Execs
     from .images import Images
+    from .jobs import Jobs
     from .leases import Leases
     from .networks import Networks
     from .snapshots import Snapshots
@@ -118,6 +119,12 @@ class Engine:
         from .leases import Leases
 
         return Leases(self)
+
+    @property
+    def jobs(self) -> Jobs:
+        from .jobs import Jobs
+
+        return Jobs(self)
 
     @property
     def snapshots(self) -> Snapshots:

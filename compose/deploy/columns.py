@@ -63,7 +63,7 @@ def uses(project: Project, kind: str) -> Iterator[tuple[Path, str, str]]:
             if one[kind].status != "supported" and key not in _QUIET and not key.startswith("services.*.build.")
         }
     )
-    for section in ("services", "networks", "volumes", "configs", "secrets", "models"):
+    for section in ("services", "networks", "volumes", "configs", "secrets", "models", "jobs"):
         below = rules.step(section)
         if below is not None:
             for path, column in walk(getattr(project, section), below, (section,)):

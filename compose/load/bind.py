@@ -204,6 +204,8 @@ _service_network = record(
     F("mac_address", string),
     F("driver_opts", options),
 )
+_schedule = record(F("cron", string), F("timezone", string), F("concurrency", string), F("missed_fires", string))
+
 SERVICE: tuple[Field, ...] = (
     F("profiles", strings),
     F("annotations", mapping),
@@ -300,6 +302,16 @@ SERVICE: tuple[Field, ...] = (
     F("stop_signal", string),
     F("storage_opt", string_map),
     F("sysctls", mapping),
+    F(
+        "triggers",
+        record(
+            F("manual", optional_boolean),
+            F("schedule", listed(_schedule)),
+            F("x-keep", optional_natural),
+            F("x-retries", optional_natural),
+            F("x-retry-delay", duration),
+        ),
+    ),
     F("tmpfs", strings),
     F("tty", boolean),
     F("ulimits", _ulimits),

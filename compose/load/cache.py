@@ -29,7 +29,7 @@ FORMAT = 4
 """To be raised whenever loading gives another result for the same input."""
 KEEP = 64
 
-_SECTIONS = ("networks", "volumes", "configs", "secrets", "models", "extensions")
+_SECTIONS = ("networks", "volumes", "configs", "secrets", "models", "jobs", "disabled_jobs", "extensions")
 
 
 def directory(environment: Mapping[str, str]) -> str | None:

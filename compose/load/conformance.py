@@ -79,8 +79,12 @@ def _collect(node: Any, home: str, path: tuple[str, ...], found: set[str], depth
         return
     if "$ref" in node:
         target, file = schema.follow(node["$ref"], home)
+        if path == ("jobs", "*"):  # the rest is a service's
+            target = {"properties": {"triggers": target["properties"]["triggers"]}}
         _collect(target, file, path, found, depth + 1)
     for key, below in node.get("properties", {}).items():
+        if (*path, key) == ("services", "*", "triggers"):
+            continue
         found.add(".".join((*path, key)))
         _collect(below, home, (*path, key), found, depth + 1)
     for pattern, below in node.get("patternProperties", {}).items():
@@ -126,6 +130,17 @@ def own_probes(project: Project) -> list[Diagnostic]:
             path: Path = ("services", name, "healthcheck", probe[0])
             found.append(Diagnostic(f"{dotted(path)}: {OWN_ENGINE_ONLY}", path, project.mark(*path)))
     return found
+
+
+def own_jobs(project: Project) -> list[Diagnostic]:
+    """The scheduled jobs, each with its place: another engine would not fire them."""
+    return [
+        Diagnostic(
+            f"jobs.{name}: only pycompose's own engine fires scheduled jobs", ("jobs", name), project.mark("jobs", name)
+        )
+        for name, job in project.jobs.items()
+        if (job.get("triggers") or {}).get("schedule")
+    ]
 
 
 def _engines_know(project: Project, path: Path) -> bool:

@@ -26,7 +26,7 @@ _ESCAPE = re.compile("[<>&\u2028\u2029]")
 def sections(project: Project) -> dict[str, Any]:
     """The top level of a project in the order of its JSON form; content that came from elsewhere is left out."""
     top: dict[str, Any] = {"name": project.name, "services": project.services}
-    for key in ("networks", "volumes", "secrets", "configs", "models"):
+    for key in ("networks", "volumes", "secrets", "configs", "models", "jobs"):
         value = getattr(project, key)
         if value:
             top[key] = without_content(value, key) if key in ("secrets", "configs") else value

@@ -23,6 +23,7 @@ from .binder import plain
 from .extends import apply_extends
 from .include import apply_include
 from .interpolate import Interpolation
+from .jobs import renamed, split, take_in
 from .paths import PathResolver
 from .services import resolve_files, select, used_resources, with_services
 from .tree import Map, Place, clone, fail, flatten_places, mark
@@ -58,6 +59,8 @@ class Loader:
     obsolete: set[str] = field(default_factory=set)
     part: bool = False
     """Whether this loads a model that another one includes."""
+    jobs: set[str] = field(default_factory=set)
+    """Names among the services that are jobs'; shared with included models."""
     observe: Callable[[Layer], None] | None = None
     templates: dict[Place, str] = field(default_factory=dict)
     """What stood in the file where substitution changed something; kept only when observed."""
@@ -98,10 +101,11 @@ class Loader:
             if not isinstance(tree, Map):
                 place = Mark(file, 1, 1)
                 raise LoadError(Diagnostic("top-level object must be a mapping", mark=place))
+            take_in(tree, base, self.jobs)
             if self.interpolate:
                 tree = self.substitute(tree)
             own = clone(tree) if self.observe is not None else None
-            cleared = document.cleared
+            cleared = tuple(("services", *path[1:]) if path[:1] == ("jobs",) else path for path in document.cleared)
             if nested != "extends":
                 apply_extends(self, tree, file, cleared)
                 if self.observe is not None:
@@ -249,18 +253,28 @@ def load_project(options: LoadOptions, *, keep: bool = False, texts: Mapping[str
     Raises `LoadError` with every diagnostic found, and `UsageError` when the options contradict each other.
     """
     loader, found = open_loader(options, texts)
+    try:
+        return _loaded(loader, found, options, keep=keep)
+    except LoadError as error:
+        raise renamed(error, loader.jobs) if loader.jobs else error from None
+
+
+def _loaded(loader: Loader, found: source.Source, options: LoadOptions, *, keep: bool) -> Project:
     tree = _model(loader, found, options)
     name = found.environment["COMPOSE_PROJECT_NAME"]
     loader.warnings += check.warnings(tree)
     sections, errors = bind(tree)
     if errors:
         raise LoadError(errors)
-    active, disabled = select(sections["services"], found.profiles)
+    everything = select(sections["services"], found.profiles)
+    sections["services"], sections["jobs"] = split(sections["services"], loader.jobs)
     if options.consistency:
-        check.consistency(sections, active, disabled)
+        check.consistency(sections, *everything)
+    active, disabled = (split(part, loader.jobs)[0] for part in everything)
+    jobs = split(everything[0], loader.jobs)[1]
     environment = loader.environment if options.resolve_environment else None
-    resolve_files(active, loader.files, environment, loader.warnings)
-    resources = sections if options.all_resources or options.services else used_resources(sections, active)
+    resolve_files(everything[0], loader.files, environment, loader.warnings)
+    resources = sections if options.all_resources or options.services else used_resources(sections, everything[0])
     extensions = {key: plain(tree[key]) for key in sorted(tree) if key.startswith("x-")}
     project = Project(
         name=name,
@@ -273,6 +287,8 @@ def load_project(options: LoadOptions, *, keep: bool = False, texts: Mapping[str
         configs=resources["configs"],
         secrets=resources["secrets"],
         models=resources["models"],
+        jobs=jobs,
+        disabled_jobs=split(everything[1], loader.jobs)[1],
         extensions=extensions,
         environment=MappingProxyType(dict(loader.environment)),
         profiles=tuple(profile for profile in found.profiles if profile),

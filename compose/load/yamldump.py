@@ -46,7 +46,7 @@ _ESCAPES = {
 def to_yaml(project: Project) -> str:
     """``config``."""
     top: dict[str, Any] = {"name": project.name, "services": project.services}
-    for key in ("networks", "volumes", "secrets", "configs", "models"):
+    for key in ("networks", "volumes", "secrets", "configs", "models", "jobs"):
         value = getattr(project, key)
         if value:
             top[key] = without_content(value, key) if key in ("secrets", "configs") else value

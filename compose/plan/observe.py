@@ -115,13 +115,15 @@ class BuiltImage:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``images`` maps references to images, None for one that the engine does not have."""
+    """``images`` maps references to images, None for one that the engine does not have; ``jobs`` the names of registered
+    jobs to their configuration hashes."""
 
     project: str
     containers: tuple[ObservedContainer, ...] = ()
     networks: Mapping[str, ObservedNetwork] = field(default_factory=dict)
     volumes: Mapping[str, ObservedVolume] = field(default_factory=dict)
     images: Mapping[str, ObservedImage | None] = field(default_factory=dict)
+    jobs: Mapping[str, str] = field(default_factory=dict)
 
     def hooks_of(self, name: str) -> list[ObservedContainer]:
         """The containers that hooks of the service have left."""
@@ -150,6 +152,7 @@ def observe(engine: Engine, project: Project, *, images: Iterable[str] | None = 
         networks=_networks(engine, networks),
         volumes=_volumes(engine, volumes),
         images={ref: observe_image(engine, ref) for ref in images},
+        jobs=observe_jobs(engine, project.name),
     )
 
 
@@ -161,7 +164,16 @@ def observe_recorded(engine: Engine, name: str) -> Snapshot:
         containers=list_containers(engine, name),
         networks={one["Name"]: ObservedNetwork(one["Id"], one["Name"], one) for one in engine.networks.list(wanted)},
         volumes={one["Name"]: _volume(one) for one in engine.volumes.list(wanted)},
+        jobs=observe_jobs(engine, name),
     )
+
+
+def observe_jobs(engine: Engine, name: str) -> dict[str, str]:
+    """The project's jobs and their configuration hashes; other engines have none."""
+    if not engine.is_pycompose:
+        return {}
+    found = engine.jobs.list({labels.PROJECT: name})
+    return {str(one["Name"]): str(one["Labels"].get(labels.CONFIG_HASH, "")) for one in found}
 
 
 def list_containers(engine: Engine, name: str) -> tuple[ObservedContainer, ...]:

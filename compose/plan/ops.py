@@ -343,6 +343,38 @@ class ConfigureModel(Operation):
         return self.model
 
 
+# -- jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterJob(Operation):
+    """Give a job to the engine, or another definition of one. ``job`` is its key, ``name`` what the engine calls it."""
+
+    verb: ClassVar[str] = "register job"
+    noun: ClassVar[str] = "job"
+
+    job: str
+    name: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveJob(Operation):
+    """End and remove a job with its runs."""
+
+    verb: ClassVar[str] = "remove job"
+    noun: ClassVar[str] = "job"
+
+    name: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
 @dataclass(frozen=True, slots=True)
 class Unchanged:
     """A container that the plan leaves alone: shown as running, no operation."""

@@ -145,7 +145,14 @@ def run(args: Namespace) -> int:
         args.progress = "quiet"
         args.quiet_pull = args.quiet_build = True
     project = session.project
-    require_services([args.service], list(project.services))
+    require_services([args.service], [*project.services, *project.jobs])
+    if args.service in project.jobs and session.engine.is_pycompose:
+        from ..jobs import run_job
+
+        return run_job(session, args, args.service)
+    if args.service in project.jobs:
+        print(f"warning: job {args.service} leaves no record: only pycompose's own engine keeps jobs", file=sys.stderr)
+        project = session.project = project.with_jobs(args.service)
     check_supported(project, session)
     options = one_off_options(args)
     world = prepare_world(session, args.service, options)

@@ -8,7 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ... import labels
-from ..ops import Cause, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume, RunProvider, StopContainer
+from ..ops import (
+    Cause,
+    RemoveContainer,
+    RemoveImage,
+    RemoveJob,
+    RemoveNetwork,
+    RemoveVolume,
+    RunProvider,
+    StopContainer,
+)
 from ..plan import Plan, assemble
 from .order import has_pre_stop, recorded_dependencies
 
@@ -35,7 +44,7 @@ def reconcile_down(
     if options.services:
         containers = [one for one in containers if one.service in options.services]
     elif project is not None and not options.remove_orphans:
-        known = {*project.services, *project.disabled_services}
+        known = {*project.services, *project.disabled_services, *project.jobs, *project.disabled_jobs}
         strangers = [one for one in containers if one.service not in known]
         if strangers:
             warnings.append(
@@ -45,6 +54,10 @@ def reconcile_down(
             )
             containers = [one for one in containers if one.service in known]
     removals = _containers(containers, options, project, operations)
+    if not options.services:
+        jobs = [RemoveJob(name=name, cause=Cause("the project is taken down")) for name in sorted(snapshot.jobs)]
+        operations += jobs
+        removals += tuple(one.key for one in jobs)
     if project is not None:
         _providers(project, options, operations)
     cause = Cause("the project is taken down")

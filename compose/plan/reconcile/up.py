@@ -26,6 +26,7 @@ from ..ops import (
 from ..plan import Plan, assemble
 from .containers import Replica, ServiceState, decide, orphans
 from .images import plan_images
+from .jobs import plan_jobs, scheduled
 from .models import plan_models
 from .options import NEVER
 from .order import has_pre_stop
@@ -101,8 +102,11 @@ class _Planner:
         self.snapshot = snapshot
         self.options = options
         self.names = selection(project, options)
-        self.images: ImagePlan = plan_images(project, self.names, snapshot, options, now)
-        self.resources = plan_resources(project, self.names, snapshot, everything=options.all_resources)
+        self.contents = contents
+        jobs = [] if options.services else scheduled(project)
+        view = project.with_jobs(*jobs)
+        self.images: ImagePlan = plan_images(view, [*self.names, *jobs], snapshot, options, now)
+        self.resources = plan_resources(view, [*self.names, *jobs], snapshot, everything=options.all_resources)
         self.digests: dict[str, ServiceDigest] = {
             name: service_digest(project, name, contents)
             for name in self.names
@@ -139,6 +143,8 @@ class _Planner:
             else:
                 self._provider(name)
         self.operations += replace_networks(self.project, self.resources, self.leaving)
+        if not self.options.services:
+            self.operations += plan_jobs(self.project, self.snapshot, self.contents, self.images, self.resources)
         if self.options.start:
             self.starts.add_operations()
         return assemble(self.project.name, self.operations, self.unchanged, self.warnings)

@@ -14,7 +14,7 @@ __all__ = ["Settings", "World", "abandon", "perform"]
 
 
 def _table() -> dict[type[ops.Operation], Callable[[World, Any], None]]:
-    from . import containers, images, models, prestart, providers, resources
+    from . import containers, images, jobs, models, prestart, providers, resources
 
     return {
         ops.PullImage: images.pull_image,
@@ -31,6 +31,8 @@ def _table() -> dict[type[ops.Operation], Callable[[World, Any], None]]:
         ops.StopContainer: containers.stop_container,
         ops.RemoveContainer: containers.remove_container,
         ops.RenameContainer: containers.rename_container,
+        ops.RegisterJob: jobs.register_job,
+        ops.RemoveJob: jobs.remove_job,
         ops.ConfigureModel: models.configure_model,
         ops.RunProvider: providers.run_provider,
     }

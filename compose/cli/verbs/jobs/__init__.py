@@ -1,0 +1,1 @@
+"""`pycompose jobs`: one module per verb."""
