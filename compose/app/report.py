@@ -110,26 +110,25 @@ def container_lines(engine: Engine, identity: str) -> list[str]:
         return []
     state: Mapping[str, Any] = tree["State"]
     lines: list[str] = []
-    ending = _ending(state)
-    if ending:
-        lines.append(f"  {ending}")
+    if words := ending(state):
+        lines.append(f"  {words}")
     probes = (state.get("Health") or {}).get("Log") or []
     if probes:
         last = probes[-1]
         output = str(last.get("Output") or "").strip().splitlines()
         lines.append(f"  last health probe: exit code {last.get('ExitCode')}" + (":" if output else ""))
         lines += [f"    {one}" for one in output[-LINES:]]
-    tail = _last_lines(engine, identity, bool((tree.get("Config") or {}).get("Tty")))
+    tail = last_lines(engine, identity, bool((tree.get("Config") or {}).get("Tty")))
     if tail:
         lines.append(f"  last {len(tail)} log line{'s'[: len(tail) != 1]}:")
         lines += [f"    {one}" for one in tail]
-    hint = _hint(tree, state)
+    hint = hint_for(tree, state)
     if hint:
         lines.append(f"  hint: {hint}")
     return lines
 
 
-def _ending(state: Mapping[str, Any]) -> str:
+def ending(state: Mapping[str, Any]) -> str:
     if state.get("Status") not in ("exited", "dead", "restarting"):
         return ""
     code = state.get("ExitCode")
@@ -145,7 +144,7 @@ def _ending(state: Mapping[str, Any]) -> str:
     return words
 
 
-def _last_lines(engine: Engine, identity: str, tty: bool) -> list[str]:
+def last_lines(engine: Engine, identity: str, tty: bool) -> list[str]:
     query = {"stdout": 1, "stderr": 1, "tail": str(LINES)}
     try:
         with engine.containers.log_stream(identity, query) as response:
@@ -155,7 +154,7 @@ def _last_lines(engine: Engine, identity: str, tty: bool) -> list[str]:
     return data.decode("utf-8", "replace").splitlines()[-LINES:]
 
 
-def _hint(tree: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+def hint_for(tree: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     code = state.get("ExitCode")
     latest = ((state.get("Health") or {}).get("Log") or [{}])[-1] or {}
     probe, last = latest.get("ExitCode"), str(latest.get("Output") or "")

@@ -48,6 +48,7 @@ COMPOSE: Table = {
     "version": ("version", "Show the version information"),
     "volumes": ("volumes", "List volumes"),
     "wait": ("wait", "Block until containers of all (or specified) services stop"),
+    "why": ("why", "Explain the state of services: what they wait for, the first error, what changed, the fix"),
     "watch": ("watch", "Watch build context for service and rebuild/refresh containers when files are updated"),
 }
 

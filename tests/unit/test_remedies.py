@@ -191,9 +191,9 @@ def test_the_nearest_name(name: str, known: list[str], wanted: str) -> None:
     ],
 )
 def test_the_hint_of_a_failing_probe(status: str, output: str, code: int, hint: str) -> None:
-    from pycompose.compose.app.report import _hint
+    from pycompose.compose.app.report import hint_for
 
     probe = {"Output": output, "ExitCode": code}
     state = {"Status": status, "ExitCode": 1, "Health": {"Status": "unhealthy", "Log": [probe]}}
-    found = _hint({}, state)
+    found = hint_for({}, state)
     assert hint in found and bool(hint) == bool(found)
