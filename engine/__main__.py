@@ -44,6 +44,7 @@ from .containers.life.service import Containers
 from .documents import Incomplete, NewerFormat
 from .errors import Unavailable
 from .events import Events
+from .idle import IdleRule
 from .images.service import Images
 from .jobs import Jobs
 from .layout import Layout
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("engine")
 
-IDLE_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
 CATCH_UP_SECONDS = 5.0
 FIREWALL_SECONDS = 0.5
@@ -312,10 +312,9 @@ async def _catch_up(daemon: Daemon) -> None:
 
 
 async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) -> None:
-    """Finish when nothing runs and no client has come for a while: PYCOMPOSE_IDLE_TIMEOUT in seconds, else as configured;
-    0 for never."""
-    limit = float(os.environ.get("PYCOMPOSE_IDLE_TIMEOUT") or (IDLE_SECONDS if configured is None else configured))
-    if limit <= 0:
+    """Finish when nothing runs and no client has come for a while (idle.py)."""
+    rule = IdleRule.of(os.environ, configured)
+    if rule.seconds <= 0:
         return
     while True:
         quiet = time.monotonic() - server.last_active
@@ -330,10 +329,10 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
             or memory.held(daemon.layout)
             or any(one.state.active or one.shim is not None for one in daemon.containers)
         )
-        if not busy and quiet >= limit:
+        if not busy and rule.allows(quiet, lent=server.lent):
             daemon.stopping.set()
             return
-        await anyio.sleep(limit if busy else limit - quiet)
+        await anyio.sleep(rule.seconds if busy or quiet >= rule.seconds else rule.seconds - quiet)
 
 
 async def _watch_firewall(daemon: Daemon) -> None:

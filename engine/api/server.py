@@ -1,7 +1,8 @@
 """The HTTP server: accepts on the inherited listening socket and runs one task per connection.
 
 A connection's failure ends that connection and no other. Nothing here knows what a container is; the application is one
-function from request to response. ``last_active`` tells when the last request ended, for the engine's idle exit.
+function from request to response. For the engine's idle exit ``last_active`` tells when the last request ended, and ``lent``
+whether a client has come that is not pycompose's own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import anyio
 
 from .. import journal
 from ..errors import ClientGone
+from ..idle import is_stranger
 from ..meters import Meters
 from .http import Connection, Headers, Request, Response, date
 from .wire import Wire
@@ -53,6 +55,7 @@ class Server:
         self._closed = anyio.Event()
         self._ended = anyio.Event()
         self.last_active = time.monotonic()
+        self.lent = False
 
     @property
     def active(self) -> int:
@@ -146,6 +149,7 @@ class Server:
         self._fresh.discard(token)
         began, response = time.monotonic(), None
         self._count += 1
+        self.lent = self.lent or is_stranger(request.headers.get("user-agent", ""))
         try:
             with journal.about(request=str(self._count)):
                 response = await self._application(request)

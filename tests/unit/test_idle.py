@@ -1,0 +1,38 @@
+"""When an engine leaves for being idle, and that it stays for those who could not start it again."""
+
+from __future__ import annotations
+
+import pytest
+
+from pycompose.engine.idle import IdleRule, is_stranger
+
+
+@pytest.mark.parametrize(
+    ("environment", "configured", "quiet", "lent", "leaves"),
+    [
+        ({}, None, 59, False, False),
+        ({}, None, 60, False, True),
+        ({}, None, 6000, True, False),
+        ({}, 5.0, 5, True, True),
+        ({}, 0.0, 6000, False, False),
+        ({"PYCOMPOSE_IDLE_TIMEOUT": "2"}, 50.0, 3, True, True),
+        ({"PYCOMPOSE_IDLE_TIMEOUT": "0"}, 5.0, 6000, False, False),
+        ({"PYCOMPOSE_IDLE_TIMEOUT": ""}, None, 60, False, True),
+    ],
+)
+def test_leaving(environment: dict[str, str], configured: float | None, quiet: float, lent: bool, leaves: bool) -> None:
+    assert IdleRule.of(environment, configured).allows(quiet, lent=lent) is leaves
+
+
+@pytest.mark.parametrize(
+    ("agent", "stranger"),
+    [
+        ("pycompose", False),
+        ("pycompose/0.2.0", False),
+        ("", True),
+        ("docker-sdk-python/7.1.0", True),
+        ("pycomposer", True),
+    ],
+)
+def test_who_is_a_stranger(agent: str, stranger: bool) -> None:
+    assert is_stranger(agent) is stranger
