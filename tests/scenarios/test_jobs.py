@@ -90,6 +90,11 @@ def test_a_project_with_jobs(tmp_path: Path) -> None:
         assert command("jobs", "trigger", "nightly").stdout == "good night\n"
         assert "cannot be started by hand" in command("run", "guarded", check=False).stderr
 
+        drawn = {
+            one["name"]: one["detail"] for one in json.loads(command("graph", "--format", "json").stdout)["services"]
+        }
+        assert drawn["migrate"] == "exited, exit code 3" and drawn["nightly"] == "exited", drawn
+
         # Another definition is registered with its history; the same one is nothing to do.
         assert "the job has changed" in command("plan", check=False, WORDS="bad night").stdout
         command("up", "-d", WORDS="bad night")

@@ -43,7 +43,7 @@ class Node:
 def draw(project: Project, names: Sequence[str], containers: Sequence[ObservedContainer], form: str) -> str:
     services = {name: project.services[name] for name in names}
     nodes = {
-        name: _node(project, name, [one for one in containers if one.service == name and not one.oneoff])
+        name: _node(project, name, _job_run(containers, name) if name in project.jobs else _replicas(containers, name))
         for name in names
     }
     edges = [
@@ -61,6 +61,16 @@ def draw(project: Project, names: Sequence[str], containers: Sequence[ObservedCo
     return _text(project.name, nodes, edges, layers(services))
 
 
+def _replicas(containers: Sequence[ObservedContainer], name: str) -> list[ObservedContainer]:
+    return [one for one in containers if one.service == name and not one.oneoff]
+
+
+def _job_run(containers: Sequence[ObservedContainer], name: str) -> list[ObservedContainer]:
+    """The last run of a job, whose containers are one-off ones."""
+    runs = [one for one in containers if one.service == name and one.oneoff]
+    return [max(runs, key=lambda one: one.created)] if runs else []
+
+
 def _node(project: Project, name: str, containers: Sequence[ObservedContainer]) -> Node:
     service = project.services[name]
     states = [one.health or one.state for one in containers]
@@ -73,7 +83,7 @@ def _node(project: Project, name: str, containers: Sequence[ObservedContainer]) 
         "",
     )
     if not word:
-        word = states[0] if states else "absent"
+        word = states[0] if states else "not run" if name in project.jobs else "absent"
     detail = f"{word} ({len(containers)})" if len(containers) > 1 else word
     failed = [one for one in containers if one.state == "exited" and one.exit_code]
     if failed:

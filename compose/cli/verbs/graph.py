@@ -33,7 +33,7 @@ def run(args: Namespace) -> int:
     if args.format not in FORMATS:
         raise FlagError(f"invalid format {args.format!r}: one of {', '.join(FORMATS)}")
     session = Session(args)
-    project = session.project
+    project = session.project.with_jobs(*session.project.jobs)
     require_services(args.services, list(project.services))
     check(project)
     names = closure(project.services, args.services or list(project.services))
