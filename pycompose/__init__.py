@@ -14,7 +14,8 @@ In a checkout ``compose``, ``engine`` and ``schemas`` are links to the folders o
 folders here. Every import goes through this package, so that neither name ever stands at the top of site-packages.
 """
 
-from .version import __version__ as __version__
+TYPE_CHECKING = False
+"""As in `typing`, which would be most of the import's time."""
 
 __all__ = [
     "AsyncStack",
@@ -38,7 +39,6 @@ __all__ = [
     "load",
 ]
 
-TYPE_CHECKING = False  # typing would cost the launcher as much as the interpreter; type checkers know the name
 if TYPE_CHECKING:
     from .compose.app.asynchronous import AsyncStack
     from .compose.app.loading import connect, load
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .compose.errors import ComposeError, EngineError, LoadError, OperationError, PlanError, UsageError
     from .compose.model import Project
     from .compose.plan.reconcile.options import DownOptions, UpOptions
+    from .version import __version__ as __version__
 
 _HOMES = {
     "compose.app.asynchronous": ("AsyncStack",),
@@ -60,6 +61,7 @@ _HOMES = {
     "compose.errors": ("ComposeError", "EngineError", "LoadError", "OperationError", "PlanError", "UsageError"),
     "compose.model": ("Project",),
     "compose.plan.reconcile.options": ("DownOptions", "UpOptions"),
+    "version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

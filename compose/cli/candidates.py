@@ -51,7 +51,7 @@ _STATES: dict[str, tuple[str, ...]] = {
 
 def complete(words: Sequence[str]) -> Iterator[str]:
     """Candidates for the last of ``words``, which are the whole command line but the program's name."""
-    from .main import parse_global
+    from .options import parse_global
 
     *before, current = words or [""]
     try:
@@ -88,7 +88,7 @@ def _complete(options: Namespace, words: list[str]) -> Iterator[str]:
 
 def _global(current: str) -> Iterator[str]:
     if current.startswith("-"):
-        from .main import GLOBAL_OPTIONS
+        from .options import GLOBAL_OPTIONS
 
         yield from (name for name in sorted(GLOBAL_OPTIONS) if name.startswith("--"))
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .flags.parser import Parser
 from .flags.shared import add_target
-from .main import GLOBAL_HELP
+from .options import GLOBAL_HELP
 from .table import CLUSTER, COMPOSE, GROUPS, PLAIN
 
 if TYPE_CHECKING:

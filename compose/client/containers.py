@@ -14,7 +14,7 @@ from .http import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .engine import Engine
+    from .caller import Caller
     from .http import Response
 
 Objects = list[dict[str, Any]]
@@ -27,7 +27,7 @@ GRACE_SLACK = 120.0
 
 
 class Containers:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def list(

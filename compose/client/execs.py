@@ -10,12 +10,12 @@ from .http import quote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .engine import Engine
+    from .caller import Caller
     from .http import Response
 
 
 class Execs:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def create(self, container: str, body: Mapping[str, Any]) -> str:

@@ -12,14 +12,14 @@ from .http import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .engine import Engine
+    from .caller import Caller
 
 
 Objects = list[dict[str, Any]]
 
 
 class Images:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False) -> Objects:

@@ -11,7 +11,7 @@ from .http import quote
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .engine import Engine
+    from .caller import Caller
 
 Objects = list[dict[str, Any]]
 PATH = "/pycompose/leases"
@@ -20,7 +20,7 @@ PATH = "/pycompose/leases"
 class Leases:
     """Raises `UsageError` when the engine is another one: only ours has leases."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Caller) -> None:
         if not engine.is_pycompose:
             raise UsageError(f"the engine at {engine.endpoint.address} has no leases: only pycompose's own engine has")
         self._engine = engine

@@ -11,14 +11,14 @@ from .http import quote
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .engine import Engine
+    from .caller import Caller
 
 
 Objects = list[dict[str, Any]]
 
 
 class Networks:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> Objects:

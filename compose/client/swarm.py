@@ -11,7 +11,7 @@ from .http import quote
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .engine import Engine
+    from .caller import Caller
     from .http import Response
 
 Objects = list[dict[str, Any]]
@@ -30,7 +30,7 @@ _FIELDS = {
 class Swarm:
     """``noun`` is a path of the API: services, secrets, configs, nodes, networks. Versions are those of ``Version.Index``."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def cluster(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from .frames import json_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from .engine import Engine
+    from .caller import Caller
     from .http import Response
 
 
@@ -44,7 +44,7 @@ class Events:
 
 
 class System:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def version(self) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from .place import cache_directory
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,14 +38,6 @@ def fetch(text: str, environment: Mapping[str, str]) -> str:
     from .git import fetch_repository
 
     return fetch_repository(text, environment)
-
-
-def cache_directory(environment: Mapping[str, str]) -> str:
-    """Where fetched files live: below XDG_CACHE_HOME or ~/.cache, the user's alone."""
-    base = environment.get("XDG_CACHE_HOME") or ""
-    if not base.startswith("/"):
-        base = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "pycompose", "remote")
 
 
 def place(directory: str, environment: Mapping[str, str]) -> str:

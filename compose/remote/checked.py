@@ -10,7 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from ..errors import OperationError
-from . import cache_directory
+from .place import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,7 +7,8 @@ from argparse import REMAINDER, Namespace
 import pytest
 
 from pycompose.compose.cli.flags.parser import FlagError, Parser, integer
-from pycompose.compose.cli.main import main, parse_global
+from pycompose.compose.cli.main import main
+from pycompose.compose.cli.options import parse_global
 
 
 def parser(*, interspersed: bool = True, rest: bool = False) -> Parser:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pycompose import launcher
-from pycompose.compose.cli import main
+from pycompose.compose.cli import options
 from pycompose.compose.cli.table import COMPOSE, GROUPS, PLAIN
 from pycompose.warm import preload
 
@@ -27,7 +27,7 @@ def test_it_imports_nothing() -> None:
 
 
 def test_its_tables() -> None:
-    assert set(main._VALUES) == launcher.VALUED
+    assert set(options._VALUES) == launcher.VALUED
     assert launcher.ALONE <= VERBS
     assert launcher.ON_TERMINALS <= VERBS
     assert not launcher.ON_TERMINALS & launcher.ALONE

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ...plan.plan import Plan
     from ...plan.reconcile.options import UpOptions
     from ...run.events import Event
-    from ...run.perform import World
+    from ...run.perform import Settings, World
     from ..session import Session
 
 INTERRUPTED = 130
@@ -329,9 +329,7 @@ def attached_services(session: Session, options: UpOptions, args: Namespace) -> 
     return {name for name in names if name not in args.no_attach} or everything
 
 
-def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
-    from ..verbs.up import settings
-
+def run_attached(session: Session, options: UpOptions, args: Namespace, settings: Settings) -> int:
     if args.exit_code_from and args.exit_code_from not in session.project.services:
         from ...app.session import NoSuchService
 
@@ -339,11 +337,11 @@ def run_attached(session: Session, options: UpOptions, args: Namespace) -> int:
     attachment = _Attachment(session, args, attached_services(session, options, args))
     watcher = None
     if args.watch:
-        from ..verbs.watch import Watcher
+        from .watching import Watcher
 
         watcher = Watcher(session, args)
     try:
-        result = converge(session, options, settings=settings(args), attach=attachment.prepare)
+        result = converge(session, options, settings=settings, attach=attachment.prepare)
         if args.timings is not None:
             from ..show.timings import show_timings
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..session import Session
-    from ..verbs.watch import Watcher
+    from .watching import Watcher
 
 
 def wants_menu(args: Namespace) -> bool:
@@ -94,7 +94,7 @@ class Menu:
             self._watcher = None
             self._attached.watch(False)
             return
-        from ..verbs.watch import Watcher
+        from .watching import Watcher
 
         try:
             self._watcher = Watcher(self._session, self._args)

@@ -199,4 +199,4 @@ def run(args: Namespace) -> int:
         return report_failures(session, result)
     from ..streams.attached import run_attached
 
-    return run_attached(session, options, args)
+    return run_attached(session, options, args, settings(args))

@@ -10,7 +10,7 @@ from ...show import format
 from ..image.ls import image_rows
 from ..ps import row as container_row
 from ..volume.ls import volume_row
-from .df import build_cache_size
+from .usage import build_cache_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...session import Session
 from ...show import format
+from .usage import build_cache_size
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -82,13 +83,6 @@ def summary(usage: Tree) -> list[format.Row]:
             "Reclaimable": format.size(cached - cache_in_use, 4),
         },
     ]
-
-
-def build_cache_size(usage: Tree) -> int:
-    """The engine's own figure, or without one the sum of what is not shared with images."""
-    if usage.get("BuilderSize"):
-        return int(usage["BuilderSize"])
-    return sum(int(one.get("Size") or 0) for one in usage.get("BuildCache") or () if not one.get("Shared"))
 
 
 def _references(volume: Tree) -> int:
