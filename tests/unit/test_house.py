@@ -30,15 +30,17 @@ LOOSE = {
     "compose/files.py": "files that others name, read within bounds",
     "compose/labels.py": "labels and names on the engine: planning, conversion and the application use them",
     "compose/model.py": "the loaded project, the value that every layer reads",
+    "compose/shortforms.py": "short forms of volumes and commands, of files and flags alike",
     "compose/status.py": "the words of a listing's status",
-    "compose/units.py": "grammars of sizes, durations, ports",
     "engine/__main__.py": "the process",
     "engine/bounds.py": "limits on what others send",
     "engine/bridge.py": "the loop's way to threads",
     "engine/documents.py": "versions of what outlives a process",
     "engine/errors.py": "the error tree",
     "engine/events.py": "what happened, for whoever listens",
+    "engine/journal.py": "the log one can operate by",
     "engine/layout.py": "every path on disk",
+    "engine/meters.py": "what /metrics counts",
     "engine/refusals.py": "what the machine refuses, in words",
     "engine/shapes.py": "JSON of others, checked to its leaves",
     "engine/store.py": "records",
@@ -103,8 +105,8 @@ def loose() -> list[str]:
 
 
 COUNTS = {
-    "dict[str, Any] and Mapping[str, Any]": lambda: Count(1203, matching(r"(?:dict|Mapping)\[str, Any\]")),
-    "lines with Any": lambda: Count(1838, sorted(set(matching(r"\bAny\b")))),
+    "dict[str, Any] and Mapping[str, Any]": lambda: Count(1208, matching(r"(?:dict|Mapping)\[str, Any\]")),
+    "lines with Any": lambda: Count(1850, sorted(set(matching(r"\bAny\b")))),
     "functions over complexity 15": lambda: Count(21, ruff("C901", "lint.mccabe.max-complexity=15")),
     "functions with more than seven parameters": lambda: Count(26, ruff("PLR0913", "lint.pylint.max-args=7")),
     f"files over {LINES} lines": lambda: Count(

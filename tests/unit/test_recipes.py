@@ -50,11 +50,7 @@ def test_every_file_is_there() -> None:
 
 def test_the_walk_of_an_attribute(tmp_path: Path) -> None:
     package = tmp_path / "pycompose"
-    package.mkdir()
-    for path in (ROOT / "pycompose").glob("*.py"):
-        shutil.copy(path, package)
-    for name in ("compose", "engine", "schemas"):
-        shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "pycompose", package, ignore=shutil.ignore_patterns("__pycache__"))  # the links' folders too
     (tmp_path / "compose.yaml").write_text("name: demo\nservices:\n  web: {image: box, greeting: hello}\n")
     seen = [probe(tmp_path)]
     for edit in _EDIT.finditer(RECIPES):
