@@ -8,6 +8,7 @@ tree that a container still writes cannot lead outside.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -53,9 +54,19 @@ def pack(
     return packer.size
 
 
-def pack_entry(parent_fd: int, name: str, path: bytes, write: Callable[[bytes | bytearray], object]) -> None:
-    """Send the tar of one directory entry, whatever it is and with all below it; ``path`` is its name in the archive."""
-    packer = _Packer(write, False, None)
+def pack_entry(
+    parent_fd: int,
+    name: str,
+    path: bytes,
+    write: Callable[[bytes | bytearray], object],
+    *,
+    apart: frozenset[int] = frozenset(),
+) -> None:
+    """Send the tar of one directory entry, whatever it is and with all below it; ``path`` is its name in the archive.
+
+    A directory below it on which one of the devices ``apart`` is mounted (stat's st_dev) is told as an empty one.
+    """
+    packer = _Packer(write, False, None, apart)
     packer.entry(parent_fd, os.fsencode(name), path)
     packer.finish()
 
@@ -87,8 +98,15 @@ def clamp_times(tree: Path, limit: int) -> None:
 
 
 class _Packer:
-    def __init__(self, write: Callable[[bytes | bytearray], object], layer: bool, clamp: int | None) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes | bytearray], object],
+        layer: bool,
+        clamp: int | None,
+        apart: frozenset[int] = frozenset(),
+    ) -> None:
         self._write = write
+        self._apart = apart
         self._layer = layer
         self._clamp = clamp
         self._buffer = bytearray()
@@ -124,11 +142,15 @@ class _Packer:
             raise TarError("a directory tree is too deep for an archive")
         with os.scandir(fd) as found:
             names = sorted(os.fsencode(entry.name) for entry in found)
+        device = os.fstat(fd).st_dev
         for name in names:
             try:
                 status = os.lstat(name, dir_fd=fd)
             except FileNotFoundError:
                 continue  # a live tree: gone meanwhile
+            if status.st_dev in self._apart and status.st_dev != device:
+                self._header(prefix + name + b"/", status, b"5")
+                continue
             self._entry(fd, name, prefix + name, status)
             if len(self._buffer) >= _BUFFER:
                 self._flush()
@@ -308,7 +330,12 @@ def _block(
 
 
 def _xattrs(fd: int) -> dict[str, bytes]:
-    names = os.listxattr(fd)
+    try:
+        names = os.listxattr(fd)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:  # as of devpts and other file systems of the kernel's
+            raise
+        return {}
     return {name: os.getxattr(fd, name) for name in names} if names else {}
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import posixpath
 import stat
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -207,9 +207,29 @@ def get(containers: Containers, container: Container, path: str, begin: Callable
         if path.endswith("/."):
             name = "."
         try:
-            pack_entry(found.parent_fd, found.name, os.fsencode(name or "/").rstrip(b"/") or b".", out.write)
+            path_inside = os.fsencode(name or "/").rstrip(b"/") or b"."
+            pack_entry(found.parent_fd, found.name, path_inside, out.write, apart=_of_the_kernel(container))
         except (FileNotFoundError, NotADirectoryError):  # the container's program moved it since it was found
             raise NotFound(f"Could not find the file {path} in container {container.name}: it has moved") from None
+
+
+_KERNEL_TYPES = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "securityfs"})
+
+
+def _of_the_kernel(container: Container) -> frozenset[int]:
+    """The devices (st_dev) of what the kernel shows as files in a running container: no content of the container's.
+
+    Docker's archives do not have it either, since they are made from the root file system and its volumes.
+    """
+    found = set()
+    if container.state.running:
+        with suppress(OSError), open(f"/proc/{container.state.pid}/mountinfo", errors="surrogateescape") as file:
+            for line in file:
+                fields = line.split()
+                if fields[fields.index("-") + 1] in _KERNEL_TYPES:
+                    major, _, minor = fields[2].partition(":")
+                    found.add(os.makedev(int(major), int(minor)))
+    return frozenset(found)
 
 
 def put(
