@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -211,7 +212,7 @@ def test_long_socket_paths(tmp_path: Path) -> None:
 # -- pure parts
 
 
-def test_host_order() -> None:
+def test_host_order(tmp_path: Path) -> None:
     environment = {"PYCOMPOSE_HOST": "unix:///p", "PYCOMPOSE_ROOT": "/r", "DOCKER_HOST": "tcp://d:1"}
     assert str(choose(environment, 0, "unix:///h", "/x").address) == "unix:///h"
     assert str(choose(environment, 0, None, "/x").address) == "unix:///x/run/engine.sock"
@@ -222,7 +223,12 @@ def test_host_order() -> None:
     chosen = choose(environment, 0)
     assert (chosen.own, chosen.address.host, chosen.address.port) == (False, "d", 1)
     assert choose({}, 0) == Endpoint(Address("/run/pycompose/engine.sock"), True, None, "the default")
-    assert run_directory(None, {"XDG_RUNTIME_DIR": "/run/user/7"}, 7) == "/run/user/7/pycompose"
+    user = os.geteuid() or 7
+    os.chown(tmp_path, user, -1)
+    assert run_directory(None, {"XDG_RUNTIME_DIR": str(tmp_path)}, user) == f"{tmp_path}/pycompose"
+    assert run_directory(None, {"XDG_RUNTIME_DIR": str(tmp_path), "HOME": "/h"}, user + 1).startswith("/h/.local"), (
+        "not theirs"
+    )
 
 
 @pytest.mark.parametrize("host", ["ssh://", "unix://relative", "tcp://x:y", "ftp://x", "tcp://x:99999"])

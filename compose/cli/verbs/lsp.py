@@ -27,6 +27,7 @@ def run(args: Namespace) -> int:
     from ...client import Engine, choose
 
     server = make_server(Engine(choose(os.environ, os.geteuid(), args.host, args.root)))
-    # The server closes what it has read and written; the command's own streams are flushed at its end.
-    server.start_io(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))
+    # The server closes what it reads from; the command's own streams are flushed at its end.
+    with os.fdopen(os.dup(0), "rb") as source, os.fdopen(os.dup(1), "wb") as sink:
+        server.start_io(source, sink)
     return 0
