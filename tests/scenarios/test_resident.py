@@ -118,6 +118,9 @@ def commands() -> list[tuple[str, ...]]:
         ("events",),
         ("attach",),
         ("stats",),
+        ("ui",),
+        ("tui",),
+        ("lsp",),
     }
     quiet = [
         verb for verb in verbs if verb not in alone and verb[-1] not in ("events", "attach", "stats", "completion")
