@@ -110,6 +110,7 @@ class ResidentProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            process_group=0,  # as a shell starts a job: in an orphaned group the kernel ignores SIGTSTP
         )
 
 
