@@ -50,6 +50,9 @@ HOOK_INDEX = "io.pycompose.hook-index"
 HOOK_FOR = "io.pycompose.hook-for"
 """On the container of a hook: the id of the container whose start it precedes."""
 
+DEBUG = "io.pycompose.debug"
+"""On a container of `debug`: the id of the container that is looked at."""
+
 UNFINISHED = "unfinished_"
 """How the name of a container begins that still lacks networks, configs or secrets: it gets its own name as the last step of
 its creation, which no engine does by halves. A label could not be taken off again."""

@@ -133,6 +133,8 @@ def _value(options: Namespace, action: Action) -> Iterator[str]:
     for name in action.option_strings:
         if name in _FIXED:
             yield from _FIXED[name]
+        elif name == "--image":
+            yield from _listed(options, "image")
         elif name == "--network":
             yield from _listed(options, "network")
         elif name in ("--volumes-from", "--link"):
@@ -173,7 +175,7 @@ def _names(options: Namespace, group: str, verb: str, words: Sequence[str], curr
             return [name for name in _listed(options, group) if name not in words]
         case "", "completion":
             return ("bash", "zsh", "fish")
-        case "", "exec" | "run" | "port" | "export" | "commit" | "attach" if words:
+        case "", "exec" | "run" | "debug" | "port" | "export" | "commit" | "attach" if words:
             return ()
         case "", "cp":
             return [f"{name}:" for name in _services(options)] + [FILES] if ":" not in current else ()

@@ -12,6 +12,10 @@ COMPOSE: Table = {
     "conformance": ("conformance", "Show which Compose keys are supported"),
     "cp": ("cp", "Copy files/folders between a service container and the local filesystem"),
     "create": ("create", "Creates containers for a service"),
+    "debug": (
+        "debug",
+        "Open a shell with another image's tools inside a service's container, or on its files once it ended",
+    ),
     "deploy": ("deploy", "Put the project on a cluster: Docker Swarm or Kubernetes"),
     "down": ("down", "Stop and remove containers, networks"),
     "env": ("env", "Print the addresses of services as environment variables"),
@@ -214,7 +218,7 @@ DRY_RUN = frozenset((*_SHOWS.split(), "alpha publish"))
 
 CHANGING = frozenset(
     (
-        *("test", "watch", "login", "logout", "image save"),
+        *("debug", "test", "watch", "login", "logout", "image save"),
         *(
             f"{group} {name}"
             for group, (_, table) in GROUPS.items()

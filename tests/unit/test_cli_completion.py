@@ -48,6 +48,7 @@ def test_services_come_from_the_files(nowhere: Path) -> None:
     assert _names("logs", "web", "") == ["db"]
     assert _names("-p", "other", "stop", "w") == ["db", "web"]
     assert _names("exec", "web", "") == []
+    assert _names("debug", "web", "") == []
 
 
 def test_no_engine_is_started(nowhere: Path) -> None:
