@@ -114,11 +114,16 @@ GROUPS: dict[str, tuple[str, Table]] = {
         "Manage the engine",
         {
             "check": ("check", "Show what protects this host from its containers, what does not, and what to do"),
+            "install": (
+                "install",
+                "Have the engine start with the machine and when its socket is used (systemd units)",
+            ),
             "logs": ("logs", "Show what the engine has logged of itself"),
             "restart": ("restart", "Restart the engine, for example after an upgrade; containers run on"),
             "run": ("run", "Run the engine in the foreground"),
             "status": ("status", "Show the engine's version, sockets, processes and containers"),
             "stop": ("stop", "Stop the engine"),
+            "uninstall": ("uninstall", "Undo what engine install has done; containers, images and volumes stay"),
         },
     ),
     "image": (
@@ -213,7 +218,7 @@ _SHOWS = (
 )
 _ONLY_READS = "diff df events export history info inspect logs ls port publish stats status top viz wait"
 
-DRY_RUN = frozenset((*_SHOWS.split(), "alpha publish"))
+DRY_RUN = frozenset((*_SHOWS.split(), "alpha publish", "engine install", "engine uninstall"))
 """Verbs that show with --dry-run what they would do."""
 
 CHANGING = frozenset(
@@ -223,7 +228,7 @@ CHANGING = frozenset(
             f"{group} {name}"
             for group, (_, table) in GROUPS.items()
             for name in table
-            if name not in _ONLY_READS.split()
+            if name not in _ONLY_READS.split() and f"{group} {name}" not in DRY_RUN
         ),
     )
 )

@@ -37,7 +37,7 @@ if not __package__:
 from ..documents import NewerFormat
 from ..layout import Layout
 from ..linux import cgroup, process
-from . import guard, inner, lockfile, ownlog, protocol, residence, shim, statusfile
+from . import activation, guard, inner, lockfile, ownlog, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
 from .isolation import isolate
 from .loop import Loop
@@ -382,7 +382,8 @@ def _keep_until_finished(layout: Layout, ready: int) -> int:
     host = isolate(layout)
     if ready >= 0:
         residence.move_out(layout, host.hierarchies)
-    listener = protocol.listen_stream(str(layout.socket))
+    passed = activation.passed_listener(str(layout.socket))
+    listener = passed or protocol.listen_stream(str(layout.socket))
     keeper = Keeper(layout, listener, host)
     if ready >= 0:
         os.write(ready, b"1")
@@ -393,7 +394,8 @@ def _keep_until_finished(layout: Layout, ready: int) -> int:
     gc.disable()
     code = keeper.run()
     listener.close()
-    os.unlink(layout.socket)
+    if passed is None:
+        os.unlink(layout.socket)
     if code == 0:
         _clean_up(layout, host.hierarchies)
     os.close(lock)

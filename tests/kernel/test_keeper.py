@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -148,6 +149,63 @@ def test_a_client_that_comes_while_the_engine_leaves_is_served(faked: Instance) 
         coming.sendall(b"?")
         leaving.close()
         assert int(coming.recv(100)) != first
+
+
+@contextlib.contextmanager
+def foreground(faked: Instance, listener: socket.socket, pid: str = "$$") -> Iterator[subprocess.Popen[bytes]]:
+    """A keeper that is passed ``listener``, as a service manager does it."""
+    passed = fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, 10)
+    script = f'export LISTEN_FDS=1 LISTEN_PID={pid}; exec "$@" 3<&{passed} {passed}<&-'
+    keeper = [sys.executable, "-I", "-S", "-E", "-c", WITH_FAKE, str(REPOSITORY), str(faked.program), "--foreground"]
+    with subprocess.Popen(
+        ["bash", "-c", script, "bash", *keeper, "--root", str(faked.layout.root)],
+        pass_fds=(passed,),
+        stderr=subprocess.PIPE,
+    ) as started:
+        os.close(passed)
+        try:
+            yield started
+        finally:
+            started.terminate()
+
+
+def test_a_socket_that_was_passed(faked: Instance) -> None:
+    """Who connects while no engine runs is served by the next one: the socket and its file are the service manager's."""
+    faked.layout.run.mkdir(0o700)
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
+        listener.bind(str(faked.layout.socket))
+        listener.listen()
+        inode = faked.layout.socket.stat().st_ino
+        waiting.settimeout(10)
+        waiting.connect(str(faked.layout.socket))
+        waiting.sendall(b"?")
+        with foreground(faked, listener) as first:
+            assert int(waiting.recv(100)) != first.pid
+            # None but the listener and the channel: what was passed is not passed on.
+            assert len((faked.layout.root / "fds").read_text().split()) == 7
+            assert ask(faked.layout, b"x") == b"bye"
+            assert first.wait(10) == 0
+        assert faked.layout.socket.stat().st_ino == inode
+        with foreground(faked, listener) as second:
+            assert ask(faked.layout).isdigit()
+            second.send_signal(signal.SIGTERM)
+            second.wait(10)
+        assert faked.layout.socket.stat().st_ino == inode
+
+
+def test_what_is_passed_to_others_or_is_another_socket(faked: Instance, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "other.sock"))
+        listener.listen()
+        with foreground(faked, listener) as refused:
+            assert refused.wait(10) == 1 and refused.stderr is not None
+            told = refused.stderr.read().decode()
+            assert "other.sock" in told and str(faked.layout.socket) in told and told.count("\n") == 1
+        with foreground(faked, listener, pid="1") as own:
+            until(faked.layout.socket.exists)
+            assert ask(faked.layout).isdigit()
+            own.send_signal(signal.SIGTERM)
+            own.wait(10)
 
 
 def test_giving_up_on_an_engine_that_only_crashes(tmp_path: Path) -> None:

@@ -39,6 +39,26 @@ def run(args: Namespace) -> int:
     return 0
 
 
+def end_for_service(args: Namespace) -> None:
+    """End an engine that a command has started, since a service is to run it from now on. Containers go on."""
+    try:
+        engine = own_engine(args)
+    except NotRunning:
+        return
+    keeper = int(engine.system.engine_status().get("keeper_pid") or 0)
+    engine.close()
+    if not _is_of_service(keeper):
+        _end(keeper)
+
+
+def _is_of_service(keeper: int) -> bool:
+    try:
+        with open(f"/proc/{keeper}/cmdline", "rb") as file:
+            return b"--foreground" in file.read().split(b"\0")
+    except OSError as error:
+        raise OperationError(f"the engine's keeper (pid {keeper}) cannot be looked at: {error.strerror}") from error
+
+
 def _end(keeper: int) -> None:
     """SIGTERM lets the engine finish its requests and leaves containers alone. Raises `OperationError`."""
     try:
@@ -48,11 +68,10 @@ def _end(keeper: int) -> None:
             f"the engine's keeper (pid {keeper}) cannot be restarted from here: {error.strerror}"
         ) from error
     try:
-        with open(f"/proc/{keeper}/cmdline", "rb") as file:
-            if b"--foreground" in file.read().split(b"\0"):
-                raise OperationError(
-                    f"the engine's keeper (pid {keeper}) was started by `engine run`: restart the service that runs it"
-                )
+        if _is_of_service(keeper):
+            raise OperationError(
+                f"the engine's keeper (pid {keeper}) was started by `engine run`: restart the service that runs it"
+            )
         signal.pidfd_send_signal(handle, signal.SIGTERM)
         if not select.select([handle], [], [], STOP_TIMEOUT)[0]:
             raise OperationError(f"the engine's keeper (pid {keeper}) has not ended in {STOP_TIMEOUT:.0f} s")
