@@ -342,6 +342,18 @@ def test_shared_namespaces(run: Callable[..., Running], engine: EngineRoot) -> N
     assert status >= 400 and "non-shareable" in body
 
 
+def test_a_network_joined_by_way_of_another(run: Callable[..., Running], engine: EngineRoot) -> None:
+    """Its hosts, hostname and resolv.conf are those of whom the network belongs to, if that one is still there."""
+    owner = run({"Hostname": "owner"}, ExtraHosts=["one:10.0.0.1"])
+    guest = run(NetworkMode=f"container:{owner.id}")
+    second = run(NetworkMode=f"container:{guest.id}")
+    assert second.namespace("net") == owner.namespace("net")
+    assert second.exec("hostname") == "owner\n" and second.exec("cat", "/etc/hosts") == owner.exec("cat", "/etc/hosts")
+    engine.json("POST", f"/containers/{owner.id}/stop?t=0")
+    late = run(NetworkMode=f"container:{guest.id}")
+    assert late.namespace("net") == guest.namespace("net") and late.exec("cat", "/proc/net/dev") != ""
+
+
 def test_hostname_and_files(run: Callable[..., Running]) -> None:
     container = run(
         {"Hostname": "box", "Domainname": "example.org"},

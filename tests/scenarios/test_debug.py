@@ -23,6 +23,7 @@ FILE = """
 name: p
 services:
   web: {image: bare, command: sh -c 'echo hi >/tmp/note; exec sleep 600', user: "1000", stop_grace_period: 0s}
+  beside: {image: bare, command: sleep 600, network_mode: "service:web", stop_grace_period: 0s}
   job:
     image: bare
     command: sh -c 'ln -s /etc/passwd /link; echo bye >/note; echo kept >/data/x; exit 3'
@@ -71,6 +72,8 @@ def test_debug(tmp_path: Path) -> None:
         typed = command("debug", "--image", "bare", "web", stdin=b"echo typed; exit 7\n", check=False)
         assert (typed.stdout, typed.returncode) == ("typed\n", 7)
 
+        assert command("debug", "beside", "hostname").stdout == command("exec", "web", "hostname").stdout
+
         ended = command("debug", "job", "sh", "-c", "cat /target/note /volumes/data/x; readlink /target/link")
         assert ended.stdout == "bye\nkept\n/etc/passwd\n" and "p-job-1 does not run" in ended.stderr
         assert command("debug", "job", "touch", "/volumes/data/x", check=False).returncode == 1
@@ -78,7 +81,7 @@ def test_debug(tmp_path: Path) -> None:
         killed(command)
         assert command("container", "diff", "p-web-1").stdout == before
         names = command("container", "ls", "-a", "--format", "{{.Names}}").stdout.split()
-        assert sorted(names) == ["p-job-1", "p-web-1"]
+        assert sorted(names) == ["p-beside-1", "p-job-1", "p-web-1"]
 
         for words, told in (
             (("wbe",), "no such service: wbe"),

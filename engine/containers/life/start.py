@@ -213,8 +213,9 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
             namespaces[kind] = f"/proc/{donor.state.pid}/ns/{name}"
             donors[donor.state.pid] = donor.state.pid_starttime
             if kind == "network":
-                hostname = hostname or donor.record.hostname
-                files = _files(layout.container_run(donor.id))
+                end = _network_owner(containers, donor)
+                hostname = hostname or (end.record.hostname if end else "")
+                files = _files(layout.container_run(end.id)) if end else {}
     if not host["NetworkMode"].startswith("container:"):
         files = _files(run)
     inputs = bundle.Inputs(
@@ -302,6 +303,21 @@ def _donor(containers: Containers, kind: str, ref: str, record: ContainerRecord)
         raise InvalidParameter(
             f"cannot join IPC of a container {donor.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
         )
+    return donor
+
+
+def _network_owner(containers: Containers, donor: Container) -> Container | None:
+    """Whose network ``donor`` has, which may have joined another's in its turn. None when that one's files are gone: it was
+    removed, or does not run, while others stayed in its network."""
+    passed = set()
+    while (mode := donor.record.host["NetworkMode"]).startswith("container:"):
+        passed.add(donor.id)
+        try:
+            donor = containers.get(mode.partition(":")[2])
+        except NotFound:
+            return None
+        if donor.id in passed or not donor.state.running:
+            return None
     return donor
 
 
