@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .. import bounds
-from ..linux import entries, overlay, owners, userns
+from ..linux import entries, overlay, owners, sparse, userns
 from .tarstream import BLOCK, TarError
 from .unpack import OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
 
@@ -25,25 +26,29 @@ if TYPE_CHECKING:
 _BUFFER = 1 << 20
 _READ = 1 << 18
 _RECORD = 20 * BLOCK
+_SPARSE = b"GNUSparseFile.0/file"
 _MOVED = (overlay.REDIRECT, overlay.METACOPY)
 
 
 def pack(
-    tree: Path,
+    tree: Path | int,
     write: Callable[[bytes | bytearray], object],
     *,
     layer: bool,
     prefix: bytes = b"",
     clamp: int | None = None,
     top: bool = True,
+    exact: bool = False,
 ) -> int:
-    """Send the tar of a directory to ``write`` in pieces of about a megabyte; returns the bytes of regular files and links.
+    """Send the tar of a directory (a path of the engine's own, or the caller's descriptor) to ``write`` in pieces of about a
+    megabyte; returns the bytes of regular files and links.
 
     With ``layer``, overlayfs marks are translated. ``prefix`` goes before each name (with its slash). ``clamp`` (seconds)
-    is an upper bound for times, as SOURCE_DATE_EPOCH asks. ``top``: with an entry for the directory itself.
+    is an upper bound for times, as SOURCE_DATE_EPOCH asks. ``top``: with an entry for the directory itself. ``exact``: times to
+    the nanosecond, and holes as holes (PAX and GNU's sparse format 1.0).
     """
-    packer = _Packer(write, layer, clamp)
-    fd = entries.open_root(tree)
+    packer = _Packer(write, layer, clamp, exact=exact)
+    fd = entries.open_directory(tree, ".") if isinstance(tree, int) else entries.open_root(tree)
     try:
         if top:
             packer.directory(fd, os.fstat(fd), prefix or b"./")
@@ -104,9 +109,11 @@ class _Packer:
         layer: bool,
         clamp: int | None,
         apart: frozenset[int] = frozenset(),
+        exact: bool = False,
     ) -> None:
         self._write = write
         self._apart = apart
+        self._exact = exact
         self._layer = layer
         self._clamp = clamp
         self._buffer = bytearray()
@@ -213,23 +220,46 @@ class _Packer:
             now = os.fstat(fd)
             size = now.st_size
             owner = owners.remembered(fd) if userns.has_one_id() else None
-            self._header(path, now, b"0", size=size, xattrs=_portable(_xattrs(fd)), owned=owner)
+            xattrs = _portable(_xattrs(fd))
             self.size += size
-            buffer = self._buffer
-            left = size
-            while left:
-                data = os.read(fd, left if left < _READ else _READ)
-                if not data:
-                    data = bytes(min(left, _READ))  # a live file was cut: keep the archive well formed
-                buffer += data
-                left -= len(data)
-                if len(buffer) >= _BUFFER:
-                    self._flush()
-                    buffer = self._buffer
-            if size % BLOCK:
-                buffer += bytes(-size % BLOCK)
+            extents = _extents(fd, now) if self._exact and sparse.has_holes(now) else None
+            if extents is None:
+                self._header(path, now, b"0", size=size, xattrs=xattrs, owned=owner)
+                self._content(fd, size)
+                return
+            table, stored = _sparse_map(extents), sum(length for _, length in extents)
+            self._header(
+                _SPARSE,  # short and ASCII: a path record beside GNU.sparse.name would win in some readers
+                now,
+                b"0",
+                size=len(table) + stored,
+                xattrs=xattrs,
+                owned=owner,
+                more=_sparse_records(path, size),
+            )
+            self._buffer += table
+            for offset, length in extents:
+                os.lseek(fd, offset, os.SEEK_SET)
+                self._content(fd, length, padded=False)
+            self._buffer += padding(stored)
         finally:
             os.close(fd)
+
+    def _content(self, fd: int, size: int, *, padded: bool = True) -> None:
+        """The next ``size`` bytes of a file."""
+        buffer = self._buffer
+        left = size
+        while left:
+            data = os.read(fd, left if left < _READ else _READ)
+            if not data:
+                data = bytes(min(left, _READ))  # a live file was cut: keep the archive well formed
+            buffer += data
+            left -= len(data)
+            if len(buffer) >= _BUFFER:
+                self._flush()
+                buffer = self._buffer
+        if padded and size % BLOCK:
+            buffer += bytes(-size % BLOCK)
 
     def _header(
         self,
@@ -242,14 +272,16 @@ class _Packer:
         mode: int | None = None,
         xattrs: dict[str, bytes] | None = None,
         owned: tuple[int, int] | None = None,
+        more: dict[bytes, bytes] | None = None,
     ) -> None:
-        """``owned`` is by whom, as it was remembered, where no other can be given (linux/owners.py)."""
+        """``owned`` is by whom, as it was remembered, where no other can be given (linux/owners.py); ``more`` are further PAX
+        records."""
         mtime = status.st_mtime_ns // 1_000_000_000
         if self._clamp is not None and mtime > self._clamp:
             mtime = self._clamp
         permissions = stat.S_IMODE(status.st_mode) if mode is None else mode
         device = status.st_rdev if type in b"34" else 0
-        records: dict[bytes, bytes] = {}
+        records: dict[bytes, bytes] = dict(more or {})
         if len(name) > 100 or not name.isascii():
             records[b"path"] = name
         if len(link) > 100 or not link.isascii():
@@ -268,6 +300,8 @@ class _Packer:
         if not 0 <= mtime <= 0o77777777777:
             records[b"mtime"] = b"%d" % mtime
             mtime = 0
+        if self._exact and status.st_mtime_ns % 1_000_000_000:
+            records[b"mtime"] = _seconds(status.st_mtime_ns)
         for key in xattrs or ():
             records[b"SCHILY.xattr." + os.fsencode(key)] = (xattrs or {})[key]
         if records:
@@ -327,6 +361,37 @@ def _block(
         bytes(167),
     )
     return b"%s%06o\0 %s" % (head, sum(head) + sum(tail) + 256, tail)
+
+
+def _seconds(nanoseconds: int) -> bytes:
+    """A time as PAX writes it: decimal seconds, the sign before the whole."""
+    whole, part = divmod(abs(nanoseconds), 1_000_000_000)
+    return b"%s%d.%09d" % (b"-" if nanoseconds < 0 else b"", whole, part)
+
+
+def _extents(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
+    """Runs of data, with an empty one at the end where the file ends in a hole; None where there are too many to list."""
+    found = list(islice(sparse.extents(fd, status.st_size), bounds.TAR_EXTENTS))
+    os.lseek(fd, 0, os.SEEK_SET)
+    if len(found) == bounds.TAR_EXTENTS:
+        return None
+    if not found or sum(found[-1]) < status.st_size:
+        found.append((status.st_size, 0))
+    return found
+
+
+def _sparse_map(extents: list[tuple[int, int]]) -> bytes:
+    text = b"%d\n" % len(extents) + b"".join(b"%d\n%d\n" % one for one in extents)
+    return text + padding(len(text))
+
+
+def _sparse_records(path: bytes, size: int) -> dict[bytes, bytes]:
+    return {
+        b"GNU.sparse.major": b"1",
+        b"GNU.sparse.minor": b"0",
+        b"GNU.sparse.name": path,
+        b"GNU.sparse.realsize": b"%d" % size,
+    }
 
 
 def _xattrs(fd: int) -> dict[str, bytes]:

@@ -38,6 +38,8 @@ class Limits:
     header: int = bounds.TAR_HEADERS
     sparse_extents: int = bounds.TAR_EXTENTS
     trailer: int = bounds.TAR_TRAILER
+    marked: bool = False
+    """Refuse an archive without its end marker: it was cut between two members."""
 
 
 _TRUNCATED = "Error processing tar file(exit status 1): unexpected EOF"
@@ -168,6 +170,8 @@ class TarReader:
         long_name = long_link = None
         for _ in range(bounds.TAR_HEADERS_IN_A_ROW):
             block = self._take(BLOCK)
+            if not block and self._limits.marked:
+                raise TarError(_TRUNCATED)
             if not block or block == _ZERO:
                 self.drain()
                 return None
