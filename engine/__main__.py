@@ -57,6 +57,7 @@ from .runtime.client import KeeperClient, ShimError
 from .store import Store
 from .trash import Trash
 from .volumes import Volumes
+from .volumes.exchange import Exchange
 from .volumes.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ async def _run(
         leases=leases,
         jobs=jobs,
         snapshots=snapshots,
+        exchange=Exchange(layout, store, volumes, trash),
         builder=builder,
         bootstrap_runner=root_runner(runner),
         keeper=keeper,

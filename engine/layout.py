@@ -7,7 +7,7 @@ closed to everybody but the engine's user; the group that may use the socket pas
     state/blobs/sha256/<hex>            content-addressed blobs; state/ingest/ holds what is not yet verified
     state/layers/<24 hex of chain id>/fs   an unpacked layer in overlayfs form
     state/containers/<id>/              upper, work, log/, status.json (the shim is its one writer)
-    state/volumes/<name>/_data          the local volume driver's data
+    state/volumes/<name>/_data          the local volume driver's data; .import-<hex>/ what is about to become some
     state/layered/<hex>/{fs,work}       layers of volumes with snapshots
     state/cache/                        anything that may be deleted at rest
     ROOT/engine.yaml                    the configuration; of the default root /etc/pycompose/engine.yaml

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..runtime.client import KeeperClient
     from ..store import Store
     from ..volumes import Volumes
+    from ..volumes.exchange import Exchange
     from ..volumes.snapshots import Snapshots
     from .pulls import Pulls
 
@@ -50,6 +51,7 @@ class Daemon:
     leases: Leases
     jobs: Jobs
     snapshots: Snapshots
+    exchange: Exchange
     builder: Builder
     keeper: KeeperClient
     bootstrap_runner: RootRunner

@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from ..linux import entries, owners, paths
+from ..linux import entries, owners, paths, sparse
 from ..linux.libc import KernelError
 from ..linux.tree import empty
 
@@ -42,6 +42,16 @@ def copy_up(root_fd: int, destination: str, target: Path) -> None:
         os.close(source)
 
 
+def copy_live(source: int, target: Path) -> None:
+    """Fill ``target`` (empty, and nobody else's) with what the open directory ``source`` holds, which others may change
+    meanwhile: what goes away before its turn is left out."""
+    copy = entries.open_root(target)
+    try:
+        _Copy(copy, live=True).directory(source, copy, "")
+    finally:
+        os.close(copy)
+
+
 class _Copy:
     """One copy: remembers inodes with several names, so that they stay one file.
 
@@ -49,35 +59,42 @@ class _Copy:
     the inode is still the same.
     """
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, *, live: bool = False) -> None:
         self._root = root
+        self._live = live
         self._links: dict[tuple[int, int], tuple[str, tuple[int, int]]] = {}
 
     def directory(self, source: int, target: int, where: str) -> None:
-        names = sorted(os.listdir(source))
-        for name in names:
-            info = os.stat(name, dir_fd=source, follow_symlinks=False)
-            path = f"{where}{name}"
-            if stat.S_ISDIR(info.st_mode):
-                inner = entries.open_directory(source, name)
-                try:
-                    copy = entries.make_directory(target, name)
-                    try:
-                        self.directory(inner, copy, path + "/")
-                    finally:
-                        os.close(copy)
-                finally:
-                    os.close(inner)
-                continue
-            first = self._links.get((info.st_dev, info.st_ino))
-            if first is not None:
-                self._link(*first, target, name)
-                continue
-            _copy_entry(source, target, name, info)
-            if info.st_nlink > 1:
-                made = os.stat(name, dir_fd=target, follow_symlinks=False)
-                self._links[info.st_dev, info.st_ino] = path, (made.st_dev, made.st_ino)
+        for name in sorted(os.listdir(source)):
+            try:
+                self._entry(source, target, name, where)
+            except FileNotFoundError:
+                if not self._live:
+                    raise
         _copy_attributes(source, target)
+
+    def _entry(self, source: int, target: int, name: str, where: str) -> None:
+        info = os.stat(name, dir_fd=source, follow_symlinks=False)
+        path = f"{where}{name}"
+        if stat.S_ISDIR(info.st_mode):
+            inner = entries.open_directory(source, name)
+            try:
+                copy = entries.make_directory(target, name)
+                try:
+                    self.directory(inner, copy, path + "/")
+                finally:
+                    os.close(copy)
+            finally:
+                os.close(inner)
+            return
+        first = self._links.get((info.st_dev, info.st_ino))
+        if first is not None:
+            self._link(*first, target, name)
+            return
+        _copy_entry(source, target, name, info)
+        if info.st_nlink > 1:
+            made = os.stat(name, dir_fd=target, follow_symlinks=False)
+            self._links[info.st_dev, info.st_ino] = path, (made.st_dev, made.st_ino)
 
     def _link(self, path: str, inode: tuple[int, int], target: int, name: str) -> None:
         fd = paths.open_in_root(self._root, path, os.O_PATH | os.O_NOFOLLOW, symlinks=False)
@@ -99,9 +116,7 @@ def _copy_entry(source: int, target: int, name: str, info: os.stat_result) -> No
         try:
             copy = entries.create_file(target, name)
             try:
-                left = info.st_size
-                while left and (sent := os.sendfile(copy, original, None, min(left, _CHUNK))):
-                    left -= sent
+                _copy_data(original, copy)
                 _copy_attributes(original, copy)
             finally:
                 os.close(copy)
@@ -119,6 +134,17 @@ def _copy_entry(source: int, target: int, name: str, info: os.stat_result) -> No
     if kind != stat.S_IFLNK:
         entries.set_mode(target, name, stat.S_IMODE(info.st_mode), kind)
     os.utime(name, ns=(info.st_atime_ns, info.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+
+
+def _copy_data(source: int, target: int) -> None:
+    """The content of an open file; holes stay holes."""
+    size = os.fstat(source).st_size
+    os.ftruncate(target, size)
+    for offset, length in sparse.extents(source, size):
+        os.lseek(target, offset, os.SEEK_SET)
+        left = length
+        while left and (sent := os.sendfile(target, source, offset + length - left, min(left, _CHUNK))):
+            left -= sent
 
 
 def _copy_attributes(source: int, target: int) -> None:

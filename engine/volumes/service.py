@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from collections import Counter
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, NotFound
+from ..linux import entries
 from ..linux.spread import spread
 from ..linux.tree import tree_size
-from . import driver, layers, seed
+from . import driver, incoming, layers, seed
 from .types import ANONYMOUS, Volume, check_driver, check_name, check_options, passes, truth
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Volumes:
             spread(directory)
         self._lock = threading.RLock()
         self._seeding: dict[str, threading.Lock] = {}
+        self._readers: Counter[str] = Counter()
         self._users: Callable[[str], Sequence[str]] = lambda name: ()
 
     def protect(self, users: Callable[[str], Sequence[str]]) -> None:
@@ -109,14 +111,14 @@ class Volumes:
             body = self._store.get("volume", name)
             if body is not None:
                 return Volume.from_record(body)
-            volume = Volume(name, _now(), given, dict(options or {}))
+            volume = Volume.new(name, given, options)
             self._make(name)
             try:
                 self._store.put("volume", name, volume.record())
             except BaseException:
                 _unmake(self._layout.volumes / name)
                 raise
-        self._publish("volume", "create", name, {"driver": "local"})
+        self.announce("create", name)
         return volume
 
     def _make(self, name: str) -> None:
@@ -147,9 +149,10 @@ class Volumes:
                 raise
             if users := self._users(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
+            self.refuse_while_read(name)
             doomed = self._put_aside(name)
         self._trash.take(doomed)
-        self._publish("volume", "destroy", name, {"driver": "local"})
+        self.announce("destroy", name)
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> tuple[builtins.list[str], int]:
         """Remove unused anonymous volumes (all unused ones with filter all=true): names and bytes reclaimed."""
@@ -160,14 +163,14 @@ class Volumes:
             if not every and not volume.anonymous:
                 continue
             with self._lock:
-                if self._users(volume.name):
+                if self._users(volume.name) or self._readers[volume.name]:
                     continue
                 size = self.usage(volume)["Size"]
                 doomed = self._put_aside(volume.name)
             self._trash.take(doomed)
             reclaimed += max(size, 0)
             removed.append(volume.name)
-            self._publish("volume", "destroy", volume.name, {"driver": "local"})
+            self.announce("destroy", volume.name)
         if removed:
             self._trash.empty()  # who prunes wants the space now
         self._publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
@@ -191,12 +194,12 @@ class Volumes:
 
     def recover(self) -> None:
         """Finish removals that were cut short, and forget empty directories of creations that were."""
-        self._trash.take(layers.recover(self._layout, self._store))
+        self._trash.take([*incoming.recover(self._layout, self._store), *layers.recover(self._layout, self._store)])
         known = self._store.all("volume").keys()
         for entry in os.scandir(self._layout.volumes):
             if entry.name.startswith(_REMOVED):
                 self._trash.take([self._layout.volumes / entry.name])
-            elif entry.name not in known:
+            elif entry.name not in known and not entry.name.startswith(incoming.PREFIX):
                 _unmake(self._layout.volumes / entry.name)
 
     # use -----------------------------------------------------------------------------------------------------------
@@ -218,6 +221,28 @@ class Volumes:
         """Undo what ``acquire`` mounted; nothing happens while something still uses it."""
         if os.path.isdir(self.path(name)):
             driver.unmount(self.path(name))
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[int]:
+        """The volume's directory, open, for something long that reads it: it is neither removed nor replaced meanwhile."""
+        with self._lock:
+            fd = entries.open_root(self.acquire(name))
+            self._readers[name] += 1
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+            with self._lock:
+                self._readers[name] -= 1
+                self._readers += Counter()  # drops what nobody reads
+
+    def refuse_while_read(self, name: str) -> None:
+        """Raises Conflict while the volume is exported or cloned."""
+        if self._readers[name]:
+            raise Conflict(f"volume {name} is being exported or cloned: try again when that is done")
+
+    def announce(self, action: str, name: str) -> None:
+        self._publish("volume", action, name, {"driver": "local"})
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -262,7 +287,3 @@ def _unmake(home: Path) -> None:
     for path in (home / "_data", home):
         with suppress(OSError):
             path.rmdir()
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -138,6 +138,7 @@ class Snapshots:
                 volume = self._volumes.get(volume_name)
                 if volume.options:
                     raise InvalidParameter(f"volume {volume.name} has driver options: its data is not the engine's")
+                self._volumes.refuse_while_read(volume_name)
                 self._volumes.release(volume_name)
                 if driver.is_mounted(self._volumes.path(volume_name)):
                     raise Conflict(f"volume {volume_name} is still in use")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .. import documents
@@ -25,7 +26,8 @@ class Volume:
     """One volume of the local driver. ``created`` is RFC 3339 text; ``options`` are the driver's type, o, device.
 
     ``layers`` (top-most first) and ``upper`` name directories of the layer store once a snapshot was taken or restored:
-    the data is then an overlay. ``pending`` is the layer that the plain data is about to become.
+    the data is then an overlay. ``pending`` is the layer that the plain data is about to become, ``incoming`` the directory
+    that is about to take the data's place.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Volume:
     layers: tuple[str, ...] = ()
     upper: str = ""
     pending: str = ""
+    incoming: str = ""
 
     @property
     def anonymous(self) -> bool:
@@ -42,6 +45,12 @@ class Volume:
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
+
+    @staticmethod
+    def new(name: str, labels: Mapping[str, str] | None = None, options: Mapping[str, str] | None = None) -> Volume:
+        """One that is created now."""
+        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Volume(name, created, dict(labels or {}), dict(options or {}))
 
     @staticmethod
     def from_record(body: Mapping[str, Any]) -> Volume:

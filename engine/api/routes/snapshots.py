@@ -10,7 +10,7 @@ from ..http import Response
 from ..router import Route
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Collection
 
     from ..daemon import Daemon
     from ..http import Request
@@ -23,7 +23,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
 async def save(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
     volumes = _volumes(body.get("volumes"))
-    async with _at_rest(daemon, volumes):
+    async with at_rest(daemon, volumes.values()):
         snapshot = await daemon.containers.blocking(
             daemon.snapshots.save,
             str(body.get("group") or ""),
@@ -36,7 +36,7 @@ async def save(daemon: Daemon, request: Request) -> Response:
 
 async def restore(daemon: Daemon, request: Request) -> Response:
     volumes = _volumes((await request.json()).get("volumes"))
-    async with _at_rest(daemon, volumes):
+    async with at_rest(daemon, volumes.values()):
         await daemon.containers.blocking(daemon.snapshots.restore, request["group"], request["name"], volumes)
     return Response(204)
 
@@ -47,9 +47,8 @@ async def remove(daemon: Daemon, request: Request) -> Response:
 
 
 @asynccontextmanager
-async def _at_rest(daemon: Daemon, volumes: Mapping[str, str]) -> AsyncIterator[None]:
+async def at_rest(daemon: Daemon, names: Collection[str]) -> AsyncIterator[None]:
     """Hold the containers that have these volumes, none of which may run. Raises Conflict."""
-    names = set(volumes.values())
     async with AsyncExitStack() as stack:
         for container in sorted(daemon.containers, key=lambda one: one.id):
             if any(point.type == "volume" and point.name in names for point in container.record.mounts):

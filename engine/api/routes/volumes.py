@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from ...errors import InvalidParameter, NotFound
 from ...volumes.types import check_filters
-from .. import leased
+from .. import leased, transfer
 from ..http import Response
 from ..router import Route
+from .snapshots import at_rest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..daemon import Daemon
     from ..http import Request
 
@@ -64,7 +69,49 @@ async def prune(daemon: Daemon, request: Request) -> Response:
     return Response.json({"VolumesDeleted": removed, "SpaceReclaimed": freed})
 
 
+async def export(daemon: Daemon, request: Request) -> None:
+    name = request["name"]
+    await transfer.send_file(daemon, request, lambda out: daemon.exchange.export(name, out.write))
+
+
+async def import_(daemon: Daemon, request: Request) -> Response:
+    name, force = request["name"], request.flag("force")
+    await daemon.containers.blocking(daemon.exchange.check, name, force=force)
+    async with at_rest(daemon, (name,)):
+        pass  # what runs on it is told before the archive is sent
+    staged = await transfer.in_thread(daemon, daemon.exchange.receive, transfer.body(request))
+    return await _commit(daemon, name, staged, force=force)
+
+
+async def clone(daemon: Daemon, request: Request) -> Response:
+    body = await request.json()
+    target, force = body.get("Target"), bool(body.get("Force"))
+    if not isinstance(target, str):
+        raise InvalidParameter("invalid JSON: Target: want the name of a volume")
+    if target == request["name"]:
+        raise InvalidParameter(f"volume {target} cannot be cloned into itself")
+    await daemon.containers.blocking(daemon.exchange.check, target, force=force)
+    async with at_rest(daemon, (target,)):
+        pass
+    staged = await transfer.in_thread(daemon, daemon.exchange.copy, request["name"])
+    return await _commit(daemon, target, staged, force=force)
+
+
+async def _commit(daemon: Daemon, name: str, staged: Path, *, force: bool) -> Response:
+    try:
+        async with at_rest(daemon, (name,)):
+            volume = await daemon.containers.blocking(daemon.exchange.commit, name, staged, force=force)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await daemon.containers.blocking(daemon.exchange.drop, staged)
+        raise
+    return Response.json(daemon.volumes.inspect(volume), 201)
+
+
 ROUTES = (
+    Route("GET", "/pycompose/volumes/{name}/archive", export),
+    Route("PUT", "/pycompose/volumes/{name}/archive", import_),
+    Route("POST", "/pycompose/volumes/{name}/clone", clone),
     Route("GET", "/volumes", list_),
     Route("POST", "/volumes/create", create),
     Route("POST", "/volumes/prune", prune),
