@@ -159,6 +159,10 @@ def _names(options: Namespace, group: str, verb: str, words: Sequence[str], curr
             return [name for name in _containers(options, _STATES.get(verb, _ANY)) if name not in words]
         case "image", "build" | "load" | "import":
             return (FILES,)
+        case "volume", "import" if words:
+            return (FILES,)
+        case "volume", "export" if words:
+            return ()
         case "network", "connect" | "disconnect" if words:
             return _containers(options, _ANY)
         case "jobs", "ls":

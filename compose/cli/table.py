@@ -203,7 +203,11 @@ GROUPS: dict[str, tuple[str, Table]] = {
     "volume": (
         "Manage volumes",
         {
+            "clone": ("clone", "Copy a volume to a new one"),
             "create": ("create", "Create a volume"),
+            "du": ("du", "Show what volumes take on the disk"),
+            "export": ("export", "Write a volume to a tar archive"),
+            "import": ("import_", "Fill a volume from a tar archive"),
             "inspect": ("inspect", "Display detailed information on one or more volumes"),
             "ls": ("ls", "List volumes"),
             "prune": ("prune", "Remove unused local volumes"),
@@ -216,7 +220,7 @@ _SHOWS = (
     "attach build commit cp create deploy down exec export kill pause publish pull push restart rm run scale start stop unpause"
     " up"
 )
-_ONLY_READS = "diff df events export history info inspect logs ls port publish stats status top viz wait"
+_ONLY_READS = "diff df du events export history info inspect logs ls port publish stats status top viz wait"
 
 DRY_RUN = frozenset((*_SHOWS.split(), "alpha publish", "engine install", "engine uninstall"))
 """Verbs that show with --dry-run what they would do."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from .answers import OBJECT, OBJECTS
 from .http import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .caller import Caller
 
@@ -43,3 +44,34 @@ class Volumes:
             "POST", "/volumes/prune", {"filters": json.dumps(filters or {})}, expect=OBJECT
         )
         return result
+
+    # of our own engine -------------------------------------------------------------------------------------------------
+    def export(self, name: str) -> Iterator[bytes]:
+        """The volume as a tar. Raises `UsageError` on another engine, at once."""
+        path = self._own(name, "archive")
+        response = self._engine.stream("GET", path, versioned=False)
+
+        def blocks() -> Iterator[bytes]:
+            with response:
+                yield from response.blocks()
+
+        return blocks()
+
+    def import_(self, name: str, archive: Iterable[bytes], *, force: bool = False) -> None:
+        """Fill a volume, made when it is missing, from a tar; whole or not at all. ``force``: in place of what it holds."""
+        headers = {"Content-Type": "application/x-tar"}
+        query = {"force": force or None}
+        path = self._own(name, "archive")
+        self._engine.call("PUT", path, query, archive, headers=headers, timeout=None, versioned=False)
+
+    def clone(self, source: str, target: str, *, force: bool = False) -> None:
+        body = {"Target": target, "Force": force}
+        self._engine.call("POST", self._own(source, "clone"), None, body, timeout=None, versioned=False)
+
+    def _own(self, name: str, what: str) -> str:
+        if not self._engine.is_pycompose:
+            raise UsageError(
+                f"the engine at {self._engine.endpoint.address} neither exports nor imports volumes: only pycompose's own does"
+                f" (there: container run --rm -v {name}:/v busybox tar -C /v -c .)"
+            )
+        return f"/pycompose/volumes/{quote(name)}/{what}"

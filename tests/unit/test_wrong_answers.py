@@ -75,7 +75,9 @@ image inspect x|image load -i compose.yaml|image ls|image prune -f|image pull x|
 image tag x y|lease ls|lease end x|network connect x y|network create x|network disconnect x y|network inspect x
 network ls|network prune -f|network rm x|snapshot ls|snapshot save x|snapshot restore x|snapshot rm x|system df
 system df -v|system events --until 1|system info|system prune -f|volume create x|volume inspect x|volume ls|volume prune -f
-volume rm x|image bootstrap debian:12|builder prune -f""".replace("\n", "|").split("|")
+volume rm x|volume export x -o out|volume import x compose.yaml|volume clone x y|volume du|image bootstrap debian:12|builder prune -f""".replace(
+        "\n", "|"
+    ).split("|")
 ]
 
 
