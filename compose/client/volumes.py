@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from ..errors import EngineError, UsageError
 from .answers import OBJECT, OBJECTS
 from .http import quote
 
@@ -68,7 +68,27 @@ class Volumes:
         body = {"Target": target, "Force": force}
         self._engine.call("POST", self._own(source, "clone"), None, body, timeout=None, versioned=False)
 
+    def usage(self, names: Sequence[str]) -> Objects:
+        """Name, Size, Allocated (where it is known) and RefCount of each; of all when none is named."""
+        if self._engine.is_pycompose:
+            query = {"name": list(names) or None}
+            result: Objects = self._engine.call(
+                "GET", "/pycompose/volumes", query, timeout=None, versioned=False, expect=OBJECTS
+            )
+            return result
+        answer = self._engine.call("GET", "/system/df", {"type": "volume"}, expect=OBJECT, fields={"Volumes": OBJECTS})
+        found = {
+            str(one["Name"]): {"Name": one["Name"], **(one.get("UsageData") or {})}
+            for one in answer.get("Volumes") or ()
+        }
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise EngineError(f"get {missing[0]}: no such volume")
+        return [found[name] for name in names or sorted(found)]
+
     def _own(self, name: str, what: str) -> str:
+        if "/" in name:
+            raise UsageError(f"invalid volume name {name!r}: a directory is no volume")
         if not self._engine.is_pycompose:
             raise UsageError(
                 f"the engine at {self._engine.endpoint.address} neither exports nor imports volumes: only pycompose's own does"

@@ -171,7 +171,7 @@ class TarReader:
         for _ in range(bounds.TAR_HEADERS_IN_A_ROW):
             block = self._take(BLOCK)
             if not block and self._limits.marked:
-                raise TarError(_TRUNCATED)
+                raise TarError("archive/tar: the archive has no end: it was cut off, or is no tar archive")
             if not block or block == _ZERO:
                 self.drain()
                 return None

@@ -106,7 +106,15 @@ def tree_size(path: str | os.PathLike[str]) -> int:
         os.close(top)
 
 
-def _measure(directory: int, seen: set[tuple[int, int]], depth: int) -> int:
+def tree_allocated(top: int) -> tuple[int, int]:
+    """(bytes, bytes on the disk) of what lies below an open directory: holes count for the first only."""
+    blocks: list[int] = []
+    size = _measure(top, set(), 0, blocks)
+    return size, sum(blocks) * 512
+
+
+def _measure(directory: int, seen: set[tuple[int, int]], depth: int, blocks: list[int] | None = None) -> int:
+    """Bytes below a directory; the 512-byte blocks that each inode takes are added to ``blocks``."""
     total = 0
     below: list[str] = []
     with os.scandir(directory) as entries:
@@ -120,13 +128,15 @@ def _measure(directory: int, seen: set[tuple[int, int]], depth: int) -> int:
             elif (info.st_dev, info.st_ino) not in seen:
                 seen.add((info.st_dev, info.st_ino))
                 total += info.st_size
+                if blocks is not None:
+                    blocks.append(info.st_blocks)
     for name in below if depth < _LEVELS else ():
         try:
             fd = os.open(name, _DIRECTORY_FLAGS, dir_fd=directory)
         except (FileNotFoundError, NotADirectoryError):  # moved, or exchanged for a link, since it was read
             continue
         try:
-            total += _measure(fd, seen, depth + 1)
+            total += _measure(fd, seen, depth + 1, blocks)
         finally:
             os.close(fd)
     return total

@@ -6,6 +6,7 @@ volume's data at once. Whoever filled one either commits or drops it.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ..images.compression import chunks, decompress
 from ..images.pack import pack
 from ..images.tarstream import Limits
 from ..images.unpack import unpack
+from ..linux.tree import tree_allocated
 from . import driver, incoming, layers, seed
 from .types import Volume, check_name
 
@@ -40,6 +42,18 @@ class Exchange:
         with self._volumes.reading(name) as data:
             pack(data, write, layer=False, exact=True)
 
+    def usage(self, name: str) -> dict[str, str | int]:
+        """What the volume holds as containers see it, layers of snapshots included; -1 for data that is elsewhere."""
+        volume = self._volumes.get(name)
+        size = allocated = -1
+        if not volume.options:
+            data = self._volumes.opened(name)
+            try:
+                size, allocated = tree_allocated(data)
+            finally:
+                os.close(data)
+        return {"Name": name, "Size": size, "Allocated": allocated, "RefCount": self._volumes.users(name)}
+
     def check(self, name: str, *, force: bool) -> None:
         """Refuse what ``commit`` would refuse, before anything is sent. Raises InvalidParameter, Conflict."""
         check_name(name)
@@ -54,9 +68,8 @@ class Exchange:
 
     def receive(self, stream: BinaryIO) -> Path:
         """Unpack a tar (any compression) for a volume. One without its end marker was cut off and is refused."""
-        return self._filled(
-            lambda data: unpack(decompress(chunks(stream)), data, layer=False, limits=Limits(marked=True))
-        )
+        limits = Limits(marked=True)
+        return self._filled(lambda data: unpack(decompress(chunks(stream)), data, layer=False, limits=limits))
 
     def copy(self, source: str) -> Path:
         """Copy what a volume holds."""

@@ -84,7 +84,11 @@ class Volumes:
         """UsageData of GET /system/df: bytes, and how many containers refer to it."""
         data = layers.directory(self._layout, volume.upper) if volume.upper else self.path(volume.name)
         size = -1 if volume.options else tree_size(data)
-        return {"Size": size, "RefCount": len(self._users(volume.name))}
+        return {"Size": size, "RefCount": self.users(volume.name)}
+
+    def users(self, name: str) -> int:
+        """How many containers refer to the volume."""
+        return len(self._users(name))
 
     def path(self, name: str) -> Path:
         return self._layout.volumes / name / "_data"
@@ -222,11 +226,16 @@ class Volumes:
         if os.path.isdir(self.path(name)):
             driver.unmount(self.path(name))
 
+    def opened(self, name: str) -> int:
+        """The volume's directory, which stays what it is now while somebody else unmounts or replaces it."""
+        with self._lock:
+            return entries.open_root(self.acquire(name))
+
     @contextmanager
     def reading(self, name: str) -> Iterator[int]:
         """The volume's directory, open, for something long that reads it: it is neither removed nor replaced meanwhile."""
         with self._lock:
-            fd = entries.open_root(self.acquire(name))
+            fd = self.opened(name)
             self._readers[name] += 1
         try:
             yield fd

@@ -10,10 +10,11 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 import pytest
+from support.cutting_proxy import CuttingProxy
 from support.engine_root import EngineRoot, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 pytestmark = pytest.mark.root
@@ -35,12 +36,16 @@ def nothing_left(engine: EngineRoot) -> Iterator[None]:
     assert homes(engine) == []
 
 
-def command(engine: EngineRoot, *words: str) -> list[str]:
-    return [sys.executable, "-m", "pycompose.compose.cli.main", "-H", engine.url, "volume", *words]
+def command(engine: EngineRoot, *words: str, options: Sequence[str] = ()) -> list[str]:
+    return [sys.executable, "-m", "pycompose.compose.cli.main", "-H", engine.url, *options, "volume", *words]
 
 
-def volume(engine: EngineRoot, *words: str, code: int = 0, stdin: bytes = b"") -> tuple[bytes, str]:
-    done = subprocess.run(command(engine, *words), capture_output=True, input=stdin, timeout=60, check=False)
+def volume(
+    engine: EngineRoot, *words: str, code: int = 0, stdin: bytes = b"", options: Sequence[str] = ()
+) -> tuple[bytes, str]:
+    done = subprocess.run(
+        command(engine, *words, options=options), capture_output=True, input=stdin, timeout=60, check=False
+    )
     errors = done.stderr.decode()
     assert done.returncode == code and "Traceback" not in errors, (words, done)
     assert code == 0 or len(errors.splitlines()) == 1
@@ -83,11 +88,13 @@ def test_the_commands(engine: EngineRoot, tmp_path: Path) -> None:
     assert {row["Bytes"] for row in rows} == {(2 << 20) + len("of data")}
     table = volume(engine, "du", "copy")[0].decode().splitlines()
     assert [line.split()[0] for line in table] == ["VOLUME", "copy"]
-    assert "no such volume: nix" in volume(engine, "du", "nix", code=1)[1]
+    assert "no such volume" in volume(engine, "du", "nix", code=1)[1]
     assert "no such volume" in volume(engine, "export", "nix", "-o", str(tmp_path / "nix"), code=1)[1]
     assert not (tmp_path / "nix").exists()
     assert "cannot be cloned into itself" in volume(engine, "clone", "data", "data", code=1)[1]
     assert "no such file" in volume(engine, "import", "new", str(tmp_path / "nix"), code=1)[1]
+    assert "invalid volume name" in volume(engine, "import", "a/b", "-", stdin=piped, code=1)[1]
+    assert "has no end" in volume(engine, "import", "new", "-", code=1)[1]
     assert "unexpected EOF" in volume(engine, "import", "new", "-", stdin=piped[: 1 << 20], code=1)[1]
     assert homes(engine) == ["again", "copy", "data", "piped"]
 
@@ -112,6 +119,8 @@ def test_layers_of_a_snapshot(engine: EngineRoot) -> None:
     """A volume that is an overlay is exported as containers see it, and becomes a plain one when it is replaced."""
     filled(engine, "data")
     engine.json("POST", "/pycompose/snapshots", {"group": "g", "name": "seed", "volumes": {"data": "data"}})
+    row = json.loads(volume(engine, "du", "--format", "json", "data")[0])
+    assert row["Bytes"] == (2 << 20) + len("of data") and row["Allocated"] >= row["Bytes"]
     run(engine, "writer", "data:/data", "sh", "-c", "rm /data/zeros; echo changed >/data/small")
     assert json.loads(engine.request("POST", "/containers/writer/wait")[1])["StatusCode"] == 0
     archive, _ = volume(engine, "export", "data")
@@ -123,6 +132,24 @@ def test_layers_of_a_snapshot(engine: EngineRoot) -> None:
     engine.json("POST", "/pycompose/snapshots/g/seed/restore", {"volumes": {"data": "data"}})
     engine.json("POST", "/containers/writer/start")
     engine.json("DELETE", "/pycompose/snapshots/g/seed")
+
+
+def test_a_foreign_engine(engine: EngineRoot, tmp_path: Path) -> None:
+    """There only `du` works; the others say so, and how."""
+    filled(engine, "data")
+    socket = tmp_path / "proxy"
+    with CuttingProxy(socket, str(engine.layout.socket), "never", int, answered=False, stranger=True):
+        foreign = ("-H", f"unix://{socket}")
+        for words in (
+            ("export", "data", "-o", str(tmp_path / "tar")),
+            ("import", "new", "-"),
+            ("clone", "data", "new"),
+        ):
+            assert "only pycompose's own does" in volume(engine, *words, code=1, options=foreign)[1]
+        row = json.loads(volume(engine, "du", "data", "--format", "json", options=foreign)[0])
+        assert (row["Bytes"], row["OnDisk"]) == ((2 << 20) + len("of data"), "N/A")
+        assert "no such volume" in volume(engine, "du", "nix", code=1, options=foreign)[1]
+    assert os.listdir(tmp_path) == []
 
 
 def importing(engine: EngineRoot, name: str, archive: bytes) -> tuple[subprocess.Popen[bytes], IO[bytes]]:

@@ -215,6 +215,8 @@ def test_what_makes_is_refused_in_words(disk: Disk, engine: EngineRoot) -> None:
         ("POST", "/volumes/create", {"Name": "other"}),
         ("POST", "/pycompose/leases", {"owner": owner}),
         ("POST", "/pycompose/snapshots", {"group": "g", "name": "s", "volumes": {"data": "data"}}),
+        ("PUT", "/pycompose/volumes/other/archive", archive()),
+        ("POST", "/pycompose/volumes/data/clone", {"Target": "other"}),
         ("POST", "/images/create?fromSrc=-&repo=other", archive()),
         ("POST", "/images/load", image),
         ("POST", "/build?t=built", build),

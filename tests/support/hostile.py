@@ -83,6 +83,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/commit": {"Cmd": ["true"], "Env": ["A=b"], "Labels": {"a": "b"}, "ExposedPorts": {"80/tcp": {}}},
     "/pycompose/leases": {"owner": {"pid": 1}, "labels": {"a": "b"}, "seconds": 5, "name": "x"},
     "/pycompose/snapshots": {"name": "x", "group": "y", "volumes": ["hostile"]},
+    "/pycompose/volumes/{name}/clone": {"Target": "cloned", "Force": True},
     "/pycompose/containers/{id}/files": {"files": [{"target": "/x", "content": "eA==", "mode": 420, "uid": 0, "gid": 0}]},
     "/pycompose/build": {"target": "x"},
 }  # fmt: skip

@@ -69,6 +69,21 @@ async def prune(daemon: Daemon, request: Request) -> Response:
     return Response.json({"VolumesDeleted": removed, "SpaceReclaimed": freed})
 
 
+async def usage(daemon: Daemon, request: Request) -> Response:
+    """Of each volume that is asked for; of all without a name."""
+    names = request.query.get("name") or [
+        volume.name for volume in await daemon.containers.blocking(daemon.volumes.list)
+    ]
+    found = []
+    for name in names:
+        try:
+            found.append(await transfer.in_thread(daemon, daemon.exchange.usage, name))
+        except NotFound:
+            if "name" in request.query:
+                raise  # else it was removed since it was listed
+    return Response.json(found)
+
+
 async def export(daemon: Daemon, request: Request) -> None:
     name = request["name"]
     await transfer.send_file(daemon, request, lambda out: daemon.exchange.export(name, out.write))
@@ -109,6 +124,7 @@ async def _commit(daemon: Daemon, name: str, staged: Path, *, force: bool) -> Re
 
 
 ROUTES = (
+    Route("GET", "/pycompose/volumes", usage),
     Route("GET", "/pycompose/volumes/{name}/archive", export),
     Route("PUT", "/pycompose/volumes/{name}/archive", import_),
     Route("POST", "/pycompose/volumes/{name}/clone", clone),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....errors import OperationError
 from ...session import Session
 from ...show import format
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
     from ...flags.parser import Parser
 
-COLUMNS = (("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size"))
+COLUMNS = (("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size"), ("ON DISK", "OnDisk"))
 
 
 def add_arguments(parser: Parser) -> None:
@@ -22,23 +21,20 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    usage = Session(args).engine.system.disk_usage().get("Volumes") or []
-    found = {str(one["Name"]): one.get("UsageData") or {} for one in usage}
-    for name in args.volumes:
-        if name not in found:
-            raise OperationError(f"no such volume: {name}")
-    rows = [_row(name, found[name]) for name in args.volumes or sorted(found)]
-    text = format.show(args.format, rows, COLUMNS)
+    found = Session(args).engine.volumes.usage(args.volumes)
+    text = format.show(args.format, [_row(one) for one in found], COLUMNS)
     if text:
         print(text)
     return 0
 
 
-def _row(name: str, usage: dict[str, int]) -> format.Row:
-    size = usage.get("Size", -1)
+def _row(one: dict[str, str | int]) -> format.Row:
+    size, allocated = int(one.get("Size", -1)), int(one.get("Allocated", -1))
     return {
+        "Allocated": allocated,
         "Bytes": size,
-        "Links": str(usage.get("RefCount", 0)),
-        "Name": name,
+        "Links": str(one.get("RefCount", 0)),
+        "Name": str(one["Name"]),
+        "OnDisk": format.size(allocated, 4) if allocated >= 0 else "N/A",
         "Size": format.size(size, 4) if size >= 0 else "N/A",
     }
