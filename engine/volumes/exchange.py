@@ -108,4 +108,4 @@ class Exchange:
     def drop(self, staged: Path) -> None:
         """Forget what was not committed."""
         if all(volume.incoming != staged.name for volume in self._volumes.list()):
-            self._trash.take([staged])
+            self._trash.take(incoming.put_aside(self._layout, staged))

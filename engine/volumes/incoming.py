@@ -45,14 +45,20 @@ def sync(layout: Layout) -> None:
 def settle(layout: Layout, store: Store, volume: Volume) -> list[Path]:
     """Put the directory that the record names in the place of what the volume had; the directories to delete."""
     home, staged = layout.volumes / volume.name, layout.volumes / volume.incoming
-    doomed = []
+    doomed: list[Path] = []
     if staged.is_dir():
         if home.is_dir():
-            doomed.append(layout.volumes / f"{_REMOVED}{secrets.token_hex(8)}")
-            home.rename(doomed[0])
+            doomed = put_aside(layout, home)
         staged.rename(home)
     store.keep("volume", volume.name, replace(volume, incoming="").record())
     return doomed
+
+
+def put_aside(layout: Layout, home: Path) -> list[Path]:
+    """Give a directory the name of what is to be deleted."""
+    doomed = layout.volumes / f"{_REMOVED}{secrets.token_hex(8)}"
+    home.rename(doomed)
+    return [doomed]
 
 
 def recover(layout: Layout, store: Store) -> list[Path]:

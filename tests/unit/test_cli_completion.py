@@ -37,6 +37,9 @@ def test_flags_and_values() -> None:
     assert "--publish" in _names("container", "run", "--")
     assert _names("container", "run", "--pull", "") == ["always", "missing", "never"]
     assert _names("-f", "") == [":files"]
+    assert _names("volume", "import", "data", "") == [":files"]
+    assert _names("volume", "export", "data", "") == []
+    assert _names("volume", "export", "-o", "") == [":files"]
     assert _names("completion", "") == ["bash", "zsh", "fish"]
 
 
