@@ -339,8 +339,14 @@ def test_no_descriptors_are_left(engine_without_descriptors: EngineRoot) -> None
         engine.json("POST", "/containers/one/stop?t=0")
         engine.json("DELETE", "/containers/two?force=1")
         assert state(engine, "one")["ExitCode"] == 137
-        limit()
-        message = words(engine.request("POST", "/containers/one/start"))
+        for _ in range(20):
+            limit()
+            answer = engine.request("POST", "/containers/one/start")
+            if answer[0] != 204:
+                break
+            # What the requests before had open was closed only now, and so there was room for a start.
+            engine.json("POST", "/containers/one/stop?t=0")
+        message = words(answer)
         assert "Too many open files" in message, message
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))

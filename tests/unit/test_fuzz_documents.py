@@ -99,7 +99,7 @@ def check_dockerfile(text: str) -> None:
     with contextlib.suppress(ExpansionError):
         expand(text, {"a": "x" * 100, "b": ""})
     with contextlib.suppress(DockerfileError):
-        lint.lint(parse(text), {}, lambda image: None)
+        lint.lint(parse(text))
 
 
 def check_patterns(text: str) -> None:

@@ -42,7 +42,7 @@ def test_keys_and_words(tmp_path: Path, size: tuple[int, int]) -> None:
     with ScriptedEngine(tmp_path, _answer) as engine:
         client = engine.client()
         target = commands.Target("demo")
-        view = View(Context(client, store, Runner(()), lambda _: target, "demo"))
+        view = View(Context(client, store, Runner(("-H", f"unix://{engine.path}")), lambda _: target, "demo"))
 
         async def drive() -> None:
             async with view.run_test(size=size) as pilot:

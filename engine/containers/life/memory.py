@@ -118,7 +118,9 @@ def adopt(layout: Layout, record: ContainerRecord, shim_pid: int, started: int) 
 
 def discard(layout: Layout, id: str) -> None:
     """Delete the container's files; absent is fine."""
-    remove_directory(layout.container_files(id))
+    directory = layout.container_files(id)
+    if directory.exists():  # most have none: their removal needs no descriptor, should there be none left
+        remove_directory(directory)
 
 
 def held(layout: Layout) -> bool:

@@ -46,6 +46,10 @@ async def recover(containers: Containers) -> Recovered:
     found = Recovered({}, [])
     for id, body in containers.store.all("container").items():
         record = ContainerRecord.from_body(body)
+        if not await containers.blocking(containers.layout.container_state(id).exists):
+            # Its directory is made before its record and goes before it: it was removed on a disk that took no news of that.
+            containers.forget_record(id)
+            continue
         try:
             containers.reserve(record.name, id)
         except EngineError as error:

@@ -123,10 +123,13 @@ class Containers:
 
     def forget(self, container: Container) -> None:
         """Drop a container and its record."""
-        self.store.delete("container", container.id)
-        self.store.delete("health", container.id)
+        self.forget_record(container.id)
         self._by_id.pop(container.id, None)
         self.free(container.name, container.id)
+
+    def forget_record(self, id: str) -> None:
+        self.store.delete("container", id)
+        self.store.delete("health", id)
 
     def save(self, container: Container, **changes: Any) -> None:
         """Replace members of the record, durably. Raises Unavailable when the disk does not take it."""
