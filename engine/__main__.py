@@ -362,6 +362,10 @@ async def _finish(daemon: Daemon, server: Server) -> int:
     if not running:
         for one in daemon.containers:  # what a teardown without descriptors or memory has left
             await daemon.containers.blocking(supervise.clear_run, daemon.containers, one.record)
+        await daemon.containers.blocking(
+            recover.sweep, daemon.containers
+        )  # and a removal, of containers that are no more
+        await daemon.containers.blocking(daemon.containers.trash.empty, DRAIN_SECONDS)
         await daemon.containers.blocking(daemon.networks.shutdown)
         await daemon.containers.blocking(memory.shut_down, daemon.layout)
     if not daemon.keeper.closed.is_set():

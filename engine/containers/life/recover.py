@@ -56,7 +56,7 @@ async def recover(containers: Containers) -> Recovered:
             log.error("container %s: %s", id[:12], error, extra=journal.fields(container=id[:12]))
             continue
         await _recover_one(containers, record, found)
-    await containers.blocking(_sweep, containers)
+    await containers.blocking(sweep, containers)
     return found
 
 
@@ -187,7 +187,7 @@ async def restart_by_policy(containers: Containers, again: list[Container]) -> N
             group.start_soon(one, container)
 
 
-def _sweep(containers: Containers) -> None:
+def sweep(containers: Containers) -> None:
     """Remove directories of containers that have no record: a create or a removal that was cut short."""
     layout = containers.layout
     known = {container.id for container in containers}
