@@ -66,9 +66,14 @@ def _replicas(containers: Sequence[ObservedContainer], name: str) -> list[Observ
 
 
 def _job_run(containers: Sequence[ObservedContainer], name: str) -> list[ObservedContainer]:
-    """The last run of a job, whose containers are one-off ones."""
+    """The last run of a job, whose containers are one-off ones. Listings tell seconds, names the number of run and try."""
+    import re
+
     runs = [one for one in containers if one.service == name and one.oneoff]
-    return [max(runs, key=lambda one: one.created)] if runs else []
+    last = max(
+        runs, key=lambda one: (one.created, [int(number) for number in re.findall(r"\d+", one.name)]), default=None
+    )
+    return [last] if last is not None else []
 
 
 def _node(project: Project, name: str, containers: Sequence[ObservedContainer]) -> Node:
