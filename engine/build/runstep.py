@@ -242,6 +242,9 @@ class RunPlan:
         """A place of the engine's own with what is found there now: by its path it could be exchanged until it is bound."""
         found = tree.open(real, os.O_PATH | os.O_NOFOLLOW)
         try:
+            # A link can be opened so, and mounted: whoever reads the mount would follow it.
+            if stat.S_ISLNK(os.fstat(found).st_mode):
+                raise Unprocessable(f"{real}: changed while it was read")
             return stack.enter_context(self.session.images.bound(found))
         finally:
             os.close(found)
