@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -141,6 +142,9 @@ def move_mount(mount_fd: int, target_fd: int, target: str) -> None:
 def attach(descriptor: int, point: str | os.PathLike[str]) -> None:
     """Attach the detached mount at a place of the engine's own, and close the descriptor, whatever comes of it."""
     try:
+        if stat.S_ISLNK(os.fstat(descriptor).st_mode):
+            # The kernel mounts a link as well, and who uses the place would follow it.
+            raise KernelError(errno.ELOOP, "move_mount", os.fspath(point), "a symbolic link is not mounted")
         target = os.open(point, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             move_mount(descriptor, target, os.fspath(point))

@@ -49,9 +49,11 @@ def test_a_source_that_is_exchanged(bench: Bench, tmp_path: Path) -> None:
     runner = bench.builder._runner = Looking()
     text = "FROM busybox\nRUN --mount=type=bind,source=part,target=/m cat /m/file\n"
     with exchanging(bench.context, {"part": host}):
-        for _ in range(15):
+        for attempt in range(300):  # many are refused, since the source is a link half of the time
             with suppress(EngineError):
                 bench.build(text, no_cache=True)
+            if attempt >= 30 and runner.seen:
+                break
     assert runner.seen == {b"the context's"}
 
 
