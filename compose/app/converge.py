@@ -115,7 +115,7 @@ def converge(
         if plan.operations:
             changing = stage is None and any(isinstance(one, (PullImage, BuildImage)) for one in plan.operations)
             check_contradictions(project, options, snapshot, images_change=changing)
-            _warn_of_binds(session, project, plan)
+            _check_of_this_machine(session, project, plan)
         _run(
             session,
             result,
@@ -162,16 +162,24 @@ def check_contradictions(project: Project, options: UpOptions, snapshot: Snapsho
         raise LoadError(found)
 
 
-def _warn_of_binds(session: Session, project: Project, plan: Plan) -> None:
-    """Of paths of this machine, which an engine behind a unix socket shares."""
+def _check_of_this_machine(session: Session, project: Project, plan: Plan) -> None:
+    """Look at paths and ports of this machine, which an engine behind a unix socket shares: warn of bind mounts that will
+    surprise, and refuse ports that somebody else has before a container is replaced for them. Raises PlanError."""
     from ..plan.ops import CreateContainer
-    from ..plan.preflight import binds
+    from ..plan.preflight import binds, fixed_ports
 
     if session.engine.endpoint.address.path is None:
         return
     created = dict.fromkeys(one.service for one in plan.operations if isinstance(one, CreateContainer))
     for diagnostic in binds(project, created):
         session.listener.warn(str(diagnostic))
+    wanted = list(fixed_ports(project, created))
+    if wanted:
+        from .holders import ports_in_use
+
+        found = ports_in_use(session.engine, project, wanted)
+        if found:
+            raise PlanError("\n".join(map(str, found)))
 
 
 def _without_images(plan: Plan) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..convert.healthcheck import probe_of
 from ..errors import Diagnostic
@@ -35,29 +35,47 @@ def contradictions(
     return found
 
 
+class WantedPort(NamedTuple):
+    """A fixed host port that a service publishes; ``address`` is empty for every address."""
+
+    protocol: str
+    address: str
+    port: int
+    service: str
+    path: Path
+
+    def meets(self, address: str) -> bool:
+        """Whether a socket on ``address`` keeps this one from being bound."""
+        return _meet(self.address, address)
+
+
+def fixed_ports(project: Project, names: Iterable[str]) -> Iterator[WantedPort]:
+    for name in names:
+        for index, port in enumerate(project.services[name].get("ports") or ()):
+            published = str(port.get("published") or "")
+            if published.isdigit() and int(published) > 0:
+                protocol = str(port.get("protocol") or "tcp")
+                yield WantedPort(protocol, _address(port), int(published), name, ("services", name, "ports", index))
+
+
 def _ports(project: Project, names: Sequence[str], scale: Mapping[str, int]) -> Iterator[Diagnostic]:
     """A fixed host port that two containers would share."""
-    held: list[tuple[str, str, int, str, Path]] = []
-    for name in names:
-        service = project.services[name]
-        count = desired_count(service, scale.get(name))
-        for index, port in enumerate(service.get("ports") or ()):
-            published = str(port.get("published") or "")
-            if count < 1 or not published.isdigit() or int(published) == 0:
-                continue
-            path: Path = ("services", name, "ports", index)
-            number, address, protocol = int(published), _address(port), str(port.get("protocol") or "tcp")
-            other = next(
-                (one for one in held if one[:3] == (protocol, one[1], number) and _meet(one[1], address)), None
-            )
-            if count > 1:
-                message = f"port {number} cannot be published by {count} containers; publish a range, or no fixed port"
-                yield Diagnostic(message, path, project.mark(*path))
-            elif other is not None and other[3] != name:
-                place = project.mark(*other[4])
-                message = f"port {number} is also published by service {other[3]}{f' ({place})' if place else ''}"
-                yield Diagnostic(message, path, project.mark(*path))
-            held.append((protocol, address, number, name, path))
+    held: list[WantedPort] = []
+    for wanted in fixed_ports(project, names):
+        count = desired_count(project.services[wanted.service], scale.get(wanted.service))
+        if count < 1:
+            continue
+        alike = (one for one in held if (one.protocol, one.port) == (wanted.protocol, wanted.port))
+        other = next((one for one in alike if one.meets(wanted.address)), None)
+        mark = project.mark(*wanted.path)
+        if count > 1:
+            message = f"port {wanted.port} cannot be published by {count} containers; publish a range, or no fixed port"
+            yield Diagnostic(message, wanted.path, mark)
+        elif other is not None and other.service != wanted.service:
+            place = project.mark(*other.path)
+            message = f"port {wanted.port} is also published by service {other.service}{f' ({place})' if place else ''}"
+            yield Diagnostic(message, wanted.path, mark)
+        held.append(wanted)
 
 
 def _address(port: Mapping[str, Any]) -> str:

@@ -64,6 +64,11 @@ def _port(project: Project, name: str, service: Mapping[str, Any], taken: TakenP
         None,
     )
     path: Path = ("services", name, "ports") if index is None else ("services", name, "ports", index)
+    return port_in_use(project, path, taken, holder)
+
+
+def port_in_use(project: Project, path: Path, taken: TakenPort, holder: str) -> Diagnostic:
+    """A host port that ``path`` asks for and ``holder`` has ("" for nobody known)."""
     words = f"port {taken.port}{'' if taken.protocol == 'tcp' else '/' + taken.protocol} is used by {holder or 'another program'}"
     return Diagnostic(f"{words}; choose another, or --ports auto", mark=project.mark(*path))
 

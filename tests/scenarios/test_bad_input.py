@@ -100,6 +100,31 @@ def test_taken_port(command: Command) -> None:
     assert wanted in result.stderr
     assert result.stderr.count("--ports auto") == 1
     assert "userland proxy" not in result.stderr
+    assert "Creating" not in result.stderr
+    command("down")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1"])
+def test_taken_port_replaces_nothing(command: Command, address: str) -> None:
+    """A change to a port that somebody has leaves the old container serving; the same port on another address is free."""
+    text = "services:\n  web:\n    image: busybox\n    command: sleep 1000\n    init: true\n    ports: ['127.0.0.1:{}:80']\n"
+    file = command.directory / "compose.yaml"
+    file.write_text(text.format(free_port()))
+    command("up", "-d")
+    before = command("ps", "-q").stdout
+    with socket.socket() as other:
+        other.bind((address, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        file.write_text(text.format(port))
+        result = command("up", "-d", check=False)
+        assert result.returncode == 1
+        assert f"compose.yaml:6:13: port {port} is used by" in result.stderr
+        assert command("ps", "-q").stdout == before
+        if address != "0.0.0.0":
+            file.write_text(text.format(port).replace("127.0.0.1", "127.0.0.2"))
+            command("up", "-d")
+            assert command("ps", "-q").stdout != before
     command("down")
 
 
