@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+WORKFLOWS = sorted(str(path) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 @pytest.mark.timeout(300)
@@ -20,8 +21,10 @@ BIN = Path(sys.executable).parent
         ["ruff", "check", "--quiet", "."],
         ["mypy"],
         ["lint-imports"],
+        ["zizmor", "--offline", "--quiet", ".github"],
+        ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
     ],
-    ids=["ruff-format", "ruff-check", "mypy", "import-linter"],
+    ids=["ruff-format", "ruff-check", "mypy", "import-linter", "zizmor", "workflow-schema"],
 )
 def test_code_check(command: list[str]) -> None:
     result = subprocess.run(
