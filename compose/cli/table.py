@@ -58,12 +58,13 @@ COMPOSE: Table = {
 
 PLAIN: Table = {
     "completion": ("completion", "Print the completion script for a shell (bash, zsh, fish)"),
+    "docs": ("docs", "Open the documentation of this version in the browser"),
     "login": ("login", "Log in to a registry"),
     "logout": ("logout", "Log out from a registry"),
     "search": ("search", "Search Docker Hub for images"),
     "unshare": ("unshare", "Run a command as root of the user namespace of your own engine"),
 }
-"""Verbs without a noun that need no project: those of the docker CLI, and podman's unshare."""
+"""Verbs without a noun that need no project: those of the docker CLI, podman's unshare, and ours."""
 
 GROUPS: dict[str, tuple[str, Table]] = {
     "alpha": (
