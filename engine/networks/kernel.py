@@ -5,7 +5,6 @@ acts; every decision comes in as a value. Not locked: service.py calls it under 
 from __future__ import annotations
 
 import logging
-import socket
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from ..errors import EngineError
 from ..runtime import relay
 from ..runtime.relay import RELAY_ADDRESS
 from . import conntrack, drivers, interface, links, nft, ruleset
-from .drivers.bridge import link_index
 from .foreign import ForeignFirewall
 from .inside import inside
 from .netlink import Netlink, NetlinkError
@@ -21,6 +19,7 @@ from .nft import Table
 from .ruleset import NetworkRules, PublishedPort
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
@@ -66,7 +65,7 @@ class Kernel:
 
     def used_subnets(self) -> list[IPv4Network | IPv6Network]:
         """What the host routes or has addresses in, apart from the bridges of this instance that are up."""
-        own = {link_index(network.bridge) for network in self._up.values() if network.bridge}
+        own = {self._index(network.bridge) for network in self._up.values() if network.bridge}
         used = [route.destination for route in links.host_routes(self._route()) if route.link not in own]
         if self._outside is not None:
             used += [route.destination for route in links.host_routes(self._outside)]
@@ -76,7 +75,7 @@ class Kernel:
         return links.uplink_mtu(self._route())
 
     def has_link(self, name: str) -> bool:
-        return bool(link_index(name))
+        return bool(self._index(name))
 
     def can_filter(self) -> bool:
         """Whether the kernel lets us have an nftables table."""
@@ -94,7 +93,7 @@ class Kernel:
         driver = drivers.of(network)
         if network.id in self._up or not driver.has_links:
             return
-        created = not link_index(driver.host_link(network))
+        created = not self._index(driver.host_link(network))
         try:
             driver.up(self._route(), network)
             self._up[network.id] = network
@@ -120,7 +119,7 @@ class Kernel:
         if driver.has_peer:
             # Peers of containers that ended may still be there: a connection nobody acknowledges keeps a namespace
             # alive for minutes.
-            index = link_index(driver.host_link(network))
+            index = self._index(driver.host_link(network))
             ports = [link.name for link in links.all_links(self._route()) if index and link.master == index]
             own = [name for name in ports if name.startswith(self._veth_prefix)]
         self._delete([*own, *driver.down(network)])
@@ -203,7 +202,7 @@ class Kernel:
         masters = {link.name: link.master for link in links.all_links(self._route())}
         requests: list[Request] = []
         for network, endpoint in pairs:
-            index = link_index(network.bridge)
+            index = self._index(network.bridge)
             if masters.get(endpoint.veth, index) != index:
                 requests.append(links.set_master(endpoint.veth, index))
                 requests.append(links.port_options(endpoint.veth, isolated=not network.icc))
@@ -272,12 +271,16 @@ class Kernel:
             self._netlink = Netlink()
         return self._netlink
 
+    def _index(self, name: str) -> int:
+        """Of a link; 0 when there is none. Asked over the socket that is open: without descriptors left it would look absent."""
+        return links.index_of(self._route().fileno(), name)
+
     def _own_links(self, prefix: str) -> list[str]:
-        return [name for _, name in socket.if_nameindex() if name.startswith(prefix)]
+        return [link.name for link in links.all_links(self._route()) if link.name.startswith(prefix)]
 
     def _delete(self, names: Iterable[str]) -> None:
         """Delete links that may or may not be there, all at once."""
-        present = [name for name in names if link_index(name)]
+        present = [name for name in names if self._index(name)]
         if len(present) == 1:
             self._route().run([links.delete_link(present[0])])
         elif present:

@@ -274,6 +274,8 @@ def mtu_of(fd: int, name: str) -> int:
 
 
 def _interface_ioctl(fd: int, number: int, name: str, operation: str) -> int:
+    if len(name.encode()) >= _NAME_SIZE:
+        return 0  # no link has such a name
     request = struct.pack(f"{_NAME_SIZE}si20x", name.encode(), 0)
     try:
         answer = fcntl.ioctl(fd, number, request)
@@ -330,7 +332,7 @@ def _addresses(netlink: Netlink) -> list[tuple[bytes, int, int]]:
 
 def uplink_mtu(netlink: Netlink) -> int:
     """The MTU of the link that carries the default route, 1500 without one."""
-    names = {index: name for index, name in socket.if_nameindex()}
+    names = {link.index: link.name for link in all_links(netlink)}
     for route in host_routes(netlink):
         if route.destination.prefixlen == 0 and route.link in names:
             return mtu_of(netlink.fileno(), names[route.link]) or 1500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pycompose.engine.errors import Conflict, EngineError, Forbidden, InvalidPar
 from pycompose.engine.layout import Layout
 from pycompose.engine.networks import Allocation, ContainerRef, EndpointRequest, Networks, PortBinding, links
 from pycompose.engine.networks.inside import inside
+from pycompose.engine.networks.kernel import Kernel
 from pycompose.engine.networks.netlink import NETLINK_NETFILTER, Netlink, attributes
 from pycompose.engine.networks.nft import GETRULE, GETTABLE, SUBSYSTEM, UNSPEC, nfgen
 from pycompose.engine.networks.ports import PortTaken
@@ -775,3 +777,17 @@ def test_first_use_from_many_threads() -> None:
         "assert not failures, failures\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_link_is_found_when_no_descriptor_is_left() -> None:
+    """if_nametoindex() wants one of its own, and says that there is no such link."""
+    kernel = Kernel("0abcde")
+    assert kernel.has_link("lo")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        found = [kernel.has_link(name) for name in ("lo", "pcabsent", "lo" * 20)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        kernel.close()
+    assert found == [True, False, False]

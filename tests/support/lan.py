@@ -17,7 +17,6 @@ from pathlib import Path
 
 from pycompose.engine.layout import Layout
 from pycompose.engine.networks import ContainerRef, EndpointRequest, Networks, PortBinding, links
-from pycompose.engine.networks.drivers.bridge import link_index
 from pycompose.engine.networks.expressions import (
     CMP_EQ,
     NFPROTO_IPV4,
@@ -57,7 +56,7 @@ class Lab:
         with Netlink() as netlink:
             netlink.run([links.add_bridge("docker0", "02:00:00:00:88:01", 1500), links.set_up("docker0")])
         self._address("docker0", "10.231.9.1", "fd31:9::1")
-        self._plug("foreign", "vethforeign", link_index("docker0"), "10.231.9", "fd31:9")
+        self._plug("foreign", "vethforeign", socket.if_nametoindex("docker0"), "10.231.9", "fd31:9")
         self._publish_foreign()
         self.networks.create({"Name": "front", "EnableIPv6": True})
         self.networks.create({"Name": "back", "EnableIPv6": True})
@@ -99,7 +98,7 @@ class Lab:
         inside(space.fd, configure)
 
     def _address(self, link: str, address: str, address6: str) -> None:
-        index = link_index(link)
+        index = socket.if_nametoindex(link)
         with Netlink() as netlink:
             netlink.run([links.add_address(index, address, 24), links.add_address(index, address6, 64)])
 
@@ -152,7 +151,7 @@ class Lab:
 
     def lead_out(self, bridge: str, leads: bool) -> None:
         """Give a bridge the host's default route, or take it away; the engine looks around."""
-        index, gateway = link_index(bridge), self.addresses["foreign"]
+        index, gateway = socket.if_nametoindex(bridge), self.addresses["foreign"]
         change = links.add_default_route if leads else links.delete_default_route
         with Netlink() as netlink:
             netlink.run([change(index, gateway)])

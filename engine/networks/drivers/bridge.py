@@ -5,7 +5,6 @@ namespace. Nothing here deletes veth pairs of ended containers: the kernel drops
 from __future__ import annotations
 
 import re
-import socket
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,23 +26,15 @@ _LINK_NAME = re.compile(r"[^/\s:]{1,15}")
 _IPV6 = Path("/proc/sys/net/ipv6/conf")
 
 
-def link_index(name: str) -> int:
-    """Index of a link on the host; 0 when there is none."""
-    try:
-        return socket.if_nametoindex(name)
-    except OSError:
-        return 0
-
-
 def bring_up(netlink: Netlink, network: Network) -> None:
     """Make the network's bridge exist with its addresses and settings; its MTU is the uplink's unless the network says
     otherwise. Repeating it repairs."""
     name = network.bridge
     ipv6 = network.pool(6) is not None
-    if not link_index(name):
+    if not links.index_of(netlink.fileno(), name):
         mtu = int(network.options.get(DRIVER_MTU) or links.uplink_mtu(netlink))
         netlink.run([links.add_bridge(name, mac_from(network.id), mtu)])
-    index = link_index(name)
+    index = links.index_of(netlink.fileno(), name)
     settings = {f"net/ipv4/conf/{name}/route_localnet": "1"}
     if not network.adopted:
         # A source address that does not lead back to this bridge is a forgery.
@@ -104,7 +95,7 @@ class Bridge(Driver):
 
     def plug(self, netlink: Netlink, network: Network, endpoint: Endpoint, netns_fd: int, spare: str) -> Plugged:
         """A pair between the bridge and the namespace."""
-        index = link_index(network.bridge)
+        index = links.index_of(netlink.fileno(), network.bridge)
         if not index:
             raise EngineError(f"bridge {network.bridge} of network {network.name} is gone")
         mtu = links.mtu_of(netlink.fileno(), network.bridge)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ...errors import InvalidParameter
 from .. import links
 from ..types import DRIVER_MTU
-from .bridge import link_index
 from .driver import Driver, Plugged
 
 if TYPE_CHECKING:
@@ -41,25 +40,27 @@ class Parented(Driver, ABC):
     def up(self, netlink: Netlink, network: Network) -> None:
         """Make the parent exist: a VLAN (``eth0.10``) or the dummy is created."""
         parent = self.host_link(network)
-        if link_index(parent):
+        if links.index_of(netlink.fileno(), parent):
             return
         if not network.options.get("parent"):
             netlink.run([links.add_dummy(parent)])
             return
         match = _VLAN.fullmatch(parent)
-        if match is None or not link_index(match["parent"]):
+        carrier = links.index_of(netlink.fileno(), match["parent"]) if match is not None else 0
+        if match is None or not carrier:
             raise InvalidParameter(f"invalid subinterface vlan name {parent}, example formatting is eth0.10")
         if not 0 < int(match["tag"]) < 4095:
             raise InvalidParameter(f"vlan id must be between 1-4094, received: {match['tag']}")
-        netlink.run([links.add_vlan(parent, link_index(match["parent"]), int(match["tag"]))])
+        netlink.run([links.add_vlan(parent, carrier, int(match["tag"]))])
 
     def plug(self, netlink: Netlink, network: Network, endpoint: Endpoint, netns_fd: int, spare: str) -> Plugged:
         # Before Linux 6.14 a name is refused that a link out here has, eth0 for example.
-        return Plugged((self.link(network, endpoint, netns_fd, spare),), made_as=spare)
+        parent = links.index_of(netlink.fileno(), self.host_link(network))
+        return Plugged((self.link(network, endpoint, parent, netns_fd, spare),), made_as=spare)
 
     @abstractmethod
-    def link(self, network: Network, endpoint: Endpoint, netns_fd: int, name: str) -> Request:
-        """The request for the endpoint's link, called ``name`` for now."""
+    def link(self, network: Network, endpoint: Endpoint, parent: int, netns_fd: int, name: str) -> Request:
+        """The request for the endpoint's link on the one with the index ``parent``, called ``name`` for now."""
 
 
 class Macvlan(Parented):
@@ -75,8 +76,7 @@ class Macvlan(Parented):
             )
         return mode
 
-    def link(self, network: Network, endpoint: Endpoint, netns_fd: int, name: str) -> Request:
-        parent = link_index(self.host_link(network))
+    def link(self, network: Network, endpoint: Endpoint, parent: int, netns_fd: int, name: str) -> Request:
         return links.add_macvlan(name, parent, self.mode(network), netns_fd, endpoint.mac_address, _mtu(network))
 
 
@@ -94,8 +94,8 @@ class Ipvlan(Parented):
             )
         return mode
 
-    def link(self, network: Network, endpoint: Endpoint, netns_fd: int, name: str) -> Request:
-        return links.add_ipvlan(name, link_index(self.host_link(network)), self.mode(network), netns_fd, _mtu(network))
+    def link(self, network: Network, endpoint: Endpoint, parent: int, netns_fd: int, name: str) -> Request:
+        return links.add_ipvlan(name, parent, self.mode(network), netns_fd, _mtu(network))
 
 
 def _mtu(network: Network) -> int:
