@@ -255,7 +255,6 @@ async def _run(
 
                 shown_there = Server(MetricsApplication(daemon), [])
                 serving.start_soon(shown_there.serve, listeners.metrics)
-            serving.start_soon(recover.restart_by_policy, containers, again)
             serving.start_soon(jobs.watch)
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
@@ -267,7 +266,10 @@ async def _run(
                 0.0 if remote is not None or listeners.metrics is not None else settings.idle,
             )
             serving.start_soon(_watch_firewall, daemon)
-            await daemon.stopping.wait()
+            async with anyio.create_task_group() as restarting:
+                restarting.start_soon(recover.restart_by_policy, containers, again)
+                await daemon.stopping.wait()
+                restarting.cancel_scope.cancel()  # what is starting looks like what has ended, and would be cleared away
             code = await _finish(daemon, server)
             server.abort()
             serving.cancel_scope.cancel()

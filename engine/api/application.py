@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import journal, refusals
 from ..errors import ClientGone, EngineError, NotModified
+from ..runtime.connection import ShimLost
 from .http import Response
 from .leased import under_header
 from .router import Router
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INTERNAL = "internal error; the engine's log has the details"
+_KILLED = "a process that the engine needs for this was killed while it was at work; ask again"
 
 
 class Application:
@@ -45,6 +47,8 @@ class Application:
             failure = Response.error(error.status, str(error))
         except ClientGone:
             raise
+        except ShimLost:  # of the keeper (then the engine ends as well), a shim or a guard
+            failure = Response.error(503, _KILLED)
         except Exception as error:
             if isinstance(error, ExceptionGroup) and error.split(ClientGone)[1] is None:
                 # It left while tasks served it: the group says no more than that.

@@ -386,7 +386,8 @@ def _keep_until_finished(layout: Layout, ready: int) -> int:
     listener = passed or protocol.listen_stream(str(layout.socket))
     keeper = Keeper(layout, listener, host)
     if ready >= 0:
-        os.write(ready, b"1")
+        with contextlib.suppress(BrokenPipeError):  # who has started us was killed; others are connected by now
+            os.write(ready, b"1")
         os.close(ready)
     # Shims share these objects' pages for as long as no collection writes to them.
     gc.collect()

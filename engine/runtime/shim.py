@@ -107,13 +107,23 @@ class Shim:
             protocol.send(connection, message, descriptors)
         except OSError:
             # Gone, or not reading any more: both mean that a new engine will have to come and adopt.
-            self._disconnect()
+            self._lose()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._loop.forget(self._connection.fileno())
             self._connection.close()
             self._connection = None
+
+    def _lose(self) -> None:
+        """The engine is gone. Before it has asked for a start it may never have learned of us, and the next engine does not
+        either when it looks before our status file is there: it would have the container started a second time."""
+        self._disconnect()
+        self._loop.after(0, self._leave_unused)
+
+    def _leave_unused(self) -> None:
+        if self._connection is None and self.container.run is None and self.container.status["started_at"] is None:
+            self._release()
 
     def _accept(self) -> None:
         try:
@@ -141,7 +151,7 @@ class Shim:
             except ValueError:
                 received = None
             if received is None:
-                self._disconnect()
+                self._lose()
                 return
             self._serve(connection, *received)
 

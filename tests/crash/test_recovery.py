@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -331,3 +332,22 @@ def test_the_answer_to_a_removal_comes_before_the_deletion(engine: EngineRoot) -
     engine.stop()
     assert [entry.name for entry in engine.layout.volumes.iterdir()] == ["data"]
     engine.start()
+
+
+def test_a_request_that_loses_the_keeper_is_answered_in_words(engine: EngineRoot) -> None:
+    """The keeper is killed while it owes the engine a guard: no internal error, and no lease that nobody watches."""
+    keeper, pid = engine.keeper_pid, engine.pid
+    os.kill(keeper, signal.SIGSTOP)
+    answers: list[tuple[int, bytes]] = []
+    body = {"owner": {"ttl": 600}, "labels": {"a": "b"}}
+    client = Thread(target=lambda: answers.append(engine.request("POST", "/pycompose/leases", body)))
+    client.start()
+    wait_for(lambda: engine.json("GET", "/pycompose/leases"), engine.log)
+    kill(keeper)
+    client.join(20)
+    [(status, answer)] = answers
+    assert status == 503 and b"was killed while it was at work; ask again" in answer, answer
+    engine.await_gone(keeper, pid)
+    assert "Traceback" not in engine.log()
+    engine.start()
+    assert engine.json("GET", "/pycompose/leases") == []

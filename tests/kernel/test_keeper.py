@@ -208,6 +208,15 @@ def test_what_is_passed_to_others_or_is_another_socket(faked: Instance, tmp_path
             own.wait(10)
 
 
+def test_a_keeper_outlives_a_killed_starter(faked: Instance) -> None:
+    """Clients are connected as soon as there is a socket; who has started it all may be gone by then."""
+    killed = WITH_FAKE.replace("sys.exit(", "import os; os.read = lambda *_: os._exit(9)\nsys.exit(")
+    command = [sys.executable, "-I", "-S", "-E", "-c", killed, str(REPOSITORY), str(faked.program)]
+    assert subprocess.run([*command, "--root", str(faked.layout.root)], timeout=20, check=False).returncode == 9
+    until(faked.layout.socket.exists)
+    assert ask(faked.layout).isdigit()
+
+
 def test_giving_up_on_an_engine_that_only_crashes(tmp_path: Path) -> None:
     made = Instance(tmp_path / "root", "#!/bin/sh\necho the reason >&2\nexit 3\n")
     assert made.start() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import time
@@ -397,6 +398,20 @@ def test_adoption(tmp_path: Path) -> None:
         await newer.release()
         with pytest.raises(ShimLost):
             await ShimClient.connect(control)
+
+    scenario(tmp_path / "root", steps)
+
+
+def test_a_shim_that_nobody_starts_goes_with_its_engine(tmp_path: Path) -> None:
+    """The engine was killed between the fork and the start; the next one may look before there is a status file."""
+
+    async def steps(made: Bench, client: KeeperClient) -> None:
+        shim = await client.fork_shim(made.launch("a", "/bin/sleep", "100"))
+        facts = (await shim.prepared()).state
+        pidfd = os.pidfd_open(facts.shim_pid)
+        shim.close()
+        await until(lambda: bool(select.select([pidfd], [], [], 0)[0]))
+        os.close(pidfd)
 
     scenario(tmp_path / "root", steps)
 

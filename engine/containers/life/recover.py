@@ -7,6 +7,8 @@ believe status.json (an unknown end is 255 with words, never 0), settle what was
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ import anyio
 
 from ... import journal
 from ...errors import EngineError
+from ...linux import process
 from ...runtime import restart, statusfile
 from ...runtime.client import ShimClient, ShimError, ShimState
 from ..spec import bundle
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BURIAL_SECONDS = 2.0
+_SHIM_SECONDS = 20.0
+"""How long a shim that lives may take to answer: on a busy machine that is seconds, and its container runs all the while."""
 
 
 @dataclass(slots=True)
@@ -66,7 +70,7 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
     status = statusfile.read(status_path)
     shim = None
     if status is not None and statusfile.shim_is_alive(status):
-        shim = await _adopt(layout.container_run(record.id) / "shim.sock")
+        shim = await _adopt(record.id, layout.container_run(record.id) / "shim.sock", status)
     if shim is None and status is not None:
         status = await _bury(containers, record, status_path, status)
     if shim is not None:
@@ -96,14 +100,34 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
         await _settle(containers, container, found)
 
 
-async def _adopt(control: Path) -> ShimClient | None:
-    try:
-        shim = await ShimClient.connect(control)
-        with anyio.fail_after(_BURIAL_SECONDS):
-            await shim.prepared()
-    except (ShimError, TimeoutError):
+async def _adopt(id: str, control: Path, status: statusfile.Status) -> ShimClient | None:
+    """The shim, once it has answered; None when it has ended, which one that says nothing is made to: what is told of a
+    container must be so."""
+    pidfd = process.open_pidfd(status["shim_pid"], status["shim_starttime"])
+    if pidfd is None:
         return None
-    return shim
+    shim: ShimClient | None = None
+    try:
+        with anyio.move_on_after(_SHIM_SECONDS):
+            try:
+                shim = await ShimClient.connect(control)
+                await shim.prepared()
+            except ShimError:  # no shim leaves its socket before its end, and none without an engine waits for a start
+                await anyio.wait_readable(pidfd)
+                return None
+            return shim
+        if shim is not None:
+            shim.close()
+        log.error(
+            "container %s: its supervisor does not answer, and is ended",
+            id[:12],
+            extra=journal.fields(container=id[:12]),
+        )
+        process.send_signal(pidfd, signal.SIGKILL)
+        await anyio.wait_readable(pidfd)
+        return None
+    finally:
+        os.close(pidfd)
 
 
 async def _adopt_files(containers: Containers, record: ContainerRecord, state: ShimState) -> None:
