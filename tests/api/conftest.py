@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import docker
@@ -24,8 +25,10 @@ def client(engine: EngineRoot) -> Iterator[docker.DockerClient]:
     """docker-py; containers and volumes that a test leaves are removed after it."""
     connection = docker.DockerClient(base_url=engine.url, version="1.45")
     yield connection
-    for container in connection.containers.list(all=True):
-        container.remove(force=True, v=True)
+    # One that is about to remove itself may be gone at any moment.
+    for container in connection.containers.list(all=True, ignore_removed=True):
+        with suppress(docker.errors.NotFound):
+            container.remove(force=True, v=True)
     connection.volumes.prune({"all": True})
     connection.networks.prune()
     connection.close()

@@ -83,6 +83,7 @@ def test_run_gives_output_and_exit_code(cli: Cli) -> None:
 )
 def test_run_that_cannot(cli: Cli, arguments: Sequence[str], code: int, words: str) -> None:
     assert words in cli.error("container", "run", "--rm", *arguments, code=code)
+    assert cli.out("container", "ls", "--all", "--quiet") == ""  # not even for a moment longer
 
 
 def test_listing(cli: Cli, running: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ def detach_keys(text: str | None) -> bytes:
         return parse_detach_keys(text)
     except ValueError as error:
         raise FlagError(f"invalid detach keys ({text}): {error}") from None
+
+
+_LAUNCH_FAILED = (400, 500)
+"""Then a container that removes itself does so, and is waited for like one that has run."""
 
 
 def attach_and_run(
@@ -57,9 +62,12 @@ def attach_and_run(
     if start is not None:
         try:
             start()
-        except EngineError:
+        except EngineError as error:
             response.close()
             if wait is not None:
+                if removes_itself and error.status in _LAUNCH_FAILED:
+                    with suppress(EngineError):  # the reason is what is told
+                        wait.finish()
                 wait.cancel()
             raise
 
