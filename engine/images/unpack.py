@@ -226,7 +226,7 @@ class _Tree:
         parent, above = self._directory(parts[:-1], create=True)
         name = parts[-1]
         if layer and name.startswith(WHITEOUT_PREFIX):
-            self._whiteout(parent, above, name)
+            self._whiteout(parent, above, name, entry)
             return
         key = (*above, name)
         if entry.type == REGULAR:
@@ -317,7 +317,7 @@ class _Tree:
         finally:
             os.close(own)
 
-    def _whiteout(self, parent: int, above: tuple[bytes, ...], name: bytes) -> None:
+    def _whiteout(self, parent: int, above: tuple[bytes, ...], name: bytes, entry: Entry) -> None:
         if name == OPAQUE_MARKER:
             os.setxattr(parent, OPAQUE, b"y")
             return
@@ -330,6 +330,8 @@ class _Tree:
         self._whiteouts.add(key)
         try:
             os.mknod(hidden, stat.S_IFCHR, 0, dir_fd=parent)
+            # Its time is in the archive that is made of the tree, and so in the layer's digest.
+            os.utime(hidden, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
         except FileExistsError:
             # The same layer brought it anew: a file hides what is below by itself, a directory must be opaque.
             if stat.S_ISDIR(os.lstat(hidden, dir_fd=parent).st_mode):

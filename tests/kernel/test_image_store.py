@@ -204,6 +204,7 @@ def test_what_the_overlay_leaves_becomes_the_same_layer(bench: Bench) -> None:
         os.rename(view / "d/b", view / "b")
         (view / "new").mkdir()
         os.link(view / "keep", view / "new/hard")
+    os.utime(upper / "gone", (1_000_000_000, 1_000_000_000))  # the clock goes on between the two
     copied = bench.images.commit_layer(upper, [base], move=False)
     assert upper.exists()
     moved = bench.images.commit_layer(upper, [base])
