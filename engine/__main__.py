@@ -52,7 +52,7 @@ from .leases import Leases
 from .linux import libc
 from .linux.spread import spread
 from .meters import Meters
-from .networks import Networks, drain, links
+from .networks import Networks, drain
 from .runtime.client import KeeperClient, ShimError
 from .store import Store
 from .trash import Trash
@@ -340,9 +340,7 @@ async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) 
 
 
 async def _watch_firewall(daemon: Daemon) -> None:
-    """Import pyroute2 before the first container needs it; then see that no firewall that is started or reloaded cuts
-    containers off."""
-    await daemon.containers.blocking(links.messages)
+    """See that no firewall that is started or reloaded cuts containers off."""
     with daemon.networks.firewall_changes() as changes:
         while True:
             await anyio.wait_readable(changes)

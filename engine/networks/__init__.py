@@ -1,5 +1,4 @@
-"""Networks of the engine: addresses, bridges, published ports and names. Import what you need from here; the kernel
-parts (pyroute2) are loaded at first use."""
+"""Networks of the engine: addresses, bridges, published ports and names. Import what you need from here."""
 
 from __future__ import annotations
 

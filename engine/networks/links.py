@@ -1,24 +1,21 @@
 """rtnetlink requests for links, addresses and routes, and the dumps that tell which subnets the host already uses.
 
-pyroute2's message classes do the encoding (0.06 to 0.2 ms a message); netlink.py sends the results in batches. pyroute2 is
-imported at first use: it costs 50 ms and 10 MB, and only an engine that has containers needs it. Its sockets
-are not used: they run an event loop each and cost more than the requests.
+A request is a header and attributes (netlink.py), written here as linux/if_link.h, if_addr.h and rtnetlink.h have them: a few
+microseconds each. netlink.py sends them in batches.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import functools
 import os
 import socket
 import struct
-import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, attributes
+from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, attribute, attributes, nested, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,168 +34,142 @@ _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3
 _RTN_UNICAST = 1
 _ADDR_GEN_NONE = 1
+_IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_IFADDR = struct.Struct("=BBBBI")  # family, prefixlen, flags, scope, index
+_RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
+_IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_GROUP, _IFLA_NET_NS_FD = 18, 26, 27, 28
+_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
+_INET6_ADDR_GEN_MODE = 8
+_BR_FORWARD_DELAY, _BR_STP_STATE = 1, 5
+_BRPORT_MODE, _BRPORT_ISOLATED = 4, 33
+_VETH_INFO_PEER = _MACVLAN_MODE = _IPVLAN_MODE = _VLAN_ID = 1
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_OIF, _RTA_GATEWAY = 4, 5
 _INNER_PORTS = frozenset({"veth", "tun", "dummy"})  # tun: taps too
 _SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
 _NAME_SIZE = 16
 
-MACVLAN_MODES = ("private", "vepa", "bridge", "passthru")
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 
 
-class Messages(NamedTuple):
-    """pyroute2's message classes that are used here."""
-
-    link: Any
-    address: Any
-    route: Any
+def _u8(kind: int, value: int) -> bytes:
+    return attribute(kind, value.to_bytes(1, "little"))
 
 
-_loading = threading.Lock()
+def _u16(kind: int, value: int) -> bytes:
+    return attribute(kind, struct.pack("=H", value))
 
 
-def messages() -> Messages:
-    """The classes, imported at the first call. Under a lock of our own: pyroute2's modules import each other in circles,
-    which Python's import locks turn into a deadlock error when two threads come at once."""
-    with _loading:
-        return _load()
+def _u32(kind: int, value: int) -> bytes:
+    return attribute(kind, struct.pack("=I", value))
 
 
-@functools.cache
-def _load() -> Messages:
-    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-    from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
-    return Messages(ifinfmsg, ifaddrmsg, rtmsg)
+def _mac(address: str) -> bytes:
+    return attribute(_IFLA_ADDRESS, bytes.fromhex(address.replace(":", "")))
 
 
-def _encode(kind: Any, fields: dict[str, int], attrs: list[tuple[str, Any]]) -> bytes:
-    message = kind()
-    for name, value in fields.items():
-        message[name] = value
-    message["attrs"] = attrs
-    message.encode()
-    return bytes(message.data[16:])  # netlink.py writes the nlmsghdr
+def _name(name: str) -> bytes:
+    return text(_IFLA_IFNAME, name)
 
 
-def _link(fields: dict[str, int], attrs: list[tuple[str, Any]]) -> bytes:
-    return _encode(messages().link, {"family": socket.AF_UNSPEC, **fields}, attrs)
+def _link(*attrs: bytes, index: int = 0, up: bool = False) -> bytes:
+    flags = _IFF_UP if up else 0
+    return _IFINFO.pack(socket.AF_UNSPEC, 0, index, flags, flags) + b"".join(attrs)
 
 
-def _no_link_local() -> list[tuple[str, Any]]:
+def _no_link_local() -> bytes:
     if not os.path.exists("/proc/sys/net/ipv6"):
-        return []
-    return [("IFLA_AF_SPEC", {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_NONE)]})]})]
+        return b""
+    return nested(_IFLA_AF_SPEC, nested(socket.AF_INET6, _u8(_INET6_ADDR_GEN_MODE, _ADDR_GEN_NONE)))
 
 
-def _info(kind: str, data: Sequence[tuple[str, Any]] = ()) -> tuple[str, Any]:
-    attrs: list[tuple[str, Any]] = [("IFLA_INFO_KIND", kind)]
-    if data:
-        attrs.append(("IFLA_INFO_DATA", {"attrs": list(data)}))
-    return "IFLA_LINKINFO", {"attrs": attrs}
+def _info(kind: str, *data: bytes) -> bytes:
+    return nested(_IFLA_LINKINFO, text(_INFO_KIND, kind), *([nested(_INFO_DATA, *data)] if data else []))
 
 
 def add_bridge(name: str, mac: str, mtu: int) -> Request:
     """A bridge, down. A MAC of its own keeps it from changing address with its ports."""
-    attrs: list[tuple[str, Any]] = [
-        ("IFLA_IFNAME", name),
-        ("IFLA_ADDRESS", mac),
-        ("IFLA_MTU", mtu),
-        _info("bridge", [("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0)]),
-    ]
-    return Request(f"create bridge {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link({}, attrs), (errno.EEXIST,))
+    info = _info("bridge", _u32(_BR_FORWARD_DELAY, 0), _u32(_BR_STP_STATE, 0))
+    payload = _link(_name(name), _mac(mac), _u32(_IFLA_MTU, mtu), info)
+    return Request(f"create bridge {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,))
 
 
 def add_veth(name: str, bridge: int, peer: str, netns_fd: int, mac: str, mtu: int) -> Request:
     """A veth pair, both down: ``name`` here as a port of ``bridge`` (an index), ``peer`` in ``netns_fd``."""
-    other = [("IFLA_IFNAME", peer), ("IFLA_ADDRESS", mac), ("IFLA_MTU", mtu), ("IFLA_NET_NS_FD", netns_fd)]
-    attrs: list[tuple[str, Any]] = [
-        ("IFLA_IFNAME", name),
-        ("IFLA_MTU", mtu),
-        ("IFLA_MASTER", bridge),
-        _info("veth", [("VETH_INFO_PEER", {"attrs": other})]),
-    ]
-    return Request(f"create veth {name} to {peer}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link({}, attrs))
+    other = _link(_name(peer), _mac(mac), _u32(_IFLA_MTU, mtu), _u32(_IFLA_NET_NS_FD, netns_fd))
+    info = _info("veth", nested(_VETH_INFO_PEER, other))
+    payload = _link(_name(name), _u32(_IFLA_MTU, mtu), _u32(_IFLA_MASTER, bridge), info)
+    return Request(f"create veth {name} to {peer}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload)
 
 
 def port_options(name: str, isolated: bool) -> Request:
     """Hairpin on (a container reaches itself through its published port), no IPv6 link-local address (only possible once
     the link exists, only useful before it is up); ``isolated`` ports see only the bridge."""
-    data: list[tuple[str, Any]] = [("IFLA_BRPORT_MODE", 1)]
-    if isolated:
-        data.append(("IFLA_BRPORT_ISOLATED", 1))
-    slave = (
-        "IFLA_LINKINFO",
-        {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": data})]},
-    )
-    payload = _link({}, [("IFLA_IFNAME", name), *_no_link_local(), slave])
-    return Request(f"set bridge port {name}", _RTM_NEWLINK, 0, payload)
+    data = _u8(_BRPORT_MODE, 1) + (_u8(_BRPORT_ISOLATED, 1) if isolated else b"")
+    slave = nested(_IFLA_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), nested(_INFO_SLAVE_DATA, data))
+    return Request(f"set bridge port {name}", _RTM_NEWLINK, 0, _link(_name(name), _no_link_local(), slave))
 
 
 def add_macvlan(name: str, parent: int, mode: str, netns_fd: int, mac: str, mtu: int) -> Request:
     """A macvlan of ``parent`` (an index here), down in ``netns_fd``."""
-    attrs: list[tuple[str, Any]] = [("IFLA_IFNAME", name), ("IFLA_ADDRESS", mac), ("IFLA_LINK", parent)]
+    attrs = [_name(name), _mac(mac), _u32(_IFLA_LINK, parent), _u32(_IFLA_NET_NS_FD, netns_fd)]
     if mtu:
-        attrs.append(("IFLA_MTU", mtu))
-    attrs += [("IFLA_NET_NS_FD", netns_fd), _info("macvlan", [("IFLA_MACVLAN_MODE", mode)])]
-    return Request(f"create macvlan {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link({}, attrs))
+        attrs.append(_u32(_IFLA_MTU, mtu))
+    attrs.append(_info("macvlan", _u32(_MACVLAN_MODE, MACVLAN_MODES[mode])))
+    return Request(f"create macvlan {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link(*attrs))
 
 
 def add_ipvlan(name: str, parent: int, mode: str, netns_fd: int, mtu: int) -> Request:
     """An ipvlan of ``parent`` (an index here), down in ``netns_fd``; it shares the parent's MAC."""
-    attrs: list[tuple[str, Any]] = [("IFLA_IFNAME", name), ("IFLA_LINK", parent)]
+    attrs = [_name(name), _u32(_IFLA_LINK, parent), _u32(_IFLA_NET_NS_FD, netns_fd)]
     if mtu:
-        attrs.append(("IFLA_MTU", mtu))
-    attrs += [("IFLA_NET_NS_FD", netns_fd), _info("ipvlan", [("IFLA_IPVLAN_MODE", IPVLAN_MODES[mode])])]
-    return Request(f"create ipvlan {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link({}, attrs))
+        attrs.append(_u32(_IFLA_MTU, mtu))
+    attrs.append(_info("ipvlan", _u16(_IPVLAN_MODE, IPVLAN_MODES[mode])))
+    return Request(f"create ipvlan {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link(*attrs))
 
 
 def add_vlan(name: str, parent: int, tag: int) -> Request:
     """A VLAN subinterface of ``parent``, up."""
-    payload = _link(
-        {"flags": _IFF_UP, "change": _IFF_UP},
-        [("IFLA_IFNAME", name), ("IFLA_LINK", parent), _info("vlan", [("IFLA_VLAN_ID", tag)])],
-    )
+    payload = _link(_name(name), _u32(_IFLA_LINK, parent), _info("vlan", _u16(_VLAN_ID, tag)), up=True)
     return Request(f"create vlan {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload)
 
 
 def add_dummy(name: str) -> Request:
     """A dummy link, up: the parent of a macvlan network without one."""
-    payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, [("IFLA_IFNAME", name), _info("dummy")])
+    payload = _link(_name(name), _info("dummy"), up=True)
     return Request(f"create dummy {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,))
 
 
 def set_master(name: str, master: int) -> Request:
-    payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, [("IFLA_IFNAME", name), ("IFLA_MASTER", master)])
+    payload = _link(_name(name), _u32(_IFLA_MASTER, master), up=True)
     return Request(f"put {name} under its bridge", _RTM_NEWLINK, 0, payload)
 
 
 def rename(index: int, before: str, after: str) -> Request:
     """Another name for a link that is down."""
-    return Request(
-        f"rename link {before} to {after}", _RTM_NEWLINK, 0, _link({"index": index}, [("IFLA_IFNAME", after)])
-    )
+    return Request(f"rename link {before} to {after}", _RTM_NEWLINK, 0, _link(_name(after), index=index))
 
 
 def set_up(name: str) -> Request:
-    payload = _link({"flags": _IFF_UP, "change": _IFF_UP}, [("IFLA_IFNAME", name)])
-    return Request(f"bring up {name}", _RTM_NEWLINK, 0, payload)
+    return Request(f"bring up {name}", _RTM_NEWLINK, 0, _link(_name(name), up=True))
 
 
 def delete_link(name: str) -> Request:
-    return Request(f"delete link {name}", _RTM_DELLINK, 0, _link({}, [("IFLA_IFNAME", name)]), (errno.ENODEV,))
+    return Request(f"delete link {name}", _RTM_DELLINK, 0, _link(_name(name)), (errno.ENODEV,))
 
 
 def set_group(name: str, group: int) -> Request:
     """Put a link into a group, so that many can be deleted at once."""
-    payload = _link({}, [("IFLA_IFNAME", name), ("IFLA_GROUP", group)])
+    payload = _link(_name(name), _u32(_IFLA_GROUP, group))
     return Request(f"mark link {name}", _RTM_NEWLINK, 0, payload, (errno.ENODEV,))
 
 
 def delete_group(group: int) -> Request:
     """Delete every link of a group; the kernel waits once for all of them (20 ms), not once for each."""
-    return Request("delete links", _RTM_DELLINK, 0, _link({}, [("IFLA_GROUP", group)]), (errno.ENODEV,))
+    return Request("delete links", _RTM_DELLINK, 0, _link(_u32(_IFLA_GROUP, group)), (errno.ENODEV,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +184,11 @@ class Link:
 
 def all_links(netlink: Netlink) -> list[Link]:
     found = []
-    # struct ifinfomsg: family, pad, type, index, flags, change
-    for body in netlink.dump("list links", _RTM_GETLINK, struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0)):
+    for body in netlink.dump("list links", _RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0)):
         values = dict(attributes(body[16:]))
-        master = struct.unpack("=i", values.get(10, bytes(4)))[0]
-        kind = dict(attributes(values.get(18, b""))).get(1, b"")  # IFLA_LINKINFO, IFLA_INFO_KIND
-        name = values[3].rstrip(b"\0").decode()
+        master = struct.unpack("=i", values.get(_IFLA_MASTER, bytes(4)))[0]
+        kind = dict(attributes(values.get(_IFLA_LINKINFO, b""))).get(_INFO_KIND, b"")
+        name = values[_IFLA_IFNAME].rstrip(b"\0").decode()
         found.append(Link(name, struct.unpack_from("=i", body, 4)[0], master, kind.rstrip(b"\0").decode()))
     return found
 
@@ -232,10 +202,10 @@ def uplink_bridges(links: Sequence[Link], routes: Iterable[Route]) -> frozenset[
 
 
 def _address(address: str, prefix: int, index: int) -> bytes:
-    family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
-    flags = _IFA_F_NODAD if family == socket.AF_INET6 else 0
-    fields = {"family": family, "prefixlen": prefix, "index": index, "flags": flags}
-    return _encode(messages().address, fields, [("IFA_LOCAL", address), ("IFA_ADDRESS", address)])
+    parsed = ip_address(address)
+    family, flags = (socket.AF_INET, 0) if parsed.version == 4 else (socket.AF_INET6, _IFA_F_NODAD)
+    header = _IFADDR.pack(family, prefix, flags, 0, index)
+    return header + attribute(_IFA_LOCAL, parsed.packed) + attribute(_IFA_ADDRESS, parsed.packed)
 
 
 def add_address(index: int, address: str, prefix: int) -> Request:
@@ -258,9 +228,10 @@ def delete_default_route(index: int, gateway: str) -> Request:
 
 
 def _default_route(index: int, gateway: str) -> bytes:
-    family = socket.AF_INET if ip_address(gateway).version == 4 else socket.AF_INET6
-    fields = {"family": family, "table": _RT_TABLE_MAIN, "proto": _RTPROT_BOOT, "type": _RTN_UNICAST, "scope": 0}
-    return _encode(messages().route, fields, [("RTA_OIF", index), ("RTA_GATEWAY", gateway)])
+    parsed = ip_address(gateway)
+    family = socket.AF_INET if parsed.version == 4 else socket.AF_INET6
+    header = _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, 0, _RTN_UNICAST, 0)
+    return header + _u32(_RTA_OIF, index) + attribute(_RTA_GATEWAY, parsed.packed)
 
 
 def index_of(fd: int, name: str) -> int:
@@ -297,8 +268,7 @@ class Route:
 def host_routes(netlink: Netlink) -> list[Route]:
     """Every subnet this namespace reaches or has an address in, default routes included (prefix 0)."""
     routes = []
-    # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
-    query = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    query = _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)
     for body in netlink.dump("list routes", _RTM_GETROUTE, query):
         family, length, _, _, _, _, _, kind = struct.unpack_from("=8B", body)
         if kind != _RTN_UNICAST or family not in (socket.AF_INET, socket.AF_INET6):
@@ -320,11 +290,10 @@ def host_addresses(netlink: Netlink) -> list[str]:
 def _addresses(netlink: Netlink) -> list[tuple[bytes, int, int]]:
     """Address, prefix length and link of every address of this namespace."""
     found = []
-    # struct ifaddrmsg: family, prefixlen, flags, scope, index
-    for body in netlink.dump("list addresses", _RTM_GETADDR, struct.pack("=BBBBI", 0, 0, 0, 0, 0)):
-        family, length, _, _, link = struct.unpack_from("=BBBBI", body)
+    for body in netlink.dump("list addresses", _RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, 0)):
+        family, length, _, _, link = _IFADDR.unpack_from(body)
         values = dict(attributes(body[8:]))
-        address = values.get(2) or values.get(1)  # IFA_LOCAL, else IFA_ADDRESS
+        address = values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS)
         if family in (socket.AF_INET, socket.AF_INET6) and address:
             found.append((address, length, link))
     return found

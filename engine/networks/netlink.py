@@ -1,8 +1,8 @@
 """Netlink transport for rtnetlink and nfnetlink: attributes, requests and batches over a plain socket.
 
 The kernel handles a netlink request within ``sendto``, so every answer is already queued when it returns: a batch of
-requests costs one system call to send and one or two to drain. This module knows no message family; links.py (with
-pyroute2's message classes) and nft.py (with the attributes below) do. Errors carry operation, object and errno.
+requests costs one system call to send and one or two to drain. This module knows no message family; links.py and nft.py
+do, with the attributes below. Errors carry operation, object and errno.
 """
 
 from __future__ import annotations

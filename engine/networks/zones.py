@@ -10,6 +10,7 @@ Names are in lower case. A name several containers share (a service) has several
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -42,15 +43,24 @@ def addresses(endpoint: Endpoint) -> list[str]:
     return [address for address in (endpoint.ipv4_address, endpoint.ipv6_address) if address]
 
 
+@functools.lru_cache(maxsize=4096)
+def _forms(dns_names: tuple[str, ...], network: str) -> tuple[str, ...]:
+    """Under what a container is found: each of its names alone and with the network's. Remembered, since the whole zone is made
+    anew for everyone who comes or goes."""
+    return tuple(form for name in dns_names for form in (name.lower(), f"{name}.{network}".lower()))
+
+
 def zone(network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The content of a network's zone.json; ``endpoints`` in order of arrival."""
     names: dict[str, list[str]] = {}
     reverse: dict[str, str] = {}
     for endpoint in endpoints:
         own = addresses(endpoint)
-        for name in endpoint.dns_names:
-            for form in (name.lower(), f"{name}.{network.name}".lower()):
-                known = names.setdefault(form, [])
+        for form in _forms(endpoint.dns_names, network.name):
+            known = names.get(form)
+            if known is None:
+                names[form] = own.copy()
+            else:
                 known.extend(address for address in own if address not in known)
         for address in own:
             reverse[address] = f"{endpoint.container.name}.{network.name}".lower()
@@ -109,6 +119,7 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 
 def _holds(path: Path, data: bytes) -> bool:
     try:
-        return path.read_bytes() == data
+        # A look at the size spares reading what has grown or shrunk.
+        return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:
         return False

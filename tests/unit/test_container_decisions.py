@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from copy import deepcopy
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from pycompose.engine.containers.life import health, pump, state
 from pycompose.engine.containers.spec import fields, merge, mounts, resources, security, validate
+from pycompose.engine.containers.spec.record import ContainerRecord, MemoryFile, MountPoint
 from pycompose.engine.containers.view import top
 from pycompose.engine.errors import InvalidParameter
 from pycompose.engine.shapes import normalize
@@ -332,3 +334,22 @@ def test_names_are_sayable() -> None:
     assert re.fullmatch(r"[a-z]+_[a-z]+", names.unused(lambda name: False))
     taken = iter([True, False])
     assert re.fullmatch(r"[a-z]+_[a-z]+\d+", names.unused(lambda name: next(taken)))
+
+
+def test_a_record_comes_back_from_the_store_as_it_was() -> None:
+    """Through text, as in the database, with everything that is nested in it."""
+    record = ContainerRecord(
+        "a" * 64,
+        "web",
+        1,
+        "sha256:1",
+        {"Env": ["A=1"], "Labels": {"x": "y"}},
+        {"Binds": None},
+        networks={"front": {"Aliases": ["web"]}},
+        mounts=(MountPoint("volume", "/data", name="v", options=("noexec",)), MountPoint("tmpfs", "/tmp")),
+        layers=("sha256:2",),
+        files=(MemoryFile("/run/secrets/x", 1, 2, 0o400),),
+        error="no",
+        exit_code=127,
+    )
+    assert ContainerRecord.from_body(json.loads(json.dumps(record.body()))) == record

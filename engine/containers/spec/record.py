@@ -5,7 +5,7 @@ A ContainerRecord is one row of the store. It is replaced whole; nothing in it c
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ... import documents
@@ -109,8 +109,9 @@ class ContainerRecord:
         return {**self.labels, "image": self.config["Image"], "name": self.name}
 
     def body(self) -> dict[str, Any]:
-        """For the store."""
-        return asdict(self)
+        """For the store, which makes text of it at once: what is inside is not copied."""
+        mounts, files = map(documents.members, self.mounts), map(documents.members, self.files)
+        return {**documents.members(self), "mounts": [*mounts], "files": [*files]}
 
     @staticmethod
     def from_body(body: Mapping[str, Any]) -> ContainerRecord:

@@ -13,6 +13,7 @@ import json
 import os
 import struct
 import tempfile
+import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -115,14 +116,23 @@ def program(layout: Layout, profile: str, capabilities: Sequence[str]) -> Path:
     key = json.dumps([_FORMAT, text, sorted(capabilities), machine.name, machine.kernel])
     path = layout.cache / "seccomp" / f"{hashlib.sha256(key.encode()).hexdigest()}.bpf"
     if not path.exists():
-        code = compile_profile(resolve(text, capabilities, machine))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(code)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, path)
+        with _compiling:
+            if not path.exists():
+                _keep(path, compile_profile(resolve(text, capabilities, machine)))
     return path
+
+
+_compiling = threading.Lock()
+"""All containers of a first `up` want the same program, and each compilation takes every other's processor."""
+
+
+def _keep(path: Path, code: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(code)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
 
 
 def oci(profile: str, capabilities: Sequence[str]) -> dict[str, Any]:
