@@ -6,6 +6,7 @@ it executes a program is runtime/operations.py.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import ctypes
 import errno
 import os
@@ -38,6 +39,7 @@ _OF_THE_LIBRARY = (32, 33)
 """Signals that the C library keeps for itself; whoever started us may have left them ignored."""
 _SIGACTION, _SIGSET = 32, 8
 """Sizes of the kernel's struct sigaction and signal set; all zeros is SIG_DFL."""
+_DEFAULT_ACTION = bytes(_SIGACTION)
 _ALL_DESCRIPTORS = 0x7FFFFFFF
 _PF_EXITING = 0x4
 
@@ -62,7 +64,8 @@ class _CloneArgs(ctypes.Structure):
 
 
 class _SockFilterProgram(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+    # Takes the program's own bytes: a buffer would be a copy, and of a type of its own for each length, made at every launch.
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
 # The GIL must stay with the calling thread through the fork, as in os.fork(): hence a PyDLL.
@@ -255,16 +258,14 @@ def no_new_privileges() -> None:
 
 def load_seccomp(program: bytes) -> None:
     """Install a compiled BPF filter (an array of struct sock_filter, 8 bytes each) for the calling thread."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    fprog = _SockFilterProgram(len(program) // 8, ctypes.addressof(buffer))
+    fprog = _SockFilterProgram(len(program) // 8, program)
     result = libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(fprog), 0, 0)
     libc.check(result, "prctl PR_SET_SECCOMP")
 
 
 def load_asking_seccomp(program: bytes) -> int:
     """Install a filter that asks somebody (SECCOMP_RET_USER_NOTIF): the descriptor over which to answer. Raises KernelError."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    fprog = _SockFilterProgram(len(program) // 8, ctypes.addressof(buffer))
+    fprog = _SockFilterProgram(len(program) // 8, program)
     return libc.call(
         libc.SYS_SECCOMP, "seccomp", "", _SECCOMP_SET_MODE_FILTER, _SECCOMP_NEW_LISTENER, ctypes.byref(fprog)
     )
@@ -298,15 +299,19 @@ def close_all_except(keep: Iterable[int]) -> None:
     os.closerange(first, _ALL_DESCRIPTORS)
 
 
+_SETTABLE = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+"""As numbers, made once, and asked of the module below ``signal``: a launch, in whose fresh process everything that is touched is
+a page to be copied, would spend more than half a millisecond on the names of signals."""
+
+
 def reset_signals() -> None:
     """Default action for every signal and an empty mask: what a program expects, and what Python has changed."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    default = ctypes.create_string_buffer(_SIGACTION)
+    for number in _SETTABLE:
+        if _signal.getsignal(number) != _signal.SIG_DFL:
+            _signal.signal(number, _signal.SIG_DFL)
     for reserved in _OF_THE_LIBRARY:
-        address = ctypes.addressof(default)
-        libc.call(libc.SYS_RT_SIGACTION, "rt_sigaction", str(reserved), reserved, address, 0, _SIGSET)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        libc.call(libc.SYS_RT_SIGACTION, "rt_sigaction", "", reserved, _DEFAULT_ACTION, 0, _SIGSET)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def set_resource_limit(name: str, soft: int, hard: int) -> None:
@@ -324,6 +329,15 @@ def set_resource_limit(name: str, soft: int, hard: int) -> None:
             f"{name} soft={soft} hard={hard}",
             f"the limit of this host is soft={now[0]} hard={now[1]}",
         ) from None
+
+
+def oom_score() -> int:
+    """What /proc/self/oom_score_adj says."""
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(os.read(descriptor, 16))
+    finally:
+        os.close(descriptor)
 
 
 def set_oom_score(value: int) -> None:

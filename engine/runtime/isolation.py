@@ -35,8 +35,9 @@ def isolate(layout: Layout) -> Host:
     hierarchies = cgroup.Hierarchies.discover()
     # Import the backend now, once, rather than in every shim.
     controls_devices = cgroup.Cgroup.at("/pycompose", hierarchies).controls_devices
-    with open("/proc/self/oom_score_adj") as handle:
-        oom_score = int(handle.read())
+    oom_score = process.oom_score()
+    with contextlib.suppress(KernelError):
+        mount.takes_single_layers()  # asked of the kernel once, and remembered in every shim
     # Whoever runs out of memory: not the parents of everything. Only with CAP_SYS_RESOURCE.
     with contextlib.suppress(KernelError):
         process.set_oom_score(_OOM_SCORE)

@@ -215,10 +215,8 @@ class SetOomScore(NamedTuple):
     value: int
 
     def execute(self, stage: Stage) -> None:
-        with open("/proc/self/oom_score_adj") as handle:
-            if int(handle.read()) == self.value:
-                return
-        process.set_oom_score(self.value)
+        if process.oom_score() != self.value:
+            process.set_oom_score(self.value)
 
     def describe(self) -> str:
         return f"oom_score_adj {self.value}"
