@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ComposeError as error:
         sys.stdout.flush()
         refused = isinstance(error, EngineError) and error.status
-        print(f"Error response from daemon: {error}" if refused else error, file=sys.stderr)
+        _complain(f"Error response from daemon: {error}" if refused else str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -80,8 +80,14 @@ def _broken(error: OSError) -> int:
     if error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT) and error.filename is None:
         _write_no_more()
     where = f"{error.filename}: " if error.filename else ""
-    print(f"{where}{error.strerror or error}", file=sys.stderr)
+    _complain(f"{where}{error.strerror or error}")
     return 1
+
+
+def _complain(text: str) -> None:
+    from .show import legible
+
+    legible.complain(text)
 
 
 def _write_no_more() -> None:

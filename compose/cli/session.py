@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..app.choices import Choices
 from ..app.session import Session as AppSession
+from .show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,10 +24,10 @@ class Terminal:
         self._args = args
 
     def warn(self, text: str) -> None:
-        print(f"warning: {text}", file=sys.stderr)
+        legible.complain(f"warning: {text}")
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr)
+        legible.complain(text)
 
     def progress(self, title: str = "Running") -> Display:
         from .show.render import choose_renderer
@@ -87,5 +88,5 @@ def report_failures(session: AppSession, result: Convergence) -> int:
 def report_removal(result: Convergence) -> int:
     """Print each failure under its operation; the exit code (0 without failures)."""
     for key, error in result.failures:
-        print(f"{key}: {error}", file=sys.stderr)
+        legible.complain(f"{key}: {error}")
     return max((error.exit_code for _, error in result.failures), default=0)

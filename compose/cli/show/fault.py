@@ -7,6 +7,8 @@ import sys
 import tempfile
 import traceback
 
+from . import legible
+
 WORDS = "this is a fault of pycompose"
 EXIT_CODE = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -24,5 +26,5 @@ def report(error: BaseException) -> int:
             traceback.print_exception(error, file=file)
     except OSError as refused:
         path = f"nowhere ({refused.strerror})"
-    print(f"{WORDS}: {type(error).__name__}: {summary}; the report is in {path}", file=sys.stderr)
+    legible.complain(f"{WORDS}: {type(error).__name__}: {summary}; the report is in {path}")
     return EXIT_CODE

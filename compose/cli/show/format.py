@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....grammar import ages, sizes
 from ..flags.parser import FlagError
+from . import legible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,9 @@ Row = dict[str, Any]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], minimum: int = 10, padding: int = 3) -> str:
-    """Columns as wide as their longest cell plus ``padding``, at least ``minimum``; the last one is not padded."""
-    lines = [list(headers), *([str(cell) for cell in row] for row in rows)]
+    """Columns as wide as their longest cell plus ``padding``, at least ``minimum``; the last one is not padded. Control
+    characters of a cell are shown, not sent."""
+    lines = [list(headers), *([legible.cell(str(one)) for one in row] for row in rows)]
     widths = [max(max(len(line[column]) for line in lines) + padding, minimum) for column in range(len(headers) - 1)]
     return "\n".join(
         "".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) + line[-1] for line in lines
@@ -44,7 +46,7 @@ def show(
     if form == "json":
         visible = [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
         if json_list:
-            return json.dumps(visible, separators=(",", ":"), ensure_ascii=False)
+            return legible.json(json.dumps(visible, separators=(",", ":"), ensure_ascii=False))
         return "\n".join(_json_line(row) for row in visible)
     return _templated(form, rows, {key: header for header, key in columns})
 
@@ -52,7 +54,7 @@ def show(
 def _json_line(row: Row) -> str:
     """One object as Go writes a map: sorted, and harmless inside HTML."""
     text = json.dumps(row, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    return legible.json(text).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _cell(value: Any) -> str:

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import legible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -416,7 +418,7 @@ def _truncate(text: str, length: int) -> str:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "json": lambda value: json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False),
+    "json": lambda value: legible.json(json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)),
     "upper": lambda value: str(value).upper(),
     "lower": lambda value: str(value).lower(),
     "title": lambda value: str(value).title(),

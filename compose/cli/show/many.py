@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EngineError, UsageError
+from . import legible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +20,7 @@ def each(names: Iterable[str], act: Callable[[str], Any], *, echo: bool = True, 
             act(name)
         except EngineError as error:
             failed = failed or not (absent_is_fine and error.status == 404)
-            print(f"Error response from daemon: {error}", file=sys.stderr)
+            legible.complain(f"Error response from daemon: {error}")
         else:
             if echo:
                 print(name)
@@ -39,7 +40,7 @@ def inspect(names: Sequence[str], look: Callable[[str], dict[str, Any]], form: s
     found: list[dict[str, Any]] = []
     code = each(names, lambda name: found.append(look(name)), echo=False)
     if not form or form == "json":
-        print(json.dumps(found, indent=4, ensure_ascii=False))
+        print(legible.json(json.dumps(found, indent=4, ensure_ascii=False)))
         return code
     from ..flags.parser import FlagError
     from .absent import absent

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 from ...client.frames import demultiplex, raw
 from ...errors import EngineError
+from ..show import legible
 from ..show.logprinter import LineSplitter
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Follower:
                     splitter.feed(stream, data)
         except EngineError as error:
             if not self._closed and error.status != 404:
-                print(f'warning: cannot retrieve logs for "{self._name}": {error}', file=sys.stderr, flush=True)
+                legible.complain(f'warning: cannot retrieve logs for "{self._name}": {error}')
         finally:
             splitter.finish()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 from ...app.session import require_services
 from ...errors import ComposeError, OperationError
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -158,4 +158,4 @@ class Watcher:
 
     @staticmethod
     def _say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        legible.complain(text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import SUPPRESS
 from typing import TYPE_CHECKING, Any
 
 from ..flags.parser import FlagError
 from ..session import Session
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -85,7 +85,7 @@ def run(args: Namespace) -> int:
         args.progress = {"rawjson": "json"}.get(args.build_progress, args.build_progress)
     result = build(session, args.services, overrides(args), dependencies=args.with_dependencies, quiet=args.quiet)
     for _, error in result.failures:
-        print(error, file=sys.stderr)
+        legible.complain(error)
     if result.failures:
         return max(error.exit_code for _, error in result.failures)
     if args.push and not args.dry_run:

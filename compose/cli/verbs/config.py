@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...app.session import require_files
 from ...errors import ComposeError, UsageError
 from ..session import Session, choices
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -90,7 +91,7 @@ def _load(options: LoadOptions, names: list[str]) -> Project:
 
     project = load_project(replace(options, services=tuple(names)), cached=False)
     for warning in project.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        legible.complain(f"warning: {warning}")
     return project
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 from ...app.session import NotRunning
 from ..flags.parser import FlagError, integer
 from ..session import Session
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -37,7 +37,7 @@ def split_place(text: str) -> tuple[str, str]:
 
 
 def warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
+    legible.complain(f"warning: {text}")
 
 
 def run(args: Namespace) -> int:

@@ -9,6 +9,7 @@ from ...deploy.target import KUBERNETES
 from ...errors import PlanError
 from ..flags.parser import FlagError
 from ..session import Session
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -75,7 +76,7 @@ def run(args: Namespace) -> int:
     if target.kind == KUBERNETES:
         backend.users = _users(session, project, is_built=False)
     for diagnostic in check_supported(project, target.kind, backend):
-        print(f"warning: {diagnostic}", file=sys.stderr)
+        legible.complain(f"warning: {diagnostic}")
     if args.emit is not None:
         return _emit(session, project, target, backend)
     return _deploy(session, project, target, backend, Options(wait=not args.detach, prune=not args.no_prune))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...labels import PROJECT, SERVICE
 from ..session import Session
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -53,7 +54,7 @@ def _own(attributes: dict[str, str]) -> dict[str, str]:
 
 def as_text(event: dict[str, Any], attributes: dict[str, str]) -> str:
     words = ", ".join(f"{key}={value}" for key, value in sorted(_own(attributes).items()))
-    return f"{_moment(event)} container {event.get('Action')} {event['Actor']['ID']} ({words})"
+    return legible.cell(f"{_moment(event)} container {event.get('Action')} {event['Actor']['ID']} ({words})")
 
 
 def as_json(event: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:

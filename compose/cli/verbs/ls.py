@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...labels import CONFIG_FILES, PROJECT, belongs
 from ..flags.parser import FlagError, filter_word
 from ..session import Session
-from ..show import format
+from ..show import format, legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -64,7 +64,7 @@ def run(args: Namespace) -> int:
             row["Lease"] = leases.get(row["Name"], "")
     if args.quiet:
         for row in rows:
-            print(row["Name"])
+            print(legible.cell(row["Name"]))
     elif args.format == "json":
         print(json.dumps(rows, separators=(",", ":")))
     else:

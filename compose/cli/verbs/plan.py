@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..flags.parser import FlagError, integer
 from ..session import Session
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -99,5 +99,5 @@ def run(args: Namespace) -> int:
     else:
         print(plan.text() if args.steps else outline(plan, _Values(session, project).of), end="")
         for warning in plan.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+            legible.complain(f"warning: {warning}")
     return 0 if plan.empty else CHANGES

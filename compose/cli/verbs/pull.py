@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...app.session import require_services
 from ..flags.parser import FlagError
 from ..session import Session
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -109,5 +110,5 @@ def run(args: Namespace) -> int:
         )
     failures = [one.error for one in outcomes.values() if one.error is not None]
     for error in failures:
-        print(error, file=sys.stderr)
+        legible.complain(error)
     return max((error.exit_code for error in failures), default=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from ...app.session import require_services
@@ -10,6 +9,7 @@ from ...credentials.lookup import registry_auth
 from ...errors import EngineError
 from ...run.events import DONE, ERROR, Progress
 from ..session import Session
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -65,7 +65,7 @@ def push_images(
                 continue
             renderer.handle(Progress(shown, "Pushed", DONE))
     for text in failures:
-        print(text, file=sys.stderr)
+        legible.complain(text)
     return 1 if failures and not ignore_failures else 0
 
 

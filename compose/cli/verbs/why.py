@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...app.session import require_services
 from ..flags.parser import FlagError
 from ..session import Session
+from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -43,5 +44,5 @@ def run(args: Namespace) -> int:
         plan = str(error)
     for name in args.services or project.services:
         for found in explain(session, project, snapshot, plan, name):
-            print(json.dumps(found.tree()) if args.format == "json" else found.text())
+            print(json.dumps(found.tree()) if args.format == "json" else legible.lines(found.text()))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....run.events import ERROR, BuildStep, Output, Progress
+from .. import legible
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -73,4 +74,4 @@ class PlainRenderer:
 def line(event: Progress) -> str:
     """What went wrong is not told here: it is reported with its place when all is over."""
     words = f" {event.parent} {event.id} {event.status}" if event.parent else f" {event.id}  {event.status}"
-    return f"{words} {event.detail}" if event.detail and event.state != ERROR else words
+    return legible.cell(f"{words} {event.detail}" if event.detail and event.state != ERROR else words)

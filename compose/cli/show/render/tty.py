@@ -9,10 +9,11 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ....run.events import DONE, ERROR, WARNING, WORKING, BuildStep, Output, Progress
+from .. import legible
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -132,9 +133,10 @@ class TtyRenderer:
         event = row.event
         mark = _MARKS.get(event.state) or _SPINNER[int(now / _TICK) % len(_SPINNER)]
         seconds = f"{(row.finished or now) - row.started:.1f}s"
+        event = replace(event, id=legible.cell(event.id), status=legible.cell(event.status))
         words = f"{event.id} {event.status}"
         room = max(columns - len(words) - len(seconds) - 6, 0)
-        detail = f" {event.detail}"[:room] if event.detail else self._summary(row)[:room]
+        detail = legible.cell(f" {event.detail}")[:room] if event.detail else self._summary(row)[:room]
         pad = max(width - len(words), 1)
         end = max(columns - len(words) - pad - len(detail) - len(seconds) - 5, 1)
         color = _COLORS[event.state]
@@ -144,20 +146,24 @@ class TtyRenderer:
         )
         if row.steps is not None:
             return [text, *self._steps(row, row.steps, now, columns, final=final)]
+        from ..building.steps import cut
+
         shown = row.output[-_BUILD_LINES:] if event.state == WORKING and not final else []
         if event.state == ERROR:
             shown = row.output[-40:]
-        return [text, *(f"   {self._paint(line[: columns - 4], '2')}" for line in shown)]
+        return [text, *(f"   {self._paint(cut(line, columns - 4), '2')}" for line in shown)]
 
     def _steps(self, row: _Row, steps: StepBlock, now: float, columns: int, *, final: bool) -> list[str]:
         """While it is built what runs, at the end every step, and what the one that failed said last."""
+        from ..building.steps import cut
+
         over = row.finished is not None
         if over and row.event.state != ERROR:
             return [f"  {line}" for line in steps.lines(now, columns - 2, final=True)] if final else []
         lines = [f"  {line}" for line in steps.lines(now, columns - 2, final=over, running_only=not final)]
         if over and steps.failed is not None:
             said = str(steps.failed.get("output") or "").splitlines()[-_FAILED_LINES:]
-            lines += [f"   {self._paint(one[: columns - 4], '2')}" for one in said]
+            lines += [f"   {self._paint(cut(one, columns - 4), '2')}" for one in said]
         return lines
 
     @staticmethod

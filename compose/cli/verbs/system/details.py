@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ...flags.parser import FlagError
-from ...show import format
+from ...show import format, legible
 from ..image.ls import image_rows
 from ..ps import row as container_row
 from ..volume.ls import volume_row
@@ -75,7 +75,7 @@ def _formatted(form: str, rows: Mapping[str, list[format.Row]]) -> str:
         for name, found in rows.items()
     }
     if form == "json":
-        return json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
+        return legible.json(json.dumps(plain, separators=(",", ":"), ensure_ascii=False))
     from ...show.gotemplate import Template, TemplateError
 
     try:

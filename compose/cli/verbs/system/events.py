@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...flags.parser import FlagError
 from ...flags.shared import add_filter
 from ...session import Session
+from ...show import legible
 from ...show.many import filters
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _shower(form: str | None) -> Callable[[dict[str, Any]], str]:
     if form == "json":
         import json
 
-        return lambda event: json.dumps(event, separators=(",", ":"), ensure_ascii=False)
+        return lambda event: legible.json(json.dumps(event, separators=(",", ":"), ensure_ascii=False))
     if not form:
         return as_text
     from ...show.gotemplate import Template, TemplateError
@@ -71,4 +72,6 @@ def as_text(event: Mapping[str, Any]) -> str:
     attributes = actor.get("Attributes") or {}
     words = f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{rest:09d}{zone} {event.get('Type')} {event.get('Action')}"
     text = f"{words} {actor.get('ID', '')}"
-    return f"{text} ({', '.join(f'{key}={attributes[key]}' for key in sorted(attributes))})" if attributes else text
+    if attributes:
+        text += f" ({', '.join(f'{key}={attributes[key]}' for key in sorted(attributes))})"
+    return legible.cell(text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .....grammar import sizes
 from ...flags.parser import FlagError
 from ...session import Session
+from ...show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,7 +37,7 @@ def run(args: Namespace) -> int:
             print(warning, file=sys.stderr)
         return 0
     if args.format == "json":
-        print(json.dumps(info, separators=(",", ":"), ensure_ascii=False))
+        print(legible.json(json.dumps(info, separators=(",", ":"), ensure_ascii=False)))
         return 0
     from ...show.absent import absent
     from ...show.gotemplate import Template, TemplateError
