@@ -57,6 +57,7 @@ def pytest_unconfigure() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what was produced into tests/golden/data")
     parser.addoption("--slow", action="store_true", help="run the soak, fuzz and benchmark tests as well")
+    parser.addoption("--fuzz-minutes", default="30", help="how long each target of tests/fuzz runs with --slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -108,6 +108,8 @@ async def unary(peer: Peer, path: str, request: Any, answer: Any, *, seconds: fl
         raise GrpcError(f"the client did not answer {path} within {seconds:.0f} s", DEADLINE_EXCEEDED) from None
     finally:
         call.abort()
+    if not found:
+        raise GrpcError(f"the client answered {path} without a message", INTERNAL)
     return messages.parse(answer, found[0])
 
 

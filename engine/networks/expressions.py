@@ -7,6 +7,7 @@ first four), REG_2 the next 16.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -144,7 +145,8 @@ class LinkIs:
         return f'{prefix}{self.key.name.lower()} {"!= " if self.invert else ""}"{self.name}"'
 
     def encode(self) -> bytes:
-        data = self.name[:-1].encode() if self.name.endswith("*") else self.name.encode().ljust(IFNAME_SIZE, b"\0")
+        name = os.fsencode(self.name)
+        data = name[:-1] if name.endswith(b"*") else name.ljust(IFNAME_SIZE, b"\0")
         return meta(self.key, REG_1) + compare(CMP_NEQ if self.invert else CMP_EQ, data)
 
 

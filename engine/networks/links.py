@@ -11,6 +11,7 @@ import fcntl
 import os
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -185,11 +186,13 @@ class Link:
 def all_links(netlink: Netlink) -> list[Link]:
     found = []
     for body in netlink.dump("list links", _RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0)):
-        values = dict(attributes(body[16:]))
-        master = struct.unpack("=i", values.get(_IFLA_MASTER, bytes(4)))[0]
+        if len(body) < _IFINFO.size:
+            continue
+        values = dict(attributes(body[_IFINFO.size :]))
+        master = int.from_bytes(values.get(_IFLA_MASTER, b"")[:4], sys.byteorder)
         kind = dict(attributes(values.get(_IFLA_LINKINFO, b""))).get(_INFO_KIND, b"")
-        name = values[_IFLA_IFNAME].rstrip(b"\0").decode()
-        found.append(Link(name, struct.unpack_from("=i", body, 4)[0], master, kind.rstrip(b"\0").decode()))
+        name = os.fsdecode(values.get(_IFLA_IFNAME, b"").rstrip(b"\0"))  # a link's name need not be UTF-8
+        found.append(Link(name, struct.unpack_from("=i", body, 4)[0], master, os.fsdecode(kind.rstrip(b"\0"))))
     return found
 
 

@@ -7,6 +7,7 @@ translation. No nft or iptables program is involved. What the table holds is dec
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from ipaddress import ip_address, ip_network
@@ -241,7 +242,7 @@ def _pack(kinds: tuple[str, ...], parts: tuple[str, ...]) -> bytes:
 
 def _pack_one(kind: str, part: str) -> bytes:
     if kind == "ifname":
-        return part.encode().ljust(IFNAME_SIZE, b"\0")
+        return os.fsencode(part).ljust(IFNAME_SIZE, b"\0")
     if kind == "inet_proto":
         return bytes([PROTOCOLS[part]])
     if kind == "inet_service":
