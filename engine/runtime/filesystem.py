@@ -337,6 +337,7 @@ class PivotRoot(NamedTuple):
     propagation: int = 0
 
     def execute(self, stage: Stage) -> None:
+        stage.before_leaving()
         mount.pivot_root(stage.root_fd)
         stage.leave_host()
         if self.propagation:

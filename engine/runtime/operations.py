@@ -123,6 +123,7 @@ class JoinContainer(NamedTuple):
     flags: int
 
     def execute(self, stage: Stage) -> None:
+        stage.before_leaving()
         namespace.setns(self.pidfd, self.flags, "the container's namespaces")
         os.close(self.pidfd)
         stage.leave_host()
@@ -244,6 +245,7 @@ class ResolveUser(NamedTuple):
     def execute(self, stage: Stage) -> None:
         passwd = stage.read_small_file("/etc/passwd", users.MAX_FILE)
         group = stage.read_small_file("/etc/group", users.MAX_FILE)
+        stage.nothing_more_to_read()
         stage.identity = users.resolve(self.user, passwd, group, self.additional_groups)
 
     def describe(self) -> str:

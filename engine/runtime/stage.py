@@ -62,6 +62,7 @@ class Stage:
 
     __slots__ = (
         "channel",
+        "descriptors_fd",
         "environment",
         "identity",
         "pending_directory",
@@ -79,6 +80,7 @@ class Stage:
         self.program = ""
         self.environment: dict[str, str] = {}
         self.root_fd = -1
+        self.descriptors_fd = -1
         self.sources: list[int] = []
         self.identity = users.Identity(0, 0, (0,), "/", "root")
         self.pending_directory = ""
@@ -87,6 +89,15 @@ class Stage:
         """Tell the shim what this machine could not do."""
         if warnings:
             protocol.send(self.channel, {"warnings": warnings})
+
+    def before_leaving(self) -> None:
+        """While the host's /proc is there: hold the directory of our descriptors, for `read_small_file`."""
+        self.descriptors_fd = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def nothing_more_to_read(self) -> None:
+        """Let go of it. Before we are in the container's pid namespace, for it is the host's."""
+        os.close(self.descriptors_fd)
+        self.descriptors_fd = -1
 
     def leave_host(self) -> None:
         """From here on ``/`` is the container's: a module that is loaded now would be a file of a stranger's."""
@@ -108,17 +119,22 @@ class Stage:
         os.close(folder)
 
     def read_small_file(self, path: str, limit: int) -> bytes:
-        """The content of a regular file below the root, or nothing when it is missing; never more than ``limit``."""
+        """The content of a regular file below the root, or nothing when it is missing; never more than ``limit``. Between
+        `before_leaving` and `nothing_more_to_read`."""
         try:
-            descriptor = paths.open_in_root(self.root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            found = paths.open_in_root(self.root_fd, path)
         except KernelError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return b""
             raise
         try:
-            # A pipe or a device in place of the file would block us, or feed us for ever.
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            # What has taken the file's place is not even opened: opening a pipe or a device is an act.
+            if not stat.S_ISREG(os.fstat(found).st_mode):
                 return b""
+            descriptor = os.open(str(found), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.descriptors_fd)
+        finally:
+            os.close(found)
+        try:
             chunks: list[bytes] = []
             while limit > 0 and (chunk := os.read(descriptor, min(limit, 65536))):
                 chunks.append(chunk)

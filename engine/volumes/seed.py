@@ -11,6 +11,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from .. import bounds
+from ..errors import InvalidParameter
 from ..linux import entries, owners, paths, sparse
 from ..linux.libc import KernelError
 from ..linux.tree import empty
@@ -65,6 +67,8 @@ class _Copy:
         self._links: dict[tuple[int, int], tuple[str, tuple[int, int]]] = {}
 
     def directory(self, source: int, target: int, where: str) -> None:
+        if where.count("/") > bounds.TREE_DEPTH:
+            raise InvalidParameter("a directory tree is too deep to be copied")
         for name in sorted(os.listdir(source)):
             try:
                 self._entry(source, target, name, where)

@@ -10,7 +10,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine_root import EngineRoot, assert_nothing_left
+from support.engine_root import EngineRoot, assert_nothing_left, wait_for
 from support.exchanging import exchanging
 
 if TYPE_CHECKING:
@@ -190,6 +190,26 @@ def test_a_working_directory_made_through_links(engine: EngineRoot, host: Path) 
     id = str(engine.json("POST", "/containers/create", body)["Id"])
     os.symlink(host, engine.layout.container_state(id) / "upper" / "link")
     run(engine, id)
+    remove(engine, id)
+
+
+def test_what_is_no_file_is_not_opened_for_users(engine: EngineRoot) -> None:
+    """Opening is an act: whoever waits at the other end of a FIFO goes on, and a device would be the host's."""
+    command = "mkfifo /tmp/p; mv /tmp/p /etc/passwd; echo ready; echo x >/etc/passwd; echo opened; sleep 1000"
+    body = {"Image": "busybox", "Cmd": ["sh", "-c", command], "User": "0:0"}
+    id = str(engine.json("POST", "/containers/create", body)["Id"])
+    engine.json("POST", f"/containers/{id}/start")
+
+    def output() -> bytes:
+        return engine.request("GET", f"/containers/{id}/logs?stdout=1")[1]
+
+    wait_for(lambda: b"ready" in output(), output)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as made:
+        made.addfile(tarfile.TarInfo("copied"))
+    engine.request("PUT", f"/containers/{id}/archive?path=/tmp&copyUIDGID=1", archive.getvalue())
+    assert engine.run(id, "sh", "-c", "kill -0 1; cat /proc/1/syscall >/dev/null; echo asked") == "asked\n"
+    assert b"opened" not in output()
     remove(engine, id)
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from contextlib import contextmanager
-from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.busybox_image import busybox_rootfs
-from support.engine_root import EngineRoot, UnixConnection, wait_for
+from support.docker_daemon import DOCKERD, dockerd, load
+from support.engine_root import EngineRoot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-DOCKERD = which("dockerd")
 pytestmark = [
     pytest.mark.root,
     pytest.mark.peer,
@@ -39,6 +35,9 @@ sed 's/  */ /g; s/^/limit /' /proc/self/limits | grep -E 'core|stack|memlock|loc
 for path in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq /sys/kernel /sys/fs/cgroup; do
   [ -w $path ] && echo "w $path"
 done
+grep -E '^(Groups|Speculation|SigIgn|SigBlk|NSpid)' /proc/self/status | sed 's/^/process /'
+cat /proc/self/oom_score_adj | sed 's/^/oom /'; cat /proc/self/coredump_filter | sed 's/^/dump /'; umask | sed 's/^/umask /'
+ls -l /proc/self/fd | sed -n 's/.* \([0-9]*\) -> /descriptor \1 /p' | grep -v '/proc/'
 unshare -U true 2>/dev/null && echo "can unshare user"
 unshare -m true 2>/dev/null && echo "can unshare mount"
 mknod /tmp/node b 8 0 2>/dev/null && head -c 1 /tmp/node 2>/dev/null | grep -q . && echo "can read disks"
@@ -57,6 +56,30 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "init": {"Init": True},
     "tmpfs": {"Tmpfs": {"/t": ""}},
     "limits": {"Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}], "PidsLimit": 100},
+    "privileged": {"Privileged": True},
+    "privileged, read-only": {"Privileged": True, "ReadonlyRootfs": True},
+    "all capabilities": {"CapAdd": ["ALL"]},
+    "all but one": {"CapAdd": ["ALL"], "CapDrop": ["SYS_ADMIN"]},
+    "administrator": {"CapAdd": ["SYS_ADMIN"]},
+    "modules": {"CapAdd": ["SYS_MODULE", "SYS_RAWIO", "SYS_TIME", "SYSLOG", "BPF", "PERFMON", "DAC_READ_SEARCH"]},
+    "own profiles off": {"SecurityOpt": ["apparmor=unconfined", "label=disable"]},
+    "host's users": {"UsernsMode": "host"},
+    "host's processes": {"PidMode": "host"},
+    "host's queues": {"IpcMode": "host"},
+    "host's name": {"UTSMode": "host"},
+    "own control group": {"CgroupnsMode": "private"},
+    "no queues": {"IpcMode": "none"},
+    "lent queues": {"IpcMode": "shareable", "ShmSize": 1 << 20},
+    "host's network": {"NetworkMode": "host"},
+    "device": {"Devices": [{"PathOnHost": "/dev/full", "PathInContainer": "/dev/mine", "CgroupPermissions": "r"}]},
+    "device rules": {"DeviceCgroupRules": ["c 1:* rmw"]},
+    "sysctls": {"Sysctls": {"net.ipv4.ip_unprivileged_port_start": "0", "kernel.msgmax": "9000"}},
+    "tmpfs with options": {"Tmpfs": {"/t": "size=1m,mode=700,exec"}},
+    "tmpfs over a device": {"Tmpfs": {"/dev/shm": "size=1m"}},
+    "tmpfs mount": {"Mounts": [{"Type": "tmpfs", "Target": "/t"}]},
+    "bind": {"Binds": ["/tmp:/host:ro"]},
+    "memory": {"Memory": 64 << 20, "OomScoreAdj": 100, "CpuShares": 10},
+    "groups": {"GroupAdd": ["daemon", "42"]},
 }
 # Where a line of ours has none of Docker's beside it, and is no laxer for it.
 _OURS = ("writable /etc/resolv.conf", "writable /etc/hostname", "writable /etc/hosts")
@@ -92,61 +115,6 @@ def harmless(line: str, theirs: set[str]) -> bool:
         # A mount that Docker's container does not have at all.
         return not any(entry.partition(" ")[2] == rest for entry in theirs)
     return False
-
-
-@contextmanager
-def dockerd(directory: Path) -> Iterator[Callable[..., tuple[int, bytes]]]:
-    """A daemon with everything of its own below ``directory``, which is gone afterwards."""
-    directory.mkdir()
-    socket = directory / "s"
-    command = [
-        *(
-            str(DOCKERD),
-            "--host",
-            f"unix://{socket}",
-            "--data-root",
-            f"{directory}/data",
-            "--exec-root",
-            f"{directory}/x",
-        ),
-        *("--pidfile", f"{directory}/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false"),
-        *("--config-file", f"{directory}/none.json", "--storage-driver", "vfs"),
-    ]
-    (directory / "none.json").write_text("{}")
-    with open(directory / "log", "w") as log:
-        daemon = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def request(method: str, path: str, body: Any = None, *, timeout: float = 60) -> tuple[int, bytes]:
-        connection = UnixConnection(str(socket), timeout)
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        kind = "application/x-tar" if isinstance(body, bytes) else "application/json"
-        try:
-            connection.request(method, path, data, {"Content-Type": kind})
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
-
-    def answers() -> bool:
-        assert daemon.poll() is None, (directory / "log").read_text()[-2000:]
-        try:
-            return request("GET", "/_ping", timeout=5)[0] == 200
-        except OSError:
-            return False
-
-    try:
-        wait_for(answers, lambda: (directory / "log").read_text()[-2000:], 60)
-        yield request
-    finally:
-        daemon.terminate()
-        daemon.wait(30)
-
-
-def load(request: Callable[..., tuple[int, bytes]]) -> None:
-    rootfs = busybox_rootfs()
-    data = rootfs if isinstance(rootfs, bytes) else rootfs.read()
-    status, body = request("POST", "/images/create?fromSrc=-&repo=busybox&tag=latest", data)
-    assert status == 200 and b"errorDetail" not in body, body
 
 
 def view(request: Callable[..., tuple[int, bytes]], host: dict[str, Any]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pycompose.engine.errors import Conflict, InvalidParameter, NotFound
+from pycompose.engine.errors import Conflict, EngineError, InvalidParameter, NotFound
 from pycompose.engine.layout import Layout
 from pycompose.engine.store import Store
 from pycompose.engine.trash import Trash
@@ -228,3 +228,21 @@ def test_an_end_at_any_point_leaves_one_or_the_other(engine: Engine, before: str
         assert set(os.listdir(after.volumes.path("data"))) == there
     assert after.homes() == ([] if there is None else ["data"])
     after.store.close()
+
+
+def test_a_tree_without_end_is_refused(engine: Engine) -> None:
+    """A container makes directories as deep as it likes, and each level of a copy costs descriptors and stack."""
+    engine.volumes.create("deep")
+    place = os.open(engine.volumes.path("deep"), os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("a", dir_fd=place)
+        below = os.open("a", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+    for attempt in (lambda: engine.exchange.copy("deep"), lambda: engine.archive("deep")):
+        with pytest.raises(EngineError, match="too deep"):
+            attempt()
+    assert engine.homes() == ["deep"]
+    engine.volumes.remove("deep")
+    assert engine.homes() == []

@@ -303,11 +303,17 @@ def _owner(root_fd: int, container: Container) -> tuple[int, int] | None:
 
     def read(path: str) -> bytes:
         try:
-            descriptor = paths.open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK)
+            found = paths.open_in_root(root_fd, path)
         except KernelError:
             return b""
-        with open(descriptor, "rb") as file:
-            return file.read(users.MAX_FILE)
+        try:
+            # Opened by us a device would be the host's: the container may make the node of one that it may not open.
+            if not stat.S_ISREG(os.fstat(found).st_mode):
+                return b""
+            with open(entries.reopen(found), "rb") as file:
+                return file.read(users.MAX_FILE)
+        finally:
+            os.close(found)
 
     try:
         identity = users.resolve(user, read("/etc/passwd"), read("/etc/group"))

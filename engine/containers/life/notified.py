@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _DATAGRAM = 4096
 _AT_ONCE = 64
 """Datagrams that are read in one go: whoever sends without end must not keep the loop."""
+_PAUSE = 0.25
+"""Seconds between two goes: a program that sends without end must not keep the engine busy either. Others wait for READY=1 that
+long at worst, after something else was sent."""
 _STATUS_LENGTH = 200
 
 
@@ -37,6 +40,7 @@ class Inbox:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._next = 0.0
         self.status = ""
         self.closed = False
 
@@ -56,13 +60,13 @@ class Inbox:
         return ready
 
     def forget(self) -> None:
-        """Drop what an earlier run has told."""
-        while self.take():
-            pass
+        """Drop what an earlier run has told. The kernel queues fewer datagrams than are read at once (net.unix.max_dgram_qlen),
+        and who shares the namespace may send without end: what comes from now on is no earlier run's."""
+        self.take()
         self.status = ""
 
     async def more_or(self, container: Container, over: Callable[[], bool]) -> None:
-        """Wait until something was sent or ``over`` holds."""
+        """Wait until something was sent or ``over`` holds; never sooner than `_PAUSE` after the last time."""
 
         async def until_over() -> None:
             await container.until(over)
@@ -70,8 +74,10 @@ class Inbox:
 
         async with anyio.create_task_group() as group:
             group.start_soon(until_over)
+            await anyio.sleep_until(self._next)
             with suppress(anyio.ClosedResourceError):
                 await anyio.wait_readable(self._connection)
+            self._next = anyio.current_time() + _PAUSE
             group.cancel_scope.cancel()
 
     def close(self) -> None:
