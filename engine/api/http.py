@@ -262,6 +262,9 @@ class Connection:
             if not isinstance(event, h11.Request):
                 return
             self.answered = False
+            if event.method == b"CONNECT":  # whatever answers it well is no HTTP any more
+                await self._respond(Response.error(405, "this is no proxy"), head=False)
+                return
             try:
                 response = await handler(Request(self, event))
             except EngineError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,12 +123,12 @@ def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 def refusal(flags: int, payload: bytes) -> tuple[int, str]:
     """errno (0: an acknowledgement) and the kernel's own words of an NLMSG_ERROR."""
-    errno = -struct.unpack_from("=i", payload)[0]
+    errno = -int.from_bytes(payload[:4], sys.byteorder, signed=True)
     if not flags & _NLM_F_ACK_TLVS:
         return errno, ""
     skip = 20
     if not flags & _NLM_F_CAPPED:
-        skip += (struct.unpack_from("=I", payload, 4)[0] - 16 + 3) & ~3
+        skip += (max(int.from_bytes(payload[4:8], sys.byteorder), 16) - 16 + 3) & ~3
     for kind, value in attributes(payload[skip:]):
         if kind == _NLMSGERR_ATTR_MSG:
             return errno, value.rstrip(b"\0").decode(errors="replace")

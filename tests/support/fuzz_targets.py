@@ -257,7 +257,7 @@ class _Answers(netlink.Netlink):
 def kernel(data: bytes) -> None:
     for kind, flags, _, payload in netlink.messages(data):
         list(netlink.attributes(payload))
-        if kind == netlink.NLMSG_ERROR and len(payload) >= 4:
+        if kind == netlink.NLMSG_ERROR:
             netlink.refusal(flags, payload)
     links.all_links(_Answers(data))
 
