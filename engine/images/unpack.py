@@ -89,6 +89,25 @@ def _components(name: bytes) -> tuple[bytes, ...]:
     return parts
 
 
+class Space:
+    """Room on the disk of an open directory, for what may be endless."""
+
+    def __init__(self, directory: int) -> None:
+        self._directory = directory
+        self._written = 0
+
+    def take(self, name: str | bytes, size: int) -> None:
+        """Say that ``size`` bytes are going to be written; OSError ENOSPC while there is still room for everybody else."""
+        self._written += size
+        if self._written < _LOOK:
+            return
+        self._written = 0
+        space = os.fstatvfs(self._directory)
+        reserve = min(space.f_blocks * space.f_frsize // bounds.DISK_PART, bounds.DISK_RESERVE)
+        if space.f_bavail * space.f_frsize - size < reserve:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(name))
+
+
 class _Tree:
     """The directory being filled: descriptors by canonical path, and times to set at the end."""
 
@@ -100,7 +119,7 @@ class _Tree:
         self._times: dict[tuple[bytes, ...], int] = {}
         self._time = 0
         self._whiteouts: set[tuple[bytes, ...]] = set()
-        self._written = 0
+        self._space = Space(self._root)
         self.size = 0
 
     def __enter__(self) -> _Tree:
@@ -247,19 +266,8 @@ class _Tree:
         else:
             raise TarError(f"unhandled tar entry type {entry.type!r}")
 
-    def _check_space(self, name: bytes, size: int) -> None:
-        """Raise ENOSPC while there is still room for everybody else: what is unpacked may be endless."""
-        self._written += size
-        if self._written < _LOOK:
-            return
-        self._written = 0
-        space = os.fstatvfs(self._root)
-        reserve = min(space.f_blocks * space.f_frsize // bounds.DISK_PART, bounds.DISK_RESERVE)
-        if space.f_bavail * space.f_frsize - size < reserve:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(name))
-
     def _file(self, parent: int, key: tuple[bytes, ...], entry: Entry, reader: TarReader) -> None:
-        self._check_space(key[-1], entry.size if entry.sparse is None else sum(length for _, length in entry.sparse))
+        self._space.take(key[-1], entry.size if entry.sparse is None else sum(length for _, length in entry.sparse))
         try:
             fd = entries.create_file(parent, key[-1])
         except FileExistsError:

@@ -79,7 +79,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tmpfs mount": {"Mounts": [{"Type": "tmpfs", "Target": "/t"}]},
     "bind": {"Binds": ["/tmp:/host:ro"]},
     "memory": {"Memory": 64 << 20, "OomScoreAdj": 100, "CpuShares": 10},
-    "groups": {"GroupAdd": ["daemon", "42"]},
+    "groups": {"GroupAdd": ["42"]},
 }
 # Where a line of ours has none of Docker's beside it, and is no laxer for it.
 _OURS = ("writable /etc/resolv.conf", "writable /etc/hostname", "writable /etc/hosts")

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
+from pycompose.engine.linux import mount
+
 from .busybox_image import busybox_rootfs
 from .engine_root import UnixConnection, wait_for
 
@@ -69,6 +71,12 @@ def dockerd(directory: Path) -> Iterator[Callable[..., tuple[int, bytes]]]:
     finally:
         daemon.terminate()
         daemon.wait(30)
+        # With the host's network it leaves a namespace mounted.
+        with open("/proc/self/mountinfo") as file:
+            points = [line.split()[4] for line in file]
+        for point in reversed(points):
+            if point.startswith(f"{directory}/"):
+                mount.umount(point, mount.MNT_DETACH)
 
 
 def load(request: Callable[..., tuple[int, bytes]]) -> None:

@@ -192,6 +192,65 @@ def _write(root: Path, tree: dict[str, bytes | str | None]) -> None:
                 path.symlink_to(content)
 
 
+def _received(root: Path, *stats: Any) -> None:
+    """Receive entries, of which no content is asked for."""
+    inbox: Queue[list[bytes]] = Queue()
+    packets = [wire.fsutil.Packet(type=0, stat=one) for one in stats]
+    inbox.put([one.SerializeToString() for one in (*packets, wire.fsutil.Packet(type=0))])
+    inbox.put([])
+    Receiver(_Packets(inbox, Queue()), root, lambda: False).run()
+
+
+def _directory_entry(path: str) -> Any:
+    return wire.fsutil.Stat(path=path, mode=1 << 31 | 0o755)
+
+
+@pytest.mark.parametrize(
+    "stats",
+    [
+        [wire.fsutil.Stat(path="up", mode=1 << 27, linkname=".."), wire.fsutil.Stat(path="up/new", mode=0o644)],
+        [wire.fsutil.Stat(path="up", mode=1 << 27, linkname=".."), _directory_entry("up/new")],
+        [_directory_entry("d"), wire.fsutil.Stat(path="d/../../new", mode=0o644)],
+        [wire.fsutil.Stat(path="/new", mode=1 << 25)],
+        [wire.fsutil.Stat(path="h", mode=0o644, linkname="../kept")],
+        [wire.fsutil.Stat(path="up", mode=1 << 27, linkname="../kept"), wire.fsutil.Stat(path="h", linkname="up")],
+        [_directory_entry("d"), wire.fsutil.Stat(path="d", mode=1 << 27, linkname="..")],
+    ],
+)
+@pytest.mark.parametrize("before", ["nothing", "a link", "a directory"])
+def test_a_sender_stays_in_its_directory(tmp_path: Path, stats: list[Any], before: str) -> None:
+    """Also when what came the last time lies there."""
+    root = tmp_path / "outer" / "root"
+    root.mkdir(parents=True)
+    (root.parent / "kept").write_text("as it was")
+    if before == "a link":
+        (root / "d").symlink_to("..")
+    elif before == "a directory":
+        (root / "up").mkdir()
+    with pytest.raises(InvalidParameter):
+        _received(root, *stats)
+    assert sorted(os.listdir(root.parent)) == ["kept", "root"]
+    assert (root.parent / "kept").stat().st_nlink == 1
+
+
+def test_a_directory_without_end_is_refused(tmp_path: Path) -> None:
+    names = ["/".join("d" * depth) for depth in range(1, 300)]
+    with pytest.raises(InvalidParameter, match="too deep"):
+        _received(tmp_path, *(_directory_entry(name) for name in names))
+
+
+def test_a_deep_tree_of_before_goes_away(tmp_path: Path) -> None:
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(400):
+        os.mkdir("d", dir_fd=place)
+        below = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+    _received(tmp_path, wire.fsutil.Stat(path="d", mode=1 << 27, linkname="x"))
+    assert os.readlink(tmp_path / "d") == "x"
+
+
 @given(first=_TREES, second=_TREES)
 @settings(max_examples=15, deadline=None)
 def test_a_received_directory_is_the_one_that_was_sent(first: Any, second: Any) -> None:

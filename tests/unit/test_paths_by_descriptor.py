@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENGINE = Path(__file__).resolve().parents[2] / "engine"
-PLACES = ("images/*.py", "volumes/*.py", "build/*.py", "trash.py", "layout.py", "containers/life/archive.py",
+PLACES = ("images/*.py", "volumes/*.py", "build/*.py", "buildkit/filesync.py", "trash.py", "layout.py", "containers/life/archive.py",
           "containers/view/changes.py", "containers/life/commit.py", "containers/life/ipc.py", "containers/life/memory.py",
           "containers/spec/mounts.py", "containers/spec/skeleton.py", "linux/entries.py", "linux/paths.py", "linux/tree.py")  # fmt: skip
 
@@ -61,6 +61,7 @@ ALLOWED = {
     "images/service.py": OWN,
     "images/trust.py": "certificates of the administrator, in /etc",
     "images/views.py": OWN,
+    "buildkit/filesync.py:Sender._send": "an open descriptor, as a file",
     "layout.py:runtime_directory": USER,
     "linux/entries.py:open_root": "the door: directories of the engine's own, or named by the user",
     "linux/entries.py:set_mode": KERNEL,
