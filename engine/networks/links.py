@@ -21,7 +21,7 @@ from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, a
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_RTM_NEWLINK = 16
+RTM_NEWLINK = 16
 _RTM_DELLINK = 17
 _RTM_GETLINK = 18
 _RTM_NEWADDR = 20
@@ -29,7 +29,7 @@ _RTM_GETADDR = 22
 _RTM_NEWROUTE = 24
 _RTM_DELROUTE = 25
 _RTM_GETROUTE = 26
-_IFF_UP = 1
+IFF_UP = 1
 _IFA_F_NODAD = 0x02
 _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3
@@ -38,13 +38,13 @@ _ADDR_GEN_NONE = 1
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _IFADDR = struct.Struct("=BBBBI")  # family, prefixlen, flags, scope, index
 _RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
 _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_GROUP, _IFLA_NET_NS_FD = 18, 26, 27, 28
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _INET6_ADDR_GEN_MODE = 8
 _BR_FORWARD_DELAY, _BR_STP_STATE = 1, 5
 _BRPORT_MODE, _BRPORT_ISOLATED = 4, 33
-_VETH_INFO_PEER = _MACVLAN_MODE = _IPVLAN_MODE = _VLAN_ID = 1
+_VETH_INFO_PEER = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_OIF, _RTA_GATEWAY = 4, 5
 _INNER_PORTS = frozenset({"veth", "tun", "dummy"})  # tun: taps too
@@ -52,16 +52,9 @@ _SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
 _NAME_SIZE = 16
 
-MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
-IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
-
 
 def _u8(kind: int, value: int) -> bytes:
     return attribute(kind, value.to_bytes(1, "little"))
-
-
-def _u16(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("=H", value))
 
 
 def _u32(kind: int, value: int) -> bytes:
@@ -77,7 +70,7 @@ def _name(name: str) -> bytes:
 
 
 def _link(*attrs: bytes, index: int = 0, up: bool = False) -> bytes:
-    flags = _IFF_UP if up else 0
+    flags = IFF_UP if up else 0
     return _IFINFO.pack(socket.AF_UNSPEC, 0, index, flags, flags) + b"".join(attrs)
 
 
@@ -95,7 +88,7 @@ def add_bridge(name: str, mac: str, mtu: int) -> Request:
     """A bridge, down. A MAC of its own keeps it from changing address with its ports."""
     info = _info("bridge", _u32(_BR_FORWARD_DELAY, 0), _u32(_BR_STP_STATE, 0))
     payload = _link(_name(name), _mac(mac), _u32(_IFLA_MTU, mtu), info)
-    return Request(f"create bridge {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,))
+    return Request(f"create bridge {name}", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,))
 
 
 def add_veth(name: str, bridge: int, peer: str, netns_fd: int, mac: str, mtu: int) -> Request:
@@ -103,7 +96,7 @@ def add_veth(name: str, bridge: int, peer: str, netns_fd: int, mac: str, mtu: in
     other = _link(_name(peer), _mac(mac), _u32(_IFLA_MTU, mtu), _u32(_IFLA_NET_NS_FD, netns_fd))
     info = _info("veth", nested(_VETH_INFO_PEER, other))
     payload = _link(_name(name), _u32(_IFLA_MTU, mtu), _u32(_IFLA_MASTER, bridge), info)
-    return Request(f"create veth {name} to {peer}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload)
+    return Request(f"create veth {name} to {peer}", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload)
 
 
 def port_options(name: str, isolated: bool) -> Request:
@@ -111,51 +104,21 @@ def port_options(name: str, isolated: bool) -> Request:
     the link exists, only useful before it is up); ``isolated`` ports see only the bridge."""
     data = _u8(_BRPORT_MODE, 1) + (_u8(_BRPORT_ISOLATED, 1) if isolated else b"")
     slave = nested(_IFLA_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), nested(_INFO_SLAVE_DATA, data))
-    return Request(f"set bridge port {name}", _RTM_NEWLINK, 0, _link(_name(name), _no_link_local(), slave))
-
-
-def add_macvlan(name: str, parent: int, mode: str, netns_fd: int, mac: str, mtu: int) -> Request:
-    """A macvlan of ``parent`` (an index here), down in ``netns_fd``."""
-    attrs = [_name(name), _mac(mac), _u32(_IFLA_LINK, parent), _u32(_IFLA_NET_NS_FD, netns_fd)]
-    if mtu:
-        attrs.append(_u32(_IFLA_MTU, mtu))
-    attrs.append(_info("macvlan", _u32(_MACVLAN_MODE, MACVLAN_MODES[mode])))
-    return Request(f"create macvlan {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link(*attrs))
-
-
-def add_ipvlan(name: str, parent: int, mode: str, netns_fd: int, mtu: int) -> Request:
-    """An ipvlan of ``parent`` (an index here), down in ``netns_fd``; it shares the parent's MAC."""
-    attrs = [_name(name), _u32(_IFLA_LINK, parent), _u32(_IFLA_NET_NS_FD, netns_fd)]
-    if mtu:
-        attrs.append(_u32(_IFLA_MTU, mtu))
-    attrs.append(_info("ipvlan", _u16(_IPVLAN_MODE, IPVLAN_MODES[mode])))
-    return Request(f"create ipvlan {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link(*attrs))
-
-
-def add_vlan(name: str, parent: int, tag: int) -> Request:
-    """A VLAN subinterface of ``parent``, up."""
-    payload = _link(_name(name), _u32(_IFLA_LINK, parent), _info("vlan", _u16(_VLAN_ID, tag)), up=True)
-    return Request(f"create vlan {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload)
-
-
-def add_dummy(name: str) -> Request:
-    """A dummy link, up: the parent of a macvlan network without one."""
-    payload = _link(_name(name), _info("dummy"), up=True)
-    return Request(f"create dummy {name}", _RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,))
+    return Request(f"set bridge port {name}", RTM_NEWLINK, 0, _link(_name(name), _no_link_local(), slave))
 
 
 def set_master(name: str, master: int) -> Request:
     payload = _link(_name(name), _u32(_IFLA_MASTER, master), up=True)
-    return Request(f"put {name} under its bridge", _RTM_NEWLINK, 0, payload)
+    return Request(f"put {name} under its bridge", RTM_NEWLINK, 0, payload)
 
 
 def rename(index: int, before: str, after: str) -> Request:
     """Another name for a link that is down."""
-    return Request(f"rename link {before} to {after}", _RTM_NEWLINK, 0, _link(_name(after), index=index))
+    return Request(f"rename link {before} to {after}", RTM_NEWLINK, 0, _link(_name(after), index=index))
 
 
 def set_up(name: str) -> Request:
-    return Request(f"bring up {name}", _RTM_NEWLINK, 0, _link(_name(name), up=True))
+    return Request(f"bring up {name}", RTM_NEWLINK, 0, _link(_name(name), up=True))
 
 
 def delete_link(name: str) -> Request:
@@ -165,7 +128,7 @@ def delete_link(name: str) -> Request:
 def set_group(name: str, group: int) -> Request:
     """Put a link into a group, so that many can be deleted at once."""
     payload = _link(_name(name), _u32(_IFLA_GROUP, group))
-    return Request(f"mark link {name}", _RTM_NEWLINK, 0, payload, (errno.ENODEV,))
+    return Request(f"mark link {name}", RTM_NEWLINK, 0, payload, (errno.ENODEV,))
 
 
 def delete_group(group: int) -> Request:

@@ -9,7 +9,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from pycompose.engine.networks import links
+from pycompose.engine.networks import links, parentlinks
 from pycompose.engine.networks.netlink import Request, message
 
 MAC = "02:42:ac:11:00:02"
@@ -68,28 +68,28 @@ def test_port_options_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("mode", "value"), [("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8)])
 def test_macvlan(mode: str, value: int) -> None:
-    _, found = decoded(ifinfmsg, links.add_macvlan("m0", 3, mode, 33, MAC, 0))
+    _, found = decoded(ifinfmsg, parentlinks.add_macvlan("m0", 3, mode, 33, MAC, 0))
     (shown,) = found["IFLA_LINKINFO"]["IFLA_INFO_DATA"].values()
     assert shown in (mode, value)
     assert (found["IFLA_LINK"], found["IFLA_NET_NS_FD"], found["IFLA_ADDRESS"]) == (3, 33, MAC)
     assert "IFLA_MTU" not in found
-    assert decoded(ifinfmsg, links.add_macvlan("m0", 3, mode, 33, MAC, 1400))[1]["IFLA_MTU"] == 1400
+    assert decoded(ifinfmsg, parentlinks.add_macvlan("m0", 3, mode, 33, MAC, 1400))[1]["IFLA_MTU"] == 1400
 
 
-@pytest.mark.parametrize(("mode", "value"), links.IPVLAN_MODES.items())
+@pytest.mark.parametrize(("mode", "value"), parentlinks.IPVLAN_MODES.items())
 def test_ipvlan(mode: str, value: int) -> None:
-    _, found = decoded(ifinfmsg, links.add_ipvlan("i0", 3, mode, 33, 1400))
+    _, found = decoded(ifinfmsg, parentlinks.add_ipvlan("i0", 3, mode, 33, 1400))
     (shown,) = found["IFLA_LINKINFO"]["IFLA_INFO_DATA"].values()
     assert shown in (mode, value)
     assert (found["IFLA_LINK"], found["IFLA_NET_NS_FD"], found["IFLA_MTU"]) == (3, 33, 1400)
 
 
 def test_links_that_come_up() -> None:
-    for request, kind in ((links.add_vlan("eth0.7", 2, 7), "vlan"), (links.add_dummy("d0"), "dummy")):
+    for request, kind in ((parentlinks.add_vlan("eth0.7", 2, 7), "vlan"), (parentlinks.add_dummy("d0"), "dummy")):
         header, found = decoded(ifinfmsg, request)
         assert (header["flags"], header["change"]) == (1, 1)
         assert found["IFLA_LINKINFO"]["IFLA_INFO_KIND"] == kind
-    _, vlan = decoded(ifinfmsg, links.add_vlan("eth0.7", 2, 7))
+    _, vlan = decoded(ifinfmsg, parentlinks.add_vlan("eth0.7", 2, 7))
     assert (vlan["IFLA_LINK"], vlan["IFLA_LINKINFO"]["IFLA_INFO_DATA"]) == (2, {"IFLA_VLAN_ID": 7})
     header, found = decoded(ifinfmsg, links.set_up("eth0"))
     assert (header["flags"], header["change"], found) == (1, 1, {"IFLA_IFNAME": "eth0"})

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
-from .. import links
+from .. import links, parentlinks
 from ..types import DRIVER_MTU
 from .driver import Driver, Plugged
 
@@ -43,7 +43,7 @@ class Parented(Driver, ABC):
         if links.index_of(netlink.fileno(), parent):
             return
         if not network.options.get("parent"):
-            netlink.run([links.add_dummy(parent)])
+            netlink.run([parentlinks.add_dummy(parent)])
             return
         match = _VLAN.fullmatch(parent)
         carrier = links.index_of(netlink.fileno(), match["parent"]) if match is not None else 0
@@ -51,7 +51,7 @@ class Parented(Driver, ABC):
             raise InvalidParameter(f"invalid subinterface vlan name {parent}, example formatting is eth0.10")
         if not 0 < int(match["tag"]) < 4095:
             raise InvalidParameter(f"vlan id must be between 1-4094, received: {match['tag']}")
-        netlink.run([links.add_vlan(parent, carrier, int(match["tag"]))])
+        netlink.run([parentlinks.add_vlan(parent, carrier, int(match["tag"]))])
 
     def plug(self, netlink: Netlink, network: Network, endpoint: Endpoint, netns_fd: int, spare: str) -> Plugged:
         # Before Linux 6.14 a name is refused that a link out here has, eth0 for example.
@@ -70,14 +70,14 @@ class Macvlan(Parented):
 
     def mode(self, network: Network) -> str:
         mode = network.options.get("macvlan_mode") or "bridge"
-        if mode not in links.MACVLAN_MODES:
+        if mode not in parentlinks.MACVLAN_MODES:
             raise InvalidParameter(
                 f"requested macvlan mode '{mode}' is not valid, 'bridge' mode is the macvlan driver default"
             )
         return mode
 
     def link(self, network: Network, endpoint: Endpoint, parent: int, netns_fd: int, name: str) -> Request:
-        return links.add_macvlan(name, parent, self.mode(network), netns_fd, endpoint.mac_address, _mtu(network))
+        return parentlinks.add_macvlan(name, parent, self.mode(network), netns_fd, endpoint.mac_address, _mtu(network))
 
 
 class Ipvlan(Parented):
@@ -88,14 +88,14 @@ class Ipvlan(Parented):
 
     def mode(self, network: Network) -> str:
         mode = network.options.get("ipvlan_mode") or "l2"
-        if mode not in links.IPVLAN_MODES:
+        if mode not in parentlinks.IPVLAN_MODES:
             raise InvalidParameter(
                 f"requested ipvlan mode '{mode}' is not valid, 'l2' mode is the ipvlan driver default"
             )
         return mode
 
     def link(self, network: Network, endpoint: Endpoint, parent: int, netns_fd: int, name: str) -> Request:
-        return links.add_ipvlan(name, parent, self.mode(network), netns_fd, _mtu(network))
+        return parentlinks.add_ipvlan(name, parent, self.mode(network), netns_fd, _mtu(network))
 
 
 def _mtu(network: Network) -> int:
