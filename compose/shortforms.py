@@ -6,12 +6,15 @@ Each function takes the text a user wrote and gives a plain value or raises `Val
 from __future__ import annotations
 
 import posixpath
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .model.service import BindOptions, Mount, VolumeOptions
 
 _PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 
 
-def parse_volume(spec: str) -> dict[str, Any]:
+def parse_volume(spec: str) -> Mount:
     """The long form of a mount's short form ``[SOURCE:]TARGET[:OPTIONS]``; drive letters are not separators."""
     if not spec:
         raise ValueError("invalid empty volume spec")
@@ -31,12 +34,12 @@ def parse_volume(spec: str) -> dict[str, Any]:
     if len(fields) > 3:
         raise ValueError(f"invalid spec: {spec}: too many colons")
     source = fields[0] if len(fields) > 1 else ""
-    volume: dict[str, Any] = {"type": "volume"}
+    volume: Mount = {"type": "volume"}
     if source:
         volume["source"] = source
     volume["target"] = clean_target(fields[1] if len(fields) > 1 else fields[0])
-    bind: dict[str, Any] = {}
-    options: dict[str, Any] | None = None
+    bind: BindOptions = {}
+    options: VolumeOptions | None = None
     for option in fields[2].split(",") if len(fields) == 3 else ():
         if option in ("ro", "rw"):
             volume["read_only"] = option == "ro"

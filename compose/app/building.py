@@ -9,6 +9,7 @@ from .session import require_services
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ..model.service import Service
     from ..plan.plan import Plan
     from .converge import Convergence
     from .session import Session
@@ -72,7 +73,7 @@ def build(
     return result
 
 
-def _with_contexts(services: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+def _with_contexts(services: Mapping[str, Service], names: Sequence[str]) -> list[str]:
     """``names`` and the services whose images are contexts of theirs, those first."""
     order: list[str] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass, field
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import Project
+    from ..model.service import Mount, Port, Service
     from ..plan.observe import Snapshot
     from ..plan.ops import Operation
     from ..run.perform import World
@@ -28,8 +29,8 @@ class OneOffOptions:
     entrypoint: tuple[str, ...] | None = None
     environment: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    ports: tuple[Mapping[str, Any], ...] = ()
-    volumes: tuple[Mapping[str, Any], ...] = ()
+    ports: tuple[Port, ...] = ()
+    volumes: tuple[Mount, ...] = ()
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     user: str | None = None
@@ -44,26 +45,27 @@ class OneOffOptions:
     quiet_build: bool = False
 
 
-def overridden(project: Project, name: str, options: OneOffOptions) -> dict[str, Any]:
+def overridden(project: Project, name: str, options: OneOffOptions) -> Service:
     """Service ``name`` as a one-off container wants it."""
-    from ..convert.values import pairs
-
-    service: dict[str, Any] = dict(project.services[name])
-    for key in ("container_name", "restart", "deploy"):
-        value = service.pop(key, None)
-        if key == "deploy" and value:
-            service["deploy"] = {"resources": value.get("resources") or {}}
-    service["ports"] = [*((service.get("ports") or ()) if options.service_ports else ()), *options.ports]
+    service: Service = {**project.services[name]}
+    service.pop("container_name", None)
+    service.pop("restart", None)
+    deploy = service.pop("deploy", None)
+    if deploy:
+        service["deploy"] = {"resources": deploy.get("resources") or {}}
+    service["ports"] = [*(service.get("ports", ()) if options.service_ports else ()), *options.ports]
     if options.entrypoint is not None:
         service["entrypoint"], service["command"] = list(options.entrypoint), None
     if options.volumes:
         targets = {one["target"] for one in options.volumes}
-        kept = [one for one in service.get("volumes") or () if one["target"] not in targets]
+        kept = [one for one in service.get("volumes", ()) if one["target"] not in targets]
         service["volumes"] = [*kept, *map(_absolute, options.volumes)]
-    service["environment"] = {**(service.get("environment") or {}), **options.environment}
-    service["labels"] = {**pairs(service.get("labels")), **options.labels}
-    service["cap_add"] = [*(service.get("cap_add") or ()), *options.cap_add] or None
-    service["cap_drop"] = [*(service.get("cap_drop") or ()), *options.cap_drop] or None
+    service["environment"] = {**service.get("environment", {}), **options.environment}
+    service["labels"] = {**service.get("labels", {}), **options.labels}
+    if options.cap_add:
+        service["cap_add"] = [*service.get("cap_add", ()), *options.cap_add]
+    if options.cap_drop:
+        service["cap_drop"] = [*service.get("cap_drop", ()), *options.cap_drop]
     if options.user is not None:
         service["user"] = options.user
     if options.working_dir is not None:
@@ -73,18 +75,16 @@ def overridden(project: Project, name: str, options: OneOffOptions) -> dict[str,
     return service
 
 
-def _absolute(volume: Mapping[str, Any]) -> Mapping[str, Any]:
+def _absolute(volume: Mount) -> Mount:
     if volume.get("type") != "bind":
         return volume
     return {**volume, "source": os.path.abspath(os.path.expanduser(volume["source"]))}
 
 
-def stop_grace(service: Mapping[str, Any]) -> float:
+def stop_grace(service: Service) -> float:
     """Seconds between the request to end and the kill."""
-    from ...grammar import durations
-
-    text = service.get("stop_grace_period")
-    return durations.parse(str(text)) / 1e9 if text is not None else DEFAULT_GRACE
+    given = service.get("stop_grace_period")
+    return DEFAULT_GRACE if given is None else given.seconds
 
 
 def prepare_world(session: Session, name: str, options: OneOffOptions) -> World:

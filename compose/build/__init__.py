@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..client import Engine
+    from ..convert.bodies import Ulimit
     from ..model import Project
 
 _EPOCH = "SOURCE_DATE_EPOCH"
@@ -297,11 +298,10 @@ def _extra_hosts(tree: Mapping[str, Any]) -> list[str]:
     return [f"{name}:{address}" for name, address in value.items()]
 
 
-def _ulimits(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
-    from ..convert.resources import resources
+def _ulimits(tree: Mapping[str, Any]) -> list[Ulimit]:
+    from ..convert.resources import ulimits
 
-    found: list[dict[str, Any]] = resources({"ulimits": tree["ulimits"]})["Ulimits"]
-    return found
+    return ulimits(tree["ulimits"])
 
 
 def _local_body(

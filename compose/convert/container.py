@@ -1,27 +1,40 @@
 """A service as the body of POST /containers/create.
 
-The plain attributes are a table (`_CONFIG`, `_HOST`): attribute, field of the API, conversion. What needs other facts
-(networks, mounts, namespaces of other services) is a function each.
+Attributes that only change their name are tables (renames.py). What needs other facts (networks, mounts, namespaces of other
+services) is a function each.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
+from ...grammar import restart
+from ...grammar.ports import parse_exposed
 from .. import labels
 from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
+from . import renames
 from .healthcheck import healthcheck
 from .mounts import CREDENTIALS, PlacedFile, credential_files, plan_mounts
 from .network import endpoint_settings, service_networks
 from .resources import resources
-from .values import byte_count, nanoseconds, pairs, seconds
+from .values import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..model import Project
+    from ..model.service import Service, ServiceNetwork
+    from .bodies import (
+        ContainerBody,
+        ContainerConfig,
+        EndpointSettings,
+        HostConfig,
+        LogConfig,
+        PortBinding,
+        RestartPolicy,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +69,16 @@ class CreateRequest:
 
     name: str
     platform: str
-    body: dict[str, Any]
-    connect: tuple[tuple[str, dict[str, Any]], ...]
+    body: ContainerBody
+    connect: tuple[tuple[str, EndpointSettings], ...]
     files: tuple[PlacedFile, ...]
+
+
+class _Body(NamedTuple):
+    """The two halves of a body while it is made."""
+
+    config: ContainerConfig
+    host: HostConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,68 +94,14 @@ class OneOff:
     stdin: bool = False
 
 
-def _environment(service: Mapping[str, Any], extra: Mapping[str, str]) -> list[str]:
+def _environment(service: Service, extra: Mapping[str, str]) -> list[str]:
     merged = {**extra, **(service.get("environment") or {})}
-    return [name if value is None else f"{name}={_text(value)}" for name, value in merged.items()]
+    return [name if value is None else f"{name}={value}" for name, value in merged.items()]
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _extra_hosts(value: Any) -> list[str]:
-    """``name:address`` entries, from the mapping or from ``name=address``."""
-    if isinstance(value, list):
-        return [item.replace("=", ":", 1) if "=" in item else item for item in value]
-    return [f"{name}:{one}" for name, many in value.items() for one in (many if isinstance(many, list) else [many])]
-
-
-_CONFIG: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
-    ("command", "Cmd", list),
-    ("domainname", "Domainname", str),
-    ("entrypoint", "Entrypoint", list),
-    ("hostname", "Hostname", str),
-    ("stdin_open", "OpenStdin", bool),
-    ("stop_grace_period", "StopTimeout", seconds),
-    ("stop_signal", "StopSignal", str),
-    ("tty", "Tty", bool),
-    ("user", "User", str),
-    ("working_dir", "WorkingDir", str),
-)
-
-_HOST: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
-    ("annotations", "Annotations", pairs),
-    ("cap_add", "CapAdd", list),
-    ("cap_drop", "CapDrop", list),
-    ("cgroup", "CgroupnsMode", str),
-    ("dns", "Dns", list),
-    ("dns_opt", "DnsOptions", list),
-    ("dns_search", "DnsSearch", list),
-    ("extra_hosts", "ExtraHosts", _extra_hosts),
-    ("group_add", "GroupAdd", lambda value: [str(item) for item in value]),
-    ("init", "Init", bool),
-    ("oom_score_adj", "OomScoreAdj", int),
-    ("privileged", "Privileged", bool),
-    ("read_only", "ReadonlyRootfs", bool),
-    ("runtime", "Runtime", str),
-    ("shm_size", "ShmSize", byte_count),
-    ("storage_opt", "StorageOpt", dict),
-    ("sysctls", "Sysctls", lambda value: {name: str(one) for name, one in pairs(value).items()}),
-    ("userns_mode", "UsernsMode", str),
-    ("uts", "UTSMode", str),
-    ("volume_driver", "VolumeDriver", str),
-)
-
-
-def _apply(
-    table: Sequence[tuple[str, str, Callable[[Any], Any]]], service: Mapping[str, Any], body: dict[str, Any]
-) -> None:
-    for key, name, convert in table:
-        value = service.get(key)
-        if value is not None and value is not False:
-            body[name] = convert(value)
+def _extra_hosts(entries: list[str]) -> list[str]:
+    """``name:address`` entries, from ``name=address``."""
+    return [item.replace("=", ":", 1) if "=" in item else item for item in entries]
 
 
 def create_request(
@@ -144,35 +110,38 @@ def create_request(
     number: int,
     facts: Facts,
     oneoff: OneOff | None = None,
-    service: Mapping[str, Any] | None = None,
+    service: Service | None = None,
 ) -> CreateRequest:
     """The request that creates container ``number`` of service ``name``. Raises `PlanError` for what no engine can do."""
     service = project.services[name] if service is None else service
     container = (
         oneoff.name if oneoff else str(service.get("container_name") or labels.container_name(project, name, number))
     )
-    config: dict[str, Any] = {
+    config: ContainerConfig = {
         "AttachStdin": False,
         "AttachStdout": True,
         "AttachStderr": True,
         "Env": _environment(service, facts.extra_environment),
         "Image": facts.image or labels.image_name(project, name),
         "Labels": container_labels(project, name, number, facts, oneoff, service),
+        **renames.config(service),
     }
-    host: dict[str, Any] = {"LogConfig": _logging(service), "RestartPolicy": restart_policy(service, own=facts.own)}
-    _apply(_CONFIG, service, config)
-    _apply(_HOST, service, host)
-    host.update(resources(service))
+    host: HostConfig = {
+        "LogConfig": _logging(service),
+        "RestartPolicy": restart_policy(service, own=facts.own),
+        **renames.host(service),
+        **resources(service),
+    }
+    if service.get("stop_grace_period") is not None:
+        config["StopTimeout"] = seconds(service["stop_grace_period"])
+    if service.get("extra_hosts"):
+        host["ExtraHosts"] = _extra_hosts(service["extra_hosts"])
     health = healthcheck(service, facts.api)
     if health is not None:
         config["Healthcheck"] = health
     _ports(service, config, host)
     _security(service, facts, host)
-    for key, field_name in (("ipc", "IpcMode"), ("pid", "PidMode")):
-        if service.get(key):
-            host[field_name] = _shared(project, name, key, str(service[key]), facts)
-    if service.get("volumes_from"):
-        host["VolumesFrom"] = [_volumes_from(item, facts) for item in service["volumes_from"]]
+    _namespaces(project, name, service, facts, host)
     mounts = plan_mounts(project, name, service, facts.kept_volumes, facts.socket)
     files = (*mounts.files, *credential_files(service, facts.credentials))
     if len(files) > len(mounts.files):
@@ -185,20 +154,19 @@ def create_request(
         host["Tmpfs"] = mounts.tmpfs
     if oneoff is not None:
         _apply_oneoff(oneoff, config, host)
-    connect = _networks(project, name, service, container, facts, oneoff, config, host)
-    body = {**config, "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": dict(connect[:1])}}
-    if facts.api >= (1, 44):
-        body["NetworkingConfig"] = {"EndpointsConfig": dict(connect)}
+    connect = _networks(project, name, service, container, facts, oneoff, _Body(config, host))
+    first = connect if facts.api >= (1, 44) else connect[:1]
+    body: ContainerBody = {**config, "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": dict(first)}}
     later = () if facts.api >= (1, 44) else tuple(connect[1:])
     temporary = f"{facts.replaces[:12]}_{container}" if facts.replaces else container
     return CreateRequest(temporary, str(service.get("platform") or ""), body, later, files)
 
 
 def container_labels(
-    project: Project, name: str, number: int, facts: Facts, oneoff: OneOff | None, service: Mapping[str, Any]
+    project: Project, name: str, number: int, facts: Facts, oneoff: OneOff | None, service: Service
 ) -> dict[str, str]:
-    result = {key: _text(value) for key, value in pairs(service.get("labels")).items()}
-    result |= {
+    result = {
+        **(service.get("labels") or {}),
         labels.CONFIG_HASH: facts.config_hash,
         labels.NUMBER: str(number),
         labels.DEPENDS_ON: ",".join(_dependency_words(service, project)),
@@ -231,7 +199,7 @@ def container_labels(
     return result
 
 
-def _dependency_words(service: Mapping[str, Any], project: Project) -> list[str]:
+def _dependency_words(service: Service, project: Project) -> list[str]:
     return [
         f"{other}:{one.get('condition', 'service_started')}:{'true' if one.get('restart') else 'false'}"
         for other, one in sorted((service.get("depends_on") or {}).items())
@@ -239,52 +207,49 @@ def _dependency_words(service: Mapping[str, Any], project: Project) -> list[str]
     ]
 
 
-def _logging(service: Mapping[str, Any]) -> dict[str, Any]:
+def _logging(service: Service) -> LogConfig:
     tree = service.get("logging") or {}
-    return {
-        "Type": tree.get("driver") or "",
-        "Config": {key: _text(value) for key, value in (tree.get("options") or {}).items()},
-    }
+    return {"Type": tree.get("driver") or "", "Config": dict(tree.get("options") or {})}
 
 
-def restart_policy(service: Mapping[str, Any], *, own: bool = False) -> dict[str, Any]:
+def restart_policy(service: Service, *, own: bool = False) -> RestartPolicy:
     """``restart``, overruled by ``deploy.restart_policy``. Our own engine (``own``) takes ``Delay`` and ``Window`` in
     nanoseconds as well, and with these a number of attempts for any condition."""
-    name, _, count = str(service.get("restart") or "").partition(":")
-    policy = {"Name": name, "MaximumRetryCount": int(count) if count.isdigit() else 0}
     deploy = (service.get("deploy") or {}).get("restart_policy")
-    if deploy:
-        condition = {"none": "no", "on-failure": "on-failure"}.get(str(deploy.get("condition") or "any"), "always")
-        attempts = int(deploy.get("max_attempts") or 0) if condition == "on-failure" else 0
-        policy = {"Name": condition, "MaximumRetryCount": attempts}
-        attempts = int(deploy.get("max_attempts") or 0)
-        given = {name: deploy[key] for key, name in (("delay", "Delay"), ("window", "Window")) if deploy.get(key)}
-        if own and condition != "no" and (given or attempts):
-            times = {name: nanoseconds(value) for name, value in given.items()}
-            policy |= {"MaximumRetryCount": attempts, "Window": 0, **times}
-    return policy
+    if not deploy:
+        name, retries = restart.parse(service.get("restart") or "")
+        return {"Name": name, "MaximumRetryCount": retries}
+    condition = {"none": "no", "on-failure": "on-failure"}.get(deploy.get("condition") or "any", "always")
+    attempts = deploy.get("max_attempts") or 0
+    delay, window = deploy.get("delay"), deploy.get("window")
+    if own and condition != "no" and (delay or window or attempts):
+        policy: RestartPolicy = {"Name": condition, "MaximumRetryCount": attempts, "Window": window or 0}
+        if delay:
+            policy["Delay"] = delay
+        return policy
+    return {"Name": condition, "MaximumRetryCount": attempts if condition == "on-failure" else 0}
 
 
-def _ports(service: Mapping[str, Any], config: dict[str, Any], host: dict[str, Any]) -> None:
+def _ports(service: Service, config: ContainerConfig, host: HostConfig) -> None:
     exposed: dict[str, dict[str, str]] = {}
-    bindings: dict[str, list[dict[str, str]]] = {}
+    bindings: dict[str, list[PortBinding]] = {}
     for item in service.get("expose") or ():
-        port, _, protocol = str(item).partition("/")
-        first, _, last = port.partition("-")
-        for number in range(int(first), int(last or first) + 1):
-            exposed[f"{number}/{protocol or 'tcp'}"] = {}
+        first, last, protocol = parse_exposed(item)
+        for number in range(first, last + 1):
+            exposed[f"{number}/{protocol}"] = {}
     for port in service.get("ports") or ():
         key = f"{port['target']}/{port.get('protocol') or 'tcp'}"
         exposed[key] = {}
-        published = port.get("published")
-        bindings.setdefault(key, []).append({"HostIp": port.get("host_ip") or "", "HostPort": str(published or "")})
+        bindings.setdefault(key, []).append(
+            {"HostIp": port.get("host_ip") or "", "HostPort": port.get("published") or ""}
+        )
     if exposed:
         config["ExposedPorts"] = exposed
     if bindings:
         host["PortBindings"] = bindings
 
 
-def _security(service: Mapping[str, Any], facts: Facts, host: dict[str, Any]) -> None:
+def _security(service: Service, facts: Facts, host: HostConfig) -> None:
     options: list[str] = []
     for item in service.get("security_opt") or ():
         name, separator, value = item.partition("=") if "=" in item else item.partition(":")
@@ -296,6 +261,15 @@ def _security(service: Mapping[str, Any], facts: Facts, host: dict[str, Any]) ->
             options.append(f"{name}={value}" if separator else name)
     if options:
         host["SecurityOpt"] = options
+
+
+def _namespaces(project: Project, name: str, service: Service, facts: Facts, host: HostConfig) -> None:
+    if service.get("ipc"):
+        host["IpcMode"] = _shared(project, name, "ipc", service["ipc"], facts)
+    if service.get("pid"):
+        host["PidMode"] = _shared(project, name, "pid", service["pid"], facts)
+    if service.get("volumes_from"):
+        host["VolumesFrom"] = [_volumes_from(item, facts) for item in service["volumes_from"]]
 
 
 def _shared(project: Project, name: str, key: str, value: str, facts: Facts) -> str:
@@ -319,45 +293,40 @@ def _volumes_from(item: str, facts: Facts) -> str:
 def _networks(
     project: Project,
     name: str,
-    service: Mapping[str, Any],
+    service: Service,
     container: str,
     facts: Facts,
     oneoff: OneOff | None,
-    config: dict[str, Any],
-    host: dict[str, Any],
-) -> list[tuple[str, dict[str, Any]]]:
+    body: _Body,
+) -> list[tuple[str, EndpointSettings]]:
     """Sets NetworkMode; the endpoints by network name, the default route's first."""
     mode = service.get("network_mode")
     if mode:
-        host["NetworkMode"] = _shared(project, name, "network_mode", str(mode), facts)
+        body.host["NetworkMode"] = _shared(project, name, "network_mode", mode, facts)
         if service.get("mac_address"):
-            config["MacAddress"] = service["mac_address"]
+            body.config["MacAddress"] = service["mac_address"]
         return []
     keys = service_networks(service)
     if not keys:
-        host["NetworkMode"] = "none"
+        body.host["NetworkMode"] = "none"
         return []
-    host["NetworkMode"] = labels.network_name(project, keys[0])
-    aliases = [container]
-    if oneoff is None or oneoff.use_aliases:
-        aliases.append(name)
+    body.host["NetworkMode"] = labels.network_name(project, keys[0])
+    named = oneoff is None or oneoff.use_aliases
+    aliases = [container, name] if named else [container]
     links = [link for item in service.get("links") or () for link in _links(project, item, facts)]
     links += [item if ":" in item else f"{item}:{item}" for item in service.get("external_links") or ()]
-    named = oneoff is None or oneoff.use_aliases
-    endpoints: list[tuple[str, dict[str, Any]]] = []
+    endpoints: list[tuple[str, EndpointSettings]] = []
     for index, key in enumerate(keys):
-        plain = (
-            service if named else {**service, "networks": {key: {**(service["networks"][key] or {}), "aliases": []}}}
-        )
-        settings = endpoint_settings(plain, key, aliases, links, facts.api)
+        given: ServiceNetwork = service["networks"][key] or {}
+        settings = endpoint_settings(given if named else {**given, "aliases": []}, aliases, links, facts.api)
         if index == 0 and service.get("mac_address"):
             if facts.api >= (1, 44):
                 settings.setdefault("MacAddress", service["mac_address"])
             else:
-                config["MacAddress"] = service["mac_address"]
-        if facts.api < (1, 44) and (service["networks"][key] or {}).get("mac_address"):
+                body.config["MacAddress"] = service["mac_address"]
+        if facts.api < (1, 44) and given.get("mac_address"):
             if index == 0:
-                config["MacAddress"] = service["networks"][key]["mac_address"]
+                body.config["MacAddress"] = given["mac_address"]
             else:
                 path = ("services", name, "networks", key, "mac_address")
                 message = "this engine sets the MAC address of a container's first network only"
@@ -378,7 +347,7 @@ def _links(project: Project, item: str, facts: Facts) -> list[str]:
     return [f"{target}:{name}" for name in dict.fromkeys((alias or other, number, standard))]
 
 
-def _apply_oneoff(oneoff: OneOff, config: dict[str, Any], host: dict[str, Any]) -> None:
+def _apply_oneoff(oneoff: OneOff, config: ContainerConfig, host: HostConfig) -> None:
     if oneoff.command is not None:
         config["Cmd"] = list(oneoff.command)
     config["Tty"] = oneoff.tty

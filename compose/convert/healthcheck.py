@@ -5,27 +5,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from .values import nanoseconds
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ..model.service import HealthCheck, Service
+    from ..model.values import Json
+    from .bodies import Healthcheck
 
 PROBES = ("x-http", "x-tcp", "x-log", "x-notify")
 OWN_ENGINE_ONLY = "only pycompose's own engine makes this check; give a test that runs in the container"
 
 
-def probe_of(tree: Mapping[str, Any]) -> tuple[str, Any] | None:
+def probe_of(tree: HealthCheck) -> tuple[str, Json] | None:
     """The probe of a ``healthcheck``: its key and value."""
-    for key in PROBES:
-        value = tree.get(key)
+    for key, value in zip(
+        PROBES, (tree.get("x-http"), tree.get("x-tcp"), tree.get("x-log"), tree.get("x-notify")), strict=True
+    ):
         if value is not None and value is not False:
             return key, value
     return None
 
 
-def healthcheck(service: Mapping[str, Any], api: tuple[int, int]) -> dict[str, Any] | None:
+def healthcheck(service: Service, api: tuple[int, int]) -> Healthcheck | None:
     """The member Healthcheck of a container's body; None leaves the image's check as it is."""
     tree = service.get("healthcheck")
     if not tree:
@@ -33,45 +36,51 @@ def healthcheck(service: Mapping[str, Any], api: tuple[int, int]) -> dict[str, A
     probe = probe_of(tree)
     if tree.get("disable"):
         return {"Test": ["NONE"]}
-    body: dict[str, Any] = {}
+    body: Healthcheck = {}
     if probe is not None:
         body["Test"] = _WORDS[probe[0]](probe[1])
     elif tree.get("test"):
-        test = tree["test"]
-        body["Test"] = ["CMD-SHELL", test] if isinstance(test, str) else list(test)
-    for key, name in (("interval", "Interval"), ("timeout", "Timeout"), ("start_period", "StartPeriod")):
-        if tree.get(key) is not None:
-            body[name] = nanoseconds(tree[key])
-    if tree.get("start_interval") is not None and api >= (1, 44):
-        body["StartInterval"] = nanoseconds(tree["start_interval"])
-    if tree.get("retries") is not None:
-        body["Retries"] = int(tree["retries"])
+        body["Test"] = list(tree["test"])
+    if "interval" in tree:
+        body["Interval"] = tree["interval"]
+    if "timeout" in tree:
+        body["Timeout"] = tree["timeout"]
+    if "start_period" in tree:
+        body["StartPeriod"] = tree["start_period"]
+    if "start_interval" in tree and api >= (1, 44):
+        body["StartInterval"] = tree["start_interval"]
+    if "retries" in tree:
+        body["Retries"] = tree["retries"]
     return body
 
 
-def _http(value: Mapping[str, Any]) -> list[str]:
+def _http(value: Json) -> list[str]:
+    if not isinstance(value, dict):
+        return ["HTTP", f"port={value}"]
     words = ["HTTP", f"port={value['port']}"]
     words += [f"{key}={value[key]}" for key in ("path", "scheme") if value.get(key)]
-    if value.get("status"):
-        wanted = value["status"]
+    if wanted := value.get("status"):
         words.append("status=" + ",".join(map(str, wanted if isinstance(wanted, list) else [wanted])))
-    return words + [f"header={name}:{text}" for name, text in sorted((value.get("headers") or {}).items())]
+    headers = value.get("headers")
+    return words + [
+        f"header={name}:{text}" for name, text in sorted(headers.items() if isinstance(headers, dict) else ())
+    ]
 
 
-def _tcp(value: Any) -> list[str]:
+def _tcp(value: Json) -> list[str]:
     return ["TCP", f"port={value['port'] if isinstance(value, dict) else value}"]
 
 
-def _log(value: Any) -> list[str]:
+def _log(value: Json) -> list[str]:
     if not isinstance(value, dict):
         return ["LOG", f"line={value}"]
     return ["LOG", *(f"{key}={value[key]}" for key in ("line", "regex") if value.get(key))]
 
 
-def _notify(value: Any) -> list[str]:
+def _notify(value: Json) -> list[str]:
     return ["NOTIFY"]
 
 
-_WORDS: Mapping[str, Callable[[Any], list[str]]] = {
+_WORDS: Mapping[str, Callable[[Json], list[str]]] = {
     "x-http": _http, "x-tcp": _tcp, "x-log": _log, "x-notify": _notify,
 }  # fmt: skip

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..contents import file_content
+from ..contents import Use, file_content, file_objects, uses
 from ..dataclass import dataclass
 from ..errors import Diagnostic, PlanError
 from ..labels import volume_name
-from .values import byte_count, file_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import Project
+    from ..model import service as model
+    from .bodies import BindOptions, Mount, TmpfsOptions, VolumeOptions
 
 CREDENTIALS = "/run/secrets/docker"
 """Where a service that uses the engine's socket finds registry credentials, as with Docker Compose."""
@@ -43,7 +44,7 @@ class PlacedFile:
 @dataclass(frozen=True, slots=True)
 class MountPlan:
     binds: tuple[str, ...]
-    mounts: tuple[dict[str, Any], ...]
+    mounts: tuple[Mount, ...]
     tmpfs: dict[str, str]
     files: tuple[PlacedFile, ...]
 
@@ -51,16 +52,16 @@ class MountPlan:
 def plan_mounts(
     project: Project,
     name: str,
-    service: Mapping[str, Any],
+    service: model.Service,
     kept: Mapping[str, str],
     socket: str | None,
 ) -> MountPlan:
     """``kept`` maps targets to the anonymous volumes that are carried over; ``socket`` is the engine's, for use_api_socket."""
     binds: list[str] = []
-    mounts: list[dict[str, Any]] = []
+    mounts: list[Mount] = []
     covered: set[str] = set()
     for index, volume in enumerate(service.get("volumes") or ()):
-        target = str(volume["target"])
+        target = volume["target"]
         covered.add(_clean(target))
         kind = volume.get("type") or "volume"
         if kind == "bind" and _is_plain_bind(volume):
@@ -81,16 +82,15 @@ def plan_mounts(
             )
         binds.append(f"{socket}:/var/run/docker.sock:rw")
     files: list[PlacedFile] = []
-    for noun, default in (("configs", "/{}"), ("secrets", "/run/secrets/{}")):
-        for index, use in enumerate(service.get(noun) or ()):
-            placed = _file(project, name, noun, default, use, index)
-            if isinstance(placed, PlacedFile):
-                files.append(placed)
-            else:
-                mounts.append(placed)
+    for use in uses(service):
+        placed = _file(project, name, use, "/{}" if use.noun == "configs" else "/run/secrets/{}")
+        if isinstance(placed, PlacedFile):
+            files.append(placed)
+        else:
+            mounts.append(placed)
     tmpfs: dict[str, str] = {}
     for item in service.get("tmpfs") or ():
-        path, _, options = str(item).partition(":")
+        path, _, options = item.partition(":")
         tmpfs[path] = options
     return MountPlan(tuple(binds), tuple(mounts), tmpfs, tuple(files))
 
@@ -99,108 +99,120 @@ def _clean(path: str) -> str:
     return posixpath.normpath(path)
 
 
-def _is_plain_bind(volume: Mapping[str, Any]) -> bool:
+def _is_plain_bind(volume: model.Mount) -> bool:
     options = volume.get("bind") or {}
     if options.get("recursive") or (volume.get("consistency") and not options):
         return False
     return bool(options.get("create_host_path", False)) or bool(options.get("selinux"))
 
 
-def _bind_string(volume: Mapping[str, Any]) -> str:
+def _bind_string(volume: model.Mount) -> str:
     options = volume.get("bind") or {}
     modes = ["ro" if volume.get("read_only") else "rw"]
-    modes += [str(options[key]) for key in ("selinux", "propagation") if options.get(key)]
+    modes += [mode for mode in (options.get("selinux"), options.get("propagation")) if mode]
     return f"{volume['source']}:{volume['target']}:{','.join(modes)}"
 
 
-def _mount(project: Project, volume: Mapping[str, Any], kept: Mapping[str, str]) -> dict[str, Any]:
+def _mount(project: Project, volume: model.Mount, kept: Mapping[str, str]) -> Mount:
     kind = volume.get("type") or "volume"
-    mount: dict[str, Any] = {"Type": kind, "Target": volume["target"]}
+    mount: Mount = {"Type": kind, "Target": volume["target"]}
     if volume.get("read_only"):
         mount["ReadOnly"] = True
     if volume.get("consistency"):
         mount["Consistency"] = volume["consistency"]
     source = volume.get("source")
-    options = volume.get(kind) or {}
     if kind == "bind":
         mount["Source"] = source
-        bind: dict[str, Any] = {}
-        if options.get("propagation"):
-            bind["Propagation"] = options["propagation"]
-        if options.get("create_host_path"):
-            bind["CreateMountpoint"] = True
-        recursive = options.get("recursive")
-        if recursive == "disabled":
-            bind["NonRecursive"] = True
-        elif recursive == "writable":
-            bind["ReadOnlyNonRecursive"] = True
-        elif recursive == "readonly":
-            bind["ReadOnlyForceRecursive"] = True
+        bind = _bind_options(volume.get("bind") or {})
         if bind:
             mount["BindOptions"] = bind
     elif kind == "volume":
         if source:
             mount["Source"] = volume_name(project, source) if source in project.volumes else source
-        elif kept.get(str(volume["target"])):
-            mount["Source"] = kept[str(volume["target"])]
-        detail: dict[str, Any] = {}
-        if options.get("nocopy"):
-            detail["NoCopy"] = True
-        if options.get("subpath"):
-            detail["Subpath"] = options["subpath"]
-        if options.get("labels"):
-            detail["Labels"] = dict(options["labels"])
-        mount["VolumeOptions"] = detail
+        elif kept.get(volume["target"]):
+            mount["Source"] = kept[volume["target"]]
+        mount["VolumeOptions"] = _volume_options(volume.get("volume") or {})
     elif kind == "tmpfs":
-        detail = {}
-        if options.get("size"):
-            detail["SizeBytes"] = byte_count(options["size"])
-        if options.get("mode") is not None:
-            detail["Mode"] = file_mode(options["mode"], 0)
+        detail = _tmpfs_options(volume.get("tmpfs") or {})
         if detail:
             mount["TmpfsOptions"] = detail
     else:
         mount["Source"] = source
-        if options.get("subpath"):
-            mount["ImageOptions"] = {"Subpath": options["subpath"]}
+        image = volume.get("image") or {}
+        if image.get("subpath"):
+            mount["ImageOptions"] = {"Subpath": image["subpath"]}
     return mount
 
 
-def _file(
-    project: Project, service: str, noun: str, default: str, use: Mapping[str, Any], index: int
-) -> PlacedFile | dict[str, Any]:
-    where = ("services", service, noun, index)
-    source = str(use["source"])
-    tree: Mapping[str, Any] = (project.configs if noun == "configs" else project.secrets).get(source) or {}
+def _bind_options(options: model.BindOptions) -> BindOptions:
+    found: BindOptions = {}
+    if options.get("propagation"):
+        found["Propagation"] = options["propagation"]
+    if options.get("create_host_path"):
+        found["CreateMountpoint"] = True
+    recursive = options.get("recursive")
+    if recursive == "disabled":
+        found["NonRecursive"] = True
+    elif recursive == "writable":
+        found["ReadOnlyNonRecursive"] = True
+    elif recursive == "readonly":
+        found["ReadOnlyForceRecursive"] = True
+    return found
+
+
+def _volume_options(options: model.VolumeOptions) -> VolumeOptions:
+    found: VolumeOptions = {}
+    if options.get("nocopy"):
+        found["NoCopy"] = True
+    if options.get("subpath"):
+        found["Subpath"] = options["subpath"]
+    if options.get("labels"):
+        found["Labels"] = dict(options["labels"])
+    return found
+
+
+def _tmpfs_options(options: model.TmpfsOptions) -> TmpfsOptions:
+    found: TmpfsOptions = {}
+    if options.get("size"):
+        found["SizeBytes"] = options["size"]
+    if options.get("mode") is not None:
+        found["Mode"] = options["mode"]
+    return found
+
+
+def _file(project: Project, service: str, used: Use, default: str) -> PlacedFile | Mount:
+    noun, use = used.noun, used.reference
+    where = ("services", service, noun, used.position)
+    source = use["source"]
+    tree = file_objects(project, noun).get(source) or {}
     singular = noun.removesuffix("s")
     if tree.get("external"):
         raise _refusal(project, where, f"external {singular} {source!r}: this engine keeps no {noun} of its own")
-    for key in ("driver", "template_driver"):
-        if tree.get(key):
+    for key, given in (("driver", tree.get("driver")), ("template_driver", tree.get("template_driver"))):
+        if given:
             raise _refusal(project, (noun, source, key), f"{singular} {source!r}: {key} is a feature of Swarm")
-    target = str(use.get("target") or default.format(source))
+    target = use.get("target") or default.format(source)
     if not target.startswith("/"):
         target = default.format(target)
     content = file_content(project, noun, source)
-    owned = any(use.get(key) is not None for key in ("uid", "gid", "mode"))
-    if content is None and not owned:
+    uid, gid, mode = use.get("uid"), use.get("gid"), use.get("mode")
+    if content is None and uid is None and gid is None and mode is None:
         return {"Type": "bind", "Source": tree["file"], "Target": target, "ReadOnly": True}
     return PlacedFile(
         target=_clean(target),
-        uid=_number(project, use, "uid", where),
-        gid=_number(project, use, "gid", where),
-        mode=file_mode(use.get("mode"), CONFIG_MODE),
+        uid=_number(project, uid, (*where, "uid")),
+        gid=_number(project, gid, (*where, "gid")),
+        mode=CONFIG_MODE if mode is None else mode,
         content=content,
-        source=None if content is not None else str(tree["file"]),
+        source=None if content is not None else tree["file"],
     )
 
 
-def _number(project: Project, use: Mapping[str, Any], key: str, where: tuple[str | int, ...]) -> int | None:
-    value = use.get(key)
+def _number(project: Project, value: str | None, where: tuple[str | int, ...]) -> int | None:
     if value is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,10}", str(value)):
-        raise _refusal(project, (*where, key), f"{key} must be a number, not {value!r}")
+    if not re.fullmatch(r"[0-9]{1,10}", value):
+        raise _refusal(project, where, f"{where[-1]} must be a number, not {value!r}")
     return int(value)
 
 
@@ -208,7 +220,7 @@ def _refusal(project: Project, path: tuple[str | int, ...], message: str) -> Pla
     return PlanError(str(Diagnostic(message, path, project.mark(*path))))
 
 
-def credential_files(service: Mapping[str, Any], credentials: bytes | None) -> tuple[PlacedFile, ...]:
+def credential_files(service: model.Service, credentials: bytes | None) -> tuple[PlacedFile, ...]:
     """The credentials of a service that uses the engine's socket, unless it says itself where they are."""
     if (
         not service.get("use_api_socket")

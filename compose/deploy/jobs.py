@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..plan.graph import COMPLETED, dependencies
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..model import Project
+    from ..model.service import Service
 
 JOB_MODES = ("replicated-job", "global-job")
 SCHEDULE = "x-schedule"
@@ -26,11 +25,11 @@ def awaited(project: Project) -> frozenset[str]:
     )
 
 
-def mode(service: Mapping[str, Any]) -> str:
+def mode(service: Service) -> str:
     return str((service.get("deploy") or {}).get("mode") or "replicated")
 
 
-def replicas(service: Mapping[str, Any]) -> int:
+def replicas(service: Service) -> int:
     """``deploy.replicas``, else ``scale``, else one."""
     found = (service.get("deploy") or {}).get("replicas")
     found = service.get("scale") if found is None else found

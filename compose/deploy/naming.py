@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import files
-from ..contents import file_content
+from ..contents import file_content, file_objects, uses
 from ..errors import Diagnostic, LoadError
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Content(NamedTuple):
 def contents(project: Project, noun: str, largest: int) -> dict[str, Content]:
     """The configs or secrets of the project that services use and that are not external. Raises `LoadError` for one that cannot be read or is
     larger than ``largest`` bytes."""
-    section = project.configs if noun == "configs" else project.secrets
-    used = {str(use["source"]) for tree in project.services.values() for use in tree.get(noun) or ()}
+    section = file_objects(project, noun)
+    used = {use.reference["source"] for tree in project.services.values() for use in uses(tree) if use.noun == noun}
     found: dict[str, Content] = {}
     for key, tree in section.items():
         if key not in used or (tree or {}).get("external"):

@@ -28,7 +28,6 @@ from .decode import (
     optional_whole,
     options,
     plain_duration,
-    rate,
     single_float,
     size,
     ssh,
@@ -67,7 +66,7 @@ _hook = (
     F("environment", environment),
 )
 _pre_start_hook = (*_hook, F("image", string), F("per_replica", boolean))
-_throttle = listed(record(F("path", string, False, "Path"), F("rate", rate, False, "Rate")))
+_throttle = listed(record(F("path", string, False, "Path"), F("rate", size, False, "Rate")))
 _device_requests = listed(
     record(
         F("capabilities", strings),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Diagnostic, Path, dotted
+from ..model.values import Duration, Quantity
 from .merge import as_map
 from .scalars import Timestamp
 from .tree import Map, Place, Seq, mark, places_of
@@ -71,8 +72,8 @@ class Binder:
 
 
 def is_zero(value: Any) -> bool:
-    """Whether Go's omitempty would leave it out. `Kept` values never are."""
-    if isinstance(value, Record):
+    """Whether Go's omitempty would leave it out. Records, durations and `Kept` values never are."""
+    if isinstance(value, (Record, Duration)):
         return False
     return (
         value is None or value is False or value == 0 or value == "" or (isinstance(value, (dict, list)) and not value)
@@ -104,7 +105,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Timestamp):
         return value.rfc3339()
-    return value
+    return str(value) if isinstance(value, Quantity) else value
 
 
 class Kept:

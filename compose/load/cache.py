@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 from .. import files
 from ..errors import Diagnostic, Mark, Path
 from ..model import Marks, Project
+from ..model.values import Duration, Quantity, Size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import LoadOptions
 
-FORMAT = 4
+FORMAT = 5
 """To be raised whenever loading gives another result for the same input."""
 KEEP = 64
 
@@ -99,6 +100,8 @@ def recall(options: LoadOptions) -> Project | None:
         Diagnostic(message, tuple(where), Mark(*mark) if mark else None, hint)
         for message, where, mark, hint in entry["warnings"]
     )
+    for where, kind in entry["quantities"]:
+        _restore(entry, where, kind)
     marks = entry["marks"]
     return Project(
         name=entry["name"],
@@ -112,6 +115,15 @@ def recall(options: LoadOptions) -> Project | None:
         warnings=warnings,
         **{key: entry[key] for key in _SECTIONS},
     )
+
+
+def _restore(entry: dict[str, Any], where: Path, kind: str) -> None:
+    """Make the number at ``where`` the quantity that marshal cannot keep."""
+    *above, last = where
+    node: Any = entry
+    for part in above:
+        node = node[part]
+    node[last] = {"Size": Size, "Duration": Duration}[kind](node[last])
 
 
 def _unchanged(entry: dict[str, Any], environment: Mapping[str, str]) -> bool:
@@ -160,12 +172,16 @@ def remember(
         return
     shell = options.environment
     forced = {key: value for key, value in project.environment.items() if key in shell and shell[key] != value}
+    quantities: list[tuple[Path, str]] = []
+    trees = {
+        "services": project.services,
+        "disabled": project.disabled_services,
+        **{key: getattr(project, key) for key in _SECTIONS},
+    }
     entry = {
         "name": project.name,
         "directory": str(project.directory),
         "files": project.files,
-        "services": _plain(project.services),
-        "disabled": _plain(project.disabled_services),
         "profiles": project.profiles,
         "additions": {key: value for key, value in project.environment.items() if key not in shell},
         "forced": forced,
@@ -183,7 +199,8 @@ def remember(
         "absent": sorted(absent),
         "used": {name: shell.get(name) for name in used},
         "links": dict(links),
-        **{key: _plain(getattr(project, key)) for key in _SECTIONS},
+        **{key: _plain(tree, (key,), quantities) for key, tree in trees.items()},
+        "quantities": quantities,
     }
     where = os.path.dirname(path)
     temporary = f"{path}.{os.getpid()}"
@@ -212,14 +229,17 @@ def _marks(marks: Mapping[Path, Mark]) -> dict[Path, tuple[str, int, int]]:
     return {path: (mark.file, mark.line, mark.column) for path, mark in marks.items()}
 
 
-def _plain(value: Any) -> Any:
-    """Built-in containers and scalars only, as marshal takes them."""
+def _plain(value: Any, path: Path, quantities: list[tuple[Path, str]]) -> Any:
+    """Built-in containers and scalars only, as marshal takes them. What was a quantity goes to ``quantities``."""
     if isinstance(value, str):
         return value if type(value) is str else str.__str__(value)
     if isinstance(value, float):
         return float(value)
+    if isinstance(value, Quantity):
+        quantities.append((path, type(value).__name__))
+        return int(value)
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return {key: _plain(item) for key, item in value.items()}
+        return [_plain(item, (*path, index), quantities) for index, item in enumerate(value)]
+    return {key: _plain(item, (*path, key), quantities) for key, item in value.items()}

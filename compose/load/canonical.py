@@ -165,7 +165,7 @@ def _volume(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
             raise fail(str(error), path, place) from None
         out = Map((), place)
         for key, item in fields.items():
-            out.put(key, Map(item) if isinstance(item, dict) else item, place)
+            out.put(key, Map(item.items()) if isinstance(item, dict) else item, place)
         return out
     raise _wrong(value, path, place, "a string or a mapping")
 

@@ -102,7 +102,7 @@ def refused(project: Project) -> list[Diagnostic]:
     ] + [
         Diagnostic(f"{dotted(path)}: {value!r} is not supported: {entry.otherwise}", path, project.mark(*path))
         for path, entry in _uses(project, "supported")
-        if entry.only and (value := str(project.services[str(path[1])][str(path[2])])) not in entry.only
+        if entry.only and (value := str(project.services[str(path[1])].get(str(path[2])))) not in entry.only
     ]
 
 

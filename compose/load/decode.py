@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...grammar import durations, sizes
 from .. import shortforms
 from ..errors import dotted
+from ..model.values import Duration, Size
 from .binder import Kept, Record, kind, plain
 from .interpolate import to_boolean
 from .merge import as_map
@@ -105,8 +106,8 @@ class Float32(float):
         return super().__new__(cls, float32(float(value)))
 
 
-def size(run: Binder, value: Any, path: Path, place: Place | None) -> str:
-    """Bytes, as a string of digits; "" stands for zero."""
+def size(run: Binder, value: Any, path: Path, place: Place | None) -> Size:
+    """Bytes."""
     number = 0
     if isinstance(value, int) and not isinstance(value, bool):
         if value >= 1 << 63:
@@ -117,32 +118,21 @@ def size(run: Binder, value: Any, path: Path, place: Place | None) -> str:
             number = sizes.parse(value)
         except ValueError as error:
             run.fail(f"{dotted(path)}: {error}", path, place)
-    return str(number) if number else ""
+    return Size(number)
 
 
-def rate(run: Binder, value: Any, path: Path, place: Place | None) -> str:
-    return size(run, value, path, place) or "0"
-
-
-def duration(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    """A duration that is left out only when it was not given."""
+def duration(run: Binder, value: Any, path: Path, place: Place | None) -> Duration | None:
+    """A duration; one of zero is not as if none had been given."""
     try:
-        return Shown(durations.format(durations.parse(text(value))))
+        return Duration(durations.parse(text(value)))
     except ValueError as error:
         run.fail(f"{dotted(path)}: {error}", path, place)
         return None
 
 
-def plain_duration(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+def plain_duration(run: Binder, value: Any, path: Path, place: Place | None) -> Duration | None:
     """A duration that is left out when zero."""
-    shown = duration(run, value, path, place)
-    return None if shown == "0s" else shown
-
-
-class Shown(str):
-    """A string that is never empty by meaning, such as a zero duration."""
-
-    __slots__ = ()
+    return duration(run, value, path, place) or None
 
 
 def command(run: Binder, value: Any, path: Path, place: Place | None) -> Any:

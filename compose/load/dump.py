@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..model.values import Quantity
 from .decode import Float32
 from .scalars import Timestamp, format_float
 from .tree import Map
@@ -135,6 +136,8 @@ def json_scalar(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return _json_number(value)
+    if isinstance(value, Quantity):
+        return _json_string(str(value))
     return _json_string(value.rfc3339()) if isinstance(value, Timestamp) else str(value)
 
 

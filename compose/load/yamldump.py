@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..model.values import Quantity
 from .binder import Record
 from .decode import Float32, Words
 from .dump import escape_dollars, without_content
@@ -184,8 +185,8 @@ def _key(key: str) -> str:
 
 
 def _inline(value: Any, indent: int) -> str:
-    if isinstance(value, str):
-        return _scalar(value, indent)
+    if isinstance(value, (str, Quantity)):
+        return _scalar(str(value), indent)
     if value is None:
         return "null"
     if isinstance(value, bool):

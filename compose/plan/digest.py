@@ -12,9 +12,10 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import files
-from ..contents import file_content
+from ..contents import file_content, file_objects, uses
 from ..errors import dotted
 from ..labels import network_name, volume_name
+from ..model.values import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +55,7 @@ def service_digest(project: Project, name: str, contents: Mapping[tuple[str, str
     """``contents`` holds digests of the files behind configs and secrets, by (``configs``|``secrets``, name)."""
     service = project.services[name]
     tree: dict[str, Any] = {key: value for key, value in service.items() if key not in OUTSIDE and value is not None}
-    deploy = {key: service["deploy"][key] for key in _DEPLOY_INSIDE if (service.get("deploy") or {}).get(key)}
+    deploy = {key: value for key, value in (service.get("deploy") or {}).items() if key in _DEPLOY_INSIDE and value}
     tree.pop("deploy", None)
     if deploy:
         tree["deploy"] = deploy
@@ -63,18 +64,19 @@ def service_digest(project: Project, name: str, contents: Mapping[tuple[str, str
     names = {key: network_name(project, key) for key in service.get("networks") or ()}
     if names:
         tree["network_names"] = names
-    sources = [item.get("source") for item in service.get("volumes") or () if item.get("type", "volume") == "volume"]
+    mounts = service.get("volumes") or ()
+    sources = [item["source"] for item in mounts if item.get("type", "volume") == "volume" and "source" in item]
     volumes = {source: volume_name(project, source) for source in sources if source in project.volumes}
     if volumes:
         tree["volume_names"] = volumes
     models = {ref: (project.models.get(ref) or {}).get("model") for ref in service.get("models") or ()}
     if models:
         tree["model_names"] = models
-    for noun in ("configs", "secrets"):
-        found = {use["source"]: contents.get((noun, use["source"])) for use in service.get(noun) or ()}
-        if found:
-            tree[f"{noun}_content"] = found
-    return ServiceDigest(_digest(tree), tree)
+    for use in uses(service):
+        source = use.reference["source"]
+        tree.setdefault(f"{use.noun}_content", {})[source] = contents.get((use.noun, source))
+    shown = {key: written(value) for key, value in tree.items()}
+    return ServiceDigest(_digest(shown), shown)
 
 
 def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -109,22 +111,19 @@ def content_digests(project: Project) -> dict[tuple[str, str], str]:
     """Digests of the contents of all configs and secrets in use. Reads files; one that cannot be read counts as absent."""
     result: dict[tuple[str, str], str] = {}
     for service in project.services.values():
-        for noun in ("configs", "secrets"):
-            for use in service.get(noun) or ():
-                key = (noun, str(use["source"]))
-                if key in result:
-                    continue
-                tree = (project.configs if noun == "configs" else project.secrets).get(key[1]) or {}
-                if tree.get("external"):
-                    continue
-                content = file_content(project, noun, key[1])
-                if content is None:
-                    try:
-                        result[key] = hashlib.sha256(files.read(str(tree.get("file")))).hexdigest()
-                    except OSError:
-                        result[key] = "unreadable"
-                else:
-                    result[key] = hashlib.sha256(content).hexdigest()
+        for use in uses(service):
+            key = (use.noun, use.reference["source"])
+            tree = file_objects(project, use.noun).get(key[1]) or {}
+            if key in result or tree.get("external"):
+                continue
+            content = file_content(project, *key)
+            if content is None:
+                try:
+                    result[key] = hashlib.sha256(files.read(str(tree.get("file")))).hexdigest()
+                except OSError:
+                    result[key] = "unreadable"
+            else:
+                result[key] = hashlib.sha256(content).hexdigest()
     return result
 
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ..model import Project
+    from ..model.resources import Ipam, Network
+    from ..model.service import Service, ServiceNetwork
 
-_ADDRESSES = ("ipv4_address", "ipv6_address")
 _BRIDGE_NAME = "com.docker.network.bridge.name"
-_NAMESPACES = ("network_mode", "ipc", "pid", "uts")
 
 
 def ephemeral_name(base: str) -> str:
@@ -33,20 +33,29 @@ def ephemeral(project: Project) -> Project:
     """``project`` (already loaded under its ephemeral name) without fixed names and addresses."""
     names = {tree["container_name"]: name for name, tree in project.services.items() if tree.get("container_name")}
     loose = {key for key, tree in project.networks.items() if _picks_addresses(tree or {})}
-    services = {name: _service(tree, names, loose) for name, tree in project.services.items()}
-    networks = {key: _network(tree) if key in loose else tree for key, tree in _renamed(project, project.networks)}
-    return replace(project, services=services, networks=networks, volumes=dict(_renamed(project, project.volumes)))
+    return replace(
+        project,
+        services={name: _service(tree, names, loose) for name, tree in project.services.items()},
+        networks={
+            key: _network(tree or {}, f"{project.name}_{key}", key in loose) for key, tree in project.networks.items()
+        },
+        volumes={
+            key: tree if tree and tree.get("external") else {**(tree or {}), "name": f"{project.name}_{key}"}
+            for key, tree in project.volumes.items()
+        },
+    )
 
 
 def lost_addresses(project: Project) -> list[str]:
     """What a copy of ``project`` may miss, in words: fixed addresses that go, and that a service mentions elsewhere."""
     loose = {key for key, tree in project.networks.items() if _picks_addresses(tree or {})}
     fixed = {
-        str(settings[kind])
+        address
         for tree in project.services.values()
         for key, settings in (tree.get("networks") or {}).items()
-        for kind in _ADDRESSES
-        if key in loose and (settings or {}).get(kind)
+        if key in loose and settings
+        for address in (settings.get("ipv4_address"), settings.get("ipv6_address"))
+        if address
     }
     found = []
     for name, tree in project.services.items():
@@ -59,43 +68,71 @@ def lost_addresses(project: Project) -> list[str]:
     return found
 
 
-def _renamed(project: Project, trees: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, tree in trees.items():
-        yield key, tree if (tree or {}).get("external") else {**(tree or {}), "name": f"{project.name}_{key}"}
-
-
-def _picks_addresses(network: Mapping[str, Any]) -> bool:
+def _picks_addresses(network: Network) -> bool:
     """Whether the engine may give it any free subnet: it is a bridge, and the project's own."""
     return not network.get("external") and network.get("driver") in (None, "", "default", "bridge")
 
 
-def _network(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    rest = {key: value for key, value in tree.items() if key not in ("ipam", "driver_opts")}
-    ipam = {key: value for key, value in (tree.get("ipam") or {}).items() if key != "config"}
-    options = {key: value for key, value in (tree.get("driver_opts") or {}).items() if key != _BRIDGE_NAME}
-    return {**rest, **({"ipam": ipam} if ipam else {}), **({"driver_opts": options} if options else {})}
+def _network(tree: Network, name: str, loose: bool) -> Network:
+    if tree.get("external"):
+        return tree
+    copy: Network = {**tree, "name": name}
+    if not loose:
+        return copy
+    ipam: Ipam = {**copy.pop("ipam", {})}
+    ipam.pop("config", None)
+    options = {key: value for key, value in copy.pop("driver_opts", {}).items() if key != _BRIDGE_NAME}
+    if ipam:
+        copy["ipam"] = ipam
+    if options:
+        copy["driver_opts"] = options
+    return copy
 
 
-def _service(tree: Mapping[str, Any], names: Mapping[str, str], loose: set[str]) -> Mapping[str, Any]:
-    copy = {key: value for key, value in tree.items() if key != "container_name"}
-    for key in _NAMESPACES:
-        kind, _, target = str(tree.get(key) or "").partition(":")
-        if kind == "container" and target in names:
-            copy[key] = f"service:{names[target]}"
+def _service(tree: Service, names: Mapping[str, str], loose: set[str]) -> Service:
+    copy: Service = {**tree}
+    copy.pop("container_name", None)
+    _share_with_services(copy, names)
     if donors := tree.get("volumes_from"):
-        copy["volumes_from"] = [_donor(str(donor), names) for donor in donors]
-    if links := tree.get("external_links"):
-        inner = [(link.partition(":")[0], link) for link in map(str, links)]
-        copy["external_links"] = [link for name, link in inner if name not in names]
-        copy["links"] = [
-            *(tree.get("links") or ()),
-            *(f"{names[name]}:{link.partition(':')[2] or name}" for name, link in inner if name in names),
-        ]
+        copy["volumes_from"] = [_donor(donor, names) for donor in donors]
+    if outer := tree.get("external_links"):
+        _link(copy, [(link.partition(":")[0], link) for link in outer], names)
     if networks := tree.get("networks"):
         copy["networks"] = {
-            key: _endpoint(settings, tree.get("container_name"), key in loose) for key, settings in networks.items()
+            key: _endpoint(settings or {}, tree.get("container_name"), key in loose)
+            for key, settings in networks.items()
         }
-    return {key: value for key, value in copy.items() if value or key not in ("external_links", "links")}
+    return copy
+
+
+def _share_with_services(service: Service, names: Mapping[str, str]) -> None:
+    """Name the service where a namespace is shared with a container of this project."""
+
+    def other(mode: str) -> str:
+        kind, _, target = mode.partition(":")
+        return f"service:{names[target]}" if kind == "container" and target in names else mode
+
+    if "network_mode" in service:
+        service["network_mode"] = other(service["network_mode"])
+    if "ipc" in service:
+        service["ipc"] = other(service["ipc"])
+    if "pid" in service:
+        service["pid"] = other(service["pid"])
+    if "uts" in service:
+        service["uts"] = other(service["uts"])
+
+
+def _link(service: Service, outer: list[tuple[str, str]], names: Mapping[str, str]) -> None:
+    """Links to containers of this project become links to its services."""
+    service["external_links"] = [link for name, link in outer if name not in names]
+    service["links"] = [
+        *service.get("links", ()),
+        *(f"{names[name]}:{link.partition(':')[2] or name}" for name, link in outer if name in names),
+    ]
+    if not service["external_links"]:
+        del service["external_links"]
+    if not service["links"]:
+        del service["links"]
 
 
 def _donor(item: str, names: Mapping[str, str]) -> str:
@@ -104,10 +141,13 @@ def _donor(item: str, names: Mapping[str, str]) -> str:
     return f"{names[name]}{colon}{mode}" if kind == "container" and name in names else item
 
 
-def _endpoint(settings: Mapping[str, Any] | None, alias: str | None, loose: bool) -> Mapping[str, Any] | None:
-    kept = {key: value for key, value in (settings or {}).items() if not (loose and key in _ADDRESSES)}
+def _endpoint(settings: ServiceNetwork, alias: str | None, loose: bool) -> ServiceNetwork | None:
+    kept: ServiceNetwork = {**settings}
+    if loose:
+        kept.pop("ipv4_address", None)
+        kept.pop("ipv6_address", None)
     if alias:
-        kept["aliases"] = [*(kept.get("aliases") or ()), alias]
+        kept["aliases"] = [*kept.get("aliases", ()), alias]
     return kept or None
 
 

@@ -6,7 +6,7 @@ questions are answered from the edges, so that starting a project does not pay f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import Diagnostic, LoadError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..model import Project
+    from ..model.service import Service
 
 STARTED = "service_started"
 HEALTHY = "service_healthy"
@@ -26,7 +27,7 @@ class Dependency(NamedTuple):
     restart: bool
 
 
-def dependencies(service: Mapping[str, Any]) -> dict[str, Dependency]:
+def dependencies(service: Service) -> dict[str, Dependency]:
     """What a service depends on: ``depends_on``, and the services whose namespaces, volumes or links it uses."""
     found: dict[str, Dependency] = {}
     for name, tree in (service.get("depends_on") or {}).items():
@@ -41,7 +42,7 @@ def dependencies(service: Mapping[str, Any]) -> dict[str, Dependency]:
     return found
 
 
-def shared_services(service: Mapping[str, Any]) -> list[str]:
+def shared_services(service: Service) -> list[str]:
     """Services whose *containers* this one is tied to: replacing them means replacing this one."""
     result = []
     for key in ("network_mode", "ipc", "pid", "uts"):
@@ -53,7 +54,7 @@ def shared_services(service: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(result))
 
 
-def closure(services: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+def closure(services: Mapping[str, Service], names: Iterable[str]) -> list[str]:
     """``names`` and all they depend on, dependencies first. Unknown optional dependencies are left out."""
     order: list[str] = []
     state: dict[str, bool] = {}
@@ -73,7 +74,7 @@ def closure(services: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> 
     return order
 
 
-def dependants(services: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Dependency]]:
+def dependants(services: Mapping[str, Service]) -> dict[str, dict[str, Dependency]]:
     """The edges the other way round: service -> those that depend on it, with their condition."""
     result: dict[str, dict[str, Dependency]] = {name: {} for name in services}
     for name, service in services.items():
@@ -100,7 +101,7 @@ def check(project: Project) -> None:
         raise LoadError(_cycle(project))
 
 
-def _has_cycle(services: Mapping[str, Mapping[str, Any]]) -> bool:
+def _has_cycle(services: Mapping[str, Service]) -> bool:
     waiting = {name: {one for one in dependencies(tree) if one in services} for name, tree in services.items()}
     while waiting:
         ready = [name for name, needs in waiting.items() if not needs & waiting.keys()]
@@ -123,7 +124,7 @@ def _cycle(project: Project) -> Diagnostic:
     return Diagnostic(f"dependency cycle detected: {trail}", ("services",), project.mark(*path))
 
 
-def layers(services: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+def layers(services: Mapping[str, Service]) -> list[list[str]]:
     """Services by distance from those that need nothing: the start order, level by level."""
     import networkx
 

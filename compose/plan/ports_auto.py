@@ -7,7 +7,7 @@ every start.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import Project
+    from ..model.service import Port, Service
 
 LABEL = "io.pycompose.ports"
 MODES = ("auto", "fixed")
@@ -33,8 +34,10 @@ def with_auto_ports(project: Project) -> Project:
     return replace(project, services={name: _service(tree) for name, tree in project.services.items()})
 
 
-def _service(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+def _service(tree: Service) -> Service:
     if not tree.get("ports"):
         return tree
-    ports = [{key: value for key, value in port.items() if key != "published"} for port in tree["ports"]]
+    ports: list[Port] = [{**port} for port in tree["ports"]]
+    for port in ports:
+        port.pop("published", None)
     return {**tree, "ports": ports, "labels": {**(tree.get("labels") or {}), LABEL: "auto"}}

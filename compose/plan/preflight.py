@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from ...grammar import restart
 from ..convert.healthcheck import probe_of
 from ..errors import Diagnostic
 from ..labels import image_name
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..errors import Path
     from ..model import Project
+    from ..model.service import HealthCheck, Mount, Port, Service
     from .observe import Snapshot
 
 _ANY = ("", "0.0.0.0", "::")
@@ -29,7 +31,7 @@ def contradictions(
     project: Project, names: Sequence[str], scale: Mapping[str, int], snapshot: Snapshot, *, images_change: bool
 ) -> list[Diagnostic]:
     """What the services ``names`` ask for and can never have. With ``images_change`` their images may become others."""
-    found = [*_ports(project, names, scale), *_drives(project, names)]
+    found = [*_ports(project, names, scale), *_drives(project, names), *_restarts(project, names)]
     if not images_change:
         found += _unhealthy_for_ever(project, names, snapshot)
     return found
@@ -78,7 +80,7 @@ def _ports(project: Project, names: Sequence[str], scale: Mapping[str, int]) -> 
         held.append(wanted)
 
 
-def _address(port: Mapping[str, Any]) -> str:
+def _address(port: Port) -> str:
     return str(port.get("host_ip") or "")
 
 
@@ -101,6 +103,15 @@ def _drives(project: Project, names: Iterable[str]) -> Iterator[Diagnostic]:
                 yield Diagnostic(message, path, project.mark(*path), "give the volume a longer name")
 
 
+def _restarts(project: Project, names: Iterable[str]) -> Iterator[Diagnostic]:
+    for name in names:
+        path: Path = ("services", name, "restart")
+        try:
+            restart.parse(project.services[name].get("restart", ""))
+        except ValueError as error:
+            yield Diagnostic(str(error), path, project.mark(*path))
+
+
 def _unhealthy_for_ever(project: Project, names: Sequence[str], snapshot: Snapshot) -> Iterator[Diagnostic]:
     """``condition: service_healthy`` on a service without a check, in the file or in its image."""
     for name in names:
@@ -117,7 +128,7 @@ def _unhealthy_for_ever(project: Project, names: Sequence[str], snapshot: Snapsh
             yield Diagnostic(message, path, project.mark(*path), hint)
 
 
-def _is_checked(check: Mapping[str, Any], *, by_image: bool) -> bool:
+def _is_checked(check: HealthCheck, *, by_image: bool) -> bool:
     test = check.get("test")
     if check.get("disable") or (test and test[0] == "NONE"):
         return False
@@ -140,14 +151,14 @@ def binds(project: Project, names: Iterable[str]) -> list[Diagnostic]:
     return found
 
 
-def _missing(project: Project, item: Mapping[str, Any]) -> str:
+def _missing(project: Project, item: Mount) -> str:
     source = str(item["source"])
     if os.path.lexists(source) or not (item.get("bind") or {}).get("create_host_path"):
         return ""
     return f"{relative(source, project)} did not exist and is created as an empty directory"
 
 
-def _not_writable(project: Project, service: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+def _not_writable(project: Project, service: Service, item: Mount) -> str:
     user, _, group = str(service.get("user") or "").partition(":")
     if not user.isdigit() or int(user) == 0 or item.get("read_only") or service.get("userns_mode"):
         return ""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..errors import Path
     from ..model import Project
+    from ..model.service import Service
 
 _PORT_TAKEN = (
     re.compile(r"listen (?P<protocol>tcp|udp|sctp)[46]? \S*?:(?P<port>\d+): bind: address already in use"),
@@ -58,7 +59,7 @@ def explain(project: Project, service_name: str, message: str, holder: Callable[
     return None
 
 
-def _port(project: Project, name: str, service: Mapping[str, Any], taken: TakenPort, holder: str) -> Diagnostic:
+def _port(project: Project, name: str, service: Service, taken: TakenPort, holder: str) -> Diagnostic:
     index = next(
         (index for index, one in enumerate(service.get("ports") or ()) if _publishes(one, taken)),
         None,
@@ -80,12 +81,12 @@ def _publishes(port: Mapping[str, Any], taken: TakenPort) -> bool:
     return int(first) <= taken.port <= int(last if last.isdigit() else first)
 
 
-def _command_path(name: str, service: Mapping[str, Any]) -> Path:
+def _command_path(name: str, service: Service) -> Path:
     key = next((key for key in ("entrypoint", "command") if service.get(key)), "image")
     return "services", name, key
 
 
-def _program(project: Project, name: str, service: Mapping[str, Any], program: str, why: str) -> Diagnostic:
+def _program(project: Project, name: str, service: Service, program: str, why: str) -> Diagnostic:
     mark = project.mark(*_command_path(name, service))
     source = host_path(service, program)
     if why == "permission denied" and source is None:
@@ -104,7 +105,7 @@ def _program(project: Project, name: str, service: Mapping[str, Any], program: s
     return Diagnostic(f"{program}: {why}", mark=mark)
 
 
-def host_path(service: Mapping[str, Any], path: str) -> str | None:
+def host_path(service: Service, path: str) -> str | None:
     """Where ``path`` of the container lies on the host, if it is below a bind mount."""
     binds = [one for one in service.get("volumes") or () if one.get("type") == "bind" and one.get("source")]
     for one in sorted(binds, key=lambda one: len(str(one["target"])), reverse=True):

@@ -9,6 +9,7 @@ from .ops import CreateContainer, StartContainer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..model.service import Service
     from .ops import Operation
     from .plan import Plan
 
@@ -60,7 +61,7 @@ def _groups(plan: Plan) -> dict[str, str]:
     return found
 
 
-def recorded_value(details: Mapping[str, Any], service: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:
+def recorded_value(details: Mapping[str, Any], service: Service, path: tuple[str | int, ...]) -> Any:
     """What field ``path`` of ``service`` was for the container that the engine's ``details`` describe; None for unknown."""
     config, host = details.get("Config") or {}, details.get("HostConfig") or {}
     match path:

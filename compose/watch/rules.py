@@ -13,6 +13,7 @@ from ..errors import OperationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ..model.service import Service
     from .tree import Change
 
 SYNC, REBUILD, RESTART, SYNC_RESTART, SYNC_EXEC = "sync", "rebuild", "restart", "sync+restart", "sync+exec"
@@ -86,7 +87,7 @@ class Work:
     hooks: tuple[Rule, ...] = ()
 
 
-def rules_of(services: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[Rule]:
+def rules_of(services: Mapping[str, Service], names: Sequence[str]) -> list[Rule]:
     """Every rule of the services ``names``, in the order of the file. Raises `OperationError` for a pattern without sense."""
     found: list[Rule] = []
     for name in names:
@@ -138,7 +139,7 @@ def _anywhere(pattern: str) -> str:
     return pattern if "/" in name.rstrip("/") else f"{negation}**/{name}"
 
 
-def _context_ignore(service: Mapping[str, Any]) -> list[Ignored]:
+def _context_ignore(service: Service) -> list[Ignored]:
     """What the ignore file of the build context keeps out of the image, wherever in the context the rule's path is."""
     build = service.get("build") or {}
     context = str(build.get("context") or "")

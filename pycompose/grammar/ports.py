@@ -91,9 +91,8 @@ def parse_exposed(text: str) -> tuple[int, int, str]:
     protocol = (protocol or "tcp").lower()
     if protocol not in PROTOCOLS:
         raise ValueError(f"invalid protocol: {protocol}")
-    first, _, last = numbers.partition("-")
     try:
-        low, high = parse_range(f"{first}-{last or first}") if "-" not in last else (0, 0)
+        low, high = parse_range(numbers) if numbers.count("-") < 2 else (0, 0)
     except ValueError:
         raise ValueError(f"invalid port specification: {text!r}") from None
     if not low:

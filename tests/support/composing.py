@@ -14,6 +14,9 @@ from pycompose.compose.convert.network import network_body
 from pycompose.compose.convert.volume import volume_body
 from pycompose.compose.errors import Mark
 from pycompose.compose.labels import image_name, service_images
+from pycompose.compose.load.bind import bind
+from pycompose.compose.load.canonical import Canonical
+from pycompose.compose.load.tree import clone
 from pycompose.compose.model import Project
 from pycompose.compose.plan.digest import service_digest
 from pycompose.compose.plan.observe import (
@@ -34,30 +37,30 @@ FILE = "compose.yaml"
 
 
 def make_project(services: Mapping[str, Any], name: str = "demo", **parts: Any) -> Project:
-    """A project in canonical form: services get the default network, images and depends_on long forms."""
-    canonical: dict[str, Any] = {}
+    """A project as the loader makes it of such services: they get the default network and an image, and every short form and text
+    that a file may have is read as from a file."""
+    given: dict[str, Any] = {}
     for service_name, tree in services.items():
-        service = {"command": None, "entrypoint": None, **tree}
+        service = clone(dict(tree))
         if "image" not in service and "build" not in service and "provider" not in service:
             service["image"] = "busybox"
         if "network_mode" not in service and "networks" not in service and "provider" not in service:
             service["networks"] = {"default": None}
-        depends = service.get("depends_on")
-        if isinstance(depends, list):
-            service["depends_on"] = {one: {"condition": "service_started", "required": True} for one in depends}
-        canonical[service_name] = service
+        given[service_name] = service
     networks = {"default": {"name": f"{name}_default", "ipam": {}}, **parts.pop("networks", {})}
-    volumes = parts.pop("volumes", {})
+    volumes = {key: {"name": f"{name}_{key}", **(tree or {})} for key, tree in parts.pop("volumes", {}).items()}
+    bound, errors = bind(Canonical().apply(clone({"services": given, "networks": networks, "volumes": volumes})))
+    assert not errors, errors
     marks: dict[tuple[str | int, ...], Mark] = {}
-    for line, service_name in enumerate(canonical, 2):
+    for line, service_name in enumerate(given, 2):
         marks["services", service_name] = Mark(FILE, line * 10, 3)
     return Project(
         name=name,
         directory=Path("/src") / name,
         files=(FILE,),
-        services=canonical,
-        networks=networks,
-        volumes={key: {"name": f"{name}_{key}", **(tree or {})} for key, tree in volumes.items()},
+        services={key: bound["services"][key] for key in given},
+        networks={key: bound["networks"][key] for key in networks},
+        volumes={key: bound["volumes"][key] for key in volumes},
         marks=marks,
         **parts,
     )

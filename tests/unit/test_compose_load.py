@@ -20,6 +20,7 @@ from pycompose.compose.load import canonical, conformance, dump, load_project, m
 from pycompose.compose.load.pipeline import load_project as load_fresh
 from pycompose.compose.load.tree import Map, Seq
 from pycompose.compose.model import LoadOptions
+from pycompose.compose.plan.digest import service_digest
 
 HERE = "/project"
 
@@ -206,7 +207,11 @@ def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = tmp_path / "project"
     directory.mkdir()
     file = directory / "compose.yaml"
-    file.write_text("services:\n  a:\n    image: x:${TAG:-1}\n    cpus: 0.1\n    env_file: e.env\n")
+    file.write_text(
+        "services:\n  a:\n    image: x:${TAG:-1}\n    cpus: 0.1\n    env_file: e.env\n"
+        "    mem_limit: 64m\n    healthcheck: {test: [CMD, check], interval: 90s, timeout: 0s}\n"
+        "    volumes: [{type: tmpfs, target: /t, tmpfs: {size: 1k}}]\n"
+    )
     (directory / "e.env").write_text("A=1\n")
     shell = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
 
@@ -220,6 +225,14 @@ def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         )
         second = project(UNRELATED="1")
     assert second.services == first.services
+    for one in (first, second):
+        service = one.services["a"]
+        assert service["mem_limit"] == 64 << 20 and str(service["mem_limit"]) == "67108864"
+        assert service["volumes"][0]["tmpfs"]["size"] == 1024
+        check = service["healthcheck"]
+        assert (check["interval"], check["timeout"]) == (90_000_000_000, 0)
+        assert (str(check["interval"]), str(check["timeout"])) == ("1m30s", "0s")
+    assert service_digest(first, "a", {}) == service_digest(second, "a", {})
     assert dict(second.marks) == dict(first.marks)
     assert second.environment["UNRELATED"] == "1"
     assert project(TAG="2").services["a"]["image"] == "x:2"

@@ -66,6 +66,7 @@ BAD: dict[str, str] = {
     "services: {k: {image: x, ports: ['0']}}": "services.k.ports[0]: a container's port is between 1 and 65535",
     "services: {k: {image: x, expose: ['99999']}}": "services.k.expose[0]: expose takes ports between 1 and 65535",
     "services: {k: {image: x, expose: ['90-80']}}": "services.k.expose[0]: expose takes ports between 1 and 65535",
+    "services: {k: {image: x, expose: ['80/foo']}}": "as 80, 80-90 or 53/udp, not '80/foo'",
     "services: {k: {image: x, devices: [':/dev/x']}}": "services.k.devices[0]: a device needs a source",
     "services: {k: {image: x, secrets: [{source: s, uid: me}]}}\nsecrets: {s: {file: f}}": "uid is a number, not 'me'",
     "services: {k: {image: x, extends: {service: k, file: nosuch}}}": "1:26: services.k.extends: open",

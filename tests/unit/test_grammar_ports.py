@@ -65,7 +65,7 @@ def test_exposed(text: str, expected: tuple[int, int, str]) -> None:
     assert ports.parse_exposed(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "x", "0", "65536", "3-1", "80/icmp", "80/tcp/x", "-5", "1-2-3", " 80"])
+@pytest.mark.parametrize("text", ["", "x", "0", "65536", "3-1", "80/icmp", "80/tcp/x", "-5", "80-", "1-2-3", " 80"])
 def test_not_exposed(text: str) -> None:
     with pytest.raises(ValueError, match="invalid"):
         ports.parse_exposed(text)

@@ -9,6 +9,7 @@ from support.composing import make_project
 
 from pycompose.compose.convert.healthcheck import healthcheck
 from pycompose.compose.load.conformance import own_probes
+from pycompose.compose.model.values import Duration
 from pycompose.compose.plan.preflight import contradictions
 from pycompose.engine.containers.life.health import Check, Health, Probe, next_delay
 from pycompose.engine.containers.spec import probing
@@ -31,7 +32,7 @@ from pycompose.engine.containers.spec import probing
     ],
 )  # fmt: skip
 def test_what_is_written_is_what_the_engine_reads(tree: dict[str, Any], test: list[str], parsed: object) -> None:
-    body = healthcheck({"healthcheck": {**tree, "interval": "3s"}}, (1, 44))
+    body = healthcheck({"healthcheck": {**tree, "interval": Duration(3 * 10**9)}}, (1, 44))
     assert body == {"Test": test, "Interval": 3_000_000_000}
     assert probing.is_own(test) and probing.parse(test) == parsed
 

@@ -135,6 +135,13 @@ def test_one_port_for_two_containers() -> None:
     assert refusals({"a": {"ports": [port("80-81")]}}, a=2) == []
 
 
+def test_a_restart_policy_that_is_none() -> None:
+    assert "maximum retry count must be an integer" in refusals({"a": {"restart": "on-failure:x"}})[0]
+    assert "no policy provided before colon" in refusals({"a": {"restart": ":3"}})[0]
+    for good in ("no", "always", "on-failure:3", "unless-stopped"):
+        assert refusals({"a": {"restart": good}}) == []
+
+
 def test_health_that_nothing_checks() -> None:
     services: dict[str, Any] = {
         "db": {"image": "db"},

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ...app.oneoff import OneOffOptions
+    from ...model.service import Port
     from ..flags.parser import Parser
 
 INTERSPERSED = False
@@ -74,7 +75,7 @@ def one_off_options(args: Namespace) -> OneOffOptions:
     from ..flags.parser import FlagError
 
     try:
-        ports = [
+        ports: list[Port] = [
             {"target": one.target, "published": one.published, "protocol": one.protocol, "host_ip": one.host_ip}
             for text in args.publish
             for one in parse_ports(text)

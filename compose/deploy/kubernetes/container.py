@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...model import Project
+    from ...model.service import Service
     from ..findings import Findings
     from .facts import Facts
     from .volumes import Mounted
@@ -32,17 +33,11 @@ def container(project: Project, name: str, facts: Facts, mounted: Mounted, findi
         "image": facts.images.get(name) or image_name(project, name),
         "imagePullPolicy": "IfNotPresent",
     }
-    if tree.get("entrypoint") is not None:
-        body["command"] = [literal(str(one)) for one in tree["entrypoint"]]
-    if tree.get("command") is not None:
-        body["args"] = [literal(str(one)) for one in tree["command"]]
-    for key, field, convert in (
-        ("working_dir", "workingDir", str),
-        ("stdin_open", "stdin", bool),
-        ("tty", "tty", bool),
-    ):
-        if tree.get(key):
-            body[field] = convert(tree[key])
+    for member, words in (("command", tree.get("entrypoint")), ("args", tree.get("command"))):
+        if words is not None:
+            body[member] = [literal(one) for one in words]
+    given = {"workingDir": tree.get("working_dir"), "stdin": tree.get("stdin_open"), "tty": tree.get("tty")}
+    body |= {member: value for member, value in given.items() if value}
     environment = _environment(tree.get("environment") or {})
     if environment:
         body["env"] = environment
@@ -97,7 +92,7 @@ def _environment(values: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"name": key, "value": literal(plain(value))} for key, value in values.items() if value is not None]
 
 
-def _ports(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _ports(tree: Service) -> list[dict[str, Any]]:
     """What the container listens on; ``mode: host`` takes the port of the node."""
     found: dict[tuple[int, str], dict[str, Any]] = {}
     for port in tree.get("ports") or ():
@@ -180,10 +175,12 @@ def user_ids(name: str, tree: Mapping[str, Any], facts: Facts, findings: Finding
     return None
 
 
-def _lifecycle(name: str, tree: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
+def _lifecycle(name: str, tree: Service, findings: Findings) -> dict[str, Any]:
     body: dict[str, Any] = {}
-    for key, field in (("post_start", "postStart"), ("pre_stop", "preStop")):
-        hooks = tree.get(key) or ()
+    for key, field, hooks in (
+        ("post_start", "postStart", tree.get("post_start") or ()),
+        ("pre_stop", "preStop", tree.get("pre_stop") or ()),
+    ):
         if len(hooks) > 1:
             findings.refuse(("services", name, key, 1), f"a container has one {field} handler, not {len(hooks)}")
         elif hooks:
@@ -194,7 +191,7 @@ def _lifecycle(name: str, tree: Mapping[str, Any], findings: Findings) -> dict[s
     return body
 
 
-def is_replaced_while_serving(tree: Mapping[str, Any]) -> bool:
+def is_replaced_while_serving(tree: Service) -> bool:
     """Whether others send the service requests while its pods are replaced one by one."""
     return bool(tree.get("ports") or tree.get("expose")) and mode(tree) in ("replicated", "global")
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...model import Project
+    from ...model.service import Service
     from ..findings import Findings
     from ..objects import Wanted
     from .facts import Facts
@@ -62,7 +63,7 @@ def pod_template(
     return {"metadata": metadata, "spec": spec}, volumes.objects
 
 
-def _grace(tree: Mapping[str, Any]) -> int:
+def _grace(tree: Service) -> int:
     given = tree.get("stop_grace_period")
     extra = LEAVING if is_replaced_while_serving(tree) and not tree.get("pre_stop") else 0
     return (GRACE if given is None else seconds(given)) + extra

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...convert.values import nanoseconds
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ...model.service import Service
+    from ...model.values import Duration
 
 INTERVAL, TIMEOUT, RETRIES, START_INTERVAL = 30, 30, 3, 5
 """What a health check has when it says nothing, in seconds and times."""
 
 
-def probes(service: Mapping[str, Any]) -> dict[str, Any]:
+def probes(service: Service) -> dict[str, Any]:
     tree = service.get("healthcheck") or {}
     test = tree.get("test")
     if tree.get("disable") or not test:
@@ -40,8 +39,8 @@ def probes(service: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _seconds(value: Any, default: int) -> int:
+def _seconds(value: Duration | None, default: int) -> int:
     """Whole seconds, at least one unless the value is zero: probes have no smaller unit."""
     if value is None:
         return default
-    return -(-nanoseconds(value) // 10**9)
+    return -(-value // 10**9)

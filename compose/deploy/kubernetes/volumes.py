@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...contents import uses
 from ...convert.values import byte_count, file_mode, pairs
 from ...dataclass import dataclass, field
 from ...labels import volume_name
@@ -117,16 +118,18 @@ def mounted(
     found = Mounted()
     for index, item in enumerate(tree.get("volumes") or ()):
         _volume(project, item, ("services", name, "volumes", index), facts, found, findings)
-    for index, item in enumerate(tree.get("tmpfs") or ()):
-        _tmpfs(str(item), ("services", name, "tmpfs", index), found, findings)
+    for index, text in enumerate(tree.get("tmpfs") or ()):
+        _tmpfs(text, ("services", name, "tmpfs", index), found, findings)
     if tree.get("shm_size"):
         found.add(
             {"mountPath": "/dev/shm"},
             {"emptyDir": {"medium": "Memory", "sizeLimit": quantity(byte_count(tree["shm_size"]))}},
         )
-    for noun, where in (("secrets", "/run/secrets/{}"), ("configs", "/{}")):
-        for index, use in enumerate(tree.get(noun) or ()):
-            _file(noun, use, where, ("services", name, noun, index), sources[noun], found, findings)
+    # Secrets first: the order of volumes is part of a pod.
+    for use in sorted(uses(tree), key=lambda use: use.noun, reverse=True):
+        where = "/{}" if use.noun == "configs" else "/run/secrets/{}"
+        path = ("services", name, use.noun, use.position)
+        _file(use.noun, use.reference, where, path, sources[use.noun], found, findings)
     return found
 
 

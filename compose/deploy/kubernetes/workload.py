@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...model import Project
+    from ...model.service import Service
     from ..findings import Findings
     from .facts import Facts
     from .files import Source
@@ -86,7 +87,7 @@ def workload(
     return [*objects, Wanted(kind, base, body, path, name, READY)]
 
 
-def _strategy(project: Project, tree: Mapping[str, Any]) -> dict[str, Any]:
+def _strategy(project: Project, tree: Service) -> dict[str, Any]:
     """The next pod first, where two may run side by side; else the one before goes first."""
     update = (tree.get("deploy") or {}).get("update_config") or {}
     count = max(int(update.get("parallelism", 1) or 0), 0) or max(replicas(tree), 1)
@@ -104,7 +105,7 @@ def _daemon_strategy(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": max(int(update.get("parallelism") or 1), 1)}}
 
 
-def _job_spec(tree: Mapping[str, Any], template: dict[str, Any]) -> dict[str, Any]:
+def _job_spec(tree: Service, template: dict[str, Any]) -> dict[str, Any]:
     count = max(replicas(tree), 1)
     policy = (tree.get("deploy") or {}).get("restart_policy") or {}
     word, _, number = str(tree.get("restart") or "").partition(":")
@@ -114,7 +115,7 @@ def _job_spec(tree: Mapping[str, Any], template: dict[str, Any]) -> dict[str, An
     return {"backoffLimit": retries, "completions": count, "parallelism": count, "template": template}
 
 
-def _job(tree: Mapping[str, Any], metadata: dict[str, Any], template: dict[str, Any], path: tuple[str, ...]) -> Wanted:
+def _job(tree: Service, metadata: dict[str, Any], template: dict[str, Any], path: tuple[str, ...]) -> Wanted:
     """A Job, with the digits of what it runs in its name: a Job cannot be changed, and one that has run has run."""
     spec = _job_spec(tree, template)
     digits = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:DIGITS]
@@ -124,7 +125,7 @@ def _job(tree: Mapping[str, Any], metadata: dict[str, Any], template: dict[str, 
 
 
 def _cron_job(
-    tree: Mapping[str, Any], metadata: dict[str, Any], template: dict[str, Any], facts: Facts, path: tuple[str, ...]
+    tree: Service, metadata: dict[str, Any], template: dict[str, Any], facts: Facts, path: tuple[str, ...]
 ) -> Wanted:
     body = {
         "apiVersion": "batch/v1" if facts.minor >= CRON_SINCE else "batch/v1beta1",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...contents import uses
 from ...convert.healthcheck import healthcheck
-from ...convert.values import file_mode, nanoseconds, pairs
+from ...convert.values import file_mode, pairs
 from .labels import SERVICE, STACK
 from .text import literal, plain
 
@@ -29,7 +30,7 @@ _TABLE: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("init", "Init", bool),
     ("read_only", "ReadOnly", bool),
     ("stdin_open", "OpenStdin", bool),
-    ("stop_grace_period", "StopGracePeriod", nanoseconds),
+    ("stop_grace_period", "StopGracePeriod", int),
     ("stop_signal", "StopSignal", str),
     ("sysctls", "Sysctls", lambda value: {name: plain(one) for name, one in pairs(value).items()}),
     ("tty", "TTY", bool),
@@ -74,9 +75,13 @@ def container_spec(project: Project, name: str, facts: Facts, mounts: Mounts, fi
                 "host-gateway is an address of one machine; a task may run on any node",
             )
     resolver = {
-        api: list(tree[key])
-        for key, api in (("dns", "Nameservers"), ("dns_search", "Search"), ("dns_opt", "Options"))
-        if tree.get(key)
+        api: list(value)
+        for api, value in (
+            ("Nameservers", tree.get("dns")),
+            ("Search", tree.get("dns_search")),
+            ("Options", tree.get("dns_opt")),
+        )
+        if value
     }
     if resolver:
         body["DNSConfig"] = resolver
@@ -87,9 +92,9 @@ def container_spec(project: Project, name: str, facts: Facts, mounts: Mounts, fi
     if privileges:
         body["Privileges"] = privileges
     for noun, names in (("secrets", facts.secrets), ("configs", facts.configs)):
-        uses = [_use(noun, use, names) for use in tree.get(noun) or ()]
-        if uses:
-            body[noun.capitalize()] = uses
+        used = [_use(noun, use.reference, names) for use in uses(tree) if use.noun == noun]
+        if used:
+            body[noun.capitalize()] = used
     return body
 
 

@@ -121,9 +121,13 @@ def _network(project: Project, key: str) -> Wanted:
     ipam = tree.get("ipam") or {}
     pools = [
         {
-            api: str(pool[name])
-            for name, api in (("subnet", "Subnet"), ("ip_range", "IPRange"), ("gateway", "Gateway"))
-            if pool.get(name)
+            api: value
+            for api, value in (
+                ("Subnet", pool.get("subnet")),
+                ("IPRange", pool.get("ip_range")),
+                ("Gateway", pool.get("gateway")),
+            )
+            if value
         }
         for pool in ipam.get("config") or ()
     ]

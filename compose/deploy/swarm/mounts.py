@@ -64,8 +64,8 @@ def plan_mounts(project: Project, name: str, facts: Facts, findings: Findings) -
             found.append(_tmpfs(str(item["target"]), item.get("tmpfs") or {}, bool(item.get("read_only"))))
         else:
             findings.refuse(path, f"Swarm mounts no volumes of type {kind}")
-    for index, item in enumerate(tree.get("tmpfs") or ()):
-        found.append(_tmpfs_text(str(item), ("services", name, "tmpfs", index), findings))
+    for index, text in enumerate(tree.get("tmpfs") or ()):
+        found.append(_tmpfs_text(text, ("services", name, "tmpfs", index), findings))
     if tree.get("shm_size"):
         found.append(_tmpfs("/dev/shm", {"size": tree["shm_size"], "mode": 0o1777}, False))
     _check_global(project, name, findings)

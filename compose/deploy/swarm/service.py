@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ...convert.values import byte_count, nanoseconds, pairs
+from ...convert.values import byte_count, pairs
 from ...dataclass import dataclass, field
 from ...labels import network_name
 from ..extensions import extension
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...model import Project
+    from ...model.service import Service
     from ..findings import Findings
 
 _NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*")
@@ -88,7 +89,7 @@ def _check_name(project: Project, name: str, findings: Findings) -> None:
         findings.refuse(("services", name), f"{full} is no name for a Swarm service: letters, digits, - and _ only")
 
 
-def _mode(tree: Mapping[str, Any], is_job: bool) -> dict[str, Any]:
+def _mode(tree: Service, is_job: bool) -> dict[str, Any]:
     kind = mode(tree)
     count = replicas(tree)
     if kind in ("global", "global-job"):
@@ -107,9 +108,9 @@ def _restart(project: Project, name: str, is_job: bool, findings: Findings) -> d
         if is_job and condition == "any":
             condition = "on-failure"
         body: dict[str, Any] = {"Condition": condition}
-        for key, field_name in (("delay", "Delay"), ("window", "Window")):
-            if policy.get(key) is not None:
-                body[field_name] = nanoseconds(policy[key])
+        for field_name, time in (("Delay", policy.get("delay")), ("Window", policy.get("window"))):
+            if time is not None:
+                body[field_name] = int(time)
         if policy.get("max_attempts") is not None:
             body["MaxAttempts"] = int(policy["max_attempts"])
         return body
@@ -200,7 +201,7 @@ def _link_names(project: Project, name: str, network: str) -> list[str]:
     return found
 
 
-def _updates(spec: dict[str, Any], tree: Mapping[str, Any], *, stateful: bool) -> None:
+def _updates(spec: dict[str, Any], tree: Service, *, stateful: bool) -> None:
     """What the file says, and otherwise: undo what fails, and begin with the new task where two may run side by side."""
     deploy = tree.get("deploy") or {}
     has_host_port = any(port.get("mode") == "host" for port in tree.get("ports") or ())
@@ -222,7 +223,7 @@ def _update(tree: Mapping[str, Any]) -> dict[str, Any]:
         body["Parallelism"] = int(tree["parallelism"])
     for key, name in (("delay", "Delay"), ("monitor", "Monitor")):
         if tree.get(key) is not None:
-            body[name] = nanoseconds(tree[key])
+            body[name] = int(tree[key])
     for key, name in (("failure_action", "FailureAction"), ("order", "Order")):
         if tree.get(key):
             body[name] = str(tree[key])

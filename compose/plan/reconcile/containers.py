@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...dataclass import dataclass, field
 from ...errors import PlanError, dotted
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ...model import Project
+    from ...model.service import Service
     from ..digest import ServiceDigest
     from ..observe import ObservedContainer, Snapshot
     from .options import UpOptions
@@ -64,7 +65,7 @@ class ServiceState:
         return any(replica.cause is not None and replica.observed is not None for replica in self.replicas)
 
 
-def desired_count(service: Mapping[str, Any], override: int | None) -> int:
+def desired_count(service: Service, override: int | None) -> int:
     if override is not None:
         return override
     deploy = service.get("deploy") or {}
@@ -130,7 +131,7 @@ def decide(
 def _divergence(
     project: Project,
     name: str,
-    service: Mapping[str, Any],
+    service: Service,
     one: ObservedContainer,
     snapshot: Snapshot,
     digest: ServiceDigest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...dataclass import dataclass, field
 from ...errors import Diagnostic, PlanError
@@ -11,9 +11,10 @@ from ...labels import dependent_images, image_name
 from ..ops import BuildImage, Cause, PullImage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ...model import Project
+    from ...model.service import Service
     from ..observe import Snapshot
     from ..ops import Operation
     from .options import UpOptions
@@ -106,7 +107,7 @@ def _maker(project: Project, name: str, ref: str) -> str:
 def _decide(
     project: Project,
     name: str,
-    service: Mapping[str, Any],
+    service: Service,
     ref: str,
     present: bool,
     snapshot: Snapshot,

@@ -64,7 +64,7 @@ def _used_volumes(project: Project, names: Iterable[str]) -> list[str]:
 
 
 def _network(project: Project, key: str, snapshot: Snapshot, plan: ResourcePlan) -> None:
-    tree: Mapping[str, Any] = project.networks[key] or {}
+    tree = project.networks[key]
     name = network_name(project, key)
     mark = project.mark("networks", key)
     found = snapshot.networks.get(name)
@@ -134,7 +134,7 @@ def _same_pool(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 
 
 def _volume(project: Project, key: str, snapshot: Snapshot, plan: ResourcePlan) -> None:
-    tree: Mapping[str, Any] = project.volumes[key] or {}
+    tree = project.volumes[key]
     name = volume_name(project, key)
     mark = project.mark("volumes", key)
     found = snapshot.volumes.get(name)

@@ -6,7 +6,7 @@ what is started, in `starting`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import labels
 from ...errors import Diagnostic, PlanError
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...model import Project
+    from ...model.service import Service
     from ..digest import ServiceDigest
     from ..observe import ObservedContainer, Snapshot
     from ..ops import Operation
@@ -433,7 +434,7 @@ class _Planner:
                 ]
         return tuple(dict.fromkeys(needs))
 
-    def _tied(self, service: Mapping[str, Any], other: str) -> bool:
+    def _tied(self, service: Service, other: str) -> bool:
         return other in shared_services(service) or any(
             str(link).partition(":")[0] == other for link in service.get("links") or ()
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...convert.values import nanoseconds
 from ...dataclass import dataclass
 from ..ops import Cause, MonitorContainer, RemoveContainer, RenameContainer, RollBack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ...model import Project
+    from ...model.deploy import UpdateConfig
     from ..observe import ObservedContainer
     from ..ops import Operation, StopContainer
     from .containers import Replica
@@ -34,9 +34,10 @@ class Update:
     back_start_first: bool = False
 
 
-def update_config(tree: Mapping[str, Any], rollback: Mapping[str, Any]) -> Update:
+def update_config(tree: UpdateConfig, rollback: UpdateConfig) -> Update:
     """A delay or a time of monitoring says that not all are replaced at once: then one at a time, as Swarm has it."""
-    delay, monitor = (nanoseconds(tree.get(key) or 0) / 10**9 for key in ("delay", "monitor"))
+    delay, monitor = (time.seconds if time else 0.0 for time in (tree.get("delay"), tree.get("monitor")))
+    back_delay = rollback.get("delay")
     batch = tree.get("parallelism")
     return Update(
         batch=int(bool(delay or monitor)) if batch is None else int(batch),
@@ -46,7 +47,7 @@ def update_config(tree: Mapping[str, Any], rollback: Mapping[str, Any]) -> Updat
         goes_on=tree.get("failure_action") == "continue",
         rolls_back=tree.get("failure_action") == "rollback",
         back_batch=int(rollback.get("parallelism") or 0),
-        back_delay=nanoseconds(rollback.get("delay") or 0) / 10**9,
+        back_delay=back_delay.seconds if back_delay else 0.0,
         back_start_first=rollback.get("order") == "start-first",
     )
 

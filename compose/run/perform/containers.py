@@ -27,10 +27,10 @@ from .owner import container_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
 
     from ...client import Engine
     from ...convert.mounts import PlacedFile
+    from ...model.service import Service
     from ...plan.ops import CreateContainer, RemoveContainer, RenameContainer, RollBack, StartContainer, StopContainer
     from .world import World
 
@@ -105,7 +105,7 @@ def facts_for(world: World, service_name: str, kept: Mapping[str, str], replaces
     )
 
 
-def _security_files(service: Mapping[str, Any], directory: str) -> dict[str, str]:
+def _security_files(service: Service, directory: str) -> dict[str, str]:
     """The contents of the seccomp profiles that the service names by path."""
     import os.path
 
@@ -178,7 +178,7 @@ def _files_again(world: World, operation: StartContainer) -> bool:
     return bool(files)
 
 
-def placed_files(world: World, name: str, service: Mapping[str, Any]) -> tuple[PlacedFile, ...]:
+def placed_files(world: World, name: str, service: Service) -> tuple[PlacedFile, ...]:
     """The configs, secrets and credentials that are placed in the service's containers rather than mounted."""
     if not (service.get("configs") or service.get("secrets") or service.get("use_api_socket")):
         return ()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import labels
 from ...client import NotFound
 from ...convert.container import OneOff, create_request
-from ...convert.values import nanoseconds
 from ...errors import EngineError, OperationError
 from ...plan.digest import content_digests, service_digest
 from .containers import facts_for
 from .world import World
 
 if TYPE_CHECKING:
+    from ...convert.bodies import JobBody, JobSchedule
     from ...model import Project
+    from ...model.service import Schedule
     from ...plan.ops import RegisterJob, RemoveJob
 
 
@@ -35,7 +36,7 @@ def register(world: World, job: str, name: str) -> None:
         raise OperationError(f"{f'{mark}: ' if mark else ''}job {job}: {error}") from error
 
 
-def _body(world: World, project: Project, job: str) -> dict[str, Any]:
+def _body(world: World, project: Project, job: str) -> JobBody:
     tree = project.services[job]
     stem = f"{project.name}{project.separator}{job}"
     request = create_request(project, job, 1, facts_for(world, job, {}), OneOff(stem, job), tree)
@@ -45,28 +46,40 @@ def _body(world: World, project: Project, job: str) -> dict[str, Any]:
             f" {request.files[0].target} must come from a file without uid, gid and mode of its own"
         )
     triggers = tree.get("triggers") or {}
-    schedule = (triggers.get("schedule") or [None])[0]
     mine = {
         labels.PROJECT: project.name,
         labels.SERVICE: job,
         labels.CONFIG_HASH: service_digest(project, job, world.contents).config_hash,
         labels.WORKING_DIR: str(project.directory),
     }
-    body: dict[str, Any] = {
+    body: JobBody = {
         "Container": request.body,
         "ContainerName": stem,
         "Labels": mine,
         "Manual": triggers.get("manual") is not False,
     }
-    for key, member in (("x-retries", "Retries"), ("x-keep", "Keep")):
-        if triggers.get(key) is not None:
-            body[member] = int(triggers[key])
+    if "x-retries" in triggers:
+        body["Retries"] = triggers["x-retries"]
+    if "x-keep" in triggers:
+        body["Keep"] = triggers["x-keep"]
     if triggers.get("x-retry-delay"):
-        body["RetryDelay"] = nanoseconds(triggers["x-retry-delay"]) / 1e9
-    if schedule:
-        names = {"cron": "Cron", "timezone": "Timezone", "concurrency": "Concurrency", "missed_fires": "MissedFires"}
-        body["Schedule"] = {member: str(schedule[key]) for key, member in names.items() if schedule.get(key)}
+        body["RetryDelay"] = triggers["x-retry-delay"].seconds
+    for entry in triggers.get("schedule") or ():
+        body["Schedule"] = _schedule(entry)
     return body
+
+
+def _schedule(entry: Schedule) -> JobSchedule:
+    found: JobSchedule = {}
+    if entry.get("cron"):
+        found["Cron"] = entry["cron"]
+    if entry.get("timezone"):
+        found["Timezone"] = entry["timezone"]
+    if entry.get("concurrency"):
+        found["Concurrency"] = entry["concurrency"]
+    if entry.get("missed_fires"):
+        found["MissedFires"] = entry["missed_fires"]
+    return found
 
 
 def remove_job(world: World, operation: RemoveJob) -> None:

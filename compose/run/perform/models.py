@@ -16,8 +16,7 @@ from ..plugins import MODEL, find_plugin
 from .providers import plugin_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ...model.service import Service
     from ...plan.ops import ConfigureModel
     from .world import World
 
@@ -27,7 +26,7 @@ _FLAGS_SINCE = (1, 0, 6)
 
 def configure_model(world: World, operation: ConfigureModel) -> None:
     """Pull the model unless it is there, configure it, and remember its endpoint. Raises `OperationError`."""
-    tree: Mapping[str, Any] = world.project.models[operation.model] or {}
+    tree = world.project.models[operation.model]
     shown = f"Model {operation.model}"
     reference = str(tree["model"])
     try:
@@ -54,7 +53,7 @@ def configure_model(world: World, operation: ConfigureModel) -> None:
     world.emit(Progress(shown, "Configured", DONE))
 
 
-def model_variables(world: World, service: Mapping[str, Any]) -> dict[str, str]:
+def model_variables(world: World, service: Service) -> dict[str, str]:
     """What tells a service of its models: MODEL_URL and MODEL_MODEL after each model's name, or the names it asks for."""
     result: dict[str, str] = {}
     for ref, use in (service.get("models") or {}).items():

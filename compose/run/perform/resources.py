@@ -20,7 +20,7 @@ def create_network(world: World, operation: CreateNetwork) -> None:
     world.emit(Progress(shown, "Creating"))
     body = network_body(world.project, operation.network)
     if world.engine.version >= (1, 44):
-        body.pop("CheckDuplicate")
+        del body["CheckDuplicate"]
     world.engine.networks.create(body)
     world.emit(Progress(shown, "Created", DONE))
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ....model import Project
+    from ....model.service import Port
     from ...flags.parser import Parser
 
 
@@ -74,7 +75,7 @@ def _part(title: str, lines: list[str]) -> str:
     return f'<font point-size="10"><br/><br/><b>{title}:</b>{text}</font>'
 
 
-def _port(port: dict[str, object]) -> str:
+def _port(port: Port) -> str:
     host = f"{port['host_ip']}:" if port.get("host_ip") else ""
     how = f"({port.get('protocol') or 'tcp'}, {port.get('mode') or 'ingress'})"
     return f"{host}{port.get('published') or ''}:{port['target']} {how}"

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .dataclass import dataclass, field
-from .errors import Diagnostic, Mark, Path
+from ..dataclass import dataclass, field
+from ..errors import Diagnostic, Mark, Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Never
+
+    from .resources import FileObject, Model, Network, Volume
+    from .service import Service
+    from .values import Json
 
 __all__ = ["Diagnostic", "LoadOptions", "Mark", "Marks", "Project"]
 
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
+_EMPTY: Mapping[str, Never] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +91,21 @@ class Project:
     name: str
     directory: FilePath
     files: tuple[str, ...]
-    services: Mapping[str, Mapping[str, Any]]
-    networks: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-    volumes: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-    configs: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-    secrets: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-    models: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-    jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _EMPTY)
+    services: Mapping[str, Service]
+    networks: Mapping[str, Network] = field(default_factory=lambda: _EMPTY)
+    volumes: Mapping[str, Volume] = field(default_factory=lambda: _EMPTY)
+    configs: Mapping[str, FileObject] = field(default_factory=lambda: _EMPTY)
+    secrets: Mapping[str, FileObject] = field(default_factory=lambda: _EMPTY)
+    models: Mapping[str, Model] = field(default_factory=lambda: _EMPTY)
+    jobs: Mapping[str, Service] = field(default_factory=lambda: _EMPTY)
     """Those that profiles enable, in the form of services with triggers."""
-    disabled_jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _EMPTY)
-    extensions: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    disabled_jobs: Mapping[str, Service] = field(default_factory=lambda: _EMPTY)
+    extensions: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
     separator: str = "-"
     """Between the words of container and image names; "_" with ``--compatibility``."""
     env_files: tuple[str, ...] = ()
     """Those named by ``--env-file`` or COMPOSE_ENV_FILES, absolute."""
-    disabled_services: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _EMPTY)
+    disabled_services: Mapping[str, Service] = field(default_factory=lambda: _EMPTY)
     environment: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     profiles: tuple[str, ...] = ()
     marks: Mapping[Path, Mark] = field(default_factory=lambda: Marks(dict))

@@ -1,0 +1,51 @@
+"""Values of the model that mean more than their type says: sizes and durations, numbers since they were read, and written as text
+only where a project is printed. And the JSON that the model leaves as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
+    """What a file says freely (options of providers, ``x-`` keys), and what an engine answers."""
+
+
+class Quantity(int):
+    """A number with a unit; ``str()`` of it is how ``docker compose config`` writes it."""
+
+    __slots__ = ()
+
+
+class Size(Quantity):
+    """Bytes."""
+
+    __slots__ = ()
+
+
+class Duration(Quantity):
+    """Nanoseconds."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        from ...grammar import durations  # here: who reads a project rarely prints one
+
+        return durations.format(int(self))
+
+    @property
+    def seconds(self) -> float:
+        return self / 1e9
+
+
+def written(value: object) -> object:
+    """A copy of ``value`` and all below it with every quantity as it is written."""
+    if isinstance(value, Quantity):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: written(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [written(item) for item in value]
+    return value
