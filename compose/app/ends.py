@@ -12,8 +12,8 @@ from .session import NotRunning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
 
+    from ..client.bodies.containers import ContainerRow
     from ..client.containers import Wait
     from .session import Session
 
@@ -30,14 +30,14 @@ class Ends:
         if not found:
             raise NotRunning(f'no containers for project "{session.name}"')
         self._rows = found
-        self._queue: queue.SimpleQueue[tuple[dict[str, Any], int | EngineError]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[ContainerRow, int | EngineError]] = queue.SimpleQueue()
         self._waits: list[Wait] = []
         for one in found:
             wait = session.engine.containers.wait_begin(one["Id"])
             self._waits.append(wait)
             threading.Thread(target=self._finish, args=(one, wait), daemon=True).start()
 
-    def _finish(self, row: dict[str, Any], wait: Wait) -> None:
+    def _finish(self, row: ContainerRow, wait: Wait) -> None:
         try:
             self._queue.put((row, wait.finish()))
         except EngineError as error:

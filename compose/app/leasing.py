@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import OperationError
 from ..labels import PROJECT
@@ -11,6 +11,7 @@ from .owner import parse_owner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..client.bodies.jobs import Lease
     from .session import Session
 
 
@@ -22,7 +23,7 @@ def take_lease(session: Session, owner: str, images: Sequence[str] = ()) -> str:
     return engine.lease
 
 
-def find_lease(leases: Sequence[dict[str, Any]], text: str) -> dict[str, Any]:
+def find_lease(leases: Sequence[Lease], text: str) -> Lease:
     """By id, unique beginning of one, or project. Raises `OperationError`."""
     found = [one for one in leases if one["Id"] == text or one["Labels"].get(PROJECT) == text]
     found = found or [one for one in leases if text and one["Id"].startswith(text)]
@@ -31,7 +32,7 @@ def find_lease(leases: Sequence[dict[str, Any]], text: str) -> dict[str, Any]:
     return found[0]
 
 
-def owner_words(lease: dict[str, Any]) -> str:
+def owner_words(lease: Lease) -> str:
     """The owner as users write it, with what is left of a time."""
     owner = lease["Owner"]
     if owner["Kind"] != "ttl":

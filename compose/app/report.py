@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..client import Engine
+    from ..client.http import Query
     from ..plan.ops import Operation
     from ..run.perform import World
     from .converge import Convergence
@@ -145,7 +146,7 @@ def ending(state: Mapping[str, Any]) -> str:
 
 
 def last_lines(engine: Engine, identity: str, tty: bool) -> list[str]:
-    query = {"stdout": 1, "stderr": 1, "tail": str(LINES)}
+    query: Query = {"stdout": 1, "stderr": 1, "tail": str(LINES)}
     try:
         with engine.containers.log_stream(identity, query) as response:
             data = b"".join(part for _, part in (raw if tty else demultiplex)(response.blocks()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, PlanError, UsageError
 from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR, belongs
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..client import Engine
+    from ..client.bodies.containers import ContainerRow
     from ..model import LoadOptions, Project
     from .choices import Choices, Listener
 
@@ -141,7 +142,7 @@ class Session:
 
     def containers(
         self, services: Sequence[str] = (), *, all: bool = True, oneoff: bool = False, labels: Sequence[str] = ()
-    ) -> list[dict[str, Any]]:
+    ) -> list[ContainerRow]:
         """The project's containers as the engine lists them, by service and number; refuses another directory's project.
         Containers of hooks are not among them."""
         wanted = [f"{PROJECT}={self.name}", *labels]
@@ -151,10 +152,10 @@ class Session:
         self.check_directory(found)
         found = [one for one in found if belongs(one["Labels"]) and not one["Labels"].get(HOOK)]
         if services:
-            found = [one for one in found if one["Labels"].get("com.docker.compose.service") in services]
+            found = [one for one in found if one["Labels"].get(SERVICE) in services]
         return sorted(found, key=container_order)
 
-    def container_of(self, service: str, index: int = 0, *, all: bool = True) -> dict[str, Any]:
+    def container_of(self, service: str, index: int = 0, *, all: bool = True) -> ContainerRow:
         """One container of a service: number ``index``, or the first, one-off containers last. Raises `NotRunning`."""
         wanted = [f"{SERVICE}={service}", *([f"{NUMBER}={index}"] if index > 0 else [])]
         found = self.containers(labels=wanted, all=all, oneoff=True)
@@ -162,7 +163,7 @@ class Session:
             number = f" container #{index}" if index > 0 else ""
             self.require_declared([service])
             raise NotRunning(f'service "{service}" is not running{number}')
-        return min(found, key=lambda one: bool(one["Labels"].get(ONEOFF) == "True"))
+        return min(found, key=lambda one: one["Labels"].get(ONEOFF) == "True")
 
     def require_declared(self, services: Sequence[str], known: Iterable[str | None] = ()) -> None:
         """Raise `NoSuchService` for the first name that is neither in the Compose files nor among ``known``. Without files
@@ -176,7 +177,7 @@ class Session:
         if any(name not in declared for name in missing):
             require_services(missing, [*self.project.services, *self.project.disabled_services])
 
-    def check_directory(self, containers: Sequence[dict[str, Any]]) -> None:
+    def check_directory(self, containers: Sequence[ContainerRow]) -> None:
         """Two checkouts with one name are two projects. A name that the user wrote out means just what it says."""
         if self.identity.explicit or self.identity.directory is None:
             return
@@ -234,7 +235,7 @@ def refuse_foreign(name: str, directory: str, labels: Sequence[dict[str, str]]) 
         )
 
 
-def container_order(container: dict[str, Any]) -> tuple[str, int, str]:
+def container_order(container: ContainerRow) -> tuple[str, int, str]:
     labels = container.get("Labels") or {}
     number = labels.get("com.docker.compose.container-number", "0")
     return (

@@ -31,7 +31,7 @@ READY_SECONDS = 120.0
 def project_volumes(engine: Engine, project: str) -> dict[str, str]:
     """Key in the Compose file -> name, of the volumes that belong to the project."""
     found = engine.volumes.list({"label": [f"{PROJECT}={project}"]})
-    return {str(one["Labels"][VOLUME]): str(one["Name"]) for one in found if VOLUME in (one.get("Labels") or {})}
+    return {tags[VOLUME]: one["Name"] for one in found if VOLUME in (tags := one.get("Labels") or {})}
 
 
 def save(session: Session, name: str, timeout: int | None) -> list[str]:

@@ -209,10 +209,11 @@ class Stack:
     def logs(self, *services: str, tail: int | None = None, since: str | None = None, timestamps: bool = False) -> str:
         """What the containers have written so far, one container after the other. ``since`` is in seconds since the
         epoch, as text."""
+        from ..labels import SERVICE
         from .commands import output
 
         rows = self.session.containers(services)
-        self.session.require_declared(services, [row["Labels"].get("com.docker.compose.service") for row in rows])
+        self.session.require_declared(services, [row["Labels"].get(SERVICE) for row in rows])
         parts = [output(self.engine, row["Id"], tail=tail, since=since, timestamps=timestamps) for row in rows]
         return "".join(one.stdout + one.stderr for one in parts)
 

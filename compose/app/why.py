@@ -18,6 +18,7 @@ from .report import ending, hint_for, last_lines
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..client.http import Query
     from ..model import Project
     from ..plan.observe import ObservedContainer, Snapshot
     from ..plan.plan import Plan
@@ -185,7 +186,7 @@ def _changes(plan: Plan | str, container: str) -> list[str]:
 
 def first_error(session: Session, identity: str, terminal: bool) -> str:
     """The first line of the present run's output that looks like trouble."""
-    query = {"stdout": 1, "stderr": 1, "tail": str(_LINES)}
+    query: Query = {"stdout": 1, "stderr": 1, "tail": str(_LINES)}
     try:
         with session.engine.containers.log_stream(identity, query) as response:
             data = b"".join(part for _, part in (raw if terminal else demultiplex)(response.blocks()))

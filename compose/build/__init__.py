@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...grammar.git import is_remote
 from .. import files
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..client import Engine
+    from ..client.bodies.builds import Checked, Line
+    from ..client.bodies.builds import Event as BuildEvent
     from ..convert.bodies import Ulimit
     from ..model import Project
 
@@ -42,7 +44,7 @@ def build_service(
     name: str,
     overrides: Mapping[str, Any],
     output: Callable[[str], None],
-    events: Callable[[dict[str, Any]], None] | None = None,
+    events: Callable[[BuildEvent], None] | None = None,
 ) -> str:
     """Build and tag the image of service ``name``; its id. ``overrides`` are build flags: no_cache, pull, args, memory.
 
@@ -148,7 +150,7 @@ def build_image(
     environment: Mapping[str, str] | None = None,
     memory: int | None = None,
     name: str = "",
-    events: Callable[[dict[str, Any]], None] | None = None,
+    events: Callable[[BuildEvent], None] | None = None,
 ) -> str:
     """Build from a ``build`` section whose paths are absolute; the id of the image. ``secrets`` are bytes by id.
 
@@ -166,24 +168,24 @@ def build_image(
     return follow(engine, lines, tags[0] if tags else "", output, events, stored=not tree.get("output"))
 
 
-def check_image(engine: Engine, tree: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+def check_image(engine: Engine, tree: Mapping[str, Any], environment: Mapping[str, str]) -> Checked:
     """The findings of the build checks on a ``build`` section whose paths are absolute: ``{"fails": …, "warnings": […], "buildError": {…}}``."""
     if not engine.is_pycompose:
         raise OperationError("this engine's build call has no --check")
     return engine.images.check_local(_local_body(tree, _arguments(tree, environment, engine), [], [], {}, None))
 
 
-def check_service(engine: Engine, project: Project, name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def check_service(engine: Engine, project: Project, name: str, overrides: Mapping[str, Any]) -> Checked:
     """The findings of the build checks on the build of service ``name``."""
     return check_image(engine, _tree(project, name, overrides), project.environment)
 
 
 def follow(
     engine: Engine,
-    lines: Iterator[dict[str, Any]],
+    lines: Iterator[Line],
     ref: str,
     output: Callable[[str], None],
-    events: Callable[[dict[str, Any]], None] | None = None,
+    events: Callable[[BuildEvent], None] | None = None,
     *,
     stored: bool = True,
 ) -> str:
@@ -192,7 +194,7 @@ def follow(
     for line in lines:
         if "event" in line:
             if events is not None:
-                events(line)
+                events(cast("BuildEvent", line))
             image_id = line["image"] if line["event"] == "Finished" else image_id
         elif line.get("stream"):
             output(str(line["stream"]))
@@ -220,7 +222,7 @@ def _classic(
     tags: list[str],
     platforms: list[str],
     memory: int | None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Line]:
     unsupported = [key for key in _BUILDKIT_ONLY if tree.get(key)]
     if unsupported:
         raise OperationError(
@@ -232,7 +234,7 @@ def _classic(
         tar_stream,
     )  # here: tarfile and its compressors are only for engines that cannot read the context
 
-    query: dict[str, Any] = {
+    query: dict[str, str | int | list[str] | None] = {
         "t": tags,
         "buildargs": json.dumps(arguments),
         "labels": json.dumps({**pairs(tree.get("labels"))}),

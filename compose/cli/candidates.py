@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ComposeError
 from .flags.parser import FlagError, Parser
@@ -209,8 +209,9 @@ def _listed(options: Namespace, kind: str) -> list[str]:
     if kind == "image":
         tags = (name for one in engine.images.list() for name in one.get("RepoTags") or ())
         return sorted(name for name in tags if name != "<none>:<none>")
-    found: list[dict[str, Any]] = engine.networks.list() if kind == "network" else engine.volumes.list()
-    return sorted(str(one["Name"]) for one in found)
+    if kind == "network":
+        return sorted(one["Name"] for one in engine.networks.list())
+    return sorted(one["Name"] for one in engine.volumes.list())
 
 
 def _snapshots(options: Namespace) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..app.session import NoSuchService
 from ..errors import UsageError
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ..client import Engine
+    from ..client.bodies.jobs import Job, Run
     from .session import Session
 
 CANCELLED = 130
 
 
-def registered(session: Session) -> dict[str, dict[str, Any]]:
+def registered(session: Session) -> dict[str, Job]:
     """The project's jobs that the engine has, by the name they have in the file."""
     found = session.engine.jobs.list({PROJECT: session.name})
     return {str(one["Labels"].get(SERVICE) or one["Name"]): one for one in found}
@@ -80,7 +81,7 @@ def _with_dependencies(session: Session, name: str) -> list[str]:
     return found
 
 
-def finish(run: dict[str, Any]) -> int:
+def finish(run: Run) -> int:
     """Tell why a run has failed without a container's output to say so; the exit code for it."""
     if run["State"] == "cancelled":
         print("the run was cancelled", file=sys.stderr)

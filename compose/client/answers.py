@@ -7,42 +7,76 @@ name means several things (``State`` is a word in listings and an object in deta
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ..errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import NoReturn
+
+    from ...grammar.jsontree import Json
+
+T_co = TypeVar("T_co", covariant=True)
 
 OBJECT, OBJECTS = "object", "objects"
 MAYBE_OBJECTS = "objects or nothing"
 
+
+class Shape(Generic[T_co]):
+    """What an answer must be, and its type from then on: the ``kind`` of the whole, and ``fields`` whose kinds come before the
+    table's. The types are those of `bodies`."""
+
+    __slots__ = ("fields", "kind")
+
+    def __init__(self, kind: str, fields: Mapping[str, str] | None = None) -> None:
+        self.kind, self.fields = kind, fields or {}
+
+
+ANYTHING: Shape[Json] = Shape("")
+
 _NAMES = {
     "string": """
-        Action Architecture ApiVersion Comment Command CreatedBy Deleted Destination Digest Driver FinishedAt Hostname HostIp
-        HostPort ID IP IPAddress Id IdentityToken Image ImageID Message Mountpoint Name NetworkID NetworkMode Os Path
-        Repository Scope ServerVersion Source StartedAt Tag Target Type Untagged User Version WorkingDir description error id
-        name progress status stream""",
+        Action ApiVersion Arch Architecture Command Comment CreatedBy Cron DefaultRuntime Deleted Description
+        Destination Digest Domainname Driver End EndpointID EngineVersion Error Finished FinishedAt Gateway
+        GlobalIPv6Address HostIp HostPort Hostname ID IP IPAddress IPRange IPv4Address IPv6Address Id IdentityToken
+        Image ImageID IpcMode KernelVersion LastTagTime LastUsedAt LocalNodeState MacAddress Message MinAPIVersion
+        Mountpoint Name NetworkID NetworkMode NextFire NodeID Os Output ParentId Path PidMode Propagation Reason
+        Repository Scope ServerVersion Source Start Started StartedAt StopSignal Subnet Tag Target Text Timezone
+        Trigger Type Untagged User Variant Version WorkingDir base64 description detail digest error event excerpt
+        found id image kind layer linkTarget mediaType message mtime name op output progress read remedy root rule
+        ruleName scope socket stage state status stream target text title url version""",
     "number": """
-        BuilderSize ExitCode FailingStreak LayersSize MemTotal NCPU Pid PrivatePort PublicPort RefCount RestartCount
-        SharedSize Size SizeRootFs SizeRw SpaceReclaimed StatusCode VirtualSize current keeper_pid online_cpus pid
-        system_cpu_usage time timeNano total total_usage""",
-    "bool": "Attachable Dead InUse Internal OOMKilled OpenStdin Paused Restarting Running Shared Tty",
+        Allocated Attempt BuilderSize ContainersPaused ContainersRunning ContainersStopped ExitCode Expires
+        FailingStreak GwPriority Index Interval Iteration LayersInUse LayersSize MaximumRetryCount MemTotal Memory
+        Missed NCPU Pid PrivatePort PublicPort RefCount RestartCount Retries Seconds SharedSize Size SizeRootFs
+        SizeRw Skipped SpaceReclaimed StartInterval StartPeriod StatusCode StopTimeout Timeout UsageCount
+        VirtualSize code current index keeper_pid limit line mode online_cpus pid rx_bytes seconds size star_count
+        step system_cpu_usage time timeNano total total_usage tx_bytes usage value work""",
+    "bool": """
+        AttachStdin Attachable AutoRemove ConfigOnly Dead EnableIPv4 EnableIPv6 InUse Ingress Internal Mutable
+        OOMKilled OpenStdin Paused Privileged RW Restarting Running Shared StdinOnce Tty fails is_automated
+        is_official""",
     "object": """
-        Actor Attributes Health Healthcheck HostConfig IPAM Metadata NetworkSettings Networks Plugins RegistryConfig
-        RestartPolicy Runtimes Swarm UsageData aux blkio_stats cpu_stats cpu_usage errorDetail memory_stats networks
-        pids_stats precpu_stats progressDetail""",
-    "objects": "BuildCache ImagesDeleted Mounts io_service_bytes_recursive",
-    "strings": "CachesDeleted ContainersDeleted Env Names NetworksDeleted RepoDigests RepoTags Titles VolumesDeleted Warnings",
-    "lists": "Processes DriverStatus",
-    "texts": "Options",
+        Actor Descriptor ExposedPorts Health Healthcheck HostConfig IPAM IPAMConfig LastRun Metadata NetworkSettings
+        Networks Owner Plugins PortBindings Ports RegistryConfig RestartPolicy Runtimes Schedule Swarm UsageData
+        Volumes aux blkio_stats buildError containers cpu_stats cpu_usage errorDetail memory_stats networks
+        pids_stats precpu_stats progressDetail stats""",
+    "objects": "BuildCache ImagesDeleted Mounts Platforms io_service_bytes_recursive warnings",
+    "strings": """
+        Aliases CachesDeleted ContainersDeleted DNSNames Env InsecureRegistryCIDRs LinkLocalIPs Links Names
+        NetworksDeleted RepoDigests RepoTags SecurityOptions Tags Titles VolumesDeleted Warnings""",
+    "lists": "DriverStatus Processes",
+    "texts": "Attributes AuxiliaryAddresses DriverOpts Options",
     "strings or string": "Cmd Entrypoint Test",
     "texts or strings": "Labels",
     "object or objects": "Config",
     "objects or string": "Log",
     "objects or number": "Images",
-    "string or object": "State Status",
-    "string or number": "Created CreatedAt",
+    "string or object": "Platform State Status",
+    "string or number": "Created CreatedAt Kind Mode",
+    "numbers": "percpu_usage",
+    "strings or object": "Args",
 }
 _TABLE = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 
@@ -68,32 +102,32 @@ _NAMED = frozenset(
 """Members whose names are anybody's and whose values are objects with fields."""
 
 
-class Answer(dict[str, Any]):
+class Answer(dict[str, "Json"]):
     """An object of an answer. A field that the engine left out is the engine's mistake, and is said to be."""
 
-    def __missing__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> NoReturn:
         raise EngineError(f"the engine's answer has no field {name}")
 
 
-def decoded(data: bytes | str, what: str, root: str = "", fields: Mapping[str, str] | None = None) -> Any:
+def decoded(data: bytes | str, what: str, shape: Shape[T_co]) -> T_co:
     """The JSON value in ``data``, the answer to ``what``, checked as `check` does. Raises `EngineError`."""
     try:
         value = json.loads(data, object_hook=Answer)
     except (ValueError, RecursionError) as error:
         raise EngineError(f"the engine's answer to {what} is not JSON") from error
-    check(value, what, root, fields)
-    return value
+    return check(value, what, shape)
 
 
-def check(value: Any, what: str, root: str = "", fields: Mapping[str, str] | None = None) -> None:
-    """Raise `EngineError` when ``value`` is not of kind ``root`` ("" for any) or a field in it not of its own kind.
-    ``fields`` come before the table."""
-    wrong = next(_wrong(value, root, fields or {}), None)
+def check(value: Json, what: str, shape: Shape[T_co]) -> T_co:
+    """``value`` with the type of ``shape``. Raises `EngineError` when it is not of its kind ("" for any) or a field in it not of
+    the field's own."""
+    wrong = next(_wrong(value, shape.kind, shape.fields), None)
     if wrong is not None:
         raise EngineError(f"the engine's answer to {what} is not what the API has: {wrong}")
+    return cast("T_co", value)
 
 
-def _wrong(value: Any, kind: str, fields: Mapping[str, str], path: str = "", depth: int = 0) -> Iterator[str]:
+def _wrong(value: Json, kind: str, fields: Mapping[str, str], path: str = "", depth: int = 0) -> Iterator[str]:
     if kind and not any(_is(one, value) for one in kind.split(" or ")):
         yield f"{path or 'it'} is {_word(value)}, not {' or '.join(_WORDS[one] for one in kind.split(' or '))}"
         return
@@ -115,7 +149,7 @@ def _wrong(value: Any, kind: str, fields: Mapping[str, str], path: str = "", dep
             yield from _wrong(item, known, fields, f"{path}.{name}" if path else name, depth + 1)
 
 
-def _is(kind: str, value: Any) -> bool:
+def _is(kind: str, value: Json) -> bool:
     match kind:
         case "nothing":
             return value is None
@@ -131,6 +165,8 @@ def _is(kind: str, value: Any) -> bool:
             return isinstance(value, list) and all(isinstance(item, dict) for item in value)
         case "strings":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        case "numbers":
+            return isinstance(value, list) and all(_is("number", item) for item in value)
         case "lists":
             return isinstance(value, list) and all(isinstance(item, list) for item in value)
         case "texts":
@@ -146,12 +182,13 @@ _WORDS = {
     "object": "an object",
     "objects": "a list of objects",
     "strings": "a list of texts",
+    "numbers": "a list of numbers",
     "lists": "a list of lists",
     "texts": "an object of texts",
 }
 
 
-def _word(value: Any) -> str:
+def _word(value: Json) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, bool):

@@ -5,22 +5,34 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS, decoded
+from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS, Shape, decoded
+from .caller import ANSWER_TIMEOUT, TAR, UPGRADE, Request
 from .frames import demultiplex, raw
 from .http import quote
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .bodies import containers as bodies
+    from .bodies.stats import Stats
     from .caller import Caller
-    from .http import Response
+    from .http import Query, Response
 
-Objects = list[dict[str, Any]]
-
-_OF_ROWS = {"State": "string", "Ports": "objects", "Created": "number"}
-_OF_DETAILS = {"State": "object", "Config": "object"}
+_ROWS: Shape[list[bodies.ContainerRow]] = Shape(OBJECTS, {"State": "string", "Ports": "objects", "Created": "number"})
+_CONTAINER: Shape[bodies.Container] = Shape(
+    OBJECT, {"State": "object", "Config": "object", "Created": "string", "Image": "string"}
+)
+_MADE: Shape[bodies.Identified] = Shape(OBJECT)
+_WARNED: Shape[bodies.Warned] = Shape(OBJECT)
+_PROCESSES: Shape[bodies.Processes] = Shape(OBJECT)
+_STATS: Shape[Stats] = Shape(OBJECT)
+_CHANGES: Shape[builtins.list[bodies.Change] | None] = Shape(MAYBE_OBJECTS)
+_PRUNED: Shape[bodies.Pruned] = Shape(OBJECT)
+_WAITED: Shape[bodies.Waited] = Shape(OBJECT, {"Error": OBJECT})
+_STAT: Shape[bodies.PathStat] = Shape(OBJECT)
 
 GRACE_SLACK = 120.0
 """Seconds a stop may take beyond its grace period before the engine counts as hung."""
@@ -37,64 +49,59 @@ class Containers:
         all: bool = False,
         size: bool = False,
         limit: int | None = None,
-    ) -> Objects:
-        query = {
+    ) -> list[bodies.ContainerRow]:
+        query: Query = {
             "all": all or None,
             "size": size or None,
             "limit": limit,
             "filters": json.dumps(filters) if filters else None,
         }
-        result: Objects = self._engine.call("GET", "/containers/json", query, expect=OBJECTS, fields=_OF_ROWS)
-        for row in result:
+        found = self._engine.ask(Request("GET", "/containers/json", query), _ROWS)
+        for row in found:
             if not row.get("Names"):
                 row["Names"] = [f"/{row['Id'][:12]}"]
-        return result
+            row["Labels"] = row.get("Labels") or {}
+        return found
 
-    def create(self, body: Mapping[str, Any], name: str | None = None, platform: str | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call(
-            "POST", "/containers/create", {"name": name, "platform": platform or None}, dict(body), expect=OBJECT
-        )
-        return result
+    def create(
+        self, body: Mapping[str, object], name: str | None = None, platform: str | None = None
+    ) -> bodies.Identified:
+        query = {"name": name, "platform": platform or None}
+        return self._engine.ask(Request("POST", "/containers/create", query, dict(body)), _MADE)
 
-    def inspect(self, ref: str, *, size: bool = False) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call(
-            "GET", f"/containers/{quote(ref)}/json", {"size": size or None}, expect=OBJECT, fields=_OF_DETAILS
-        )
-        return result
+    def inspect(self, ref: str, *, size: bool = False) -> bodies.Container:
+        return self._engine.ask(Request("GET", _of(ref, "json"), {"size": size or None}), _CONTAINER)
 
     def start(self, ref: str, detach_keys: str | None = None) -> None:
-        self._engine.call("POST", f"/containers/{quote(ref)}/start", {"detachKeys": detach_keys})
+        self._act(ref, "start", {"detachKeys": detach_keys})
 
     def stop(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
         """Stop; ``timeout`` in seconds (None: the container's own, -1: for ever)."""
         limit = None if timeout == -1 else (timeout or 0) + 3600.0 if timeout is None else timeout + GRACE_SLACK
-        self._engine.call("POST", f"/containers/{quote(ref)}/stop", {"t": timeout, "signal": signal}, timeout=limit)
+        self._act(ref, "stop", {"t": timeout, "signal": signal}, limit)
 
     def restart(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
         limit = 3600.0 if timeout is None else timeout + GRACE_SLACK
-        self._engine.call("POST", f"/containers/{quote(ref)}/restart", {"t": timeout, "signal": signal}, timeout=limit)
+        self._act(ref, "restart", {"t": timeout, "signal": signal}, limit)
 
     def kill(self, ref: str, signal: str = "SIGKILL") -> None:
-        self._engine.call("POST", f"/containers/{quote(ref)}/kill", {"signal": signal})
+        self._act(ref, "kill", {"signal": signal})
 
     def pause(self, ref: str) -> None:
-        self._engine.call("POST", f"/containers/{quote(ref)}/pause")
+        self._act(ref, "pause")
 
     def unpause(self, ref: str) -> None:
-        self._engine.call("POST", f"/containers/{quote(ref)}/unpause")
+        self._act(ref, "unpause")
 
     def rename(self, ref: str, name: str) -> None:
-        self._engine.call("POST", f"/containers/{quote(ref)}/rename", {"name": name})
+        self._act(ref, "rename", {"name": name})
 
     def remove(self, ref: str, *, force: bool = False, volumes: bool = False, link: bool = False) -> None:
         query = {"force": force or None, "v": volumes or None, "link": link or None}
-        self._engine.call("DELETE", f"/containers/{quote(ref)}", query)
+        self._engine.call(Request("DELETE", f"/containers/{quote(ref)}", query))
 
-    def update(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call(
-            "POST", f"/containers/{quote(ref)}/update", None, dict(body), expect=OBJECT
-        )
-        return result
+    def update(self, ref: str, body: Mapping[str, object]) -> bodies.Warned:
+        return self._engine.ask(Request("POST", _of(ref, "update"), None, dict(body)), _WARNED)
 
     def wait(self, ref: str, condition: str | None = None) -> int:
         """Block until the container ends; its exit code."""
@@ -102,8 +109,7 @@ class Containers:
 
     def wait_begin(self, ref: str, condition: str | None = None) -> Wait:
         """As `wait`, in two steps: the engine has registered the wait when this returns."""
-        response = self._engine.stream("POST", f"/containers/{quote(ref)}/wait", {"condition": condition})
-        return Wait(response)
+        return Wait(self._engine.stream(Request("POST", _of(ref, "wait"), {"condition": condition})))
 
     def logs(
         self,
@@ -120,7 +126,7 @@ class Containers:
         details: bool = False,
     ) -> Iterator[tuple[int, bytes]]:
         """Output as ``(stream, bytes)``; ``tty`` says whether the container has a terminal."""
-        query = {
+        query: Query = {
             "follow": follow or None,
             "stdout": stdout or None,
             "stderr": stderr or None,
@@ -130,15 +136,15 @@ class Containers:
             "tail": tail,
             "details": details or None,
         }
-        with self._engine.stream("GET", f"/containers/{quote(ref)}/logs", query) as response:
+        with self.log_stream(ref, query) as response:
             yield from (raw if tty else demultiplex)(response.blocks())
 
-    def log_stream(self, ref: str, query: Mapping[str, Any]) -> Response:
-        return self._engine.stream("GET", f"/containers/{quote(ref)}/logs", query)
+    def log_stream(self, ref: str, query: Query) -> Response:
+        return self._engine.stream(Request("GET", _of(ref, "logs"), query))
 
     def attach(self, ref: str, *, stdin: bool = True, logs: bool = False, detach_keys: str | None = None) -> Response:
         """A response to `hijack`: both directions of the container's stdio."""
-        query = {
+        query: Query = {
             "stream": 1,
             "stdin": stdin or None,
             "stdout": 1,
@@ -146,55 +152,42 @@ class Containers:
             "logs": logs or None,
             "detachKeys": detach_keys,
         }
-        return self._engine.stream(
-            "POST", f"/containers/{quote(ref)}/attach", query, headers={"Connection": "Upgrade", "Upgrade": "tcp"}
-        )
+        return self._engine.stream(Request("POST", _of(ref, "attach"), query, headers=UPGRADE))
 
     def resize(self, ref: str, rows: int, columns: int) -> None:
-        self._engine.call("POST", f"/containers/{quote(ref)}/resize", {"h": rows, "w": columns})
+        self._act(ref, "resize", {"h": rows, "w": columns})
 
-    def top(self, ref: str, ps_args: str | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call(
-            "GET", f"/containers/{quote(ref)}/top", {"ps_args": ps_args}, expect=OBJECT
-        )
-        return result
+    def top(self, ref: str, ps_args: str | None = None) -> bodies.Processes:
+        return self._engine.ask(Request("GET", _of(ref, "top"), {"ps_args": ps_args}), _PROCESSES)
 
-    def stats(self, ref: str, *, stream: bool) -> Iterator[dict[str, Any]]:
-        return self._engine.lines("GET", f"/containers/{quote(ref)}/stats", {"stream": stream})
+    def stats(self, ref: str, *, stream: bool) -> Iterator[Stats]:
+        return self._engine.lines(Request("GET", _of(ref, "stats"), {"stream": stream}), _STATS)
 
-    def sample(self, ref: str) -> dict[str, Any]:
+    def sample(self, ref: str) -> Stats:
         """What the container uses at this moment, without a second sample to compare with: answered at once."""
-        result: dict[str, Any] = self._engine.call(
-            "GET", f"/containers/{quote(ref)}/stats", {"stream": "false", "one-shot": "true"}, expect=OBJECT
-        )
-        return result
+        return self._engine.ask(Request("GET", _of(ref, "stats"), {"stream": "false", "one-shot": "true"}), _STATS)
 
-    def changes(self, ref: str) -> Objects:
-        return self._engine.call("GET", f"/containers/{quote(ref)}/changes", expect=MAYBE_OBJECTS) or []
+    def changes(self, ref: str) -> builtins.list[bodies.Change]:
+        return self._engine.ask(Request("GET", _of(ref, "changes")), _CHANGES) or []
 
     def export(self, ref: str) -> Iterator[bytes]:
-        with self._engine.stream("GET", f"/containers/{quote(ref)}/export") as response:
+        with self._engine.stream(Request("GET", _of(ref, "export"))) as response:
             yield from response.blocks()
 
     def put_archive(self, ref: str, path: str, data: bytes | Iterable[bytes], *, copy_uid_gid: bool = False) -> None:
         """Unpack a tar stream into directory ``path`` of the container."""
-        self._engine.call(
-            "PUT",
-            f"/containers/{quote(ref)}/archive",
-            {"path": path, "noOverwriteDirNonDir": "true", "copyUIDGID": copy_uid_gid or None},
-            data,
-            headers={"Content-Type": "application/x-tar"},
-        )
+        query: Query = {"path": path, "noOverwriteDirNonDir": "true", "copyUIDGID": copy_uid_gid or None}
+        self._engine.call(Request("PUT", _of(ref, "archive"), query, data, TAR))
 
-    def put_files(self, ref: str, files: Sequence[Mapping[str, Any]]) -> None:
+    def put_files(self, ref: str, files: Sequence[Mapping[str, object]]) -> None:
         """Files that exist only in memory, for a container that does not run: objects with Target, Content (base64), UID,
         GID and Mode, in place of what it had. Our own engine only."""
         path = f"/pycompose/containers/{quote(ref)}/files"
-        self._engine.call("PUT", path, None, {"files": list(files)}, versioned=False)
+        self._engine.call(Request("PUT", path, None, {"files": list(files)}, versioned=False))
 
-    def get_archive(self, ref: str, path: str) -> tuple[dict[str, Any], Iterator[bytes]]:
+    def get_archive(self, ref: str, path: str) -> tuple[bodies.PathStat, Iterator[bytes]]:
         """``(stat, tar blocks)`` of ``path``; the stat is Docker's X-Docker-Container-Path-Stat."""
-        response = self._engine.stream("GET", f"/containers/{quote(ref)}/archive", {"path": path})
+        response = self._engine.stream(Request("GET", _of(ref, "archive"), {"path": path}))
 
         def blocks() -> Iterator[bytes]:
             with response:
@@ -202,19 +195,25 @@ class Containers:
 
         return _path_stat(response), blocks()
 
-    def stat(self, ref: str, path: str) -> dict[str, Any] | None:
+    def stat(self, ref: str, path: str) -> bodies.PathStat | None:
         """The stat of ``path`` in the container, None when it does not exist."""
-        response = self._engine.send("HEAD", f"/containers/{quote(ref)}/archive", {"path": path})
+        response = self._engine.send(Request("HEAD", _of(ref, "archive"), {"path": path}))
         response.close()
         return _path_stat(response) if response.status == 200 else None
 
-    def commit(self, query: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> str:
-        return str(self._engine.call("POST", "/commit", query, dict(config or {}), expect=OBJECT)["Id"])
+    def commit(self, query: Query, config: Mapping[str, object] | None = None) -> str:
+        return str(self._engine.ask(Request("POST", "/commit", query, dict(config or {})), _MADE)["Id"])
 
-    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> bodies.Pruned:
         query = {"filters": json.dumps(filters) if filters else None}
-        result: dict[str, Any] = self._engine.call("POST", "/containers/prune", query, expect=OBJECT)
-        return result
+        return self._engine.ask(Request("POST", "/containers/prune", query), _PRUNED)
+
+    def _act(self, ref: str, verb: str, query: Query | None = None, timeout: float | None = ANSWER_TIMEOUT) -> None:
+        self._engine.call(Request("POST", _of(ref, verb), query, timeout=timeout))
+
+
+def _of(ref: str, what: str) -> str:
+    return f"/containers/{quote(ref)}/{what}"
 
 
 class Wait:
@@ -228,9 +227,10 @@ class Wait:
         from ..errors import EngineError
 
         with self._response:
-            answer = decoded(self._response.read() or b"{}", "a wait", OBJECT, {"Error": "object"})
-        if (answer.get("Error") or {}).get("Message"):
-            raise EngineError(answer["Error"]["Message"])
+            answer = decoded(self._response.read() or b"{}", "a wait", _WAITED)
+        message = (answer.get("Error") or {}).get("Message")
+        if message:
+            raise EngineError(message)
         if "StatusCode" not in answer:
             raise EngineError("the engine reported no exit code")
         return int(answer["StatusCode"])
@@ -244,12 +244,11 @@ class Wait:
             self._response.connection.socket.shutdown(socket.SHUT_RDWR)
 
 
-def _path_stat(response: Response) -> dict[str, Any]:
+def _path_stat(response: Response) -> bodies.PathStat:
     import base64
 
     try:
         stat = base64.b64decode(response.headers.get("x-docker-container-path-stat", "e30="))
     except ValueError:
         stat = b""
-    result: dict[str, Any] = decoded(stat, "a look at a path", OBJECT)
-    return result
+    return decoded(stat, "a look at a path", _STAT)

@@ -2,7 +2,7 @@
 
 `Engine` holds the connections and the negotiated version; the calls are grouped by noun (``engine.containers.list()``),
 one file each. Synchronous and thread-safe: the executor calls it from worker threads, and the quick verbs straight.
-Answers are the API's own JSON objects; nothing here decides anything.
+Answers are the API's own JSON objects, with the types of `bodies`; nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..errors import EngineError
-from .answers import check, decoded
+from .answers import ANYTHING, check, decoded
+from .caller import Request
 from .frames import json_lines
 from .http import Connection, ConnectionLost, Refused, Response, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from .answers import Shape
     from .containers import Containers
     from .endpoint import Endpoint
     from .execs import Execs
@@ -32,11 +34,10 @@ if TYPE_CHECKING:
     from .system import System
     from .volumes import Volumes
 
+T = TypeVar("T")
+
 NEWEST = (1, 47)
 """The newest API version this client knows; an older engine is spoken to in its own."""
-
-ANSWER_TIMEOUT = 600.0
-"""Seconds an ordinary call may take. Long ones (stop, wait, streams) say their own."""
 
 STARTING_TRIES, STARTING_PAUSE = 100, 0.02
 """How often, and after how many seconds each, to try a socket that another command is about to open."""
@@ -151,7 +152,7 @@ class Engine:
         """The API version spoken: the engine's own or `NEWEST`, whichever is older."""
         if self._version is None:
             try:
-                with self.send("GET", "/_ping", versioned=False, timeout=30.0) as response:
+                with self.send(Request("GET", "/_ping", versioned=False, timeout=30.0)) as response:
                     response.read()
             except ConnectionLost as error:
                 raise EngineError(f"{error}{self._last_words() if self._last_words is not None else ''}") from error
@@ -177,99 +178,68 @@ class Engine:
 
     # -- calls
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = ANSWER_TIMEOUT,
-        versioned: bool = True,
-        expect: str = "",
-        fields: Mapping[str, str] | None = None,
-    ) -> Any:
-        """One exchange: the decoded JSON answer, or None when there is none (204, 304), which ``expect`` rules out: the kind
-        of the answer (client/answers.py), whose ``fields`` are of these kinds. Raises `EngineError`."""
-        with self.send(method, path, query, body, headers=headers, timeout=timeout, versioned=versioned) as response:
+    def ask(self, request: Request, shape: Shape[T]) -> T:
+        """One exchange: the decoded JSON answer, which is of ``shape`` or `EngineError` is raised. None stands for no answer
+        (204, 304)."""
+        with self.send(request) as response:
             data = response.read()
         self._check(response, data)
-        what = f"{method} {path}"
         if not data or response.status in (204, 304):
-            check(None, what, expect)
-            return None
+            return check(None, str(request), shape)
         if not response.headers.get("content-type", "").startswith("application/json"):
-            text = data.decode("utf-8", "replace")
-            check(text, what, expect)
-            return text
-        return decoded(data, what, expect, fields)
+            return check(data.decode("utf-8", "replace"), str(request), shape)
+        return decoded(data, str(request), shape)
 
-    def stream(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        versioned: bool = True,
-    ) -> Response:
-        """An exchange whose answer is read piece by piece; close it, or read it to the end."""
-        response = self.send(method, path, query, body, headers=headers, timeout=timeout, versioned=versioned)
+    def call(self, request: Request) -> None:
+        """One exchange whose answer says nothing but that it is done. Raises `EngineError`."""
+        self.ask(request, ANYTHING)
+
+    def stream(self, request: Request) -> Response:
+        """An exchange whose answer is read piece by piece, however long that takes; close it, or read it to the end."""
+        response = self._exchange(request, None)
         if response.status >= 400:
             with response:
                 data = response.read()
             self._check(response, data)
         return response
 
-    def lines(
-        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None, **options: Any
-    ) -> Iterator[dict[str, Any]]:
+    def lines(self, request: Request, shape: Shape[T]) -> Iterator[T]:
         """JSON lines as they arrive. An object with ``error`` ends the stream with `EngineError`."""
-        with self.stream(method, path, query, body, **options) as response:
+        with self.stream(request) as response:
             for item in json_lines(response.blocks()):
                 if "error" in item:
                     detail = item.get("errorDetail")
                     message = detail.get("message") if isinstance(detail, dict) else None
                     raise EngineError(str(message or item["error"]))
-                check(item, f"{method} {path}")
-                yield item
+                yield check(item, str(request), shape)
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = ANSWER_TIMEOUT,
-        versioned: bool = True,
-    ) -> Response:
-        """The answer's head, whatever its status. ``body`` is a JSON value, bytes, or an iterable of bytes."""
-        if versioned:
+    def send(self, request: Request) -> Response:
+        """The answer's head, whatever its status."""
+        return self._exchange(request, request.timeout)
+
+    def _exchange(self, request: Request, timeout: float | None) -> Response:
+        path = request.path
+        if request.versioned:
             major, minor = self.version
             path = f"/v{major}.{minor}{path}"
-        all_headers = dict(headers or {})
+        headers = dict(request.headers or {})
         if self.lease:
-            all_headers["X-Pycompose-Lease"] = self.lease
+            headers["X-Pycompose-Lease"] = self.lease
         payload: bytes | Iterable[bytes] | None = None
-        if isinstance(body, (dict, list)):
-            payload = json.dumps(body).encode()
-            all_headers.setdefault("Content-Type", "application/json")
-        elif body is not None:
-            payload = body
-        address = target(path, query)
+        if isinstance(request.body, (dict, list)):
+            payload = json.dumps(request.body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        elif request.body is not None:
+            payload = cast("bytes | Iterable[bytes]", request.body)
+        address = target(path, request.query)
         # An engine that loses its keeper leaves, and may take a connection along before it has answered: then there is
         # another one, or one to be started. What only asks can be asked again.
-        chances = LEAVING_TRIES if method in ("GET", "HEAD") else 0
+        chances = LEAVING_TRIES if request.method in ("GET", "HEAD") else 0
         while True:
             connection = self._take()
             reused = connection.used
             try:
-                response = connection.request(method, address, all_headers, payload, timeout)
+                response = connection.request(request.method, address, headers, payload, timeout)
             except ConnectionLost:
                 # An idle connection may have been closed by the engine meanwhile: that is no answer, try a fresh one.
                 if not (payload is None or isinstance(payload, bytes)):

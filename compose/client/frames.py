@@ -7,7 +7,7 @@ A frame is ``[stream, 0, 0, 0, size (4 bytes, big endian)]`` and then ``size`` b
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import EngineError
 from .answers import Answer
@@ -49,7 +49,7 @@ def raw(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         yield STDOUT, block
 
 
-def json_lines(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def json_lines(blocks: Iterable[bytes]) -> Iterator[Answer]:
     """JSON objects that follow each other with or without line ends between them."""
     decoder = json.JSONDecoder(object_hook=Answer)
     pending = b""
@@ -61,13 +61,13 @@ def json_lines(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     yield from _objects(decoder, pending)
 
 
-def _objects(decoder: json.JSONDecoder, line: bytes) -> Iterator[dict[str, Any]]:
+def _objects(decoder: json.JSONDecoder, line: bytes) -> Iterator[Answer]:
     text = line.decode("utf-8", "replace").strip()
     while text:
         try:
             value, end = decoder.raw_decode(text)
         except (ValueError, RecursionError) as error:
             raise EngineError(f"the engine sent something that is not JSON: {text[:80]}") from error
-        if isinstance(value, dict):
+        if isinstance(value, Answer):
             yield value
         text = text[end:].strip()

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
+
+    Query: TypeAlias = Mapping[str, "str | int | float | Sequence[str] | None"]
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HEAD_LIMIT = 256 * 1024
@@ -53,7 +56,7 @@ def quote(text: str) -> str:
     return "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))
 
 
-def target(path: str, query: Mapping[str, Any] | None = None) -> str:
+def target(path: str, query: Query | None = None) -> str:
     """Path and query string; None values are left out, booleans become 1 and 0, lists repeat their key."""
     if not query:
         return path

@@ -3,80 +3,90 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar.references import split_version
-from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS
+from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS, Shape
+from .caller import TAR, Request
 from .http import quote
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .bodies import builds
+    from .bodies import images as bodies
+    from .bodies.containers import Pruned
     from .caller import Caller
+    from .http import Query
 
-
-Objects = list[dict[str, Any]]
+_ROWS: Shape[list[bodies.ImageRow]] = Shape(OBJECTS, {"Created": "number", "Containers": "number"})
+_IMAGE: Shape[bodies.Image] = Shape(OBJECT, {"Created": "string", "Config": "object"})
+_HISTORY: Shape[list[bodies.Layer]] = Shape(OBJECTS, {"Created": "number"})
+_REMOVED: Shape[list[bodies.Removed] | None] = Shape(MAYBE_OBJECTS)
+_PRUNED: Shape[bodies.ImagesPruned] = Shape(OBJECT)
+_CACHE_PRUNED: Shape[Pruned] = Shape(OBJECT)
+_FOUND: Shape[list[bodies.Found] | None] = Shape(MAYBE_OBJECTS)
+_TRANSFER: Shape[bodies.Transfer] = Shape(OBJECT)
+_BUILD: Shape[builds.Line] = Shape(OBJECT, {"status": "string or object"})
+_CHECKED: Shape[builds.Checked] = Shape(OBJECT)
+_DIGESTS: Shape[dict[str, str]] = Shape("texts")
 
 
 class Images:
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
-    def list(self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False) -> Objects:
-        query = {"all": all or None, "filters": json.dumps(filters) if filters else None}
-        result: Objects = self._engine.call("GET", "/images/json", query, expect=OBJECTS)
-        return result
+    def list(self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False) -> list[bodies.ImageRow]:
+        query: Query = {"all": all or None, "filters": json.dumps(filters) if filters else None}
+        return self._engine.ask(Request("GET", "/images/json", query), _ROWS)
 
-    def inspect(self, ref: str) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", f"/images/{_path(ref)}/json", expect=OBJECT)
-        return result
+    def inspect(self, ref: str) -> bodies.Image:
+        return self._engine.ask(Request("GET", f"/images/{_path(ref)}/json"), _IMAGE)
 
-    def history(self, ref: str) -> Objects:
-        result: Objects = self._engine.call("GET", f"/images/{_path(ref)}/history", expect=OBJECTS)
-        return result
+    def history(self, ref: str) -> builtins.list[bodies.Layer]:
+        return self._engine.ask(Request("GET", f"/images/{_path(ref)}/history"), _HISTORY)
 
     def tag(self, ref: str, new: str) -> None:
         repository, tag = split_version(new)
-        self._engine.call("POST", f"/images/{_path(ref)}/tag", {"repo": repository, "tag": tag})
+        self._engine.call(Request("POST", f"/images/{_path(ref)}/tag", {"repo": repository, "tag": tag}))
 
-    def remove(self, ref: str, *, force: bool = False, no_prune: bool = False) -> Objects:
+    def remove(self, ref: str, *, force: bool = False, no_prune: bool = False) -> builtins.list[bodies.Removed]:
         query = {"force": force or None, "noprune": no_prune or None}
-        return self._engine.call("DELETE", f"/images/{_path(ref)}", query, expect=MAYBE_OBJECTS) or []
+        return self._engine.ask(Request("DELETE", f"/images/{_path(ref)}", query), _REMOVED) or []
 
-    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call(
-            "POST", "/images/prune", {"filters": json.dumps(filters or {})}, expect=OBJECT
-        )
-        return result
+    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> bodies.ImagesPruned:
+        return self._engine.ask(Request("POST", "/images/prune", {"filters": json.dumps(filters or {})}), _PRUNED)
 
     def prune_build_cache(
         self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False, keep: int = 0
-    ) -> dict[str, Any]:
-        query = {"all": all or None, "keep-storage": keep or None, "filters": json.dumps(filters) if filters else None}
-        result: dict[str, Any] = self._engine.call("POST", "/build/prune", query, expect=OBJECT)
-        return result
+    ) -> Pruned:
+        query: Query = {
+            "all": all or None,
+            "keep-storage": keep or None,
+            "filters": json.dumps(filters) if filters else None,
+        }
+        return self._engine.ask(Request("POST", "/build/prune", query), _CACHE_PRUNED)
 
     def search(
         self, term: str, filters: Mapping[str, Sequence[str]] | None, limit: int | None, auth: str | None
-    ) -> Objects:
-        query = {"term": term, "limit": limit, "filters": json.dumps(filters) if filters else None}
+    ) -> builtins.list[bodies.Found]:
+        query: Query = {"term": term, "limit": limit, "filters": json.dumps(filters) if filters else None}
         headers = {"X-Registry-Auth": auth} if auth else None
-        return self._engine.call("GET", "/images/search", query, headers=headers, expect=MAYBE_OBJECTS) or []
+        return self._engine.ask(Request("GET", "/images/search", query, headers=headers), _FOUND) or []
 
-    def pull(self, ref: str, *, platform: str | None = None, auth: str | None = None) -> Iterator[dict[str, Any]]:
+    def pull(self, ref: str, *, platform: str | None = None, auth: str | None = None) -> Iterator[bodies.Transfer]:
         repository, tag = split_version(ref)
-        return self._engine.lines(
-            "POST",
-            "/images/create",
-            {"fromImage": repository, "tag": tag, "platform": platform or None},
-            headers={"X-Registry-Auth": auth} if auth else None,
-        )
+        query = {"fromImage": repository, "tag": tag, "platform": platform or None}
+        headers = {"X-Registry-Auth": auth} if auth else None
+        return self._engine.lines(Request("POST", "/images/create", query, headers=headers), _TRANSFER)
 
-    def push(self, ref: str, *, auth: str | None = None) -> Iterator[dict[str, Any]]:
+    def push(self, ref: str, *, auth: str | None = None) -> Iterator[bodies.Transfer]:
         repository, tag = split_version(ref)
         # dockerd insists on the header, be it empty
         headers = {"X-Registry-Auth": auth or "e30="}
-        return self._engine.lines("POST", f"/images/{_path(repository)}/push", {"tag": tag}, headers=headers)
+        request = Request("POST", f"/images/{_path(repository)}/push", {"tag": tag}, headers=headers)
+        return self._engine.lines(request, _TRANSFER)
 
     def import_(
         self,
@@ -85,9 +95,9 @@ class Images:
         changes: Sequence[str],
         message: str | None,
         platform: str | None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[bodies.Transfer]:
         repository, tag = split_version(ref) if ref else (None, None)
-        query = {
+        query: Query = {
             "fromSrc": "-",
             "repo": repository,
             "tag": tag,
@@ -95,58 +105,46 @@ class Images:
             "message": message,
             "platform": platform,
         }
-        return self._engine.lines(
-            "POST", "/images/create", query, stream, headers={"Content-Type": "application/x-tar"}
-        )
+        return self._engine.lines(Request("POST", "/images/create", query, stream, TAR), _TRANSFER)
 
-    def load(self, stream: Iterable[bytes], *, quiet: bool = False) -> Iterator[dict[str, Any]]:
-        return self._engine.lines(
-            "POST", "/images/load", {"quiet": quiet}, stream, headers={"Content-Type": "application/x-tar"}
-        )
+    def load(self, stream: Iterable[bytes], *, quiet: bool = False) -> Iterator[bodies.Transfer]:
+        return self._engine.lines(Request("POST", "/images/load", {"quiet": quiet}, stream, TAR), _TRANSFER)
 
     def save(self, refs: Sequence[str]) -> Iterator[bytes]:
-        with self._engine.stream("GET", "/images/get", {"names": list(refs)}) as response:
+        with self._engine.stream(Request("GET", "/images/get", {"names": list(refs)})) as response:
             yield from response.blocks()
 
-    def build(
-        self, query: Mapping[str, Any], context: Iterable[bytes], auth: str | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def build(self, query: Query, context: Iterable[bytes], auth: str | None = None) -> Iterator[builds.Line]:
         """POST /build with a tar of the context."""
-        headers = {"Content-Type": "application/x-tar"}
-        if auth:
-            headers["X-Registry-Config"] = auth
-        return self._engine.lines("POST", "/build", query, context, headers=headers)
+        headers = {**TAR, "X-Registry-Config": auth} if auth else TAR
+        return self._engine.lines(Request("POST", "/build", query, context, headers), _BUILD)
 
     def build_local(
-        self, body: Mapping[str, Any], auth: str | None = None, *, events: bool = False
-    ) -> Iterator[dict[str, Any]]:
+        self, body: Mapping[str, object], auth: str | None = None, *, events: bool = False
+    ) -> Iterator[builds.Line]:
         """Our engine only: build from a directory that the engine can read itself. With ``events`` each line is an event
         of the build instead of the classic builder's text."""
         headers = {"X-Registry-Config": auth} if auth else None
         query = {"events": True} if events else None
-        return self._engine.lines("POST", "/pycompose/build", query, dict(body), headers=headers, versioned=False)
-
-    def check_local(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Our engine only: the build checks on what `build_local` would build."""
-        found: dict[str, Any] = self._engine.call(
-            "POST", "/pycompose/build/check", None, dict(body), versioned=False, expect=OBJECT
+        return self._engine.lines(
+            Request("POST", "/pycompose/build", query, dict(body), headers, versioned=False), _BUILD
         )
-        return found
+
+    def check_local(self, body: Mapping[str, object]) -> builds.Checked:
+        """Our engine only: the build checks on what `build_local` would build."""
+        return self._engine.ask(Request("POST", "/pycompose/build/check", None, dict(body), versioned=False), _CHECKED)
 
     def offer(self, address: str, refs: Sequence[str]) -> dict[str, str]:
         """Our engine only: let others pull images from an address of this machine; the digest of each."""
         body = {"address": address, "images": list(refs)}
-        found: dict[str, str] = self._engine.call(
-            "POST", "/pycompose/pulls", None, body, versioned=False, expect="object"
-        )
-        return found
+        return self._engine.ask(Request("POST", "/pycompose/pulls", None, body, versioned=False), _DIGESTS)
 
     def bootstrap(
         self, ref: str, *, mirror: str | None = None, allow_expired: bool = False
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[bodies.Transfer]:
         """Our engine only: build a base image from the distribution's signed archive."""
-        query = {"ref": ref, "mirror": mirror or None, "allow_expired": allow_expired or None}
-        return self._engine.lines("POST", "/pycompose/images/bootstrap", query, versioned=False)
+        query: Query = {"ref": ref, "mirror": mirror or None, "allow_expired": allow_expired or None}
+        return self._engine.lines(Request("POST", "/pycompose/images/bootstrap", query, versioned=False), _TRANSFER)
 
 
 def _path(ref: str) -> str:

@@ -2,59 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .answers import OBJECT, OBJECTS
+from .answers import OBJECT, OBJECTS, Shape
+from .caller import ANSWER_TIMEOUT, Request
 from .http import quote
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Mapping
 
-    from .engine import Engine
+    from .bodies import jobs as bodies
+    from .caller import Caller
 
-Objects = list[dict[str, Any]]
 PATH = "/pycompose/jobs"
+
+_FIELDS = {"Created": "string", "Containers": "strings"}
+_RUN: Shape[bodies.Run] = Shape(OBJECT, _FIELDS)
+_RUNS: Shape[list[bodies.Run]] = Shape(OBJECTS, _FIELDS)
+_JOB: Shape[bodies.Job] = Shape(OBJECT, _FIELDS)
+_JOBS: Shape[list[bodies.Job]] = Shape(OBJECTS, _FIELDS)
 
 
 class Jobs:
     """Raises `UsageError` when the engine is another one: only ours keeps jobs."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Caller) -> None:
         if not engine.is_pycompose:
             raise UsageError(f"the engine at {engine.endpoint.address} keeps no jobs: only pycompose's own engine does")
         self._engine = engine
 
-    def list(self, labels: Mapping[str, str]) -> Objects:
+    def list(self, labels: Mapping[str, str]) -> list[bodies.Job]:
         query = {"label": [f"{name}={value}" for name, value in labels.items()]}
-        result: Objects = self._engine.call("GET", PATH, query, versioned=False, expect=OBJECTS)
-        return result
+        return self._engine.ask(Request("GET", PATH, query, versioned=False), _JOBS)
 
-    def register(self, name: str, body: Mapping[str, Any]) -> None:
-        self._engine.call("PUT", f"{PATH}/{quote(name)}", None, dict(body), versioned=False, expect=OBJECT)
+    def register(self, name: str, body: Mapping[str, object]) -> None:
+        self._engine.ask(Request("PUT", f"{PATH}/{quote(name)}", None, dict(body), versioned=False), _JOB)
 
-    def runs(self, name: str) -> Objects:
+    def runs(self, name: str) -> builtins.list[bodies.Run]:
         """Oldest first."""
-        result: Objects = self._engine.call("GET", f"{PATH}/{quote(name)}/runs", versioned=False, expect=OBJECTS)
-        return result
+        return self._engine.ask(Request("GET", f"{PATH}/{quote(name)}/runs", versioned=False), _RUNS)
 
-    def trigger(self, name: str) -> dict[str, Any]:
+    def trigger(self, name: str) -> bodies.Run:
         """Start a run; the answer comes when it has a container, or has failed without."""
-        return self._object("POST", f"{PATH}/{quote(name)}/runs")
+        return self._run("POST", f"{PATH}/{quote(name)}/runs")
 
-    def wait(self, name: str, iteration: int) -> dict[str, Any]:
+    def wait(self, name: str, iteration: int) -> bodies.Run:
         """The run once it has finished, however long that takes."""
-        path = f"{PATH}/{quote(name)}/runs/{iteration}/wait"
-        result: dict[str, Any] = self._engine.call("GET", path, versioned=False, expect=OBJECT, timeout=None)
-        return result
+        return self._run("GET", f"{PATH}/{quote(name)}/runs/{iteration}/wait", None)
 
-    def act(self, name: str, action: str) -> dict[str, Any]:
+    def act(self, name: str, action: str) -> bodies.Job:
         """``cancel``, ``pause`` or ``resume``."""
-        return self._object("POST", f"{PATH}/{quote(name)}/{action}")
+        return self._engine.ask(Request("POST", f"{PATH}/{quote(name)}/{action}", versioned=False), _JOB)
 
     def remove(self, name: str) -> None:
-        self._engine.call("DELETE", f"{PATH}/{quote(name)}", versioned=False)
+        self._engine.call(Request("DELETE", f"{PATH}/{quote(name)}", versioned=False))
 
-    def _object(self, method: str, path: str) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call(method, path, versioned=False, expect=OBJECT)
-        return result
+    def _run(self, method: str, path: str, timeout: float | None = ANSWER_TIMEOUT) -> bodies.Run:
+        return self._engine.ask(Request(method, path, timeout=timeout, versioned=False), _RUN)

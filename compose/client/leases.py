@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .answers import OBJECT, OBJECTS
+from .answers import OBJECT, OBJECTS, Shape
+from .caller import Request
 from .http import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .bodies.jobs import Lease
     from .caller import Caller
 
-Objects = list[dict[str, Any]]
 PATH = "/pycompose/leases"
+
+_FIELDS = {"Created": "number", "Images": "strings"}
+_LEASE: Shape[Lease] = Shape(OBJECT, _FIELDS)
+_LEASES: Shape[list[Lease]] = Shape(OBJECTS, _FIELDS)
 
 
 class Leases:
@@ -25,27 +30,22 @@ class Leases:
             raise UsageError(f"the engine at {engine.endpoint.address} has no leases: only pycompose's own engine has")
         self._engine = engine
 
-    def list(self) -> Objects:
-        result: Objects = self._engine.call("GET", PATH, versioned=False, expect=OBJECTS)
-        return result
+    def list(self) -> list[Lease]:
+        return self._engine.ask(Request("GET", PATH, versioned=False), _LEASES)
 
-    def create(self, owner: Mapping[str, Any], labels: Mapping[str, str], images: Sequence[str] = ()) -> dict[str, Any]:
+    def create(self, owner: Mapping[str, object], labels: Mapping[str, str], images: Sequence[str] = ()) -> Lease:
         body = {"owner": dict(owner), "labels": dict(labels), "images": list(images)}
-        result: dict[str, Any] = self._engine.call("POST", PATH, None, body, versioned=False, expect=OBJECT)
-        return result
+        return self._engine.ask(Request("POST", PATH, None, body, versioned=False), _LEASE)
 
-    def own(self, id: str, owner: Mapping[str, Any]) -> dict[str, Any]:
+    def own(self, id: str, owner: Mapping[str, object]) -> Lease:
         """Another owner, or more time."""
         path = f"{PATH}/{quote(id)}/owner"
-        result: dict[str, Any] = self._engine.call(
-            "POST", path, None, {"owner": dict(owner)}, versioned=False, expect=OBJECT
-        )
-        return result
+        return self._engine.ask(Request("POST", path, None, {"owner": dict(owner)}, versioned=False), _LEASE)
 
     def release(self, id: str) -> None:
         """End the lease, leave the stack."""
-        self._engine.call("POST", f"{PATH}/{quote(id)}/release", versioned=False)
+        self._engine.call(Request("POST", f"{PATH}/{quote(id)}/release", versioned=False))
 
     def end(self, id: str) -> None:
         """End the lease and take the stack away; returns when it is gone."""
-        self._engine.call("DELETE", f"{PATH}/{quote(id)}", versioned=False)
+        self._engine.call(Request("DELETE", f"{PATH}/{quote(id)}", versioned=False))

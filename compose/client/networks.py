@@ -3,49 +3,50 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .answers import OBJECT, OBJECTS
+from .answers import OBJECT, OBJECTS, Shape
+from .caller import Request
 from .http import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .bodies.containers import Identified, Pruned
+    from .bodies.networks import Network
     from .caller import Caller
 
-
-Objects = list[dict[str, Any]]
+_FIELDS = {"Created": "string", "Containers": "object"}
+_NETWORK: Shape[Network] = Shape(OBJECT, _FIELDS)
+_NETWORKS: Shape[list[Network]] = Shape(OBJECTS, _FIELDS)
+_MADE: Shape[Identified] = Shape(OBJECT)
+_PRUNED: Shape[Pruned] = Shape(OBJECT)
 
 
 class Networks:
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
-    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> Objects:
+    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[Network]:
         query = {"filters": json.dumps(filters) if filters else None}
-        result: Objects = self._engine.call("GET", "/networks", query, expect=OBJECTS)
-        return result
+        return self._engine.ask(Request("GET", "/networks", query), _NETWORKS)
 
-    def inspect(self, ref: str) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", f"/networks/{quote(ref)}", expect=OBJECT)
-        return result
+    def inspect(self, ref: str) -> Network:
+        return self._engine.ask(Request("GET", f"/networks/{quote(ref)}"), _NETWORK)
 
-    def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("POST", "/networks/create", None, dict(body), expect=OBJECT)
-        return result
+    def create(self, body: Mapping[str, object]) -> Identified:
+        return self._engine.ask(Request("POST", "/networks/create", None, dict(body)), _MADE)
 
     def remove(self, ref: str) -> None:
-        self._engine.call("DELETE", f"/networks/{quote(ref)}")
+        self._engine.call(Request("DELETE", f"/networks/{quote(ref)}"))
 
-    def connect(self, ref: str, container: str, endpoint: Mapping[str, Any] | None = None) -> None:
+    def connect(self, ref: str, container: str, endpoint: Mapping[str, object] | None = None) -> None:
         body = {"Container": container, "EndpointConfig": dict(endpoint or {})}
-        self._engine.call("POST", f"/networks/{quote(ref)}/connect", None, body)
+        self._engine.call(Request("POST", f"/networks/{quote(ref)}/connect", None, body))
 
     def disconnect(self, ref: str, container: str, *, force: bool = False) -> None:
-        self._engine.call("POST", f"/networks/{quote(ref)}/disconnect", None, {"Container": container, "Force": force})
+        body = {"Container": container, "Force": force}
+        self._engine.call(Request("POST", f"/networks/{quote(ref)}/disconnect", None, body))
 
-    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call(
-            "POST", "/networks/prune", {"filters": json.dumps(filters or {})}, expect=OBJECT
-        )
-        return result
+    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> Pruned:
+        return self._engine.ask(Request("POST", "/networks/prune", {"filters": json.dumps(filters or {})}), _PRUNED)

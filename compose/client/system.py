@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .answers import OBJECT, check
+from .answers import OBJECT, OBJECTS, Shape, check
+from .caller import Request
 from .frames import json_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from .bodies import system as bodies
+    from .bodies.events import Event
     from .caller import Caller
-    from .http import Response
+    from .http import Query, Response
+
+_EVENT: Shape[Event] = Shape(OBJECT)
+_VERSION: Shape[bodies.Version] = Shape(OBJECT)
+_INFO: Shape[bodies.Info] = Shape(
+    # A runtime's status is an object, and so is the version of a swarm's manager.
+    OBJECT,
+    {
+        "Version": "string or object",
+        "status": "string or object",
+        "Labels": "strings",
+        "Containers": "number",
+        "Images": "number",
+    },
+)
+DISK: Shape[bodies.DiskUsage] = Shape(
+    OBJECT,
+    {
+        "Volumes": OBJECTS,
+        "Images": OBJECTS,
+        "Containers": "objects or number",
+        "State": "string",
+        "Ports": OBJECTS,
+        "Created": "number",
+        "CreatedAt": "string",
+    },
+)
+_SIGNED_IN: Shape[bodies.SignedIn] = Shape(OBJECT)
+_STATUS: Shape[bodies.EngineStatus] = Shape(OBJECT)
+_FINDINGS: Shape[list[bodies.Finding]] = Shape(OBJECTS)
 
 
 class Events:
@@ -22,14 +54,13 @@ class Events:
         self._response = response
         self._closed = False
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Event]:
         from ..errors import EngineError
 
         try:
             with self._response:
                 for event in json_lines(self._response.blocks()):
-                    check(event, "GET /events")
-                    yield event
+                    yield check(event, "GET /events", _EVENT)
         except (EngineError, ValueError):
             if not self._closed:
                 raise
@@ -47,42 +78,32 @@ class System:
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
-    def version(self) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", "/version", expect=OBJECT)
-        return result
+    def version(self) -> bodies.Version:
+        return self._engine.ask(Request("GET", "/version"), _VERSION)
 
-    def info(self) -> dict[str, Any]:
-        # A runtime's status is an object, and so is the version of a swarm's manager.
-        fields = {"Version": "string or object", "status": "string or object"}
-        result: dict[str, Any] = self._engine.call("GET", "/info", expect=OBJECT, fields=fields)
-        return result
+    def info(self) -> bodies.Info:
+        return self._engine.ask(Request("GET", "/info"), _INFO)
 
     def events(
         self, filters: Mapping[str, Sequence[str]] | None = None, since: str | None = None, until: str | None = None
     ) -> Events:
-        query = {"filters": json.dumps(filters) if filters else None, "since": since, "until": until}
-        return Events(self._engine.stream("GET", "/events", query))
+        query: Query = {"filters": json.dumps(filters) if filters else None, "since": since, "until": until}
+        return Events(self._engine.stream(Request("GET", "/events", query)))
 
-    def login(self, credentials: Mapping[str, str]) -> dict[str, Any]:
-        """POST /auth: ``Status``, and an ``IdentityToken`` where the registry gives one."""
-        result: dict[str, Any] = self._engine.call("POST", "/auth", None, dict(credentials), expect=OBJECT)
-        return result
+    def login(self, credentials: Mapping[str, str]) -> bodies.SignedIn:
+        return self._engine.ask(Request("POST", "/auth", None, dict(credentials)), _SIGNED_IN)
 
-    def disk_usage(self) -> dict[str, Any]:
-        """``layers-in-use`` is our engine's: a total that sizes of images cannot give."""
-        result: dict[str, Any] = self._engine.call("GET", "/system/df", {"layers-in-use": True}, expect=OBJECT)
-        return result
+    def disk_usage(self) -> bodies.DiskUsage:
+        return self._engine.ask(Request("GET", "/system/df", {"layers-in-use": True}), DISK)
 
-    def engine_status(self) -> dict[str, Any]:
-        """Our engine only: version, root, socket, pid, keeper_pid, containers."""
-        result: dict[str, Any] = self._engine.call("GET", "/pycompose/engine", versioned=False, expect=OBJECT)
-        return result
+    def engine_status(self) -> bodies.EngineStatus:
+        """Our engine only."""
+        return self._engine.ask(Request("GET", "/pycompose/engine", versioned=False), _STATUS)
 
-    def engine_check(self) -> list[dict[str, str]]:
-        """Our engine only: findings with name, state (ok, weak, bad), found, remedy."""
-        result: list[dict[str, str]] = self._engine.call("GET", "/pycompose/engine/check", versioned=False)
-        return result
+    def engine_check(self) -> list[bodies.Finding]:
+        """Our engine only."""
+        return self._engine.ask(Request("GET", "/pycompose/engine/check", versioned=False), _FINDINGS)
 
     def engine_stop(self, *, force: bool = False) -> None:
         """Our engine only: stop it; with ``force``, even while containers run."""
-        self._engine.call("POST", "/pycompose/engine/stop", {"force": force}, versioned=False)
+        self._engine.call(Request("POST", "/pycompose/engine/stop", {"force": force}, versioned=False))

@@ -3,53 +3,54 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import EngineError, UsageError
-from .answers import OBJECT, OBJECTS
+from .answers import OBJECT, OBJECTS, Shape
+from .caller import TAR, Request
 from .http import quote
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .bodies import volumes as bodies
+    from .bodies.containers import Pruned
     from .caller import Caller
+    from .http import Query
 
-
-Objects = list[dict[str, Any]]
+_FIELDS = {"CreatedAt": "string"}
+_VOLUME: Shape[bodies.Volume] = Shape(OBJECT, _FIELDS)
+_VOLUMES: Shape[bodies.Volumes] = Shape(OBJECT, {"Volumes": OBJECTS, **_FIELDS})
+_PRUNED: Shape[Pruned] = Shape(OBJECT)
+_USAGE: Shape[list[bodies.VolumeUsage]] = Shape(OBJECTS)
 
 
 class Volumes:
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
-    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> Objects:
+    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[bodies.Volume]:
         query = {"filters": json.dumps(filters) if filters else None}
-        return (
-            self._engine.call("GET", "/volumes", query, expect=OBJECT, fields={"Volumes": OBJECTS}).get("Volumes") or []
-        )
+        return self._engine.ask(Request("GET", "/volumes", query), _VOLUMES).get("Volumes") or []
 
-    def inspect(self, name: str) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("GET", f"/volumes/{quote(name)}", expect=OBJECT)
-        return result
+    def inspect(self, name: str) -> bodies.Volume:
+        return self._engine.ask(Request("GET", f"/volumes/{quote(name)}"), _VOLUME)
 
-    def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call("POST", "/volumes/create", None, dict(body), expect=OBJECT)
-        return result
+    def create(self, body: Mapping[str, object]) -> bodies.Volume:
+        return self._engine.ask(Request("POST", "/volumes/create", None, dict(body)), _VOLUME)
 
     def remove(self, name: str, *, force: bool = False) -> None:
-        self._engine.call("DELETE", f"/volumes/{quote(name)}", {"force": force or None})
+        self._engine.call(Request("DELETE", f"/volumes/{quote(name)}", {"force": force or None}))
 
-    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = self._engine.call(
-            "POST", "/volumes/prune", {"filters": json.dumps(filters or {})}, expect=OBJECT
-        )
-        return result
+    def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> Pruned:
+        return self._engine.ask(Request("POST", "/volumes/prune", {"filters": json.dumps(filters or {})}), _PRUNED)
 
     # of our own engine -------------------------------------------------------------------------------------------------
     def export(self, name: str) -> Iterator[bytes]:
         """The volume as a tar. Raises `UsageError` on another engine, at once."""
         path = self._own(name, "archive")
-        response = self._engine.stream("GET", path, versioned=False)
+        response = self._engine.stream(Request("GET", path, versioned=False))
 
         def blocks() -> Iterator[bytes]:
             with response:
@@ -59,27 +60,24 @@ class Volumes:
 
     def import_(self, name: str, archive: Iterable[bytes], *, force: bool = False) -> None:
         """Fill a volume, made when it is missing, from a tar; whole or not at all. ``force``: in place of what it holds."""
-        headers = {"Content-Type": "application/x-tar"}
         query = {"force": force or None}
-        path = self._own(name, "archive")
-        self._engine.call("PUT", path, query, archive, headers=headers, timeout=None, versioned=False)
+        self._engine.call(Request("PUT", self._own(name, "archive"), query, archive, TAR, None, versioned=False))
 
     def clone(self, source: str, target: str, *, force: bool = False) -> None:
         body = {"Target": target, "Force": force}
-        self._engine.call("POST", self._own(source, "clone"), None, body, timeout=None, versioned=False)
+        self._engine.call(Request("POST", self._own(source, "clone"), None, body, timeout=None, versioned=False))
 
-    def usage(self, names: Sequence[str]) -> Objects:
+    def usage(self, names: Sequence[str]) -> builtins.list[bodies.VolumeUsage]:
         """Name, Size, Allocated (where it is known) and RefCount of each; of all when none is named."""
         if self._engine.is_pycompose:
-            query = {"name": list(names) or None}
-            result: Objects = self._engine.call(
-                "GET", "/pycompose/volumes", query, timeout=None, versioned=False, expect=OBJECTS
-            )
-            return result
-        answer = self._engine.call("GET", "/system/df", {"type": "volume"}, expect=OBJECT, fields={"Volumes": OBJECTS})
-        found = {
-            str(one["Name"]): {"Name": one["Name"], **(one.get("UsageData") or {})}
-            for one in answer.get("Volumes") or ()
+            query: Query = {"name": list(names) or None}
+            return self._engine.ask(Request("GET", "/pycompose/volumes", query, timeout=None, versioned=False), _USAGE)
+        from .system import DISK
+
+        answer = self._engine.ask(Request("GET", "/system/df", {"type": "volume"}), DISK)
+        found: dict[str, bodies.VolumeUsage] = {
+            one["Name"]: {"Name": one["Name"], "Size": used.get("Size", -1), "RefCount": used.get("RefCount", 0)}
+            for one, used in ((one, one.get("UsageData") or {}) for one in answer.get("Volumes") or ())
         }
         missing = [name for name in names if name not in found]
         if missing:

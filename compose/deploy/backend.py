@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from ..dataclass import dataclass
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -19,6 +21,16 @@ class LogLine(Protocol):
     """Called with the name of a task or pod and a line of its output; ``error`` for standard error."""
 
     def __call__(self, name: str, text: str, *, error: bool = False) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Which output is wanted: ``since`` in seconds since the epoch as text, ``tail`` a number of lines or ``all``."""
+
+    follow: bool = False
+    since: str | None = None
+    tail: str | None = None
+    timestamps: bool = False
 
 
 class Backend(Protocol):
@@ -56,7 +68,7 @@ class Backend(Protocol):
     def services(self) -> list[str]:
         """The Compose services that are there."""
 
-    def logs(self, services: Sequence[str], options: Mapping[str, object], line: LogLine) -> None:
+    def logs(self, services: Sequence[str], options: LogOptions, line: LogLine) -> None:
         """Print output; with ``follow``, of tasks that come later as well, until interrupted."""
 
     def scale(self, counts: Mapping[str, int]) -> None: ...

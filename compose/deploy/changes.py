@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Path, dotted
 from ..plan.ops import Change
@@ -18,7 +18,7 @@ MOST = 12
 """Changes told of one object."""
 
 
-def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def differences(old: object, new: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Paths at which the two differ, each ``changed``, ``added`` or ``removed``."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
@@ -34,7 +34,7 @@ def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, str
         yield path, "changed"
 
 
-def _list_differences(old: list[Any], new: list[Any], path: Path) -> Iterator[tuple[Path, str]]:
+def _list_differences(old: list[object], new: list[object], path: Path) -> Iterator[tuple[Path, str]]:
     if len(old) == len(new):
         for index, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from differences(before, after, (*path, index))

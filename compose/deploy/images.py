@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..client import Engine
+    from ..client.bodies.builds import Event
     from ..model import Project
     from ..run.events import Emit
 
@@ -72,7 +73,7 @@ def build_images(engine: Engine, project: Project, overrides: Mapping[str, Any],
         def output(text: str, name: str = name) -> None:
             emit(Output(name, text))
 
-        def step(event: dict[str, Any], name: str = name) -> None:
+        def step(event: Event, name: str = name) -> None:
             emit(BuildStep(name, event))
 
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass, field
 
@@ -22,7 +22,7 @@ class Wanted:
 
     kind: str
     name: str
-    body: Mapping[str, Any]
+    body: Mapping[str, object]
     path: Path
     service: str = ""
     wait: str = ""
@@ -41,7 +41,7 @@ class Found:
     name: str
     id: str
     version: int
-    body: Mapping[str, Any]
+    body: Mapping[str, object]
     service: str = ""
     kept: bool = False
     """Nothing removes it unless asked to: volumes."""

@@ -186,9 +186,9 @@ def list_built(engine: Engine, name: str) -> tuple[BuiltImage, ...]:
     """The tagged images that were built for the project."""
     found = engine.images.list({"label": [f"{labels.PROJECT}={name}"], "dangling": ["false"]})
     return tuple(
-        BuiltImage(str(one["RepoTags"][0]), (one.get("Labels") or {}).get(labels.SERVICE, ""))
+        BuiltImage(tags[0], (one.get("Labels") or {}).get(labels.SERVICE, ""))
         for one in found
-        if one.get("RepoTags")
+        if (tags := one.get("RepoTags"))
     )
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from ..dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable
+
+    from ..client.bodies.builds import Event as BuildEvent
 
 WORKING, DONE, WARNING, ERROR = "working", "done", "warning", "error"
 
@@ -42,7 +43,7 @@ class BuildStep:
     """An event of our own engine's builder (``{"event": "StepStarted", …}``); ``id`` is the service that is built."""
 
     id: str
-    body: Mapping[str, Any]
+    body: BuildEvent
 
 
 if TYPE_CHECKING:

@@ -36,6 +36,7 @@ from .watch_events import ContainerEvents
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ..client.bodies.events import Event as ContainerEvent
     from ..plan.ops import Operation
     from ..plan.plan import Plan
     from ..plan.readiness import Ready
@@ -143,9 +144,8 @@ class _Executor:
     async def _listen(self, events: ContainerEvents) -> None:
         loop = asyncio.get_running_loop()
 
-        def handle(event: dict[str, object]) -> None:
-            actor = event.get("Actor")
-            identity = str(actor.get("ID", "")) if isinstance(actor, dict) else ""
+        def handle(event: ContainerEvent) -> None:
+            identity = event.get("Actor", {}).get("ID", "")
             # Handed over, not waited for: an event that comes as the loop ends would hold this thread, and with it the
             # process, for ever.
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -7,7 +7,7 @@ so no change is missed, and a lost event stream (an engine restart) costs a new 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import EngineError
 from ..labels import PROJECT
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..client import Engine
+    from ..client.bodies.events import Event
     from ..client.system import Events
 
 RECONNECTS = 5
@@ -36,7 +37,7 @@ class ContainerEvents:
         self._closed = threading.Event()
         self._events: Events = engine.system.events(self._filters)
 
-    def run(self, handle: Callable[[dict[str, Any]], None]) -> None:
+    def run(self, handle: Callable[[Event], None]) -> None:
         failures = 0
         while True:
             try:

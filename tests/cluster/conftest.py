@@ -69,11 +69,15 @@ class Lab:
         """Everything that carries the project's label, with its version or generation."""
         if self.kind == "swarm":
             with closing(engine(self)) as manager:
-                return {
-                    f"{noun} {(one.get('Spec') or one)['Name']}": (one.get("Version") or {}).get("Index", 0)
-                    for noun in ("services", "secrets", "configs", "networks")
-                    for one in manager.swarm.list(noun, {"label": [f"{STACK}={NAME}"]})
-                }
+                filters = {"label": [f"{STACK}={NAME}"]}
+                swarm = manager.swarm
+                specs = [(one["Spec"]["Name"], "services", one["Version"]["Index"]) for one in swarm.services(filters)]
+                for noun in ("secrets", "configs"):
+                    specs += [
+                        (one["Spec"]["Name"], noun, one["Version"]["Index"]) for one in swarm.files(noun, filters)
+                    ]
+                specs += [(one["Name"], "networks", 0) for one in manager.networks.list(filters)]
+                return {f"{noun} {name}": version for name, noun, version in specs}
         with closing(connect("", {**os.environ, **self.environment})) as kube:
             return {
                 f"{kind} {one['metadata']['name']}": int(one["metadata"].get("generation") or 0)

@@ -117,6 +117,22 @@ def test_push_remove_pull(command: Command, tmp_path: Path) -> None:
                 assert result.returncode == 0 and digest in result.stdout, result
 
 
+def test_a_build_pulls_its_base(command: Command, tmp_path: Path) -> None:
+    """Its progress comes as events of the build, by `image build` and by `up`."""
+    with registry(tmp_path / "registry") as address:
+        ref = f"{address}/base:1"
+        build(command, ref)
+        command("image", "push", ref)
+        (tmp_path / "context" / "Dockerfile").write_text(f"FROM {ref}\nLABEL a=b\n")
+        (tmp_path / "compose.yaml").write_text("name: pulled\nservices:\n  app: {build: context, command: 'true'}\n")
+        for words in (["image", "build", "--progress", "plain", "-t", "derived", "context"], ["build"]):
+            command("image", "rm", ref)
+            command("builder", "prune", "-af", check=False)
+            command("image", "prune", "-f")
+            done = command(*words)
+            assert "Download" in done.stdout + done.stderr, done
+
+
 def test_a_line_that_breaks(command: Command, tmp_path: Path) -> None:
     chance = random.Random(5)
     with (

@@ -12,12 +12,15 @@ from support.scripted_engine import Exchange, ScriptedEngine
 from pycompose import __version__
 from pycompose.compose.cli.main import main
 from pycompose.compose.cli.show.fault import WORDS
-from pycompose.compose.client.answers import Answer, check, decoded
+from pycompose.compose.client.answers import ANYTHING, Answer, Shape, check, decoded
 from pycompose.compose.errors import EngineError
+from pycompose.grammar.jsontree import mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from pycompose.grammar.jsontree import Json
 
 # A command's connections end with its process, which is the test's here.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -129,7 +132,7 @@ def test_wrong_answers(words: list[str], directory: Path, monkeypatch: pytest.Mo
 
 def test_a_field_that_is_missing_is_the_engines_mistake() -> None:
     with pytest.raises(EngineError, match="has no field Id"):
-        decoded(b'{"Name": "x"}', "GET /x")["Id"]
+        mapping(decoded(b'{"Name": "x"}', "GET /x", ANYTHING))["Id"]
 
 
 @pytest.mark.parametrize(
@@ -142,12 +145,12 @@ def test_a_field_that_is_missing_is_the_engines_mistake() -> None:
         (None, "objects", "it is nothing, not a list of objects"),
     ],
 )
-def test_what_is_wrong_is_named(value: object, root: str, words: str) -> None:
+def test_what_is_wrong_is_named(value: Json, root: str, words: str) -> None:
     with pytest.raises(EngineError, match=words):
-        check(value, "GET /x", root)
+        check(value, "GET /x", Shape(root))
 
 
 def test_labels_may_be_called_like_fields() -> None:
-    check({"Labels": {"Id": "5", "Names": "x", "State": "y"}, "Options": {"Size": "1g"}}, "GET /x", "object")
-    check({"NetworkSettings": {"Networks": {"Names": {"NetworkID": "a"}}}}, "GET /x", "object")
-    assert isinstance(decoded(b"{}", "GET /x"), Answer)
+    check({"Labels": {"Id": "5", "Names": "x", "State": "y"}, "Options": {"Size": "1g"}}, "GET /x", Shape("object"))
+    check({"NetworkSettings": {"Networks": {"Names": {"NetworkID": "a"}}}}, "GET /x", Shape("object"))
+    assert isinstance(decoded(b"{}", "GET /x", ANYTHING), Answer)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....grammar import ages, sizes
 from ..flags.parser import FlagError
 from . import legible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-Row = dict[str, Any]
+    from ...client.bodies.containers import PortRow
+
+Row = dict[str, object]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], minimum: int = 10, padding: int = 3) -> str:
@@ -28,7 +30,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], minimum: int = 
 
 def show(
     form: str | None,
-    rows: Sequence[Row],
+    rows: Sequence[Mapping[str, object]],
     columns: Sequence[tuple[str, str]],
     *,
     json_list: bool = False,
@@ -51,17 +53,17 @@ def show(
     return _templated(form, rows, {key: header for header, key in columns})
 
 
-def _json_line(row: Row) -> str:
+def _json_line(row: Mapping[str, object]) -> str:
     """One object as Go writes a map: sorted, and harmless inside HTML."""
     text = json.dumps(row, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
     return legible.json(text).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _templated(form: str, rows: Sequence[Row], headers: Mapping[str, str]) -> str:
+def _templated(form: str, rows: Sequence[Mapping[str, object]], headers: Mapping[str, str]) -> str:
     from .absent import listed
     from .gotemplate import Template, TemplateError
 
@@ -94,9 +96,9 @@ def _spaced(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).upper()
 
 
-def _labels(row: Row) -> Any:
-    labels = row.get("_labels") or {}
-    return lambda name: labels.get(name, "")
+def _labels(row: Mapping[str, object]) -> Callable[[str], str]:
+    labels = row.get("_labels")
+    return lambda name: str(labels.get(name, "")) if isinstance(labels, dict) else ""
 
 
 def moment(seconds: float, form: str = "%Y-%m-%d %H:%M:%S %z %Z") -> str:
@@ -113,15 +115,15 @@ def size(count: float, digits: int = 3) -> str:
     return sizes.decimal(count, digits)
 
 
-def ports(items: Iterable[Mapping[str, Any]]) -> str:
+def ports(items: Iterable[PortRow]) -> str:
     """Ports as docker lists them: unpublished ones and those published under their own number as ranges, sorted by their
     end of each; then every other publication as ``0.0.0.0:8080->80/tcp``."""
     ordered = sorted(
         (
-            int(item["PrivatePort"]),
-            str(item.get("IP") or ""),
-            int(item.get("PublicPort") or 0),
-            str(item.get("Type") or "tcp"),
+            item["PrivatePort"],
+            item.get("IP") or "",
+            item.get("PublicPort") or 0,
+            item.get("Type") or "tcp",
         )
         for item in items
     )

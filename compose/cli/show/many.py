@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import EngineError, UsageError
 from . import legible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-def each(names: Iterable[str], act: Callable[[str], Any], *, echo: bool = True, absent_is_fine: bool = False) -> int:
+def each(names: Iterable[str], act: Callable[[str], object], *, echo: bool = True, absent_is_fine: bool = False) -> int:
     """The exit code: 1 when any failed; with ``absent_is_fine`` what is not there is told, and no failure."""
     failed = False
     for name in names:
@@ -33,11 +33,11 @@ class BadTemplate(UsageError):
     exit_code = 64
 
 
-def inspect(names: Sequence[str], look: Callable[[str], dict[str, Any]], form: str | None) -> int:
+def inspect(names: Sequence[str], look: Callable[[str], Mapping[str, object]], form: str | None) -> int:
     """Print a JSON list, or every object through the template; the exit code."""
     import json
 
-    found: list[dict[str, Any]] = []
+    found: list[Mapping[str, object]] = []
     code = each(names, lambda name: found.append(look(name)), echo=False)
     if not form or form == "json":
         print(legible.json(json.dumps(found, indent=4, ensure_ascii=False)))

@@ -53,8 +53,8 @@ def images(engine: Engine, filters: Filters, *, all: bool) -> int:
     """Dangling ones; with ``all`` everything without a container."""
     answer = engine.images.prune({**filters, "dangling": ["false" if all else "true"]})
     items = answer.get("ImagesDeleted") or ()
-    words = ("Untagged", "Deleted")
-    lines = [f"{word.lower()}: {item[word]}" for item in items for word in words if item.get(word)]
+    pairs = (pair for one in items for pair in (("untagged", one.get("Untagged")), ("deleted", one.get("Deleted"))))
+    lines = [f"{word}: {name}" for word, name in pairs if name]
     _show("Deleted Images:", lines)
     return int(answer.get("SpaceReclaimed") or 0)
 

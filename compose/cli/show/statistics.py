@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....grammar import sizes
 from ...errors import EngineError
 from . import format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ...client import Engine
+    from ...client.bodies.stats import CpuStats, Stats
 
 COLUMNS = (
     ("CONTAINER ID", "ID"),
@@ -30,7 +31,7 @@ REFRESH = 0.5
 """Seconds between two drawings of the live table."""
 
 
-def stat_row(name: str, identity: str, tree: Mapping[str, Any] | None, *, full_id: bool = False) -> format.Row:
+def stat_row(name: str, identity: str, tree: Stats | None, *, full_id: bool = False) -> format.Row:
     """One sample as a row; dashes for a container that gives none."""
     row: format.Row = {"Container": name, "ID": identity if full_id else identity[:12], "Name": name}
     if not tree or not tree.get("memory_stats"):
@@ -69,11 +70,11 @@ def stat_row(name: str, identity: str, tree: Mapping[str, Any] | None, *, full_i
     }
 
 
-def cpu_percent(tree: Mapping[str, Any]) -> float:
+def cpu_percent(tree: Stats) -> float:
     """The share of one processor since the sample before, in percent."""
-    now, before = tree.get("cpu_stats") or {}, tree.get("precpu_stats") or {}
+    now, before = tree.get("cpu_stats", {}), tree.get("precpu_stats", {})
 
-    def total(sample: Mapping[str, Any]) -> float:
+    def total(sample: CpuStats) -> float:
         return float((sample.get("cpu_usage") or {}).get("total_usage") or 0)
 
     spent = total(now) - total(before)
@@ -94,7 +95,7 @@ def show_stats(
     by_id: bool = False,
 ) -> None:
     """``containers`` are (id, name). Live until Ctrl-C, or one sample of each. ``by_id``: {{.Container}} is the id."""
-    samples: dict[str, dict[str, Any]] = {}
+    samples: dict[str, Stats] = {}
     changed = threading.Condition()
     ended: set[str] = set()
 

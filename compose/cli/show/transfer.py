@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from ...client.bodies.images import Amount, Transfer
 
 _BAR, _SHORTEST_BAR = 50, 10
 
 
-def show_lines(lines: Iterable[dict[str, Any]], *, quiet: bool = False, out: TextIO | None = None) -> dict[str, Any]:
-    """Print what comes (to stdout unless ``out``); the last line that was an object of its own (``aux`` or a status without id)."""
+def show_lines(lines: Iterable[Transfer], *, quiet: bool = False, out: TextIO | None = None) -> None:
+    """Print what comes, to stdout unless ``out``."""
     out = sys.stdout if out is None else out
     live = out.isatty() and not quiet
     rows: dict[str, int] = {}
-    last: dict[str, Any] = {}
     seen: dict[str, str] = {}
     for line in lines:
-        if line.get("aux"):
-            last = line
         if quiet:
-            if not line.get("id") and line.get("status"):
-                last = line
-            continue
+            continue  # what goes wrong is raised while the lines are read
         ident = str(line.get("id") or "")
         status = str(line.get("status") or line.get("stream") or "").rstrip("\n")
         if not status:
@@ -33,16 +30,14 @@ def show_lines(lines: Iterable[dict[str, Any]], *, quiet: bool = False, out: Tex
         if not ident or line.get("progressDetail") is None:
             print(f"{ident}: {status}" if ident else status, flush=True, file=out)
             rows = {name: row + 1 for name, row in rows.items()} if live else rows
-            last = line
         elif live:
             _live(ident, status, line, rows, out)
         elif seen.get(ident) != status and not line.get("progressDetail"):
             seen[ident] = status
             print(f"{ident}: {status}", flush=True, file=out)
-    return last
 
 
-def _live(ident: str, status: str, line: dict[str, Any], rows: dict[str, int], out: TextIO) -> None:
+def _live(ident: str, status: str, line: Transfer, rows: dict[str, int], out: TextIO) -> None:
     """Rewrite the row of ``ident``; ``rows`` counts how far above the cursor each is."""
     size = shutil.get_terminal_size()
     text = row_text(ident, status, line.get("progressDetail") or {}, size.columns - 1)
@@ -57,7 +52,7 @@ def _live(ident: str, status: str, line: dict[str, Any], rows: dict[str, int], o
         print(f"\033[{up}A\r\033[K{text}\033[{up}B\r", end="", flush=True, file=out)
 
 
-def row_text(ident: str, status: str, detail: Mapping[str, Any], width: int) -> str:
+def row_text(ident: str, status: str, detail: Amount, width: int) -> str:
     """One layer's row, at most ``width`` long, or else the row would wrap and those above could not be found again.
 
     With room there is a bar: ``a1b2c3d4e5f6: Downloading [======>        ]  21.5MB/61.2MB``.

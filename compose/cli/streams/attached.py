@@ -27,6 +27,8 @@ from .menu import Menu, wants_menu
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...client.bodies.containers import Container
+    from ...client.bodies.events import Event as ContainerEvent
     from ...plan.plan import Plan
     from ...plan.reconcile.options import UpOptions
     from ...run.events import Event
@@ -157,7 +159,7 @@ class _Attachment:
                     self.error = failure
                     self.changed.notify_all()
 
-    def _event(self, event: dict[str, Any]) -> None:
+    def _event(self, event: ContainerEvent) -> None:
         if not event:
             self._look_again()
             return
@@ -296,7 +298,7 @@ class _Attachment:
             follower.close()
 
 
-def _has_run_before(tree: dict[str, Any]) -> bool:
+def _has_run_before(tree: Container) -> bool:
     return not str(tree["State"].get("FinishedAt") or "0001").startswith("0001")
 
 

@@ -12,16 +12,14 @@ from ..show.logprinter import LineSplitter
 
 if TYPE_CHECKING:
     from ...client import Engine
-    from ...client.http import Response
+    from ...client.http import Query, Response
     from ..show.logprinter import LogPrinter
 
 
 class Follower:
     """One thread that prints one container's output until it ends or `close`."""
 
-    def __init__(
-        self, engine: Engine, container: str, name: str, printer: LogPrinter, query: dict[str, object], tty: bool
-    ) -> None:
+    def __init__(self, engine: Engine, container: str, name: str, printer: LogPrinter, query: Query, tty: bool) -> None:
         self._engine = engine
         self.container = container
         self._name = name
@@ -72,7 +70,7 @@ def log_query(
     until: str | None = None,
     timestamps: bool = False,
     tail: str | None = None,
-) -> dict[str, object]:
+) -> Query:
     return {
         "stdout": 1,
         "stderr": 1,

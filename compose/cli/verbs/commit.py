@@ -12,6 +12,7 @@ from ..session import Session
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...client.http import Query
     from ..flags.parser import Parser
 
 
@@ -39,7 +40,7 @@ def add_commit_flags(parser: Parser) -> None:
     flag("-p", "--pause", action="store_true", default=True, help="Pause container during commit")
 
 
-def commit_query(args: Namespace, container: str) -> dict[str, object]:
+def commit_query(args: Namespace, container: str) -> Query:
     repository, tag = split_version(args.repository) if args.repository else (None, None)
     return {
         "container": container,

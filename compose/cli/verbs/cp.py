@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...app.session import NotRunning
 from ..flags.parser import FlagError, integer
@@ -13,6 +13,7 @@ from ..show import legible
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...client.bodies.containers import ContainerRow
     from ..flags.parser import Parser
 
 
@@ -82,7 +83,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def containers(session: Session, args: Namespace, service: str, *, is_source: bool) -> list[dict[str, Any]]:
+def containers(session: Session, args: Namespace, service: str, *, is_source: bool) -> list[ContainerRow]:
     """Those to copy from (one) or to (all of the service, unless an index is given). Raises `NotRunning`."""
     if args.index > 0:
         return [session.container_of(service, args.index)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...labels import PROJECT, SERVICE
 from ..session import Session
@@ -13,6 +13,7 @@ from ..show import legible
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...client.bodies.events import Event
     from ..flags.parser import Parser
 
 
@@ -39,7 +40,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _moment(event: dict[str, Any]) -> str:
+def _moment(event: Event) -> str:
     from datetime import datetime
 
     nanoseconds = int(event.get("timeNano") or int(event.get("time") or 0) * 10**9)
@@ -52,12 +53,12 @@ def _own(attributes: dict[str, str]) -> dict[str, str]:
     }
 
 
-def as_text(event: dict[str, Any], attributes: dict[str, str]) -> str:
+def as_text(event: Event, attributes: dict[str, str]) -> str:
     words = ", ".join(f"{key}={value}" for key, value in sorted(_own(attributes).items()))
     return legible.cell(f"{_moment(event)} container {event.get('Action')} {event['Actor']['ID']} ({words})")
 
 
-def as_json(event: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:
+def as_json(event: Event, attributes: dict[str, str]) -> dict[str, object]:
     return {
         "action": event.get("Action"),
         "attributes": _own(attributes),

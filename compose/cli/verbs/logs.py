@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from argparse import ArgumentTypeError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import OperationError
 from ...labels import NUMBER, PROJECT, SERVICE, short_name
@@ -18,6 +18,8 @@ from ..streams.follow import Follower, log_query
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...client.bodies.containers import ContainerRow
+    from ...client.http import Query
     from ..flags.parser import Parser
 
 
@@ -89,10 +91,10 @@ def run(args: Namespace) -> int:
     found = session.containers()
     if args.services:
         _check_services(session, args.services, found)
-        found = [one for one in found if one["Labels"].get(SERVICE) in args.services]
+        found = [one for one in found if one["Labels"].get(SERVICE, "") in args.services]
     else:
         declared = session.declared
-        found = [one for one in found if declared is None or one["Labels"].get(SERVICE) in declared]
+        found = [one for one in found if declared is None or one["Labels"].get(SERVICE, "") in declared]
     if args.index:
         found = [one for one in found if one["Labels"].get(NUMBER) == str(args.index)]
         if not found:
@@ -112,8 +114,8 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _check_services(session: Session, services: list[str], found: list[dict[str, Any]]) -> None:
-    known = session.declared or {one["Labels"].get(SERVICE) for one in found}
+def _check_services(session: Session, services: list[str], found: list[ContainerRow]) -> None:
+    known = session.declared or {one["Labels"].get(SERVICE, "") for one in found}
     missing = [name for name in services if name not in known]
     if missing:
         from ...app.session import NoSuchService, require_services
@@ -124,7 +126,7 @@ def _check_services(session: Session, services: list[str], found: list[dict[str,
             raise NoSuchService(f"no such service: {missing[0]}")
 
 
-def _follower(session: Session, identity: str, name: str, printer: LogPrinter, query: dict[str, object]) -> Follower:
+def _follower(session: Session, identity: str, name: str, printer: LogPrinter, query: Query) -> Follower:
     tty = bool((session.engine.containers.inspect(identity).get("Config") or {}).get("Tty"))
     return Follower(session.engine, identity, name, printer, query, tty)
 
@@ -135,7 +137,7 @@ def _follow(
     followers: list[Follower],
     printer: LogPrinter,
     names: dict[str, str],
-    query: dict[str, object],
+    query: Query,
 ) -> int:
     """Until every container has ended, and not to start again, or Ctrl-C; containers that start meanwhile join in."""
     filters = {"type": ["container"], "event": ["start", "die"], "label": [f"{PROJECT}={session.name}"]}

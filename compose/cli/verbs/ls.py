@@ -32,18 +32,18 @@ def run(args: Namespace) -> int:
         raise FlagError(f'format value "{args.format}" could not be parsed: parsing failed')
     session = Session(args)
     found = session.engine.containers.list({"label": [PROJECT]}, all=args.all)
-    projects: dict[str, list[dict[str, str]]] = {}
+    projects: dict[str, list[tuple[str, str]]] = {}
     for one in found:
-        if not belongs(one["Labels"]):
-            continue
-        files = one["Labels"].get(CONFIG_FILES) or "N/A"
-        projects.setdefault(one["Labels"][PROJECT], []).append({"state": one["State"], "files": files})
+        labels = one["Labels"]
+        if belongs(labels):
+            files = labels.get(CONFIG_FILES) or "N/A"
+            projects.setdefault(labels[PROJECT], []).append((one["State"], files))
     rows = []
     for name in sorted(projects):
         states: dict[str, int] = {}
-        for one in projects[name]:
-            states[one["state"]] = states.get(one["state"], 0) + 1
-        files = ",".join(dict.fromkeys(path for one in projects[name] for path in one["files"].split(",")))
+        for state, _ in projects[name]:
+            states[state] = states.get(state, 0) + 1
+        files = ",".join(dict.fromkeys(path for _, listed in projects[name] for path in listed.split(",")))
         status = ", ".join(f"{state}({states[state]})" for state in sorted(states))
         rows.append({"Name": name, "Status": status, "ConfigFiles": files})
     for item in args.filter:

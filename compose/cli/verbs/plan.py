@@ -14,6 +14,7 @@ from ..show import legible
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...client.bodies.containers import Container
     from ...model import Project
     from ...plan.ops import Operation
     from ..flags.parser import Parser
@@ -48,7 +49,7 @@ class _Values:
     def __init__(self, session: Session, project: Project) -> None:
         self._session = session
         self._project = project
-        self._details: dict[str, dict[str, Any]] = {}
+        self._details: dict[str, Container] = {}
 
     def of(self, operation: Operation, field: str) -> str:
         """``old → new``, or "" where the engine does not know what it was."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...labels import PROJECT, SERVICE
 from ...status import exit_code, health_word
@@ -13,6 +13,7 @@ from ..show import format
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...client.bodies.containers import ContainerRow
     from ..flags.parser import Parser
 
 STATUSES = ("paused", "restarting", "removing", "running", "dead", "created", "exited")
@@ -61,7 +62,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("services_", nargs="*", metavar="SERVICE")
 
 
-def row(container: dict[str, Any], *, truncate: bool = True) -> format.Row:
+def row(container: ContainerRow, *, truncate: bool = True) -> format.Row:
     """One container of the listing with the keys of Docker Compose's JSON; ``_labels`` is for templates."""
     labels = container.get("Labels") or {}
     status = str(container.get("Status") or "")
@@ -98,25 +99,22 @@ def _image(name: str, *, truncate: bool) -> str:
     return name.removeprefix("sha256:")[:12] if truncate and name.startswith("sha256:") else name
 
 
-class Publisher(dict[str, Any]):
+class Publisher(dict[str, str | int]):
     """A published port; in templates it reads like the structure that it is in Docker Compose."""
 
     def __str__(self) -> str:
         return f"{{{self['URL']} {self['TargetPort']} {self['PublishedPort']} {self['Protocol']}}}"
 
 
-def publishers(container: dict[str, Any]) -> list[Publisher] | None:
-    found = [
-        {
-            "URL": one.get("IP") or "",
-            "TargetPort": one["PrivatePort"],
-            "PublishedPort": one.get("PublicPort") or 0,
-            "Protocol": one.get("Type") or "tcp",
-        }
+def publishers(container: ContainerRow) -> list[Publisher] | None:
+    found = sorted(
+        (one["PrivatePort"], one.get("Type") or "tcp", one.get("IP") or "", one.get("PublicPort") or 0)
         for one in container.get("Ports") or ()
-    ]
-    ordered = sorted(found, key=lambda one: (one["TargetPort"], one["Protocol"], one["URL"]))
-    return [Publisher(one) for one in ordered] or None
+    )
+    return [
+        Publisher(URL=address, TargetPort=private, PublishedPort=public, Protocol=protocol)
+        for private, protocol, address, public in found
+    ] or None
 
 
 def _moment(seconds: int) -> str:
@@ -152,7 +150,7 @@ def run(args: Namespace) -> int:
     everything = args.all or bool(statuses)
     found = session.containers(args.services_, all=everything, oneoff=args.all)
     if args.services_:
-        known = {one["Labels"].get(SERVICE) for one in session.containers(oneoff=True)}
+        known = {one["Labels"].get(SERVICE, "") for one in session.containers(oneoff=True)}
         if session.identity.files and not set(args.services_) <= known:
             from ...app.session import require_services
 
@@ -160,7 +158,7 @@ def run(args: Namespace) -> int:
     if statuses:
         found = [one for one in found if one["State"] in statuses]
     if (args.no_orphans or not args.orphans) and session.identity.files:
-        found = [one for one in found if one["Labels"].get(SERVICE) in session.project.services]
+        found = [one for one in found if one["Labels"].get(SERVICE, "") in session.project.services]
     if args.quiet:
         for one in found:
             print(one["Id"])

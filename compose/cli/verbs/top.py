@@ -25,6 +25,6 @@ def run(args: Namespace) -> int:
         rows = found["Processes"] or ()
         # Docker Compose pads the last cell of the rows, though not its heading.
         width = max((len(row[-1]) for row in rows), default=0) + 3
-        print(format.table(found["Titles"], [[*row[:-1], row[-1].ljust(width)] for row in rows], minimum=5))
+        print(format.table(found["Titles"] or (), [[*row[:-1], row[-1].ljust(width)] for row in rows], minimum=5))
         print()
     return 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ...model import Project
     from ...plan.plan import Plan
-    from ..backend import LogLine
+    from ..backend import LogLine, LogOptions
     from ..objects import Wanted
     from ..plan import Options
     from ..target import Target
@@ -159,7 +159,7 @@ class KubernetesBackend:
         }
         return sorted(found)
 
-    def logs(self, services: Sequence[str], options: Mapping[str, object], line: LogLine) -> None:
+    def logs(self, services: Sequence[str], options: LogOptions, line: LogLine) -> None:
         from .logs import print_logs
 
         print_logs(self._kube, self._name, self._namespace, services, options, line)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ...errors import ComposeError, OperationError, UsageError
 from .names import MANAGER
@@ -39,6 +39,16 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
 }
 GLOBAL = ("Namespace",)
 CONFLICT, FORBIDDEN, NOT_FOUND = 409, 403, 404
+
+
+class LogWishes(TypedDict, total=False):
+    """What is wanted of a log, as lightkube names it; ``since`` is in seconds before now."""
+
+    container: str
+    follow: bool
+    since: int
+    tail_lines: int
+    timestamps: bool
 
 
 class KubernetesError(ComposeError):
@@ -192,10 +202,10 @@ class Kube:
             for word, one in self._client.watch(self._resource(kind), namespace=namespace, labels=dict(labels)):
                 yield word, dict(one)
 
-    def log(self, pod: str, namespace: str, **options: Any) -> Iterator[str]:
-        """Lines of a container's output; options as lightkube has them: container, follow, since (seconds), tail_lines, timestamps."""
+    def log(self, pod: str, namespace: str, wishes: LogWishes) -> Iterator[str]:
+        """Lines of a container's output."""
         with told(f"log of {pod}"):
-            yield from self._client.log(pod, namespace=namespace, newlines=False, **options)
+            yield from self._client.log(pod, namespace=namespace, newlines=False, **wishes)
 
     def execute(self, pod: str, namespace: str, container: str, command: Words) -> int:
         """Run a command in a container, with our own standard streams; its exit code."""

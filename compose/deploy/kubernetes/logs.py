@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import OperationError
 from ..state import FAILED, READY
-from .client import KubernetesError
+from .client import Kube, KubernetesError
 from .names import PROJECT, SERVICE
 from .verdicts import exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..backend import LogLine
-    from .client import Kube
+    from ..backend import LogLine, LogOptions
+    from .client import Kube, LogWishes
     from .watch import Watch
 
 PAUSE = 1.0
@@ -27,7 +27,7 @@ def last_lines(kube: Kube, namespace: str, source: str, count: int) -> list[str]
     """The end of the output of ``pod/container``, of its run before where this one has said nothing."""
     pod, _, container = source.partition("/")
     try:
-        return list(kube.log(pod, namespace, container=container, tail_lines=count))
+        return list(kube.log(pod, namespace, {"container": container, "tail_lines": count}))
     except KubernetesError:
         return []
 
@@ -37,7 +37,7 @@ def print_logs(
     project: str,
     namespace: str,
     services: Sequence[str],
-    options: Mapping[str, object],
+    options: LogOptions,
     line: LogLine,
 ) -> None:
     """The output of each pod, one after the other; with ``follow`` at once, and of pods that come later, until interrupted."""
@@ -51,35 +51,35 @@ def print_logs(
                 continue
             known.add(identity)
             wishes = _wishes(options, is_first)
-            if options.get("follow"):
+            if options.follow:
                 thread = threading.Thread(target=_follow, args=(kube, namespace, pod, wishes, line), daemon=True)
                 thread.start()
             else:
                 _print(kube, namespace, pod, wishes, line)
-        if not options.get("follow"):
+        if not options.follow:
             return
         is_first = False
         time.sleep(PAUSE)
 
 
-def _wishes(options: Mapping[str, object], is_first: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"timestamps": bool(options.get("timestamps"))}
-    if options.get("since") is not None:
-        found["since"] = max(int(time.time() - float(str(options["since"]))), 1)
-    if str(options.get("tail") or "all").isdigit() and is_first:
-        found["tail_lines"] = int(str(options["tail"]))
+def _wishes(options: LogOptions, is_first: bool) -> LogWishes:
+    found: LogWishes = {"timestamps": options.timestamps}
+    if options.since is not None:
+        found["since"] = max(int(time.time() - float(options.since)), 1)
+    if options.tail and options.tail.isdigit() and is_first:
+        found["tail_lines"] = int(options.tail)
     return found
 
 
-def _print(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: Mapping[str, Any], line: LogLine) -> None:
+def _print(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: LogWishes, line: LogLine) -> None:
     name = str(pod["metadata"]["name"])
     shown = f"{name}@{pod['spec'].get('nodeName') or ''}"
     for container in pod["spec"]["containers"]:
-        for text in kube.log(name, namespace, container=str(container["name"]), **wishes):
+        for text in kube.log(name, namespace, {**wishes, "container": str(container["name"])}):
             line(shown, text)
 
 
-def _follow(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: Mapping[str, Any], line: LogLine) -> None:
+def _follow(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: LogWishes, line: LogLine) -> None:
     """Until the pod is gone. A node that goes away breaks the stream off: it is opened again where it was."""
     wishes = {**wishes, "follow": True}
     while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ...errors import OperationError
 from ..ops import AwaitService, CreateObject, RemoveObject, UpdateObject
@@ -48,12 +48,9 @@ class Hands:
     def undo(self, operation: AwaitService) -> bool:
         """Apply the pods' template of before again. What else the update changed, such as the number of replicas, stays."""
         before = self._before.pop(operation.wanted.key, None)
-        if (
-            before is None
-            or operation.wanted.body["metadata"].get("annotations", {}).get(ON_FAILURE, ROLLBACK) != ROLLBACK
-        ):
+        body = cast("Tree", operation.wanted.body)
+        if before is None or body["metadata"].get("annotations", {}).get(ON_FAILURE, ROLLBACK) != ROLLBACK:
             return False
-        body = operation.wanted.body
         self._kube.apply({**body, "spec": {**body["spec"], "template": before["spec"]["template"]}}, force=self._force)
         return True
 

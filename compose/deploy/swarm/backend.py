@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...client import NotFound
 from ...credentials.lookup import registry_auth
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ...client import Engine
+    from ...client.bodies import swarm as bodies
     from ...model import Project
     from ...plan.plan import Plan
-    from ..backend import LogLine
+    from ..backend import LogLine, LogOptions
     from ..objects import Wanted
     from ..plan import Options
     from ..target import Target
@@ -68,7 +69,7 @@ class SwarmBackend:
         wanted = convert(project, images, findings, allow_binds=self._target.allow_binds)
         check_versions(wanted, self._engine.version, findings)
         findings.check()
-        forms = {one.key: proposed(one.kind, one.body) for one in wanted}
+        forms = {one.key: proposed(one) for one in wanted}
         objects = observe(self._engine, self._name)
         for key, found in list(objects.items()):
             if found.kind == "network" and key in forms:
@@ -94,7 +95,7 @@ class SwarmBackend:
     def units(self) -> list[Unit]:
         require_manager(self._engine)
         swarm = self._engine.swarm
-        return list(units(self._services(), self._tasks(), swarm.list("nodes")))
+        return list(units(self._services(), self._tasks(), swarm.nodes()))
 
     def images(self) -> dict[str, str]:
         return {
@@ -110,10 +111,10 @@ class SwarmBackend:
     def _filters(self) -> dict[str, list[str]]:
         return {"label": [f"{STACK}={self._name}"]}
 
-    def _services(self) -> list[dict[str, Any]]:
-        return self._engine.swarm.list("services", self._filters())
+    def _services(self) -> list[bodies.Service]:
+        return self._engine.swarm.services(self._filters())
 
-    def logs(self, services: Sequence[str], options: Mapping[str, object], line: LogLine) -> None:
+    def logs(self, services: Sequence[str], options: LogOptions, line: LogLine) -> None:
         from .logs import print_logs
 
         require_manager(self._engine)
@@ -127,16 +128,16 @@ class SwarmBackend:
         for service in services or self.services():
             self._change(service, _restarted)
 
-    def _change(self, service: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def _change(self, service: str, change: Callable[[bodies.ServiceSpec], bodies.ServiceSpec]) -> None:
         """Read, change and write a service's spec; again when another has written in between."""
         for attempt in range(TRIES):
             try:
-                current = self._engine.swarm.inspect("services", f"{self._name}_{service}")
+                current = self._engine.swarm.service(f"{self._name}_{service}")
             except NotFound:
                 raise OperationError(f"no such service: {service}") from None
-            spec = change(dict(current["Spec"]))
+            spec = change(current["Spec"].copy())
             try:
-                self._engine.swarm.update("services", str(current["ID"]), int(current["Version"]["Index"]), spec)
+                self._engine.swarm.update("services", current["ID"], current["Version"]["Index"], spec)
             except EngineError as error:
                 if "out of sequence" not in str(error) or attempt + 1 == TRIES:
                     raise
@@ -145,11 +146,11 @@ class SwarmBackend:
 
     def container(self, service: str, index: int) -> tuple[Engine, str]:
         """The engine and the id of a running container of ``service``; ``index`` is its slot, 0 for the first."""
-        hosts = {str(one["ID"]): str(one["Description"]["Hostname"]) for one in self._engine.swarm.list("nodes")}
+        hosts = {str(one["ID"]): str(one["Description"]["Hostname"]) for one in self._engine.swarm.nodes()}
         filters = {**self._filters(), "desired-state": ["running"], "service": [f"{self._name}_{service}"]}
         tasks = [
             one
-            for one in self._engine.swarm.list("tasks", filters)
+            for one in self._engine.swarm.tasks(filters)
             if one["Status"]["State"] == "running" and (not index or one.get("Slot") == index)
         ]
         if not tasks:
@@ -157,27 +158,27 @@ class SwarmBackend:
         task = min(tasks, key=lambda one: (int(one.get("Slot") or 0), str(one["ID"])))
         return self._container_of(task, hosts)
 
-    def _container_of(self, task: Mapping[str, Any], hosts: Mapping[str, str]) -> tuple[Engine, str]:
-        node = str(task["NodeID"])
-        identity = str(task["Status"]["ContainerStatus"]["ContainerID"])
+    def _container_of(self, task: bodies.Task, hosts: Mapping[str, str]) -> tuple[Engine, str]:
+        node = task["NodeID"]
+        identity = (task["Status"]["ContainerStatus"] or {}).get("ContainerID", "")
         return self._nodes.engine(hosts.get(node, node), node), identity
 
     def processes(self, unit: Unit) -> str:
-        task = self._engine.swarm.inspect("tasks", unit.id)
+        task = self._engine.swarm.task(unit.id)
         engine, container = self._container_of(task, {str(task["NodeID"]): unit.node})
         found = engine.containers.top(container)
-        return "\n".join("\t".join(row) for row in (found["Titles"], *(found["Processes"] or ())))
+        return "\n".join("\t".join(row) for row in (found["Titles"] or (), *(found["Processes"] or ())))
 
     def addresses(self, service: str, port: int, protocol: str) -> list[str]:
-        nodes = self._engine.swarm.list("nodes")
+        nodes = self._engine.swarm.nodes()
         return published(self._services(), self._tasks(), nodes, service, (port, protocol))
 
-    def _tasks(self) -> list[dict[str, Any]]:
-        return self._engine.swarm.list("tasks", self._filters())
+    def _tasks(self) -> list[bodies.Task]:
+        return self._engine.swarm.tasks(self._filters())
 
     def _remove_volume(self, node: str, volume: str) -> None:
         """Remove a volume on the node that is pinned for it; the tasks that used it may be about to end."""
-        tree = self._engine.swarm.inspect("nodes", node)
+        tree = self._engine.swarm.node(node)
         engine = self._nodes.engine(str(tree["Description"]["Hostname"]), node)
         self._watch.remove_when_free(lambda: engine.volumes.remove(volume))
 
@@ -204,12 +205,12 @@ class SwarmBackend:
         write_stack(project, wanted, write)
 
 
-def _scaled(spec: dict[str, Any], count: int) -> dict[str, Any]:
+def _scaled(spec: bodies.ServiceSpec, count: int) -> bodies.ServiceSpec:
     if "Replicated" not in spec["Mode"]:
         raise OperationError(f"{spec['Name']} is not replicated: it has as many tasks as there are nodes, or is a job")
     return {**spec, "Mode": {"Replicated": {"Replicas": count}}}
 
 
-def _restarted(spec: dict[str, Any]) -> dict[str, Any]:
-    template = dict(spec["TaskTemplate"])
+def _restarted(spec: bodies.ServiceSpec) -> bodies.ServiceSpec:
+    template = spec["TaskTemplate"].copy()
     return {**spec, "TaskTemplate": {**template, "ForceUpdate": int(template.get("ForceUpdate") or 0) + 1}}

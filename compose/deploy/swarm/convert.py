@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ...convert.values import pairs
 from ...labels import network_name
@@ -19,6 +19,9 @@ from .text import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...client.bodies.networks import Network as NetworkBody
+    from ...client.bodies.networks import Pool
+    from ...client.bodies.swarm import FileSpec, ServiceSpec
     from ...model import Project
     from ..findings import Findings
     from ..naming import Content
@@ -49,13 +52,18 @@ def convert(
     pins = {volume for name in project.services for volume in pinned_volumes(project, name)}
     objects += [Wanted(PIN, volume, {"volume": volume}, ("volumes",)) for volume in sorted(pins)]
     for name in project.services:
-        spec = service_spec(project, name, facts, findings)
+        spec = cast("ServiceSpec", service_spec(project, name, facts, findings))
         needs = _needs(project, name, spec)
         wait = COMPLETED if name in jobs else READY
         objects.append(
             Wanted("service", service_name(project, name), spec, ("services", name), name, wait, tuple(needs))
         )
     return objects
+
+
+def spec_of(wanted: Wanted) -> ServiceSpec:
+    """What is wanted of a service, as `service_spec` has made it."""
+    return cast("ServiceSpec", wanted.body)
 
 
 def gates(project: Project, name: str) -> list[tuple[str, str, bool]]:
@@ -68,11 +76,11 @@ def gates(project: Project, name: str) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _needs(project: Project, name: str, spec: Mapping[str, Any]) -> list[str]:
+def _needs(project: Project, name: str, spec: ServiceSpec) -> list[str]:
     container = spec["TaskTemplate"]["ContainerSpec"]
-    needs = [f"network {one['Target']}" for one in spec["TaskTemplate"]["Networks"]]
-    needs += [f"secret {one['SecretName']}" for one in container.get("Secrets", ())]
-    needs += [f"config {one['ConfigName']}" for one in container.get("Configs", ())]
+    needs = [f"network {one['Target']}" for one in spec["TaskTemplate"].get("Networks") or ()]
+    needs += [f"secret {one['SecretName']}" for one in container.get("Secrets") or ()]
+    needs += [f"config {one['ConfigName']}" for one in container.get("Configs") or ()]
     needs += [f"{PIN} {volume}" for volume in pinned_volumes(project, name)]
     return needs
 
@@ -87,7 +95,7 @@ def _file(project: Project, content: Content) -> Wanted:
     tree = section.get(content.key) or {}
     base = str(tree.get("name") or f"{project.name}_{content.key}")
     labels = {key: plain(value) for key, value in pairs(tree.get("labels")).items()}
-    body: dict[str, Any] = {
+    body: FileSpec = {
         "Name": content.name(base, LONGEST),
         "Labels": {**labels, STACK: project.name, KEY: content.key},
         "Data": base64.b64encode(content.data).decode(),
@@ -102,9 +110,20 @@ def _used_networks(project: Project) -> list[str]:
     return [key for key in project.networks if key in used and not (project.networks[key] or {}).get("external")]
 
 
+def _pool(tree: Mapping[str, object]) -> Pool:
+    body: Pool = {}
+    if tree.get("subnet"):
+        body["Subnet"] = str(tree["subnet"])
+    if tree.get("ip_range"):
+        body["IPRange"] = str(tree["ip_range"])
+    if tree.get("gateway"):
+        body["Gateway"] = str(tree["gateway"])
+    return body
+
+
 def _network(project: Project, key: str) -> Wanted:
     tree = project.networks[key] or {}
-    body: dict[str, Any] = {
+    body: NetworkBody = {
         "Name": network_name(project, key),
         "Driver": str(tree.get("driver") or "overlay"),
         "Scope": "swarm",
@@ -115,22 +134,14 @@ def _network(project: Project, key: str) -> Wanted:
     options = {name: plain(value) for name, value in (tree.get("driver_opts") or {}).items()}
     if options:
         body["Options"] = options
-    for name, flag in (("internal", "Internal"), ("attachable", "Attachable"), ("enable_ipv6", "EnableIPv6")):
-        if tree.get(name):
-            body[flag] = True
+    if tree.get("internal"):
+        body["Internal"] = True
+    if tree.get("attachable"):
+        body["Attachable"] = True
+    if tree.get("enable_ipv6"):
+        body["EnableIPv6"] = True
     ipam = tree.get("ipam") or {}
-    pools = [
-        {
-            api: value
-            for api, value in (
-                ("Subnet", pool.get("subnet")),
-                ("IPRange", pool.get("ip_range")),
-                ("Gateway", pool.get("gateway")),
-            )
-            if value
-        }
-        for pool in ipam.get("config") or ()
-    ]
     if ipam:
+        pools = [_pool(one) for one in ipam.get("config") or ()]
         body["IPAM"] = {"Driver": str(ipam.get("driver") or "default"), "Config": pools}
     return Wanted("network", body["Name"], body, ("networks", key))

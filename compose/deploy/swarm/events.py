@@ -37,7 +37,7 @@ def stack_events(engine: Engine, project: str) -> Iterator[dict[str, str]]:
 
 def _look(engine: Engine, filters: dict[str, list[str]]) -> list[Unit]:
     swarm = engine.swarm
-    return list(units(swarm.list("services", filters), swarm.list("tasks", filters), swarm.list("nodes")))
+    return list(units(swarm.services(filters), swarm.tasks(filters), swarm.nodes()))
 
 
 def _record(unit: Unit, action: str) -> dict[str, str]:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..units import Unit
 from .labels import SERVICE
 from .times import epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    Tree = Mapping[str, Any]
+    from ...client.bodies import swarm as bodies
 
 _ENDED = frozenset({"complete", "failed", "rejected", "shutdown", "orphaned", "remove"})
 
 
-def units(services: Sequence[Tree], tasks: Sequence[Tree], nodes: Sequence[Tree]) -> Iterator[Unit]:
-    known = {str(one["ID"]): one for one in services}
-    hosts = {str(one["ID"]): one for one in nodes}
+def units(
+    services: Sequence[bodies.Service], tasks: Sequence[bodies.Task], nodes: Sequence[bodies.Node]
+) -> Iterator[Unit]:
+    known = {one["ID"]: one for one in services}
+    hosts = {one["ID"]: one for one in nodes}
     for task in tasks:
-        service = known.get(str(task["ServiceID"]))
+        service = known.get(task["ServiceID"])
         if service is None:
             continue
-        node = hosts.get(str(task.get("NodeID") or ""))
+        node = hosts.get(task.get("NodeID") or "")
         status = task["Status"]
         is_lost = node is not None and node["Status"]["State"] == "down" and status["State"] not in _ENDED
         yield Unit(
@@ -40,13 +42,13 @@ def units(services: Sequence[Tree], tasks: Sequence[Tree], nodes: Sequence[Tree]
         )
 
 
-def unit_name(service: Tree, task: Tree, node: Tree | None) -> str:
+def unit_name(service: bodies.Service, task: bodies.Task, node: bodies.Node | None) -> str:
     """``service.1``, or with the node's name for one of a global service."""
     slot = task.get("Slot") or (node["Description"]["Hostname"] if node else str(task["ID"])[:12])
     return f"{(service['Spec'].get('Labels') or {}).get(SERVICE) or service['Spec']['Name']}.{slot}"
 
 
-def _ports(service: Tree, task: Tree) -> str:
+def _ports(service: bodies.Service, task: bodies.Task) -> str:
     meshed = [
         f"*:{port['PublishedPort']}->{port['TargetPort']}/{port['Protocol']}"
         for port in (service.get("Endpoint") or {}).get("Ports") or ()
@@ -61,10 +63,14 @@ def _ports(service: Tree, task: Tree) -> str:
 
 
 def published(
-    services: Sequence[Tree], tasks: Sequence[Tree], nodes: Sequence[Tree], service: str, port: tuple[int, str]
+    services: Sequence[bodies.Service],
+    tasks: Sequence[bodies.Task],
+    nodes: Sequence[bodies.Node],
+    service: str,
+    port: tuple[int, str],
 ) -> list[str]:
     """Where a port is reached: with the routing mesh on every node, else on those where a task runs."""
-    addresses = {str(one["ID"]): str((one.get("Status") or {}).get("Addr") or "") for one in nodes}
+    addresses = {one["ID"]: one.get("Status", {}).get("Addr") or "" for one in nodes}
     found: list[str] = []
     for one in services:
         if (one["Spec"].get("Labels") or {}).get(SERVICE) != service:
@@ -75,7 +81,7 @@ def published(
         for task in tasks:
             ports = (task["Status"].get("PortStatus") or {}).get("Ports") or ()
             if task["ServiceID"] == one["ID"] and task["Status"]["State"] == "running":
-                address = addresses.get(str(task.get("NodeID") or ""), "")
+                address = addresses.get(task.get("NodeID") or "", "")
                 found += [
                     f"{address}:{item['PublishedPort']}"
                     for item in ports

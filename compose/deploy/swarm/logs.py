@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ...client.frames import STDERR, demultiplex, raw
@@ -21,46 +21,49 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...client import Engine
-    from ..backend import LogLine
+    from ...client.bodies.swarm import Service
+    from ...client.http import Query
+    from ..backend import LogLine, LogOptions
     from .watch import Watch
 
 PAUSE = 1.0
 """Seconds between two tries to open a stream again, and between two looks for new services."""
 
 TASK, NODE = "com.docker.swarm.task.id", "com.docker.swarm.node.id"
-QUERY = {"stdout": 1, "stderr": 1, "details": 1, "timestamps": 1}
+QUERY: Mapping[str, int] = {"stdout": 1, "stderr": 1, "details": 1, "timestamps": 1}
+"""Timestamps always: they say where to go on."""
 
 
 class Follower:
     """Prints the output of one service."""
 
-    def __init__(self, engine: Engine, service: Mapping[str, Any], names: Names, line: LogLine) -> None:
+    def __init__(self, engine: Engine, service: Service, names: Names, line: LogLine) -> None:
         self._engine = engine
         self._id = str(service["ID"])
         self._has_terminal = bool(service["Spec"]["TaskTemplate"]["ContainerSpec"].get("TTY"))
         self._names = names
         self._line = line
 
-    def run(self, options: Mapping[str, object]) -> None:
+    def run(self, options: LogOptions) -> None:
         """Until the end of what there is; with ``follow`` until the service is gone."""
-        since = options.get("since")
-        query = {**options, **QUERY}  # timestamps always: they say where to go on
+        since, tail = options.since, options.tail
         while True:
             try:
-                since = self._read({**query, "since": since}, bool(options.get("timestamps"))) or since
-                if not options.get("follow"):
+                query = {**QUERY, "follow": options.follow or None, "tail": tail, "since": since}
+                since = self._read(query, options.timestamps) or since
+                if not options.follow:
                     return
             except EngineError as error:
-                if error.status == 404 or not options.get("follow"):
+                if error.status == 404 or not options.follow:
                     raise
-            query["tail"] = "all"
+            tail = "all"
             time.sleep(PAUSE)
 
     def read_on(self, since: str | None) -> str | None:
         """Print what has been said after ``since``; where to go on."""
         return self._read({**QUERY, "since": since}, False) or since
 
-    def _read(self, query: Mapping[str, object], timestamps: bool) -> str:
+    def _read(self, query: Query, timestamps: bool) -> str:
         last = ""
         pending: dict[int, bytes] = {}
         with self._engine.swarm.logs("services", self._id, query) as response:
@@ -109,36 +112,34 @@ class Names:
 
         swarm = self._engine.swarm
         filters = {"label": [f"{STACK}={self._project}"]}
-        found = units(swarm.list("services", filters), swarm.list("tasks", filters), swarm.list("nodes"))
+        found = units(swarm.services(filters), swarm.tasks(filters), swarm.nodes())
         self._known |= {one.id: f"{one.name}@{one.node}" for one in found}
 
 
-def print_logs(
-    engine: Engine, project: str, services: Sequence[str], options: Mapping[str, object], line: LogLine
-) -> None:
+def print_logs(engine: Engine, project: str, services: Sequence[str], options: LogOptions, line: LogLine) -> None:
     """The output of the project's services, one after the other; with ``follow`` at once, and of those that come later."""
     names = Names(engine, project)
     running: dict[str, threading.Thread] = {}
     while True:
-        for one in engine.swarm.list("services", {"label": [f"{STACK}={project}"]}):
+        for one in engine.swarm.services({"label": [f"{STACK}={project}"]}):
             service = str((one["Spec"].get("Labels") or {}).get(SERVICE) or one["Spec"]["Name"])
             if (services and service not in services) or str(one["ID"]) in running:
                 continue
             follower = Follower(engine, one, names, line)
-            if not options.get("follow"):
+            if not options.follow:
                 follower.run(options)
                 continue
             thread = threading.Thread(target=_follow, args=(follower, options), daemon=True)
             running[str(one["ID"])] = thread
             thread.start()
-        if not options.get("follow"):
+        if not options.follow:
             return
         time.sleep(PAUSE)
 
 
 def follow_job(engine: Engine, project: str, service: str, watch: Watch, line: LogLine) -> int:
     """Print what a job's task says until it has ended; its exit code. Raises `OperationError` for one that cannot begin."""
-    tree = engine.swarm.inspect("services", f"{project}_{service}")
+    tree = engine.swarm.service(f"{project}_{service}")
     follower = Follower(engine, tree, Names(engine, project), line)
     since: str | None = None
     while True:
@@ -158,13 +159,13 @@ def follow_job(engine: Engine, project: str, service: str, watch: Watch, line: L
 def _exit_code(engine: Engine, service: str) -> int | None:
     codes = [
         (one["Status"].get("ContainerStatus") or {}).get("ExitCode")
-        for one in engine.swarm.list("tasks", {"service": [service]})
+        for one in engine.swarm.tasks({"service": [service]})
         if one["Status"]["State"] == "failed"
     ]
     return int(codes[0]) if codes and codes[0] else None
 
 
-def _follow(follower: Follower, options: Mapping[str, object]) -> None:
+def _follow(follower: Follower, options: LogOptions) -> None:
     try:
         follower.run(options)
     except EngineError:
@@ -173,7 +174,7 @@ def _follow(follower: Follower, options: Mapping[str, object]) -> None:
 
 def last_lines(engine: Engine, task: str, count: int) -> list[str]:
     """The end of a task's output; none where its node cannot be asked any more."""
-    query = {"stdout": 1, "stderr": 1, "tail": count}
+    query: Query = {"stdout": 1, "stderr": 1, "tail": count}
     try:
         with engine.swarm.logs("tasks", task, query) as response:
             data = b"".join(response.blocks())

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ...errors import EngineError
 from ..objects import Found
-from .convert import PIN
+from .convert import PIN, spec_of
 from .labels import PIN as LABEL
 from .labels import SERVICE, STACK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ...client import Engine
+    from ...client.bodies import swarm as bodies
+    from ...client.bodies.networks import Ipam, Network
+    from ..objects import Wanted
 
 NOUNS = {"service": "services", "network": "networks", "secret": "secrets", "config": "configs"}
 VOLUME = "volume"
 """The kind of a volume on one node."""
 
 _MODES = frozenset({"Global", "GlobalJob", "Replicated", "ReplicatedJob"})
-_DEFAULTS: dict[str, Any] = {"Isolation": "default", "Runtime": "container"}
+_DEFAULTS: dict[str, str] = {"Isolation": "default", "Runtime": "container"}
 """What a manager fills in; ForceUpdate counts what `restart` did and is no part of the file."""
 
 
@@ -39,50 +42,47 @@ def observe(engine: Engine, project: str) -> dict[str, Found]:
     """The stack's objects by key, and the pins of volumes that nodes hold for it."""
     filters = {"label": [f"{STACK}={project}"]}
     networks = engine.networks.list(filters)
-    names = {str(one["Id"]): str(one["Name"]) for one in engine.networks.list({"scope": ["swarm"]})}
-    found: dict[str, Found] = {}
-    for network in networks:
-        add(found, Found("network", str(network["Name"]), str(network["Id"]), 0, network_form(network)))
-    for kind in ("secret", "config", "service"):
-        for one in engine.swarm.list(NOUNS[kind], filters):
-            spec = one["Spec"]
-            service = str((spec.get("Labels") or {}).get(SERVICE) or spec["Name"]) if kind == "service" else ""
-            body = comparable(service_form(spec, names) if kind == "service" else file_form(spec))
-            add(found, Found(kind, str(spec["Name"]), str(one["ID"]), int(one["Version"]["Index"]), body, service))
-    for held in (*pins(engine, project), *volumes_everywhere(engine, project, found)):
-        add(found, held)
-    return found
-
-
-def add(found: dict[str, Found], one: Found) -> None:
-    found[one.key] = one
+    names = {one["Id"]: one["Name"] for one in engine.networks.list({"scope": ["swarm"]})}
+    services = engine.swarm.services(filters)
+    found = [Found("network", one["Name"], one["Id"], 0, network_form(one)) for one in networks]
+    for kind in ("secret", "config"):
+        found += [
+            Found(kind, one["Spec"]["Name"], one["ID"], one["Version"]["Index"], comparable(file_form(one["Spec"])))
+            for one in engine.swarm.files(NOUNS[kind], filters)
+        ]
+    for service in services:
+        spec = service["Spec"]
+        name = (spec.get("Labels") or {}).get(SERVICE) or spec["Name"]
+        body = comparable(service_form(spec, names))
+        found.append(Found("service", spec["Name"], service["ID"], service["Version"]["Index"], body, name))
+    found += [*pins(engine, project), *volumes_everywhere(engine, project, services)]
+    return {one.key: one for one in found}
 
 
 def pins(engine: Engine, project: str) -> Iterator[Found]:
     """Volumes of this project that nodes are labelled with: ``project_…``, or a name that the file gave."""
-    for node in engine.swarm.list("nodes"):
-        labels: Mapping[str, str] = node["Spec"].get("Labels") or {}
-        for key, value in labels.items():
+    for node in engine.swarm.nodes():
+        for key, value in (node["Spec"].get("Labels") or {}).items():
             volume = key.removeprefix(LABEL)
             if key.startswith(LABEL) and value == project:
-                yield Found(PIN, volume, str(node["ID"]), int(node["Version"]["Index"]), {"volume": volume}, kept=True)
+                yield Found(PIN, volume, node["ID"], node["Version"]["Index"], {"volume": volume}, kept=True)
 
 
-def volumes_everywhere(engine: Engine, project: str, found: Mapping[str, Found]) -> Iterator[Found]:
+def volumes_everywhere(engine: Engine, project: str, services: Sequence[bodies.Service]) -> Iterator[Found]:
     """Volumes of global services, on each node where a task of theirs was: no label of a node tells of them."""
     names = {
-        (one.id, str(mount["Source"]))
-        for one in found.values()
-        if one.kind == "service" and {"Global", "GlobalJob"} & one.body["Mode"].keys()
-        for mount in one.body["TaskTemplate"]["ContainerSpec"].get("Mounts", ())
+        (one["ID"], mount["Source"])
+        for one in services
+        if {"Global", "GlobalJob"} & one["Spec"]["Mode"].keys()
+        for mount in one["Spec"]["TaskTemplate"]["ContainerSpec"].get("Mounts") or ()
         if mount["Type"] == "volume" and is_own(mount, project)
     }
     if not names:
         return
-    hosts = {str(one["ID"]): str(one["Description"]["Hostname"]) for one in engine.swarm.list("nodes")}
-    tasks = engine.swarm.list("tasks", {"label": [f"{STACK}={project}"]})
+    hosts = {one["ID"]: one["Description"]["Hostname"] for one in engine.swarm.nodes()}
+    tasks = engine.swarm.tasks({"label": [f"{STACK}={project}"]})
     places = {
-        (volume, str(task.get("NodeID") or ""))
+        (volume, task.get("NodeID") or "")
         for service, volume in names
         for task in tasks
         if task["ServiceID"] == service
@@ -92,16 +92,16 @@ def volumes_everywhere(engine: Engine, project: str, found: Mapping[str, Found])
             yield Found(VOLUME, f"{volume}@{hosts[node]}", node, 0, {"volume": volume}, kept=True)
 
 
-def is_own(mount: Mapping[str, Any], project: str) -> bool:
+def is_own(mount: bodies.Mount, project: str) -> bool:
     """Whether a volume is the project's, and its data on the node: options would say that it is elsewhere."""
     options = mount.get("VolumeOptions") or {}
     return (options.get("Labels") or {}).get(STACK) == project and not options.get("DriverConfig")
 
 
-def network_form(tree: Mapping[str, Any]) -> dict[str, Any]:
+def network_form(tree: Network) -> dict[str, object]:
     """The fields of a network that its file can say, as `convert` writes them."""
     options = {key: value for key, value in (tree.get("Options") or {}).items() if not key.endswith("vxlanid_list")}
-    ipam = tree.get("IPAM") or {}
+    ipam = tree.get("IPAM", {})
     body = {
         "Name": tree["Name"],
         "Driver": tree.get("Driver"),
@@ -113,66 +113,76 @@ def network_form(tree: Mapping[str, Any]) -> dict[str, Any]:
         "EnableIPv6": tree.get("EnableIPv6"),
         "IPAM": {"Driver": ipam.get("Driver"), "Config": ipam.get("Config")},
     }
-    found: dict[str, Any] = comparable(body)
-    return found
+    return comparable(body)
 
 
-def file_form(spec: Mapping[str, Any]) -> dict[str, Any]:
+def file_form(spec: Mapping[str, object]) -> dict[str, object]:
     """A secret or config without its content, which its name stands for."""
     return {key: value for key, value in spec.items() if key != "Data"}
 
 
-def service_form(spec: Mapping[str, Any], networks: Mapping[str, str]) -> dict[str, Any]:
+def service_form(spec: bodies.ServiceSpec, networks: Mapping[str, str]) -> bodies.ServiceSpec:
     """A ServiceSpec with names in place of ids. Old stacks have their networks beside the task's template."""
-    template = dict(spec["TaskTemplate"])
-    container = dict(template.get("ContainerSpec") or {})
-    for key, name in (("Secrets", "SecretID"), ("Configs", "ConfigID")):
-        if container.get(key):
-            container[key] = [{field: value for field, value in one.items() if field != name} for one in container[key]]
+    template = spec["TaskTemplate"].copy()
+    container = template.get("ContainerSpec", {}).copy()
+    if uses := container.get("Secrets"):
+        container["Secrets"] = [_by_name(one) for one in uses]
+    if uses := container.get("Configs"):
+        container["Configs"] = [_by_name(one) for one in uses]
     template["ContainerSpec"] = container
     attached = template.get("Networks") or spec.get("Networks") or []
     template["Networks"] = sorted(
         ({**one, "Target": networks.get(one["Target"], one["Target"])} for one in attached),
-        key=lambda one: str(one["Target"]),
+        key=lambda one: one["Target"],
     )
-    return {**{key: value for key, value in spec.items() if key != "Networks"}, "TaskTemplate": template}
+    form = spec.copy()
+    form.pop("Networks", None)
+    form["TaskTemplate"] = template
+    return form
 
 
-def comparable(value: Any) -> Any:
-    """Without what means nothing: empty values, and those that a manager fills in."""
-    if isinstance(value, dict):
-        cleaned = {
-            key: comparable(one) for key, one in value.items() if key != "ForceUpdate" and _DEFAULTS.get(key) != one
-        }
-        return {
-            key: one or "set"  # a mode says what it is by being there
-            for key, one in cleaned.items()
-            if key in _MODES or one not in (None, "", 0, False, [], {})
-        }
-    if isinstance(value, (list, tuple)):
-        return [comparable(one) for one in value]
-    return value
-
-
-def proposed(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a manager would hold of a wanted object."""
-    tree = dict(body)
-    if kind in ("secret", "config"):
-        tree = file_form(body)
-    if kind == "service":
-        tree = service_form(body, {})
-    found: dict[str, Any] = comparable(tree)
+def _by_name(use: bodies.FileUse) -> bodies.FileUse:
+    found = use.copy()
+    found.pop("SecretID", None)
+    found.pop("ConfigID", None)
     return found
 
 
-def aligned(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def comparable(tree: Mapping[str, object]) -> dict[str, object]:
+    """Without what means nothing: empty values, and those that a manager fills in."""
+    cleaned = {key: _comparable(one) for key, one in tree.items() if key != "ForceUpdate" and _DEFAULTS.get(key) != one}
+    return {
+        key: one or "set"  # a mode says what it is by being there
+        for key, one in cleaned.items()
+        if key in _MODES or one not in (None, "", 0, False, [], {})
+    }
+
+
+def _comparable(value: object) -> object:
+    if isinstance(value, dict):
+        return comparable(value)
+    if isinstance(value, (list, tuple)):
+        return [_comparable(one) for one in value]
+    return value
+
+
+def proposed(wanted: Wanted) -> dict[str, object]:
+    """What a manager would hold of a wanted object."""
+    if wanted.kind in ("secret", "config"):
+        return comparable(file_form(wanted.body))
+    if wanted.kind == "service":
+        return comparable(service_form(spec_of(wanted), {}))
+    return comparable(wanted.body)
+
+
+def aligned(found: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:
     """A network without the addresses that the manager chose by itself, where the file says nothing of them."""
     if "IPAM" not in wanted:
         return {key: value for key, value in found.items() if key != "IPAM"}
-    pools = wanted["IPAM"].get("Config") or []
-    present = (found.get("IPAM") or {}).get("Config") or []
+    there = cast("Ipam", found.get("IPAM") or {})
+    pools = cast("Ipam", wanted["IPAM"]).get("Config") or []
     kept = [
         {key: value for key, value in one.items() if index >= len(pools) or key in pools[index]}
-        for index, one in enumerate(present if pools else [])
+        for index, one in enumerate((there.get("Config") or []) if pools else [])
     ]
-    return {**found, "IPAM": comparable({**(found.get("IPAM") or {}), "Config": kept})}
+    return {**found, "IPAM": comparable({**there, "Config": kept})}

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...client import NotFound
 from ...credentials.lookup import registry_auth
 from ...errors import EngineError, OperationError
 from ..ops import AwaitService, CreateObject, RemoveObject, UpdateObject
 from ..run import LINES
-from .convert import PIN
+from .convert import PIN, spec_of
 from .labels import IMAGE, STACK, pin
 from .logs import last_lines
 from .observe import NOUNS, VOLUME
 from .pinning import choose_node, pinned_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ...client import Engine
+    from ...client.bodies.swarm import ServiceSpec
     from ...model import Project
     from ...plan.ops import Operation
+    from ..objects import Wanted
     from ..state import Verdict
     from .watch import Watch
 
@@ -72,7 +72,7 @@ class Hands:
         elif wanted.kind == "network":
             self._engine.networks.create(wanted.body)
         elif wanted.kind == "service":
-            spec = self._resolved(wanted.body)
+            spec = self._resolved(spec_of(wanted))
             self._engine.swarm.create("services", spec, registry_auth(str(spec["Labels"].get(IMAGE) or "")))
         else:
             self._engine.swarm.create(NOUNS[wanted.kind], wanted.body)
@@ -83,35 +83,38 @@ class Hands:
             raise OperationError(f"{wanted.key} differs, and Swarm changes no network")
         noun = NOUNS[wanted.kind]
         for attempt in range(TRIES):
-            current = self._engine.swarm.inspect(noun, found.id)
-            spec: dict[str, Any] = dict(wanted.body)
-            if wanted.kind == "service":
-                spec = self._resolved(spec)
-                count = int((current["Spec"]["TaskTemplate"] or {}).get("ForceUpdate") or 0)
-                spec["TaskTemplate"] = {**spec["TaskTemplate"], "ForceUpdate": count + int(operation.again)}
-            else:
-                spec = {**current["Spec"], "Labels": spec["Labels"]}  # all that can change of it
-            auth = registry_auth(str(spec["Labels"].get(IMAGE) or "")) if wanted.kind == "service" else None
             try:
-                self._engine.swarm.update(noun, found.id, int(current["Version"]["Index"]), spec, auth)
+                if wanted.kind == "service":
+                    self._update_service(wanted, found.id, again=operation.again)
+                else:
+                    current = self._engine.swarm.file(noun, found.id)
+                    spec = {**current["Spec"], "Labels": wanted.body["Labels"]}  # all that can change of it
+                    self._engine.swarm.update(noun, found.id, current["Version"]["Index"], spec)
             except EngineError as error:
                 if "out of sequence" not in str(error) or attempt + 1 == TRIES:
                     raise
             else:
                 return
 
-    def _resolved(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _update_service(self, wanted: Wanted, ident: str, *, again: bool) -> None:
+        current = self._engine.swarm.service(ident)
+        spec = self._resolved(spec_of(wanted))
+        count = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0)
+        spec["TaskTemplate"]["ForceUpdate"] = count + int(again)
+        auth = registry_auth(spec["Labels"].get(IMAGE) or "")
+        self._engine.swarm.update("services", ident, current["Version"]["Index"], spec, auth)
+
+    def _resolved(self, body: ServiceSpec) -> ServiceSpec:
         """The spec with the ids of its secrets and configs beside their names."""
-        container = dict(body["TaskTemplate"]["ContainerSpec"])
-        for key, noun, word in (("Secrets", "secrets", "Secret"), ("Configs", "configs", "Config")):
-            if container.get(key):
-                container[key] = [
-                    {**one, f"{word}ID": self._id_of(noun, str(one[f"{word}Name"]))} for one in container[key]
-                ]
+        container = body["TaskTemplate"]["ContainerSpec"].copy()
+        if uses := container.get("Secrets"):
+            container["Secrets"] = [{**one, "SecretID": self._id_of("secrets", one["SecretName"])} for one in uses]
+        if uses := container.get("Configs"):
+            container["Configs"] = [{**one, "ConfigID": self._id_of("configs", one["ConfigName"])} for one in uses]
         return {**body, "TaskTemplate": {**body["TaskTemplate"], "ContainerSpec": container}}
 
     def _id_of(self, noun: str, name: str) -> str:
-        for one in self._engine.swarm.list(noun, {"name": [name]}):
+        for one in self._engine.swarm.files(noun, {"name": [name]}):
             if one["Spec"]["Name"] == name:
                 return str(one["ID"])
         raise OperationError(f"there is no {noun.removesuffix('s')} {name} on this swarm")
@@ -132,7 +135,7 @@ class Hands:
 
     def _pin(self, volume: str) -> None:
         assert self._project is not None
-        nodes = self._engine.swarm.list("nodes")
+        nodes = self._engine.swarm.nodes()
         node = choose_node(self._project, volume, nodes, pinned_to(nodes, self._name))
         self._label(node, pin(volume), self._name)
 
@@ -142,8 +145,8 @@ class Hands:
 
     def _label(self, node: str, key: str, value: str | None) -> None:
         for attempt in range(TRIES):
-            current = self._engine.swarm.inspect("nodes", node)
-            spec = dict(current["Spec"])
+            current = self._engine.swarm.node(node)
+            spec = current["Spec"]
             labels = {name: one for name, one in (spec.get("Labels") or {}).items() if name != key}
             if value is not None:
                 labels[key] = value

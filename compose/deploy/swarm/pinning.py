@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import PlanError
 from .labels import PIN
@@ -12,12 +12,13 @@ from .mounts import pinned_volumes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ...client.bodies.swarm import Node
     from ...model import Project
 
 _CONSTRAINT = re.compile(r"\s*([\w.\-]+)\s*(==|!=)\s*(.+?)\s*")
 
 
-def choose_node(project: Project, volume: str, nodes: Sequence[Mapping[str, Any]], found: Mapping[str, str]) -> str:
+def choose_node(project: Project, volume: str, nodes: Sequence[Node], found: Mapping[str, str]) -> str:
     """The id of the node for ``volume``: that of the volumes which the same services use (``found``: volume -> node id), else the
     first by name that is ready and that its services' own constraints allow. Raises `PlanError`."""
     group = _group(project, volume)
@@ -52,19 +53,19 @@ def _group(project: Project, volume: str) -> set[str]:
     return group
 
 
-def _is_usable(node: Mapping[str, Any]) -> bool:
+def _is_usable(node: Node) -> bool:
     return bool(node["Status"]["State"] == "ready" and node["Spec"]["Availability"] == "active")
 
 
-def _allows(constraint: str, node: Mapping[str, Any]) -> bool:
+def _allows(constraint: str, node: Node) -> bool:
     """Whether a node meets ``node.hostname == n1`` and the like; what is not known here is left to the scheduler."""
     match = _CONSTRAINT.fullmatch(constraint)
     if match is None:
         return True
     key, sign, value = match.groups()
     labels = node["Spec"].get("Labels") or {}
-    engine_labels = (node["Description"].get("Engine") or {}).get("Labels") or {}
-    platform = node["Description"].get("Platform") or {}
+    engine_labels = node["Description"].get("Engine", {}).get("Labels") or {}
+    platform = node["Description"].get("Platform", {})
     known = {
         "node.id": node["ID"],
         "node.hostname": node["Description"]["Hostname"],
@@ -83,7 +84,7 @@ def _allows(constraint: str, node: Mapping[str, Any]) -> bool:
     return (str(actual or "").lower() == value.lower()) == (sign == "==")
 
 
-def pinned_to(nodes: Sequence[Mapping[str, Any]], project: str) -> dict[str, str]:
+def pinned_to(nodes: Sequence[Node], project: str) -> dict[str, str]:
     """Volume -> id of the node that is labelled with it."""
     return {
         key.removeprefix(PIN): str(node["ID"])

@@ -3,53 +3,59 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ....grammar import durations
 from ...errors import Diagnostic, LoadError
 from ...labels import network_name
 from ...load.yamldump import yaml_text
-from .convert import PIN
+from .convert import PIN, spec_of
 from .labels import SERVICE, STACK, pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ...client.bodies import swarm as bodies
+    from ...client.bodies.containers import HealthCheck
+    from ...client.bodies.networks import Network
     from ...model import Project
     from ..objects import Wanted
 
 FILE = "stack.yaml"
-_UNKNOWN = {"Groups": "group_add", "Privileges": "security_opt"}
-"""Fields of a spec that the stack file's grammar has no key for."""
 
 
 def write_stack(project: Project, wanted: Sequence[Wanted], write: Callable[[str, bytes], None]) -> None:
     """Write the stack file and the files of its secrets and configs. Raises `LoadError` for what such a file cannot say."""
-    tree: dict[str, Any] = {"version": "3.8", "services": {}}
+    sections: dict[str, dict[str, object]] = {"services": {}}
     findings: list[Diagnostic] = []
     keys = _file_keys(project, wanted)
     for one in wanted:
         if one.kind == "service":
-            container = one.body["TaskTemplate"]["ContainerSpec"]
-            for field, key in _UNKNOWN.items():
-                if container.get(field):
-                    path = (*one.path, key)
-                    findings.append(Diagnostic("docker stack deploy has no such key", path, project.mark(*path)))
-            tree["services"][one.service] = escaped(_service(project, one.body, keys))
+            spec = spec_of(one)
+            for key in _unknown(spec["TaskTemplate"]["ContainerSpec"]):
+                path = (*one.path, key)
+                findings.append(Diagnostic("docker stack deploy has no such key", path, project.mark(*path)))
+            sections["services"][one.service] = escaped(_service(project, spec, keys))
         elif one.kind == "network":
-            tree.setdefault("networks", {})[one.path[-1]] = escaped(_network(one.body))
+            sections.setdefault("networks", {})[str(one.path[-1])] = escaped(_network(cast("Network", one.body)))
         elif one.kind in ("secret", "config"):
-            noun = f"{one.kind}s"
-            name = f"{noun}/{one.path[-1]}"
-            tree.setdefault(noun, {})[one.path[-1]] = {"name": escaped(one.name), "file": f"./{name}"}
-            write(name, base64.b64decode(one.body["Data"]))
+            noun, key = f"{one.kind}s", str(one.path[-1])
+            name = f"{noun}/{key}"
+            sections.setdefault(noun, {})[key] = {"name": escaped(one.name), "file": f"./{name}"}
+            write(name, base64.b64decode(cast("bodies.FileSpec", one.body)["Data"]))
     if findings:
         raise LoadError(findings)
-    _outside(project, tree)
+    _outside(project, sections)
     volumes = {_volume_key(project, mount["Source"]): mount for mount in _named_mounts(wanted)}
     for key, mount in sorted(volumes.items()):
-        tree.setdefault("volumes", {})[key] = escaped(_volume(mount))
-    write(FILE, (_heading(project, wanted) + yaml_text(tree)).encode())
+        sections.setdefault("volumes", {})[key] = escaped(_volume(mount))
+    write(FILE, (_heading(project, wanted) + yaml_text({"version": "3.8", **sections})).encode())
+
+
+def _unknown(container: bodies.ContainerSpec) -> list[str]:
+    """The keys of the service that the stack file's grammar has not."""
+    pairs = (("group_add", container.get("Groups")), ("security_opt", container.get("Privileges")))
+    return [key for key, value in pairs if value]
 
 
 def _heading(project: Project, wanted: Sequence[Wanted]) -> str:
@@ -62,7 +68,7 @@ def _heading(project: Project, wanted: Sequence[Wanted]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def escaped(value: Any) -> Any:
+def escaped(value: object) -> object:
     """With every ``$`` doubled: the stack file is interpolated when it is read."""
     if isinstance(value, dict):
         return {key: escaped(one) for key, one in value.items()}
@@ -71,18 +77,18 @@ def escaped(value: Any) -> Any:
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 
-def _given(pairs: Mapping[str, Any]) -> dict[str, Any]:
+def _given(pairs: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in pairs.items() if value not in (None, "", [], {}, False)}
 
 
-def _service(project: Project, spec: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+def _service(project: Project, spec: bodies.ServiceSpec, keys: Mapping[str, str]) -> dict[str, object]:
     task = spec["TaskTemplate"]
     container = task["ContainerSpec"]
     own = {key: value for key, value in container["Labels"].items() if key not in (STACK, SERVICE)}
     health = container.get("Healthcheck")
     limits = {one["Name"]: {"soft": one["Soft"], "hard": one["Hard"]} for one in container.get("Ulimits") or ()}
-    resolver = container.get("DNSConfig") or {}
-    log = task.get("LogDriver") or {}
+    resolver = container.get("DNSConfig", {})
+    log = task.get("LogDriver", {})
     grace = container.get("StopGracePeriod")
     return _given(
         {
@@ -111,33 +117,39 @@ def _service(project: Project, spec: Mapping[str, Any], keys: Mapping[str, str])
             "logging": _given({"driver": log.get("Name"), "options": log.get("Options")}),
             "networks": _networks(project, task.get("Networks") or ()),
             "volumes": [_mount(project, one) for one in container.get("Mounts") or ()],
-            "secrets": _files(container.get("Secrets") or (), "SecretName", keys),
-            "configs": _files(container.get("Configs") or (), "ConfigName", keys),
-            "ports": [_port(one) for one in (spec.get("EndpointSpec") or {}).get("Ports") or ()],
+            "secrets": [_file(keys[one["SecretName"]], one) for one in container.get("Secrets") or ()],
+            "configs": [_file(keys[one["ConfigName"]], one) for one in container.get("Configs") or ()],
+            "ports": [_port(one) for one in spec.get("EndpointSpec", {}).get("Ports") or ()],
             "deploy": _deploy(spec),
         }
     )
 
 
-def _health(body: Mapping[str, Any]) -> dict[str, Any]:
+def _health(body: HealthCheck) -> dict[str, object]:
     if body.get("Test") == ["NONE"]:
         return {"disable": True}
-    times = {
-        "Interval": "interval",
-        "Timeout": "timeout",
-        "StartPeriod": "start_period",
-        "StartInterval": "start_interval",
-    }
-    found = {key: durations.format(body[field]) for field, key in times.items() if body.get(field)}
-    return _given({"test": body.get("Test"), "retries": body.get("Retries"), **found})
+    return _given(
+        {
+            "test": body.get("Test"),
+            "retries": body.get("Retries"),
+            "interval": _span(body.get("Interval")),
+            "timeout": _span(body.get("Timeout")),
+            "start_period": _span(body.get("StartPeriod")),
+            "start_interval": _span(body.get("StartInterval")),
+        }
+    )
 
 
-def _networks(project: Project, attached: Sequence[Mapping[str, Any]]) -> Any:
+def _span(nanoseconds: int | None) -> str | None:
+    return durations.format(nanoseconds) if nanoseconds else None
+
+
+def _networks(project: Project, attached: Sequence[bodies.Attachment]) -> dict[str, object]:
     keys = {network_name(project, key): key for key in project.networks}
     return {keys.get(one["Target"], one["Target"]): _given({"aliases": one.get("Aliases")}) or None for one in attached}
 
 
-def _mount(project: Project, body: Mapping[str, Any]) -> dict[str, Any]:
+def _mount(project: Project, body: bodies.Mount) -> dict[str, object]:
     kind = body["Type"]
     options = body.get("VolumeOptions") or {}
     tmpfs = body.get("TmpfsOptions") or {}
@@ -162,17 +174,17 @@ def _volume_key(project: Project, source: str) -> str:
     return {volume_name(project, key): key for key in project.volumes}.get(source, source)
 
 
-def _named_mounts(wanted: Sequence[Wanted]) -> list[Mapping[str, Any]]:
+def _named_mounts(wanted: Sequence[Wanted]) -> list[bodies.Mount]:
     return [
         mount
         for one in wanted
         if one.kind == "service"
-        for mount in one.body["TaskTemplate"]["ContainerSpec"].get("Mounts") or ()
+        for mount in spec_of(one)["TaskTemplate"]["ContainerSpec"].get("Mounts") or ()
         if mount["Type"] == "volume" and mount.get("Source")
     ]
 
 
-def _volume(mount: Mapping[str, Any]) -> dict[str, Any]:
+def _volume(mount: bodies.Mount) -> dict[str, object]:
     options = mount.get("VolumeOptions") or {}
     driver = options.get("DriverConfig") or {}
     labels = {key: value for key, value in (options.get("Labels") or {}).items() if key != STACK}
@@ -187,9 +199,9 @@ def _volume(mount: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _network(body: Mapping[str, Any]) -> dict[str, Any]:
-    labels = {key: value for key, value in body["Labels"].items() if key != STACK}
-    pools = [_given({"subnet": one.get("Subnet")}) for one in (body.get("IPAM") or {}).get("Config") or ()]
+def _network(body: Network) -> dict[str, object]:
+    labels = {key: value for key, value in (body["Labels"] or {}).items() if key != STACK}
+    pools = [_given({"subnet": one.get("Subnet")}) for one in body.get("IPAM", {}).get("Config") or ()]
     return _given(
         {
             "name": body["Name"],
@@ -211,20 +223,18 @@ def _file_keys(project: Project, wanted: Sequence[Wanted]) -> dict[str, str]:
     return keys
 
 
-def _files(uses: Sequence[Mapping[str, Any]], name: str, keys: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "source": keys[use[name]],
-            "target": use["File"]["Name"],
-            "uid": use["File"]["UID"],
-            "gid": use["File"]["GID"],
-            "mode": use["File"]["Mode"],
-        }
-        for use in uses
-    ]
+def _file(source: str, use: bodies.FileUse) -> dict[str, object]:
+    place = use["File"]
+    return {
+        "source": source,
+        "target": place["Name"],
+        "uid": place["UID"],
+        "gid": place["GID"],
+        "mode": place["Mode"],
+    }
 
 
-def _port(body: Mapping[str, Any]) -> dict[str, Any]:
+def _port(body: bodies.Port) -> dict[str, object]:
     return _given(
         {
             "target": body["TargetPort"],
@@ -235,32 +245,29 @@ def _port(body: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _deploy(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _mode(body: bodies.Mode) -> tuple[str, int | None]:
+    """The mode's word, and how many tasks it wants."""
+    if "Replicated" in body:
+        return "replicated", (body["Replicated"] or {}).get("Replicas")
+    if "ReplicatedJob" in body:
+        return "replicated-job", (body["ReplicatedJob"] or {}).get("TotalCompletions")
+    return ("global-job" if "GlobalJob" in body else "global"), None
+
+
+def _deploy(spec: bodies.ServiceSpec) -> dict[str, object]:
     task = spec["TaskTemplate"]
-    mode = next(iter(spec["Mode"]))
-    words = {
-        "Replicated": "replicated",
-        "Global": "global",
-        "ReplicatedJob": "replicated-job",
-        "GlobalJob": "global-job",
-    }
-    count = spec["Mode"][mode].get("Replicas", spec["Mode"][mode].get("TotalCompletions"))
-    placement = task.get("Placement") or {}
-    restart = task.get("RestartPolicy") or {}
-    times = {
-        key: durations.format(restart[field])
-        for field, key in (("Delay", "delay"), ("Window", "window"))
-        if restart.get(field)
-    }
+    mode, count = _mode(spec["Mode"])
+    placement = task.get("Placement", {})
+    restart = task.get("RestartPolicy", {})
     labels = {
         key: value for key, value in spec["Labels"].items() if key not in (STACK, SERVICE, "com.docker.stack.image")
     }
     spreads = [{"spread": one["Spread"]["SpreadDescriptor"]} for one in placement.get("Preferences") or ()]
     body = _given(
         {
-            "mode": words[mode],
+            "mode": mode,
             "labels": labels,
-            "endpoint_mode": (spec.get("EndpointSpec") or {}).get("Mode"),
+            "endpoint_mode": spec.get("EndpointSpec", {}).get("Mode"),
             "placement": _given(
                 {
                     "constraints": placement.get("Constraints"),
@@ -268,56 +275,59 @@ def _deploy(spec: Mapping[str, Any]) -> dict[str, Any]:
                     "max_replicas_per_node": placement.get("MaxReplicas"),
                 }
             ),
-            "resources": _resources(task.get("Resources") or {}),
+            "resources": _resources(task.get("Resources", {})),
             "restart_policy": _given(
-                {"condition": restart.get("Condition"), "max_attempts": restart.get("MaxAttempts"), **times}
+                {
+                    "condition": restart.get("Condition"),
+                    "max_attempts": restart.get("MaxAttempts"),
+                    "delay": _span(restart.get("Delay")),
+                    "window": _span(restart.get("Window")),
+                }
             ),
-            "update_config": _update(spec.get("UpdateConfig") or {}),
-            "rollback_config": _update(spec.get("RollbackConfig") or {}),
+            "update_config": _update(spec.get("UpdateConfig", {})),
+            "rollback_config": _update(spec.get("RollbackConfig", {})),
         }
     )
     return body if count is None else {**body, "replicas": count}
 
 
-def _resources(body: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
-    for field, key in (("Limits", "limits"), ("Reservations", "reservations")):
-        one = body.get(field) or {}
-        cpus = one.get("NanoCPUs")
-        generic = [
-            {
-                "discrete_resource_spec": {
-                    "kind": item["DiscreteResourceSpec"]["Kind"],
-                    "value": item["DiscreteResourceSpec"]["Value"],
-                }
-            }
-            for item in one.get("GenericResources") or ()
-        ]
-        found[key] = _given(
-            {
-                "cpus": f"{cpus / 1e9:.9f}".rstrip("0").rstrip(".") if cpus else None,
-                "memory": str(one["MemoryBytes"]) if one.get("MemoryBytes") else None,
-                "pids": one.get("Pids"),
-                "generic_resources": generic,
-            }
-        )
-    return _given(found)
+def _resources(body: bodies.Resources) -> dict[str, object]:
+    return _given({"limits": _amounts(body.get("Limits", {})), "reservations": _amounts(body.get("Reservations", {}))})
 
 
-def _update(body: Mapping[str, Any]) -> dict[str, Any]:
-    times = {
-        key: durations.format(body[field])
-        for field, key in (("Delay", "delay"), ("Monitor", "monitor"))
-        if body.get(field)
-    }
-    words = {"FailureAction": "failure_action", "Order": "order", "MaxFailureRatio": "max_failure_ratio"}
-    found = _given({**times, **{key: body.get(field) for field, key in words.items()}})
+def _amounts(body: bodies.Amounts) -> dict[str, object]:
+    cpus = body.get("NanoCPUs")
+    generic = [
+        {"discrete_resource_spec": {"kind": one["Kind"], "value": one["Value"]}}
+        for item in body.get("GenericResources") or ()
+        for one in (item["DiscreteResourceSpec"],)
+    ]
+    return _given(
+        {
+            "cpus": f"{cpus / 1e9:.9f}".rstrip("0").rstrip(".") if cpus else None,
+            "memory": str(body["MemoryBytes"]) if body.get("MemoryBytes") else None,
+            "pids": body.get("Pids"),
+            "generic_resources": generic,
+        }
+    )
+
+
+def _update(body: bodies.UpdateConfig) -> dict[str, object]:
+    found = _given(
+        {
+            "delay": _span(body.get("Delay")),
+            "monitor": _span(body.get("Monitor")),
+            "failure_action": body.get("FailureAction"),
+            "order": body.get("Order"),
+            "max_failure_ratio": body.get("MaxFailureRatio"),
+        }
+    )
     return found if body.get("Parallelism") is None else {**found, "parallelism": body["Parallelism"]}
 
 
-def _outside(project: Project, tree: dict[str, Any]) -> None:
+def _outside(project: Project, sections: dict[str, dict[str, object]]) -> None:
     """Networks, secrets and configs that the project uses and does not make."""
     for noun in ("networks", "secrets", "configs"):
         for key, one in getattr(project, noun).items():
             if (one or {}).get("external"):
-                tree.setdefault(noun, {})[key] = {"external": True, "name": str(one.get("name") or key)}
+                sections.setdefault(noun, {})[key] = {"external": True, "name": str(one.get("name") or key)}

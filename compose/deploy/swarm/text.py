@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 
 def literal(text: str) -> str:
     """``text`` so that Swarm's template engine gives it back as it is."""
     return text.replace("{{", '{{"{{"}}')
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A scalar of the file as text."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..objects import COMPLETED
 from ..state import FAILED, READY, WAITING, Trouble, Verdict
@@ -12,7 +12,7 @@ from .times import seconds_since
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Tree = Mapping[str, Any]
+    from ...client.bodies import swarm as bodies
 
 SETTLED = 2.0
 """Seconds a task without a health check must have run: it has no other way to say that it is well."""
@@ -28,7 +28,12 @@ _OVER = frozenset({"complete", *_BAD, "shutdown", "remove"})
 
 
 def judge(
-    service: Tree, tasks: Sequence[Tree], nodes: Mapping[str, Tree], now: float, *, is_changed: bool = True
+    service: bodies.Service,
+    tasks: Sequence[bodies.Task],
+    nodes: Mapping[str, bodies.Node],
+    now: float,
+    *,
+    is_changed: bool = True,
 ) -> Verdict:
     """``tasks`` are this service's. ``now`` is in seconds since the epoch. ``is_changed`` says that this run has updated it: then a
     version that is back is a failure, and otherwise it is the version that is wanted."""
@@ -56,20 +61,20 @@ def judge(
     return Verdict(FAILED if reason else WAITING, reason or words, troubles, bool(up))
 
 
-def is_current(service: Tree, task: Tree) -> bool:
+def is_current(service: bodies.Service, task: bodies.Task) -> bool:
     """Whether a task was made by the service as it is now."""
     wanted, actual = service["Spec"]["TaskTemplate"], task.get("Spec") or {}
     same = all(wanted.get(key) == actual.get(key) for key in ("ContainerSpec", "Resources", "LogDriver"))
     return same and int(wanted.get("ForceUpdate") or 0) == int(actual.get("ForceUpdate") or 0)
 
 
-def _wanted(mode: Tree, tasks: Sequence[Tree]) -> int:
+def _wanted(mode: bodies.Mode, tasks: Sequence[bodies.Task]) -> int:
     if "Replicated" in mode:
         return int((mode["Replicated"] or {}).get("Replicas") or 0)
     return len({task.get("NodeID") for task in tasks if task.get("DesiredState") == "running"}) or 1
 
 
-def _is_up(task: Tree, nodes: Mapping[str, Tree]) -> bool:
+def _is_up(task: bodies.Task, nodes: Mapping[str, bodies.Node]) -> bool:
     node = nodes.get(str(task.get("NodeID") or ""))
     return bool(
         task.get("DesiredState") == "running"
@@ -79,19 +84,19 @@ def _is_up(task: Tree, nodes: Mapping[str, Tree]) -> bool:
     )
 
 
-def _has_health(spec: Tree) -> bool:
+def _has_health(spec: bodies.ServiceSpec) -> bool:
     test = (spec["TaskTemplate"]["ContainerSpec"].get("Healthcheck") or {}).get("Test") or []
     return bool(test) and test[0] != "NONE"
 
 
-def _ends_by_itself(spec: Tree, tasks: Sequence[Tree], wanted: int) -> bool:
+def _ends_by_itself(spec: bodies.ServiceSpec, tasks: Sequence[bodies.Task], wanted: int) -> bool:
     """A service that is not restarted after success has done its work when its tasks have ended well."""
     condition = (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition")
     done = [task for task in tasks if task["Status"]["State"] == "complete"]
     return condition in ("none", "on-failure") and len(done) >= wanted > 0
 
 
-def _hopeless(spec: Tree, tasks: Sequence[Tree], now: float) -> str:
+def _hopeless(spec: bodies.ServiceSpec, tasks: Sequence[bodies.Task], now: float) -> str:
     """Why a service will not come up by itself, or nothing."""
     failed = [task for task in tasks if task["Status"]["State"] in _BAD]
     rejected = [task for task in failed if task["Status"]["State"] == "rejected"]
@@ -109,7 +114,9 @@ def _hopeless(spec: Tree, tasks: Sequence[Tree], now: float) -> str:
     return ""
 
 
-def _stopped(service: Tree, status: str, tasks: Sequence[Tree], nodes: Mapping[str, Tree], running: bool) -> Verdict:
+def _stopped(
+    service: bodies.Service, status: str, tasks: Sequence[bodies.Task], nodes: Mapping[str, bodies.Node], running: bool
+) -> Verdict:
     words = {
         "paused": "its update failed and was stopped",
         "rollback_started": "its update failed; the version before is coming back",
@@ -124,7 +131,7 @@ def _stopped(service: Tree, status: str, tasks: Sequence[Tree], nodes: Mapping[s
     return Verdict(state, words[status], found, running)
 
 
-def _job(service: Tree, tasks: Sequence[Tree], nodes: Mapping[str, Tree]) -> Verdict:
+def _job(service: bodies.Service, tasks: Sequence[bodies.Task], nodes: Mapping[str, bodies.Node]) -> Verdict:
     iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0)
     current = [task for task in tasks if int((task.get("JobIteration") or {}).get("Index") or 0) == iteration]
     done = [task for task in current if task["Status"]["State"] == "complete"]
@@ -146,7 +153,7 @@ def _job(service: Tree, tasks: Sequence[Tree], nodes: Mapping[str, Tree]) -> Ver
     return Verdict(WAITING, f"{len(done)}/{total} {COMPLETED}", troubles_of(current, nodes), bool(current))
 
 
-def troubles_of(tasks: Sequence[Tree], nodes: Mapping[str, Tree]) -> tuple[Trouble, ...]:
+def troubles_of(tasks: Sequence[bodies.Task], nodes: Mapping[str, bodies.Node]) -> tuple[Trouble, ...]:
     """One for each way in which tasks fail, the newest task of each."""
     found: dict[str, Trouble] = {}
     for task in sorted(tasks, key=lambda one: str(one["Status"]["Timestamp"]), reverse=True):
@@ -160,6 +167,6 @@ def troubles_of(tasks: Sequence[Tree], nodes: Mapping[str, Tree]) -> tuple[Troub
     return tuple(found.values())
 
 
-def task_name(task: Tree) -> str:
+def task_name(task: bodies.Task) -> str:
     """``slot.id``, as much of a task's name as tells it from the others of its service."""
     return f"{task.get('Slot') or str(task.get('NodeID'))[:12]}.{str(task['ID'])[:12]}"

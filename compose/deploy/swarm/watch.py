@@ -7,7 +7,7 @@ command does. One round asks for everything of the stack at once, however many s
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...client import NotFound
 from ...errors import EngineError
@@ -16,9 +16,10 @@ from .labels import STACK
 from .verdicts import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ...client import Engine
+    from ...client.bodies import swarm as bodies
 
 PAUSE = 0.5
 """Seconds between two rounds; with many tasks more, so that asking stays a small part of the time."""
@@ -36,9 +37,9 @@ class Watch:
         self._engine = engine
         self._project = project
         self._volumes = volumes
-        self._services: dict[str, Mapping[str, Any]] | None = None
-        self._tasks: dict[str, list[Mapping[str, Any]]] = {}
-        self._nodes: dict[str, Mapping[str, Any]] = {}
+        self._services: dict[str, bodies.Service] | None = None
+        self._tasks: dict[str, list[bodies.Task]] = {}
+        self._nodes: dict[str, bodies.Node] = {}
         self._cost = 0.0
         self._changed: set[str] = set()
 
@@ -58,7 +59,7 @@ class Watch:
             return Verdict(WAITING, "not there yet")
         return judge(
             service,
-            self._tasks.get(str(service["ID"]), []),
+            self._tasks.get(service["ID"], []),
             self._nodes,
             time.time(),
             is_changed=name in self._changed,
@@ -78,20 +79,20 @@ class Watch:
         filters = {"label": [f"{STACK}={self._project}"]}
         while True:
             try:
-                services = self._engine.swarm.list("services", filters)
-                tasks = self._engine.swarm.list("tasks", filters)
-                nodes = self._engine.swarm.list("nodes")
+                services = self._engine.swarm.services(filters)
+                tasks = self._engine.swarm.tasks(filters)
+                nodes = self._engine.swarm.nodes()
                 break
             except EngineError:
                 if time.monotonic() - began > PATIENCE:
                     raise
                 time.sleep(PAUSE)
         self._cost = time.monotonic() - began
-        self._services = {str(one["Spec"]["Name"]): one for one in services}
-        self._nodes = {str(one["ID"]): one for one in nodes}
+        self._services = {one["Spec"]["Name"]: one for one in services}
+        self._nodes = {one["ID"]: one for one in nodes}
         self._tasks = {}
         for task in tasks:
-            self._tasks.setdefault(str(task["ServiceID"]), []).append(task)
+            self._tasks.setdefault(task["ServiceID"], []).append(task)
 
     def remove_when_free(self, remove: Callable[[], None]) -> None:
         """Remove a network or volume once the tasks that use it have ended."""

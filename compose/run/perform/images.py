@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....grammar import references
 from ...credentials.lookup import registry_auth
@@ -12,6 +12,7 @@ from ...plan.remedies import missing_image
 from ..events import DONE, ERROR, WARNING, BuildStep, Output, Progress
 
 if TYPE_CHECKING:
+    from ...client.bodies.builds import Event as BuildEvent
     from ...plan.ops import BuildImage, PullImage
     from .world import World
 
@@ -100,7 +101,7 @@ def build_image(world: World, operation: BuildImage) -> None:
         if not world.settings.quiet_build:
             world.emit(Output(operation.service, text))
 
-    def step(event: dict[str, Any]) -> None:
+    def step(event: BuildEvent) -> None:
         if not world.settings.quiet_build:
             world.emit(BuildStep(operation.service, event))
 

@@ -47,7 +47,8 @@ def run_pre_start(world: World, operation: RunPreStart) -> None:
             unwaited.callback(ending.cancel)
             world.engine.containers.start(identity)
             unwaited.pop_all()
-    source = f"{short_name(operation.target, str(target['Config']['Labels'].get(labels.PROJECT)))} pre_start[{operation.index}]"
+    project = (target["Config"].get("Labels") or {}).get(labels.PROJECT, "")
+    source = f"{short_name(operation.target, project)} pre_start[{operation.index}]"
     query = {"follow": 1, "stdout": 1, "stderr": 1}
     with world.engine.containers.log_stream(identity, query) as response:
         for _, data in demultiplex(response.blocks()):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ....client.bodies.builds import Checked
 
 
-def report(found: Mapping[str, Any], name: str = "") -> tuple[str, int]:
+def report(found: Checked, name: str = "") -> tuple[str, int]:
     """The text and the exit code: 1 when anything was found, or the build would be refused. ``name`` is the service's."""
     warnings, refused = found["warnings"], found.get("buildError")
     where = f"{name}: " if name else ""

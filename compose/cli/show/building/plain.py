@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .view import BuildView, Numbers, log_text, status_text, title
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
+
+    from ....client.bodies.builds import Event
+    from ....client.bodies.images import Transfer
 
 
 class PlainView(BuildView):
@@ -23,7 +26,7 @@ class PlainView(BuildView):
         self._said: dict[tuple[int, str], str] = {}
         self._running: set[int] = set()
         self._last = 0
-        self._failed: dict[str, Any] | None = None
+        self._failed: Event | None = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -32,7 +35,7 @@ class PlainView(BuildView):
         if self._failed is not None:
             self.tail(self._failed, self._titles.get(self._numbers.of(self._failed), ""))
 
-    def handle(self, event: dict[str, Any]) -> None:
+    def handle(self, event: Event) -> None:
         if event["event"] == "StepStarted":
             if self._numbers.start(event):
                 step = self._numbers.of(event)
@@ -49,7 +52,7 @@ class PlainView(BuildView):
         if step:
             self._step(step, event)
 
-    def _step(self, step: int, event: dict[str, Any]) -> None:
+    def _step(self, step: int, event: Event) -> None:
         match event["event"]:
             case "StepLog":
                 *lines, self._partial[step] = (self._partial.get(step, "") + log_text(event)).split("\n")
@@ -71,7 +74,7 @@ class PlainView(BuildView):
         self._line(step, text)
         self._running.discard(step)
 
-    def _status(self, step: int, status: dict[str, Any]) -> None:
+    def _status(self, step: int, status: Transfer) -> None:
         key = (step, str(status.get("id") or ""))
         words = str(status.get("status") or "")
         if words and self._said.get(key) != words:
@@ -100,5 +103,5 @@ class PlainView(BuildView):
 class JsonView(BuildView):
     """The events as the engine sent them, one JSON object a line."""
 
-    def handle(self, event: dict[str, Any]) -> None:
+    def handle(self, event: Event) -> None:
         self.write(json.dumps(event) + "\n")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ....client.bodies.builds import Event
 
 
 class Scopes:
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, int], int] = {}
 
-    def scoped(self, service: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    def scoped(self, service: str, event: Event) -> Event:
         """The event with a step number of its own among all services', and the service before the stage."""
-        found = dict(event)
+        found = event.copy()
         if found.get("step"):
             found["step"] = self._numbers.setdefault((service, int(found["step"])), len(self._numbers) + 1)
         if found["event"] == "StepStarted":

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .view import log_text, notice_text, status_text, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ....client.bodies.builds import Event
 
 _LOG_LINES = 6
 _KEPT_LINES = 50
@@ -39,9 +41,9 @@ class StepBlock:
         self._steps: dict[int, _Step] = {}
         self._work = self._internal = 0
         self.notices: list[str] = []
-        self.failed: dict[str, Any] | None = None
+        self.failed: Event | None = None
 
-    def handle(self, event: dict[str, Any], now: float) -> None:
+    def handle(self, event: Event, now: float) -> None:
         match event["event"]:
             case "Planned":
                 self._work = int(event["work"])
@@ -91,11 +93,11 @@ class StepBlock:
             if not running_only or step.state in ("working", "error"):
                 yield from self._lines(step, now, columns, final=final)
 
-    def _finish(self, event: dict[str, Any], state: str, now: float) -> None:
+    def _finish(self, event: Event, state: str, now: float) -> None:
         if step := self._steps.get(int(event["step"])):
             step.state, step.finished = state, now
 
-    def _log(self, event: dict[str, Any]) -> None:
+    def _log(self, event: Event) -> None:
         step = self._steps.get(int(event["step"]))
         if step is None:
             return

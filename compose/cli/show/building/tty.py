@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .steps import StepBlock
 from .view import BuildView
@@ -14,6 +14,8 @@ from .view import BuildView
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
+
+    from ....client.bodies.builds import Event
 
 _TICK = 0.1
 
@@ -46,7 +48,7 @@ class TtyView(BuildView):
         if self._steps.failed is not None:
             self.tail(self._steps.failed, self._steps.failed_title)
 
-    def handle(self, event: dict[str, Any]) -> None:
+    def handle(self, event: Event) -> None:
         with self._lock:
             if event["event"] == "Notice":
                 self.warn(event)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
+
+    from ....client.bodies.builds import Event
+    from ....client.bodies.images import Transfer
 
 LAST_LINES = 40
 
@@ -17,14 +20,14 @@ class Numbers:
     def __init__(self) -> None:
         self._shown: dict[int, int] = {}
 
-    def start(self, event: dict[str, Any]) -> bool:
+    def start(self, event: Event) -> bool:
         """Take a StepStarted; whether it is shown."""
         if event.get("kind") == "config":
             return False
         self._shown[int(event["step"])] = len(self._shown) + 1
         return True
 
-    def of(self, event: dict[str, Any]) -> int:
+    def of(self, event: Event) -> int:
         """The number of the step that an event is about, 0 for one that is not shown."""
         return self._shown.get(int(event.get("step") or 0), 0)
 
@@ -48,20 +51,20 @@ class BuildView:
     ) -> None:
         return None
 
-    def handle(self, event: dict[str, Any]) -> None:
+    def handle(self, event: Event) -> None:
         if event["event"] == "StepStarted":
             self._headings[event["step"]] = title(event)
         elif event["event"] == "StepFailed":
             self.tail(event, self._headings.get(event["step"], ""))
 
-    def tail(self, event: dict[str, Any], heading: str) -> None:
+    def tail(self, event: Event, heading: str) -> None:
         """The last output of the step that failed, below its name."""
         lines = str(event.get("output") or "").splitlines()[-LAST_LINES:]
         if lines:
             above = [f" > {heading}:"] if heading else []
             self.write("".join(f"{line}\n" for line in ("------", *above, *lines, "------")))
 
-    def warn(self, event: dict[str, Any]) -> None:
+    def warn(self, event: Event) -> None:
         """Take a Notice, to be shown by `warnings`."""
         self._warnings.append(notice_text(event))
 
@@ -76,7 +79,7 @@ class BuildView:
         self.out.flush()
 
 
-def title(event: dict[str, Any]) -> str:
+def title(event: Event) -> str:
     """``[stage 2/5] RUN make`` of a StepStarted, on one line."""
     text = " ".join(str(event["text"]).split())
     if not event.get("index"):
@@ -85,14 +88,14 @@ def title(event: dict[str, Any]) -> str:
     return f"[{stage}{event['index']:>{len(str(event['total']))}}/{event['total']}] {text}"
 
 
-def notice_text(event: dict[str, Any]) -> str:
+def notice_text(event: Event) -> str:
     """``JSONArgsRecommended: JSON arguments … (line 7)`` of a Notice."""
     rule = f"{event['rule']}: " if event.get("rule") else ""
     where = f" (line {event['line']})" if event.get("line") else ""
     return f"{rule}{event['text']}{where}"
 
 
-def log_text(event: dict[str, Any]) -> str:
+def log_text(event: Event) -> str:
     """A StepLog's text; bytes that are not UTF-8 are replaced."""
     if "text" in event:
         return str(event["text"])
@@ -101,7 +104,7 @@ def log_text(event: dict[str, Any]) -> str:
     return base64.b64decode(event.get("base64", "")).decode("utf-8", "replace")
 
 
-def status_text(status: dict[str, Any]) -> str:
+def status_text(status: Transfer) -> str:
     """One line about a transfer: ``a1b2c3: Downloading 3.1MB/20.0MB``."""
     ident, words = str(status.get("id") or ""), str(status.get("status") or status.get("stream") or "").strip()
     detail = status.get("progressDetail") or {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....run.events import BuildStep, Output
 
@@ -29,7 +29,7 @@ class JsonRenderer:
         return None
 
     def handle(self, event: Event) -> None:
-        tree: dict[str, Any] = {"id": event.id}
+        tree: dict[str, object] = {"id": event.id}
         if isinstance(event, BuildStep):
             tree |= event.body
         elif isinstance(event, Output):

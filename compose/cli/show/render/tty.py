@@ -91,7 +91,7 @@ class TtyRenderer:
             from ..building.steps import StepBlock
 
             row.steps = StepBlock(color=self._color)
-        row.steps.handle(dict(event.body), now)
+        row.steps.handle(event.body, now)
 
     def _row_of(self, ident: str, now: float) -> _Row:
         """The row that output of ``ident`` belongs to: its service's, when there is one."""

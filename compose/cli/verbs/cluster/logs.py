@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ....app.session import NoSuchService
+from ....deploy.backend import LogOptions
 from ...show.logprinter import LogPrinter, want_color
 from ..logs import moment, tail_count
 from .opening import for_verb
@@ -28,11 +29,6 @@ def run(args: Namespace) -> int:
         printer.register([name])
         printer.line(name, text, error=error)
 
-    options: dict[str, object] = {
-        "follow": args.follow or None,
-        "since": moment(args.since),
-        "tail": tail_count(args.tail),
-        "timestamps": args.timestamps or None,
-    }
+    options = LogOptions(args.follow, moment(args.since), tail_count(args.tail), args.timestamps)
     backend.logs(args.services, options, line)
     return 0

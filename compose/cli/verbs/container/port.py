@@ -11,6 +11,7 @@ from ...session import Session
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....client.bodies.containers import PortBinding
     from ...flags.parser import Parser
 
 
@@ -31,7 +32,7 @@ def run(args: Namespace) -> int:
         key = args.private_port if "/" in args.private_port else f"{args.private_port}/tcp"
         if not ports.get(key):
             raise OperationError(f"Error: No public port '{args.private_port}' published for {args.container}")
-        for one in ports[key]:
+        for one in ports[key] or ():
             print(_address(one))
         return 0
     for key in sorted(ports):
@@ -40,6 +41,6 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _address(binding: dict[str, str]) -> str:
+def _address(binding: PortBinding) -> str:
     host = binding.get("HostIp") or "0.0.0.0"
     return f"[{host}]:{binding['HostPort']}" if ":" in host else f"{host}:{binding['HostPort']}"

@@ -22,5 +22,5 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     found = Session(args).engine.containers.top(args.container, " ".join(args.options) or None)
-    print(format.table(found["Titles"], found["Processes"] or (), 20))
+    print(format.table(found["Titles"] or (), found["Processes"] or (), 20))
     return 0

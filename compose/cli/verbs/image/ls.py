@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .....grammar.references import split_version
 from ...flags.shared import add_filter
@@ -13,6 +13,7 @@ from ...show.many import filters
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....client.bodies.images import ImageRow
     from ...flags.parser import Parser
 
 COLUMNS = (
@@ -57,7 +58,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def image_rows(tree: dict[str, Any], full: bool) -> list[format.Row]:
+def image_rows(tree: ImageRow, full: bool) -> list[format.Row]:
     """One row per tag; a dangling image has one with ``<none>``."""
     digests = {name: digest for name, _, digest in (item.partition("@") for item in tree.get("RepoDigests") or ())}
     names = [item for item in tree.get("RepoTags") or () if item != f"{NONE}:{NONE}"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...jobs import full_name
 from ...session import Session
@@ -12,6 +12,7 @@ from .ls import seconds
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....client.bodies.jobs import Run
     from ...flags.parser import Parser
 
 COLUMNS = (
@@ -39,7 +40,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def row(one: dict[str, Any]) -> dict[str, str]:
+def row(one: Run) -> dict[str, str]:
     return {
         "Iteration": str(one["Iteration"]),
         "State": one["State"],

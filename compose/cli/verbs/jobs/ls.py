@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...jobs import registered
 from ...session import Session
@@ -12,6 +12,7 @@ from ...show import format
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....client.bodies.jobs import Job
     from ...flags.parser import Parser
 
 COLUMNS = (
@@ -42,7 +43,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def row(name: str, job: dict[str, Any]) -> dict[str, str]:
+def row(name: str, job: Job) -> dict[str, str]:
     last, schedule = job["LastRun"], job["Schedule"]
     zone = "" if not schedule or schedule["Timezone"] == "UTC" else f" {schedule['Timezone']}"
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...flags.parser import FlagError
 from ...show import format, legible
@@ -14,6 +14,11 @@ from .usage import build_cache_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ....client.bodies.containers import ContainerRow
+    from ....client.bodies.images import ImageRow
+    from ....client.bodies.system import CacheRow, DiskUsage
+    from ....client.bodies.volumes import Volume
 
 IMAGES = (
     ("REPOSITORY", "Repository"),
@@ -47,7 +52,7 @@ CACHE = (
 )
 
 
-def show_details(usage: Mapping[str, Any], form: str | None) -> None:
+def show_details(usage: DiskUsage, form: str | None) -> None:
     """Print four tables, JSON, or a template over ``.Images``, ``.Containers``, ``.Volumes`` and ``.BuildCache``."""
     full = form == "json"
     images = [row for tree in usage.get("Images") or () for row in _images(tree, full)]
@@ -84,7 +89,7 @@ def _formatted(form: str, rows: Mapping[str, list[format.Row]]) -> str:
         raise FlagError(f"template parsing error: {error}") from None
 
 
-def _images(tree: dict[str, Any], full: bool) -> list[format.Row]:
+def _images(tree: ImageRow, full: bool) -> list[format.Row]:
     shared, whole = int(tree.get("SharedSize") or 0), int(tree.get("Size") or 0)
     unique = "N/A" if shared == -1 else format.size(whole - shared, 4)
     more = {
@@ -95,11 +100,11 @@ def _images(tree: dict[str, Any], full: bool) -> list[format.Row]:
     return [{**row, **more} for row in image_rows(tree, full)]
 
 
-def _written(tree: Mapping[str, Any]) -> str:
+def _written(tree: ContainerRow) -> str:
     return format.size(int(tree.get("SizeRw") or 0))
 
 
-def _volume(tree: dict[str, Any]) -> format.Row:
+def _volume(tree: Volume) -> format.Row:
     usage = tree.get("UsageData") or {}
     return {
         **volume_row(tree),
@@ -108,24 +113,24 @@ def _volume(tree: dict[str, Any]) -> format.Row:
     }
 
 
-def _cache(tree: Mapping[str, Any], full: bool) -> format.Row:
-    def since(field: str) -> str:
-        from datetime import datetime
+def _since(moment: str | None) -> str:
+    """How long ago; "" for none and for Go's zero time."""
+    from datetime import datetime
 
-        text = str(tree.get(field) or "")
-        if not text or text.startswith("0001-"):
-            return ""
-        moment = datetime.fromisoformat(text[:19] + "+00:00").timestamp()
-        return format.ago(moment)
+    if not moment or moment.startswith("0001-"):
+        return ""
+    return format.ago(datetime.fromisoformat(moment[:19] + "+00:00").timestamp())
 
+
+def _cache(tree: CacheRow, full: bool) -> format.Row:
     identity = str(tree.get("ID") or "")
     return {
         "CacheType": tree.get("Type") or "",
-        "CreatedSince": since("CreatedAt"),
+        "CreatedSince": _since(tree.get("CreatedAt")),
         "Description": tree.get("Description") or "",
         "ID": identity if full else identity[:12] + ("*" if tree.get("Mutable") else ""),
         "InUse": str(bool(tree.get("InUse"))).lower(),
-        "LastUsedSince": since("LastUsedAt"),
+        "LastUsedSince": _since(tree.get("LastUsedAt")),
         "Shared": str(bool(tree.get("Shared"))).lower(),
         "Size": format.size(int(tree.get("Size") or 0)),
         "UsageCount": str(tree.get("UsageCount") or 0),

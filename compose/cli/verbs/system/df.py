@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...session import Session
 from ...show import format
@@ -10,11 +10,11 @@ from .usage import build_cache_size
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
 
+    from ....client.bodies.system import DiskUsage
+    from ....client.bodies.volumes import Volume
     from ...flags.parser import Parser
 
-    Tree = Mapping[str, Any]
 
 COLUMNS = (
     ("TYPE", "Type"),
@@ -44,12 +44,12 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def summary(usage: Tree) -> list[format.Row]:
+def summary(usage: DiskUsage) -> list[format.Row]:
     """The four rows of the table. Our engine tells which layers images in use have, others only what no image shares."""
-    images: Sequence[Tree] = usage.get("Images") or ()
-    containers: Sequence[Tree] = usage.get("Containers") or ()
-    volumes: Sequence[Tree] = usage.get("Volumes") or ()
-    cache: Sequence[Tree] = usage.get("BuildCache") or ()
+    images = usage.get("Images") or ()
+    containers = usage.get("Containers") or ()
+    volumes = usage.get("Volumes") or ()
+    cache = usage.get("BuildCache") or ()
     layers = int(usage.get("LayersSize") or 0)
     used = int(usage.get("LayersInUse") or 0) or sum(
         int(one["Size"]) - int(one["SharedSize"])
@@ -85,11 +85,11 @@ def summary(usage: Tree) -> list[format.Row]:
     ]
 
 
-def _references(volume: Tree) -> int:
+def _references(volume: Volume) -> int:
     return int((volume.get("UsageData") or {}).get("RefCount") or 0)
 
 
-def _size(volume: Tree) -> int:
+def _size(volume: Volume) -> int:
     return int((volume.get("UsageData") or {}).get("Size") or 0)
 
 

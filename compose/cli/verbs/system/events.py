@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...flags.parser import FlagError
 from ...flags.shared import add_filter
@@ -14,8 +14,9 @@ from ...show.many import filters
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from ....client.bodies.events import Event
     from ...flags.parser import Parser
 
 
@@ -37,7 +38,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _shower(form: str | None) -> Callable[[dict[str, Any]], str]:
+def _shower(form: str | None) -> Callable[[Event], str]:
     if form == "json":
         import json
 
@@ -51,7 +52,7 @@ def _shower(form: str | None) -> Callable[[dict[str, Any]], str]:
     except TemplateError as error:
         raise FlagError(f"Error parsing format: {error}") from None
 
-    def render(event: dict[str, Any]) -> str:
+    def render(event: Event) -> str:
         try:
             return template.render({**event, "Time": event.get("time"), "TimeNano": event.get("timeNano")})
         except TemplateError as error:
@@ -60,7 +61,7 @@ def _shower(form: str | None) -> Callable[[dict[str, Any]], str]:
     return render
 
 
-def as_text(event: Mapping[str, Any]) -> str:
+def as_text(event: Event) -> str:
     """``TIME TYPE ACTION ID (key=value, …)``."""
     nanoseconds = int(event.get("timeNano") or int(event.get("time") or 0) * 10**9)
     seconds, rest = divmod(nanoseconds, 10**9)

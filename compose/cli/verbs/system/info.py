@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .....grammar import sizes
 from ...flags.parser import FlagError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Mapping
 
+    from ....client.bodies.system import Info
     from ...flags.parser import Parser
 
 
@@ -26,7 +27,8 @@ def run(args: Namespace) -> int:
 
     engine = Session(args).engine
     info = engine.system.info()
-    info["ClientInfo"] = {"Debug": False, "Version": __version__, "Context": "default", "Plugins": []}
+    client = {"Debug": False, "Version": __version__, "Context": "default", "Plugins": []}
+    shown = {**info, "ClientInfo": client}
     if not args.format:
         print(
             "\n".join(["Client:", f" Version:    {__version__}", "", "Server:", *(f" {line}" for line in lines(info))])
@@ -37,27 +39,28 @@ def run(args: Namespace) -> int:
             print(warning, file=sys.stderr)
         return 0
     if args.format == "json":
-        print(legible.json(json.dumps(info, separators=(",", ":"), ensure_ascii=False)))
+        print(legible.json(json.dumps(shown, separators=(",", ":"), ensure_ascii=False)))
         return 0
     from ...show.absent import absent
     from ...show.gotemplate import Template, TemplateError
 
     try:
-        print(Template(args.format, absent).render(info))
+        print(Template(args.format, absent).render(shown))
     except TemplateError as error:
         raise FlagError(f"template parsing error: {error}") from None
     return 0
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def lines(info: Mapping[str, Any]) -> Iterator[str]:
+def lines(info: Info) -> Iterator[str]:
     """The server's part, as the docker CLI writes it; what the engine does not say is left out."""
     yield f"Containers: {info.get('Containers', 0)}"
-    for word in ("Running", "Paused", "Stopped"):
-        yield f" {word}: {info.get(f'Containers{word}', 0)}"
+    yield f" Running: {info.get('ContainersRunning', 0)}"
+    yield f" Paused: {info.get('ContainersPaused', 0)}"
+    yield f" Stopped: {info.get('ContainersStopped', 0)}"
     yield f"Images: {info.get('Images', 0)}"
     yield from _named(info, (("Server Version", "ServerVersion"), ("Storage Driver", "Driver")))
     for key, value in info.get("DriverStatus") or ():
@@ -70,13 +73,13 @@ def lines(info: Mapping[str, Any]) -> Iterator[str]:
     if plugins:
         yield "Plugins:"
         for word in ("Volume", "Network", "Authorization", "Log"):
-            if plugins.get(word):
-                yield f" {word}: {' '.join(plugins[word])}"
+            if names := plugins.get(word):
+                yield f" {word}: {' '.join(names)}"
     swarm = (info.get("Swarm") or {}).get("LocalNodeState")
     if swarm:
         yield f"Swarm: {swarm}"
-    if info.get("Runtimes"):
-        yield f"Runtimes: {' '.join(info['Runtimes'])}"
+    if runtimes := info.get("Runtimes"):
+        yield f"Runtimes: {' '.join(runtimes)}"
         yield f"Default Runtime: {info.get('DefaultRuntime', '')}"
     yield from _named(info, (("Init Binary", "InitBinary"),))
     options = info.get("SecurityOptions") or ()
@@ -110,9 +113,9 @@ def lines(info: Mapping[str, Any]) -> Iterator[str]:
             ("No Proxy", "NoProxy"),
         ),
     )
-    if info.get("Labels"):
+    if labels := info.get("Labels"):
         yield "Labels:"
-        yield from (f" {label}" for label in info["Labels"])
+        yield from (f" {label}" for label in labels)
     yield from _named(info, (("Experimental", "ExperimentalBuild"),))
     registries = (info.get("RegistryConfig") or {}).get("InsecureRegistryCIDRs")
     if registries:
@@ -121,5 +124,5 @@ def lines(info: Mapping[str, Any]) -> Iterator[str]:
     yield from _named(info, (("Live Restore Enabled", "LiveRestoreEnabled"),))
 
 
-def _named(info: Mapping[str, Any], names: tuple[tuple[str, str], ...]) -> Iterator[str]:
+def _named(info: Mapping[str, object], names: tuple[tuple[str, str], ...]) -> Iterator[str]:
     return (f"{title}: {_word(info[key])}" for title, key in names if info.get(key) not in (None, ""))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ....client.bodies.system import DiskUsage
 
 
-def build_cache_size(usage: Mapping[str, Any]) -> int:
+def build_cache_size(usage: DiskUsage) -> int:
     """The engine's own figure, or without one the sum of what is not shared with images."""
-    if usage.get("BuilderSize"):
-        return int(usage["BuilderSize"])
-    return sum(int(one.get("Size") or 0) for one in usage.get("BuildCache") or () if not one.get("Shared"))
+    return usage.get("BuilderSize") or sum(
+        int(one.get("Size") or 0) for one in usage.get("BuildCache") or () if not one.get("Shared")
+    )

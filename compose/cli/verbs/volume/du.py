@@ -10,6 +10,7 @@ from ...show import format
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....client.bodies.volumes import VolumeUsage
     from ...flags.parser import Parser
 
 COLUMNS = (("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size"), ("ON DISK", "OnDisk"))
@@ -28,13 +29,13 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _row(one: dict[str, str | int]) -> format.Row:
-    size, allocated = int(one.get("Size", -1)), int(one.get("Allocated", -1))
+def _row(one: VolumeUsage) -> format.Row:
+    size, allocated = one.get("Size", -1), one.get("Allocated", -1)
     return {
         "Allocated": allocated,
         "Bytes": size,
         "Links": str(one.get("RefCount", 0)),
-        "Name": str(one["Name"]),
+        "Name": one["Name"],
         "OnDisk": format.size(allocated, 4) if allocated >= 0 else "N/A",
         "Size": format.size(size, 4) if size >= 0 else "N/A",
     }

@@ -12,6 +12,7 @@ from ...show.many import filters
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....client.bodies.volumes import Volume
     from ...flags.parser import Parser
 
 COLUMNS = (("DRIVER", "Driver"), ("VOLUME NAME", "Name"))
@@ -35,9 +36,8 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def volume_row(tree: dict[str, object]) -> format.Row:
+def volume_row(tree: Volume) -> format.Row:
     labels = tree.get("Labels") or {}
-    assert isinstance(labels, dict)
     of_others = dict.fromkeys(("Availability", "Group", "Links", "Size", "Status"), "N/A")
     return of_others | {
         "Driver": tree.get("Driver") or "local",
