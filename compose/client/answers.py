@@ -92,9 +92,10 @@ _FREE = frozenset(
         "StorageOpt",
         "BuildArgs",
         "Args",
+        "Namespaces",
     ]
 )
-"""Members whose own names are anybody's: they are no fields."""
+"""Members whose own names are anybody's, or mean something else than everywhere: they are no fields."""
 
 _NAMED = frozenset(
     ["Networks", "Ports", "PortBindings", "ExposedPorts", "Volumes", "Containers", "Runtimes", "networks", "Plugins"]

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 _EVENT: Shape[Event] = Shape(OBJECT)
 _VERSION: Shape[bodies.Version] = Shape(OBJECT)
 _INFO: Shape[bodies.Info] = Shape(
-    # A runtime's status is an object, and so is the version of a swarm's manager.
+    # The status of a runtime and the version of a swarm manager are objects.
     OBJECT,
     {
         "Version": "string or object",
         "status": "string or object",
-        "Labels": "strings",
         "Containers": "number",
         "Images": "number",
     },

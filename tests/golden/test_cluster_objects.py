@@ -17,12 +17,14 @@ from pycompose.compose.deploy.kubernetes.convert import convert as to_kubernetes
 from pycompose.compose.deploy.kubernetes.facts import NEWEST, Facts
 from pycompose.compose.deploy.kubernetes.manifests import write_manifests
 from pycompose.compose.deploy.swarm.convert import convert as to_swarm
+from pycompose.compose.deploy.swarm.observe import comparable
 from pycompose.compose.deploy.swarm.stackfile import escaped, write_stack
 from pycompose.compose.deploy.swarm.versions import check as check_versions
 from pycompose.compose.load import load_project
 from pycompose.compose.model import LoadOptions
 
 if TYPE_CHECKING:
+    from pycompose.compose.client.bodies.swarm import Mount
     from pycompose.compose.model import Project
 
 HERE = Path(__file__).parent
@@ -151,6 +153,14 @@ def test_binds_that_are_allowed_are_paths_of_the_nodes() -> None:
     (name,) = [one["name"] for one in spec["volumes"] if one.get("hostPath")]
     (mount,) = [one for one in spec["containers"][0]["volumeMounts"] if one["name"] == name]
     assert mount["mountPropagation"] == "HostToContainer"
+
+
+def test_what_a_manager_forgets_of_a_bind_mount_is_no_change() -> None:
+    """dockerd 28 keeps no CreateMountpoint: the second deployment would update the service, and each one after it."""
+    sent: Mount = {"Type": "bind", "Source": "/a", "Target": "/b", "BindOptions": {"CreateMountpoint": True}}
+    back: Mount = {"Type": "bind", "Source": "/a", "Target": "/b"}
+    assert comparable({"Mounts": [sent]}) == comparable({"Mounts": [back]})
+    assert comparable({"Mounts": [{**sent, "BindOptions": {"NonRecursive": True}}]}) != comparable({"Mounts": [back]})
 
 
 @pytest.mark.parametrize("kind", KINDS)

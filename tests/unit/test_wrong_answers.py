@@ -13,6 +13,7 @@ from pycompose import __version__
 from pycompose.compose.cli.main import main
 from pycompose.compose.cli.show.fault import WORDS
 from pycompose.compose.client.answers import ANYTHING, Answer, Shape, check, decoded
+from pycompose.compose.client.system import _INFO
 from pycompose.compose.errors import EngineError
 from pycompose.grammar.jsontree import mapping
 
@@ -152,5 +153,7 @@ def test_what_is_wrong_is_named(value: Json, root: str, words: str) -> None:
 
 def test_labels_may_be_called_like_fields() -> None:
     check({"Labels": {"Id": "5", "Names": "x", "State": "y"}, "Options": {"Size": "1g"}}, "GET /x", Shape("object"))
+    namespaces = {"Containers": "moby", "Plugins": "plugins.moby"}  # of dockerd 28
+    check({"Containers": 1, "Containerd": {"Namespaces": namespaces}}, "GET /info", _INFO)
     check({"NetworkSettings": {"Networks": {"Names": {"NetworkID": "a"}}}}, "GET /x", Shape("object"))
     assert isinstance(decoded(b"{}", "GET /x", ANYTHING), Answer)

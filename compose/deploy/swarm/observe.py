@@ -24,7 +24,10 @@ VOLUME = "volume"
 
 _MODES = frozenset({"Global", "GlobalJob", "Replicated", "ReplicatedJob"})
 _DEFAULTS: dict[str, str] = {"Isolation": "default", "Runtime": "container"}
-"""What a manager fills in; ForceUpdate counts what `restart` did and is no part of the file."""
+"""What a manager fills in."""
+
+_NOT_COMPARED = frozenset({"CreateMountpoint", "ForceUpdate"})
+"""What a manager forgets (dockerd 28 gives a bind mount back without the first), and the count of what `restart` did."""
 
 
 def require_manager(engine: Engine) -> None:
@@ -150,7 +153,9 @@ def _by_name(use: bodies.FileUse) -> bodies.FileUse:
 
 def comparable(tree: Mapping[str, object]) -> dict[str, object]:
     """Without what means nothing: empty values, and those that a manager fills in."""
-    cleaned = {key: _comparable(one) for key, one in tree.items() if key != "ForceUpdate" and _DEFAULTS.get(key) != one}
+    cleaned = {
+        key: _comparable(one) for key, one in tree.items() if key not in _NOT_COMPARED and _DEFAULTS.get(key) != one
+    }
     return {
         key: one or "set"  # a mode says what it is by being there
         for key, one in cleaned.items()
