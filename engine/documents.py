@@ -8,10 +8,10 @@ of it: the keeper loads this.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 
@@ -33,12 +33,12 @@ class Incomplete(ValueError):
     """A document lacks what it cannot be without."""
 
 
-def stamped(document: Mapping[str, Any], version: int) -> dict[str, Any]:
+def stamped(document: Mapping[str, object], version: int) -> dict[str, object]:
     """The document with its version, to be written."""
     return {KEY: version, **document}
 
 
-def checked(document: Mapping[str, Any], newest: int, where: str) -> dict[str, Any]:
+def checked(document: Mapping[str, object], newest: int, where: str) -> dict[str, object]:
     """A document that was read from ``where``, without its version.
 
     Raises NewerFormat for a version above ``newest``, ValueError for one that is none.
@@ -57,13 +57,14 @@ def check(version: object, newest: int, where: str) -> None:
         raise NewerFormat(where, version, newest)
 
 
-def members(value: Any) -> dict[str, object]:
+def members(value: object) -> dict[str, object]:
     """The members of a dataclass or NamedTuple by their names, the other way from ``build``. They are not copied, which is most of
     what dataclasses.asdict takes its time for."""
-    return {name: getattr(value, name) for name in value.__match_args__}
+    known = value.__match_args__  # type: ignore[attr-defined]  # both have it: the fields, in order
+    return {name: getattr(value, name) for name in known}
 
 
-def build(kind: type[T], document: Mapping[str, Any], **converted: Any) -> T:
+def build(kind: Callable[..., T], document: Mapping[str, object], **converted: object) -> T:
     """A dataclass or NamedTuple of the members that ``document`` has and ``kind`` knows; ``converted`` replace those of the
     document. Raises Incomplete when one without a default is missing."""
     known = kind.__match_args__  # type: ignore[attr-defined]  # both have it: the fields, in order

@@ -19,7 +19,7 @@ import sqlite3
 import tempfile
 import threading
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import documents
 from .errors import Unavailable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Record = dict[str, Any]
+Record = dict[str, object]
 
 VERSION = 1
 """Of each record's document."""
@@ -133,13 +133,13 @@ class Store:
             if self._depth == 0:
                 self._commit(*self._take_batch())
 
-    def put(self, kind: str, id: str, record: Mapping[str, Any]) -> None:
+    def put(self, kind: str, id: str, record: Mapping[str, object]) -> None:
         """Raises Unavailable when the disk does not take it; then nothing has changed."""
         with self.transaction():
             self._must = True
             self._batch[kind, id] = _text(record)
 
-    def keep(self, kind: str, id: str, record: Mapping[str, Any]) -> None:
+    def keep(self, kind: str, id: str, record: Mapping[str, object]) -> None:
         """Like ``put``, for what has happened already: it is held in memory while the disk does not take it."""
         with self.transaction():
             self._batch[kind, id] = _text(record)
@@ -290,5 +290,5 @@ def migrate(database: sqlite3.Connection, path: Path) -> None:
     database.execute("COMMIT")
 
 
-def _text(record: Mapping[str, Any]) -> str:
+def _text(record: Mapping[str, object]) -> str:
     return json.dumps(documents.stamped(record, VERSION), separators=(",", ":"))

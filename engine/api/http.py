@@ -12,7 +12,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
 import anyio
@@ -24,6 +24,7 @@ from ..shapes import decode
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
+    from ..shapes import Json
     from .wire import Wire
 
 HEADER_LIMIT = 256 * 1024
@@ -59,7 +60,7 @@ class Response:
     headers: Headers = field(default_factory=list)
 
     @staticmethod
-    def json(body: Any, status: int = 200) -> Response:
+    def json(body: object, status: int = 200) -> Response:
         return Response(status, encode(body) + b"\n", [("Content-Type", JSON_TYPE)])
 
     @staticmethod
@@ -71,7 +72,7 @@ class Response:
         return Response.json({"message": message}, status)
 
 
-def encode(body: Any) -> bytes:
+def encode(body: object) -> bytes:
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
     try:
         return text.encode()
@@ -167,7 +168,7 @@ class Request:
             pieces.append(piece)
         return b"".join(pieces)
 
-    async def json(self) -> dict[str, Any]:
+    async def json(self) -> dict[str, Json]:
         """The body as a JSON object; an empty body is an empty object."""
         text = await self.read()
         if not text.strip():

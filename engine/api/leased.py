@@ -7,7 +7,7 @@ stream (a pull, a build) the lease's end is as if its client had left.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
 from ..volumes.types import LEASE
@@ -15,6 +15,7 @@ from ..volumes.types import LEASE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ..shapes import Json
     from .daemon import Daemon
     from .http import Request
 
@@ -33,7 +34,7 @@ async def under_header(daemon: Daemon, request: Request) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def creation(daemon: Daemon, body: dict[str, Any]) -> AsyncIterator[None]:
+async def creation(daemon: Daemon, body: dict[str, Json]) -> AsyncIterator[None]:
     """Create what ``body`` describes: stamps the lease it falls under into its Labels. Raises LeaseEnded."""
     labels = body.get("Labels") or {}
     if not isinstance(labels, dict):

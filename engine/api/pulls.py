@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ClientGone, EngineError, InvalidParameter, NotFound
 from ..images import reference
@@ -20,6 +20,8 @@ from .router import MethodNotAllowed
 from .server import Server
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from anyio.abc import TaskGroup
 
     from ..images.registry.served import Served
@@ -118,7 +120,7 @@ class Pulls:
         if request.method == "HEAD":
             return Response(200, b"", [("Docker-Content-Digest", digest)])
 
-        def produce(out: Any) -> None:
+        def produce(out: BinaryIO) -> None:
             with self._daemon.images.open_blob(digest) as file:
                 while data := file.read(_CHUNK):
                     out.write(data)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from .daemon import Daemon
     from .http import Request, Response
 
 API_VERSION = (1, 55)
@@ -34,7 +35,7 @@ class Route:
 
     method: str
     pattern: str
-    handler: Callable[[Any, Request], Awaitable[Response | None]]
+    handler: Callable[[Daemon, Request], Awaitable[Response | None]]
 
 
 class Router:

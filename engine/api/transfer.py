@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, ParamSpec, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -23,9 +23,14 @@ from ..images.abort import Abort
 from .http import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
     from .daemon import Daemon
     from .http import Request
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -34,7 +39,7 @@ _BUFFER = 256 * 1024
 _PENDING = 64 * 1024  # bytes of messages that may wait
 _GATHER = 0.005  # seconds
 
-Write = Callable[[bytes], Coroutine[Any, Any, None]]
+Write = Callable[[bytes], Coroutine[object, None, None]]
 
 
 class _Body(io.RawIOBase):
@@ -48,11 +53,12 @@ class _Body(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         if not self._rest:
             self._rest = self._bridge.call(self._request.chunk)
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
+        view = memoryview(buffer)
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
 
@@ -68,7 +74,7 @@ class _Output(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         piece = bytes(data)
         if not self.abandoned:
             self._bridge.call(self._write, piece)
@@ -97,7 +103,7 @@ def output(write: Write, bridge: Bridge) -> Iterator[BinaryIO]:
         file.close()
 
 
-async def in_thread(daemon: Daemon, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+async def in_thread(daemon: Daemon, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """Run something long in a thread of the transfers' own pool."""
     return await anyio.to_thread.run_sync(partial(function, *arguments, **options), limiter=daemon.transfers)
 
@@ -147,7 +153,7 @@ class Progress:
         self.gone = Abort()
         self.told = False
 
-    def __call__(self, message: dict[str, Any]) -> None:
+    def __call__(self, message: Mapping[str, object]) -> None:
         if self.gone.is_set():
             raise ClientGone("the client closed the connection")
         data = encode(message) + b"\r\n"
@@ -184,7 +190,7 @@ class Progress:
 async def with_progress(
     daemon: Daemon,
     request: Request,
-    work: Callable[[Progress], Any],
+    work: Callable[[Progress], object],
     *,
     content_type: str = "application/json",
     at_once: bool = False,

@@ -6,12 +6,13 @@ The published documents and their change log are the reference (docs.docker.com/
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Version = tuple[int, int]
+Body = TypeVar("Body", bound="Mapping[str, object]")
 Kind = Literal[
     "container", "container row", "image", "image row", "network", "network row", "info", "usage", "event", "stats"
 ]
@@ -114,7 +115,7 @@ RULES: Mapping[Kind, tuple[Rule, ...]] = {
 }
 
 
-def fitted(kind: Kind, body: dict[str, Any], version: Version) -> dict[str, Any]:
+def fitted(kind: Kind, body: Body, version: Version) -> Body:
     """``body`` without what ``version`` does not have. The body is changed."""
     for rule in RULES[kind]:
         if rule.hides(version):
@@ -122,7 +123,7 @@ def fitted(kind: Kind, body: dict[str, Any], version: Version) -> dict[str, Any]
     return body
 
 
-def _drop(body: Any, path: list[str], *, only_empty: bool) -> None:
+def _drop(body: object, path: list[str], *, only_empty: bool) -> None:
     name, *rest = path
     if isinstance(body, list) and name == "*":
         for member in body:

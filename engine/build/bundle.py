@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..containers.spec.bundle import NETWORK_SYSCTLS
 from ..runtime import defaults
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from ..linux import oci
     from .steps import RunStep, StepMount
 
-_ALL_DEVICES = [{"allow": True, "access": "rwm"}]
+_ALL_DEVICES: list[oci.DeviceRule] = [{"allow": True, "access": "rwm"}]
 
 
 def step_bundle(
@@ -25,11 +26,14 @@ def step_bundle(
     *,
     cgroup: str,
     profile: str = "",
-) -> dict[str, Any]:
+) -> oci.Configuration:
     """config.json. ``files`` stand for /etc/hosts and its like, ``secrets`` hold the secrets' content by target, ``profile`` is AppArmor's
     ("" for none)."""
     privileged = step.security == "insecure"
-    resources = {**step.resources, "devices": _ALL_DEVICES if privileged else defaults.device_rules()}
+    resources: oci.Resources = {
+        **(step.resources or {}),
+        "devices": _ALL_DEVICES if privileged else defaults.device_rules(),
+    }
     namespaces = [entry for entry in defaults.namespaces() if entry["type"] != "network" or step.network != "host"]
     return {
         "ociVersion": "1.1.0",
@@ -62,9 +66,9 @@ def step_bundle(
 
 def _mounts(
     step: RunStep, files: Mapping[str, Path], secrets: Mapping[str, Path], *, privileged: bool
-) -> list[dict[str, Any]]:
+) -> list[oci.Mount]:
     own = {entry.target for entry in step.mounts}
-    result = []
+    result: list[oci.Mount] = []
     for entry in defaults.mounts(step.shm_size or defaults.SHM_SIZE):
         if entry["destination"] in own:
             continue
@@ -72,18 +76,18 @@ def _mounts(
             entry["options"] = [word for word in entry["options"] if word != "ro"]
         if entry["destination"] == "/sys" and step.network == "host":
             # A new sysfs shows the network namespace of its maker, which a container on the host's network has not made.
-            entry |= {"type": "bind", "source": "/sys", "options": ["rbind", *entry["options"]]}
+            entry.update({"type": "bind", "source": "/sys", "options": ["rbind", *entry["options"]]})
         result.append(entry)
     result += [_bind(target, path) for target, path in files.items() if target not in own]
     result += [_mount(entry, secrets) for entry in step.mounts]
     return result
 
 
-def _bind(target: str, source: Path, *options: str) -> dict[str, Any]:
+def _bind(target: str, source: Path, *options: str) -> oci.Mount:
     return {"destination": target, "type": "bind", "source": str(source), "options": ["rbind", "rprivate", *options]}
 
 
-def _mount(entry: StepMount, secrets: Mapping[str, Path]) -> dict[str, Any]:
+def _mount(entry: StepMount, secrets: Mapping[str, Path]) -> oci.Mount:
     match entry:
         case TmpfsMount():
             options = ["nosuid", "nodev", "mode=1777", *([f"size={entry.size}"] if entry.size else [])]

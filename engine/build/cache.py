@@ -11,10 +11,11 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 
 from .. import documents
 from ..images.types import Layer
+from ..shapes import members
 from ..timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -23,12 +24,29 @@ if TYPE_CHECKING:
     from ..images.service import Images
     from ..store import Store
 
+M = TypeVar("M")
+
 KIND = "build-cache"
 MEMO = "build-memo"
 _TOUCH = 60.0  # seconds before another use is written down
 
 
-def key_of(*parts: Any) -> str:
+class BuildCacheEntry(TypedDict):
+    """One entry of BuildCache in ``GET /system/df``; times are RFC 3339 text."""
+
+    ID: str
+    Parents: list[str] | None
+    Type: str
+    Description: str
+    InUse: bool
+    Shared: bool
+    Size: int
+    CreatedAt: str
+    LastUsedAt: str
+    UsageCount: int
+
+
+def key_of(*parts: object) -> str:
     """A key from JSON-like parts; their order counts."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -48,9 +66,9 @@ class CacheRecord:
     created: float = 0.0
     used: float = 0.0
     uses: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         layer = self.layer
         return {
             "layer": None if layer is None else asdict(layer),
@@ -63,12 +81,12 @@ class CacheRecord:
         }
 
     @staticmethod
-    def parse(key: str, body: Mapping[str, Any]) -> CacheRecord:
+    def parse(key: str, body: Mapping[str, object]) -> CacheRecord:
         """A layer was a list before records had versions. Raises Incomplete."""
-        layer = body.get("layer")
-        if layer:
-            layer = Layer(*layer) if isinstance(layer, list) else documents.build(Layer, layer)
-        return documents.build(CacheRecord, body, key=key, layer=layer or None)
+        known, layer = body.get("layer"), None
+        if known:
+            layer = Layer(*known) if isinstance(known, list) else documents.build(Layer, members(known))
+        return documents.build(CacheRecord, body, key=key, layer=layer)
 
 
 class BuildCache:
@@ -105,7 +123,7 @@ class BuildCache:
         *,
         parent: str,
         text: str,
-        extra: Mapping[str, Any] | None = None,
+        extra: Mapping[str, object] | None = None,
         created: float | None = None,
     ) -> CacheRecord:
         now = self._clock()
@@ -113,25 +131,26 @@ class BuildCache:
         self._store.put(KIND, key, record.document())
         return record
 
-    def memo(self, key: str, compute: Callable[[], Any]) -> Any:
-        """A JSON value that depends on ``key`` alone."""
+    def memo(self, key: str, compute: Callable[[], M]) -> M:
+        """A JSON value that depends on ``key`` alone: what ``compute`` has once given for it."""
         body = self._store.get(MEMO, key)
-        if body is None:
-            body = {"value": compute()}
-            self._store.put(MEMO, key, body)
-        return body["value"]
+        if body is not None:
+            return cast("M", body["value"])
+        value = compute()
+        self._store.put(MEMO, key, {"value": value})
+        return value
 
-    def recall(self, key: str) -> Any:
+    def recall(self, key: str) -> object:
         """What `remember` was told last, None for nothing."""
         body = self._store.get(MEMO, key)
         return None if body is None else body["value"]
 
-    def remember(self, key: str, value: Any) -> None:
+    def remember(self, key: str, value: object) -> None:
         """A JSON value that may change."""
         self._store.put(MEMO, key, {"value": value})
 
     # Docker's view -------------------------------------------------------------------------------------------------
-    def usage(self, in_use: Callable[[str], bool] = lambda chain: False) -> list[dict[str, Any]]:
+    def usage(self, in_use: Callable[[str], bool] = lambda chain: False) -> list[BuildCacheEntry]:
         """BuildCache entries of ``GET /system/df``."""
         return [_docker(record, in_use) for record in self.records()]
 
@@ -167,7 +186,7 @@ def _size(record: CacheRecord) -> int:
     return record.layer.size if record.layer else 0
 
 
-def _docker(record: CacheRecord, in_use: Callable[[str], bool]) -> dict[str, Any]:
+def _docker(record: CacheRecord, in_use: Callable[[str], bool]) -> BuildCacheEntry:
     return {
         "ID": record.key[:25],
         "Parents": [record.parent] if record.parent else None,

@@ -12,20 +12,21 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from ..errors import EngineError, InvalidParameter, NotFound
-from ..shapes import decode
+from ..shapes import decode, members
 from .dockerfile.values import csv_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ..images.bodies import CachedStep, ImageConfig
     from ..images.service import Images
-    from ..images.types import Layer
+    from ..images.types import Image, Layer
     from .cache import CacheRecord
 
-MEMBER = "pycompose.cache.v0"
+MEMBER: Final = "pycompose.cache.v0"
 _LARGEST_INDEX = 64 << 20
 
 
@@ -65,10 +66,10 @@ class CacheStores:
 
     def __init__(self, images: Images, warn: Callable[[str], None]) -> None:
         self._images, self._warn = images, warn
-        self._imported: dict[str, tuple[Mapping[str, Any], Path | None]] = {}
+        self._imported: dict[str, tuple[Mapping[str, object], Path | None]] = {}
         self.used: dict[str, CacheRecord] = {}
 
-    def load(self, sources: Iterable[str], pull: Callable[[str], Any]) -> None:
+    def load(self, sources: Iterable[str], pull: Callable[[str], Image]) -> None:
         """Read the indexes; a cache that cannot be read is a warning, not an error."""
         for text in sources:
             target = parse_cache(text)
@@ -83,19 +84,20 @@ class CacheStores:
     def _load_directory(self, path: Path) -> None:
         with (path / "index.json").open("rb") as file:
             index = decode(file.read(_LARGEST_INDEX).decode("utf-8", "replace"))
-        for key, body in index["records"].items():
-            self._imported.setdefault(key, (dict(body), path))
+        for key, body in members(members(index).get("records")).items():
+            self._imported.setdefault(key, (members(body), path))
 
-    def _load_image(self, config: Mapping[str, Any]) -> None:
-        for key, body in (config.get(MEMBER) or {}).items():
-            self._imported.setdefault(key, (dict(body), None))
+    def _load_image(self, config: ImageConfig) -> None:
+        for key, body in members(config.get(MEMBER)).items():
+            self._imported.setdefault(key, (members(body), None))
 
     def find(self, key: str, parents: Sequence[Layer]) -> tuple[Layer | None, float, str] | None:
         """(layer, created, text) of an imported record, its layer brought into the store."""
         if key not in self._imported:
             return None
         body, path = self._imported[key]
-        created, text = float(body.get("created") or 0), str(body.get("text") or "")
+        created, text = body.get("created"), str(body.get("text") or "")
+        created = float(created) if isinstance(created, int | float) else 0.0
         diff_id = body.get("diff_id")
         if diff_id is None:
             return None, created, text
@@ -134,7 +136,7 @@ class CacheStores:
         return layers
 
     # export --------------------------------------------------------------------------------------------------------
-    def index(self) -> dict[str, Any]:
+    def index(self) -> dict[str, CachedStep]:
         return {
             key: {
                 "diff_id": record.layer.diff_id if record.layer else None,
@@ -164,9 +166,9 @@ class CacheStores:
                 pack(self._images.layer_path(record.layer), out.write, layer=True)
             os.rename(partial, target)
         index = path / "index.json"
-        records: dict[str, Any] = {}
+        records: Mapping[str, object] = {}
         if index.exists():
-            records = json.loads(index.read_bytes()).get("records") or {}
+            records = members(members(json.loads(index.read_bytes())).get("records"))
         partial = path / f".index.{os.urandom(4).hex()}"
         partial.write_text(json.dumps({"records": {**records, **self.index()}}, indent=1))
         os.rename(partial, index)

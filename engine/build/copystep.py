@@ -17,6 +17,7 @@ from ..errors import InvalidParameter, Unprocessable
 from ..images.compression import chunks, decompress
 from ..images.unpack import unpack
 from ..linux import entries
+from ..shapes import members, text
 from .cache import key_of
 from .contexts import looks_like_tar
 from .copying import Destination, Ownership
@@ -149,9 +150,9 @@ class CopyStep:
         has changed."""
         session = self._session
         key = key_of("http-validators", url)
-        known = session.cache.recall(key) or {}
+        known = members(session.cache.recall(key))
         got = download_changed(
-            url, session.workdir, session.cancelled, known.get("etag", ""), known.get("modified", "")
+            url, session.workdir, session.cancelled, text(known.get("etag")), text(known.get("modified"))
         )
         if got is None:
             return str(known["sha256"]), None

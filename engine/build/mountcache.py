@@ -13,7 +13,7 @@ import hashlib
 import os
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Unprocessable
 from ..linux.tree import remove_directory, tree_size
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from .cache import BuildCacheEntry
     from .dockerfile.mounts import Sharing
 
 _POLL = 0.5  # seconds between looks at whether the build was cancelled, while another step holds the directory
@@ -87,9 +88,9 @@ class MountCache:
         os.utime(directory)
         return data
 
-    def usage(self) -> list[dict[str, Any]]:
+    def usage(self) -> list[BuildCacheEntry]:
         """BuildCache entries of ``GET /system/df``."""
-        entries = []
+        entries: list[BuildCacheEntry] = []
         for directory in self._directories():
             used = timestamp(directory.stat().st_mtime)
             entries.append(

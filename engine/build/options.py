@@ -6,8 +6,7 @@ Engine API and compose files are turned into these elsewhere; nothing is read or
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     import threading
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from ..images.types import Auth
+    from ..linux import oci
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
 
 Network = Literal["default", "none", "host"]
 
@@ -92,29 +91,29 @@ class BuildOptions:
     dockerfile_inline: str | None = None
     definition: FileSource | None = None
     target: str = ""
-    args: Mapping[str, str] = field(default_factory=lambda: _NONE)
-    labels: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     no_cache: bool = False
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     platforms: tuple[str, ...] = ()
-    contexts: Mapping[str, str] = field(default_factory=lambda: _NONE)
-    received: Mapping[str, FileSource] = field(default_factory=lambda: _NONE)
-    secrets: Mapping[str, bytes] = field(default_factory=lambda: _NONE, repr=False)
-    ssh: Mapping[str, Path] = field(default_factory=lambda: _NONE)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    received: Mapping[str, FileSource] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh: Mapping[str, Path] = field(default_factory=dict)
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
     network: Network = "default"
     extra_hosts: tuple[str, ...] = ()
     shm_size: int | None = None
-    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=lambda: _NONE)
-    resources: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    resources: oci.Resources | None = None
     hostname: str = ""
     privileged: bool = False
     entitlements: frozenset[str] = frozenset()
     provenance: str = ""
     sbom: bool = False
-    auth: Mapping[str, Auth] = field(default_factory=lambda: _NONE, repr=False)
+    auth: Mapping[str, Auth] = field(default_factory=dict, repr=False)
     workers: int = 0
     cancel: threading.Event | None = None

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from ..images.bodies import ErrorDetail, ProgressMessage
     from .steps import Stream
 
 
@@ -73,7 +74,7 @@ class StepStatus:
     """Progress of a transfer, in the form of the Engine API's pull progress."""
 
     step: int
-    status: Mapping[str, Any] = field(hash=False)
+    status: ProgressMessage = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +148,17 @@ class Steps:
         self.emit(StepDone(step, time.monotonic() - started))
 
 
-def lines(event: Event) -> dict[str, Any]:
+def lines(event: Event) -> dict[str, object]:
     """One JSON object: ``{"event": "StepLog", "step": 3, "stream": "stdout", "text": …}``.
 
     ``data`` becomes ``text`` when it is UTF-8, else ``base64``.
     """
-    body: dict[str, Any] = {"event": type(event).__name__}
+    body: dict[str, object] = {"event": type(event).__name__}
     if isinstance(event, StepStatus):
-        return {**body, "step": event.step, "status": dict(event.status)}
+        return {**body, "step": event.step, "status": event.status}
     body.update(asdict(event))
     data = body.pop("data", None)
-    if data is not None:
+    if isinstance(data, bytes):
         try:
             body["text"] = data.decode()
         except UnicodeDecodeError:
@@ -171,7 +172,7 @@ class Classic:
     def __init__(self) -> None:
         self._total = self._count = 0
 
-    def render(self, event: Event) -> Iterator[dict[str, Any]]:
+    def render(self, event: Event) -> Iterator[ProgressMessage]:
         if isinstance(event, Planned):
             self._total = event.total
         elif isinstance(event, Notice):
@@ -185,7 +186,7 @@ class Classic:
         elif isinstance(event, StepLog):
             yield {"stream": event.data.decode("utf-8", "replace")}
         elif isinstance(event, StepStatus):
-            yield dict(event.status)
+            yield event.status
         elif isinstance(event, StepCached):
             yield {"stream": " ---> Using cache\n"}
             if event.layer:
@@ -194,10 +195,11 @@ class Classic:
             if event.layer:
                 yield {"stream": f" ---> {_short(event.layer)}\n"}
         elif isinstance(event, StepFailed):
-            detail: dict[str, Any] = {"message": f"{event.message}\n{event.excerpt}".rstrip()}
+            text = f"{event.message}\n{event.excerpt}".rstrip()
+            detail: ErrorDetail = {"message": text}
             if event.code:
                 detail["code"] = event.code
-            yield {"errorDetail": detail, "error": detail["message"]}
+            yield {"errorDetail": detail, "error": text}
         elif isinstance(event, Finished):
             yield {"aux": {"ID": event.image}}
             yield {"stream": f"Successfully built {_short(event.image)}\n"}

@@ -14,17 +14,17 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .. import documents
 from ..containers.spec import apparmor, confinement, seccomp, security
 from ..errors import EngineError, Unprocessable
 from ..linux import mount, owners
 from ..linux.tree import remove_directory
 from ..networks.types import ContainerRef, EndpointRequest
-from ..runtime import bundle as launch_file
+from ..runtime.bundle import LaunchSpec, LogSpec
 from ..runtime.client import Exited, LaunchError, Lost, RequestError, ShimClient, ShimLost
 from ..runtime.logread import LogReader
 from .bundle import step_bundle
@@ -89,9 +89,9 @@ class ContainerRunner:
         files = {f"/etc/{name}": directory / name for name in ("hosts", "hostname", "resolv.conf")}
         launch = directory / "launch.json"
         secrets = stack.enter_context(self._secrets(step))
-        document = self._launch(step, id, directory, logs, files, secrets)
+        spec = self._launch(step, id, directory, logs, files, secrets)
         with open(os.open(launch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-            json.dump(document, file)
+            json.dump(spec.document(), file)
         shim = self._wait(self._keeper.fork_shim(launch))
         # Once the shim stands it is ended and released whatever happens.
         stack.callback(lambda: self._wait(_end(shim)))
@@ -148,17 +148,18 @@ class ContainerRunner:
         logs: Path,
         files: Mapping[str, Path],
         secrets: Mapping[str, Path],
-    ) -> dict[str, Any]:
+    ) -> LaunchSpec:
         privileged = step.security == "insecure"
         capabilities = security.capabilities(None, None, privileged=privileged)
         confined = confinement.decide(security.SecurityOptions(), apparmor.modules(), privileged=privileged)
         if confined.profile:
             apparmor.ensure_loaded(confined.profile)
         program = None if privileged else seccomp.program(self._layout, "default", capabilities)
-        return {
-            documents.KEY: launch_file.VERSION,
-            "id": id,
-            "bundle": step_bundle(
+        own_names = step.network not in ("default", "none", "host")
+        return LaunchSpec(
+            directory=str(directory),
+            id=id,
+            config=step_bundle(
                 step,
                 files,
                 secrets,
@@ -166,22 +167,21 @@ class ContainerRunner:
                 cgroup=f"/pycompose-{self._layout.instance}/{id}",
                 profile=confined.profile,
             ),
-            "rootfs": {"lower": [str(path) for path in step.lower], "upper": str(step.upper), "work": str(step.work)},
-            "user": step.user,
-            "additional_groups": [],
-            "seccomp": None if program is None else str(program),
-            "init": False,
-            "own_files": [str(path) for path in files.values()],
-            "environment": str(secrets[_VARIABLES]) if _VARIABLES in secrets else None,
-            "stdin": {"open": False, "once": False},
-            "log": {"directory": str(logs), "driver": "json-file", "max_size": None, "max_file": 1, "options": {}},
-            "restart": {"name": "no", "maximum_retry_count": 0},
-            "stop": {"signal": "SIGKILL", "timeout": 0},
-            "network": {"mode": "host" if step.network == "host" else "new"},
-            "resolver": None if step.network in ("default", "none", "host") else str(self._networks.resolver_path(id)),
-            "status": str(directory / "status.json"),
-            "control": str(directory / "shim.sock"),
-        }
+            lower=tuple(str(path) for path in step.lower),
+            upper=str(step.upper),
+            work=str(step.work),
+            log=LogSpec(str(logs), "json-file", None, 1, {}),
+            status=str(directory / "status.json"),
+            control=str(directory / "shim.sock"),
+            user=step.user,
+            seccomp=None if program is None else str(program),
+            own_files=tuple(str(path) for path in files.values()),
+            environment=str(secrets[_VARIABLES]) if _VARIABLES in secrets else None,
+            stop_signal=signal.SIGKILL,
+            stop_timeout=0.0,
+            network_mode="host" if step.network == "host" else "new",
+            resolver=str(self._networks.resolver_path(id)) if own_names else None,
+        )
 
     def _follow(self, step: RunStep, shim: ShimClient, logs: Path) -> int:
         """Start the command, hand out what it writes as it comes, and return its exit code."""

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar import sizes
 from ...version import __version__ as VERSION
@@ -43,9 +43,11 @@ from .state import COMMENT, platform_arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from ..images.bodies import History, ImageConfig
     from ..images.service import Images
     from ..layout import Layout
     from ..store import Store
+    from .cache import BuildCacheEntry
     from .cachedir import CacheTarget
     from .checks import Checked
     from .contexts import OpenContext
@@ -118,7 +120,7 @@ class Builder:
         self._files.close()
 
     # cache ---------------------------------------------------------------------------------------------------------
-    def usage(self) -> list[dict[str, Any]]:
+    def usage(self) -> list[BuildCacheEntry]:
         """BuildCache entries of ``GET /system/df``."""
         return [*self._cache.usage(), *self._mounts.usage(), *self._contexts.usage()]
 
@@ -344,14 +346,14 @@ class Builder:
 
     def _finish(self, session: Session, state: ImageState, *, inline: bool) -> str:
         """Store the target's configuration as an image; all times come from the layers' making, or from the epoch."""
-        process = dict(state.process)
+        process = state.process.copy()
         if session.options.labels:
             process["Labels"] = {**(process.get("Labels") or {}), **session.options.labels}
-        config: dict[str, Any] = {**state.other, "config": process}
+        config: ImageConfig = {**state.other, "config": process}
         if inline:
             config[MEMBER] = session.stores.index()
         own = [entry for entry in state.history if entry.get("created") == ""]
-        stamps = [entry["created"] for entry in state.history if entry.get("created")]
+        stamps = [stamp for entry in state.history if (stamp := entry.get("created"))]
         if session.epoch is not None:
             created = timestamp(session.epoch)
         elif own or not stamps:
@@ -360,7 +362,7 @@ class Builder:
             created = session.cache.memo(key, lambda: timestamp(time.time()))
         else:
             created = stamps[-1]
-        history = []
+        history: list[History] = []
         for entry in state.history:
             settled = entry.get("created") and not (session.epoch is not None and entry.get("comment") == COMMENT)
             history.append(entry if settled else {**entry, "created": created})
@@ -398,7 +400,7 @@ class Builder:
             # An image that is only a carrier: the target's layers, with the records in its configuration.
             state = session.results[plan.target]
             if target.everything:
-                config = {**state.other, "config": {}, MEMBER: session.stores.index()}
+                config: ImageConfig = {**state.other, "config": {}, MEMBER: session.stores.index()}
                 carrier = self._images.add(config, session.stores.all_layers(state.layers)).id
             else:
                 carrier = self._finish(session, state, inline=True)

@@ -7,7 +7,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar import sizes
 from ..errors import NotFound, Unprocessable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..images.service import Images
-    from ..images.types import Layer
+    from ..images.types import Auth, Layer
     from .cache import BuildCache
     from .cachedir import CacheStores
     from .contexts import OpenContext
@@ -143,7 +143,7 @@ class Session:
             self.emit(Notice(f"{reference} is for {architecture}, the build for {platform.architecture}"))
         return image
 
-    def _auth(self, reference: str) -> Any:
+    def _auth(self, reference: str) -> Auth | None:
         return self.options.auth.get(parse(reference).domain)
 
     def image_layers(self, source: Source) -> tuple[Layer, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ...grammar import ports, signals
 from .. import bounds
@@ -17,12 +17,32 @@ from .dockerfile.arguments import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..images.bodies import Healthcheck as HealthcheckBody
+    from ..images.bodies import History, ImageConfig, Process
     from ..images.types import Image, Layer, Platform
     from .dockerfile.instructions import Command, Healthcheck
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 COMMENT = "pycompose.dockerfile.v0"
+
+_OWN_OF_PROCESS = {"OnBuild", "Image"}
+_OWN_OF_CONFIG = {
+    *("config", "history", "rootfs", "created", "container", "container_config", "docker_version", "id", "parent"),
+}
+"""What an image that is made of another does not take over."""
+
+
+def _without(tree: Process | ImageConfig, names: set[str]) -> dict[str, object]:
+    return {name: value for name, value in tree.items() if name not in names and value is not None}
+
+
+def _no_process() -> Process:
+    return {}
+
+
+def _no_config() -> ImageConfig:
+    return {}
 
 
 @dataclass(slots=True)
@@ -34,10 +54,10 @@ class ImageState:
     declaration.
     """
 
-    process: dict[str, Any] = field(default_factory=dict)
-    other: dict[str, Any] = field(default_factory=dict)
+    process: Process = field(default_factory=_no_process)
+    other: ImageConfig = field(default_factory=_no_config)
     layers: list[Layer] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[History] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     args: dict[str, str | None] = field(default_factory=dict)
     platform: str = ""
@@ -55,20 +75,19 @@ class ImageState:
     @staticmethod
     def of_image(image: Image) -> ImageState:
         """What FROM an image starts with. Its ONBUILD triggers are the caller's to take."""
-        config = copy.deepcopy(dict(image.config))
-        process = {name: value for name, value in (config.pop("config", None) or {}).items() if value is not None}
-        history = config.pop("history", None) or []
-        for name in ("rootfs", "created", "container", "container_config", "docker_version", "id", "parent"):
-            config.pop(name, None)
-        process.pop("OnBuild", None)
-        process.pop("Image", None)
-        state = ImageState(process=process, other=config, layers=list(image.layers), history=history)
+        config = copy.deepcopy(image.config)
+        process, history = config.get("config") or {}, config.get("history") or []
+        state = ImageState(
+            process=cast("Process", _without(process, _OWN_OF_PROCESS)),
+            other=cast("ImageConfig", _without(config, _OWN_OF_CONFIG)),
+            layers=list(image.layers),
+            history=history,
+        )
         for item in process.get("Env") or ():
             name, _, value = item.partition("=")
             state.env[name] = value
-        state.platform = "/".join(
-            part for part in (config.get("os", "linux"), config.get("architecture"), config.get("variant")) if part
-        )
+        system = (config.get("os", "linux"), config.get("architecture"), config.get("variant"))
+        state.platform = "/".join(part for part in system if part)
         state._default_path()
         return state
 
@@ -118,7 +137,7 @@ class ImageState:
 
     # history -------------------------------------------------------------------------------------------------------
     def record(self, created_by: str, layer: Layer | None = None, created: str = "") -> None:
-        entry: dict[str, Any] = {"created": created, "created_by": created_by, "comment": COMMENT}
+        entry: History = {"created": created, "created_by": created_by, "comment": COMMENT}
         if layer is None:
             entry["empty_layer"] = True
         else:
@@ -131,7 +150,7 @@ class ImageState:
     # instructions --------------------------------------------------------------------------------------------------
     def set_env(self, name: str, value: str) -> None:
         self.env[name] = value
-        variables: list[str] = self.process.setdefault("Env", [])
+        variables = self.process["Env"] = self.process.get("Env") or []
         for index, item in enumerate(variables):
             if item.partition("=")[0] == name:
                 variables[index] = f"{name}={value}"
@@ -151,13 +170,13 @@ class ImageState:
         self.record("ARG " + " ".join(name if value is None else f"{name}={value}" for name, value in pairs))
 
     def add_labels(self, pairs: Sequence[tuple[str, str]]) -> None:
-        self.process.setdefault("Labels", {}).update(pairs)
+        self.process["Labels"] = {**(self.process.get("Labels") or {}), **dict(pairs)}
         self.record("LABEL " + " ".join(f"{name}={value}" for name, value in pairs))
 
     def set_command(self, command: Command) -> None:
-        self.process["Cmd"] = self.argv(command)
+        argv = self.process["Cmd"] = self.argv(command)
         self.command_set = True
-        self.record(f"CMD {_quoted(self.process['Cmd'])}")
+        self.record(f"CMD {_quoted(argv)}")
 
     def set_entrypoint(self, command: Command) -> None:
         """A new entry point takes the base image's CMD away, but not one that this stage has set."""
@@ -170,19 +189,26 @@ class ImageState:
         self.record(f"ENTRYPOINT {_quoted(self.process.get('Entrypoint') or [])}")
 
     def set_healthcheck(self, check: Healthcheck) -> None:
-        body: dict[str, Any] = {"Test": list(check.test)}
-        times = (("Interval", check.interval), ("Timeout", check.timeout), ("StartPeriod", check.start_period))
-        rest = (("StartInterval", check.start_interval), ("Retries", check.retries))
-        body |= {name: value for name, value in (*times, *rest) if value}
+        body: HealthcheckBody = {"Test": list(check.test)}
+        if check.interval:
+            body["Interval"] = check.interval
+        if check.timeout:
+            body["Timeout"] = check.timeout
+        if check.start_period:
+            body["StartPeriod"] = check.start_period
+        if check.start_interval:
+            body["StartInterval"] = check.start_interval
+        if check.retries:
+            body["Retries"] = check.retries
         self.process["Healthcheck"] = body
         self.record(f"HEALTHCHECK {json.dumps(body, separators=(',', ':'))}")
 
     def expose(self, ports: Sequence[str]) -> None:
-        self.process.setdefault("ExposedPorts", {}).update({port: {} for port in ports})
+        self.process["ExposedPorts"] = {**(self.process.get("ExposedPorts") or {}), **{port: {} for port in ports}}
         self.record(f"EXPOSE [{' '.join(ports)}]")
 
     def add_volumes(self, paths: Sequence[str]) -> None:
-        self.process.setdefault("Volumes", {}).update({path: {} for path in paths})
+        self.process["Volumes"] = {**(self.process.get("Volumes") or {}), **{path: {} for path in paths}}
         self.record(f"VOLUME [{' '.join(paths)}]")
 
     def set_user(self, user: str) -> None:
@@ -202,7 +228,7 @@ class ImageState:
         self.record(f"MAINTAINER {author}")
 
     def add_trigger(self, expression: str) -> None:
-        self.process.setdefault("OnBuild", []).append(expression)
+        self.process["OnBuild"] = [*(self.process.get("OnBuild") or ()), expression]
 
     def run_text(self, argv: Sequence[str]) -> str:
         """How the history tells a RUN: with the build arguments that were in force before it."""

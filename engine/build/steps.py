@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     import threading
     from pathlib import Path
 
+    from ..linux import oci
+
 Stream = Literal["stdout", "stderr"]
 Output = Callable[[Stream, bytes], None]
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def _discard(stream: Stream, data: bytes) -> None:
@@ -87,7 +86,7 @@ class RunStep:
     is empty or holds earlier changes. ``args`` is the complete argv; ``env`` the complete environment, and
     ``secret_names`` those of its variables whose values go into no file on disk. ``user`` is
     Docker's ``name|uid[:group|gid]``, resolved inside the root. ``shm_size`` in bytes. ``ulimits`` maps a name to
-    (soft, hard). ``resources`` is the ``linux.resources`` object of the OCI runtime specification. ``output`` is called
+    (soft, hard). ``resources`` is the ``linux.resources`` object of the OCI runtime specification (None: no limits). ``output`` is called
     with chunks as they arrive, from one thread at a time. When ``cancel`` is set the command is killed.
     """
 
@@ -95,7 +94,7 @@ class RunStep:
     upper: Path
     work: Path
     args: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_names: frozenset[str] = frozenset()
     cwd: str = "/"
     user: str = ""
@@ -105,8 +104,8 @@ class RunStep:
     hostname: str = "pycomposebuild"
     extra_hosts: Sequence[str] = ()
     shm_size: int | None = None
-    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=lambda: _NOTHING)
-    resources: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    resources: oci.Resources | None = None
     output: Output = _discard
     cancel: threading.Event | None = None
 

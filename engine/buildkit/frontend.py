@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..build.options import BuildOptions, ReceivedContext, RemoteContext, TarContext
 from ..containers.spec import resources, validate
 from ..errors import InvalidParameter, NotImplemented_
 from ..images.types import Platform
-from ..shapes import decode
+from ..shapes import decode, objects, pairs
 from .lent import Agents, LentFiles, Logins, Secrets, uploaded
 
 if TYPE_CHECKING:
@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from ..build.options import Context, FileSource
+    from ..build.options import Context, FileSource, Network
+    from ..linux.oci import Resources
     from .lent import Lender
 
 FRONTENDS = ("dockerfile.v0", "gateway.v0")
 _UPLOADS = "buildkit-session"
 _OWN_SYNTAX = ("docker/dockerfile", "docker.io/docker/dockerfile")
-_LIMITS = {
-    "memory": "Memory",
-    "memswap": "MemorySwap",
-    "cpushares": "CpuShares",
-    "cpuperiod": "CpuPeriod",
-    "cpuquota": "CpuQuota",
-}
+
+
+@dataclass(frozen=True, slots=True)
+class CacheImport:
+    """A cache to start from: ``registry`` with a ``ref``, or a kind that there is not here."""
+
+    kind: str
+    attributes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Asked:
     attributes: Mapping[str, str]
     entitlements: frozenset[str] = frozenset()
     inline_cache: bool = False
-    cache_imports: tuple[Mapping[str, Any], ...] = ()
+    cache_imports: tuple[CacheImport, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
     body: BinaryIO | None = None
 
@@ -167,28 +169,30 @@ def _named_contexts(asked: Asked, lender: Lender) -> tuple[dict[str, str], dict[
 
 
 def _cache_imports(asked: Asked) -> tuple[str, ...]:
-    entries: list[Mapping[str, Any]] = list(asked.cache_imports)
+    """References of the registry caches that the request names, whatever member it names them in."""
+    entries = list(asked.cache_imports)
     if text := asked.text("cache-imports"):
         try:
-            entries += [
-                {"Type": one.get("Type"), "Attrs": one.get("Attrs") or {}}
-                for one in decode(text)
-                if isinstance(one, dict)
-            ]
-        except (ValueError, TypeError):
+            entries += [CacheImport(str(one.get("Type")), pairs(one.get("Attrs"))) for one in objects(decode(text))]
+        except ValueError:
             raise InvalidParameter(f"failed to unmarshal cache-imports ({text})") from None
-    refs = [str(one["Attrs"].get("ref") or "") for one in entries if one.get("Type") == "registry"]
+    refs = [one.attributes.get("ref", "") for one in entries if one.kind == "registry"]
     refs += asked.text("cache-from").split(",")
     return tuple(dict.fromkeys(filter(None, refs)))
 
 
-def _network(asked: Asked) -> Any:
+def _network(asked: Asked) -> Network:
     mode = asked.text("force-network-mode", "sandbox")
-    if mode not in ("sandbox", "none", "host"):
-        raise InvalidParameter(f"invalid netmode {mode}")
-    if mode == "host" and "network.host" not in asked.entitlements:
-        raise InvalidParameter("network.host is not allowed")
-    return "default" if mode == "sandbox" else mode
+    match mode:
+        case "sandbox":
+            return "default"
+        case "none":
+            return "none"
+        case "host" if "network.host" not in asked.entitlements:
+            raise InvalidParameter("network.host is not allowed")
+        case "host":
+            return "host"
+    raise InvalidParameter(f"invalid netmode {mode}")
 
 
 def _number(asked: Asked, name: str) -> int:
@@ -214,7 +218,13 @@ def _ulimits(text: str) -> dict[str, tuple[int, int]]:
     return result
 
 
-def _resources(asked: Asked) -> dict[str, Any]:
-    limits: dict[str, Any] = {name: _number(asked, attribute) for attribute, name in _LIMITS.items()}
-    limits |= {"CpusetCpus": asked.text("cpusetcpus"), "CpusetMems": asked.text("cpusetmems")}
-    return resources.build_limits(limits)
+def _resources(asked: Asked) -> Resources:
+    return resources.build_limits(
+        memory=_number(asked, "memory"),
+        swap=_number(asked, "memswap"),
+        shares=_number(asked, "cpushares"),
+        period=_number(asked, "cpuperiod"),
+        quota=_number(asked, "cpuquota"),
+        cpus=asked.text("cpusetcpus"),
+        mems=asked.text("cpusetmems"),
+    )

@@ -16,6 +16,7 @@ from ..linux.libc import KernelError
 from . import messages
 from .control import worker
 from .filesync import go_mode
+from .frontend import CacheImport
 from .grpc import NOT_FOUND, GrpcError, ServerCall, error_of, one
 from .messages import gateway
 
@@ -81,7 +82,7 @@ class Gateway:
             raise NotImplemented_("build definitions (LLB) are not offered by this engine: it builds from Dockerfiles")
         if not request.Frontend:
             return gateway.SolveResponse(result=gateway.Result(ref=gateway.Ref()))
-        imports = tuple({"Type": entry.Type, "Attrs": dict(entry.Attrs)} for entry in request.CacheImports)
+        imports = tuple(CacheImport(entry.Type, dict(entry.Attrs)) for entry in request.CacheImports)
         attributes = dict(request.FrontendOpt)
         if asked := attributes.get("requestid"):
             answer = gateway.SolveResponse(result=gateway.Result(ref=gateway.Ref()))

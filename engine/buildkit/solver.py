@@ -33,7 +33,7 @@ from ..build.stage import StepError
 from ..errors import Conflict, EngineError, InvalidParameter, NotImplemented_
 from ..images import reference
 from . import messages, subrequests
-from .frontend import FRONTENDS, Asked, options
+from .frontend import FRONTENDS, Asked, CacheImport, options
 from .grpc import CANCELLED, NOT_FOUND, UNKNOWN, GrpcError
 from .lent import Lender, SentFile, send_directory
 from .progress import Told
@@ -228,7 +228,7 @@ class Solver:
         frontend: str,
         attributes: Mapping[str, str],
         inputs: Mapping[str, Any],
-        cache_imports: tuple[Mapping[str, Any], ...],
+        cache_imports: tuple[CacheImport, ...],
     ) -> Result:
         """A result that is yet to be made. ``inputs`` are definitions by name, as ``definition`` gave them out."""
         if frontend not in FRONTENDS:
@@ -240,7 +240,7 @@ class Solver:
             entitlements=frozenset(request.Entitlements),
             inline_cache=any(one.Type == "inline" for one in request.Cache.Exports),
             body=job.body,
-            cache_imports=(*cache_imports, *({"Type": one.Type, "Attrs": dict(one.Attrs)} for one in imports)),
+            cache_imports=(*cache_imports, *(CacheImport(one.Type, dict(one.Attrs)) for one in imports)),
         )
         result = Result(asked, job, {name: self._input(one) for name, one in inputs.items()})
         job.results[result.id] = result

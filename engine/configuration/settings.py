@@ -25,6 +25,7 @@ from .schema import faults
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..containers.spec.bodies import LogConfig
     from .document import Value
     from .schema import Fault
 
@@ -52,7 +53,7 @@ class Settings:
     registries: RegistryConfig = field(default_factory=RegistryConfig)
     pools: tuple[DefaultPool, ...] = DEFAULT_POOLS
     resolver: Resolver = field(default_factory=Resolver)
-    log: Mapping[str, Any] = field(default_factory=lambda: {"Type": "json-file", "Config": {}})
+    log: LogConfig = field(default_factory=lambda: _log({}))
     idle: float | None = None
     workers: int = 2
     remote: Remote | None = None
@@ -212,7 +213,7 @@ def _remote(tree: Mapping[str, Any]) -> Remote:
     return Remote(addresses, *(str(tree[name]) for name in _FILES))
 
 
-def _log(tree: Mapping[str, Any]) -> dict[str, Any]:
+def _log(tree: Mapping[str, Any]) -> LogConfig:
     options = tree.get("options", {})
     words = {True: "true", False: "false"}
     return {

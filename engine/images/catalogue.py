@@ -10,7 +10,7 @@ import os
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import InvalidParameter, NotFound
 from ..linux import libc
@@ -18,10 +18,9 @@ from . import reference, shapes
 from .blobs import Blobs
 from .compression import chunks, decompress
 from .durability import Durability
-from .layers import KIND as LAYER
 from .layers import Layers, chain
 from .manifest import IN_TOTO, PREDICATE_TYPE, Descriptor
-from .records import IMAGE, Records
+from .records import Records
 from .removal import untag
 from .types import Image, Platform
 from .views import Views
@@ -30,15 +29,26 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from typing import Unpack
 
     from ..layout import Layout
     from ..store import Store
     from ..trash import Trash
+    from .bodies import (
+        Attestation,
+        HistoryEntry,
+        ImageConfig,
+        ImageInspect,
+        ImageRecord,
+        ImageRecordChanges,
+        ImageSummary,
+        ProgressMessage,
+    )
     from .tarstream import Limits
     from .types import ImageUser, Layer
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
-    Progress = Callable[[dict[str, Any]], None]
+    Progress = Callable[[ProgressMessage], None]
 
 
 class Catalogue:
@@ -88,7 +98,7 @@ class Catalogue:
     def _recover(self, since: float | None) -> None:
         damaged = set(self._blobs.verify_since(since)) if since is not None else set()
         lost = self._layers.recover(since is not None)
-        for id, record in self._store.all(IMAGE).items():
+        for id, record in self._records.records().items():
             if id in damaged or not self._blobs.has(id) or lost.intersection(record["layers"]):
                 self._records.delete(id)
         partial = ".partial"  # downloads that can go on where they stopped
@@ -107,11 +117,11 @@ class Catalogue:
 
     def _used_blobs(self, *, compressed: bool) -> set[str]:
         used: set[str] = set()
-        for id, record in self._store.all(IMAGE).items():
+        for id, record in self._records.records().items():
             used.add(id)
             used.update(record.get("blobs", ()))
             used.update(one["digest"] for one in record.get("attestations", ()))
-        layers = self._store.all(LAYER).values()
+        layers = self._layers.records().values()
         used.update(record["blob"] for record in layers if "blob" in record)
         if compressed:
             used.update(record["gzip"]["digest"] for record in layers if "gzip" in record)
@@ -140,30 +150,31 @@ class Catalogue:
         found.sort(key=lambda image: (-shapes.timestamp(image.created), image.id))
         return shapes.selected(found, filters, self.resolve) if filters else found
 
-    def inspect(self, image: Image) -> dict[str, Any]:
+    def inspect(self, image: Image) -> ImageInspect:
         """Docker's ImageInspect."""
-        record = self._records.record(image.id) or {}
-        return shapes.inspect(image, self.layer_paths(image), record.get("tagged", 0.0))
+        record = self._records.record(image.id)
+        return shapes.inspect(image, self.layer_paths(image), record.get("tagged", 0.0) if record else 0.0)
 
-    def summary(self, image: Image) -> dict[str, Any]:
+    def summary(self, image: Image) -> ImageSummary:
         """Docker's ImageSummary, as GET /images/json lists (Containers is -1)."""
         return shapes.summary(image)
 
-    def history(self, image: Image) -> builtins.list[dict[str, Any]]:
+    def history(self, image: Image) -> builtins.list[HistoryEntry]:
         """Docker's history entries, newest first."""
         return shapes.history(image)
 
     def attestations(
         self, image: Image, types: Sequence[str] = (), *, bodies: bool = False
-    ) -> builtins.list[dict[str, Any]]:
+    ) -> builtins.list[Attestation]:
         """The in-toto statements that are kept of an image: of these predicate types or all, and with ``bodies`` as they are."""
         found = []
-        for one in (self._records.record(image.id) or {}).get("attestations", ()):
+        record = self._records.record(image.id)
+        for one in record.get("attestations", ()) if record else ():
             if types and one["predicate"] not in types:
                 continue
             kept = Descriptor(IN_TOTO, one["digest"], one["size"])
             annotations = {PREDICATE_TYPE: one["predicate"]}
-            entry: dict[str, Any] = {
+            entry: Attestation = {
                 "Descriptor": {**kept.json(), "annotations": annotations},
                 "PredicateType": one["predicate"],
             }
@@ -226,7 +237,7 @@ class Catalogue:
         return [layer for layer, _ in removed]
 
     def _used(self) -> builtins.list[str]:
-        used = [level for record in self._store.all(IMAGE).values() for level in record["layers"][-1:]]
+        used = [level for record in self._records.records().values() for level in record["layers"][-1:]]
         for source in self._sources:
             used.extend(source())
         return used
@@ -243,7 +254,7 @@ class Catalogue:
         everything = all or any(value.lower() in ("0", "false", "f") for value in rest.pop("dangling", ()))
         deleted: builtins.list[dict[str, str]] = []
         with self._lock:
-            before = {level: record["size"] for level, record in self._store.all(LAYER).items()}
+            before = {level: record["size"] for level, record in self._layers.records().items()}
             candidates = shapes.selected(self._records.all(), rest, self.resolve)
             doomed = [image for image in candidates if (everything or not image.repo_tags) and not in_use(image.id)]
             for image in doomed:
@@ -295,15 +306,15 @@ class Catalogue:
         """A layer tar (any compression) becomes a layer atop ``parents``."""
         return self._layers.apply(decompress(chunks(stream)), parents)
 
-    def add(self, config: Mapping[str, Any], layers: Sequence[Layer], *, parent: str = "") -> Image:
+    def add(self, config: ImageConfig, layers: Sequence[Layer], *, parent: str = "") -> Image:
         """Store an image configuration over these layers (rootfs.diff_ids is filled in here)."""
-        document = dict(config)
+        document = config.copy()
         document.setdefault("os", "linux")
         document.setdefault("architecture", Platform.host().architecture)
         document["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
         return self._add(json.dumps(document, separators=(",", ":")).encode(), layers, parent=parent)
 
-    def _add(self, document: bytes, layers: Sequence[Layer], **record: Any) -> Image:
+    def _add(self, document: bytes, layers: Sequence[Layer], **record: Unpack[ImageRecordChanges]) -> Image:
         """Store a configuration, byte by byte as given, and its record."""
         levels = chain(layer.diff_id for layer in layers)
         with self._lock, self._durability.writing():
@@ -311,8 +322,9 @@ class Catalogue:
                 if self._layers.get(level) is None:
                     raise NotFound(f"layer {level} is not in the store")
             id = self._blobs.add(document)  # safe: removals take the same lock
-            known = self._records.record(id) or {}
-            self._records.put(id, {**known, "layers": levels, **{k: v for k, v in record.items() if v}})
+            known: ImageRecord = self._records.record(id) or {"layers": levels}
+            given = cast("ImageRecordChanges", {name: value for name, value in record.items() if value})
+            self._records.put(id, {**known, "layers": levels, **given})
             image = self._records.get(id)
         assert image is not None
         return image

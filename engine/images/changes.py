@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar import durations, ports, signals
 from ..errors import InvalidParameter
@@ -15,13 +15,16 @@ from ..shapes import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from .bodies import Healthcheck, Process
 
 _SHELL = ["/bin/sh", "-c"]
 
 
-def apply_changes(config: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+def apply_changes(config: Process, changes: Sequence[str]) -> Process:
     """The ``config`` member with the instructions applied in order. Raises InvalidParameter."""
-    result: dict[str, Any] = dict(config)
+    result = config.copy()
     for line in changes:
         name, _, rest = line.strip().partition(" ")
         rest = rest.strip()
@@ -34,7 +37,7 @@ def apply_changes(config: Mapping[str, Any], changes: Sequence[str]) -> dict[str
     return result
 
 
-def _argv(result: Mapping[str, Any], rest: str) -> list[str]:
+def _argv(result: Process, rest: str) -> list[str]:
     if rest.startswith("["):
         value = _list(rest)
         if value is not None:
@@ -48,7 +51,8 @@ def _list(rest: str) -> list[str] | None:
         value = decode(rest)
     except ValueError:
         return None
-    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+    words = [item for item in value if isinstance(item, str)] if isinstance(value, list) else None
+    return words if words is not None and words == value else None
 
 
 def _words(rest: str) -> list[str]:
@@ -74,25 +78,25 @@ def _pairs(rest: str, instruction: str) -> dict[str, str]:
     return pairs
 
 
-def _cmd(result: dict[str, Any], rest: str) -> None:
+def _cmd(result: Process, rest: str) -> None:
     result["Cmd"] = _argv(result, rest)
 
 
-def _entrypoint(result: dict[str, Any], rest: str) -> None:
+def _entrypoint(result: Process, rest: str) -> None:
     result["Entrypoint"] = _argv(result, rest)
 
 
-def _env(result: dict[str, Any], rest: str) -> None:
+def _env(result: Process, rest: str) -> None:
     env = dict(item.partition("=")[::2] for item in result.get("Env") or ())
     env.update(_pairs(rest, "ENV"))
     result["Env"] = [f"{key}={value}" for key, value in env.items()]
 
 
-def _label(result: dict[str, Any], rest: str) -> None:
+def _label(result: Process, rest: str) -> None:
     result["Labels"] = {**(result.get("Labels") or {}), **_pairs(rest, "LABEL")}
 
 
-def _expose(result: dict[str, Any], rest: str) -> None:
+def _expose(result: Process, rest: str) -> None:
     exposed = dict(result.get("ExposedPorts") or {})
     for word in _words(rest):
         try:
@@ -102,21 +106,21 @@ def _expose(result: dict[str, Any], rest: str) -> None:
     result["ExposedPorts"] = exposed
 
 
-def _volume(result: dict[str, Any], rest: str) -> None:
+def _volume(result: Process, rest: str) -> None:
     paths = (_list(rest) if rest.startswith("[") else None) or _words(rest)
     result["Volumes"] = {**(result.get("Volumes") or {}), **{path: {} for path in paths}}
 
 
-def _workdir(result: dict[str, Any], rest: str) -> None:
+def _workdir(result: Process, rest: str) -> None:
     base = "" if rest.startswith("/") else (result.get("WorkingDir") or "/").rstrip("/")
     result["WorkingDir"] = rest if rest.startswith("/") else f"{base}/{rest}"
 
 
-def _user(result: dict[str, Any], rest: str) -> None:
+def _user(result: Process, rest: str) -> None:
     result["User"] = rest
 
 
-def _stop_signal(result: dict[str, Any], rest: str) -> None:
+def _stop_signal(result: Process, rest: str) -> None:
     try:
         signals.parse(rest)
     except ValueError as error:
@@ -124,24 +128,31 @@ def _stop_signal(result: dict[str, Any], rest: str) -> None:
     result["StopSignal"] = rest
 
 
-def _on_build(result: dict[str, Any], rest: str) -> None:
+def _on_build(result: Process, rest: str) -> None:
     result["OnBuild"] = [*(result.get("OnBuild") or ()), rest]
 
 
-def _shell(result: dict[str, Any], rest: str) -> None:
+def _shell(result: Process, rest: str) -> None:
     if not rest.startswith("["):
         raise InvalidParameter("SHELL requires the arguments to be in JSON form")
     result["Shell"] = _argv(result, rest)
 
 
-def _healthcheck(result: dict[str, Any], rest: str) -> None:
-    check: dict[str, Any] = {}
-    names = {"interval": "Interval", "timeout": "Timeout", "start-period": "StartPeriod", "retries": "Retries"}
-    names["start-interval"] = "StartInterval"
+_FLAGS: Mapping[str, Literal["Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"]] = {
+    "interval": "Interval",
+    "timeout": "Timeout",
+    "start-period": "StartPeriod",
+    "start-interval": "StartInterval",
+    "retries": "Retries",
+}
+
+
+def _healthcheck(result: Process, rest: str) -> None:
+    check: Healthcheck = {}
     while match := re.match(r"--([a-z-]+)=(\S+)\s+", rest):
-        if match[1] not in names:
+        if match[1] not in _FLAGS:
             raise InvalidParameter(f"unknown flag: {match[1]}")
-        check[names[match[1]]] = int(match[2]) if match[1] == "retries" else _nanoseconds(match[2])
+        check[_FLAGS[match[1]]] = int(match[2]) if match[1] == "retries" else _nanoseconds(match[2])
         rest = rest[match.end() :]
     kind, _, command = rest.partition(" ")
     if kind.upper() == "NONE" and not command:

@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ..errors import EngineError, NotFound
 from ..linux.tree import remove_directory
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..store import Store
     from ..trash import Trash
     from .blobs import Blobs
+    from .bodies import LayerRecord
     from .durability import Durability
     from .tarstream import Limits
 
@@ -88,8 +89,12 @@ class Layers:
     def path(self, chain_id: str) -> Path:
         return self._layout.layer(chain_id) / "fs"
 
-    def record(self, chain_id: str) -> dict[str, Any] | None:
-        return self._store.get(KIND, chain_id)
+    def record(self, chain_id: str) -> LayerRecord | None:
+        return cast("LayerRecord | None", self._store.get(KIND, chain_id))
+
+    def records(self) -> dict[str, LayerRecord]:
+        """All of them, by chain ID."""
+        return cast("dict[str, LayerRecord]", self._store.all(KIND))
 
     def get(self, chain_id: str) -> Layer | None:
         record = self.record(chain_id)
@@ -168,17 +173,19 @@ class Layers:
 
     def tar_size(self, layer: Layer) -> int:
         """Bytes of the layer's uncompressed tar."""
-        record = self.record(layer.chain_id) or {}
-        return int(record["tar_size"])
+        record = self.record(layer.chain_id)
+        if record is None:
+            raise NotFound(f"layer {layer.chain_id} is not in the store")
+        return record["tar_size"]
 
     def blob(self, layer: Layer) -> Descriptor | None:
         """The blob that holds the layer as it came, or None when its tree is enough."""
-        record = self.record(layer.chain_id) or {}
-        if "blob" not in record:
+        record = self.record(layer.chain_id)
+        if record is None or "blob" not in record:
             return None
         return Descriptor(record["media_type"], record["blob"], record["blob_size"])
 
-    def note(self, layer: Layer, **values: Any) -> None:
+    def note(self, layer: Layer, **values: object) -> None:
         """Remember something about a layer, such as the digest of its compressed form."""
         with self._lock:
             record = self.record(layer.chain_id)
@@ -187,8 +194,8 @@ class Layers:
 
     def note_place(self, layer: Layer, repository: str) -> None:
         """Remember that a repository (canonical name) has the layer's blob: it can be mounted into its neighbours."""
-        record = self.record(layer.chain_id) or {}
-        others = [place for place in record.get("places", []) if place != repository]
+        record = self.record(layer.chain_id)
+        others = [place for place in record.get("places", ()) if place != repository] if record else []
         self.note(layer, places=[repository, *others][:8])
 
     def _measure(self, tree: Path) -> _Measure:
@@ -223,7 +230,7 @@ class Layers:
     def _publish(self, directory: Path, parents: Sequence[Layer], measure: _Measure, blob: Descriptor | None) -> Layer:
         parent = parents[-1].chain_id if parents else ""
         layer = Layer(measure.diff_id, chain_id(parent, measure.diff_id), measure.size)
-        body: dict[str, Any] = {
+        body: LayerRecord = {
             "diff_id": measure.diff_id,
             "parent": parent,
             "size": measure.size,
@@ -231,7 +238,7 @@ class Layers:
             "boot": self._boot,
         }
         if blob is not None:
-            body |= {"blob": blob.digest, "blob_size": blob.size, "media_type": blob.media_type}
+            body["blob"], body["blob_size"], body["media_type"] = blob.digest, blob.size, blob.media_type
         with self._lock:
             for lease in self._leases:
                 lease.add(layer.chain_id)
@@ -248,7 +255,8 @@ class Layers:
     def _synced(self, chain_id: str) -> None:
         with self._lock:
             record = self.record(chain_id)
-            if record is not None and record.pop("boot", None):
+            if record is not None and "boot" in record:
+                del record["boot"]
                 self._store.put(KIND, chain_id, record)
 
     # keeping and removing ------------------------------------------------------------------------------------------
@@ -277,22 +285,20 @@ class Layers:
             with self._lock:
                 self._leases = [other for other in self._leases if other is not lease]
 
-    def collect(
-        self, used: Iterable[str], candidates: Iterable[str] | None = None
-    ) -> list[tuple[Layer, dict[str, Any]]]:
+    def collect(self, used: Iterable[str], candidates: Iterable[str] | None = None) -> list[tuple[Layer, LayerRecord]]:
         """Delete layers (of ``candidates``, or all) that neither ``used`` nor a hold needs; returns what went.
 
         A used layer keeps all layers below it. With a trash the directories are deleted a little later.
         """
-        removed: list[tuple[Layer, dict[str, Any]]] = []
+        removed: list[tuple[Layer, LayerRecord]] = []
         doomed: list[Path] = []
         with self._lock:
-            records = self._store.all(KIND)
+            records = self.records()
             live: set[str] = set()
             for level in [*used, *self._held, *(level for lease in self._leases for level in lease)]:
                 while level and level not in live:
                     live.add(level)
-                    level = records.get(level, {}).get("parent", "")
+                    level = records[level]["parent"] if level in records else ""
             wanted = records if candidates is None else [c for c in candidates if c in records]
             with self._store.transaction():
                 for level in wanted:
@@ -317,7 +323,7 @@ class Layers:
         With ``in_doubt`` (the machine went down) layers that were not synced are checked: a tree that no longer has its
         digest goes; one that came from a blob is unpacked from it again. Returns the chain IDs that were lost.
         """
-        records = self._store.all(KIND)
+        records = self.records()
         lost: set[str] = set()
         for level in _parents_first(records):
             record = records[level]
@@ -338,7 +344,7 @@ class Layers:
                     pass  # a killed engine of this boot did not come to sync it
         return lost
 
-    def _repair(self, level: str, record: dict[str, Any], records: dict[str, dict[str, Any]]) -> bool:
+    def _repair(self, level: str, record: LayerRecord, records: dict[str, LayerRecord]) -> bool:
         """Whether a doubtful layer is whole, if need be after unpacking its blob again."""
         tree = self.path(level)
         try:
@@ -362,7 +368,7 @@ class Layers:
         return True
 
 
-def _parents_first(records: dict[str, dict[str, Any]]) -> list[str]:
+def _parents_first(records: dict[str, LayerRecord]) -> list[str]:
     depth: dict[str, int] = {"": 0}
 
     def measure(level: str) -> int:

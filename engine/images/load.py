@@ -10,12 +10,13 @@ import hashlib
 import os
 import posixpath
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
 from .. import bounds
 from ..errors import InvalidParameter
+from ..shapes import members, strings
 from . import reference
 from .blobs import DigestMismatch, Ingest
 from .compression import chunks, decompress, kind
@@ -35,7 +36,7 @@ from .pipeline import Ahead
 from .tarstream import LINK, REGULAR, SYMLINK, Limits, TarReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from .blobs import Blobs
@@ -142,13 +143,12 @@ class Loader:
         images = wrapped["images"]
         if not isinstance(images, list):
             raise InvalidParameter("invalid archive: manifest.json is not a list")
-        for item in images:
-            item = item if isinstance(item, dict) else {}
-            paths, names = item.get("Layers") or [], item.get("RepoTags") or []
-            if not _strings(paths) or not _strings(names) or not isinstance(item.get("Config"), str):
+        for item in map(members, images):
+            paths, names, place = _strings(item.get("Layers")), _strings(item.get("RepoTags")), item.get("Config")
+            if paths is None or names is None or not isinstance(place, str):
                 raise InvalidParameter("invalid archive: malformed manifest.json")
-            config = spool.document(item["Config"])
-            ids = diff_ids(document(config, item["Config"]), len(paths), "the archive")
+            config = spool.document(place)
+            ids = diff_ids(document(config, place), len(paths), "the archive")
             stack: list[Layer] = []
             for path, diff_id in zip(paths, ids, strict=True):
                 stack.append(self._layer(spool.path(path), diff_id, stack, None))
@@ -162,8 +162,7 @@ class Loader:
             raise InvalidParameter("invalid archive: index.json has no manifests")
         for entry in entries:
             found = descriptor(entry, "index.json")
-            annotations = entry.get("annotations")
-            annotations = annotations if isinstance(annotations, dict) else {}
+            annotations = members(members(entry).get("annotations"))
             if annotations.get("vnd.docker.reference.type") == "attestation-manifest":
                 continue
             names = _names(annotations)
@@ -225,8 +224,10 @@ class Loader:
             return Descriptor(LOCAL_ZSTD, digest, ingest.offset)
 
 
-def _strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _strings(value: object) -> tuple[str, ...] | None:
+    """What may be a list of strings, or nothing; None for anything else."""
+    found = strings(value or [])
+    return found if list(found) == (value or []) else None
 
 
 def _blob(digest: str) -> str:
@@ -237,10 +238,8 @@ def _canonical(name: str) -> str:
     return str(reference.parse(name).with_default_tag)
 
 
-def _names(annotations: Any) -> tuple[str, ...]:
+def _names(annotations: Mapping[str, object]) -> tuple[str, ...]:
     """containerd's full name, else the layout's ref.name when it is a whole reference (skopeo, podman)."""
-    if not isinstance(annotations, dict):
-        return ()
     full = annotations.get("io.containerd.image.name")
     short = annotations.get("org.opencontainers.image.ref.name")
     if isinstance(full, str) and full:

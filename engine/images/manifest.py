@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import bounds
 from ..errors import EngineError, NotFound
-from ..shapes import decode
+from ..shapes import decode, members, objects
 from .reference import is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ..shapes import Json
+    from .bodies import DescriptorJson
     from .types import Platform
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -55,7 +57,7 @@ class Descriptor:
     digest: str
     size: int
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> DescriptorJson:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
@@ -66,7 +68,7 @@ class Manifest:
     layers: tuple[Descriptor, ...]
 
 
-def document(data: bytes, what: str) -> dict[str, Any]:
+def document(data: bytes, what: str) -> dict[str, Json]:
     """A JSON object, or InvalidManifest."""
     try:
         value = decode(data.decode("utf-8-sig"))
@@ -77,7 +79,7 @@ def document(data: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def descriptor(value: Any, what: str) -> Descriptor:
+def descriptor(value: object, what: str) -> Descriptor:
     if not isinstance(value, dict):
         raise InvalidManifest(f"{what}: not a descriptor")
     digest, size, media_type = value.get("digest"), value.get("size"), value.get("mediaType", "")
@@ -88,7 +90,7 @@ def descriptor(value: Any, what: str) -> Descriptor:
     return Descriptor(media_type if isinstance(media_type, str) else "", digest, size)
 
 
-def kind(value: Mapping[str, Any], content_type: str = "") -> str:
+def kind(value: Mapping[str, object], content_type: str = "") -> str:
     """The media type, from the document, else the transport, else its members."""
     declared = value.get("mediaType") or content_type.partition(";")[0].strip()
     if isinstance(declared, str) and (declared in ACCEPTED or declared.startswith(_DOCKER_SCHEMA1)):
@@ -102,7 +104,7 @@ def is_index(media_type: str) -> bool:
     return media_type in (OCI_INDEX, DOCKER_LIST)
 
 
-def manifest(value: Mapping[str, Any], media_type: str, what: str) -> Manifest:
+def manifest(value: Mapping[str, object], media_type: str, what: str) -> Manifest:
     """Check an image manifest. Raises InvalidManifest for anything that is not an image."""
     if media_type.startswith(_DOCKER_SCHEMA1):
         raise InvalidManifest(f"{what}: image manifest version 2, schema 1 is not supported any more")
@@ -121,7 +123,7 @@ def manifest(value: Mapping[str, Any], media_type: str, what: str) -> Manifest:
     return Manifest(media_type, config, found)
 
 
-def diff_ids(config: Mapping[str, Any], expected: int, what: str) -> tuple[str, ...]:
+def diff_ids(config: Mapping[str, object], expected: int, what: str) -> tuple[str, ...]:
     """The diff IDs of an image configuration, as many as the manifest has layers."""
     rootfs = config.get("rootfs")
     ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
@@ -133,11 +135,13 @@ def diff_ids(config: Mapping[str, Any], expected: int, what: str) -> tuple[str, 
     for name, types in (("config", dict), ("history", list)):
         if config.get(name) is not None and not isinstance(config[name], types):
             raise InvalidManifest(f"{what}: the configuration's {name} is malformed")
-    if not all(isinstance(item, dict) and _texts_at(item, _HISTORY) is None for item in config.get("history") or ()):
+    history = config.get("history")
+    entries = history if isinstance(history, list) else ()
+    if not all(isinstance(item, dict) and _texts_at(item, _HISTORY) is None for item in entries):
         raise InvalidManifest(f"{what}: the configuration's history is malformed")
     if (wrong := _texts_at(config, _PLAIN)) is not None:
         raise InvalidManifest(f"{what}: the configuration's {wrong} is malformed")
-    for name, value in (config.get("config") or {}).items():
+    for name, value in members(config.get("config")).items():
         if value is not None and not _PROCESS.get(name, _anything)(value):
             raise InvalidManifest(f"{what}: the configuration's {name} is malformed")
     return tuple(ids)
@@ -147,7 +151,7 @@ _PLAIN = ("created", "author", "architecture", "os", "os.version", "variant", "c
 _HISTORY = ("created", "created_by", "author", "comment")
 
 
-def _texts_at(tree: Mapping[str, Any], names: Iterable[str]) -> str | None:
+def _texts_at(tree: Mapping[str, object], names: Iterable[str]) -> str | None:
     """The first of these members that is there and no text."""
     return next((name for name in names if tree.get(name) is not None and not _text(tree[name])), None)
 
@@ -191,7 +195,7 @@ _PROCESS: Mapping[str, Callable[[object], bool]] = {
 """The types of a configuration's ``config``: what is stored here is believed by all who make containers of it."""
 
 
-def listed(value: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
+def listed(value: Mapping[str, object], what: str) -> list[Mapping[str, object]]:
     """The entries of an index. One that could be taken for a manifest as well is neither (CVE-2021-41190)."""
     manifests = value.get("manifests")
     if not isinstance(manifests, list):
@@ -200,10 +204,10 @@ def listed(value: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
         raise InvalidManifest(f"{what}: both an index and a manifest")
     if not all(isinstance(item, dict) for item in manifests):
         raise InvalidManifest(f"{what}: malformed index")
-    return manifests
+    return list(objects(manifests))
 
 
-def select(value: Mapping[str, Any], wanted: Platform, what: str) -> Descriptor:
+def select(value: Mapping[str, object], wanted: Platform, what: str) -> Descriptor:
     """The manifest of an index for a platform: the same variant before any. Raises NotFound in Docker's words."""
     manifests = listed(value, what)
     best: Descriptor | None = None
@@ -218,10 +222,10 @@ def select(value: Mapping[str, Any], wanted: Platform, what: str) -> Descriptor:
     return best
 
 
-def _score(platform: Mapping[str, Any], wanted: Platform) -> int:
+def _score(platform: Mapping[str, object], wanted: Platform) -> int:
     if platform.get("os") != wanted.os or platform.get("architecture") != wanted.architecture:
         return 0
-    variant = platform.get("variant") or ""
+    variant = str(platform.get("variant") or "")
     if wanted.architecture == "arm64" and variant == "v8":
         variant = ""
     if variant == wanted.variant:

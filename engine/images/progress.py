@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .bodies import ProgressMessage
 
 _INTERVAL = 0.1
 
@@ -17,12 +19,12 @@ _INTERVAL = 0.1
 class Reporter:
     """Serialises messages to one sink; of the counters of one id and status at most ten a second get through."""
 
-    def __init__(self, sink: Callable[[dict[str, Any]], None] | None) -> None:
+    def __init__(self, sink: Callable[[ProgressMessage], None] | None) -> None:
         self._sink = sink
         self._lock = threading.Lock()
         self._last: dict[tuple[str, str], float] = {}
 
-    def __call__(self, message: dict[str, Any]) -> None:
+    def __call__(self, message: ProgressMessage) -> None:
         if self._sink is None:
             return
         with self._lock:
@@ -37,7 +39,10 @@ class Reporter:
             self._sink(message)
 
     def status(self, text: str, id: str = "") -> None:
-        self({"status": text, "id": id} if id else {"status": text})
+        message: ProgressMessage = {"status": text}
+        if id:
+            message["id"] = id
+        self(message)
 
     def counter(self, text: str, id: str, current: int, total: int) -> None:
         self({"status": text, "id": id, "progressDetail": {"current": current, "total": total}})

@@ -13,7 +13,7 @@ import json
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ..errors import EngineError, InvalidParameter, NotFound
 from . import reference
@@ -22,6 +22,7 @@ from .types import Image
 if TYPE_CHECKING:
     from ..store import Store
     from .blobs import Blobs
+    from .bodies import ImageConfig, ImageRecord
     from .layers import Layers
     from .reference import Reference
 
@@ -55,7 +56,7 @@ class Records:
             image = self._parsed.get(id)
         if image is not None:
             return image
-        record = self._store.get(IMAGE, id)
+        record = self.record(id)
         if record is None:
             return None
         layers = []
@@ -64,7 +65,7 @@ class Records:
             if layer is None:
                 raise EngineError(f"image {id}: layer {level} is missing from the store")
             layers.append(layer)
-        config = json.loads(self._blobs.read(id))
+        config: ImageConfig = json.loads(self._blobs.read(id))  # whose shape was checked when it was stored
         image = Image(
             id,
             config,
@@ -77,20 +78,24 @@ class Records:
             self._parsed[id] = image
         return image
 
-    def record(self, id: str) -> dict[str, Any] | None:
-        return self._store.get(IMAGE, id)
+    def record(self, id: str) -> ImageRecord | None:
+        return cast("ImageRecord | None", self._store.get(IMAGE, id))
 
-    def put(self, id: str, record: dict[str, Any]) -> None:
+    def records(self) -> dict[str, ImageRecord]:
+        """All of them, by id."""
+        return cast("dict[str, ImageRecord]", self._store.all(IMAGE))
+
+    def put(self, id: str, record: ImageRecord) -> None:
         self._store.put(IMAGE, id, record)
 
     def all(self) -> list[Image]:
         """Every image with its names, in no particular order."""
         tags: dict[str, list[str]] = {}
         for name, record in self._store.all(TAG).items():
-            tags.setdefault(record["image"], []).append(_familiar(name))
+            tags.setdefault(str(record["image"]), []).append(_familiar(name))
         digests: dict[str, list[str]] = {}
         for name, record in self._store.all(DIGEST).items():
-            digests.setdefault(record["image"], []).append(_familiar(name))
+            digests.setdefault(str(record["image"]), []).append(_familiar(name))
         images = []
         for id in self._store.all(IMAGE):
             image = self._bare(id)
@@ -128,7 +133,7 @@ class Records:
             record = self._store.get(IMAGE, id)
             if record is not None:
                 self._store.put(IMAGE, id, {**record, "tagged": time.time()})
-        return before["image"] if before and before["image"] != id else ""
+        return str(before["image"]) if before and before["image"] != id else ""
 
     def untag(self, ref: Reference) -> str:
         """Remove a name; returns the id it pointed at, or "" when there was none."""

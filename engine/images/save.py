@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ..errors import InvalidParameter
 from . import reference
@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .blobs import Blobs
+    from .bodies import DescriptorJson
     from .layers import Layers
     from .types import Image
 
 DOCKER_ARCHIVE, OCI_ARCHIVE = "docker-archive", "oci-archive"
+
+
+class DockerManifest(TypedDict):
+    """One image in manifest.json: the names of files in the archive."""
+
+    Config: str
+    RepoTags: list[str] | None
+    Layers: list[str]
 
 
 def save(
@@ -40,8 +49,8 @@ def save(
     archive = _Archive(write)
     archive.directory("blobs/")
     archive.directory("blobs/sha256/")
-    index: list[dict[str, Any]] = []
-    docker: list[dict[str, Any]] = []
+    index: list[DescriptorJson] = []
+    docker: list[DockerManifest] = []
     repositories: dict[str, dict[str, str]] = {}
     for image, names in images:
         described = []
@@ -79,12 +88,16 @@ def save(
     archive.finish()
 
 
-def _entries(manifest: Descriptor, image: Image, names: Sequence[str]) -> list[dict[str, Any]]:
-    platform = {"architecture": image.config.get("architecture"), "os": image.config.get("os")}
-    entry = {**manifest.json(), "platform": {key: value for key, value in platform.items() if value}}
+def _entries(manifest: Descriptor, image: Image, names: Sequence[str]) -> list[DescriptorJson]:
+    entry = manifest.json()
+    entry["platform"] = {}
+    if architecture := image.config.get("architecture"):
+        entry["platform"]["architecture"] = architecture
+    if system := image.config.get("os"):
+        entry["platform"]["os"] = system
     if not names:
         return [entry]
-    entries = []
+    entries: list[DescriptorJson] = []
     for name in names:
         ref = reference.parse(name)
         annotations = {"io.containerd.image.name": str(ref), "org.opencontainers.image.ref.name": ref.tag}
@@ -96,7 +109,7 @@ def _path(digest: str) -> str:
     return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
 
-def _json(value: Any) -> bytes:
+def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 

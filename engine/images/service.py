@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import InvalidParameter, NotFound
 from ..meters import Operations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..store import Store
     from ..trash import Trash
     from .abort import Abort
+    from .bodies import Distribution, ImageConfig, ProgressMessage, SearchResult
     from .registry.endpoints import RegistryConfig
     from .registry.served import Served
     from .registry.session import Registries, Session
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from .types import Auth, RootRunner
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
-    Progress = Callable[[dict[str, Any]], None]
+    Progress = Callable[[ProgressMessage], None]
 
 
 class Images(Catalogue):
@@ -86,7 +87,7 @@ class Images(Catalogue):
         with self.lease():
             layer = self._layers.apply(decompress(chunks(stream)), ())
             created = rfc3339(time.time_ns())
-            config: dict[str, Any] = {
+            config: ImageConfig = {
                 "created": created,
                 "architecture": chosen.architecture,
                 "os": chosen.os,
@@ -219,10 +220,12 @@ class Images(Catalogue):
         if not id:
             raise NotFound(f"An image does not exist locally with the tag: {parsed.familiar_name}")
         image = self.resolve(id)
-        record = self._records.record(id) or {}
+        record = self._records.record(id)
         opened = self._registries.session(parsed.domain, auth, tell=reporter.status)
         with opened as session, self.hold(image.layers), self.lease():
-            pushed = session.push(parsed, image, record.get("manifest", ""), self._blobs, self._layers, reporter)
+            pushed = session.push(
+                parsed, image, record.get("manifest", "") if record else "", self._blobs, self._layers, reporter
+            )
         self._records.tag(id, parsed._replace(tag="", digest=pushed.digest))
         reporter({"status": f"{parsed.tag}: digest: {pushed.digest} size: {pushed.size}"})
         reporter({"progressDetail": {}, "aux": {"Tag": parsed.tag, "Digest": pushed.digest, "Size": pushed.size}})
@@ -238,15 +241,15 @@ class Images(Catalogue):
         if not id:
             raise NotFound(f"An image does not exist locally with the tag: {parsed.familiar_name}")
         image = self.resolve(id)
-        record = self._records.record(id) or {}
+        record = self._records.record(id)
         with self.hold(image.layers), self.lease():
-            return serve(image, record.get("manifest", ""), self._blobs, self._layers, Reporter(None))
+            return serve(image, record.get("manifest", "") if record else "", self._blobs, self._layers, Reporter(None))
 
     def open_blob(self, digest: str) -> BinaryIO:
         """Raises NotFound."""
         return self._blobs.open(digest)
 
-    def distribution(self, ref: str, *, auth: Auth | None = None) -> dict[str, Any]:
+    def distribution(self, ref: str, *, auth: Auth | None = None) -> Distribution:
         """Docker's DistributionInspect: what a reference stands for at its registry, without pulling it."""
         parsed = reference.parse(ref).with_default_tag
         with self._registries.session(parsed.domain, auth) as session:
@@ -266,7 +269,7 @@ class Images(Catalogue):
         with self._registries.session(server or reference.DEFAULT_DOMAIN, auth) as session:
             return session.login()
 
-    def search(self, term: str, *, limit: int = 25, auth: Auth | None = None) -> builtins.list[dict[str, Any]]:
+    def search(self, term: str, *, limit: int = 25, auth: Auth | None = None) -> builtins.list[SearchResult]:
         """Docker's search: ``term`` on Docker Hub, or ``registry.example/term`` on another registry."""
         first, slash, rest = term.partition("/")
         elsewhere = bool(slash) and ("." in first or ":" in first or first == "localhost")

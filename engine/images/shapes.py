@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
 from ..timestamps import ZERO_TIME, parse_rfc3339, parse_time, rfc3339
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from .bodies import History, HistoryEntry, ImageInspect, ImageSummary
     from .types import Image
 
-_PROCESS: dict[str, Any] = {
+_PROCESS: dict[str, object] = {
     "Hostname": "",
     "Domainname": "",
     "User": "",
@@ -43,15 +44,15 @@ def timestamp(text: str) -> float:
     return (parse_rfc3339(text) or 0) / 1e9
 
 
-def inspect(image: Image, paths: Sequence[Path], tagged: float) -> dict[str, Any]:
+def inspect(image: Image, paths: Sequence[Path], tagged: float) -> ImageInspect:
     """GET /images/{name}/json. ``paths`` are the layers' directories, top-most first."""
     config = image.config
     data = {"UpperDir": str(paths[0])} if paths else {}
     if len(paths) > 1:
         data["LowerDir"] = ":".join(map(str, paths[1:]))
-    history = config.get("history") or [{}]
+    history: Sequence[History] = config.get("history") or [{}]
     last = rfc3339(int(tagged * 1e9) if tagged else None)
-    result = {
+    result: ImageInspect = {
         "Id": image.id,
         "RepoTags": list(image.repo_tags),
         "RepoDigests": list(image.repo_digests),
@@ -69,14 +70,14 @@ def inspect(image: Image, paths: Sequence[Path], tagged: float) -> dict[str, Any
         "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in image.layers]},
         "Metadata": {"LastTagTime": last},
     }
-    if config.get("variant"):
-        result["Variant"] = config["variant"]
-    if config.get("os.version"):
-        result["OsVersion"] = config["os.version"]
+    if variant := config.get("variant"):
+        result["Variant"] = variant
+    if version := config.get("os.version"):
+        result["OsVersion"] = version
     return result
 
 
-def summary(image: Image) -> dict[str, Any]:
+def summary(image: Image) -> ImageSummary:
     """One element of GET /images/json."""
     return {
         "Id": image.id,
@@ -92,9 +93,9 @@ def summary(image: Image) -> dict[str, Any]:
     }
 
 
-def history(image: Image) -> list[dict[str, Any]]:
+def history(image: Image) -> list[HistoryEntry]:
     """GET /images/{name}/history: newest first; the sizes of layers go to entries that made one."""
-    entries = []
+    entries: list[HistoryEntry] = []
     layers = iter(image.layers)
     for item in image.config.get("history") or []:
         layer = None if item.get("empty_layer") else next(layers, None)

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 from weakref import WeakSet
 
@@ -28,8 +28,18 @@ from .proxies import Proxies
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from ssl import SSLContext
+    from typing import BinaryIO, Protocol, TypeAlias
 
     from urllib3.response import BaseHTTPResponse
+
+    class Readable(Protocol):
+        """What a body is sent from, piece by piece."""
+
+        def read(self, size: int = -1, /) -> bytes: ...
+
+    Body: TypeAlias = bytes | str | Readable | None
+    """Of a request."""
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _ATTEMPTS = 6
@@ -96,22 +106,7 @@ class Transport:
             if pool is None:
                 if insecure:
                     urllib3.disable_warnings(InsecureRequestWarning)  # asked for by configuration, or loopback
-                options: dict[str, Any] = {
-                    "maxsize": self._connections,
-                    "block": False,
-                    "retries": False,
-                    "timeout": _TIMEOUT,
-                    "ssl_context": trust.context(own, insecure),
-                }
-                if proxy:
-                    credentials = urlsplit(proxy)
-                    if credentials.username:
-                        options["proxy_headers"] = urllib3.make_headers(
-                            proxy_basic_auth=f"{credentials.username}:{credentials.password or ''}"
-                        )
-                    pool = urllib3.ProxyManager(proxy, **options)
-                else:
-                    pool = urllib3.PoolManager(**options)
+                pool = self._new_pool(proxy, trust.context(own, insecure))
                 pool.pool_classes_by_scheme = {
                     "http": _told(HTTPConnectionPool, HTTPConnection, self._connected),
                     "https": _told(HTTPSConnectionPool, HTTPSConnection, self._connected),
@@ -119,13 +114,33 @@ class Transport:
                 self._pools[(proxy, insecure, own)] = pool
             return pool
 
+    def _new_pool(self, proxy: str | None, context: SSLContext) -> urllib3.PoolManager:
+        size = self._connections
+        if not proxy:
+            return urllib3.PoolManager(maxsize=size, block=False, retries=False, timeout=_TIMEOUT, ssl_context=context)
+        login = urlsplit(proxy)
+        headers = (
+            urllib3.make_headers(proxy_basic_auth=f"{login.username}:{login.password or ''}")
+            if login.username
+            else None
+        )
+        return urllib3.ProxyManager(
+            proxy,
+            proxy_headers=headers,
+            maxsize=size,
+            block=False,
+            retries=False,
+            timeout=_TIMEOUT,
+            ssl_context=context,
+        )
+
     def request(
         self,
         method: str,
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: Any = None,
+        body: Body = None,
         insecure: bool = False,
         retry: bool = True,
     ) -> BaseHTTPResponse:
@@ -146,7 +161,7 @@ class Transport:
                     method,
                     url,
                     headers=all_headers,
-                    body=body,
+                    body=cast("bytes | str | BinaryIO | None", body),  # a reader is all that urllib3 needs
                     preload_content=False,
                     decode_content=False,
                     redirect=False,
@@ -186,12 +201,15 @@ def joined(base: str, location: str) -> str:
     return url
 
 
-def _told(pool: type[Any], connection: type[Any], connected: Callable[[socket.socket], None]) -> type[Any]:
+def _told(
+    pool: type[HTTPConnectionPool], connection: type[HTTPConnection], connected: Callable[[socket.socket], None]
+) -> type[HTTPConnectionPool]:
     """A class of connection pools that tells of every socket it has connected."""
 
-    def connect(self: Any) -> None:
+    def connect(self: HTTPConnection) -> None:
         connection.connect(self)
-        connected(self.sock)
+        if self.sock is not None:
+            connected(self.sock)
 
     return type(
         pool.__name__, (pool,), {"ConnectionCls": type(connection.__name__, (connection,), {"connect": connect})}

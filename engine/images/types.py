@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..errors import InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from .bodies import ImageConfig, Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Image:
     """
 
     id: str
-    config: Mapping[str, Any] = field(hash=False)
+    config: ImageConfig = field(hash=False)
     layers: tuple[Layer, ...]
     repo_tags: tuple[str, ...] = ()
     repo_digests: tuple[str, ...] = ()
@@ -46,10 +48,9 @@ class Image:
     parent: str = ""
 
     @property
-    def process(self) -> Mapping[str, Any]:
+    def process(self) -> Process:
         """The ``config`` member: Cmd, Entrypoint, Env, User, WorkingDir, Volumes, ExposedPorts, Labels…"""
-        process: Mapping[str, Any] | None = self.config.get("config")
-        return process or {}
+        return self.config.get("config") or {}
 
 
 class ImageUser(NamedTuple):

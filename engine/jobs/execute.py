@@ -69,7 +69,7 @@ async def _attempt(jobs: Jobs, containers: Containers, job: Job, run: Run) -> Ru
 def _found(jobs: Jobs, run: Run) -> Container | None:
     """The container that an earlier engine has made for this attempt."""
     for container in jobs.containers_of(run):
-        if container.record.config["Labels"].get(ATTEMPT_LABEL) == str(run.attempt):
+        if container.record.labels.get(ATTEMPT_LABEL) == str(run.attempt):
             return container
     return None
 

@@ -186,7 +186,7 @@ class Jobs:
         return self._runs.get(run.job, {}).get(run.iteration)
 
     def containers_of(self, run: Run) -> list[Container]:
-        return [one for one in self._containers if one.record.config["Labels"].get(RUN_LABEL) == run.id]
+        return [one for one in self._containers if one.record.labels.get(RUN_LABEL) == run.id]
 
     async def discard(self, run: Run) -> None:
         """Forget a run and remove its containers."""

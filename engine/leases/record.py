@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from .. import documents
 from ..errors import InvalidParameter
+from ..shapes import members, strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,29 @@ LONGEST = 366 * 86400.0
 """Seconds; an owner by time that lives longer is no lease."""
 
 _ID = re.compile(r"[0-9a-f]{16}")
+
+
+class OwnerShown(TypedDict):
+    """An owner in the API: a process, or seconds and their end in ns since the epoch."""
+
+    Kind: Kind
+    Text: str
+    Seconds: NotRequired[float]
+    Expires: NotRequired[int]
+    Pid: NotRequired[int]
+    StartTime: NotRequired[int]
+
+
+class LeaseShown(TypedDict):
+    """A lease in the API; ``Created`` in ns since the epoch."""
+
+    Id: str
+    Owner: OwnerShown
+    Labels: dict[str, str]
+    Images: list[str]
+    Created: int
+    State: Literal["ending", "held"]
+    Reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +85,7 @@ class Owner:
         return f"pid:{self.pid}" if self.kind == "pid" else f"fd:{self.fd}"
 
 
-def _natural(body: Mapping[str, Any], member: str, least: int = 1) -> int:
+def _natural(body: Mapping[str, object], member: str, least: int = 1) -> int:
     value = body.get(member)
     if isinstance(value, bool) or not isinstance(value, int) or value < least or value >= 1 << 62:
         raise InvalidParameter(f"owner: {member}: want a number from {least} on")
@@ -83,25 +107,25 @@ class Lease:
     created: int = 0
     ending: str = ""
 
-    def selects(self, labels: Mapping[str, str]) -> bool:
+    def selects(self, labels: Mapping[str, object]) -> bool:
         return bool(self.labels) and all(labels.get(name) == value for name, value in self.labels.items())
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         return asdict(self)
 
     @staticmethod
-    def from_record(body: Mapping[str, Any]) -> Lease:
+    def from_record(body: Mapping[str, object]) -> Lease:
         """Raises Incomplete."""
-        owner = documents.build(Owner, body.get("owner") or {})
-        return documents.build(Lease, body, owner=owner, images=tuple(body.get("images") or ()))
+        owner = documents.build(Owner, members(body.get("owner")))
+        return documents.build(Lease, body, owner=owner, images=strings(body.get("images")))
 
-    def to_api(self) -> dict[str, Any]:
+    def to_api(self) -> LeaseShown:
         owner = self.owner
-        shown: dict[str, Any] = {"Kind": owner.kind, "Text": owner.words()}
+        shown: OwnerShown = {"Kind": owner.kind, "Text": owner.words()}
         if owner.kind == "ttl":
-            shown |= {"Seconds": owner.seconds, "Expires": owner.expires}
+            shown["Seconds"], shown["Expires"] = owner.seconds, owner.expires
         else:
-            shown |= {"Pid": owner.pid, "StartTime": owner.started}
+            shown["Pid"], shown["StartTime"] = owner.pid, owner.started
         return {
             "Id": self.id,
             "Owner": shown,

@@ -83,11 +83,11 @@ class Leases:
         """Whether something is being taken away: the engine had better not leave now."""
         return any(lease.ending for lease in self._leases.values())
 
-    def claim(self, labels: Mapping[str, str]) -> Lease | None:
+    def claim(self, labels: Mapping[str, object]) -> Lease | None:
         """The lease that an object with these labels falls under. Raises LeaseEnded when that one is over."""
         wanted = labels.get(LEASE)
         if wanted is not None:
-            return self.held(wanted)
+            return self.held(str(wanted))
         for lease in self._leases.values():
             if lease.selects(labels):
                 return self.held(lease.id)

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import libc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
+
+    from . import oci
 
 NAMES = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
@@ -63,9 +65,15 @@ class Sets(NamedTuple):
     ambient: int = 0
 
     @staticmethod
-    def from_oci(capabilities: Mapping[str, Sequence[str]]) -> Sets:
+    def from_oci(capabilities: oci.Capabilities) -> Sets:
         """From an OCI ``process.capabilities``; a set that is absent is empty. Raises ValueError for unknown names."""
-        return Sets(*(mask(capabilities.get(name) or ()) for name in Sets._fields))
+        return Sets(
+            mask(capabilities.get("bounding") or ()),
+            mask(capabilities.get("effective") or ()),
+            mask(capabilities.get("permitted") or ()),
+            mask(capabilities.get("inheritable") or ()),
+            mask(capabilities.get("ambient") or ()),
+        )
 
     def within(self, available: int) -> Sets:
         """The same sets without what is not in ``available``; ambient only where permitted and inheritable."""

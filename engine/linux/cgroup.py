@@ -17,12 +17,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import cgroupfs, userns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from . import oci
 
 CgroupError = cgroupfs.CgroupError
 
@@ -115,7 +117,7 @@ class Cgroup:
         """Make the group in every hierarchy (it may exist already). Returns warnings for those that refuse."""
         raise NotImplementedError
 
-    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+    def apply(self, resources: oci.Resources) -> tuple[str, ...]:
         """Set limits from an OCI ``linux.resources`` object; keys that are absent stay as they are.
 
         Returns one warning for each setting that this machine cannot apply. Raises CgroupError for a refused value.
@@ -163,7 +165,7 @@ class Cgroup:
         """SIGKILL to every process in the group and below, frozen or not, new forks included. Does not wait."""
         raise NotImplementedError
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> oci.Counters:
         """Counters in the shape of ``runc events --stats``: cpu, memory, pids, blkio; times in ns, sizes in bytes.
 
         A controller that is missing leaves its key out.

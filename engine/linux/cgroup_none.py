@@ -6,13 +6,13 @@ import errno
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import process
 from .cgroup import Cgroup, Hierarchies
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from . import oci
 
 _TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _ROUNDS = 16
@@ -36,7 +36,7 @@ class Unconfined(Cgroup):
     def create(self) -> tuple[str, ...]:
         return ()
 
-    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+    def apply(self, resources: oci.Resources) -> tuple[str, ...]:
         return tuple(f"{name} limits are ignored: this engine has no control groups" for name in resources)
 
     def join_self(self) -> None:
@@ -68,10 +68,10 @@ class Unconfined(Cgroup):
     def kill(self) -> None:
         _signal(self.procs(), signal.SIGKILL)
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> oci.Counters:
         found = self.procs()
         user, kernel, memory = process.usage(found)
-        usage = {"total": (user + kernel) * _TICK, "user": user * _TICK, "kernel": kernel * _TICK}
+        usage: oci.CpuUsage = {"total": (user + kernel) * _TICK, "user": user * _TICK, "kernel": kernel * _TICK}
         return {"pids": {"current": len(found)}, "cpu": {"usage": usage}, "memory": {"usage": {"usage": memory}}}
 
     def oom_kills(self) -> int:

@@ -11,13 +11,18 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import cgroupfs
 from .cgroup import Cgroup, make
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
+
+    from . import oci
+
+    Put = Callable[[str, str, object, str], bool]
+    """Writes (controller, file, value) for the setting in words."""
 
 WANTED = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "name=systemd")
 UNLIMITED = 1 << 62
@@ -140,7 +145,7 @@ class CgroupV1(Cgroup):
             os.close(control)
         return event
 
-    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+    def apply(self, resources: oci.Resources) -> tuple[str, ...]:
         warnings: list[str] = []
 
         def put(controller: str, name: str, value: object, setting: str) -> bool:
@@ -156,8 +161,8 @@ class CgroupV1(Cgroup):
                 break
         self._apply_memory(resources.get("memory") or {}, put)
         self._apply_cpu(resources.get("cpu") or {}, put)
-        if (limit := (resources.get("pids") or {}).get("limit")) is not None:
-            put("pids", "pids.max", limit if limit > 0 else "max", "pids limit")
+        if (pids := resources.get("pids")) is not None:
+            put("pids", "pids.max", pids["limit"] if pids["limit"] > 0 else "max", "pids limit")
         self._apply_block_io(resources.get("blockIO") or {}, put)
         for page in resources.get("hugepageLimits") or ():
             name = f"hugetlb.{page['pageSize']}.limit_in_bytes"
@@ -165,7 +170,7 @@ class CgroupV1(Cgroup):
         warnings.extend(f"{name} is ignored: it needs cgroup v2" for name in resources.get("unified") or ())
         return tuple(dict.fromkeys(warnings))
 
-    def _apply_memory(self, memory: Mapping[str, Any], put: Any) -> None:
+    def _apply_memory(self, memory: oci.Memory, put: Put) -> None:
         limit, swap = memory.get("limit"), memory.get("swap")
         writes = []
         if limit:
@@ -190,7 +195,7 @@ class CgroupV1(Cgroup):
         for name, value, setting in writes:
             put("memory", name, value, setting)
 
-    def _apply_cpu(self, cpu: Mapping[str, Any], put: Any) -> None:
+    def _apply_cpu(self, cpu: oci.Cpu, put: Put) -> None:
         if shares := cpu.get("shares"):
             put("cpu", "cpu.shares", shares, "cpu shares")
         if (idle := cpu.get("idle")) is not None:
@@ -220,7 +225,7 @@ class CgroupV1(Cgroup):
         if cpu.get("mems"):
             put("cpuset", "cpuset.mems", cpu["mems"], "cpuset memory nodes")
 
-    def _apply_block_io(self, block: Mapping[str, Any], put: Any) -> None:
+    def _apply_block_io(self, block: oci.BlockIO, put: Put) -> None:
         bfq = os.path.exists(self._file("blkio", "blkio.bfq.weight"))
         if weight := block.get("weight"):
             put("blkio", "blkio.bfq.weight" if bfq else "blkio.weight", weight, "block IO weight")
@@ -230,12 +235,12 @@ class CgroupV1(Cgroup):
             name = "blkio.bfq.weight_device" if bfq else "blkio.weight_device"
             put("blkio", name, f"{device['major']}:{device['minor']} {device['weight']}", "block IO device weight")
         for key, name in THROTTLES.items():
-            for device in block.get(key) or ():
-                value = f"{device['major']}:{device['minor']} {device['rate']}"
+            for throttled in block.get(key) or ():
+                value = f"{throttled['major']}:{throttled['minor']} {throttled['rate']}"
                 put("blkio", f"blkio.throttle.{name}", value, "block IO throttling")
 
-    def stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def stats(self) -> oci.Counters:
+        found: oci.Counters = {}
         if cpu := self._cpu_stats():
             found["cpu"] = cpu
         if (usage := cgroupfs.read_number(self._file("memory", "memory.usage_in_bytes"))) is not None:
@@ -248,16 +253,13 @@ class CgroupV1(Cgroup):
             }
         if (current := cgroupfs.read_number(self._file("pids", "pids.current"))) is not None:
             found["pids"] = {"current": current, "limit": cgroupfs.read_number(self._file("pids", "pids.max"))}
-        block = {
-            "ioServiceBytesRecursive": self._block_stats("io_service_bytes_recursive"),
-            "ioServicedRecursive": self._block_stats("io_serviced_recursive"),
-        }
-        if any(entries is not None for entries in block.values()):
-            found["blkio"] = {key: entries or [] for key, entries in block.items()}
+        moved, served = self._block_stats("io_service_bytes_recursive"), self._block_stats("io_serviced_recursive")
+        if moved is not None or served is not None:
+            found["blkio"] = {"ioServiceBytesRecursive": moved or [], "ioServicedRecursive": served or []}
         return found
 
-    def _cpu_stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _cpu_stats(self) -> oci.CpuCounters:
+        found: oci.CpuCounters = {}
         total = cgroupfs.read_number(self._file("cpuacct", "cpuacct.usage"))
         if total is not None:
             percpu = cgroupfs.read_or_none(self._file("cpuacct", "cpuacct.usage_percpu")) or ""
@@ -276,21 +278,26 @@ class CgroupV1(Cgroup):
             }
         return found
 
-    def _memory_numbers(self, prefix: str, usage: bool = False) -> dict[str, int | None]:
-        names = {"limit": "limit_in_bytes", "max": "max_usage_in_bytes", "failcnt": "failcnt"}
+    def _memory_numbers(self, prefix: str, usage: bool = False) -> oci.MemoryUsage:
+        def read(name: str) -> int | None:
+            return cgroupfs.read_number(self._file("memory", f"{prefix}.{name}"))
+
+        limit = read("limit_in_bytes")
+        numbers: oci.MemoryUsage = {
+            "limit": None if (limit or 0) >= UNLIMITED else limit,
+            "max": read("max_usage_in_bytes"),
+            "failcnt": read("failcnt"),
+        }
         if usage:
-            names["usage"] = "usage_in_bytes"
-        numbers = {key: cgroupfs.read_number(self._file("memory", f"{prefix}.{name}")) for key, name in names.items()}
-        if (numbers["limit"] or 0) >= UNLIMITED:
-            numbers["limit"] = None
+            numbers["usage"] = read("usage_in_bytes")
         return numbers
 
-    def _block_stats(self, name: str) -> list[dict[str, Any]] | None:
+    def _block_stats(self, name: str) -> list[oci.BlockCount] | None:
         for prefix in ("blkio.bfq", "blkio.throttle"):
             text = cgroupfs.read_or_none(self._file("blkio", f"{prefix}.{name}"))
             if text is None:
                 continue
-            entries = []
+            entries: list[oci.BlockCount] = []
             for line in text.splitlines():
                 fields = line.replace(":", " ").split()
                 if len(fields) == 4:
@@ -301,7 +308,7 @@ class CgroupV1(Cgroup):
         return None
 
 
-THROTTLES = {
+THROTTLES: dict[oci.Throttle, str] = {
     "throttleReadBpsDevice": "read_bps_device",
     "throttleWriteBpsDevice": "write_bps_device",
     "throttleReadIOPSDevice": "read_iops_device",
@@ -309,7 +316,7 @@ THROTTLES = {
 }
 
 
-def device_rule(rule: Mapping[str, Any]) -> str:
+def device_rule(rule: oci.DeviceRule) -> str:
     """An OCI device rule as the line the devices controller reads. Absent or negative numbers mean all."""
     kind = rule.get("type") or "a"
     if kind == "a":

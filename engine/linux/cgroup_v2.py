@@ -11,14 +11,20 @@ import math
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import cgroupfs, devicefilter, inotify
 from .cgroup import Cgroup, make
 from .libc import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Literal
+
+    from . import oci
+
+    Put = Callable[[str, object, str], bool]
+    """Writes (file, value) for the setting in words."""
 
 WANTED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb")
 DEFAULT_PERIOD = 100_000
@@ -132,7 +138,7 @@ class CgroupV2(Cgroup):
             return None
         return watch.detach()
 
-    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+    def apply(self, resources: oci.Resources) -> tuple[str, ...]:
         warnings: list[str] = []
 
         def put(name: str, value: object, setting: str) -> bool:
@@ -150,8 +156,8 @@ class CgroupV2(Cgroup):
             if memory.get(key) and memory[key] != -1:
                 warnings.append(f"{text} is ignored: cgroup v2 has no such setting")
         self._apply_cpu(resources.get("cpu") or {}, put, warnings)
-        if (limit := (resources.get("pids") or {}).get("limit")) is not None:
-            put("pids.max", limit if limit > 0 else "max", "pids limit")
+        if (pids := resources.get("pids")) is not None:
+            put("pids.max", pids["limit"] if pids["limit"] > 0 else "max", "pids limit")
         self._apply_block_io(resources.get("blockIO") or {}, put, warnings)
         for page in resources.get("hugepageLimits") or ():
             put(f"hugetlb.{page['pageSize']}.max", page["limit"], "huge page limit")
@@ -161,7 +167,7 @@ class CgroupV2(Cgroup):
             put(name, value, name)
         return tuple(dict.fromkeys(warnings))
 
-    def _apply_devices(self, rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    def _apply_devices(self, rules: Sequence[oci.DeviceRule]) -> list[str]:
         if devicefilter.allows_everything(rules):
             return []
         try:
@@ -170,7 +176,7 @@ class CgroupV2(Cgroup):
             return [f"device rules are not enforced: {error}"]
         return []
 
-    def _apply_cpu(self, cpu: Mapping[str, Any], put: Any, warnings: list[str]) -> None:
+    def _apply_cpu(self, cpu: oci.Cpu, put: Put, warnings: list[str]) -> None:
         if shares := cpu.get("shares"):
             put("cpu.weight", weight_from_shares(shares), "cpu shares")
         if (idle := cpu.get("idle")) is not None:
@@ -187,7 +193,7 @@ class CgroupV2(Cgroup):
         if cpu.get("realtimePeriod") or cpu.get("realtimeRuntime"):
             warnings.append("realtime cpu limits are ignored: cgroup v2 has no such setting")
 
-    def _apply_block_io(self, block: Mapping[str, Any], put: Any, warnings: list[str]) -> None:
+    def _apply_block_io(self, block: oci.BlockIO, put: Put, warnings: list[str]) -> None:
         bfq = os.path.exists(self._file("io.bfq.weight"))
         name, convert = ("io.bfq.weight", int) if bfq else ("io.weight", io_weight)
         if weight := block.get("weight"):
@@ -197,17 +203,23 @@ class CgroupV2(Cgroup):
         for device in block.get("weightDevice") or ():
             put(name, f"{device['major']}:{device['minor']} {convert(device['weight'])}", "block IO device weight")
         for key, word in THROTTLES.items():
-            for device in block.get(key) or ():
-                rate = device["rate"] or "max"
-                put("io.max", f"{device['major']}:{device['minor']} {word}={rate}", "block IO throttling")
+            for throttled in block.get(key) or ():
+                rate = throttled["rate"] or "max"
+                put("io.max", f"{throttled['major']}:{throttled['minor']} {word}={rate}", "block IO throttling")
 
-    def stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def stats(self) -> oci.Counters:
+        found: oci.Counters = {}
         cpu = cgroupfs.keyed(cgroupfs.read_or_none(self._file("cpu.stat")))
         if cpu:
             # There is no per-cpu figure on v2; clients take the number of cpus from elsewhere when the list is empty.
-            usage = {"total": "usage_usec", "user": "user_usec", "kernel": "system_usec"}
-            found["cpu"] = {"usage": {key: cpu.get(name, 0) * 1000 for key, name in usage.items()} | {"percpu": []}}
+            found["cpu"] = {
+                "usage": {
+                    "total": cpu.get("usage_usec", 0) * 1000,
+                    "user": cpu.get("user_usec", 0) * 1000,
+                    "kernel": cpu.get("system_usec", 0) * 1000,
+                    "percpu": [],
+                }
+            }
             if "nr_periods" in cpu:
                 found["cpu"]["throttling"] = {
                     "periods": cpu["nr_periods"],
@@ -238,13 +250,13 @@ class CgroupV2(Cgroup):
         return found
 
 
-THROTTLES = {
+THROTTLES: dict[oci.Throttle, str] = {
     "throttleReadBpsDevice": "rbps",
     "throttleWriteBpsDevice": "wbps",
     "throttleReadIOPSDevice": "riops",
     "throttleWriteIOPSDevice": "wiops",
 }
-MEMORY_V1_ONLY = {
+MEMORY_V1_ONLY: dict[Literal["kernel", "kernelTCP", "swappiness", "disableOOMKiller"], str] = {
     "kernel": "kernel memory limit",
     "kernelTCP": "kernel TCP memory limit",
     "swappiness": "memory swappiness",
@@ -252,7 +264,7 @@ MEMORY_V1_ONLY = {
 }
 
 
-def memory_files(memory: Mapping[str, Any]) -> list[tuple[str, int | str]]:
+def memory_files(memory: oci.Memory) -> list[tuple[str, int | str]]:
     """The files that say what OCI ``memory`` says. OCI's swap counts memory and swap together, v2 swap alone."""
     files: list[tuple[str, int | str]] = []
     limit, swap = memory.get("limit") or 0, memory.get("swap") or 0
@@ -285,15 +297,15 @@ def io_weight(weight: int) -> int:
     return 1 + (min(max(weight, 10), 1000) - 10) * 9999 // 990
 
 
-def block_stats(io_stat: str) -> dict[str, Any]:
+def block_stats(io_stat: str) -> oci.BlockCounters:
     """io.stat in the shape of v1's counters."""
-    keys = {
+    keys: dict[str, tuple[Literal["ioServiceBytesRecursive", "ioServicedRecursive"], str]] = {
         "rbytes": ("ioServiceBytesRecursive", "Read"),
         "wbytes": ("ioServiceBytesRecursive", "Write"),
         "rios": ("ioServicedRecursive", "Read"),
         "wios": ("ioServicedRecursive", "Write"),
     }
-    found: dict[str, Any] = {"ioServiceBytesRecursive": [], "ioServicedRecursive": []}
+    found: oci.BlockCounters = {"ioServiceBytesRecursive": [], "ioServicedRecursive": []}
     for line in io_stat.splitlines():
         device, *pairs = line.split()
         major, _, minor = device.partition(":")
@@ -303,7 +315,7 @@ def block_stats(io_stat: str) -> dict[str, Any]:
             name, _, value = pair.partition("=")
             if name in keys and value.isdigit():
                 table, operation = keys[name]
-                entry = {"major": int(major), "minor": int(minor), "op": operation, "value": int(value)}
+                entry: oci.BlockCount = {"major": int(major), "minor": int(minor), "op": operation, "value": int(value)}
                 found[table].append(entry)
     return found
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import libc
 from .libc import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from . import oci
 
 _BPF_PROG_LOAD = 5
 _BPF_PROG_ATTACH = 8
@@ -62,12 +64,12 @@ class _Attach(ctypes.Structure):
     )
 
 
-def allows_everything(rules: Sequence[Mapping[str, Any]]) -> bool:
+def allows_everything(rules: Sequence[oci.DeviceRule]) -> bool:
     """Whether the last word on every device is yes (a privileged container)."""
     return not rules or (bool(rules[-1].get("allow")) and not _conditions(rules[-1]))
 
 
-def compile_rules(rules: Sequence[Mapping[str, Any]]) -> bytes:
+def compile_rules(rules: Sequence[oci.DeviceRule]) -> bytes:
     """The program for OCI ``linux.resources.devices``. Raises ValueError for an unknown device type or access."""
     code = [
         _instruction(_LOAD_WORD, _TYPE, _CONTEXT, 0),
@@ -96,7 +98,7 @@ def compile_rules(rules: Sequence[Mapping[str, Any]]) -> bytes:
     return b"".join(code)
 
 
-def attach(directory: str, rules: Sequence[Mapping[str, Any]]) -> None:
+def attach(directory: str, rules: Sequence[oci.DeviceRule]) -> None:
     """Enforce ``rules`` in the control group at ``directory``, replacing those of an earlier call.
 
     Raises KernelError where the kernel has no such programs or does not let us.
@@ -142,7 +144,7 @@ def _bpf(command: int, attributes: ctypes.Structure, name: str, target: str) -> 
 _Part = tuple[int, int, int, int]
 
 
-def _conditions(rule: Mapping[str, Any]) -> list[list[_Part]]:
+def _conditions(rule: oci.DeviceRule) -> list[list[_Part]]:
     """What must hold for the rule to match: (operation, register, register, value) each, ending in a jump."""
     found: list[list[_Part]] = []
     kind = rule.get("type") or "a"
@@ -160,10 +162,9 @@ def _conditions(rule: Mapping[str, Any]) -> list[list[_Part]]:
         found.append(
             [(_COPY, _CONTEXT, _WANTED, 0), (_AND, _CONTEXT, 0, access), (_JUMP_UNLESS_REGISTER, _CONTEXT, _WANTED, 0)]
         )
-    for register, key in ((_MAJOR, "major"), (_MINOR, "minor")):
-        number = rule.get(key)
+    for register, number in ((_MAJOR, rule.get("major")), (_MINOR, rule.get("minor"))):
         if kind != "a" and number is not None and number >= 0:
-            found.append([(_JUMP_UNLESS_VALUE, register, 0, int(number))])
+            found.append([(_JUMP_UNLESS_VALUE, register, 0, number)])
     return found
 
 

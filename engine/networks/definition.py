@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ..errors import Forbidden, InvalidParameter, NotFound, NotImplemented_
 from ..shapes import Field, checked
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
+    from .bodies import IpamRequest, NetworkCreate
     from .ipam import DefaultPool
 
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
@@ -37,12 +38,12 @@ _CREATE: Mapping[str, Field] = {
 }  # fmt: skip
 
 
-def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Network:
+def parse(given: Mapping[str, object], id: str, created: str, bridge: str) -> Network:
     """The network a client describes, its pools as written. ``bridge`` is its link's name unless an option gives one.
 
     Raises InvalidParameter, Forbidden (predefined names), NotFound (unknown drivers), NotImplemented_ (swarm).
     """
-    body = checked(_CREATE, body, "")
+    body = cast("NetworkCreate", checked(_CREATE, given, ""))
     name = body.get("Name") or ""
     if not name.strip():
         raise InvalidParameter("invalid name: name is empty")
@@ -52,11 +53,12 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
         raise NotImplemented_("networks without IPv4 are not offered by this engine")
     swarm = body.get("Scope") == "swarm" or bool(body.get("Ingress"))
     driver = drivers.find(body.get("Driver") or drivers.DEFAULT, swarm=swarm)
-    if body.get("ConfigOnly") or (body.get("ConfigFrom") or {}).get("Network"):
+    source = body.get("ConfigFrom") or {"Network": ""}
+    if body.get("ConfigOnly") or source.get("Network"):
         raise NotImplemented_("configuration-only networks are not offered")
-    config = body.get("IPAM") or {}
-    if (config.get("Driver") or "default") != "default":
-        raise NotFound(f'plugin "{config["Driver"]}" not found')
+    config: IpamRequest = body.get("IPAM") or {}
+    if (plugin := config.get("Driver") or "default") != "default":
+        raise NotFound(f'plugin "{plugin}" not found')
     options = dict(body.get("Options") or {})
     network = Network(
         id=id,
@@ -64,7 +66,7 @@ def parse(body: Mapping[str, Any], id: str, created: str, bridge: str) -> Networ
         created=created,
         driver=driver.name,
         pools=tuple(Pool.from_docker(item) for item in config.get("Config") or ()),
-        ipam_options=None if config.get("Options") is None else dict(config["Options"]),
+        ipam_options=config.get("Options"),
         internal=bool(body.get("Internal")),
         attachable=bool(body.get("Attachable")),
         enable_ipv4=body.get("EnableIPv4") is not False,

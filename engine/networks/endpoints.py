@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Forbidden, InvalidParameter
 from . import drivers, ipam
@@ -14,6 +15,7 @@ from .zones import dns_names
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from .bodies import EndpointIpam, Requested
     from .types import ContainerRef, EndpointRequest, Network
 
 _LINK_NAME = re.compile(r"[^/\s:]{1,15}")
@@ -72,39 +74,43 @@ def reserve(
     Raises Forbidden or InvalidParameter when an address or name cannot be had.
     """
     check_request(network, request)
-    common: dict[str, Any] = {
-        "id": id,
-        "network_id": network.id,
-        "network_name": network.name,
-        "container": container,
-        "driver": network.driver,
-        "aliases": request.aliases,
-        "links": request.links,
-        "priority": request.priority,
-        "gw_priority": request.gw_priority,
-        "requested": _as_requested(request),
-        "driver_opts": dict(request.driver_opts),
-        "position": position,
-    }
     driver = drivers.of(network)
+    endpoint = Endpoint(
+        id=id,
+        network_id=network.id,
+        network_name=network.name,
+        container=container,
+        driver=network.driver,
+        aliases=request.aliases,
+        links=request.links,
+        priority=request.priority,
+        gw_priority=request.gw_priority,
+        requested=_as_requested(request),
+        driver_opts=dict(request.driver_opts),
+        position=position,
+    )
     if not driver.has_links:
-        return Endpoint(**common)
-    values: dict[str, Any] = {}
-    for version, wanted in ((4, request.ipv4_address), (6, request.ipv6_address)):
-        pool = network.pool(version)
-        if pool is None:
-            continue
-        subnet = ip_network(pool.subnet)
-        values[f"ipv{version}_address"] = ipam.allocate(pool, used, wanted)
-        values[f"ipv{version}_prefix"] = subnet.prefixlen
-        values[f"ipv{version}_gateway"] = "" if network.internal else pool.gateway
+        return endpoint
+    if (pool := network.pool(4)) is not None:
+        endpoint = replace(
+            endpoint,
+            ipv4_address=ipam.allocate(pool, used, request.ipv4_address),
+            ipv4_prefix=ip_network(pool.subnet).prefixlen,
+            ipv4_gateway="" if network.internal else pool.gateway,
+        )
+    if (pool := network.pool(6)) is not None:
+        endpoint = replace(
+            endpoint,
+            ipv6_address=ipam.allocate(pool, used, request.ipv6_address),
+            ipv6_prefix=ip_network(pool.subnet).prefixlen,
+            ipv6_gateway="" if network.internal else pool.gateway,
+        )
     if request.mac_address:
         mac = ipam.check_mac(request.mac_address)
     else:
-        mac = ipam.mac_of(values["ipv4_address"]) if "ipv4_address" in values else ipam.mac_from(id)
-    return Endpoint(
-        **common,
-        **values,
+        mac = ipam.mac_of(endpoint.ipv4_address) if endpoint.ipv4_address else ipam.mac_from(id)
+    return replace(
+        endpoint,
         mac_address=mac if driver.has_mac else "",
         ifname=_link_name(network, request, taken_names),
         veth=veth if driver.has_peer else "",
@@ -122,9 +128,9 @@ def _link_name(network: Network, request: EndpointRequest, taken: Collection[str
     return next(name for name in (f"{prefix}{number}" for number in range(len(taken) + 1)) if name not in taken)
 
 
-def _as_requested(request: EndpointRequest) -> dict[str, Any]:
+def _as_requested(request: EndpointRequest) -> Requested:
     """The IPAMConfig of inspect: only what the client gave."""
-    config: dict[str, Any] = {}
+    config: EndpointIpam = {}
     if request.ipv4_address:
         config["IPv4Address"] = request.ipv4_address
     if request.ipv6_address:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
 from ..timestamps import parse_rfc3339, parse_time
@@ -11,13 +11,14 @@ from ..timestamps import parse_rfc3339, parse_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from .bodies import NetworkInspect, Occupancy
     from .types import Endpoint, Network, Pool
 
 _LIST_FILTERS = {"driver", "id", "label", "name", "scope", "type", "dangling", "idOrName"}
 _PRUNE_FILTERS = {"until", "label", "label!"}
 
 
-def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> dict[str, Any]:
+def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> NetworkInspect:
     """Docker's Network resource, with the containers that are attached now."""
     attached = list(endpoints)
     return {
@@ -55,7 +56,7 @@ def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> dict[str,
     }
 
 
-def _occupancy(pool: Pool, attached: Iterable[Endpoint]) -> dict[str, int]:
+def _occupancy(pool: Pool, attached: Iterable[Endpoint]) -> Occupancy:
     """How many addresses of a subnet are taken, and how many are left for those that ask for none."""
     subnet = ip_network(pool.subnet)
     taken = {pool.gateway, *pool.aux_addresses.values()}

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter, NotFound
+from ..shapes import objects
 from .types import Endpoint, Network, PortBinding, Resolver
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Registry:
         for endpoint in sorted(found, key=lambda item: item.position):
             self._endpoints.setdefault(endpoint.container.id, {})[endpoint.id] = endpoint
         self._published = {
-            id: tuple(PortBinding.from_record(binding) for binding in body.get("ports") or ())
+            id: tuple(PortBinding.from_record(binding) for binding in objects(body.get("ports")))
             for id, body in store.all("published").items()
         }
         self._resolvers = {id: Resolver.from_record(body) for id, body in store.all("resolver").items()}

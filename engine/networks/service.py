@@ -17,7 +17,7 @@ import shutil
 import threading
 from dataclasses import replace
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Conflict, Forbidden, NotFound
 from ..timestamps import rfc3339
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..store import Store
+    from .bodies import NetworkInspect
     from .holding import Place
     from .ipam import DefaultPool
     from .ruleset import PublishedPort
@@ -76,7 +77,7 @@ class Networks:
 
     # ---- networks
 
-    def create(self, body: Mapping[str, Any]) -> Network:
+    def create(self, body: Mapping[str, object]) -> Network:
         """Docker's NetworkCreate body -> the new network, its bridge up.
 
         Raises Conflict when the name is taken, Forbidden when a given subnet overlaps another network's, and what
@@ -111,7 +112,7 @@ class Networks:
             if listing.matches(network, filters or {}, bool(self._registry.of_network(network.id)))
         ]
 
-    def inspect(self, network: Network) -> dict[str, Any]:
+    def inspect(self, network: Network) -> NetworkInspect:
         """Docker's Network resource."""
         return listing.to_docker(network, self._registry.of_network(network.id))
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from .. import documents
 from ..errors import InvalidParameter
-from ..shapes import Field
+from ..shapes import Field, checked, members, objects, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from .bodies import EndpointIpam, EndpointSettings, HostPort, PoolConfig, Requested
 
 BRIDGE_NAME = "com.docker.network.bridge.name"
 BRIDGE_ICC = "com.docker.network.bridge.enable_icc"
@@ -52,7 +54,7 @@ class Pool:
     aux_addresses: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def from_docker(body: Mapping[str, Any]) -> Pool:
+    def from_docker(body: PoolConfig) -> Pool:
         return Pool(
             subnet=body.get("Subnet") or "",
             ip_range=body.get("IPRange") or "",
@@ -60,8 +62,8 @@ class Pool:
             aux_addresses=dict(body.get("AuxiliaryAddresses") or body.get("AuxAddress") or {}),
         )
 
-    def to_docker(self) -> dict[str, Any]:
-        config: dict[str, Any] = {"Subnet": self.subnet}
+    def to_docker(self) -> PoolConfig:
+        config: PoolConfig = {"Subnet": self.subnet}
         if self.ip_range:
             config["IPRange"] = self.ip_range
         if self.gateway:
@@ -118,15 +120,16 @@ class Network:
     def masquerade(self) -> bool:
         return is_true(self.options.get(BRIDGE_MASQUERADE, "true"))
 
-    def record(self) -> dict[str, Any]:
-        body: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+    def record(self) -> dict[str, object]:
+        body: dict[str, object] = {item.name: getattr(self, item.name) for item in fields(self)}
         body["pools"] = [pool.to_docker() for pool in self.pools]
         return body
 
     @staticmethod
-    def from_record(body: Mapping[str, Any]) -> Network:
+    def from_record(body: Mapping[str, object]) -> Network:
         """Raises Incomplete."""
-        return documents.build(Network, body, pools=tuple(Pool.from_docker(pool) for pool in body.get("pools") or ()))
+        pools = cast("tuple[PoolConfig, ...]", objects(body.get("pools")))  # as `record` has written them
+        return documents.build(Network, body, pools=tuple(map(Pool.from_docker, pools)))
 
 
 _TEXT, _WORDS, _PAIRS, _NUMBER = Field("string", ""), Field("strings"), Field("map"), Field("int", 0)
@@ -137,6 +140,11 @@ ENDPOINT: Mapping[str, Field] = {
     "IPv6Gateway": _TEXT, "GlobalIPv6Address": _TEXT, "GlobalIPv6PrefixLen": _NUMBER,
 }  # fmt: skip
 """The members of Docker's EndpointSettings."""
+
+
+def endpoint_settings(body: Mapping[str, object], where: str) -> EndpointSettings:
+    """The EndpointSettings at ``where`` of a request. Raises InvalidParameter for a wrong JSON type."""
+    return cast("EndpointSettings", checked(ENDPOINT, body, where))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +168,13 @@ class EndpointRequest:
     driver_opts: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def from_docker(network: str, body: Mapping[str, Any] | None) -> EndpointRequest:
+    def from_docker(network: str, settings: EndpointSettings | None) -> EndpointRequest:
         """From Docker's EndpointSettings (what the client sent; operational fields are ignored).
 
         Raises InvalidParameter for a priority that is no number.
         """
-        body = body or {}
-        ipam = body.get("IPAMConfig") or {}
+        body: EndpointSettings = settings or {}
+        ipam: EndpointIpam = body.get("IPAMConfig") or {}
         options = dict(body.get("DriverOpts") or {})
         return EndpointRequest(
             network=network,
@@ -178,7 +186,7 @@ class EndpointRequest:
             mac_address=body.get("MacAddress") or "",
             interface_name=options.get(ENDPOINT_IFNAME, ""),
             priority=_priority(options.get("com.docker.compose.priority") or "0"),
-            gw_priority=int(body.get("GwPriority") or 0),
+            gw_priority=body.get("GwPriority") or 0,
             driver_opts=options,
         )
 
@@ -200,24 +208,25 @@ class PortBinding:
     host_port: int = 0
     host_port_end: int = 0
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @staticmethod
-    def from_record(body: Mapping[str, Any]) -> PortBinding:
+    def from_record(body: Mapping[str, object]) -> PortBinding:
         """Raises Incomplete."""
         return documents.build(PortBinding, body)
 
     @staticmethod
-    def from_docker(port: str, bindings: list[Mapping[str, Any]] | None) -> tuple[PortBinding, ...]:
+    def from_docker(port: str, bindings: Sequence[HostPort] | None) -> tuple[PortBinding, ...]:
         """From one entry of ``HostConfig.PortBindings``: ``"80/tcp": [{"HostIp": "", "HostPort": "8080"}]``.
 
         Container port ranges are expanded by clients before they reach the API. Raises ValueError for bad text.
         """
         number, _, protocol = port.partition("/")
         result = []
-        for binding in bindings or [{}]:
-            low, _, high = str(binding.get("HostPort") or "0").partition("-")
+        anywhere: HostPort = {}
+        for binding in bindings or (anywhere,):
+            low, _, high = (binding.get("HostPort") or "0").partition("-")
             result.append(
                 PortBinding(
                     container_port=int(number),
@@ -257,28 +266,28 @@ class Endpoint:
     dns_names: tuple[str, ...] = ()
     priority: int = 0
     gw_priority: int = 0
-    requested: Mapping[str, Any] = field(default_factory=dict)  # IPAMConfig and MacAddress as the client gave them
+    requested: Requested | None = None  # IPAMConfig and MacAddress as the client gave them
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     position: int = 0  # order of reservation within the engine: containers by arrival, eth0 before eth1
     attached: bool = False  # the kernel has the link (false: reserved only, or the container is stopped)
 
-    def record(self) -> dict[str, Any]:
-        body: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+    def record(self) -> dict[str, object]:
+        body: dict[str, object] = {item.name: getattr(self, item.name) for item in fields(self)}
         body["container"] = {item.name: getattr(self.container, item.name) for item in fields(self.container)}
         return body
 
     @staticmethod
-    def from_record(body: Mapping[str, Any]) -> Endpoint:
+    def from_record(body: Mapping[str, object]) -> Endpoint:
         """Raises Incomplete."""
-        lists = {name: tuple(body.get(name) or ()) for name in ("link_local_ips", "aliases", "links", "dns_names")}
+        lists = {name: strings(body.get(name)) for name in ("link_local_ips", "aliases", "links", "dns_names")}
         return documents.build(
-            Endpoint, body, container=documents.build(ContainerRef, body.get("container") or {}), **lists
+            Endpoint, body, container=documents.build(ContainerRef, members(body.get("container"))), **lists
         )
 
-    def to_docker(self) -> dict[str, Any]:
+    def to_docker(self) -> EndpointSettings:
         """The EndpointSettings of ``NetworkSettings.Networks`` in a container's inspect."""
         return {
-            "IPAMConfig": self.requested.get("IPAMConfig"),
+            "IPAMConfig": (self.requested or {}).get("IPAMConfig"),
             "Links": list(self.links) or None,
             "Aliases": list(self.aliases) or None,
             "MacAddress": self.mac_address if self.attached else "",
@@ -315,5 +324,5 @@ class Resolver:
     options: tuple[str, ...] = ()
 
     @staticmethod
-    def from_record(body: Mapping[str, Any]) -> Resolver:
-        return Resolver(*(tuple(body.get(name) or ()) for name in ("servers", "search", "options")))
+    def from_record(body: Mapping[str, object]) -> Resolver:
+        return Resolver(*(strings(body.get(name)) for name in ("servers", "search", "options")))

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import documents
 from ..runtime import dnszone
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from ..runtime.wire import ResolverDocument, ZoneDocument
     from .resolvconf import ResolvConf
     from .types import ContainerRef, Endpoint, Network
 
@@ -50,7 +51,7 @@ def _forms(dns_names: tuple[str, ...], network: str) -> tuple[str, ...]:
     return tuple(form for name in dns_names for form in (name.lower(), f"{name}.{network}".lower()))
 
 
-def zone(network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+def zone(network: Network, endpoints: Sequence[Endpoint]) -> ZoneDocument:
     """The content of a network's zone.json; ``endpoints`` in order of arrival."""
     names: dict[str, list[str]] = {}
     reverse: dict[str, str] = {}
@@ -83,7 +84,7 @@ def link_names(links: Iterable[str], zones: Iterable[Mapping[str, Sequence[str]]
     return result
 
 
-def resolver(zone_paths: Sequence[Path], names: Mapping[str, Sequence[str]], upstream: ResolvConf) -> dict[str, Any]:
+def resolver(zone_paths: Sequence[Path], names: Mapping[str, Sequence[str]], upstream: ResolvConf) -> ResolverDocument:
     """The content of a container's resolver.json."""
     return {
         "networks": [str(path) for path in zone_paths],
@@ -94,7 +95,7 @@ def resolver(zone_paths: Sequence[Path], names: Mapping[str, Sequence[str]], ups
     }
 
 
-def write(path: Path, content: Mapping[str, Any]) -> None:
+def write(path: Path, content: Mapping[str, object]) -> None:
     """Write a document so that readers see the old one or the new one. No fsync: /run does not survive a power cut.
 
     One that says the same already is left alone: an engine that starts on a full disk has nothing to write.

@@ -1,4 +1,4 @@
-"""launch.json as values: what the engine asks the shim to run, checked once.
+"""launch.json as values, its one writer and its one reader: what the engine asks the shim to run, checked once.
 
 The ``bundle`` in it is an OCI runtime-spec configuration and stays a plain document; around it stand the things the
 specification leaves to the engine (layers, log, restart policy, network, user by name). Nothing is decided here.
@@ -12,11 +12,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...grammar import signals
 from .. import documents
 from . import restart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..linux import oci
+    from . import wire
 
 VERSION = 1
 """Of launch.json."""
@@ -32,7 +39,19 @@ class LogSpec(NamedTuple):
     max_file: int
     options: dict[str, str]
     compress: bool = False
-    syslog: dict[str, Any] | None = None
+    syslog: wire.SyslogTarget | None = None
+
+    def document(self) -> wire.LogDocument:
+        """The ``log`` of launch.json and of a shim's specification."""
+        return {
+            "directory": self.directory,
+            "driver": self.driver,
+            "max_size": self.max_size,
+            "max_file": self.max_file,
+            "options": self.options,
+            "compress": self.compress,
+            "syslog": self.syslog,
+        }
 
 
 class ShimSpec(NamedTuple):
@@ -55,11 +74,11 @@ class ShimSpec(NamedTuple):
     runtime: str = ""
 
     @staticmethod
-    def parse(document: dict[str, Any] | list[Any]) -> ShimSpec:
+    def parse(document: wire.ShimDocument | list[object]) -> ShimSpec:
         """From what json.loads makes of one, by name or by position. Raises TypeError, KeyError or ValueError for something
         else."""
         if isinstance(document, list):
-            spec = ShimSpec(*document)
+            spec = ShimSpec(*document)  # type: ignore[arg-type]  # a keeper from before there were versions: all by position
             return spec._replace(log=LogSpec(*spec.log), restart=restart.Policy(*spec.restart))
         return documents.build(
             ShimSpec,
@@ -68,11 +87,27 @@ class ShimSpec(NamedTuple):
             restart=documents.build(restart.Policy, document["restart"]),
         )
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> wire.ShimDocument:
         """By name, for the keeper."""
-        return {**self._asdict(), "log": self.log._asdict(), "restart": self.restart._asdict()}
+        return {
+            "launch": self.launch,
+            "id": self.id,
+            "status": self.status,
+            "control": self.control,
+            "cgroup": self.cgroup,
+            "terminal": self.terminal,
+            "stdin_open": self.stdin_open,
+            "log": self.log.document(),
+            "restart": self.restart.document(),
+            "stop_signal": self.stop_signal,
+            "stop_timeout": self.stop_timeout,
+            "network_mode": self.network_mode,
+            "pid_namespace": self.pid_namespace,
+            "resolver": self.resolver,
+            "runtime": self.runtime,
+        }
 
-    def positions(self) -> list[Any]:
+    def positions(self) -> list[object]:
         """By position, and no more of them than a keeper knows that is from before there were versions."""
         fields = self._replace(log=self.log[:7], restart=self.restart[:4])  # type: ignore[arg-type]
         return list(fields[:15])
@@ -83,32 +118,57 @@ class LaunchSpec(NamedTuple):
 
     directory: str
     id: str
-    config: dict[str, Any]
+    config: oci.Configuration
     lower: tuple[str, ...]
     upper: str
     work: str
-    user: str
-    additional_groups: tuple[str, ...]
-    seccomp: str | None
-    init: bool
-    stdin_open: bool
-    stdin_once: bool
     log: LogSpec
-    restart: restart.Policy
-    stop_signal: int
-    stop_timeout: float
-    network_mode: str
-    network_path: str
-    resolver: str | None
     status: str
     control: str
-    runtime: str
-    own_files: tuple[str, ...]
+    user: str = ""
+    additional_groups: tuple[str, ...] = ()
+    seccomp: str | None = None
+    init: bool = False
+    stdin_open: bool = False
+    stdin_once: bool = False
+    restart: restart.Policy = restart.Policy("no")
+    stop_signal: int = signal.SIGTERM
+    stop_timeout: float = 10.0
+    network_mode: str = "new"
+    network_path: str = ""
+    resolver: str | None = None
+    runtime: str = ""
+    own_files: tuple[str, ...] = ()
     """Sources of mounts that the container gets a copy of, in memory and bounded."""
-    environment: str | None
+    environment: str | None = None
     """A file of further variables, in memory: a JSON list of ``name=value``."""
-    donors: dict[int, int]
+    donors: Mapping[int, int] = MappingProxyType({})
     """Start times of the processes that the paths of joined namespaces name by their pids."""
+
+    def document(self) -> wire.LaunchDocument:
+        """launch.json, as `parse` reads it."""
+        return {
+            "v": VERSION,
+            "id": self.id,
+            "runtime": self.runtime,
+            "bundle": self.config,
+            "rootfs": {"lower": list(self.lower), "upper": self.upper, "work": self.work},
+            "user": self.user,
+            "additional_groups": list(self.additional_groups),
+            "seccomp": self.seccomp,
+            "init": self.init,
+            "stdin": {"open": self.stdin_open, "once": self.stdin_once},
+            "log": self.log.document(),
+            "restart": self.restart.document(),
+            "stop": {"signal": signals.name(self.stop_signal), "timeout": self.stop_timeout},
+            "network": {"mode": self.network_mode, "path": self.network_path},
+            "resolver": self.resolver,
+            "status": self.status,
+            "control": self.control,
+            "donors": {str(pid): started for pid, started in self.donors.items()},
+            "own_files": list(self.own_files),
+            "environment": self.environment,
+        }
 
     @property
     def terminal(self) -> bool:
@@ -125,9 +185,8 @@ class LaunchSpec(NamedTuple):
         return str(self.linux.get("cgroupsPath") or "")
 
     @property
-    def linux(self) -> dict[str, Any]:
-        linux: dict[str, Any] = self.config.get("linux") or {}
-        return linux
+    def linux(self) -> oci.Linux:
+        return self.config.get("linux") or {}
 
     @property
     def namespaces(self) -> dict[str, str]:
@@ -161,7 +220,8 @@ def read(path: str) -> LaunchSpec:
     with open(path, "rb") as handle:
         document = json.loads(handle.read())
     try:
-        spec = parse(documents.checked(document, VERSION, path), os.path.dirname(os.path.abspath(path)))
+        documents.check(document.get(documents.KEY, 0), VERSION, path)
+        spec = parse(document, os.path.dirname(os.path.abspath(path)))
         spec.for_shim()
         return spec
     except documents.NewerFormat as error:
@@ -170,14 +230,13 @@ def read(path: str) -> LaunchSpec:
         raise ValueError(f"{path}: missing or malformed: {error}") from error
 
 
-def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
-    """The launch in a parsed launch.json that lies in ``directory``."""
+def parse(document: wire.LaunchDocument, directory: str) -> LaunchSpec:
+    """The launch in a parsed launch.json that lies in ``directory``: the reader of `LaunchSpec.document`."""
     rootfs = document.get("rootfs") or {}
     stdin = document.get("stdin") or {}
-    log = document["log"]
-    policy = document.get("restart") or {}
     stop = document.get("stop") or {}
     network = document.get("network") or {"mode": "new"}
+    timeout = stop.get("timeout")
     if not document["bundle"]["process"]["args"]:
         raise ValueError("no command specified")
     if network["mode"] not in ("new", "host", "path"):
@@ -195,23 +254,10 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
         init=bool(document.get("init")),
         stdin_open=bool(stdin.get("open")),
         stdin_once=bool(stdin.get("once")),
-        log=LogSpec(
-            log["directory"],
-            log.get("driver") or "json-file",
-            log.get("max_size"),
-            int(log.get("max_file") or 1),
-            dict(log.get("options") or {}),
-            bool(log.get("compress")),
-            log.get("syslog"),
-        ),
-        restart=restart.checked(
-            policy.get("name") or "no",
-            int(policy.get("maximum_retry_count") or 0),
-            policy.get("delay"),
-            policy.get("window"),
-        ),
+        log=_log(document["log"]),
+        restart=_policy(document.get("restart")),
         stop_signal=signals.parse(str(stop.get("signal") or "SIGTERM")),
-        stop_timeout=float(10 if stop.get("timeout") is None else stop["timeout"]),
+        stop_timeout=10.0 if timeout is None else float(timeout),
         network_mode=network["mode"],
         network_path=network.get("path") or "",
         resolver=document.get("resolver"),
@@ -221,6 +267,29 @@ def parse(document: dict[str, Any], directory: str) -> LaunchSpec:
         own_files=tuple(document.get("own_files") or ()),
         environment=document.get("environment"),
         donors={int(pid): int(started) for pid, started in (document.get("donors") or {}).items()},
+    )
+
+
+def _log(document: wire.LogDocument) -> LogSpec:
+    return LogSpec(
+        document["directory"],
+        document.get("driver") or "json-file",
+        document.get("max_size"),
+        int(document.get("max_file") or 1),
+        dict(document.get("options") or {}),
+        bool(document.get("compress")),
+        document.get("syslog"),
+    )
+
+
+def _policy(document: wire.PolicyDocument | None) -> restart.Policy:
+    if not document:
+        return restart.Policy("no")
+    return restart.checked(
+        document.get("name") or "no",
+        int(document.get("maximum_retry_count") or 0),
+        document.get("delay"),
+        document.get("window"),
     )
 
 
@@ -236,8 +305,10 @@ def with_environment(spec: LaunchSpec) -> LaunchSpec:
         return spec
     with open(spec.environment, "rb") as handle:
         variables = json.loads(handle.read())
-    process = spec.config["process"]
-    return spec._replace(config=spec.config | {"process": process | {"env": [*(process.get("env") or ()), *variables]}})
+    config, process = spec.config.copy(), spec.config["process"].copy()
+    process["env"] = [*(process.get("env") or ()), *variables]
+    config["process"] = process
+    return spec._replace(config=config)
 
 
 def read_seccomp(spec: LaunchSpec) -> bytes:

@@ -13,7 +13,7 @@ import struct
 import termios
 from dataclasses import dataclass, field
 from fcntl import ioctl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import documents
 from . import bundle, protocol
@@ -21,9 +21,11 @@ from .connection import Connection, LaunchError, RequestError, ShimError, ShimLo
 from .loopfd import LoopFd, input_pipe, output_pipe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from ..linux import oci
+    from . import wire
     from .restart import Policy
 
 
@@ -73,7 +75,7 @@ class ShimState:
     manual: bool = False
 
     @staticmethod
-    def parse(document: Mapping[str, Any]) -> ShimState:
+    def parse(document: wire.Status) -> ShimState:
         """Raises Incomplete."""
         return documents.build(ShimState, document)
 
@@ -140,7 +142,7 @@ class ExecSpec:
     stdin: bool = False
     rows: int = 0
     columns: int = 0
-    capabilities: Mapping[str, Sequence[str]] | None = None
+    capabilities: oci.Capabilities | None = None
     privileged: bool = False
 
 
@@ -320,7 +322,7 @@ class ShimClient:
 
     async def set_restart(self, policy: Policy) -> None:
         """Replace the restart policy."""
-        known = policy._asdict() if self._connection.peer.v else list(policy)
+        known = policy.document() if self._connection.peer.v else list[object](policy)
         await self._connection.request("restart_policy", policy=known)
 
     async def hold(self, fds: Sequence[int]) -> None:
@@ -384,7 +386,7 @@ class ShimClient:
         close_all(self._owned)
         self._owned = []
 
-    def _on_event(self, message: protocol.Message, descriptors: list[int]) -> None:
+    def _on_event(self, message: wire.Message, descriptors: list[int]) -> None:
         match message["event"]:
             case "prepared" if self._connection.newer is not None:
                 if not self._prepared.done():
@@ -414,7 +416,7 @@ class ShimClient:
     async def _until_closed(self) -> None:
         await self._connection.closed.wait()
         lost = ShimLost("the shim is gone")
-        futures: list[asyncio.Future[Any]] = [self._prepared, *self._execs.values()]
+        futures: list[asyncio.Future[Prepared] | asyncio.Future[int]] = [self._prepared, *self._execs.values()]
         for waiting in futures:
             if not waiting.done():
                 waiting.set_exception(lost)
@@ -422,13 +424,13 @@ class ShimClient:
         self._events.put_nowait(Lost())
 
 
-def _retrieve(future: asyncio.Future[Any]) -> None:
+def _retrieve(future: asyncio.Future[Prepared] | asyncio.Future[int]) -> None:
     # Whoever never waits must not be told on the log that the exception was never retrieved.
     if not future.cancelled():
         future.exception()
 
 
-def _document(spec: ExecSpec) -> dict[str, Any]:
+def _document(spec: ExecSpec) -> wire.ExecDocument:
     return {
         "args": list(spec.args),
         "env": list(spec.env),
@@ -438,7 +440,7 @@ def _document(spec: ExecSpec) -> dict[str, Any]:
         "terminal": spec.terminal,
         "rows": spec.rows,
         "columns": spec.columns,
-        "capabilities": None if spec.capabilities is None else {k: list(v) for k, v in spec.capabilities.items()},
+        "capabilities": spec.capabilities,
         "privileged": spec.privileged,
     }
 

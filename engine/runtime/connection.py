@@ -13,14 +13,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from .. import documents
 from . import protocol
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Unpack
+
+    from . import wire
 
 
 class ShimError(Exception):
@@ -53,7 +56,7 @@ class Connection:
     def __init__(
         self,
         channel: socket.socket,
-        on_event: Callable[[protocol.Message, list[int]], None],
+        on_event: Callable[[wire.Message, list[int]], None],
         who: str = "the other side",
     ) -> None:
         """``who`` names the other side in errors."""
@@ -62,7 +65,7 @@ class Connection:
         self._channel = channel
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
-        self._pending: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
+        self._pending: dict[int, asyncio.Future[tuple[wire.Answer, list[int]]]] = {}
         self._next = 1
         self._sending = asyncio.Lock()
         self.closed = asyncio.Event()
@@ -71,8 +74,10 @@ class Connection:
         """Set when the other side is of a pycompose to come: then nothing is asked of it."""
         self._loop.add_reader(channel.fileno(), self._readable)
 
-    async def request(self, op: str, descriptors: Sequence[int] = (), **fields: Any) -> tuple[Any, list[int]]:
-        """Send a request and wait for its reply: the ``ok`` value and the descriptors that came along."""
+    async def request(
+        self, op: str, descriptors: Sequence[int] = (), **fields: Unpack[wire.Fields]
+    ) -> tuple[wire.Answer, list[int]]:
+        """Send a request and wait for its reply: the ``ok`` document (empty when it says nothing) and the descriptors that came along."""
         if self.closed.is_set():
             raise ShimLost("the other side is gone")
         if self.newer is not None:
@@ -81,10 +86,10 @@ class Connection:
             raise RequestError(f"{self._who} is of an older pycompose and knows no {op!r}")
         number = self._next
         self._next += 1
-        reply: asyncio.Future[tuple[Any, list[int]]] = self._loop.create_future()
+        reply: asyncio.Future[tuple[wire.Answer, list[int]]] = self._loop.create_future()
         self._pending[number] = reply
         try:
-            await self._send({"id": number, "op": op, **fields}, descriptors)
+            await self._send(cast("wire.Message", {"id": number, "op": op, **fields}), descriptors)
             return await reply
         except BaseException:
             if reply.done() and not reply.cancelled() and reply.exception() is None:
@@ -93,7 +98,7 @@ class Connection:
         finally:
             self._pending.pop(number, None)
 
-    async def _send(self, message: protocol.Message, descriptors: Sequence[int]) -> None:
+    async def _send(self, message: wire.Message, descriptors: Sequence[int]) -> None:
         # In turn: there can be one waiter for the socket to take more.
         async with self._sending:
             while not self.closed.is_set():
@@ -141,13 +146,13 @@ class Connection:
             else:
                 self._on_event(message, descriptors)
 
-    def _greeted(self, message: protocol.Message) -> None:
+    def _greeted(self, message: wire.Message) -> None:
         try:
             self.peer = protocol.Hello.parse(message, self._who)
         except documents.NewerFormat as error:
             self.newer = error
 
-    def _answer(self, message: protocol.Message, descriptors: list[int]) -> None:
+    def _answer(self, message: wire.Message, descriptors: list[int]) -> None:
         reply = self._pending.pop(message["reply"], None)
         if reply is None or reply.done():
             close_all(descriptors)
@@ -155,7 +160,7 @@ class Connection:
             close_all(descriptors)
             reply.set_exception(error_of(message["error"]))
         else:
-            reply.set_result((message.get("ok"), descriptors))
+            reply.set_result((message.get("ok") or {}, descriptors))
 
     def close(self) -> None:
         """Close the socket and fail everything that waits."""
@@ -176,7 +181,7 @@ def _wake(ready: asyncio.Future[None]) -> None:
         ready.set_result(None)
 
 
-def error_of(document: Mapping[str, Any]) -> ShimError:
+def error_of(document: wire.Problem) -> ShimError:
     if "operation" in document:
         return LaunchError(
             str(document["operation"]),

@@ -14,7 +14,7 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..linux import process
 from ..linux.cgroup import Cgroup
@@ -30,7 +30,9 @@ from .supervisor import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Unpack
 
+    from . import wire
     from .bundle import ShimSpec
     from .launch import Host
     from .loop import Loop, Timer
@@ -47,7 +49,7 @@ class Refused(Exception):
 class Done(Protocol):
     """Gets the answer to a start: the started document or the failure."""
 
-    def __call__(self, started: dict[str, Any] | None, failure: Failure | None, /) -> None: ...
+    def __call__(self, started: wire.Answer | None, failure: Failure | None, /) -> None: ...
 
 
 class Run(NamedTuple):
@@ -64,7 +66,7 @@ class Run(NamedTuple):
 class Container:
     """``publish(event, fields)`` is told what happens, in order, after status.json says so."""
 
-    def __init__(self, loop: Loop, host: Host, spec: ShimSpec, publish: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(self, loop: Loop, host: Host, spec: ShimSpec, publish: Callable[[str, wire.Message], None]) -> None:
         self._loop = loop
         self._host = host
         self._publish = publish
@@ -255,8 +257,13 @@ class Container:
             error="",
             manual=False,
         )
-        started = {key: self.status[key] for key in ("pid", "pid_starttime", "started_at", "restart_count")}
-        started["warnings"] = [*self._warnings, *self._report.warnings]
+        started: wire.Answer = {
+            "pid": run.child.pid,
+            "pid_starttime": run.pid_starttime,
+            "started_at": self.status["started_at"],
+            "restart_count": self.status["restart_count"],
+            "warnings": [*self._warnings, *self._report.warnings],
+        }
         done(started, None)
         self._publish("started", {"started": started})
         self._loop.watch(run.child.pidfd, lambda _: self._on_exit())
@@ -350,11 +357,18 @@ class Container:
             self._settle()
 
     def _announce_exit(self) -> None:
-        fields = {
-            key: self.status[key]
-            for key in ("exit_code", "oom_killed", "started_at", "finished_at", "restart_count", "error")
+        status = self.status
+        fields: wire.ExitDocument = {
+            "exit_code": status["exit_code"],
+            "oom_killed": status["oom_killed"],
+            "started_at": status["started_at"],
+            "finished_at": status["finished_at"],
+            "restart_count": status["restart_count"],
+            "error": status["error"],
+            "restarting": self._restart is not None,
+            "delay": self._delay,
+            "manual": self._manual,
         }
-        fields |= {"restarting": self._restart is not None, "delay": self._delay, "manual": self._manual}
         self._publish("exited", {"exited": fields})
 
     def _restart_now(self) -> None:
@@ -446,8 +460,8 @@ class Container:
         if self.cgroup is not None:
             self.cgroup.remove()
 
-    def _record(self, **changes: Any) -> None:
-        self.status.update(changes)
+    def _record(self, **changes: Unpack[wire.StatusChange]) -> None:
+        self.status = {**self.status, **changes}
         # On a full disk the container goes on; the engine hears from us what the file cannot say, and takes the end of
         # the container as unknown when neither of us is left to tell.
         with contextlib.suppress(OSError):

@@ -6,7 +6,10 @@ asks of every runtime. Functions return fresh documents, the caller may change t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..linux import oci
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -56,14 +59,19 @@ NAMESPACES = ("mount", "uts", "ipc", "pid", "network", "cgroup")
 SHM_SIZE = 64 << 20
 
 
-def capabilities(names: tuple[str, ...] = CAPABILITIES, *, ambient: bool = False) -> dict[str, list[str]]:
+def capabilities(names: tuple[str, ...] = CAPABILITIES, *, ambient: bool = False) -> oci.Capabilities:
     """``process.capabilities`` with these names. As Docker does: bounding, effective and permitted; none inheritable
     (CVE-2022-24769), so that a user other than root starts without any."""
-    sets = {kind: list(names) for kind in ("bounding", "effective", "permitted")}
-    return sets | {"inheritable": [], "ambient": list(names) if ambient else []}
+    return {
+        "bounding": list(names),
+        "effective": list(names),
+        "permitted": list(names),
+        "inheritable": [],
+        "ambient": list(names) if ambient else [],
+    }
 
 
-def mounts(shm_size: int = SHM_SIZE) -> list[dict[str, Any]]:
+def mounts(shm_size: int = SHM_SIZE) -> list[oci.Mount]:
     """The mounts every container gets, in the order in which they are made."""
     return [
         _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
@@ -78,7 +86,7 @@ def mounts(shm_size: int = SHM_SIZE) -> list[dict[str, Any]]:
     ]
 
 
-def _mount(destination: str, kind: str, source: str, *options: str) -> dict[str, Any]:
+def _mount(destination: str, kind: str, source: str, *options: str) -> oci.Mount:
     return {"destination": destination, "type": kind, "source": source, "options": list(options)}
 
 
@@ -92,7 +100,7 @@ _DEVICES = (
 )
 
 
-def devices() -> list[dict[str, Any]]:
+def devices() -> list[oci.Device]:
     """The device nodes of every container, in the form of ``linux.devices``."""
     return [
         {"path": path, "type": "c", "major": major, "minor": minor, "fileMode": 0o666, "uid": 0, "gid": 0}
@@ -100,9 +108,9 @@ def devices() -> list[dict[str, Any]]:
     ]
 
 
-def device_rules() -> list[dict[str, Any]]:
+def device_rules() -> list[oci.DeviceRule]:
     """``linux.resources.devices`` of an unprivileged container: deny all; any node may be made, only these opened."""
-    rules: list[dict[str, Any]] = [
+    rules: list[oci.DeviceRule] = [
         {"allow": False, "access": "rwm"},
         {"allow": True, "type": "c", "access": "m"},
         {"allow": True, "type": "b", "access": "m"},
@@ -111,12 +119,12 @@ def device_rules() -> list[dict[str, Any]]:
     # The console, ptmx, and every terminal in the container's own devpts.
     opened += [(5, 1), (5, 2), (136, None)]
     for major, minor in opened:
-        rule: dict[str, Any] = {"allow": True, "type": "c", "major": major, "access": "rwm"}
+        rule: oci.DeviceRule = {"allow": True, "type": "c", "major": major, "access": "rwm"}
         if minor is not None:
             rule["minor"] = minor
         rules.append(rule)
     return rules
 
 
-def namespaces() -> list[dict[str, str]]:
+def namespaces() -> list[oci.Namespace]:
     return [{"type": kind} for kind in NAMESPACES]

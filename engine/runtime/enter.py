@@ -6,13 +6,14 @@ where children are created: the one that becomes the program is created last, wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..linux import namespace
 from . import bundle, devices, operations
 from .launch import confinement, identity
 
 if TYPE_CHECKING:
+    from . import wire
     from .bundle import LaunchSpec
     from .launch import Host
     from .stage import Operation
@@ -24,7 +25,7 @@ class Execution(NamedTuple):
 
     path: str
     host: Host
-    request: dict[str, Any]
+    request: wire.ExecDocument
     pidfd: int
 
     @property
@@ -38,12 +39,12 @@ class Execution(NamedTuple):
 
 
 def compile_exec(
-    request: dict[str, Any], spec: LaunchSpec, host: Host, *, pidfd: int, seccomp: bytes
+    request: wire.ExecDocument, spec: LaunchSpec, host: Host, *, pidfd: int, seccomp: bytes
 ) -> tuple[Operation, ...]:
     """The operations for an exec in the container ``spec``. Raises ValueError for a request without a command."""
     if not request["args"]:
         raise ValueError("No exec command specified")
-    process: dict[str, Any] = spec.config["process"]
+    process = spec.config["process"]
     spaces = spec.namespaces
     flags = namespace.CLONE_NEWNS
     for kind in ("uts", "ipc", "cgroup"):

@@ -15,13 +15,14 @@ import json
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import bundle, defaults, filesystem, operations, users
 from .operations import find_program
 from .stage import Failure, ProgramError
 
 if TYPE_CHECKING:
+    from ..linux import oci
     from .launch import Host
     from .stage import Operation, Stage
 
@@ -119,19 +120,25 @@ class RunRuntime(NamedTuple):
         return f"run by {self.name}"
 
 
-def configuration(spec: bundle.LaunchSpec, network: str, identity: users.Identity) -> dict[str, Any]:
+def configuration(spec: bundle.LaunchSpec, network: str, identity: users.Identity) -> oci.Configuration:
     """The OCI configuration: ``network`` is the path of the namespace, "" for the host's."""
-    process: dict[str, Any] = dict(spec.config["process"])
+    process = spec.config["process"].copy()
     env = list(process.get("env") or ())
     if not any(entry.startswith("HOME=") for entry in env):
         env.append(f"HOME={identity.home}")
-    user = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups), "umask": 0o022}
-    process |= {"env": env, "user": user}
+    process["env"] = env
+    process["user"] = {
+        "uid": identity.uid,
+        "gid": identity.gid,
+        "additionalGids": list(identity.groups),
+        "umask": 0o022,
+    }
     spaces = [entry for entry in spec.linux.get("namespaces") or () if entry["type"] != "network"]
     if network:
         spaces.append({"type": "network", "path": network})
-    linux = spec.linux | {"namespaces": spaces}
-    root = dict(spec.config.get("root") or {}) | {"path": spec.root}
+    linux = spec.linux.copy()
+    linux["namespaces"] = spaces
+    root: oci.Root = {**(spec.config.get("root") or {}), "path": spec.root}
     return {"ociVersion": "1.0.2", **spec.config, "process": process, "linux": linux, "root": root}
 
 

@@ -19,7 +19,7 @@ import os
 import select
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..linux import namespace, process
 from . import protocol
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from . import wire
     from .loop import Timer
 
 _FIRST_WAKE = 0.3
@@ -145,7 +146,8 @@ class Guard:
                 self._disconnect()
                 return
             message, descriptors = received
-            answer: dict[str, Any] = {"reply": message.get("id"), "ok": None}
+            number = message.get("id", 0)
+            answer: wire.Message = {"reply": number, "ok": None}
             if message.get("op") == "own":
                 self.own(descriptors.pop(0) if descriptors else -1, message.get("seconds"))
             elif message.get("op") == "release":
@@ -153,7 +155,7 @@ class Guard:
                     os.unlink(self._control)
                 self._loop.stop()
             else:
-                answer = {"reply": message.get("id"), "error": {"message": f"unknown request {message.get('op')!r}"}}
+                answer = {"reply": number, "error": {"message": f"unknown request {message.get('op')!r}"}}
             for descriptor in descriptors:
                 os.close(descriptor)
             try:

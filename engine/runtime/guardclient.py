@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
+    from . import wire
     from .client import KeeperClient
 
 
@@ -59,7 +60,7 @@ class GuardClient:
         """Let go of the guard without ending it."""
         self._connection.close()
 
-    def _on_event(self, message: protocol.Message, descriptors: list[int]) -> None:
+    def _on_event(self, message: wire.Message, descriptors: list[int]) -> None:
         for descriptor in descriptors:
             os.close(descriptor)
         if message.get("event") == "ended":

@@ -44,6 +44,7 @@ from .loop import Loop
 from .outlet import Outlet
 
 if TYPE_CHECKING:
+    from . import wire
     from .launch import Host
 
 _CRASHES = 5
@@ -181,7 +182,7 @@ class Keeper:
                 except OSError:
                     self._drop_channel()
 
-    def _answer(self, message: protocol.Message, descriptors: list[int]) -> protocol.Message:
+    def _answer(self, message: wire.Message, descriptors: list[int]) -> wire.Message:
         if message["op"] == "shutdown":
             self._finishing = True
             return {"ok": None}
@@ -199,7 +200,7 @@ class Keeper:
 
     # -- guards of leases --------------------------------------------------------------------------------------------
 
-    def _fork_guard(self, message: protocol.Message, descriptors: list[int]) -> protocol.Message:
+    def _fork_guard(self, message: wire.Message, descriptors: list[int]) -> wire.Answer:
         pid = os.fork()
         if pid == 0:
             self._become_guard(message, descriptors)
@@ -207,7 +208,7 @@ class Keeper:
         self.loop.watch(pidfd, lambda _: self._guard_exited(pidfd))
         return {"pid": pid}
 
-    def _become_guard(self, message: protocol.Message, descriptors: list[int]) -> None:
+    def _become_guard(self, message: wire.Message, descriptors: list[int]) -> None:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -231,14 +232,14 @@ class Keeper:
 
     # -- shims -------------------------------------------------------------------------------------------------------
 
-    def _fork_shim(self, spec: ShimSpec, control: int) -> protocol.Message:
+    def _fork_shim(self, spec: ShimSpec, control: int) -> wire.Answer:
         pid = os.fork()
         if pid == 0:
             self._become_shim(spec, control)
         pidfd = os.pidfd_open(pid)
         self._shims[pidfd] = spec
         self.loop.watch(pidfd, lambda _: self._shim_exited(pidfd))
-        return {"pid": pid, "pid_starttime": process.start_time(pid)}
+        return {"pid": pid, "pid_starttime": process.start_time(pid) or 0}
 
     def _become_shim(self, spec: ShimSpec, control: int) -> None:
         code = 1

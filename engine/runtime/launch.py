@@ -9,7 +9,7 @@ limits, seccomp and identity follow; the death signal comes after them since eac
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...grammar.sysctls import dotted
 from ...grammar.sysctls import namespace as namespace_of
@@ -17,6 +17,7 @@ from ..linux import caps, devicefilter, mount, namespace, userns
 from . import bundle, defaults, devices, filesystem, oneid, operations, shields
 
 if TYPE_CHECKING:
+    from ..linux import oci
     from ..linux.cgroup import Hierarchies
     from .bundle import LaunchSpec
     from .stage import Operation
@@ -73,7 +74,7 @@ def compile_launch(
 ) -> tuple[Operation, ...]:
     """The launch of ``spec``. ``netns`` is the shim's network namespace for mode ``new``; ``seccomp`` the compiled
     filter. Raises ValueError for what this runtime refuses."""
-    process: dict[str, Any] = spec.config["process"]
+    process = spec.config["process"]
     spaces = spec.namespaces
     if "user" in spaces or "time" in spaces:
         raise ValueError("user and time namespaces are not supported")
@@ -108,8 +109,8 @@ def compile_launch(
     steps += mounts
     steps += _devices(spec)
     if process.get("terminal"):
-        size = process.get("consoleSize") or {}
-        rows, columns = window if all(window) else (int(size.get("height") or 0), int(size.get("width") or 0))
+        size = process.get("consoleSize") or {"height": 0, "width": 0}
+        rows, columns = window if all(window) else (size["height"], size["width"])
         steps.append(devices.OpenTerminal(rows, columns))
     steps.append(devices.OwnNull())
     steps += _finish_filesystem(spec, host)
@@ -118,10 +119,14 @@ def compile_launch(
     return tuple(steps)
 
 
-def _limits(spec: LaunchSpec) -> dict[str, Any]:
+def _limits(spec: LaunchSpec) -> oci.Resources:
     """The limits to set. In a user namespace the kernel itself lets nobody open devices that the user could not."""
-    given: dict[str, Any] = spec.linux.get("resources") or {}
-    return given if userns.is_initial() else {name: value for name, value in given.items() if name != "devices"}
+    given = spec.linux.get("resources") or {}
+    if userns.is_initial():
+        return given
+    kept = given.copy()
+    kept.pop("devices", None)
+    return kept
 
 
 def _join(spec: LaunchSpec, kind: str, path: str) -> Operation:
@@ -201,7 +206,7 @@ def _cgroups(
     )
 
 
-def _destination(entry: dict[str, Any]) -> str:
+def _destination(entry: oci.Mount) -> str:
     return os.path.normpath("/" + str(entry["destination"]).lstrip("/"))
 
 
@@ -269,7 +274,7 @@ def _missing_directory(spec: LaunchSpec) -> list[Operation]:
 
 
 def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
-    process: dict[str, Any] = spec.config["process"]
+    process = spec.config["process"]
     limits = tuple((entry["type"], int(entry["soft"]), int(entry["hard"])) for entry in process.get("rlimits") or ())
     steps: list[Operation] = [operations.ResolveUser(spec.user, spec.additional_groups), operations.OwnStreams()]
     if limits:
@@ -291,7 +296,7 @@ def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
 
 
 def identity(
-    capabilities: dict[str, list[str]] | None, no_new_privileges: bool, seccomp: bytes, host: Host, spec: LaunchSpec
+    capabilities: oci.Capabilities | None, no_new_privileges: bool, seccomp: bytes, host: Host, spec: LaunchSpec
 ) -> list[Operation]:
     """Give up privileges: what launch and exec have in common."""
     sets = caps.Sets.from_oci(capabilities or {})
@@ -309,7 +314,7 @@ def identity(
     return steps
 
 
-def confinement(process: dict[str, Any]) -> list[Operation]:
+def confinement(process: oci.Process) -> list[Operation]:
     """The kernel's security modules, for launch and exec: nothing where the configuration names neither."""
     profile, label = process.get("apparmorProfile") or "", process.get("selinuxLabel") or ""
     return [operations.ConfineNext(profile, label)] if profile or label else []
@@ -321,7 +326,7 @@ def _devices_unguarded(spec: LaunchSpec, host: Host) -> bool:
     return userns.is_initial() and not host.controls_devices and not devicefilter.allows_everything(rules)
 
 
-def _checked_sysctls(sysctls: dict[str, Any], spaces: dict[str, str], network_mode: str) -> tuple[tuple[str, str], ...]:
+def _checked_sysctls(sysctls: dict[str, str], spaces: dict[str, str], network_mode: str) -> tuple[tuple[str, str], ...]:
     """Only parameters of namespaces that are the container's own: anything else would be the host's."""
     found = []
     for key, value in sysctls.items():

@@ -10,7 +10,7 @@ import errno
 import os
 import select
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...grammar import sysctls
 from ..linux import caps, lsm, namespace, owners, process, tty, userns
@@ -20,8 +20,7 @@ from . import init, users
 from .stage import ProgramError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ..linux import oci
     from ..linux.cgroup import Hierarchies
     from .stage import Stage
 
@@ -61,7 +60,7 @@ class LimitResources(NamedTuple):
 
     path: str
     hierarchies: Hierarchies
-    resources: Mapping[str, Any]
+    resources: oci.Resources
 
     def execute(self, stage: Stage) -> None:
         stage.warn(Cgroup.at(self.path, self.hierarchies).apply(self.resources))

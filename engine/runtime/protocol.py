@@ -33,14 +33,14 @@ import array
 import json
 import os
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-Message = dict[str, Any]
+    from .wire import Message
 
 VERSION = 1
 """Raised when an engine that knows only lower ones would misunderstand what keeper, shim or guard say."""
@@ -53,7 +53,7 @@ MOST_DESCRIPTORS = 200
 _encoder = json.JSONEncoder(separators=(",", ":"))
 
 
-def encode(document: Message) -> bytes:
+def encode(document: Mapping[str, object]) -> bytes:
     return _encoder.encode(document).encode()
 
 

@@ -6,9 +6,12 @@ a boot). No dataclasses here: the keeper imports this module and pays for every 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...grammar.restart import NAMES
+
+if TYPE_CHECKING:
+    from . import wire
 
 FIRST_DELAY = 0.1
 """Seconds before the first restart of a series."""
@@ -27,6 +30,15 @@ class Policy(NamedTuple):
     maximum_retry_count: int = 0
     delay: float | None = None
     window: float | None = None
+
+    def document(self) -> wire.PolicyDocument:
+        """For launch.json and the shim."""
+        return {
+            "name": self.name,
+            "maximum_retry_count": self.maximum_retry_count,
+            "delay": self.delay,
+            "window": self.window,
+        }
 
     @property
     def extended(self) -> bool:

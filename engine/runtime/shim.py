@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .. import documents
 from ..linux import namespace, process
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from . import wire
     from .bundle import ShimSpec
     from .launch import Host
     from .loop import Timer
@@ -47,7 +48,7 @@ def main(spec: ShimSpec, control: socket.socket, host: Host) -> None:
             namespace.setns(host.network, namespace.CLONE_NEWNET)
         Shim(loop, control, spec, host)
     except (OSError, ValueError) as error:
-        protocol.send(control, {"event": "failed", "error": Failure.of("prepare", error)._asdict()})
+        protocol.send(control, {"event": "failed", "error": Failure.of("prepare", error).document()})
         return
     process.set_title(f"pycompose-shim {spec.id[:12]}")
     loop.run()
@@ -94,13 +95,11 @@ class Shim:
 
         self._loop.watch(server.fileno(), handle)
 
-    def publish(self, event: str, fields: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+    def publish(self, event: str, fields: wire.Message, descriptors: Sequence[int] = ()) -> None:
         """Tell the engine, if one is there."""
         self._send(self._connection, {"event": event, **fields}, descriptors)
 
-    def _send(
-        self, connection: socket.socket | None, message: protocol.Message, descriptors: Sequence[int] = ()
-    ) -> None:
+    def _send(self, connection: socket.socket | None, message: wire.Message, descriptors: Sequence[int] = ()) -> None:
         if connection is None or connection is not self._connection:
             return
         try:
@@ -155,9 +154,13 @@ class Shim:
                 return
             self._serve(connection, *received)
 
-    def _serve(self, connection: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
-        def reply(ok: Any = None, *, error: dict[str, Any] | None = None, fds: Sequence[int] = ()) -> None:
-            answer = {"reply": message["id"], "ok": ok} if error is None else {"reply": message["id"], "error": error}
+    def _serve(self, connection: socket.socket, message: wire.Message, descriptors: list[int]) -> None:
+        def reply(ok: wire.Answer | None = None, *, error: wire.Problem | None = None, fds: Sequence[int] = ()) -> None:
+            answer: wire.Message = {"reply": message["id"]}
+            if error is None:
+                answer["ok"] = ok
+            else:
+                answer["error"] = error
             self._send(connection, answer, fds)
 
         handler = getattr(self, f"_do_{message['op']}", None)
@@ -173,25 +176,25 @@ class Shim:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _do_start(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
-        def done(started: dict[str, Any] | None, failure: Failure | None) -> None:
+    def _do_start(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
+        def done(started: wire.Answer | None, failure: Failure | None) -> None:
             if failure is None:
                 reply(started)
             else:
-                reply(error=failure._asdict())
+                reply(error=failure.document())
 
         self.container.start(done)
 
-    def _do_signal(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_signal(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         self.container.signal(message["signal"])
         reply()
 
-    def _do_kill(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_kill(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         self.container.signal(message["signal"])
         self.container.forbid_restart()
         reply()
 
-    def _do_stop(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_stop(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         def done(problem: str) -> None:
             if problem:
                 reply(error={"message": problem})
@@ -200,21 +203,21 @@ class Shim:
 
         self.container.stop(message["signal"], message["grace"], done)
 
-    def _do_resize(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_resize(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         self.container.resize(message["rows"], message["columns"])
         reply()
 
-    def _do_refresh_files(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_refresh_files(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         if self.container.files >= 0:
             filesystem.copy_files(self.container.files, message["sources"])
         reply()
 
-    def _do_close_stdin(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_close_stdin(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         if self.container.run is not None:
             self.container.run.streams.close_stdin()
         reply()
 
-    def _do_stdin(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_stdin(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         if self.container.run is None:
             raise Refused("the container is not running")
         stdin = self.container.run.streams.stdin
@@ -222,13 +225,15 @@ class Shim:
             raise Refused("the container has no stdin")
         reply(fds=(stdin,))
 
-    def _do_restart_policy(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_restart_policy(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         policy = message["policy"]
-        known = documents.build(restart.Policy, policy) if isinstance(policy, dict) else restart.Policy(*policy)
+        known = (
+            documents.build(restart.Policy, policy) if isinstance(policy, dict) else restart.Policy(*policy)  # type: ignore[arg-type]  # of an engine from before there were versions
+        )
         self.container.policy = restart.checked(*known)
         reply()
 
-    def _do_hold(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_hold(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         self._held += descriptors
         for descriptor in descriptors:
             if relay.wanted(descriptor):
@@ -236,7 +241,7 @@ class Shim:
         descriptors.clear()
         reply()
 
-    def _do_release(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_release(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         self._release()
         reply()
 
@@ -246,7 +251,7 @@ class Shim:
             os.unlink(self.container.spec.control)
         self._loop.stop()
 
-    def _do_exec(self, message: protocol.Message, descriptors: list[int], reply: Reply) -> None:
+    def _do_exec(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         run = self.container.run
         if run is None or self.container.launching:
             raise Refused("the container is not running")
@@ -277,10 +282,13 @@ class Shim:
     def _exec_launched(self, execution: _Exec, report: child.Report, reply: Reply) -> None:
         terminal = (report.terminal,) if report.terminal >= 0 else ()
         if report.failure is not None:
-            reply(error=report.failure._asdict())
+            reply(error=report.failure.document())
         else:
             self._execs.append(execution)
-            started = {"pid": execution.child.pid, "pid_starttime": process.start_time(execution.child.pid) or 0}
+            started: wire.Answer = {
+                "pid": execution.child.pid,
+                "pid_starttime": process.start_time(execution.child.pid) or 0,
+            }
             reply(started, fds=terminal)
             self._loop.watch(execution.child.pidfd, lambda _: self._exec_exited(execution))
         for descriptor in terminal:
@@ -293,7 +301,7 @@ class Shim:
         self._loop.forget(execution.child.pidfd)
         os.close(execution.child.pidfd)
         self._execs.remove(execution)
-        event = {"event": "exec_exited", "exec": execution.number, "exit_code": code}
+        event: wire.Message = {"event": "exec_exited", "exec": execution.number, "exit_code": code}
         self._send(execution.connection, event)
 
     def _terminated(self) -> None:
@@ -313,4 +321,6 @@ _OPS = tuple(name.removeprefix("_do_") for name in vars(Shim) if name.startswith
 class Reply(Protocol):
     """Answers one request, once."""
 
-    def __call__(self, ok: Any = None, *, error: dict[str, Any] | None = None, fds: Sequence[int] = ()) -> None: ...
+    def __call__(
+        self, ok: wire.Answer | None = None, *, error: wire.Problem | None = None, fds: Sequence[int] = ()
+    ) -> None: ...

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import mmap
     import socket
 
+    from . import wire
+
 
 class Operation(Protocol):
     """One step of a launch. The parent builds it, the child executes it, and both can say what it is."""
@@ -45,6 +47,15 @@ class Failure(NamedTuple):
     errno: int
     message: str
     exit_code: int
+
+    def document(self) -> wire.Problem:
+        """The ``error`` of a reply."""
+        return {
+            "operation": self.operation,
+            "errno": self.errno,
+            "message": self.message,
+            "exit_code": self.exit_code,
+        }
 
     @staticmethod
     def of(operation: str, error: Exception) -> Failure:
@@ -88,7 +99,7 @@ class Stage:
     def warn(self, warnings: tuple[str, ...]) -> None:
         """Tell the shim what this machine could not do."""
         if warnings:
-            protocol.send(self.channel, {"warnings": warnings})
+            protocol.send(self.channel, {"warnings": list(warnings)})
 
     def before_leaving(self) -> None:
         """While the host's /proc is there: hold the directory of our descriptors, for `read_small_file`."""

@@ -11,14 +11,15 @@ import json
 import os
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from .. import documents
 from ..linux import process
 from ..linux.cgroup import Cgroup, Hierarchies
 from . import protocol
 
-Status = dict[str, Any]
+if TYPE_CHECKING:
+    from .wire import Status
 
 VERSION = 1
 _NEEDED = {"status", "shim_pid", "shim_starttime"}
@@ -55,7 +56,7 @@ def read(path: str) -> Status | None:
             document = json.loads(handle.read())
         if not isinstance(document, dict) or not document.keys() >= _NEEDED:
             return None
-        return _BLANK | documents.checked(document, VERSION, path)
+        return cast("Status", _BLANK | documents.checked(document, VERSION, path))
     except (FileNotFoundError, ValueError):
         return None
 
@@ -136,11 +137,9 @@ def unknown_end(status: Status, message: str = "") -> Status:
     """The status of a container whose shim is dead; that of one which had ended stays."""
     if status["status"] not in ("running", "restarting"):
         return status
-    ended = {**status, "status": "exited", "pid": None, "pid_starttime": None}
+    ended: Status = {**status, "status": "exited", "pid": None, "pid_starttime": None}
     if status["status"] == "running":
-        ended |= {
-            "exit_code": None,
-            "finished_at": time.time_ns(),
-            "error": message or "the shim of the container died; how the container ended is not known",
-        }
+        ended["exit_code"] = None
+        ended["finished_at"] = time.time_ns()
+        ended["error"] = message or "the shim of the container died; how the container ended is not known"
     return ended

@@ -14,7 +14,7 @@ import errno
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import handover
 from .logfile import STDERR
@@ -22,8 +22,9 @@ from .logread import LogReader
 from .loop import READ, WRITE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
+    from . import wire
     from .logread import Entry
     from .loop import Loop, Timer
 
@@ -36,7 +37,7 @@ _RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
 _ERROR, _INFO = 3, 6
 
 
-def message(entry: Entry, target: Mapping[str, Any], pid: int) -> bytes:
+def message(entry: Entry, target: wire.SyslogTarget, pid: int) -> bytes:
     """One line as a syslog message, with its framing."""
     priority = target["facility"] * 8 + (_ERROR if entry.stream == STDERR else _INFO)
     text = entry.data.rstrip(b"\n")
@@ -62,7 +63,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 class Forwarder:
     """Reads the log in ``directory`` from its present end on and sends it to ``target``, until :meth:`close`."""
 
-    def __init__(self, loop: Loop, directory: str, target: Mapping[str, Any]) -> None:
+    def __init__(self, loop: Loop, directory: str, target: wire.SyslogTarget) -> None:
         self._loop = loop
         self._target = target
         self._stream = target["protocol"] in ("tcp", "tcp+tls", "unix")
@@ -102,7 +103,7 @@ class Forwarder:
                 self._pending.append(data)
                 self._size += len(data)
 
-    def _later(self, seconds: float, what: Any) -> None:
+    def _later(self, seconds: float, what: Callable[[], None]) -> None:
         if self._timer is None or self._timer.callback is None:
             self._timer = self._loop.after(seconds, what)
 

@@ -19,6 +19,7 @@ from ..errors import EngineError
 from ..linux import entries, overlay
 from ..linux import mount as kernel
 from ..linux.libc import KernelError
+from ..shapes import members, strings
 from .types import Volume
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def collect(layout: Layout, store: Store) -> list[Path]:
         volume = Volume.from_record(body)
         used |= {*volume.layers, volume.upper, volume.pending}
     for body in store.all(SNAPSHOT).values():
-        for stack in (body.get("volumes") or {}).values():
-            used |= set(stack)
+        for stack in members(body.get("volumes")).values():
+            used |= set(strings(stack))
     for layer in store.all(KIND):
         if layer not in used:
             aside = layout.layered / f"{_REMOVED}{layer}"

@@ -8,7 +8,7 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ...build.dockerfile.parse import EMPTY
 from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
@@ -17,6 +17,7 @@ from ...build.progress import Classic, Finished, StepFailed, StepLog, lines
 from ...containers.spec import resources, validate
 from ...errors import EngineError, InvalidParameter, NotImplemented_
 from ...images.registry.endpoints import domain_of_key
+from ...shapes import members, pairs, strings
 from ...timestamps import parse_time
 from .. import transfer
 from ..http import Response
@@ -27,9 +28,10 @@ from .images import auth_from, decode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ...build.options import Network
+    from ...build.options import Context, Network
     from ...build.outputs import Output
     from ...build.progress import Event, Steps
+    from ...images.bodies import ProgressMessage
     from ...images.types import Auth
     from ..daemon import Daemon
     from ..http import Request
@@ -45,28 +47,19 @@ async def build(daemon: Daemon, request: Request) -> Response | None:
 
 def _classic_options(daemon: Daemon, request: Request) -> BuildOptions:
     remote = request.text("remote")
-    context: Any = (
+    context: Context = (
         RemoteContext(remote) if remote and remote != "client-session" else TarContext(transfer.body(request))
     )
-    limits = {
-        "Memory": request.number("memory", 0) or 0,
-        "MemorySwap": request.number("memswap", 0) or 0,
-        "CpuShares": request.number("cpushares", 0) or 0,
-        "CpuPeriod": request.number("cpuperiod", 0) or 0,
-        "CpuQuota": request.number("cpuquota", 0) or 0,
-        "CpusetCpus": request.text("cpusetcpus"),
-        "CpusetMems": request.text("cpusetmems"),
-    }
     if request.flag("squash"):
         raise InvalidParameter("squash is not offered by this engine")
     # The classic builder looks for cached steps in these images alone. Here they are found with everybody's, but not where
     # none of the images is there.
-    sources = query.json_list(request, "cachefrom")
+    sources = query.words(request, "cachefrom")
     return BuildOptions(
         context=context,
         dockerfile=request.text("dockerfile") or "Dockerfile",
         target=request.text("target"),
-        args={name: value for name, value in query.json_map(request, "buildargs").items() if value is not None},
+        args=query.texts(request, "buildargs"),
         labels={name: str(value) for name, value in query.json_map(request, "labels").items()},
         tags=tuple(request.query.get("t", ())),
         no_cache=request.flag("nocache") or bool(sources and not any(_is_here(daemon, ref) for ref in sources)),
@@ -77,7 +70,15 @@ def _classic_options(daemon: Daemon, request: Request) -> BuildOptions:
         extra_hosts=tuple(host for value in request.query.get("extrahosts", ()) for host in value.split(",") if host),
         shm_size=request.number("shmsize") or None,
         ulimits=query.ulimits(request),
-        resources=resources.build_limits(limits),
+        resources=resources.build_limits(
+            memory=request.number("memory", 0) or 0,
+            swap=request.number("memswap", 0) or 0,
+            shares=request.number("cpushares", 0) or 0,
+            period=request.number("cpuperiod", 0) or 0,
+            quota=request.number("cpuquota", 0) or 0,
+            cpus=request.text("cpusetcpus"),
+            mems=request.text("cpusetmems"),
+        ),
         auth=_registries(request),
     )
 
@@ -101,7 +102,7 @@ def _network(mode: str) -> Network:
 def _registries(request: Request) -> dict[str, Auth]:
     """X-Registry-Config: credentials by registry domain, whatever form the client's keys have."""
     found = decode(request.headers.get("x-registry-config", ""))
-    return {domain_of_key(key): auth_from(body) for key, body in found.items() if isinstance(body, dict)}
+    return {domain_of_key(key): auth_from(members(body)) for key, body in found.items() if isinstance(body, dict)}
 
 
 async def check(daemon: Daemon, request: Request) -> Response:
@@ -125,9 +126,9 @@ async def build_local(daemon: Daemon, request: Request) -> None:
         await _run(daemon, request, options, quiet=False)
 
 
-def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOptions:
+def _local_options(body: Mapping[str, object], auth: Mapping[str, Auth]) -> BuildOptions:
     where = str(body.get("context") or "")
-    context: Any = EmptyContext()
+    context: Context = EmptyContext()
     if body.get("context_tar"):
         context = TarContext(_open_archive(str(body["context_tar"])))
     elif where.startswith("/"):
@@ -135,43 +136,43 @@ def _local_options(body: Mapping[str, Any], auth: Mapping[str, Auth]) -> BuildOp
     elif where:
         context = RemoteContext(where)
     try:
-        secrets = {name: base64.b64decode(value) for name, value in (body.get("secrets") or {}).items()}
-    except (binascii.Error, TypeError, AttributeError):
+        secrets = {name: base64.b64decode(value) for name, value in pairs(body.get("secrets")).items()}
+    except (binascii.Error, ValueError):
         raise InvalidParameter("secrets: want a map of base64 text") from None
-    memory = body.get("memory")
-    limits = {
-        "Memory": 0 if not memory else memory if isinstance(memory, int) else validate.size(str(memory), "memory")
-    }
-    limits |= {"MemorySwap": 0, "CpuShares": 0, "CpuPeriod": 0, "CpuQuota": 0, "CpusetCpus": "", "CpusetMems": ""}  # type: ignore[dict-item]
-    shm = body.get("shm_size")
     return BuildOptions(
         context=context,
         dockerfile=str(body.get("dockerfile") or "Dockerfile"),
-        dockerfile_inline=body.get("dockerfile_inline"),
+        dockerfile_inline=inline if isinstance(inline := body.get("dockerfile_inline"), str) else None,
         target=str(body.get("target") or ""),
-        args={name: str(value) for name, value in (body.get("args") or {}).items() if value is not None},
-        labels={name: str(value) for name, value in (body.get("labels") or {}).items()},
-        tags=tuple(body.get("tags") or ()),
+        args={name: str(value) for name, value in members(body.get("args")).items() if value is not None},
+        labels={name: str(value) for name, value in members(body.get("labels")).items()},
+        tags=strings(body.get("tags")),
         no_cache=bool(body.get("no_cache")),
-        no_cache_filter=tuple(body.get("no_cache_filter") or ()),
+        no_cache_filter=strings(body.get("no_cache_filter")),
         pull=bool(body.get("pull")),
-        platforms=tuple(body.get("platforms") or ()),
-        contexts={name: str(value) for name, value in (body.get("additional_contexts") or {}).items()},
+        platforms=strings(body.get("platforms")),
+        contexts={name: str(value) for name, value in members(body.get("additional_contexts")).items()},
         secrets=secrets,
         ssh=_ssh(body.get("ssh")),
-        cache_from=tuple(body.get("cache_from") or ()),
-        cache_to=tuple(body.get("cache_to") or ()),
+        cache_from=strings(body.get("cache_from")),
+        cache_to=strings(body.get("cache_to")),
         network=_network(str(body.get("network") or "")),
-        extra_hosts=tuple(body.get("extra_hosts") or ()),
-        shm_size=None if not shm else shm if isinstance(shm, int) else validate.size(str(shm), "shm_size"),
-        ulimits=_compose_ulimits(body.get("ulimits") or {}),
-        resources=resources.build_limits(limits),
+        extra_hosts=strings(body.get("extra_hosts")),
+        shm_size=_size(body, "shm_size") or None,
+        ulimits=_compose_ulimits(members(body.get("ulimits"))),
+        resources=resources.build_limits(memory=_size(body, "memory")),
         privileged=bool(body.get("privileged")),
-        entitlements=frozenset(body.get("entitlements") or ()),
+        entitlements=frozenset(strings(body.get("entitlements"))),
         provenance=_provenance(body.get("provenance")),
         sbom=_attested(body.get("sbom")),
         auth=auth,
     )
+
+
+def _size(body: Mapping[str, object], member: str) -> int:
+    """Bytes, from a number or a text with a unit; 0 for nothing."""
+    value = body.get(member)
+    return value if isinstance(value, int) else validate.size(str(value), member) if value else 0
 
 
 def _open_archive(path: str) -> BinaryIO:
@@ -201,13 +202,16 @@ def _ssh(value: object) -> dict[str, Path]:
     return {}
 
 
-def _compose_ulimits(value: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+def _compose_ulimits(value: Mapping[str, object]) -> dict[str, tuple[int, int]]:
     result = {}
     for name, limit in value.items():
         if name not in validate.ULIMITS:
             raise InvalidParameter(f"invalid ulimit type: {name}")
-        soft, hard = (limit.get("soft", 0), limit.get("hard", 0)) if isinstance(limit, dict) else (limit, limit)
-        result[name] = (int(soft), int(hard))
+        pair = (limit.get("soft", 0), limit.get("hard", 0)) if isinstance(limit, dict) else (limit, limit)
+        try:
+            result[name] = (int(str(pair[0])), int(str(pair[1])))
+        except ValueError:
+            raise InvalidParameter(f"invalid ulimit {name}: want numbers") from None
     return result
 
 
@@ -275,7 +279,7 @@ async def _run_events(daemon: Daemon, request: Request, options: BuildOptions, o
 _EXIT = re.compile(r'process "(.*)" did not complete successfully: exit code: (\d+)', re.DOTALL)
 
 
-def _as_docker(event: Event, message: dict[str, Any]) -> dict[str, Any]:
+def _as_docker(event: Event, message: ProgressMessage) -> ProgressMessage:
     """Stderr in red, and a failed command in the words that clients look for."""
     if isinstance(event, StepLog) and event.stream == "stderr":
         return {"stream": f"\x1b[91m{message['stream']}\x1b[0m"}

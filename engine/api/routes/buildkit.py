@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ...errors import EngineError, InvalidParameter
+from ...shapes import members
 from .. import transfer
 from ..http import Response, encode
 from ..router import Route
@@ -152,13 +153,13 @@ def _solve_request(request: Request) -> Any:
         "add-hosts": ",".join(host for value in request.query.get("extrahosts", ()) for host in value.split(",")),
         "shm-size": request.text("shmsize"),
         "ulimit": ",".join(f"{name}={soft}:{hard}" for name, (soft, hard) in query.ulimits(request).items()),
-        "cache-from": ",".join(query.json_list(request, "cachefrom")),
+        "cache-from": ",".join(query.words(request, "cachefrom")),
     }
     attributes = {name: text for name, text in attributes.items() if text}
     if request.flag("nocache"):
         attributes["no-cache"] = ""
-    args = {name: value for name, value in query.json_map(request, "buildargs").items() if value is not None}
-    attributes |= {f"build-arg:{name}": str(value) for name, value in args.items()}
+    args = query.texts(request, "buildargs")
+    attributes |= {f"build-arg:{name}": value for name, value in args.items()}
     attributes |= {f"label:{name}": str(value) for name, value in query.json_map(request, "labels").items()}
     asked = control.SolveRequest(Ref=os.urandom(16).hex(), Session=request.text("session"), Frontend="dockerfile.v0")
     update(asked.FrontendAttrs, attributes)
@@ -173,7 +174,7 @@ def _solve_request(request: Request) -> Any:
         if output.get("Type") == "cacheonly":
             continue
         exporter = asked.Exporters.add(Type=str(output.get("Type")))
-        update(exporter.Attrs, {name: str(value) for name, value in (output.get("Attrs") or {}).items()})
+        update(exporter.Attrs, {name: str(value) for name, value in members(output.get("Attrs")).items()})
         if exporter.Type in ("moby", "image"):
             exporter.Attrs["name"] = ",".join(request.query.get("t", ()))
     return asked

@@ -71,7 +71,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
         name = _image_name(container, names)
         row = inspect.summary(daemon.containers, container, now, version=request.version, image_name=name)
         if request.flag("size"):
-            row |= await _sizes(daemon, container)
+            row["SizeRw"], row["SizeRootFs"] = await _sizes(daemon, container)
         rows.append(fitted("container row", row, request.version))
     return Response.json(rows)
 
@@ -154,20 +154,21 @@ def _published(daemon: Daemon, container: Container) -> list[str]:
     ]
 
 
-async def _sizes(daemon: Daemon, container: Container) -> dict[str, int]:
+async def _sizes(daemon: Daemon, container: Container) -> tuple[int, int]:
+    """Bytes of the container's own layer, and with its image's."""
     own = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
     try:
         image = daemon.images.resolve(container.record.image).size
     except NotFound:
         image = 0
-    return {"SizeRw": own, "SizeRootFs": own + image}
+    return own, own + image
 
 
 async def inspect_(daemon: Daemon, request: Request) -> Response:
     container = daemon.containers.get(request["id"])
     body = inspect.inspect(daemon.containers, container, version=request.version)
     if request.flag("size"):
-        body |= await _sizes(daemon, container)
+        body["SizeRw"], body["SizeRootFs"] = await _sizes(daemon, container)
     return Response.json(fitted("container", body, request.version))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import shapes
 from ...errors import InvalidParameter, NotFound, NotImplemented_
@@ -20,6 +20,7 @@ from .usage import shared_sizes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...images.bodies import ImageSummary
     from ..daemon import Daemon
     from ..http import Request
     from ..transfer import Progress
@@ -31,7 +32,7 @@ def registry_auth(request: Request) -> Auth | None:
     return auth_from(decode(text)) if text else None
 
 
-def decode(text: str) -> dict[str, Any]:
+def decode(text: str) -> Mapping[str, object]:
     """What a header with credentials says. One that cannot be decoded has none, as with dockerd: clients send placeholders
     ("placeholder", "null") where they have no credentials."""
     try:
@@ -39,10 +40,10 @@ def decode(text: str) -> dict[str, Any]:
         body = shapes.decode(base64.urlsafe_b64decode(padded.replace("+", "-").replace("/", "_")).decode())
     except (binascii.Error, ValueError):
         return {}
-    return body if isinstance(body, dict) else {}
+    return shapes.members(body)
 
 
-def auth_from(body: dict[str, Any]) -> Auth:
+def auth_from(body: Mapping[str, object]) -> Auth:
     return Auth(
         str(body.get("username") or ""),
         str(body.get("password") or ""),
@@ -66,9 +67,11 @@ def _platforms(request: Request, name: str = "platform") -> list[Platform]:
             raise InvalidParameter(f"failed to parse platform: {text!r} is not JSON") from None
         for one in value if isinstance(value, list) else [value]:
             one = shapes.decode(one) if isinstance(one, str) else one
-            if not isinstance(one, dict) or not all(isinstance(one.get(part), str) for part in ("os", "architecture")):
+            given = shapes.members(one)
+            system, architecture = given.get("os"), given.get("architecture")
+            if not isinstance(system, str) or not isinstance(architecture, str):
                 raise InvalidParameter(f"both OS and Architecture must be provided: {text}")
-            parts = (one["os"], one["architecture"], str(one.get("variant") or ""))
+            parts = (system, architecture, str(given.get("variant") or ""))
             found.append(Platform.parse("/".join(part for part in parts if part)))
     return found
 
@@ -100,7 +103,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
     return Response.json([row(daemon, image, request, shared) for image in images])
 
 
-def row(daemon: Daemon, image: Image, request: Request, shared: Mapping[str, int]) -> dict[str, Any]:
+def row(daemon: Daemon, image: Image, request: Request, shared: Mapping[str, int]) -> ImageSummary:
     """One element of a listing."""
     body = daemon.images.summary(image)
     if request.version >= (1, 51):
@@ -121,7 +124,7 @@ async def inspect(daemon: Daemon, request: Request) -> Response:
             raise
         raise NotFound(f"no such image: {request['name']}: {error}") from None
     body = daemon.images.inspect(image)
-    body |= {"Container": "", "ContainerConfig": dict(body["Config"])}
+    body["Container"], body["ContainerConfig"] = "", dict(body["Config"])
     return Response.json(fitted("image", body, request.version))
 
 

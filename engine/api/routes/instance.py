@@ -100,10 +100,11 @@ async def offer(daemon: Daemon, request: Request) -> Response:
     """Let others pull images from an address of this machine."""
     given = await request.json()
     address, images = given.get("address"), given.get("images")
-    if not isinstance(address, str) or not isinstance(images, list) or not all(isinstance(one, str) for one in images):
+    names = [one for one in images if isinstance(one, str)] if isinstance(images, list) else []
+    if not isinstance(address, str) or names != images:
         raise InvalidParameter("address and images: where shall which images be served?")
     assert daemon.pulls is not None
-    return Response.json(await daemon.pulls.offer(address, images))
+    return Response.json(await daemon.pulls.offer(address, names))
 
 
 ROUTES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...containers.life import update
 from ...errors import InvalidParameter, NotFound
@@ -12,6 +12,8 @@ from ..router import Route
 from ..versions import fitted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..daemon import Daemon
     from ..http import Request
 
@@ -70,7 +72,7 @@ async def disconnect(daemon: Daemon, request: Request) -> Response:
     return Response(200)
 
 
-def _container(body: dict[str, Any]) -> str:
+def _container(body: Mapping[str, object]) -> str:
     name = body.get("Container")
     if not isinstance(name, str) or not name:
         raise InvalidParameter("no container given")

@@ -6,25 +6,28 @@ import os
 import platform
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
 from ....version import __version__ as VERSION
+from ... import shapes
 from ...containers.spec import cdi
 from ...errors import InvalidParameter
 from ...events import matches
-from ...images.types import Auth, Platform
+from ...images.types import Platform
 from ...linux import userns
 from ...linux.cgroup import Hierarchies
-from ...shapes import Field, normalize
+from ...shapes import Field
 from ...timestamps import parse_time, rfc3339
 from ..http import Response, encode
 from ..router import API_VERSION, MIN_API_VERSION, Route
 from ..versions import fitted
+from .images import auth_from
 
 if TYPE_CHECKING:
     from ...events import Event
+    from ..bodies import Info
     from ..daemon import Daemon
     from ..http import Request
 
@@ -79,11 +82,12 @@ def _text(value: tuple[int, int]) -> str:
 async def info(daemon: Daemon, request: Request) -> Response:
     images = await daemon.containers.blocking(daemon.images.list)
     devices = await daemon.containers.blocking(cdi.devices)
-    body = _info(daemon, len(images)) | {"DiscoveredDevices": [{"Source": "cdi", "ID": name} for name in devices]}
+    body = _info(daemon, len(images))
+    body["DiscoveredDevices"] = [{"Source": "cdi", "ID": name} for name in devices]
     return Response.json(fitted("info", body, request.version))
 
 
-def _info(daemon: Daemon, images: int) -> dict[str, Any]:
+def _info(daemon: Daemon, images: int) -> Info:
     counts = daemon.containers.counts()
     host = os.uname()
     hierarchies = Hierarchies.discover()
@@ -93,9 +97,6 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
             controllers = {*file.read().split(), "freezer", "devices"}
     with open("/proc/meminfo") as file:
         memory = int(file.readline().split()[1]) * 1024
-    registry = {"IndexConfigs": {"docker.io": {"Mirrors": [], "Name": "docker.io", "Official": True, "Secure": True}}}
-    registry |= {"InsecureRegistryCIDRs": ["127.0.0.0/8"], "Mirrors": []}  # type: ignore[dict-item]
-    registry |= {"AllowNondistributableArtifactsCIDRs": None, "AllowNondistributableArtifactsHostnames": None}  # type: ignore[dict-item]
     return {
         "ID": daemon.layout.instance,
         "Containers": sum(counts.values()),
@@ -131,7 +132,7 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
         "OomKillDisable": "memory" in hierarchies.v1,
         "NGoroutines": 1,
         "SystemTime": rfc3339(time.time_ns()),
-        "LoggingDriver": daemon.containers.log_config["Type"],
+        "LoggingDriver": daemon.containers.log_config.get("Type", ""),
         "CgroupDriver": "cgroupfs" if hierarchies.any else "none",
         "CgroupVersion": "2" if hierarchies.pure_v2 else "1",
         "NEventsListener": 0,
@@ -141,7 +142,13 @@ def _info(daemon: Daemon, images: int) -> dict[str, Any]:
         "OSType": "linux",
         "Architecture": host.machine,
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": registry,
+        "RegistryConfig": {
+            "IndexConfigs": {"docker.io": {"Mirrors": [], "Name": "docker.io", "Official": True, "Secure": True}},
+            "InsecureRegistryCIDRs": ["127.0.0.0/8"],
+            "Mirrors": [],
+            "AllowNondistributableArtifactsCIDRs": None,
+            "AllowNondistributableArtifactsHostnames": None,
+        },
         "NCPU": os.cpu_count(),
         "MemTotal": memory,
         "GenericResources": None,
@@ -249,9 +256,8 @@ _AUTH = {
 
 
 async def auth(daemon: Daemon, request: Request) -> Response:
-    body = normalize(_AUTH, await request.json(), "")
-    credentials = Auth(body["username"], body["password"], body["identitytoken"], body["registrytoken"])
-    token = await daemon.containers.blocking(daemon.images.login, credentials, body["serveraddress"])
+    body = shapes.checked(_AUTH, await request.json(), "")
+    token = await daemon.containers.blocking(daemon.images.login, auth_from(body), str(body.get("serveraddress") or ""))
     return Response.json({"Status": "Login Succeeded", "IdentityToken": token})
 
 

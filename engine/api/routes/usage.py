@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...containers.life import remove
 from ...containers.view import inspect
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...containers.life.container import Container
+    from ...containers.spec.shown import ContainerSummary
     from ...images.types import Image
+    from ..bodies import Share, Usage
     from ..daemon import Daemon
     from ..http import Request
 
@@ -28,15 +30,21 @@ _KINDS = ("container", "image", "volume", "build-cache")
 class _Part:
     """One kind of things. ``used`` is the size of what is in use, ``active`` how many are."""
 
-    items: Sequence[dict[str, Any]]
+    items: Sequence[object]
     active: int
     size: int
     used: int
 
-    def brief(self, *, verbose: bool) -> dict[str, Any]:
-        numbers = {"ActiveCount": self.active, "TotalCount": len(self.items)}
-        numbers |= {"Reclaimable": self.size - self.used, "TotalSize": self.size}
-        return {**numbers, **({"Items": list(self.items)} if verbose and self.items else {})}
+    def brief(self, *, verbose: bool) -> Share:
+        share: Share = {
+            "ActiveCount": self.active,
+            "TotalCount": len(self.items),
+            "Reclaimable": self.size - self.used,
+            "TotalSize": self.size,
+        }
+        if verbose and self.items:
+            share["Items"] = list(self.items)
+        return share
 
 
 def shared_sizes(images: Sequence[Image]) -> dict[str, int]:
@@ -53,24 +61,25 @@ async def disk_usage(daemon: Daemon, request: Request) -> Response:
     """Up to API 1.52 the things themselves with some totals, from then on counts and sizes, with the things when asked."""
     kinds = request.query.get("type") or _KINDS
     verbose = request.flag("verbose")
-    body: dict[str, Any] = {"LayersSize": 0, "Images": None, "Containers": None, "Volumes": None, "BuildCache": None}
+    body: Usage = {"LayersSize": 0, "Images": None, "Containers": None, "Volumes": None, "BuildCache": None}
     if "image" in kinds:
         part = await _images(daemon, request)
-        body |= {"Images": part.items, "LayersSize": part.size, "ImageUsage": part.brief(verbose=verbose)}
+        body["Images"], body["LayersSize"] = list(part.items), part.size
+        body["ImageUsage"] = part.brief(verbose=verbose)
         if request.flag("layers-in-use"):
             body["LayersInUse"] = part.used
     if "container" in kinds:
         part = await _containers(daemon, request)
-        body |= {"Containers": part.items, "ContainerUsage": part.brief(verbose=verbose)}
+        body["Containers"], body["ContainerUsage"] = list(part.items), part.brief(verbose=verbose)
     if "volume" in kinds:
         part = await _volumes(daemon)
-        body |= {"Volumes": part.items, "VolumeUsage": part.brief(verbose=verbose)}
+        body["Volumes"], body["VolumeUsage"] = list(part.items), part.brief(verbose=verbose)
     if "build-cache" in kinds:
         part = await _build_cache(daemon)
-        body |= {"BuildCache": part.items, "BuilderSize": part.size, "BuildCacheUsage": part.brief(verbose=verbose)}
+        body["BuildCache"], body["BuilderSize"] = list(part.items), part.size
+        body["BuildCacheUsage"] = part.brief(verbose=verbose)
     if verbose and request.version >= (1, 52):
-        for name in ("LayersSize", "Images", "Containers", "Volumes", "BuildCache"):
-            del body[name]
+        del body["LayersSize"], body["Images"], body["Containers"], body["Volumes"], body["BuildCache"]
     return Response.json(fitted("usage", body, request.version))
 
 
@@ -91,14 +100,15 @@ async def _containers(daemon: Daemon, request: Request) -> _Part:
     containers = list(daemon.containers)
     rows = [await _container(daemon, container, request) for container in containers]
     active = [row for row, container in zip(rows, containers, strict=True) if container.state.active]
-    return _Part(rows, len(active), sum(row["SizeRw"] for row in rows), sum(row["SizeRw"] for row in active))
+    size, used = (sum(row.get("SizeRw", 0) for row in some) for some in (rows, active))
+    return _Part(rows, len(active), size, used)
 
 
-async def _container(daemon: Daemon, container: Container, request: Request) -> dict[str, Any]:
+async def _container(daemon: Daemon, container: Container, request: Request) -> ContainerSummary:
     name = container.record.config["Image"]
     row = inspect.summary(daemon.containers, container, time.time_ns(), version=request.version, image_name=name)
-    row["SizeRw"] = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
-    row["SizeRootFs"] = row["SizeRw"]
+    size = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
+    row["SizeRw"], row["SizeRootFs"] = size, size
     return fitted("container row", row, request.version)
 
 

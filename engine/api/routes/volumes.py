@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -14,6 +14,7 @@ from ..router import Route
 from .snapshots import at_rest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ..daemon import Daemon
@@ -44,7 +45,7 @@ async def create(daemon: Daemon, request: Request) -> Response:
     return Response.json(daemon.volumes.inspect(volume), 201)
 
 
-def _strings(body: dict[str, Any], member: str) -> dict[str, str]:
+def _strings(body: Mapping[str, object], member: str) -> dict[str, str]:
     value = body.get(member) or {}
     if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
         raise InvalidParameter(f"invalid JSON: {member}: want a map of strings")

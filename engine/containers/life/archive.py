@@ -14,7 +14,7 @@ import posixpath
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ...errors import EngineError, Forbidden, InvalidParameter, NotFound
 from ...images.compression import chunks, decompress
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...images.tarstream import Entry
+    from ..spec.record import MountPoint
     from .container import Container
     from .service import Containers
 
@@ -322,7 +323,7 @@ def _owner(root_fd: int, container: Container) -> tuple[int, int] | None:
     return identity.uid, identity.gid
 
 
-def _mount_of(container: Container, path: str) -> Any:
+def _mount_of(container: Container, path: str) -> MountPoint | None:
     clean = posixpath.normpath("/" + path.lstrip("/"))
     best = None
     for point in container.record.mounts:

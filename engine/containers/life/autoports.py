@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from ...errors import EngineError
 from ...networks.ports import PortTaken
@@ -42,10 +42,10 @@ def allocate(
     `release`. Raises what it raises."""
     if not _is_automatic(record, bindings):
         return reserve(bindings)
-    known = containers.store.all(KIND)
+    known = _known(containers)
     keys = [_key(record.name, index, binding) for index, binding in enumerate(bindings)]
-    own = {key: int(known[key]["port"]) for key in keys if key in known}
-    others = {int(entry["port"]) for key, entry in known.items() if key not in own}
+    own = {key: known[key]["port"] for key in keys if key in known}
+    others = {entry["port"] for key, entry in known.items() if key not in own}
     picks = {
         key: _candidates(f"{containers.layout.instance}/{key}", own.get(key), others)
         for key, binding in zip(keys, bindings, strict=True)
@@ -77,7 +77,7 @@ def published(record: ContainerRecord) -> list[PortBinding]:
     if host["NetworkMode"] in ("host", "none") or host["NetworkMode"].startswith("container:"):
         return []
     bindings: list[PortBinding] = []
-    for port, entries in host["PortBindings"].items():
+    for port, entries in (host["PortBindings"] or {}).items():
         bindings += PortBinding.from_docker(port, entries)
     if host["PublishAllPorts"]:
         taken = {(binding.container_port, binding.protocol) for binding in bindings}
@@ -94,7 +94,7 @@ def rest(containers: Containers, record: ContainerRecord) -> None:
     if not _is_automatic(record, bindings):
         return
     if record.id not in containers.holding:
-        known = containers.store.all(KIND)
+        known = _known(containers)
         keys = [_key(record.name, index, binding) for index, binding in enumerate(bindings)]
         remembered = [known[key]["port"] if key in known else 0 for key in keys]
         bindings = [
@@ -135,12 +135,23 @@ def _candidates(seed: str, remembered: int | None, others: set[int]) -> Iterator
             yield port
 
 
+class Remembered(TypedDict):
+    """A port that a container of this name has had, and when, in ns since the epoch."""
+
+    port: int
+    used: int
+
+
+def _known(containers: Containers) -> dict[str, Remembered]:
+    return cast("dict[str, Remembered]", containers.store.all(KIND))
+
+
 def _remember(containers: Containers, chosen: dict[str, int]) -> None:
     with containers.store.transaction():
         for key, port in chosen.items():
             containers.store.put(KIND, key, {"port": port, "used": time.time_ns()})
-        known = containers.store.all(KIND)
-        for key in sorted(known, key=lambda key: int(known[key]["used"]))[: max(0, len(known) - _REMEMBERED)]:
+        known = _known(containers)
+        for key in sorted(known, key=lambda key: known[key]["used"])[: max(0, len(known) - _REMEMBERED)]:
             containers.store.delete(KIND, key)
 
 

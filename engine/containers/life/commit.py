@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ...errors import Conflict, EngineError, NotFound
 from ...images.changes import apply_changes
 from ...timestamps import rfc3339
-from ..spec import merge
+from ..spec import fields, merge
 from . import stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ...images.bodies import History, ImageConfig, Process
     from ...images.types import Image, Layer
+    from ..spec.bodies import Config
     from .container import Container
     from .service import Containers
 
@@ -32,7 +34,7 @@ async def commit(
     author: str,
     comment: str,
     changes: Sequence[str],
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     pause: bool,
 ) -> Image:
     """The new image, tagged ``ref`` when that is not empty. ``pause`` freezes the container meanwhile."""
@@ -59,11 +61,11 @@ def _commit(
     author: str,
     comment: str,
     changes: Sequence[str],
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
 ) -> Image:
     record = container.record
-    process = {name: record.config[name] for name in _KEPT if record.config.get(name)}
-    given = {name: config[name] for name in _KEPT if config.get(name)}
+    process = _process(record.config)
+    given = _process(fields.config(config))
     if given:
         environment = merge.environment(given.get("Env") or [], process.get("Env") or [])
         labels = {**(process.get("Labels") or {}), **(given.get("Labels") or {})}
@@ -73,11 +75,9 @@ def _commit(
         if labels:
             process["Labels"] = labels
     process = apply_changes(process, changes)
-    base: dict[str, Any] = {}
-    parent = ""
     try:
         image = containers.images.resolve(record.image)
-        base, parent = dict(image.config), image.id
+        base, parent = image.config, image.id
         layers: Sequence[Layer] = image.layers
     except NotFound:
         raise EngineError(f"the image of container {container.name} is gone: {record.image}") from None
@@ -86,14 +86,25 @@ def _commit(
             containers.layout.container_state(record.id) / "upper", layers, move=False
         )
         created = rfc3339(time.time_ns())
-        history = [*(base.get("history") or []), {"created": created, "created_by": " ".join(record.command)}]
+        step: History = {"created": created, "created_by": " ".join(record.command)}
         if author:
-            history[-1]["author"] = author
+            step["author"] = author
         if comment:
-            history[-1]["comment"] = comment
-        said = {"author": author, "comment": comment or ""}
-        document = {**base, "created": created, "config": process, "history": history, **said}
+            step["comment"] = comment
+        document: ImageConfig = {
+            **base,
+            "created": created,
+            "config": process,
+            "history": [*(base.get("history") or ()), step],
+            "author": author,
+            "comment": comment or "",
+        }
         made = containers.images.add(document, [*layers, layer], parent=parent)
         if ref:
             containers.images.tag(made.id, ref)
     return containers.images.resolve(made.id)
+
+
+def _process(config: Config) -> Process:
+    """What an image keeps of a container's Config, without what says nothing."""
+    return cast("Process", {name: value for name, value in config.items() if name in _KEPT and value})

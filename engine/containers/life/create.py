@@ -9,7 +9,7 @@ import secrets
 import shutil
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -17,9 +17,8 @@ from ...errors import EngineError, InvalidParameter, NotFound
 from ...images.types import Platform
 from ...linux import paths
 from ...linux.libc import KernelError
-from ...networks.types import ENDPOINT, EndpointRequest
+from ...networks.types import EndpointRequest, endpoint_settings
 from ...runtime import defaults
-from ...shapes import checked, normalize
 from ...volumes.types import LEASE
 from ..spec import apparmor, bundle, confinement, fields, merge, mounts, names, resources, security, skeleton, validate
 from ..spec.record import ContainerRecord, MountPoint
@@ -30,20 +29,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...images.types import Image
+    from ...networks.bodies import EndpointSettings, HostPort
+    from ..spec.bodies import Config, DriverConfig, HostConfig, LogConfig, VolumeOptions
     from .service import Containers
 
 
 async def create(
-    containers: Containers, body: Mapping[str, Any], *, name: str = "", platform: str = "", one_network: bool = False
+    containers: Containers, body: Mapping[str, object], *, name: str = "", platform: str = "", one_network: bool = False
 ) -> tuple[Container, list[str]]:
     """The new container and warnings. ``one_network``: before API 1.44 a container is created on one network only."""
     if not body:
         raise InvalidParameter("config cannot be empty in order to create a container")
-    wanted = normalize(fields.CONFIG, body, "")
+    wanted = fields.config(body)
     host_body = body.get("HostConfig") or {}
     if not isinstance(host_body, dict):
         raise InvalidParameter("invalid JSON: HostConfig: want an object")
-    host = normalize(fields.HOST_CONFIG, host_body, "HostConfig")
+    host = fields.host_config(host_body)
     host["RestartPolicy"] = validate.restart_policy(host["RestartPolicy"])
     validate.config(wanted)
     warnings = validate.host_config(host, wanted)
@@ -116,26 +117,30 @@ def _check_platform(image: Image, ref: str, platform: str) -> None:
         )
 
 
-def _log_config(wanted: Mapping[str, Any], configured: Mapping[str, Any]) -> dict[str, Any]:
+def _log_config(wanted: LogConfig, configured: LogConfig) -> LogConfig:
     """The driver that is asked for or configured; the configured options count for the configured driver only."""
-    driver = wanted.get("Type") or configured["Type"]
+    driver = wanted.get("Type") or configured.get("Type", "")
     options = wanted.get("Config") or {}
-    if driver == configured["Type"]:
-        options = {**configured["Config"], **options}
-    chosen = {"Type": driver, "Config": options}
+    if driver == configured.get("Type"):
+        options = {**configured.get("Config", {}), **options}
+    chosen: LogConfig = {"Type": driver, "Config": options}
     validate.log_config(chosen)
     return chosen
 
 
-def _complete(host: dict[str, Any], config: dict[str, Any], id: str, log: Mapping[str, Any]) -> None:
+def _complete(host: HostConfig, config: Config, id: str, log: LogConfig) -> None:
     """Fill in what depends on other members, as inspect will show it."""
     mode = host["NetworkMode"] = host["NetworkMode"] or "default"
     host["IpcMode"] = host["IpcMode"] or "private"
     host["CgroupnsMode"] = host["CgroupnsMode"] or ("host" if host["Privileged"] else "private")
     host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
     host["LogConfig"] = _log_config(host["LogConfig"], log)
-    for member in ("Dns", "DnsOptions", "DnsSearch", "Devices"):
-        host[member] = host[member] or []
+    host["Dns"], host["DnsOptions"], host["DnsSearch"] = (
+        host["Dns"] or [],
+        host["DnsOptions"] or [],
+        host["DnsSearch"] or [],
+    )
+    host["Devices"] = host["Devices"] or []
     host["PidsLimit"] = host["PidsLimit"] or None
     if host["MemorySwappiness"] == -1:
         host["MemorySwappiness"] = None
@@ -143,10 +148,8 @@ def _complete(host: dict[str, Any], config: dict[str, Any], id: str, log: Mappin
     host["MemorySwap"] = resources.effective_swap(host)
     options = security.security_options(host["SecurityOpt"])
     host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, options)
-    if host["PortBindings"]:
-        config["ExposedPorts"] = {**(config["ExposedPorts"] or {}), **{port: {} for port in host["PortBindings"]}}
-    if config["ExposedPorts"]:
-        config["ExposedPorts"] = {_port_name(port): {} for port in config["ExposedPorts"]}
+    if exposed := [*(config["ExposedPorts"] or ()), *(host["PortBindings"] or ())]:
+        config["ExposedPorts"] = {_port_name(port): {} for port in exposed}
     if not config["Hostname"]:
         if mode == "host" or host["UTSMode"] == "host":
             config["Hostname"] = os.uname().nodename
@@ -160,29 +163,21 @@ def _port_name(port: str) -> str:
     return f"{low}/{protocol}" if low == high else f"{low}-{high}/{protocol}"
 
 
-def _port_bindings(given: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-    result: dict[str, list[dict[str, str]]] = {}
+def _port_bindings(given: Mapping[str, Sequence[HostPort] | None]) -> dict[str, list[HostPort] | None]:
+    result: dict[str, list[HostPort]] = {}
+    anywhere: HostPort = {}
     for port, bindings in given.items():
-        name = _port_name(port)
-        for binding in bindings or [{}]:
-            entry = {"HostIp": str(binding.get("HostIp") or ""), "HostPort": str(binding.get("HostPort") or "")}
-            result.setdefault(name, []).append(entry)
-    return result
+        for binding in bindings or (anywhere,):
+            entry: HostPort = {"HostIp": binding.get("HostIp") or "", "HostPort": binding.get("HostPort") or ""}
+            result.setdefault(_port_name(port), []).append(entry)
+    return {**result}
 
 
 def endpoints(
-    body: Mapping[str, Any], host: Mapping[str, Any], config: Mapping[str, Any], *, one_network: bool = False
-) -> dict[str, dict[str, Any]]:
+    body: Mapping[str, object], host: HostConfig, config: Config, *, one_network: bool = False
+) -> dict[str, EndpointSettings]:
     """The networks asked for, NetworkMode's first; settings as the client gave them."""
-    networking = body.get("NetworkingConfig") or {}
-    given = networking.get("EndpointsConfig") if isinstance(networking, dict) else None
-    given = given or {}
-    if not isinstance(given, dict) or not all(isinstance(value, dict | None) for value in given.values()):
-        raise InvalidParameter("invalid JSON: NetworkingConfig.EndpointsConfig: want a map of objects")
-    given = {
-        name: checked(ENDPOINT, settings or {}, f"NetworkingConfig.EndpointsConfig.{name}")
-        for name, settings in given.items()
-    }
+    given = _given_endpoints(body)
     for name, settings in given.items():
         EndpointRequest.from_docker(name, settings)
     if one_network and len(given) > 1:
@@ -201,15 +196,27 @@ def endpoints(
         raise InvalidParameter(
             "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
         )
-    ordered = {primary: dict(given.get(primary) or given.get("default") or {})}
-    ordered |= {name: dict(settings or {}) for name, settings in given.items() if name not in (primary, "default")}
+    first = given.get(primary) or given.get("default") or {}
+    ordered = {primary: first, **{name: one for name, one in given.items() if name not in (primary, "default")}}
     for name, settings in ordered.items():
         _check_addresses(EndpointRequest.from_docker(name, settings))
-    if config["MacAddress"] and not ordered[primary].get("MacAddress"):
-        ordered[primary]["MacAddress"] = config["MacAddress"]
-    if host["Links"] and not ordered[primary].get("Links"):
-        ordered[primary]["Links"] = list(host["Links"])
+    if config["MacAddress"] and not first.get("MacAddress"):
+        first["MacAddress"] = config["MacAddress"]
+    if host["Links"] and not first.get("Links"):
+        first["Links"] = list(host["Links"])
     return ordered
+
+
+def _given_endpoints(body: Mapping[str, object]) -> dict[str, EndpointSettings]:
+    networking = body.get("NetworkingConfig") or {}
+    given = networking.get("EndpointsConfig") if isinstance(networking, dict) else None
+    given = given or {}
+    if not isinstance(given, dict) or not all(isinstance(value, dict | None) for value in given.values()):
+        raise InvalidParameter("invalid JSON: NetworkingConfig.EndpointsConfig: want a map of objects")
+    return {
+        name: endpoint_settings(settings or {}, f"NetworkingConfig.EndpointsConfig.{name}")
+        for name, settings in given.items()
+    }
 
 
 def _check_addresses(request: EndpointRequest) -> None:
@@ -233,7 +240,7 @@ def _partner(containers: Containers, ref: str) -> Container:
         raise InvalidParameter(str(error)) from None
 
 
-def _check_partners(containers: Containers, host: Mapping[str, Any]) -> None:
+def _check_partners(containers: Containers, host: HostConfig) -> None:
     for mode in (host["PidMode"], host["IpcMode"]):
         if mode.startswith("container:"):
             _partner(containers, mode.partition(":")[2])
@@ -264,17 +271,16 @@ def _volumes(containers: Containers, record: ContainerRecord, made: list[str]) -
     """Create missing volumes and seed empty ones from the image; the mount points with their volumes' names. ``made`` is told
     of each anonymous one."""
     options = {
-        body.get("Target"): body.get("VolumeOptions") or {}
-        for body in record.host["Mounts"] or ()
-        if isinstance(body, dict)
+        body.get("Target"): body["VolumeOptions"] for body in record.host["Mounts"] or () if "VolumeOptions" in body
     }
+    nothing: VolumeOptions = {}
     points, fresh = [], []
     for point in record.mounts:
         if point.type == "image":
             containers.images.resolve(point.name)
         if point.type == "volume":
-            wanted = options.get(point.destination, {})
-            driver = wanted.get("DriverConfig") or {}
+            wanted = options.get(point.destination, nothing)
+            driver: DriverConfig = wanted.get("DriverConfig") or {}
             volume = containers.volumes.create(
                 point.name,
                 driver=driver.get("Name") or ("" if point.from_mounts else record.host["VolumeDriver"]),

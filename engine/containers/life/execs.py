@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -23,6 +23,7 @@ from . import pump
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..spec.shown import ExecConfig, ExecInspect, ExecProcessConfig
     from .container import Container
     from .service import Containers
 
@@ -63,7 +64,7 @@ class Exec:
 
     id: str
     container: Container
-    config: Mapping[str, Any]
+    config: ExecConfig
     process: ExecProcess | None = None
     started: bool = False
     running: bool = False
@@ -71,19 +72,21 @@ class Exec:
     exit_code: int | None = None
     size: tuple[int, int] = field(default=(0, 0))
 
-    def to_docker(self) -> dict[str, Any]:
-        command = self.config["Cmd"]
+    def to_docker(self) -> ExecInspect:
+        command = self.config["Cmd"] or [""]
+        process: ExecProcessConfig = {
+            "tty": self.config["Tty"],
+            "entrypoint": command[0],
+            "arguments": command[1:],
+            "privileged": self.config["Privileged"],
+        }
+        if self.config["User"]:
+            process["user"] = self.config["User"]
         return {
             "ID": self.id,
             "Running": self.running,
             "ExitCode": self.exit_code,
-            "ProcessConfig": {
-                "tty": self.config["Tty"],
-                "entrypoint": command[0],
-                "arguments": command[1:],
-                "privileged": self.config["Privileged"],
-                **({"user": self.config["User"]} if self.config["User"] else {}),
-            },
+            "ProcessConfig": process,
             "OpenStdin": self.config["AttachStdin"],
             "OpenStderr": self.config["AttachStderr"],
             "OpenStdout": self.config["AttachStdout"],
@@ -100,18 +103,19 @@ def _words(command: Sequence[str]) -> str:
     return f"{program} {' '.join(arguments)}"
 
 
-def create(containers: Containers, container: Container, body: Mapping[str, Any]) -> Exec:
+def create(containers: Containers, container: Container, body: Mapping[str, object]) -> Exec:
     """A new exec instance; nothing runs yet."""
-    config = normalize(_FIELDS, body, "")
-    if not config["Cmd"]:
+    config = cast("ExecConfig", normalize(_FIELDS, body, ""))
+    command = config["Cmd"]
+    if not command:
         raise InvalidParameter("No exec command specified")
-    if any("\0" in word for word in config["Cmd"]):
+    if any("\0" in word for word in command):
         raise InvalidParameter("invalid Cmd: it contains a NUL byte")
     check_running(container)
     pump.parse_keys(config["DetachKeys"])
     execution = Exec(secrets.token_hex(32), container, config)
     container.execs[execution.id] = execution
-    containers.publish(container, f"exec_create: {_words(config['Cmd'])}", execID=execution.id)
+    containers.publish(container, f"exec_create: {_words(command)}", execID=execution.id)
     return execution
 
 
@@ -145,10 +149,10 @@ async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns
     """Start the process. Raises ExecFailed, ContainerGone."""
     config, container = execution.config, execution.container
     execution.started = True
-    size = config["ConsoleSize"] or [0, 0]
+    size, command = config["ConsoleSize"] or [0, 0], config["Cmd"] or []
     specification = spec(
         container,
-        config["Cmd"],
+        command,
         extra=config["Env"] or (),
         user=config["User"],
         cwd=config["WorkingDir"],
@@ -168,7 +172,7 @@ async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns
         raise
     execution.process = process
     execution.running = True
-    containers.publish(container, f"exec_start: {_words(config['Cmd'])}", execID=execution.id)
+    containers.publish(container, f"exec_start: {_words(command)}", execID=execution.id)
 
     async def wait() -> None:
         try:

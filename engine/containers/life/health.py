@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
@@ -22,7 +22,9 @@ from .probes import Probe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..spec.bodies import Config
     from ..spec.probing import Probing
+    from ..spec.shown import HealthShown
     from .container import Container
     from .service import Containers
 
@@ -49,7 +51,7 @@ class Check:
     own: Probing | None = None
 
     @staticmethod
-    def from_config(config: Mapping[str, Any]) -> Check | None:
+    def from_config(config: Config) -> Check | None:
         """The check of a container's Config; None when there is none or it is switched off."""
         body = config["Healthcheck"]
         test = (body or {}).get("Test") or []
@@ -59,15 +61,15 @@ class Check:
         shell = config["Shell"] or ["/bin/sh", "-c"]
         command = (*shell, test[1]) if test[0] == "CMD-SHELL" else () if own is not None else tuple(test[1:])
 
-        def seconds(member: str, default: float) -> float:
-            return (body.get(member) or 0) / 1e9 or default
+        def seconds(nanoseconds: int | None, default: float) -> float:
+            return (nanoseconds or 0) / 1e9 or default
 
         return Check(
             command,
-            seconds("Interval", DEFAULT_INTERVAL),
-            seconds("Timeout", DEFAULT_TIMEOUT),
-            seconds("StartPeriod", 0.0),
-            seconds("StartInterval", 0.0),
+            seconds(body.get("Interval"), DEFAULT_INTERVAL),
+            seconds(body.get("Timeout"), DEFAULT_TIMEOUT),
+            seconds(body.get("StartPeriod"), 0.0),
+            seconds(body.get("StartInterval"), 0.0),
             body.get("Retries") or DEFAULT_RETRIES,
             own,
         )
@@ -96,10 +98,10 @@ class Health:
         status: Status = "unhealthy" if streak >= check.retries else self.status
         return replace(self, status=status, streak=streak, log=log, counted=age)
 
-    def to_docker(self) -> dict[str, Any]:
+    def to_docker(self) -> HealthShown:
         return {"Status": self.status, "FailingStreak": self.streak, "Log": [probe.to_docker() for probe in self.log]}
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, object]:
         return {
             "status": self.status,
             "streak": self.streak,
@@ -109,11 +111,12 @@ class Health:
         }
 
     @staticmethod
-    def from_body(body: Mapping[str, Any]) -> Health:
+    def from_body(body: Mapping[str, object]) -> Health:
         """A probe was a list before records had versions. Raises Incomplete."""
+        known = body.get("log")
         log = tuple(
             Probe(*entry) if isinstance(entry, list) else documents.build(Probe, entry)
-            for entry in body.get("log") or ()
+            for entry in (known if isinstance(known, list) else ())
         )
         return documents.build(Health, body, log=log)
 

@@ -13,7 +13,7 @@ import binascii
 import os
 import posixpath
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import Conflict, EngineError, InvalidParameter
 from ...linux import mount, namespace, owners
@@ -63,7 +63,7 @@ def parse(value: object, mounts: Sequence[MountPoint]) -> list[tuple[MemoryFile,
     return result
 
 
-def _number(one: Mapping[str, Any], member: str, default: int, largest: int) -> int:
+def _number(one: Mapping[str, object], member: str, default: int, largest: int) -> int:
     value = one.get(member, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
         raise InvalidParameter(f"files: {member}: want a number from 0 to {largest}")

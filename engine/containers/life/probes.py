@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...errors import EngineError
 from ...linux.process import is_ending
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from ...runtime.logread import Entry, Notify
+    from ..spec.shown import ProbeShown
     from ..view.logfeed import Feed
     from .container import Container
     from .health import Check
@@ -40,7 +41,7 @@ class Probe:
     exit_code: int
     output: str
 
-    def to_docker(self) -> dict[str, Any]:
+    def to_docker(self) -> ProbeShown:
         return {
             "Start": rfc3339(self.start),
             "End": rfc3339(self.end),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...networks.types import PortBinding
+    from ...runtime import wire
     from .service import Containers
 
 log = logging.getLogger(__name__)
@@ -142,9 +143,7 @@ async def _adopt_files(containers: Containers, record: ContainerRecord, state: S
         )
 
 
-async def _bury(
-    containers: Containers, record: ContainerRecord, path: str, status: statusfile.Status
-) -> statusfile.Status | None:
+async def _bury(containers: Containers, record: ContainerRecord, path: str, status: wire.Status) -> wire.Status | None:
     cgroup = bundle.cgroup_path(record, containers.layout)
     try:
         return await containers.blocking(statusfile.bury, path, cgroup)

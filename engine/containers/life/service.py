@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -20,8 +20,9 @@ from ..spec import validate
 from ..view.logwatch import LogWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
+    from typing import Unpack
 
     from anyio.abc import TaskGroup
 
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from ...store import Store
     from ...trash import Trash
     from ...volumes import Volumes
-    from ..spec.record import ContainerRecord
+    from ..spec.bodies import LogConfig
+    from ..spec.record import ContainerRecord, RecordChanges
     from .container import Container
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -54,10 +57,10 @@ class Containers:
         volumes: Volumes,
         keeper: KeeperClient,
         trash: Trash,
-        log_config: Mapping[str, Any] | None = None,
+        log_config: LogConfig | None = None,
     ) -> None:
         """``log_config`` is the LogConfig of containers that ask for none."""
-        self.log_config = log_config or {"Type": "json-file", "Config": {}}
+        self.log_config: LogConfig = log_config or {"Type": "json-file", "Config": {}}
         self.layout = layout
         self.store = store
         self.logs = LogWatch()
@@ -131,15 +134,15 @@ class Containers:
         self.store.delete("container", id)
         self.store.delete("health", id)
 
-    def save(self, container: Container, **changes: Any) -> None:
+    def save(self, container: Container, **changes: Unpack[RecordChanges]) -> None:
         """Replace members of the record, durably. Raises Unavailable when the disk does not take it."""
-        record: ContainerRecord = replace(container.record, **changes) if changes else container.record
+        record = replace(container.record, **changes)
         self.store.put("container", record.id, record.body())
         container.record = record
 
-    def note(self, container: Container, **changes: Any) -> None:
+    def note(self, container: Container, **changes: Unpack[RecordChanges]) -> None:
         """Replace members of the record by what is the case already: no disk that is full keeps anybody from it."""
-        record: ContainerRecord = replace(container.record, **changes)
+        record = replace(container.record, **changes)
         self.store.keep("container", record.id, record.body())
         container.record = record
 
@@ -164,7 +167,7 @@ class Containers:
         except Exception:
             log.exception("%s failed", what)
 
-    async def blocking(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    async def blocking(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Call something that blocks in a worker thread; a cancelled caller still waits for it to end."""
         return await anyio.to_thread.run_sync(partial(function, *arguments, **options), limiter=self._workers)
 

@@ -12,7 +12,7 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -26,6 +26,7 @@ from . import autoports, ipc, memory, notified, supervise
 from .state import State
 
 if TYPE_CHECKING:
+    from ...linux.oci import Seccomp
     from ...networks.types import Allocation
     from ...runtime.client import Prepared
     from ..spec.confinement import Confinement
@@ -173,7 +174,7 @@ def reference(record: ContainerRecord) -> ContainerRef:
 def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
     host = record.host
     containers.networks.set_resolver(
-        record.id, Resolver(tuple(host["Dns"]), tuple(host["DnsSearch"]), tuple(host["DnsOptions"]))
+        record.id, Resolver(tuple(host["Dns"] or ()), tuple(host["DnsSearch"] or ()), tuple(host["DnsOptions"] or ()))
     )
     requests = [EndpointRequest.from_docker(name, settings) for name, settings in record.networks.items()]
     try:
@@ -196,7 +197,7 @@ def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
 def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
     """Everything on disk that the shim needs: launch.json and what it points to."""
     layout = containers.layout
-    log = logoptions.prepare(record, connect=True)
+    log = logoptions.prepare(record, str(layout.container_state(record.id) / "log"), connect=True)
     run = layout.container_run(record.id)
     run.mkdir(parents=True, exist_ok=True, mode=0o700)
     (layout.container_state(record.id) / "log").mkdir(exist_ok=True, mode=0o700)
@@ -218,6 +219,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
                 files = _files(layout.container_run(end.id)) if end else {}
     if not host["NetworkMode"].startswith("container:"):
         files = _files(run)
+    program, profile = _seccomp(containers, record)
     inputs = bundle.Inputs(
         lower=containers.lower(record),
         sources={
@@ -228,7 +230,8 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         namespaces=namespaces,
         donors=donors,
         shm=ipc.shared_memory(containers, record),
-        **_seccomp(containers, record),
+        seccomp=program,
+        profile=profile,
         resolver=containers.networks.resolver_path(record.id),
         hostname=hostname,
         variables=links.variables(containers, record),
@@ -236,7 +239,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         confinement=confined,
     )
     launch = run / "launch.json"
-    text = json.dumps(bundle.launch(record, layout, inputs))
+    text = json.dumps(bundle.launch(record, layout, inputs).document())
     if _holds(launch, text):
         return launch  # a restart must work on a full disk
     temporary = run / "launch.json.new"
@@ -345,16 +348,16 @@ def _source(containers: Containers, record: ContainerRecord, point: MountPoint) 
     return Path(point.source)
 
 
-def _seccomp(containers: Containers, record: ContainerRecord) -> dict[str, Any]:
-    """The compiled filter for our own runtime, the profile for another one; nothing when there is to be none."""
+def _seccomp(containers: Containers, record: ContainerRecord) -> tuple[Path | None, Seccomp | None]:
+    """The compiled filter for our own runtime, or the profile for another one; neither when there is to be none."""
     options = security.security_options(record.host["SecurityOpt"])
     if options.seccomp == "unconfined" or (record.host["Privileged"] and options.seccomp == "default"):
-        return {}
+        return None, None
     host = record.host
     capabilities = security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
     if host["Runtime"] not in bundle.OWN_RUNTIMES:
-        return {"profile": seccomp.oci(options.seccomp, capabilities)}
-    return {"seccomp": seccomp.program(containers.layout, options.seccomp, capabilities)}
+        return None, seccomp.oci(options.seccomp, capabilities)
+    return seccomp.program(containers.layout, options.seccomp, capabilities), None
 
 
 def _connect(containers: Containers, record: ContainerRecord, prepared: Prepared, allocation: Allocation) -> None:

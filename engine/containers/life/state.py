@@ -6,13 +6,14 @@ Pure. The facts come from shim events or status.json; nothing here waits or touc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ....grammar import ages
 from ...timestamps import rfc3339
 
 if TYPE_CHECKING:
     from ...runtime.client import ShimState
+    from ..spec.shown import StateShown
 
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -44,7 +45,7 @@ class State:
         """Running, or about to run again by policy: the container holds its networks and cannot simply be removed."""
         return self.status in ("running", "paused", "restarting")
 
-    def to_docker(self) -> dict[str, Any]:
+    def to_docker(self) -> StateShown:
         """State of a container's inspect, without Health."""
         return {
             "Status": self.status,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
 from ... import shapes
 from ...errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound
 from ...linux.cgroup import CgroupError
-from ...networks.types import ENDPOINT, EndpointRequest
+from ...networks.types import EndpointRequest, endpoint_settings
 from ...runtime.client import ShimError
 from ..spec import bundle, fields, resources, validate
 from . import start, stop
@@ -17,6 +17,8 @@ from . import start, stop
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...networks.bodies import EndpointSettings
+    from ..spec.bodies import HostConfig, RestartPolicy
     from .container import Container
     from .service import Containers
 
@@ -46,33 +48,18 @@ async def rename(containers: Containers, container: Container, name: str) -> Non
         containers.publish(container, "rename", oldName=f"/{old}")
 
 
-async def update(containers: Containers, container: Container, body: Mapping[str, Any]) -> list[str]:
+async def update(containers: Containers, container: Container, body: Mapping[str, object]) -> list[str]:
     """Change limits and the restart policy, of a running container at once. Returns warnings."""
-    changed = {
-        name: shapes.convert(fields.HOST_CONFIG[name], body[name], name)
-        for name in resources.UPDATABLE
-        if body.get(name) not in (None, 0, "")
-    }
-    changed |= {
-        name: shapes.convert(fields.HOST_CONFIG[name], body[name], name)
-        for name in resources.UPDATABLE_RULES
-        if body.get(name) is not None
-    }
-    if "PidsLimit" in body and body["PidsLimit"] is not None:
-        changed["PidsLimit"] = shapes.convert(fields.HOST_CONFIG["PidsLimit"], body["PidsLimit"], "PidsLimit")
-    policy = shapes.convert(fields.HOST_CONFIG["RestartPolicy"], body.get("RestartPolicy") or {}, "RestartPolicy")
+    changed, policy = _asked(body)
     async with container.lock:
         if container.removed or container.record.removing:
             raise Conflict(
                 f"Cannot update container {container.id}: container is marked for removal and cannot be updated"
             )
         before = container.record.host
-        after = {**before, **changed}
+        after = cast("HostConfig", {**before, **changed})
         if policy.get("Name"):
-            # Clients of Docker's API do not know the times: they stay with a container that goes on being restarted.
-            times = {} if policy["Name"] == "no" else before["RestartPolicy"]
-            kept = {key: times[key] for key in ("Delay", "Window") if key in times}
-            after["RestartPolicy"] = validate.restart_policy({**kept, **policy})
+            after["RestartPolicy"] = validate.restart_policy(_with_times(policy, before["RestartPolicy"]))
         if changed.get("Memory") and "MemorySwap" not in changed and 0 < before["MemorySwap"] < after["Memory"]:
             raise InvalidParameter(
                 f"Cannot update container {container.id}: Memory limit should be smaller than already set memoryswap limit, "
@@ -98,6 +85,28 @@ async def update(containers: Containers, container: Container, body: Mapping[str
     return warnings
 
 
+def _asked(body: Mapping[str, object]) -> tuple[Mapping[str, object], RestartPolicy]:
+    """What an update body changes: some of the limits, and the restart policy when it has a name."""
+    names = [name for name in resources.UPDATABLE if body.get(name) not in (None, 0, "")]
+    names += [name for name in resources.UPDATABLE_RULES if body.get(name) is not None]
+    if body.get("PidsLimit") is not None:
+        names.append("PidsLimit")
+    changed = {name: shapes.convert(fields.HOST_CONFIG[name], body[name], name) for name in dict.fromkeys(names)}
+    policy = shapes.convert(fields.HOST_CONFIG["RestartPolicy"], body.get("RestartPolicy") or {}, "RestartPolicy")
+    return changed, cast("RestartPolicy", policy)
+
+
+def _with_times(policy: RestartPolicy, before: RestartPolicy) -> RestartPolicy:
+    """Clients of Docker's API do not know our times: they stay with a container that goes on being restarted."""
+    kept: RestartPolicy = {}
+    if policy.get("Name") != "no":
+        if "Delay" in before:
+            kept["Delay"] = before["Delay"]
+        if "Window" in before:
+            kept["Window"] = before["Window"]
+    return {**kept, **policy}
+
+
 async def remove_link(containers: Containers, container: Container, alias: str) -> None:
     """Forget a link of the container by its alias, from its next start on."""
     async with container.lock:
@@ -105,18 +114,18 @@ async def remove_link(containers: Containers, container: Container, alias: str) 
         kept = [link for link in links if (link.partition(":")[2] or link).removeprefix("/") != alias]
         if len(kept) == len(links):
             raise NotFound(f"Cannot get parent /{container.name} for name /{container.name}/{alias}")
-        networks = {
-            name: {**settings, "Links": [link for link in settings["Links"] if link in kept]}
-            if settings.get("Links")
+        networks: dict[str, EndpointSettings] = {
+            name: {**settings, "Links": [link for link in linked if link in kept]}
+            if (linked := settings.get("Links"))
             else settings
             for name, settings in container.record.networks.items()
         }
         containers.save(container, host={**container.record.host, "Links": kept or None}, networks=networks)
 
 
-async def connect(containers: Containers, container: Container, ref: str, settings: Mapping[str, Any]) -> None:
+async def connect(containers: Containers, container: Container, ref: str, given: Mapping[str, object]) -> None:
     """Put the container on one more network, a running one at once."""
-    settings = shapes.checked(ENDPOINT, settings, "EndpointConfig")
+    settings = endpoint_settings(given, "EndpointConfig")
     network = await containers.blocking(containers.networks.get, ref)
     async with container.lock:
         mode = container.record.host["NetworkMode"]
@@ -140,9 +149,9 @@ async def connect(containers: Containers, container: Container, ref: str, settin
         if known is not None:
             if container.state.active:
                 raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
-            networks = {**container.record.networks, known: dict(settings)}
+            networks = {**container.record.networks, known: settings}
         else:
-            networks = {**container.record.networks, network.name: dict(settings)}
+            networks = {**container.record.networks, network.name: settings}
         with anyio.CancelScope(shield=True):
             if container.state.active and container.shim is not None:
                 prepared = await container.shim.prepared()

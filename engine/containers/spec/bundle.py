@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ... import documents
+from ....grammar import signals
 from ...errors import InvalidParameter
 from ...linux import userns
-from ...runtime import bundle as launch_file
 from ...runtime import defaults
+from ...runtime.bundle import LaunchSpec, LogSpec
 from ...runtime.restart import Policy, checked
 from . import cdi, probing, resources, security
 from .confinement import NOTHING, Confinement
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...layout import Layout
+    from ...linux import oci
+    from .bodies import HostConfig
     from .record import ContainerRecord, MountPoint
 
 DEFAULT_GRACE = 10
@@ -44,6 +46,7 @@ class Inputs:
     """
 
     lower: Sequence[Path]
+    log: LogSpec
     sources: Mapping[str, Path] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     memory: Mapping[str, Path] = field(default_factory=dict)
@@ -51,53 +54,54 @@ class Inputs:
     donors: Mapping[int, int] = field(default_factory=dict)
     shm: Path | None = None
     seccomp: Path | None = None
-    profile: Mapping[str, Any] | None = None
+    profile: oci.Seccomp | None = None
     resolver: Path | None = None
     hostname: str = ""
     variables: Sequence[str] = ()
-    log: Mapping[str, Any] = field(default_factory=dict)
     confinement: Confinement = NOTHING
 
 
-def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, Any]:
-    """launch.json: see the shim's contract in docs/architecture.md."""
-    host = record.host
+def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> LaunchSpec:
+    """What the shim is to run; `LaunchSpec.document` is launch.json."""
+    host, requested = record.host, cdi.edits(record.host)
     state, run = layout.container_state(record.id), layout.container_run(record.id)
-    runtime = host["Runtime"]
-    return {
-        documents.KEY: launch_file.VERSION,
-        "id": record.id,
-        "runtime": "" if runtime in OWN_RUNTIMES else runtime,
-        "bundle": oci(record, layout, inputs),
-        "rootfs": {
-            "lower": [str(path) for path in inputs.lower],
-            "upper": str(state / "upper"),
-            "work": str(state / "work"),
-        },
-        "user": record.config["User"],
-        "additional_groups": [*(host["GroupAdd"] or ()), *cdi.edits(host).groups],
-        "seccomp": None if inputs.seccomp is None else str(inputs.seccomp),
-        "init": bool(host["Init"]),
-        "stdin": {"open": record.config["OpenStdin"], "once": record.config["StdinOnce"]},
-        "log": {"directory": str(state / "log"), **inputs.log},
-        "restart": restart_policy(host)._asdict(),
-        "stop": {"signal": stop_signal_name(record), "timeout": stop_timeout(record)},
-        "network": _network(host["NetworkMode"], inputs),
-        "resolver": None if inputs.resolver is None else str(inputs.resolver),
-        "status": str(state / "status.json"),
-        "control": str(run / "shim.sock"),
-        "donors": dict(inputs.donors),
-        "own_files": [str(path) for path in inputs.files.values()],
-    }
+    runtime, mode = host["Runtime"], host["NetworkMode"]
+    joined = mode.startswith("container:")
+    return LaunchSpec(
+        directory=str(run),
+        id=record.id,
+        config=configuration(record, layout, inputs, requested),
+        lower=tuple(str(path) for path in inputs.lower),
+        upper=str(state / "upper"),
+        work=str(state / "work"),
+        log=inputs.log,
+        status=str(state / "status.json"),
+        control=str(run / "shim.sock"),
+        user=record.config["User"],
+        additional_groups=(*(host["GroupAdd"] or ()), *requested.groups),
+        seccomp=None if inputs.seccomp is None else str(inputs.seccomp),
+        init=bool(host["Init"]),
+        stdin_open=record.config["OpenStdin"],
+        stdin_once=record.config["StdinOnce"],
+        restart=restart_policy(host),
+        stop_signal=signals.parse(stop_signal_name(record)),
+        stop_timeout=stop_timeout(record),
+        network_mode="path" if joined else "host" if mode == "host" else "new",
+        network_path=inputs.namespaces["network"] if joined else "",
+        resolver=None if inputs.resolver is None else str(inputs.resolver),
+        runtime="" if runtime in OWN_RUNTIMES else runtime,
+        own_files=tuple(str(path) for path in inputs.files.values()),
+        donors=dict(inputs.donors),
+    )
 
 
-def restart_policy(host: Mapping[str, Any]) -> Policy:
+def restart_policy(host: HostConfig) -> Policy:
     """HostConfig.RestartPolicy; ``Delay`` and ``Window``, in nanoseconds, are ours."""
     given = host["RestartPolicy"]
     delay, window = given.get("Delay"), given.get("Window")
     return checked(
-        given["Name"],
-        given["MaximumRetryCount"],
+        given.get("Name") or "no",
+        given.get("MaximumRetryCount") or 0,
         None if delay is None else delay / 1e9,
         None if window is None else window / 1e9,
     )
@@ -113,25 +117,16 @@ def stop_timeout(record: ContainerRecord) -> int:
     return DEFAULT_GRACE if timeout is None else int(timeout)
 
 
-def _network(mode: str, inputs: Inputs) -> dict[str, str]:
-    if mode == "host":
-        return {"mode": "host"}
-    if mode.startswith("container:"):
-        return {"mode": "path", "path": inputs.namespaces["network"]}
-    return {"mode": "new"}
-
-
-def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, Any]:
+def configuration(record: ContainerRecord, layout: Layout, inputs: Inputs, requested: cdi.Edits) -> oci.Configuration:
     """config.json of the OCI runtime specification."""
     config, host = record.config, record.host
     options = security.security_options(host["SecurityOpt"])
     masked, readonly = security.shown_paths(host, options)
-    nodes, rules = resources.devices(host)
-    requested = cdi.edits(host)
+    nodes, rules = resources.devices(host, requested.nodes)
     limits = resources.limits(host)
     limits["devices"] = [*([] if host["Privileged"] else defaults.device_rules()), *rules]
     rows, columns = host["ConsoleSize"] if len(host["ConsoleSize"]) == 2 else (0, 0)
-    process: dict[str, Any] = {
+    process: oci.Process = {
         "terminal": record.tty,
         "args": record.command,
         "env": environment(record, inputs.hostname, inputs.variables, requested.env),
@@ -149,7 +144,7 @@ def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, An
         process["apparmorProfile"] = inputs.confinement.profile
     if inputs.confinement.label:
         process["selinuxLabel"] = inputs.confinement.label
-    linux: dict[str, Any] = {
+    system: oci.Linux = {
         "namespaces": _namespaces(host, inputs),
         "resources": limits,
         "maskedPaths": masked,
@@ -159,23 +154,22 @@ def oci(record: ContainerRecord, layout: Layout, inputs: Inputs) -> dict[str, An
         "devices": nodes,
     }
     if inputs.confinement.file_label:
-        linux["mountLabel"] = inputs.confinement.file_label
+        system["mountLabel"] = inputs.confinement.file_label
     if inputs.profile is not None:
-        linux["seccomp"] = inputs.profile
+        system["seccomp"] = inputs.profile
     if propagation := _root_propagation(record.mounts):
-        linux["rootfsPropagation"] = propagation
-    result: dict[str, Any] = {
+        system["rootfsPropagation"] = propagation
+    result: oci.Configuration = {
         "ociVersion": "1.1.0",
         "process": process,
         "root": {"path": "rootfs", "readonly": host["ReadonlyRootfs"]},
         "mounts": [*_mounts(record, inputs), *requested.mounts],
         "annotations": dict(host["Annotations"] or {}),
-        "linux": linux,
+        "linux": system,
     }
-    for hook in requested.hooks:
-        stages = result.setdefault("hooks", {})
-        stages.setdefault(hook["hookName"], []).append({key: hook[key] for key in hook if key != "hookName"})
-    if any(namespace["type"] == "uts" for namespace in linux["namespaces"]):
+    for stage, hook in requested.hooks:
+        result.setdefault("hooks", {}).setdefault(stage, []).append(hook)
+    if any(namespace["type"] == "uts" for namespace in system["namespaces"]):
         result["hostname"] = inputs.hostname
         if config["Domainname"]:
             result["domainname"] = config["Domainname"]
@@ -210,8 +204,8 @@ def environment(
     return [f"{name}={value}" for name, value in base.items()]
 
 
-def _namespaces(host: Mapping[str, Any], inputs: Inputs) -> list[dict[str, str]]:
-    result = [{"type": "mount"}]
+def _namespaces(host: HostConfig, inputs: Inputs) -> list[oci.Namespace]:
+    result: list[oci.Namespace] = [{"type": "mount"}]
     if host["NetworkMode"].startswith("container:"):
         result.append({"type": "network", "path": inputs.namespaces["network"]})
     elif host["NetworkMode"] != "host":
@@ -228,7 +222,7 @@ def _namespaces(host: Mapping[str, Any], inputs: Inputs) -> list[dict[str, str]]
     return result
 
 
-def _sysctls(host: Mapping[str, Any]) -> dict[str, str]:
+def _sysctls(host: HostConfig) -> dict[str, str]:
     values: dict[str, str] = {}
     if host["NetworkMode"] != "host" and not host["NetworkMode"].startswith("container:"):
         values |= NETWORK_SYSCTLS
@@ -246,7 +240,7 @@ def _sysctls(host: Mapping[str, Any]) -> dict[str, str]:
     return values
 
 
-def _misplaced(name: str, host: Mapping[str, Any]) -> str:
+def _misplaced(name: str, host: HostConfig) -> str:
     """Why a container may not have a sysctl, in runc's words."""
     if name.startswith("net.") and host["NetworkMode"] == "host":
         return f'sysctl "{name}" not allowed in host network namespace'
@@ -258,10 +252,10 @@ def _root_propagation(mounts: Sequence[MountPoint]) -> str:
     return "rshared" if "shared" in kinds else "rslave" if "slave" in kinds else ""
 
 
-def _mounts(record: ContainerRecord, inputs: Inputs) -> list[dict[str, Any]]:
+def _mounts(record: ContainerRecord, inputs: Inputs) -> list[oci.Mount]:
     host = record.host
     own = {point.destination for point in record.mounts}
-    result = []
+    result: list[oci.Mount] = []
     for mount in defaults.mounts():
         destination = mount["destination"]
         if destination in own:
@@ -273,7 +267,7 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[dict[str, Any]]:
         if host["Privileged"] and destination in ("/sys", "/sys/fs/cgroup"):
             mount["options"] = [word for word in mount["options"] if word != "ro"]
         if destination == "/dev/mqueue" and host["IpcMode"] == "host" and os.path.ismount("/dev/mqueue"):
-            mount |= {"type": "bind", "source": "/dev/mqueue", "options": ["rbind", *mount["options"]]}
+            mount.update({"type": "bind", "source": "/dev/mqueue", "options": ["rbind", *mount["options"]]})
         result.append(mount)
     later = [_user_mount(point, inputs) for point in record.mounts]
     for destination, path in inputs.files.items():
@@ -290,7 +284,7 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[dict[str, Any]]:
     return result
 
 
-def _shm(host: Mapping[str, Any], inputs: Inputs) -> dict[str, Any] | None:
+def _shm(host: HostConfig, inputs: Inputs) -> oci.Mount | None:
     mode = host["IpcMode"]
     if mode == "none":
         return None
@@ -308,7 +302,7 @@ def _shm(host: Mapping[str, Any], inputs: Inputs) -> dict[str, Any] | None:
     return {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": options}
 
 
-def _user_mount(point: MountPoint, inputs: Inputs) -> dict[str, Any]:
+def _user_mount(point: MountPoint, inputs: Inputs) -> oci.Mount:
     if point.type == "tmpfs":
         return {"destination": point.destination, "type": "tmpfs", "source": "tmpfs", "options": list(point.options)}
     options = ["bind" if point.non_recursive else "rbind"]

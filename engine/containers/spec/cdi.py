@@ -13,12 +13,34 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import EngineError, InvalidParameter
+from ...shapes import objects, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Literal, TypedDict
+
+    from ...linux import oci
+    from .bodies import DeviceRequest
+
+    class DeviceGiven(TypedDict, total=False):
+        """What a specification says of a device node."""
+
+        type: str
+        major: int
+        minor: int
+        fileMode: int
+        uid: int
+        gid: int
+
+    class Requests(TypedDict):
+        """The members of HostConfig that matter here."""
+
+        DeviceRequests: list[DeviceRequest] | None
+        Runtime: str
+
 
 log = logging.getLogger(__name__)
 
@@ -27,29 +49,40 @@ _LARGEST = 4 << 20
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*/[A-Za-z][A-Za-z0-9._-]*=[A-Za-z0-9][A-Za-z0-9._:-]*")
 _GPU_KIND = "nvidia.com/gpu"
 _NEEDED = {"deviceNodes": ("path",), "mounts": ("hostPath", "containerPath"), "hooks": ("hookName", "path")}
+_NUMBERS: tuple[Literal["major", "minor", "fileMode", "uid", "gid"], ...] = ("major", "minor", "fileMode", "uid", "gid")
 _EDITS = {"env", "deviceNodes", "mounts", "hooks", "additionalGids"}
 
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """What is added to a container's OCI configuration, each in its terms; ``nodes`` are CDI's device nodes."""
+    """What is added to a container's OCI configuration, each in its terms. ``hooks`` are stages with their hooks."""
 
     env: tuple[str, ...] = ()
-    nodes: tuple[Mapping[str, Any], ...] = ()
-    mounts: tuple[Mapping[str, Any], ...] = ()
-    hooks: tuple[Mapping[str, Any], ...] = ()
+    nodes: tuple[Node, ...] = ()
+    mounts: tuple[oci.Mount, ...] = ()
+    hooks: tuple[tuple[str, oci.Hook], ...] = ()
     groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A device node to make at ``path``, like the one at ``host_path`` but for what is ``given``."""
+
+    path: str
+    host_path: str
+    given: DeviceGiven
+    permissions: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """The devices of one kind, by name, and what all of them add."""
 
-    common: list[Mapping[str, Any]] = field(default_factory=list)
-    devices: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    common: list[Edits] = field(default_factory=list)
+    devices: dict[str, Edits] = field(default_factory=dict)
 
 
-def edits(host: Mapping[str, Any], directories: Sequence[Path] = DIRECTORIES) -> Edits:
+def edits(host: Requests, directories: Sequence[Path] = DIRECTORIES) -> Edits:
     """What ``DeviceRequests`` add. Raises `InvalidParameter` for devices that there are not, `EngineError` for a
     specification that cannot be read."""
     requests = host["DeviceRequests"] or ()
@@ -62,17 +95,17 @@ def edits(host: Mapping[str, Any], directories: Sequence[Path] = DIRECTORIES) ->
         raise InvalidParameter(
             f"CDI device injection failed: unresolvable CDI devices {', '.join(missing)}{_known(kinds, directories)}"
         )
-    found: list[Mapping[str, Any]] = []
+    found: list[Edits] = []
     for name in wanted:
         kind = _kind(kinds, name)
         found += [one for one in kind.common if one not in found]
         found.append(kind.devices[name.partition("=")[2]])
     result = Edits(
-        env=tuple(line for one in found for line in one.get("env") or ()),
-        nodes=tuple(node for one in found for node in one.get("deviceNodes") or ()),
-        mounts=tuple(_mount(mount) for one in found for mount in one.get("mounts") or ()),
-        hooks=tuple(hook for one in found for hook in one.get("hooks") or ()),
-        groups=tuple(str(gid) for one in found for gid in one.get("additionalGids") or ()),
+        env=tuple(line for one in found for line in one.env),
+        nodes=tuple(node for one in found for node in one.nodes),
+        mounts=tuple(mount for one in found for mount in one.mounts),
+        hooks=tuple(hook for one in found for hook in one.hooks),
+        groups=tuple(group for one in found for group in one.groups),
     )
     if result.hooks and host["Runtime"] in ("", "pycompose"):
         raise InvalidParameter(
@@ -102,11 +135,11 @@ def _known(kinds: Mapping[str, _Kind], directories: Sequence[Path]) -> str:
     return f" (there are {', '.join(names)})" if names else f" (there is no specification in {places})"
 
 
-def _names(request: Mapping[str, Any], kinds: Mapping[str, _Kind], directories: Sequence[Path]) -> list[str]:
+def _names(request: DeviceRequest, kinds: Mapping[str, _Kind], directories: Sequence[Path]) -> list[str]:
     """The qualified names that one request asks for."""
-    driver = str(request.get("Driver") or "")
-    identifiers = [str(one) for one in request.get("DeviceIDs") or ()]
-    capabilities = [str(word) for words in request.get("Capabilities") or () for word in words or ()]
+    driver = request.get("Driver") or ""
+    identifiers = request.get("DeviceIDs") or []
+    capabilities = [word for words in request.get("Capabilities") or () for word in words]
     if driver == "cdi" or (not driver and identifiers and all(_NAME.fullmatch(one) for one in identifiers)):
         invalid = [one for one in identifiers if not _NAME.fullmatch(one)]
         if invalid or not identifiers:
@@ -120,7 +153,7 @@ def _names(request: Mapping[str, Any], kinds: Mapping[str, _Kind], directories: 
         )
     if identifiers:
         return [one if "=" in one else f"{_GPU_KIND}={one}" for one in identifiers]
-    count = int(request.get("Count") or 0)
+    count = request.get("Count") or 0
     single = sorted((name for name in kind.devices if name != "all"), key=lambda name: (len(name), name))
     if count < 0:
         return [f"{_GPU_KIND}=all"] if "all" in kind.devices else [f"{_GPU_KIND}={name}" for name in single]
@@ -137,9 +170,9 @@ def _read(directories: Sequence[Path]) -> dict[str, _Kind]:
             tree = _document(path)
             kind = kinds.setdefault(str(tree.get("kind")), _Kind())
             if tree.get("containerEdits"):
-                kind.common.append(_checked(tree["containerEdits"], path))
-            for device in tree.get("devices") or ():
-                kind.devices[str(device["name"])] = _checked(device.get("containerEdits") or {}, path)
+                kind.common.append(_edits(tree["containerEdits"], path))
+            for device in objects(tree.get("devices")):
+                kind.devices[str(device["name"])] = _edits(device.get("containerEdits") or {}, path)
     return kinds
 
 
@@ -151,7 +184,7 @@ def _files(directory: Path) -> Iterator[Path]:
     yield from (path for path in entries if path.suffix in (".json", ".yaml", ".yml") and path.is_file())
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path) -> Mapping[str, object]:
     import yaml
 
     try:
@@ -169,10 +202,11 @@ def _document(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _checked(tree: Any, path: Path) -> Mapping[str, Any]:
+def _edits(tree: object, path: Path) -> Edits:
+    """One ``containerEdits`` of a specification, read once. Raises `EngineError`."""
     if not isinstance(tree, dict):
         raise EngineError(f"CDI specification {path}: containerEdits is no object")
-    unknown = [name for name, value in tree.items() if value and name not in _EDITS]
+    unknown = [str(name) for name, value in tree.items() if value and name not in _EDITS]
     if unknown:
         raise EngineError(
             f"CDI specification {path}: {', '.join(sorted(unknown))} cannot be carried out by this engine"
@@ -181,11 +215,27 @@ def _checked(tree: Any, path: Path) -> Mapping[str, Any]:
         for entry in tree.get(member) or ():
             if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in needed):
                 raise EngineError(f"CDI specification {path}: {member} lacks {' or '.join(needed)}")
-    return tree
+    return Edits(
+        env=strings(tree.get("env")),
+        nodes=tuple(_node(one) for one in objects(tree.get("deviceNodes"))),
+        mounts=tuple(_mount(one) for one in objects(tree.get("mounts"))),
+        hooks=tuple(_hook(one) for one in objects(tree.get("hooks"))),
+        groups=strings(tree.get("additionalGids")),
+    )
 
 
-def _mount(tree: Mapping[str, Any]) -> dict[str, Any]:
-    options = [str(word) for word in tree.get("options") or ()]
+def _node(tree: Mapping[str, object]) -> Node:
+    given: DeviceGiven = {}
+    if tree.get("type") is not None:
+        given["type"] = str(tree["type"])
+    for name in _NUMBERS:
+        if isinstance(number := tree.get(name), int):
+            given[name] = number
+    return Node(str(tree["path"]), str(tree.get("hostPath") or ""), given, str(tree.get("permissions") or "rwm"))
+
+
+def _mount(tree: Mapping[str, object]) -> oci.Mount:
+    options = list(strings(tree.get("options")))
     kind = str(tree.get("type") or "bind")
     if kind == "bind" and not {"bind", "rbind"} & set(options):
         options.insert(0, "rbind")
@@ -195,3 +245,14 @@ def _mount(tree: Mapping[str, Any]) -> dict[str, Any]:
         "source": str(tree["hostPath"]),
         "options": options,
     }
+
+
+def _hook(tree: Mapping[str, object]) -> tuple[str, oci.Hook]:
+    hook: oci.Hook = {"path": str(tree["path"])}
+    if tree.get("args"):
+        hook["args"] = list(strings(tree["args"]))
+    if tree.get("env"):
+        hook["env"] = list(strings(tree["env"]))
+    if isinstance(timeout := tree.get("timeout"), int):
+        hook["timeout"] = timeout
+    return str(tree["hookName"]), hook

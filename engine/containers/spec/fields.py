@@ -6,16 +6,14 @@ values is validate.py's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from ...shapes import Field
+from ...shapes import Field, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-def _strings(default: list[str] | None = None) -> Field:
-    return Field("strings", default)
+    from .bodies import Config, HostConfig
 
 
 _TEXT = Field("string", "")
@@ -61,52 +59,52 @@ CONFIG: Mapping[str, Field] = {
     "Tty": _NO,
     "OpenStdin": _NO,
     "StdinOnce": _NO,
-    "Env": _strings(),
-    "Cmd": _strings(),
+    "Env": _WORDS,
+    "Cmd": _WORDS,
     "Healthcheck": Field("object", members=HEALTHCHECK),
     "ArgsEscaped": _NO,
     "Image": _TEXT,
     "Volumes": Field("sets"),
     "WorkingDir": _TEXT,
-    "Entrypoint": _strings(),
+    "Entrypoint": _WORDS,
     "NetworkDisabled": _NO,
     "MacAddress": _TEXT,
-    "OnBuild": _strings(),
+    "OnBuild": _WORDS,
     "Labels": Field("map"),
     "StopSignal": _TEXT,
     "StopTimeout": Field("int?"),
-    "Shell": _strings(),
+    "Shell": _WORDS,
 }
 
 HOST_CONFIG: Mapping[str, Field] = {
-    "Binds": _strings(),
+    "Binds": _WORDS,
     "ContainerIDFile": _TEXT,
     "LogConfig": Field("object", {}, {"Type": _TEXT, "Config": _PAIRS}),
     "NetworkMode": Field("string", "default"),
-    "PortBindings": Field("object"),
+    "PortBindings": Field("map of objects", members={"HostIp": _TEXT, "HostPort": _TEXT}),
     "RestartPolicy": Field("object", {"Name": "no", "MaximumRetryCount": 0}, RESTART_POLICY),
     "AutoRemove": _NO,
     "VolumeDriver": _TEXT,
-    "VolumesFrom": _strings(),
+    "VolumesFrom": _WORDS,
     "ConsoleSize": Field("ints", [0, 0]),
     "Annotations": Field("map"),
-    "CapAdd": _strings(),
-    "CapDrop": _strings(),
+    "CapAdd": _WORDS,
+    "CapDrop": _WORDS,
     "CgroupnsMode": _TEXT,
-    "Dns": _strings(),
-    "DnsOptions": _strings(),
-    "DnsSearch": _strings(),
-    "ExtraHosts": _strings(),
-    "GroupAdd": _strings(),
+    "Dns": _WORDS,
+    "DnsOptions": _WORDS,
+    "DnsSearch": _WORDS,
+    "ExtraHosts": _WORDS,
+    "GroupAdd": _WORDS,
     "IpcMode": Field("string", "private"),
     "Cgroup": _TEXT,
-    "Links": _strings(),
+    "Links": _WORDS,
     "OomScoreAdj": _ZERO,
     "PidMode": _TEXT,
     "Privileged": _NO,
     "PublishAllPorts": _NO,
     "ReadonlyRootfs": _NO,
-    "SecurityOpt": _strings(),
+    "SecurityOpt": _WORDS,
     "StorageOpt": Field("map"),
     "Tmpfs": Field("map"),
     "UTSMode": _TEXT,
@@ -132,7 +130,7 @@ HOST_CONFIG: Mapping[str, Field] = {
     "CpusetCpus": _TEXT,
     "CpusetMems": _TEXT,
     "Devices": Field("objects", members=_DEVICE),
-    "DeviceCgroupRules": _strings(),
+    "DeviceCgroupRules": _WORDS,
     "DeviceRequests": Field("objects", members=_DEVICE_REQUEST),
     "KernelMemory": _ZERO,
     "KernelMemoryTCP": _ZERO,
@@ -147,8 +145,8 @@ HOST_CONFIG: Mapping[str, Field] = {
     "IOMaximumIOps": _ZERO,
     "IOMaximumBandwidth": _ZERO,
     "Mounts": Field("objects", members=_MOUNT),
-    "MaskedPaths": _strings(),
-    "ReadonlyPaths": _strings(),
+    "MaskedPaths": _WORDS,
+    "ReadonlyPaths": _WORDS,
     "Init": Field("bool?"),
 }
 
@@ -161,7 +159,17 @@ OPTIONAL = frozenset(
 )  # fmt: skip
 
 
-def shown(table: Mapping[str, Field], values: Mapping[str, Any]) -> dict[str, Any]:
+def config(body: Mapping[str, object]) -> Config:
+    """A create body's Config, complete. Raises InvalidParameter for a wrong JSON type."""
+    return cast("Config", normalize(CONFIG, body, ""))
+
+
+def host_config(body: Mapping[str, object]) -> HostConfig:
+    """A HostConfig, complete. Raises InvalidParameter for a wrong JSON type."""
+    return cast("HostConfig", normalize(HOST_CONFIG, body, "HostConfig"))
+
+
+def shown(table: Mapping[str, Field], values: Config | HostConfig) -> dict[str, object]:
     """Values as inspect shows them: optional members are left out when they have nothing to say."""
     return {
         name: values.get(name)

@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 import re
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus, urlsplit
 
 from ....grammar import booleans, sizes
 from ...errors import EngineError, InvalidParameter
+from ...runtime.bundle import LogSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...runtime.wire import SyslogTarget
+    from .bodies import LogConfig
     from .record import ContainerRecord
 
 _SHARED = {"mode", "max-buffer-size"}
@@ -41,8 +44,6 @@ FORMATS = ("", "rfc3164", "rfc5424", "rfc5424micro")
 _PROTOCOLS = ("udp", "tcp", "tcp+tls", "unix", "unixgram")
 _LOCAL_SOCKETS = ("/dev/log", "/var/run/syslog", "/var/run/log")
 _CONNECT_SECONDS = 10.0
-# What is kept on disk of a driver that sends its lines elsewhere, so that they can be read back: Docker's numbers.
-_CACHE = {"max_size": 20 << 20, "max_file": 5, "compress": True}
 
 
 def check(driver: object, options: Mapping[str, str]) -> None:
@@ -101,28 +102,37 @@ def facility(text: str) -> int:
     return FACILITIES[text]
 
 
-def prepare(record: ContainerRecord, *, connect: bool = False) -> dict[str, Any]:
-    """The ``log`` of launch.json without its directory; with ``connect`` a syslog server must answer now.
+def prepare(record: ContainerRecord, directory: str, *, connect: bool = False) -> LogSpec:
+    """Where the container's output goes; with ``connect`` a syslog server must answer now.
 
     Raises EngineError in the words of a failed start.
     """
     log = record.host["LogConfig"]
     driver, options = log.get("Type") or "json-file", dict(log.get("Config") or {})
     try:
-        result: dict[str, Any] = {"driver": driver, "options": options, **_files(driver, options)}
+        files = _files(driver, options)
         attributes(record)
-        if driver == "syslog":
-            result["syslog"] = _syslog(record, options)
-            if connect:
-                _reach(result["syslog"])
+        target = _syslog(record, options) if driver == "syslog" else None
+        if target is not None and connect:
+            _reach(target)
     except InvalidParameter as error:
         raise EngineError(f"failed to initialize logging driver: {error}") from None
-    return result
+    return LogSpec(directory, driver, files.max_size, files.max_file, options, files.compress, target)
 
 
-def _files(driver: str, options: Mapping[str, str]) -> dict[str, Any]:
+class _Files(NamedTuple):
+    max_size: int | None
+    max_file: int
+    compress: bool
+
+
+# What is kept on disk of a driver that sends its lines elsewhere, so that they can be read back: Docker's numbers.
+_CACHE = _Files(20 << 20, 5, True)
+
+
+def _files(driver: str, options: Mapping[str, str]) -> _Files:
     if driver == "syslog":
-        return dict(_CACHE)
+        return _CACHE
     maximum = None if options.get("max-size", "-1") == "-1" else _file_size(options["max-size"])
     count = options.get("max-file", "5" if driver == "local" else "1")
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", count):
@@ -136,12 +146,12 @@ def _files(driver: str, options: Mapping[str, str]) -> dict[str, Any]:
             raise InvalidParameter("compression cannot be enabled when max file count is 1")
         if compress and driver == "json-file" and (int(count) < 2 or maximum is None):
             raise InvalidParameter("compress cannot be true when max-file is less than 2 or max-size is not set")
-    return {"max_size": maximum, "max_file": int(count), "compress": compress}
+    return _Files(maximum, int(count), compress)
 
 
-def prepare_files(config: Mapping[str, Any]) -> None:
+def prepare_files(config: LogConfig) -> None:
     """Raises InvalidParameter for options of a LogConfig that no start would accept."""
-    _files(config["Type"], config.get("Config") or {})
+    _files(config.get("Type") or "json-file", config.get("Config") or {})
 
 
 def _file_size(text: str) -> int:
@@ -230,14 +240,14 @@ def tag(template: str, record: ContainerRecord) -> str:
     return filled
 
 
-def _syslog(record: ContainerRecord, options: Mapping[str, str]) -> dict[str, Any]:
+def _syslog(record: ContainerRecord, options: Mapping[str, str]) -> SyslogTarget:
     protocol, host, port = address(options.get("syslog-address", ""))
     if not protocol:
         known = [path for path in _LOCAL_SOCKETS if os.path.exists(path)]
         if not known:
             raise InvalidParameter("Unix syslog delivery error")
         protocol, host = "unixgram", known[0]
-    result: dict[str, Any] = {
+    result: SyslogTarget = {
         "protocol": protocol,
         "host": host,
         "address": "" if protocol in ("unix", "unixgram") else _resolve(host),
@@ -264,7 +274,7 @@ def _resolve(host: str) -> str:
         raise InvalidParameter(f"dial: lookup {host}: {error.strerror}") from None
 
 
-def _reach(target: Mapping[str, Any]) -> None:
+def _reach(target: SyslogTarget) -> None:
     """As Docker, a container does not start when its server cannot be reached; datagrams always can."""
     if target["protocol"] not in ("tcp", "tcp+tls"):
         return

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
 from . import probing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from typing import Literal
+
+    from ...images.bodies import Healthcheck, Process, Set
+    from .bodies import Config
+
+_NUMBERS: tuple[Literal["Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"], ...] = (
+    "Interval",
+    "Timeout",
+    "StartPeriod",
+    "StartInterval",
+    "Retries",
+)
 
 
-def with_image(config: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
+def with_image(config: Config, image: Process) -> Config:
     """``config`` (normalized) completed from the OCI image's ``config`` member.
 
     The client's Entrypoint drops the image's Cmd; its environment and labels win by name. Raises InvalidParameter when
     there is nothing to run.
     """
-    merged = dict(config)
+    merged = config.copy()
     if not merged["User"]:
         merged["User"] = image.get("User") or ""
     if not merged["WorkingDir"]:
         merged["WorkingDir"] = image.get("WorkingDir") or ""
-    for member in ("ExposedPorts", "Volumes"):
-        merged[member] = {name: {} for name in (*(image.get(member) or ()), *(config[member] or ()))} or None
+    merged["ExposedPorts"] = _together(image.get("ExposedPorts"), config["ExposedPorts"])
+    merged["Volumes"] = _together(image.get("Volumes"), config["Volumes"])
     merged["Env"] = environment(config["Env"] or [], image.get("Env") or [])
     merged["Labels"] = {**(image.get("Labels") or {}), **(config["Labels"] or {})}
     if not config["Entrypoint"]:
         if not config["Cmd"]:
-            merged["Cmd"] = list(image["Cmd"]) if image.get("Cmd") else None
+            merged["Cmd"] = list(image.get("Cmd") or ()) or None
         if config["Entrypoint"] is None:
-            merged["Entrypoint"] = list(image["Entrypoint"]) if image.get("Entrypoint") else None
+            merged["Entrypoint"] = list(image.get("Entrypoint") or ()) or None
     elif config["Entrypoint"] == [""]:
         merged["Entrypoint"] = None  # --entrypoint "": run the command itself
     if not merged["StopSignal"]:
@@ -52,13 +63,19 @@ def environment(wanted: list[str], defaults: list[str]) -> list[str]:
     return [*wanted, *(entry for entry in defaults if entry.partition("=")[0] not in names)]
 
 
-def _healthcheck(wanted: Mapping[str, Any] | None, default: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _together(one: Set | None, other: Set | None) -> Set | None:
+    return {name: {} for name in (*(one or ()), *(other or ()))} or None
+
+
+def _healthcheck(wanted: Healthcheck | None, default: Healthcheck | None) -> Healthcheck | None:
     if wanted is None:
-        return dict(default) if default else None
+        return default.copy() if default else None
     if not default or (wanted.get("Test") or [""])[0] == "NONE":
-        return dict(wanted)
-    merged = dict(wanted)
-    for member in ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"):
+        return wanted.copy()
+    merged = wanted.copy()
+    if not merged.get("Test") and default.get("Test"):
+        merged["Test"] = default["Test"]
+    for member in _NUMBERS:
         if not merged.get(member) and default.get(member):
             merged[member] = default[member]
     return merged

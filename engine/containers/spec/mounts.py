@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
 from .record import MountPoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .bodies import BindOptions, Config, HostConfig, Mount, TmpfsOptions
 
 _PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+_OPTIONS = (
+    ("BindOptions", "bind"),
+    ("VolumeOptions", "volume"),
+    ("TmpfsOptions", "tmpfs"),
+    ("ImageOptions", "image"),
+)
 _IGNORED = ("consistent", "cached", "delegated", "default", "z", "Z")
 
 
 def collect(
-    config: Mapping[str, Any],
-    host: Mapping[str, Any],
+    config: Config,
+    host: HostConfig,
     donor: Callable[[str], Sequence[MountPoint]],
 ) -> tuple[MountPoint, ...]:
     """The mount points in order of destination. ``donor`` gives those of another container (VolumesFrom).
@@ -128,12 +136,10 @@ def _from_container(entry: str, donor: Callable[[str], Sequence[MountPoint]]) ->
             )
 
 
-def parse_mount(body: Mapping[str, Any]) -> MountPoint:
+def parse_mount(body: Mount) -> MountPoint:
     """One entry of HostConfig.Mounts."""
     kind = body.get("Type") or ""
     target, source = body.get("Target") or "", body.get("Source") or ""
-    if not isinstance(kind, str) or not isinstance(target, str) or not isinstance(source, str):
-        raise InvalidParameter("invalid JSON: HostConfig.Mounts: Type, Source and Target are strings")
 
     def refuse(why: str) -> InvalidParameter:
         return InvalidParameter(f'invalid mount config for type "{kind}": {why}')
@@ -147,16 +153,9 @@ def parse_mount(body: Mapping[str, Any]) -> MountPoint:
     destination = posixpath.normpath("/" + target.lstrip("/"))
     if destination == "/":
         raise refuse("invalid specification: destination can't be '/'")
-    for member, owner in (
-        ("BindOptions", "bind"),
-        ("VolumeOptions", "volume"),
-        ("TmpfsOptions", "tmpfs"),
-        ("ImageOptions", "image"),
-    ):
-        if body.get(member) is not None and owner != kind:
+    for member, owner in _OPTIONS:
+        if member in body and owner != kind:
             raise refuse(f"field {member} must not be specified")
-        if body.get(member) is not None and not isinstance(body[member], dict):
-            raise InvalidParameter(f"invalid JSON: HostConfig.Mounts.{member}: want an object")
     read_only = bool(body.get("ReadOnly"))
     if kind == "bind":
         return _bind_mount(body.get("BindOptions") or {}, source, destination, read_only, refuse)
@@ -167,10 +166,8 @@ def parse_mount(body: Mapping[str, Any]) -> MountPoint:
     if kind == "image":
         if not source:
             raise refuse("field Source must not be empty")
-        options = body.get("ImageOptions") or {}
-        return MountPoint(
-            "image", destination, name=source, rw=not read_only, subpath=str(options.get("Subpath") or "")
-        )
+        part = (body.get("ImageOptions") or {}).get("Subpath") or ""
+        return MountPoint("image", destination, name=source, rw=not read_only, subpath=part)
     options = body.get("VolumeOptions") or {}
     if not source and read_only:
         raise refuse("must not set ReadOnly mode when using anonymous volumes")
@@ -181,14 +178,14 @@ def parse_mount(body: Mapping[str, Any]) -> MountPoint:
         mode="z",
         rw=not read_only,
         no_copy=bool(options.get("NoCopy")),
-        subpath=_subpath(str(options.get("Subpath") or ""), refuse),
+        subpath=_subpath(options.get("Subpath") or "", refuse),
         anonymous=not source,
         from_mounts=True,
     )
 
 
 def _bind_mount(
-    options: Mapping[str, Any], source: str, destination: str, read_only: bool, refuse: Callable[[str], Exception]
+    options: BindOptions, source: str, destination: str, read_only: bool, refuse: Callable[[str], Exception]
 ) -> MountPoint:
     if not source:
         raise refuse("field Source must not be empty")
@@ -218,17 +215,17 @@ def _bind_mount(
 
 
 def _tmpfs_mount(
-    options: Mapping[str, Any], destination: str, read_only: bool, refuse: Callable[[str], Exception]
+    options: TmpfsOptions, destination: str, read_only: bool, refuse: Callable[[str], Exception]
 ) -> MountPoint:
     words = []
     size, mode = options.get("SizeBytes") or 0, options.get("Mode") or 0
-    if not isinstance(size, int) or not isinstance(mode, int) or size < 0 or not 0 <= mode <= 0o7777:
+    if size < 0 or not 0 <= mode <= 0o7777:
         raise refuse("invalid tmpfs options")
     if mode:
         words.append(f"mode={mode:o}")
     if size:
         words.append(f"size={size}")
-    words += ["=".join(str(part) for part in pair) for pair in options.get("Options") or ()]
+    words += ["=".join(pair) for pair in options.get("Options") or ()]
     if read_only:
         words.append("ro")
     return replace(_tmpfs(destination, ",".join(words)), mode="", from_mounts=True, rw=not read_only)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...errors import InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from .bodies import Config
 
 DEFAULT_STATUSES = ((200, 399),)
 MAX_WORD = 4096
@@ -96,7 +98,7 @@ def parse(test: Sequence[str]) -> Probing:
     return read(values)
 
 
-def of(config: Mapping[str, Any]) -> Probing | None:
+def of(config: Config) -> Probing | None:
     """The engine's probe that a container's Config asks for, if it does."""
     test = (config["Healthcheck"] or {}).get("Test")
     return parse(test) if test and is_own(test) else None
@@ -108,7 +110,7 @@ def notify_socket(container_id: str) -> str:
     return f"@pycompose/notify/{container_id}"
 
 
-def variables(config: Mapping[str, Any], container_id: str) -> list[str]:
+def variables(config: Config, container_id: str) -> list[str]:
     """The environment that a container's check needs."""
     return [f"NOTIFY_SOCKET={notify_socket(container_id)}"] if isinstance(of(config), NotifyProbe) else []
 

@@ -6,12 +6,32 @@ A ContainerRecord is one row of the store. It is replaced whole; nothing in it c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ... import documents
+from ...shapes import objects, strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypedDict
+
+    from ...networks.bodies import EndpointSettings
+    from . import bodies
+
+    class RecordChanges(TypedDict, total=False):
+        """Members of a `ContainerRecord` that change."""
+
+        name: str
+        host: bodies.HostConfig
+        networks: Mapping[str, EndpointSettings]
+        mounts: tuple[MountPoint, ...]
+        files: tuple[MemoryFile, ...]
+        intent: Intent
+        manual: bool
+        removing: bool
+        error: str
+        exit_code: int
+
 
 Intent = Literal["created", "running", "stopped"]
 
@@ -40,15 +60,28 @@ class MountPoint:
     from_mounts: bool = False  # HostConfig.Mounts rather than Binds: the source must exist
     options: tuple[str, ...] = ()
 
-    def to_docker(self, source: str) -> dict[str, Any]:
+    def to_docker(self, source: str) -> bodies.MountPoint:
         """The MountPoint of a container's inspect; ``source`` is where the data lies on the host."""
-        shown: dict[str, Any] = {"Type": self.type}
+        mode, rw, propagation = self.mode, self.rw, self.propagation
         if self.type == "volume":
-            shown["Name"] = self.name
-        shown |= {"Source": source, "Destination": self.destination}
-        if self.type == "volume":
-            shown["Driver"] = "local"
-        return shown | {"Mode": self.mode, "RW": self.rw, "Propagation": self.propagation}
+            return {
+                "Type": self.type,
+                "Name": self.name,
+                "Source": source,
+                "Destination": self.destination,
+                "Driver": "local",
+                "Mode": mode,
+                "RW": rw,
+                "Propagation": propagation,
+            }
+        return {
+            "Type": self.type,
+            "Source": source,
+            "Destination": self.destination,
+            "Mode": mode,
+            "RW": rw,
+            "Propagation": propagation,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +107,9 @@ class ContainerRecord:
     name: str
     created: int
     image: str
-    config: Mapping[str, Any]
-    host: Mapping[str, Any]
-    networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    config: bodies.Config
+    host: bodies.HostConfig
+    networks: Mapping[str, EndpointSettings] = field(default_factory=dict)
     mounts: tuple[MountPoint, ...] = ()
     layers: tuple[str, ...] = ()
     files: tuple[MemoryFile, ...] = ()
@@ -89,7 +122,7 @@ class ContainerRecord:
 
     @property
     def tty(self) -> bool:
-        return bool(self.config["Tty"])
+        return self.config["Tty"]
 
     @property
     def command(self) -> list[str]:
@@ -102,27 +135,27 @@ class ContainerRecord:
 
     @property
     def hostname(self) -> str:
-        return str(self.config["Hostname"])
+        return self.config["Hostname"]
 
     def attributes(self) -> dict[str, str]:
         """The attributes of the container's events: its labels, image and name."""
         return {**self.labels, "image": self.config["Image"], "name": self.name}
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, object]:
         """For the store, which makes text of it at once: what is inside is not copied."""
         mounts, files = map(documents.members, self.mounts), map(documents.members, self.files)
         return {**documents.members(self), "mounts": [*mounts], "files": [*files]}
 
     @staticmethod
-    def from_body(body: Mapping[str, Any]) -> ContainerRecord:
+    def from_body(body: Mapping[str, object]) -> ContainerRecord:
         """Raises Incomplete."""
         return documents.build(
             ContainerRecord,
             body,
             mounts=tuple(
-                documents.build(MountPoint, mount, options=tuple(mount.get("options") or ()))
-                for mount in body.get("mounts") or ()
+                documents.build(MountPoint, mount, options=strings(mount.get("options")))
+                for mount in objects(body.get("mounts"))
             ),
-            layers=tuple(body.get("layers") or ()),
-            files=tuple(documents.build(MemoryFile, file) for file in body.get("files") or ()),
+            layers=strings(body.get("layers")),
+            files=tuple(documents.build(MemoryFile, file) for file in objects(body.get("files"))),
         )

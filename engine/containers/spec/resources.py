@@ -7,13 +7,16 @@ from __future__ import annotations
 import itertools
 import os
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import EngineError, InvalidParameter
-from . import cdi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
+
+    from ...linux import oci
+    from . import cdi
+    from .bodies import HostConfig, Limits, Rate, RateMember, Weight
 
 DEFAULT_PERIOD = 100_000
 _MOST_ENTRIES = 20_000
@@ -27,70 +30,88 @@ UPDATABLE = (
 UPDATABLE_RULES = (
     "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps",
 )  # fmt: skip
-_RATES = {
-    "BlkioDeviceReadBps": "throttleReadBpsDevice",
-    "BlkioDeviceWriteBps": "throttleWriteBpsDevice",
-    "BlkioDeviceReadIOps": "throttleReadIOPSDevice",
-    "BlkioDeviceWriteIOps": "throttleWriteIOPSDevice",
-}
+_RATES: tuple[tuple[RateMember, oci.Throttle], ...] = (
+    ("BlkioDeviceReadBps", "throttleReadBpsDevice"),
+    ("BlkioDeviceWriteBps", "throttleWriteBpsDevice"),
+    ("BlkioDeviceReadIOps", "throttleReadIOPSDevice"),
+    ("BlkioDeviceWriteIOps", "throttleWriteIOPSDevice"),
+)
 _DEFAULT_WEIGHT = 500
 
 
-def build_limits(given: Mapping[str, Any]) -> dict[str, Any]:
+def build_limits(
+    *, memory: int = 0, swap: int = 0, shares: int = 0, period: int = 0, quota: int = 0, cpus: str = "", mems: str = ""
+) -> oci.Resources:
     """``linux.resources`` of a build's steps, for which the API has only some of a container's limits."""
-    empty: dict[str, Any] = {"MemoryReservation": 0, "MemorySwappiness": None, "OomKillDisable": None, "NanoCpus": 0}
-    empty |= {"CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "PidsLimit": None, "BlkioWeight": 0}
-    empty |= dict.fromkeys(("BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps"))
-    empty |= dict.fromkeys(("BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"))
-    return limits({**empty, **given})
+    return limits(
+        {
+            "Memory": memory,
+            "MemorySwap": swap,
+            "MemoryReservation": 0,
+            "MemorySwappiness": None,
+            "OomKillDisable": None,
+            "CpuShares": shares,
+            "CpuPeriod": period,
+            "CpuQuota": quota,
+            "CpuRealtimePeriod": 0,
+            "CpuRealtimeRuntime": 0,
+            "CpusetCpus": cpus,
+            "CpusetMems": mems,
+            "NanoCpus": 0,
+            "PidsLimit": None,
+            "BlkioWeight": 0,
+            "BlkioWeightDevice": None,
+            "BlkioDeviceReadBps": None,
+            "BlkioDeviceWriteBps": None,
+            "BlkioDeviceReadIOps": None,
+            "BlkioDeviceWriteIOps": None,
+        }
+    )
 
 
-def limits(host: Mapping[str, Any]) -> dict[str, Any]:
+def limits(host: Limits) -> oci.Resources:
     """``linux.resources`` without devices."""
-    result: dict[str, Any] = {}
+    result: oci.Resources = {}
     if memory := _memory(host):
         result["memory"] = memory
     if cpu := _cpu(host):
         result["cpu"] = cpu
-    if (host["PidsLimit"] or 0) > 0:
-        result["pids"] = {"limit": host["PidsLimit"]}
+    if (pids := host["PidsLimit"] or 0) > 0:
+        result["pids"] = {"limit": pids}
     if block := _block(host):
         result["blockIO"] = block
     return result
 
 
-def update(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def update(before: Limits, after: Limits) -> oci.Resources:
     """The resources to apply to a running container whose HostConfig changes: only what differs, unlimited spelt out."""
     result = limits(after)
     if after["PidsLimit"] != before["PidsLimit"] and not (after["PidsLimit"] or 0) > 0:
         result["pids"] = {"limit": -1}
     if before["NanoCpus"] and not after["NanoCpus"] and not after["CpuQuota"]:
         result.setdefault("cpu", {})["quota"] = -1
-    lifted = _lifted(before, after)
-    if lifted:
-        block = result.setdefault("blockIO", {})
-        for name, rules in lifted.items():
-            block[name] = [*rules, *block.get(name, ())]
+    block = result.get("blockIO", {})
+    for member, name in _RATES:
+        if gone := _lifted(before[member], after[member]):
+            lifted: list[oci.ThrottleDevice] = [{**numbers, "rate": 0} for numbers in gone]
+            block[name] = [*lifted, *block.get(name, ())]
+    if gone := _lifted(before["BlkioWeightDevice"], after["BlkioWeightDevice"]):
+        weights: list[oci.WeightDevice] = [{**numbers, "weight": _DEFAULT_WEIGHT} for numbers in gone]
+        block["weightDevice"] = [*weights, *block.get("weightDevice", ())]
+    if block:
+        result["blockIO"] = block
     return result
 
 
-def _lifted(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """What the kernel must be told of devices that have no rule any more. One that is gone needs none."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for member, name, default in (
-        *((member, name, {"rate": 0}) for member, name in _RATES.items()),
-        ("BlkioWeightDevice", "weightDevice", {"weight": _DEFAULT_WEIGHT}),
-    ):
-        kept = {entry.get("Path") for entry in after[member] or ()}
-        for entry in before[member] or ():
-            path = entry.get("Path", "")
-            if path not in kept and os.path.exists(path):
-                found.setdefault(name, []).append({**_numbers(path), **default})
-    return found
+def _lifted(before: Sequence[Rate | Weight] | None, after: Sequence[Rate | Weight] | None) -> list[oci.DeviceNumbers]:
+    """Devices that have no rule any more, which the kernel must be told. One that is gone needs none."""
+    kept = {entry.get("Path") for entry in after or ()}
+    paths = [entry.get("Path", "") for entry in before or ()]
+    return [_numbers(path) for path in paths if path not in kept and os.path.exists(path)]
 
 
-def _memory(host: Mapping[str, Any]) -> dict[str, Any]:
-    memory: dict[str, Any] = {}
+def _memory(host: Limits) -> oci.Memory:
+    memory: oci.Memory = {}
     if host["Memory"] > 0:
         memory["limit"] = host["Memory"]
     if host["MemoryReservation"] > 0:
@@ -105,46 +126,50 @@ def _memory(host: Mapping[str, Any]) -> dict[str, Any]:
     return memory
 
 
-def effective_swap(host: Mapping[str, Any]) -> int:
+def effective_swap(host: Limits) -> int:
     """Memory plus swap: twice the memory when only that is limited, as Docker has it; -1 unlimited; 0 not limited."""
     if host["Memory"] > 0 and host["MemorySwap"] == 0:
-        return int(host["Memory"]) * 2
-    return int(host["MemorySwap"])
+        return host["Memory"] * 2
+    return host["MemorySwap"]
 
 
-def _cpu(host: Mapping[str, Any]) -> dict[str, Any]:
-    cpu: dict[str, Any] = {}
+def _cpu(host: Limits) -> oci.Cpu:
+    cpu: oci.Cpu = {}
     if host["NanoCpus"] > 0:
-        cpu |= {"period": DEFAULT_PERIOD, "quota": host["NanoCpus"] * DEFAULT_PERIOD // 1_000_000_000}
-    for member, name in (
-        ("CpuShares", "shares"),
-        ("CpuPeriod", "period"),
-        ("CpuQuota", "quota"),
-        ("CpuRealtimePeriod", "realtimePeriod"),
-        ("CpuRealtimeRuntime", "realtimeRuntime"),
-        ("CpusetCpus", "cpus"),
-        ("CpusetMems", "mems"),
-    ):
-        if host[member]:
-            cpu[name] = host[member]
+        cpu["period"] = DEFAULT_PERIOD
+        cpu["quota"] = host["NanoCpus"] * DEFAULT_PERIOD // 1_000_000_000
+    if host["CpuShares"]:
+        cpu["shares"] = host["CpuShares"]
+    if host["CpuPeriod"]:
+        cpu["period"] = host["CpuPeriod"]
+    if host["CpuQuota"]:
+        cpu["quota"] = host["CpuQuota"]
+    if host["CpuRealtimePeriod"]:
+        cpu["realtimePeriod"] = host["CpuRealtimePeriod"]
+    if host["CpuRealtimeRuntime"]:
+        cpu["realtimeRuntime"] = host["CpuRealtimeRuntime"]
+    if host["CpusetCpus"]:
+        cpu["cpus"] = host["CpusetCpus"]
+    if host["CpusetMems"]:
+        cpu["mems"] = host["CpusetMems"]
     return cpu
 
 
-def _block(host: Mapping[str, Any]) -> dict[str, Any]:
-    block: dict[str, Any] = {}
+def _block(host: Limits) -> oci.BlockIO:
+    block: oci.BlockIO = {}
     if host["BlkioWeight"]:
         block["weight"] = host["BlkioWeight"]
-    if host["BlkioWeightDevice"]:
+    if weights := host["BlkioWeightDevice"]:
         block["weightDevice"] = [
-            {**_numbers(entry.get("Path", "")), "weight": entry.get("Weight", 0)} for entry in host["BlkioWeightDevice"]
+            {**_numbers(entry.get("Path", "")), "weight": entry.get("Weight", 0)} for entry in weights
         ]
-    for member, name in _RATES.items():
-        if host[member]:
-            block[name] = [{**_numbers(entry.get("Path", "")), "rate": entry.get("Rate", 0)} for entry in host[member]]
+    for member, name in _RATES:
+        if rates := host[member]:
+            block[name] = [{**_numbers(entry.get("Path", "")), "rate": entry.get("Rate", 0)} for entry in rates]
     return block
 
 
-def _numbers(path: str) -> dict[str, int]:
+def _numbers(path: str) -> oci.DeviceNumbers:
     try:
         info = os.stat(path)
     except OSError as error:
@@ -152,12 +177,12 @@ def _numbers(path: str) -> dict[str, int]:
     return {"major": os.major(info.st_rdev), "minor": os.minor(info.st_rdev)}
 
 
-def rlimits(host: Mapping[str, Any]) -> list[dict[str, Any]]:
+def rlimits(host: HostConfig) -> list[oci.Rlimit]:
     """``process.rlimits``; -1 is no limit."""
     top = (1 << 64) - 1
     return [
         {
-            "type": f"RLIMIT_{limit['Name'].upper()}",
+            "type": f"RLIMIT_{limit.get('Name', '').upper()}",
             "soft": top if limit.get("Soft", 0) == -1 else limit.get("Soft", 0),
             "hard": top if limit.get("Hard", 0) == -1 else limit.get("Hard", 0),
         }
@@ -165,42 +190,47 @@ def rlimits(host: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def devices(host: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(``linux.devices``, further ``resources.devices`` rules) for Devices, DeviceRequests, DeviceCgroupRules and
-    Privileged."""
-    nodes: list[dict[str, Any]] = []
-    rules: list[dict[str, Any]] = []
+def devices(host: HostConfig, requested: Sequence[cdi.Node]) -> tuple[list[oci.Device], list[oci.DeviceRule]]:
+    """(``linux.devices``, further ``resources.devices`` rules) for Devices, DeviceCgroupRules and Privileged, and for the
+    ``requested`` nodes of DeviceRequests."""
+    nodes: list[oci.Device] = []
+    rules: list[oci.DeviceRule] = []
     if host["Privileged"]:
         nodes = list(_host_devices("/dev"))
         rules.append({"allow": True, "access": "rwm"})
+    for node, access in (*_asked(host), *map(_described_device, requested)):
+        nodes = [other for other in nodes if other["path"] != node["path"]] + [node]
+        rules.append(
+            {"allow": True, "type": node["type"], "major": node["major"], "minor": node["minor"], "access": access}
+        )
+    rules += [_rule(text) for text in host["DeviceCgroupRules"] or ()]
+    return nodes, rules
+
+
+def _asked(host: HostConfig) -> Iterator[tuple[oci.Device, str]]:
+    """The nodes of HostConfig.Devices, each with the access to it."""
     for entry in host["Devices"] or ():
         source, target = entry.get("PathOnHost") or "", entry.get("PathInContainer") or ""
         access = entry.get("CgroupPermissions") or "rwm"
         if not set(access) <= set("rwm"):
             raise InvalidParameter(f"invalid device mode: {access}")
         for node in _named_devices(source, target or source):
-            nodes = [other for other in nodes if other["path"] != node["path"]] + [node]
-            rules.append(
-                {"allow": True, "type": node["type"], "major": node["major"], "minor": node["minor"], "access": access}
-            )
-    for node, access in map(_described_device, cdi.edits(host).nodes):
-        nodes = [other for other in nodes if other["path"] != node["path"]] + [node]
-        rules.append(
-            {"allow": True, "type": node["type"], "major": node["major"], "minor": node["minor"], "access": access}
-        )
-    for rule in host["DeviceCgroupRules"] or ():
-        kind, numbers, access = rule.split(" ")
-        major, _, minor = numbers.partition(":")
-        entry = {"allow": True, "type": kind, "access": access}
-        if major != "*":
-            entry["major"] = int(major)
-        if minor != "*":
-            entry["minor"] = int(minor)
-        rules.append(entry)
-    return nodes, rules
+            yield node, access
 
 
-def _named_devices(source: str, target: str) -> Iterator[dict[str, Any]]:
+def _rule(text: str) -> oci.DeviceRule:
+    """One of DeviceCgroupRules, whose form validate.py has checked."""
+    kind, numbers, access = text.split(" ")
+    major, _, minor = numbers.partition(":")
+    rule: oci.DeviceRule = {"allow": True, "type": kind, "access": access}
+    if major != "*":
+        rule["major"] = int(major)
+    if minor != "*":
+        rule["minor"] = int(minor)
+    return rule
+
+
+def _named_devices(source: str, target: str) -> Iterator[oci.Device]:
     try:
         info = os.stat(source)
     except OSError:
@@ -224,17 +254,13 @@ def _named_devices(source: str, target: str) -> Iterator[dict[str, Any]]:
     yield single
 
 
-def _described_device(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def _described_device(described: cdi.Node) -> tuple[oci.Device, str]:
     """A device node of a CDI specification and the access to it; what it leaves out comes from the node on the host."""
-    path = str(tree["path"])
-    found = next(_named_devices(str(tree.get("hostPath") or path), path))
-    given = {"type": tree.get("type"), "major": tree.get("major"), "minor": tree.get("minor")}
-    given |= {"fileMode": tree.get("fileMode"), "uid": tree.get("uid"), "gid": tree.get("gid")}
-    access = str(tree.get("permissions") or "rwm")
-    return {**found, **{name: value for name, value in given.items() if value is not None}}, access
+    found = next(_named_devices(described.host_path or described.path, described.path))
+    return {**found, **described.given}, described.permissions
 
 
-def _host_devices(directory: str, seen: Iterator[int] | None = None) -> Iterator[dict[str, Any]]:
+def _host_devices(directory: str, seen: Iterator[int] | None = None) -> Iterator[oci.Device]:
     """The device nodes below a directory. ``seen`` counts entries: a directory of devices has thousands, a disk millions."""
     seen = seen or itertools.count()
     skipped = {
@@ -267,7 +293,7 @@ def _host_devices(directory: str, seen: Iterator[int] | None = None) -> Iterator
                 yield found
 
 
-def _node(path: str, info: os.stat_result) -> dict[str, Any] | None:
+def _node(path: str, info: os.stat_result) -> oci.Device | None:
     kind = "c" if stat.S_ISCHR(info.st_mode) else "b" if stat.S_ISBLK(info.st_mode) else None
     if kind is None:
         return None

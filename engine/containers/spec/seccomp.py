@@ -17,7 +17,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter, Unavailable
 from ...shapes import decode
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...layout import Layout
+    from ...linux.oci import Seccomp, SeccompRule
 
 # In the cache key: raise it whenever the same profile compiles to something else.
 _FORMAT = 1
@@ -135,38 +136,43 @@ def _keep(path: Path, code: bytes) -> None:
     os.replace(file.name, path)
 
 
-def oci(profile: str, capabilities: Sequence[str]) -> dict[str, Any]:
+def oci(profile: str, capabilities: Sequence[str]) -> Seccomp:
     """The profile for these capabilities as ``linux.seccomp`` of the OCI runtime specification: for other runtimes,
     which compile it themselves. Raises InvalidParameter for a bad profile."""
     text = default_text() if profile == "default" else profile
     resolved = resolve(text, capabilities, Machine.this())
-    return {
-        **_oci_action("defaultAction", "defaultErrnoRet", resolved.default_action),
+    action, number = _oci_action(resolved.default_action)
+    result: Seccomp = {
+        "defaultAction": action,
         "architectures": list(resolved.architectures),
-        "syscalls": [
-            {
-                "names": list(rule.names),
-                **_oci_action("action", "errnoRet", rule.action),
-                "args": [
-                    {
-                        "index": one.index,
-                        "op": _OPERATOR_NAMES[one.operator],
-                        "value": one.value,
-                        "valueTwo": one.value_two,
-                    }
-                    for one in rule.comparisons
-                ],
-            }
-            for rule in resolved.rules
+        "syscalls": [_oci_rule(rule) for rule in resolved.rules],
+    }
+    if number is not None:
+        result["defaultErrnoRet"] = number
+    return result
+
+
+def _oci_rule(rule: Rule) -> SeccompRule:
+    action, number = _oci_action(rule.action)
+    result: SeccompRule = {
+        "names": list(rule.names),
+        "action": action,
+        "args": [
+            {"index": one.index, "op": _OPERATOR_NAMES[one.operator], "value": one.value, "valueTwo": one.value_two}
+            for one in rule.comparisons
         ],
     }
+    if number is not None:
+        result["errnoRet"] = number
+    return result
 
 
-def _oci_action(name_key: str, number_key: str, action: int) -> dict[str, Any]:
+def _oci_action(action: int) -> tuple[str, int | None]:
+    """The name of an action, and the number that goes with some."""
     for name in _WITH_NUMBER:
         if action & ~0xFFFF == _ACTIONS[name]:
-            return {name_key: name, number_key: action & 0xFFFF}
-    return {name_key: next(name for name, number in _ACTIONS.items() if number == action)}
+            return name, action & 0xFFFF
+    return next(name for name, number in _ACTIONS.items() if number == action), None
 
 
 @cache
@@ -204,7 +210,7 @@ def resolve(text: str, capabilities: Collection[str], machine: Machine) -> Profi
 
 
 def _applies(
-    conditions: Any,
+    conditions: object,
     where: str,
     capabilities: Collection[str],
     architecture: str,
@@ -231,23 +237,31 @@ def _applies(
     return all(held) if every_capability else any(held)
 
 
-def _rules(entry: Mapping[str, Any], where: str) -> list[Rule]:
-    names = _list(entry, "names", where) or ([entry["name"]] if entry.get("name") else [])
-    if not names or not all(isinstance(name, str) for name in names):
+def _rules(entry: Mapping[str, object], where: str) -> list[Rule]:
+    given = _list(entry, "names", where) or ([entry["name"]] if entry.get("name") else [])
+    names = tuple(name for name in given if isinstance(name, str))
+    if not given or len(names) < len(given):
         raise _bad(f"{where} names no system calls")
     action = _action(entry.get("action"), entry.get("errnoRet"), f"{where}.action")
     comparisons = []
     for argument in _list(entry, "args", where):
         if not isinstance(argument, dict) or argument.get("op") not in _OPERATORS:
             raise _bad(f"{where}.args has no known op")
-        numbers = [argument.get(key, 0) for key in ("index", "value", "valueTwo")]
-        if not all(isinstance(number, int) and 0 <= number < 1 << 64 for number in numbers) or numbers[0] > 5:
+        index, value, second = (_number(argument, key, where) for key in ("index", "value", "valueTwo"))
+        if index > 5:
             raise _bad(f"{where}.args has a number out of range")
-        comparisons.append(Comparison(numbers[0], _OPERATORS[argument["op"]], numbers[1], numbers[2]))
+        comparisons.append(Comparison(index, _OPERATORS[argument["op"]], value, second))
     if len({comparison.index for comparison in comparisons}) < len(comparisons):
         # The kernel tests an argument once a rule: the same argument twice means either, as runtimes read it.
-        return [Rule(tuple(names), action, (comparison,)) for comparison in comparisons]
-    return [Rule(tuple(names), action, tuple(comparisons))]
+        return [Rule(names, action, (comparison,)) for comparison in comparisons]
+    return [Rule(names, action, tuple(comparisons))]
+
+
+def _number(argument: Mapping[str, object], key: str, where: str) -> int:
+    number = argument.get(key, 0)
+    if not isinstance(number, int) or not 0 <= number < 1 << 64:
+        raise _bad(f"{where}.args has a number out of range")
+    return number
 
 
 def _action(name: object, number: object, where: str) -> int:
@@ -261,18 +275,19 @@ def _action(name: object, number: object, where: str) -> int:
     return _ACTIONS[name] | value
 
 
-def _architectures(document: Mapping[str, Any], native: str) -> tuple[str, ...]:
-    chosen = [native]
+def _architectures(document: Mapping[str, object], native: str) -> tuple[str, ...]:
+    chosen: list[object] = [native]
     for entry in _list(document, "archMap", ""):
         if isinstance(entry, dict) and entry.get("architecture") == native:
             chosen += _list(entry, "subArchitectures", "archMap")
     chosen += _list(document, "architectures", "")
-    if not all(isinstance(name, str) and name.startswith("SCMP_ARCH_") for name in chosen):
+    names = [name for name in chosen if isinstance(name, str) and name.startswith("SCMP_ARCH_")]
+    if len(names) < len(chosen):
         raise _bad("unknown architecture")
-    return tuple(dict.fromkeys(chosen))
+    return tuple(dict.fromkeys(names))
 
 
-def _list(document: Mapping[str, Any], key: str, where: str) -> list[Any]:
+def _list(document: Mapping[str, object], key: str, where: str) -> list[object]:
     value = document.get(key) or []
     if not isinstance(value, list):
         raise _bad(f"{where}{'.' if where else ''}{key} is not a list")

@@ -6,13 +6,15 @@ The default capability set and path masks are engine/runtime/defaults.py's; secc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
 from ...runtime import defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from .bodies import HostConfig
 
 CAPABILITIES = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
@@ -97,7 +99,7 @@ def security_options(entries: Sequence[str] | None) -> SecurityOptions:
     return SecurityOptions(seccomp, no_new, apparmor, tuple(label), masked)
 
 
-def shown_paths(host: Mapping[str, Any], options: SecurityOptions) -> tuple[list[str], list[str]]:
+def shown_paths(host: HostConfig, options: SecurityOptions) -> tuple[list[str], list[str]]:
     """(masked, read-only) paths: the client's own lists, nothing when privileged or unconfined, else the defaults."""
     if host["Privileged"] or not options.masked:
         masked: list[str] = []

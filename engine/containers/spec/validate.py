@@ -9,14 +9,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....grammar import ports, restart, signals, sizes, sysctls
 from ...errors import Conflict, InvalidParameter, NotImplemented_
 from . import logoptions, probing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from .bodies import Config, Healthcheck, HostConfig, LogConfig, RestartPolicy, Ulimit
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 MINIMUM_MEMORY = 6 * 1024 * 1024
@@ -47,7 +47,7 @@ def any_signal(text: str) -> int:
         raise InvalidParameter(f"Invalid signal: {text}") from None
 
 
-def config(values: Mapping[str, Any]) -> None:
+def config(values: Config) -> None:
     """The rules on Config alone."""
     directory = values["WorkingDir"]
     if directory and not directory.startswith("/"):
@@ -59,8 +59,8 @@ def config(values: Mapping[str, Any]) -> None:
             raise InvalidParameter(f"invalid environment variable: {entry}")
         if "\0" in entry:
             raise InvalidParameter("invalid environment variable: it contains a NUL byte")
-    for member in ("Cmd", "Entrypoint"):
-        if any("\0" in word for word in values[member] or ()):
+    for member, words in (("Cmd", values["Cmd"]), ("Entrypoint", values["Entrypoint"])):
+        if any("\0" in word for word in words or ()):
             raise InvalidParameter(f"invalid {member}: it contains a NUL byte")
     for port in values["ExposedPorts"] or ():
         exposed_port(port)
@@ -71,7 +71,7 @@ def config(values: Mapping[str, Any]) -> None:
             raise InvalidParameter("invalid label: empty name")
 
 
-def _readable_log(host: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def _readable_log(host: HostConfig, config: Config) -> None:
     if isinstance(probing.of(config), probing.LogProbe) and (host["LogConfig"] or {}).get("Type") == "none":
         raise InvalidParameter("Healthcheck LOG: logging driver none keeps no output to look at")
 
@@ -84,36 +84,30 @@ def exposed_port(text: str) -> tuple[int, int, str]:
         raise InvalidParameter(str(error)) from None
 
 
-def _healthcheck(check: Mapping[str, Any]) -> None:
-    names = {
-        "Interval": "Interval",
-        "Timeout": "Timeout",
-        "StartPeriod": "StartPeriod",
-        "StartInterval": "StartInterval",
-    }
-    for member, word in names.items():
-        value = check.get(member) or 0
-        if not isinstance(value, int | float):
-            raise InvalidParameter(f"invalid JSON: Healthcheck.{member}: want a number of nanoseconds")
-        if value != 0 and value < 1_000_000:
+def _healthcheck(check: Healthcheck) -> None:
+    for word, value in (
+        ("Interval", check.get("Interval")),
+        ("Timeout", check.get("Timeout")),
+        ("StartPeriod", check.get("StartPeriod")),
+        ("StartInterval", check.get("StartInterval")),
+    ):
+        if value and value < 1_000_000:
             raise InvalidParameter(f"{word} in Healthcheck cannot be less than 1ms")
-    if not isinstance(check.get("Retries") or 0, int) or (check.get("Retries") or 0) < 0:
+    if (check.get("Retries") or 0) < 0:
         raise InvalidParameter("Retries in Healthcheck cannot be negative")
     test = check.get("Test")
-    if test is not None and not (isinstance(test, list) and all(isinstance(word, str) for word in test)):
-        raise InvalidParameter("invalid JSON: Healthcheck.Test: want a list of strings")
     if test and probing.is_own(test):
         probing.parse(test)
     elif test and test[0] not in ("NONE", "CMD", "CMD-SHELL"):
         raise InvalidParameter(f"Unknown healthcheck type {test[0]!r} (expected 'CMD', 'CMD-SHELL' or 'NONE')")
 
 
-def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+def host_config(host: HostConfig, config: Config) -> list[str]:
     """The rules on HostConfig, whose restart policy is `restart_policy`'s, and on its combinations with Config; returns warnings
     for the answer."""
     warnings: list[str] = []
     _modes(host, config)
-    if host["AutoRemove"] and restart_policy(host["RestartPolicy"])["Name"] != "no":
+    if host["AutoRemove"] and (host["RestartPolicy"].get("Name") or "no") != "no":
         raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
     _ports(host)
     _hosts(host)
@@ -129,17 +123,14 @@ def host_config(host: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
         warnings.append("Published ports are discarded when using host network mode")
     if host["KernelMemory"]:
         warnings.append("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
-    options = host["LogConfig"].get("Config") or {}
-    if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
-        raise InvalidParameter("invalid JSON: HostConfig.LogConfig.Config: want a map of strings")
     if host["LogConfig"].get("Type"):
         log_config(host["LogConfig"])
     return warnings
 
 
-def log_config(config: Mapping[str, Any]) -> None:
+def log_config(config: LogConfig) -> None:
     """Check a LogConfig's driver and options. Raises InvalidParameter."""
-    logoptions.check(config["Type"], config.get("Config") or {})
+    logoptions.check(config.get("Type"), config.get("Config") or {})
 
 
 def size(text: str, what: str) -> int:
@@ -154,7 +145,7 @@ def _shares_container(mode: str) -> bool:
     return mode.startswith("container:")
 
 
-def _modes(host: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def _modes(host: HostConfig, config: Config) -> None:
     network, uts = host["NetworkMode"], host["UTSMode"]
     ipc, pid = host["IpcMode"], host["PidMode"]
     if ipc not in ("", "none", "private", "shareable", "host") and not (_shares_container(ipc) and ipc != "container:"):
@@ -190,34 +181,34 @@ def _modes(host: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         raise InvalidParameter("privileged mode is incompatible with user namespaces")
 
 
-def restart_policy(given: Mapping[str, Any]) -> dict[str, Any]:
+def restart_policy(given: RestartPolicy) -> RestartPolicy:
     """A RestartPolicy as it is recorded: with a name and a count, and our Delay and Window where they are given. Raises
     InvalidParameter."""
     name, count = given.get("Name") or "no", given.get("MaximumRetryCount") or 0
-    if not isinstance(name, str) or not isinstance(count, int):
-        raise InvalidParameter("invalid JSON: HostConfig.RestartPolicy: want a name and a number")
     if name not in restart.NAMES:
         raise InvalidParameter(f"invalid restart policy '{name}'")
-    times = {key: given[key] for key in ("Delay", "Window") if given.get(key) is not None}
-    for key, value in times.items():
-        if not isinstance(value, int) or value < 0:
+    policy: RestartPolicy = {"Name": name, "MaximumRetryCount": count}
+    if (delay := given.get("Delay")) is not None:
+        policy["Delay"] = delay
+    if (window := given.get("Window")) is not None:
+        policy["Window"] = window
+    for key, value in (("Delay", delay), ("Window", window)):
+        if value is not None and value < 0:
             raise InvalidParameter(f"invalid restart policy: {key} is a number of nanoseconds")
-    if name != "on-failure" and count and not times:
+    if name != "on-failure" and count and delay is None and window is None:
         raise InvalidParameter(f"maximum retry count cannot be used with restart policy '{name}'")
     if count < 0:
         raise InvalidParameter("maximum retry count cannot be negative")
-    return {"Name": name, "MaximumRetryCount": count, **times}
+    return policy
 
 
-def _ports(host: Mapping[str, Any]) -> None:
+def _ports(host: HostConfig) -> None:
     for port, bindings in (host["PortBindings"] or {}).items():
         low, high, _ = exposed_port(port)
         if low != high:
             raise InvalidParameter(f"invalid port specification: {port!r}")
-        if bindings is not None and not (isinstance(bindings, list) and all(isinstance(one, dict) for one in bindings)):
-            raise InvalidParameter(f"invalid JSON: HostConfig.PortBindings[{port}]: want a list of objects")
         for binding in bindings or ():
-            text = str(binding.get("HostPort") or "")
+            text = binding.get("HostPort") or ""
             try:
                 ports.parse_range(text or "0")
             except ValueError:
@@ -229,7 +220,7 @@ def _ports(host: Mapping[str, Any]) -> None:
                     raise InvalidParameter(f"invalid IP address: {address}") from None
 
 
-def _hosts(host: Mapping[str, Any]) -> None:
+def _hosts(host: HostConfig) -> None:
     for entry in host["ExtraHosts"] or ():
         name, _, address = entry.partition(":")
         if not name or not address or "\n" in entry:
@@ -250,7 +241,7 @@ def _ip(text: str, message: str) -> None:
         raise InvalidParameter(message) from None
 
 
-def _memory(host: Mapping[str, Any], warnings: list[str]) -> None:
+def _memory(host: HostConfig, warnings: list[str]) -> None:
     memory, swap, reservation = host["Memory"], host["MemorySwap"], host["MemoryReservation"]
     if memory and memory < MINIMUM_MEMORY:
         raise InvalidParameter("Minimum memory limit allowed is 6MB")
@@ -272,7 +263,7 @@ def _memory(host: Mapping[str, Any], warnings: list[str]) -> None:
         )
 
 
-def _cpu(host: Mapping[str, Any]) -> None:
+def _cpu(host: HostConfig) -> None:
     nano, period, quota = host["NanoCpus"], host["CpuPeriod"], host["CpuQuota"]
     online = os.cpu_count() or 1
     if nano > 0 and period > 0:
@@ -293,15 +284,15 @@ def _cpu(host: Mapping[str, Any]) -> None:
         and host["CpuRealtimeRuntime"] > host["CpuRealtimePeriod"]
     ):
         raise InvalidParameter("cpu real-time runtime cannot be higher than cpu real-time period")
-    for member, word, available in (
-        ("CpusetCpus", "CPUs", _online("cpu")),
-        ("CpusetMems", "memory nodes", _online("node")),
-    ):
-        wanted = number_set(host[member], f"cpuset {'cpus' if word == 'CPUs' else 'mems'}")
-        if not wanted <= available:
-            raise InvalidParameter(
-                f"Requested {word} are not available - requested {host[member]}, available: {_ranges(available)}"
-            )
+    _cpuset(host["CpusetCpus"], "cpus", "CPUs", _online("cpu"))
+    _cpuset(host["CpusetMems"], "mems", "memory nodes", _online("node"))
+
+
+def _cpuset(text: str, kind: str, word: str, available: set[int]) -> None:
+    if not number_set(text, f"cpuset {kind}") <= available:
+        raise InvalidParameter(
+            f"Requested {word} are not available - requested {text}, available: {_ranges(available)}"
+        )
 
 
 def _online(kind: str) -> set[int]:
@@ -338,7 +329,7 @@ def number_set(text: str, what: str) -> set[int]:
     return numbers
 
 
-def _limits(host: Mapping[str, Any]) -> None:
+def _limits(host: HostConfig) -> None:
     if not -1000 <= host["OomScoreAdj"] <= 1000:
         raise InvalidParameter(f"Invalid value {host['OomScoreAdj']}, range for oom score adj is [-1000, 1000]")
     if host["ShmSize"] < 0:
@@ -367,17 +358,15 @@ ULIMITS = {
 }  # fmt: skip
 
 
-def _ulimit(limit: Mapping[str, Any]) -> None:
+def _ulimit(limit: Ulimit) -> None:
     name, soft, hard = limit.get("Name"), limit.get("Soft", 0), limit.get("Hard", 0)
     if name not in ULIMITS:
         raise InvalidParameter(f"invalid ulimit type: {name}")
-    if not isinstance(soft, int) or not isinstance(hard, int):
-        raise InvalidParameter(f"invalid JSON: HostConfig.Ulimits: {name}: want numbers")
     if hard != -1 and (soft > hard or soft == -1):
         raise InvalidParameter(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
 
 
-def storage(host: Mapping[str, Any], *, quota_supported: bool) -> None:
+def storage(host: HostConfig, *, quota_supported: bool) -> None:
     """``storage_opt size`` needs a file system with project quotas."""
     for name in host["StorageOpt"] or {}:
         if name != "size":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import EngineError
 from ...timestamps import rfc3339
@@ -11,15 +11,27 @@ from ..life.state import status_text
 from ..spec import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from ...networks.bodies import EndpointSettings
     from ...networks.types import Endpoint, PortBinding
     from ..life.container import Container
     from ..life.service import Containers
+    from ..spec import bodies
     from ..spec.record import MountPoint
+    from ..spec.shown import (
+        ContainerInspect,
+        ContainerSummary,
+        HealthShown,
+        MainEndpoint,
+        NetworkSettings,
+        PortMap,
+        PortShown,
+        SummaryHost,
+    )
 
 
-def inspect(containers: Containers, container: Container, *, version: tuple[int, int]) -> dict[str, Any]:
+def inspect(containers: Containers, container: Container, *, version: tuple[int, int]) -> ContainerInspect:
     """The body of GET /containers/{id}/json, without sizes."""
     record, layout = container.record, containers.layout
     run, state = layout.container_run(record.id), layout.container_state(record.id)
@@ -67,18 +79,20 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
     }
 
 
-def health_of(container: Container) -> dict[str, Any] | None:
+def health_of(container: Container) -> HealthShown | None:
     """State.Health: present when the container has a check (also before its first start)."""
     if container.health is not None:
         # What is not there any more is not healthy, whatever the last probe said.
-        gone = not container.state.running
-        return container.health.to_docker() | ({"Status": "unhealthy"} if gone else {})
+        shown = container.health.to_docker()
+        if not container.state.running:
+            shown["Status"] = "unhealthy"
+        return shown
     if Check.from_config(container.record.config) is not None and container.state.running:
         return {"Status": "starting", "FailingStreak": 0, "Log": []}
     return None
 
 
-def mount_points(containers: Containers, container: Container) -> list[dict[str, Any]]:
+def mount_points(containers: Containers, container: Container) -> list[bodies.MountPoint]:
     return [
         point.to_docker(_source(containers, point))
         for point in container.record.mounts
@@ -92,16 +106,15 @@ def _source(containers: Containers, point: MountPoint) -> str:
     return point.source if point.type == "bind" else ""
 
 
-def network_settings(containers: Containers, container: Container, *, version: tuple[int, int]) -> dict[str, Any]:
+def network_settings(containers: Containers, container: Container, *, version: tuple[int, int]) -> NetworkSettings:
     record = container.record
     known = endpoints(containers, container)
     networks = {
         name: _endpoint(containers, container, name, settings, known.get(name), version)
         for name, settings in record.networks.items()
     }
-    top = networks.get("bridge", {}) if record.host["NetworkMode"] in ("default", "bridge") else {}
-    empty = {"Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "MacAddress": "", "EndpointID": "", "IPv6Gateway": ""}
-    empty |= {"GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0}
+    on_bridge = record.host["NetworkMode"] in ("default", "bridge")
+    nowhere: EndpointSettings = {}
     return {
         "Bridge": "",
         "SandboxID": record.id if container.state.active else "",
@@ -112,8 +125,21 @@ def network_settings(containers: Containers, container: Container, *, version: t
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": None,
         "SecondaryIPv6Addresses": None,
-        **{member: top.get(member, default) for member, default in empty.items()},
+        **_main_endpoint(networks.get("bridge", nowhere) if on_bridge else nowhere),
         "Networks": networks,
+    }
+
+
+def _main_endpoint(endpoint: EndpointSettings) -> MainEndpoint:
+    return {
+        "Gateway": endpoint.get("Gateway", ""),
+        "IPAddress": endpoint.get("IPAddress", ""),
+        "IPPrefixLen": endpoint.get("IPPrefixLen", 0),
+        "MacAddress": endpoint.get("MacAddress", ""),
+        "EndpointID": endpoint.get("EndpointID", ""),
+        "IPv6Gateway": endpoint.get("IPv6Gateway", ""),
+        "GlobalIPv6Address": endpoint.get("GlobalIPv6Address", ""),
+        "GlobalIPv6PrefixLen": endpoint.get("GlobalIPv6PrefixLen", 0),
     }
 
 
@@ -135,10 +161,10 @@ def _endpoint(
     containers: Containers,
     container: Container,
     name: str,
-    settings: Mapping[str, Any],
+    settings: EndpointSettings,
     endpoint: Endpoint | None,
     version: tuple[int, int],
-) -> dict[str, Any]:
+) -> EndpointSettings:
     if endpoint is not None:
         shown = endpoint.to_docker()
     else:
@@ -161,17 +187,18 @@ def _endpoint(
         }
     user_defined = name not in ("bridge", "host", "none")
     short = container.id[:12]
-    if endpoint is not None and user_defined and version < (1, 45) and short not in (shown["Aliases"] or ()):
-        shown["Aliases"] = [*(shown["Aliases"] or ()), short]
+    aliases = shown.get("Aliases") or ()
+    if endpoint is not None and user_defined and version < (1, 45) and short not in aliases:
+        shown["Aliases"] = [*aliases, short]
     return shown
 
 
-def port_map(containers: Containers, container: Container) -> dict[str, list[dict[str, str]] | None]:
+def port_map(containers: Containers, container: Container) -> PortMap:
     """NetworkSettings.Ports: every exposed port, with its host addresses while the container has them."""
     record = container.record
     if not container.state.active:
         return {}
-    result: dict[str, list[dict[str, str]] | None] = {}
+    result: PortMap = {}
     if record.host["NetworkMode"] != "host":
         for port in record.config["ExposedPorts"] or ():
             result[port] = None
@@ -189,11 +216,13 @@ def _addresses(binding: PortBinding) -> tuple[str, ...]:
 
 def summary(
     containers: Containers, container: Container, now: int, *, version: tuple[int, int], image_name: str
-) -> dict[str, Any]:
+) -> ContainerSummary:
     """One row of GET /containers/json, without sizes."""
     record = container.record
     settings = network_settings(containers, container, version=version)
-    mode = record.host["NetworkMode"]
+    shown: SummaryHost = {"NetworkMode": record.host["NetworkMode"]}
+    if record.host["Annotations"]:
+        shown["Annotations"] = record.host["Annotations"]
     health = container.health.status if container.health else None
     return {
         "Id": record.id,
@@ -206,10 +235,7 @@ def summary(
         "Labels": dict(record.labels),
         "State": container.state.status,
         "Status": status_text(container.state, now, health),
-        "HostConfig": {
-            "NetworkMode": mode,
-            **({"Annotations": record.host["Annotations"]} if record.host["Annotations"] else {}),
-        },
+        "HostConfig": shown,
         "NetworkSettings": {"Networks": settings["Networks"]},
         "Mounts": mount_points(containers, container),
     }
@@ -235,8 +261,8 @@ def command_text(command: Sequence[str]) -> str:
     return " ".join([*command[:1], *words])
 
 
-def ports(containers: Containers, container: Container) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+def ports(containers: Containers, container: Container) -> list[PortShown]:
+    rows: list[PortShown] = []
     for port, bindings in port_map(containers, container).items():
         number, _, protocol = port.partition("/")
         low, _, high = number.partition("-")
@@ -245,9 +271,9 @@ def ports(containers: Containers, container: Container) -> list[dict[str, Any]]:
             continue
         rows += [
             {
-                "IP": entry["HostIp"],
+                "IP": entry.get("HostIp", ""),
                 "PrivatePort": int(low),
-                "PublicPort": int(entry["HostPort"]),
+                "PublicPort": int(entry.get("HostPort", "0")),
                 "Type": protocol,
             }
             for entry in bindings

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...timestamps import ZERO_TIME, rfc3339
 from ..life import stop
 
 if TYPE_CHECKING:
+    from ...linux import oci
+    from ...linux.cgroup import Cgroup
     from ..life.container import Container
     from ..life.service import Containers
+    from ..spec.shown import BlockEntry, CpuStats, CpuUsage, InterfaceStats, MemoryStats, PidsStats, Stats
 
 _NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
@@ -22,10 +25,10 @@ class Meter:
     def __init__(self, containers: Containers, container: Container) -> None:
         self._containers = containers
         self._container = container
-        self._before: dict[str, Any] | None = None
+        self._before: CpuStats | None = None
         self._read = ZERO_TIME
 
-    async def read(self) -> dict[str, Any]:
+    async def read(self) -> Stats:
         """One stats document. A container that does not run gives zeros, as in Docker."""
         container = self._container
         now = rfc3339(time.time_ns())
@@ -33,61 +36,69 @@ class Meter:
             cgroup = stop.cgroup(self._containers, container)
             counters = await self._containers.blocking(_counters, cgroup, container.state.pid)
         else:
-            counters = {"pids": {}, "blkio": {}, "cpu": {}, "memory": {}, "networks": None}
-        empty_cpu = {
+            counters = _NOTHING
+        empty_cpu: CpuStats = {
             "cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
             "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
         }
-        document: dict[str, Any] = {
+        document: Stats = {
             "read": now if container.state.running else ZERO_TIME,
             "preread": self._read,
-            "pids_stats": counters["pids"],
-            "blkio_stats": counters["blkio"] or _block({}),
+            "pids_stats": counters.pids,
+            "blkio_stats": counters.blkio,
             "num_procs": 0,
             "storage_stats": {},
-            "cpu_stats": counters["cpu"] or empty_cpu,
+            "cpu_stats": counters.cpu or empty_cpu,
             "precpu_stats": self._before or empty_cpu,
-            "memory_stats": counters["memory"],
+            "memory_stats": counters.memory,
             "name": f"/{container.name}",
             "id": container.id,
             "os_type": "linux",
         }
-        if counters["networks"] is not None:
-            document["networks"] = counters["networks"]
-        self._before, self._read = counters["cpu"] or None, document["read"]
+        if counters.networks is not None:
+            document["networks"] = counters.networks
+        self._before, self._read = counters.cpu, document["read"]
         return document
 
 
-def _counters(cgroup: Any, pid: int) -> dict[str, Any]:
+class _Counters(NamedTuple):
+    pids: PidsStats
+    blkio: dict[str, list[BlockEntry]]
+    cpu: CpuStats | None
+    memory: MemoryStats
+    networks: dict[str, InterfaceStats] | None
+
+
+def _counters(cgroup: Cgroup, pid: int) -> _Counters:
     raw = cgroup.stats()
-    return {
-        "pids": {"current": raw["pids"]["current"], **({"limit": limit} if (limit := raw["pids"].get("limit")) else {})}
-        if "pids" in raw
-        else {},
-        "blkio": _block(raw.get("blkio") or {}),
-        "cpu": _cpu(raw.get("cpu") or {}),
-        "memory": _memory(raw.get("memory") or {}),
-        "networks": _interfaces(pid),
-    }
+    pids: PidsStats = {}
+    if "pids" in raw:
+        pids["current"] = raw["pids"]["current"]
+        if limit := raw["pids"].get("limit"):
+            pids["limit"] = limit
+    return _Counters(
+        pids, _block(raw.get("blkio")), _cpu(raw.get("cpu") or {}), _memory(raw.get("memory")), _interfaces(pid)
+    )
 
 
-def _cpu(raw: dict[str, Any]) -> dict[str, Any]:
-    usage, throttling = raw.get("usage") or {}, raw.get("throttling") or {}
-    shown = {
-        "total_usage": usage.get("total", 0),
-        "usage_in_kernelmode": usage.get("kernel", 0),
-        "usage_in_usermode": usage.get("user", 0),
+def _cpu(raw: oci.CpuCounters) -> CpuStats:
+    usage: oci.CpuUsage = raw.get("usage") or {"total": 0, "user": 0, "kernel": 0}
+    throttling: oci.Throttling = raw.get("throttling") or {"periods": 0, "throttledPeriods": 0, "throttledTime": 0}
+    shown: CpuUsage = {
+        "total_usage": usage["total"],
+        "usage_in_kernelmode": usage["kernel"],
+        "usage_in_usermode": usage["user"],
     }
-    if usage.get("percpu"):
-        shown["percpu_usage"] = usage["percpu"]
+    if percpu := usage.get("percpu"):
+        shown["percpu_usage"] = percpu
     return {
         "cpu_usage": shown,
         "system_cpu_usage": _system_cpu(),
         "online_cpus": os.cpu_count() or 1,
         "throttling_data": {
-            "periods": throttling.get("periods", 0),
-            "throttled_periods": throttling.get("throttledPeriods", 0),
-            "throttled_time": throttling.get("throttledTime", 0),
+            "periods": throttling["periods"],
+            "throttled_periods": throttling["throttledPeriods"],
+            "throttled_time": throttling["throttledTime"],
         },
     }
 
@@ -98,37 +109,51 @@ def _system_cpu() -> int:
         return sum(int(number) for number in file.readline().split()[1:8]) * _NS_PER_TICK
 
 
-def _memory(raw: dict[str, Any]) -> dict[str, Any]:
+def _memory(raw: oci.MemoryCounters | None) -> MemoryStats:
     if not raw:
         return {}
-    usage = raw.get("usage") or {}
+    usage = raw["usage"]
     limit = usage.get("limit")
     if not limit:
         with open("/proc/meminfo") as file:
             limit = int(file.readline().split()[1]) * 1024
-    shown = {"usage": usage.get("usage", 0), "stats": raw.get("raw") or {}, "limit": limit}
-    if usage.get("max") is not None:
-        shown["max_usage"] = usage["max"]
-    if usage.get("failcnt"):
-        shown["failcnt"] = usage["failcnt"]
+    shown: MemoryStats = {"usage": usage.get("usage") or 0, "stats": raw.get("raw") or {}, "limit": limit}
+    if (most := usage.get("max")) is not None:
+        shown["max_usage"] = most
+    if failures := usage.get("failcnt"):
+        shown["failcnt"] = failures
     return shown
 
 
-def _block(raw: dict[str, Any]) -> dict[str, Any]:
-    names = {"io_service_bytes_recursive": "ioServiceBytesRecursive", "io_serviced_recursive": "ioServicedRecursive"}
-    names |= {"io_queue_recursive": "", "io_service_time_recursive": "", "io_wait_time_recursive": ""}
-    names |= {"io_merged_recursive": "", "io_time_recursive": "", "sectors_recursive": ""}
-    return {name: raw.get(source, []) if source else [] for name, source in names.items()}
+_BLOCK_EMPTY = (
+    "io_queue_recursive",
+    "io_service_time_recursive",
+    "io_wait_time_recursive",
+    "io_merged_recursive",
+    "io_time_recursive",
+    "sectors_recursive",
+)
 
 
-def _interfaces(pid: int) -> dict[str, dict[str, int]] | None:
+def _block(raw: oci.BlockCounters | None) -> dict[str, list[BlockEntry]]:
+    shown: dict[str, list[BlockEntry]] = {
+        "io_service_bytes_recursive": [{**one} for one in raw["ioServiceBytesRecursive"]] if raw else [],
+        "io_serviced_recursive": [{**one} for one in raw["ioServicedRecursive"]] if raw else [],
+    }
+    return shown | {name: [] for name in _BLOCK_EMPTY}
+
+
+_NOTHING = _Counters({}, _block(None), None, {}, None)
+
+
+def _interfaces(pid: int) -> dict[str, InterfaceStats] | None:
     """The interfaces of a process's network namespace, by name, without lo."""
     try:
         with open(f"/proc/{pid}/net/dev") as file:
             lines = file.read().splitlines()[2:]
     except OSError:
         return None
-    result = {}
+    result: dict[str, InterfaceStats] = {}
     for line in lines:
         name, _, rest = line.partition(":")
         numbers = [int(number) for number in rest.split()]

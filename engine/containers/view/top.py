@@ -9,7 +9,7 @@ import os
 import pwd
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...linux.cgroup import Cgroup
+    from ..spec.shown import Top
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -141,7 +142,7 @@ def _percent_memory(process: Process) -> str:
 
 
 # ps's format specifiers: title and value.
-_COLUMNS: dict[str, tuple[str, Callable[[Process], Any]]] = {
+_COLUMNS: dict[str, tuple[str, Callable[[Process], object]]] = {
     "pid": ("PID", lambda p: p.pid),
     "ppid": ("PPID", lambda p: p.ppid),
     "pgid": ("PGID", lambda p: p.pgid),
@@ -178,7 +179,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Process], Any]]] = {
     "nlwp": ("NLWP", lambda p: p.threads),
 }
 
-_Column = tuple[str, "Callable[[Process], Any]"]
+_Column = tuple[str, "Callable[[Process], object]"]
 
 _FULL: list[_Column] = [
     ("UID", lambda p: p.euid_name),
@@ -239,7 +240,7 @@ def _named(text: str) -> _Column:
     return (title or known if given else known), value
 
 
-def top(cgroup: Cgroup, arguments: str) -> dict[str, Any]:
+def top(cgroup: Cgroup, arguments: str) -> Top:
     """Titles and Processes of the container's processes."""
     wanted = columns(arguments)
     found = [process for pid in sorted(cgroup.procs()) if (process := _read(pid))]

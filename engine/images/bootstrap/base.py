@@ -12,7 +12,7 @@ import shlex
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import EngineError, NotFound
 from ..unpack import unpack
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from ..bodies import ProgressMessage
     from ..tarstream import Entry
     from ..types import RootRunner
     from .archive import Archive, Release
     from .suites import Distribution
 
-    Progress = Callable[[dict[str, Any]], None]
+    Progress = Callable[[ProgressMessage], None]
 
 _CONNECTIONS = 8
 _MERGED = {"amd64": ("bin", "sbin", "lib", "lib64"), "ppc64el": ("bin", "sbin", "lib", "lib64")}
@@ -201,8 +202,13 @@ def _configure(
         for line in lines:
             if line.startswith(b"status: ") and line.endswith(b": installed"):
                 done += 1
-                detail = {"current": min(done, total), "total": total}
-                progress({"status": "Configuring", "id": "packages", "progressDetail": detail})
+                progress(
+                    {
+                        "status": "Configuring",
+                        "id": "packages",
+                        "progressDetail": {"current": min(done, total), "total": total},
+                    }
+                )
             elif not line.startswith((b"status: ", b"processing: ")):
                 tail.append(line)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import EngineError
+from ...shapes import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ class NewestDates:
     def check(self, archive: str, date: datetime, what: str, *, allow_older: bool) -> None:
         """Remember ``date``. Raises EngineError when an archive that was newer is offered, unless ``allow_older``."""
         record = self._store.get(KIND, archive)
-        newest = datetime.fromtimestamp(record["newest"], UTC) if record else None
+        newest = datetime.fromtimestamp(number(record["newest"]), UTC) if record else None
         if newest is not None and date < newest:
             if not allow_older:
                 raise EngineError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...timestamps import rfc3339
 
 if TYPE_CHECKING:
+    from ..bodies import ImageConfig
     from ..types import Platform
     from .base import Base
     from .suites import Distribution
@@ -17,12 +18,12 @@ PREFIX = "io.pycompose.bootstrap."
 TOOL = "pycompose bootstrap 1"
 
 
-def bootstrap_config(distribution: Distribution, base: Base, platform: Platform) -> dict[str, Any]:
+def bootstrap_config(distribution: Distribution, base: Base, platform: Platform) -> ImageConfig:
     """An OCI image configuration without its layers."""
     main = base.releases[0]
     created = rfc3339(time.time_ns())
     dates = ", ".join(f"{release.source.suite} {release.date:%Y-%m-%dT%H:%M:%SZ}" for release in base.releases)
-    config: dict[str, Any] = {
+    config: ImageConfig = {
         "created": created,
         "architecture": platform.architecture,
         "os": platform.os,

@@ -17,7 +17,7 @@ import json
 import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import urlencode, urlsplit
 
 from ...errors import EngineError, NotFound, Unauthorized, Unavailable
@@ -25,11 +25,11 @@ from ..transport import joined, origin
 from .endpoints import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from urllib3.response import BaseHTTPResponse
 
-    from ..transport import Origin, Transport
+    from ..transport import Body, Origin, Transport
     from ..types import Auth
     from .endpoints import Endpoint
 
@@ -84,7 +84,7 @@ class Registry:
         *,
         scope: str = "",
         headers: Mapping[str, str] | None = None,
-        body: Any = None,
+        body: Body = None,
         retry: bool = True,
     ) -> BaseHTTPResponse:
         """One exchange, authenticated as far as the registry asks. ``path`` is below /v2/, or an absolute URL.
@@ -114,7 +114,7 @@ class Registry:
         raise AssertionError("unreachable")
 
     def _follow(
-        self, method: str, url: str, headers: dict[str, str], body: Any, insecure: bool, retry: bool
+        self, method: str, url: str, headers: dict[str, str], body: Body, insecure: bool, retry: bool
     ) -> tuple[BaseHTTPResponse, Origin]:
         """The answer, and whose it is."""
         first = origin(url)
@@ -243,7 +243,7 @@ def _basic(auth: Auth) -> str:
     return "Basic " + base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
 
 
-def parse_challenge(values: Any) -> tuple[str, dict[str, str]] | None:
+def parse_challenge(values: Iterable[str]) -> tuple[str, dict[str, str]] | None:
     """The strongest challenge of the WWW-Authenticate headers: bearer before basic; None when there is neither."""
     found = {}
     for value in values:
@@ -270,7 +270,7 @@ def read(response: BaseHTTPResponse, largest: int = _LARGEST_ANSWER) -> bytes:
         response.release_conn()
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def _object(data: bytes) -> Mapping[str, object]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
@@ -289,7 +289,7 @@ def errors(response: BaseHTTPResponse) -> list[tuple[str, str]]:
     return found
 
 
-def _safe(value: Any) -> str:
+def _safe(value: object) -> str:
     return "".join(c for c in str(value or "") if c.isprintable())[:300]
 
 

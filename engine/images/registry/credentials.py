@@ -12,8 +12,9 @@ import logging
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ...shapes import members
 from ..reference import DEFAULT_DOMAIN
 from ..types import Auth
 from .endpoints import domain_of_key
@@ -49,22 +50,18 @@ def lookup(domain: str, env: Mapping[str, str]) -> Auth | None:
         key = _HUB_KEY if domain == DEFAULT_DOMAIN else domain
         if auth := _from_helper(helper, key, env):
             return auth
-    return _from_entry(_mapping(_find(config.get("auths"), domain)))
+    return _from_entry(members(_find(config.get("auths"), domain)))
 
 
-def _find(table: Any, domain: str) -> Any:
+def _find(table: object, domain: str) -> object:
     """What a table of registries has for ``domain``: under that very key, else under another form of it."""
-    found = _mapping(table)
+    found = members(table)
     if domain in found:
         return found[domain]
     return next((value for key, value in found.items() if domain_of_key(key) == domain), None)
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _from_entry(entry: Mapping[str, Any]) -> Auth | None:
+def _from_entry(entry: Mapping[str, object]) -> Auth | None:
     username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if entry.get("auth"):
         try:
@@ -94,7 +91,7 @@ def _from_helper(helper: str, key: str, env: Mapping[str, str]) -> Auth | None:
             env=dict(env),
             check=False,
         )
-        value = _mapping(json.loads(result.stdout)) if result.returncode == 0 else {}
+        value = members(json.loads(result.stdout)) if result.returncode == 0 else {}
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     username, secret = str(value.get("Username") or ""), str(value.get("Secret") or "")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import bounds
 from ...errors import NotFound
+from ...shapes import members, strings
 from ..blobs import DigestMismatch
 from ..manifest import ACCEPTED, document, is_index, kind, listed, manifest
 from .client import Denied, failure, read
@@ -14,6 +15,7 @@ from .client import Denied, failure, read
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..bodies import Distribution, PlatformJson
     from ..reference import Reference
     from .client import Registry
 
@@ -47,13 +49,13 @@ def fetch(registry: Registry, ref: Reference, version: str) -> tuple[bytes, str]
     return data, content_type
 
 
-def distribution(registry: Registry, ref: Reference) -> dict[str, Any]:
+def distribution(registry: Registry, ref: Reference) -> Distribution:
     """Docker's DistributionInspect: the descriptor of what the reference stands for, and the platforms it is there for."""
     data, content_type = fetch(registry, ref, ref.version)
     value = document(data, "the manifest")
     media_type = kind(value, content_type)
     if is_index(media_type):
-        platforms = [item["platform"] for item in listed(value, ref.familiar) if isinstance(item.get("platform"), dict)]
+        platforms = [members(item["platform"]) for item in listed(value, ref.familiar) if item.get("platform")]
     else:
         config = manifest(value, media_type, ref.familiar).config
         response = registry.request("GET", f"{ref.path}/blobs/{config.digest}", scope=f"repository:{ref.path}:pull")
@@ -70,10 +72,13 @@ def distribution(registry: Registry, ref: Reference) -> dict[str, Any]:
     }
 
 
-def _platform(item: Mapping[str, Any]) -> dict[str, Any]:
+def _platform(item: Mapping[str, object]) -> PlatformJson:
     """The members of an OCI platform that are there, ``architecture`` and ``os`` always."""
-    found: dict[str, Any] = {"architecture": str(item.get("architecture") or ""), "os": str(item.get("os") or "")}
-    features = item.get("os.features")
-    if isinstance(features, list) and features:
-        found["os.features"] = [str(one) for one in features]
-    return found | {name: str(item[name]) for name in ("os.version", "variant") if item.get(name)}
+    found: PlatformJson = {"architecture": str(item.get("architecture") or ""), "os": str(item.get("os") or "")}
+    if features := strings(item.get("os.features")):
+        found["os.features"] = list(features)
+    if item.get("os.version"):
+        found["os.version"] = str(item["os.version"])
+    if item.get("variant"):
+        found["variant"] = str(item["variant"])
+    return found

@@ -43,8 +43,8 @@ class Packing:
 
     def known(self, layer: Layer) -> Descriptor | None:
         """What an earlier compression of the layer made; its blob may have been removed since."""
-        record = self._layers.record(layer.chain_id) or {}
-        if "gzip" not in record:
+        record = self._layers.record(layer.chain_id)
+        if record is None or "gzip" not in record:
             return None
         return Descriptor(f"{OCI_LAYER}+gzip", record["gzip"]["digest"], record["gzip"]["size"])
 

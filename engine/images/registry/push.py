@@ -126,11 +126,11 @@ class Pusher:
         return bool(place)
 
     def _mount(self, blob: Descriptor, layer: Layer) -> str:
-        record = self._layers.record(layer.chain_id) or {}
-        for place in record.get("places", []):
+        record = self._layers.record(layer.chain_id)
+        for place in record.get("places", ()) if record else ():
             domain, _, path = place.partition("/")
             if domain == self._ref.domain and path != self._ref.path and self._uploads.mount(blob.digest, path):
-                return str(path)
+                return path
         return ""
 
     def _counter(self, short: str, blob: Descriptor) -> Callable[[int], None]:

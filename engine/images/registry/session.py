@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from ...errors import InvalidParameter, NotFound, Unauthorized, Unavailable
+from ...shapes import number
 from ..abort import Abort
 from ..bootstrap import suites
 from ..manifest import document
@@ -24,7 +25,9 @@ from .transfer import Downloads
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from ...shapes import Json
     from ..blobs import Blobs
+    from ..bodies import Distribution, SearchResult
     from ..layers import Layers
     from ..progress import Reporter
     from ..types import Auth, Image, Platform
@@ -102,7 +105,7 @@ class Session:
         except Unavailable as error:
             raise Unavailable(f"{error}{_hint(ref)}") from error
 
-    def distribution(self, ref: Reference) -> dict[str, Any]:
+    def distribution(self, ref: Reference) -> Distribution:
         return distribution(self._registries[-1], ref)
 
     def push(
@@ -128,7 +131,7 @@ class Session:
             path = f"{ref.path}/tags/list?{query}"
         raise Unavailable(f"{ref.familiar_name}: the registry's list of tags has no end")
 
-    def search(self, term: str, limit: int) -> list[dict[str, Any]]:
+    def search(self, term: str, limit: int) -> list[SearchResult]:
         """Repositories by name, in the shape of Docker's search: by the registry's search, else by its catalogue."""
         registry = self._registries[-1]
         response = registry.request("GET", registry.absolute(f"/v1/search?{urlencode({'q': term, 'n': limit})}"))
@@ -166,17 +169,17 @@ class Session:
         return ""
 
 
-def _list(data: bytes, name: str) -> list[Any]:
+def _list(data: bytes, name: str) -> list[Json]:
     """A list in an answer; nothing when it is not there."""
     found = document(data, "the registry's answer").get(name)
     return found if isinstance(found, list) else []
 
 
-def _found(item: Mapping[str, Any]) -> dict[str, Any]:
+def _found(item: Mapping[str, object]) -> SearchResult:
     return {
-        "name": item["name"],
+        "name": str(item["name"]),
         "description": str(item.get("description") or ""),
-        "star_count": item["star_count"] if isinstance(item.get("star_count"), int) else 0,
+        "star_count": number(item.get("star_count")),
         "is_official": bool(item.get("is_official")),
         "is_automated": bool(item.get("is_automated")),
     }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import bounds
 from ...errors import NotFound
+from ...shapes import members
 from ..blobs import DigestMismatch
 from ..manifest import descriptor, document, listed
 from ..signatures.policy import ACCEPT, REFUSE, Unverified, rule_for
@@ -15,7 +16,7 @@ from .client import failure, read
 from .manifests import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..manifest import Descriptor
     from ..reference import Reference
@@ -59,7 +60,7 @@ def _complaints(registry: Registry, ref: Reference, digest: str, rule: Rule) -> 
 
 def _entries(
     registry: Registry, ref: Reference, version: str, media_type: str, subject: str = ""
-) -> Iterator[tuple[Descriptor, dict[str, Any]]]:
+) -> Iterator[tuple[Descriptor, Mapping[str, object]]]:
     """The layers of one type in the manifest ``version``, with their annotations; none when there is no such manifest, or
     it is not about ``subject``."""
     try:
@@ -72,8 +73,7 @@ def _entries(
     layers = tree.get("layers")
     for layer in (layers if isinstance(layers, list) else [])[: bounds.SIGNATURES]:
         if isinstance(layer, dict) and layer.get("mediaType") == media_type:
-            annotations = layer.get("annotations")
-            yield descriptor(layer, "the signature"), annotations if isinstance(annotations, dict) else {}
+            yield descriptor(layer, "the signature"), members(layer.get("annotations"))
 
 
 def _referrers(registry: Registry, ref: Reference, digest: str, kind: str) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -68,8 +68,8 @@ def complaint(payload: bytes, signature: str, keys: Iterable[bytes], ref: Refere
     return ""
 
 
-def _member(tree: Mapping[str, Any], *path: str) -> str:
-    value: Any = tree
+def _member(tree: Mapping[str, object], *path: str) -> str:
+    value: object = tree
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, str) else ""

@@ -12,7 +12,7 @@ import base64
 import binascii
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -25,7 +25,7 @@ from ...errors import EngineError
 from ..manifest import document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 ARTIFACT = "application/vnd.cncf.notary.signature"
 ENVELOPE = "application/jose+json"
@@ -77,7 +77,7 @@ def _check(envelope: bytes, trusted: Sequence[x509.Certificate], digest: str, no
         raise _Refused("what is signed is another image")
 
 
-def _check_head(head: dict[str, Any], now: datetime) -> None:
+def _check_head(head: Mapping[str, object], now: datetime) -> None:
     """Everything that the signer calls critical must be understood (RFC 7515, section 4.1.11)."""
     critical = head.get("crit")
     if not isinstance(critical, list) or _SCHEME not in critical or not {*critical} <= {_SCHEME, _EXPIRY}:
