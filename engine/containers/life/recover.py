@@ -101,7 +101,7 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
         await _settle(containers, container, found)
 
 
-async def _adopt(id: str, control: Path, status: statusfile.Status) -> ShimClient | None:
+async def _adopt(id: str, control: Path, status: wire.Status) -> ShimClient | None:
     """The shim, once it has answered; None when it has ended, which one that says nothing is made to: what is told of a
     container must be so."""
     pidfd = process.open_pidfd(status["shim_pid"], status["shim_starttime"])
