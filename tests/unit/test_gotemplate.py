@@ -57,7 +57,20 @@ def test_render(source: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["{{.Name", "{{if .Name}}x", "{{end}}", "{{nosuch .Name}}", "{{.Name | }}", "{{index .N 1}}"]
+    "source",
+    [
+        "{{.Name",
+        "{{if .Name}}x",
+        "{{end}}",
+        "{{nosuch .Name}}",
+        "{{.Name | }}",
+        "{{index .N 1}}",
+        "{{range .N}}x{{end}}",
+        "{{range .Name}}x{{end}}",
+        '{{index .List "a"}}',
+        "{{index .List 2}}",
+        "{{index .List .List}}",
+    ],
 )
 def test_errors(source: str) -> None:
     with pytest.raises(TemplateError):

@@ -7,7 +7,7 @@ first argument where a command line follows (`exec`, `run`), and errors that are
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from ...errors import UsageError
 
@@ -37,7 +37,7 @@ class Positional(NamedTuple):
     dest: str
     nargs: str | int | None
     metavar: str
-    default: Any
+    default: object
 
 
 class _Given(NamedTuple):
@@ -45,7 +45,7 @@ class _Given(NamedTuple):
 
     action: argparse.Action
     name: str
-    value: Any
+    value: object
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -145,7 +145,7 @@ class Parser(argparse.ArgumentParser):
                 setattr(namespace, action.dest, self.get_default(action.dest))
         # Applied here and not by argparse's own pass, which takes a value such as "--" for something else.
         for option in given:
-            option.action(self, namespace, option.value, option.name)
+            option.action(self, namespace, cast("str", option.value), option.name)  # of whatever type its option has
         for name in self._switched_off:
             setattr(namespace, name, False)
         if not namespace.help:
@@ -203,7 +203,7 @@ class Parser(argparse.ArgumentParser):
         hint = nearest(name, (known for known in self.flags() if known.startswith("--")))
         return f" ({hint})" if hint else ""
 
-    def _converted(self, action: argparse.Action, value: str) -> Any:
+    def _converted(self, action: argparse.Action, value: str) -> object:
         """The value as its option wants it; the message names it as docker does."""
         if action.choices is not None and value not in action.choices:
             known = ", ".join(map(str, action.choices))

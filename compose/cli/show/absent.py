@@ -7,9 +7,7 @@ matters.
 
 from __future__ import annotations
 
-from typing import Any
-
-from .gotemplate import Nil, TemplateError
+from .govalues import Nil, TemplateError
 
 _LISTS = frozenset(
     [
@@ -118,7 +116,7 @@ _POINTERS = frozenset(
 )
 
 
-def absent(name: str, is_missing: bool) -> Any:
+def absent(name: str, is_missing: bool) -> object:
     """The value of field ``name``. Raises `TemplateError` when there is no such field."""
     if name in _LISTS:
         return Nil("[]")
@@ -131,7 +129,7 @@ def absent(name: str, is_missing: bool) -> Any:
     raise TemplateError(f'executing "" at <.{name}>: map has no entry for key "{name}"')
 
 
-def listed(name: str, is_missing: bool) -> Any:
+def listed(name: str, is_missing: bool) -> object:
     """The same for the rows of a listing, which have all their fields."""
     if is_missing:
         raise TemplateError(f'executing "" at <.{name}>: can\'t evaluate field {name}')

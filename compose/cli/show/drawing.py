@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...labels import network_name, volume_name
 from ...plan.graph import COMPLETED, HEALTHY, dependencies, layers
@@ -106,7 +106,7 @@ def _node(project: Project, name: str, containers: Sequence[ObservedContainer]) 
     return Node(name, word, detail, ports, networks, volumes, bool(failed))
 
 
-def _tree(nodes: dict[str, Node], edges: Sequence[tuple[str, str, str, bool]]) -> dict[str, Any]:
+def _tree(nodes: dict[str, Node], edges: Sequence[tuple[str, str, str, bool]]) -> dict[str, object]:
     return {
         "services": [
             {

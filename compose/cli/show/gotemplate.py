@@ -10,21 +10,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import legible
+from .govalues import FUNCTIONS, MISSING, TemplateError, show, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-NO_VALUE = "<no value>"
-_ABSENT = "absent"
-"""Where a scope keeps what `Template` was told of absent fields; no variable can be called that, for want of a ``$``."""
-
-
-class TemplateError(ValueError):
-    """The template does not parse, or asks for something impossible."""
-
+__all__ = ["Template", "TemplateError"]
 
 _ACTION = re.compile(
     r"\{\{(-(?=\s))?\s*(/\*.*?\*/|(?:\"(?:\\.|[^\"\\])*\"|`[^`]*`|[^\"`])*?)\s*(?:(?<=\s)-)?\}\}", re.DOTALL
@@ -50,7 +43,21 @@ class _Block:
     """if, range or with: branches of (condition or None, body)."""
 
     keyword: str
-    branches: list[tuple[list[tuple[str, str]] | None, list[Any]]] = field(default_factory=list)
+    branches: list[tuple[list[tuple[str, str]] | None, list[_Node]]] = field(default_factory=list)
+
+
+_Node = _Text | _Action | _Block
+
+
+@dataclass(slots=True)
+class _Scope:
+    """Variables by name with their ``$``, and what `Template` was told of absent fields."""
+
+    variables: dict[str, object]
+    absent: Callable[[str, bool], object]
+
+    def inner(self, more: dict[str, object]) -> _Scope:
+        return _Scope({**self.variables, **more}, self.absent)
 
 
 class Template:
@@ -60,19 +67,19 @@ class Template:
     such a field is ``<nil>`` or ``<no value>``.
     """
 
-    def __init__(self, source: str, absent: Callable[[str, bool], Any] | None = None) -> None:
-        self._absent = absent or _unknown
+    def __init__(self, source: str, absent: Callable[[str, bool], object] | None = None) -> None:
+        self._absent = absent or unknown
         self._pieces = _split(source)
         self._at = 0
         self._nodes = self._parse(())[0]
 
-    def render(self, value: Any) -> str:
+    def render(self, value: object) -> str:
         out: list[str] = []
-        _run(self._nodes, value, {"$": value, _ABSENT: self._absent}, out)
+        _run(self._nodes, value, _Scope({"$": value}, self._absent), out)
         return "".join(out)
 
-    def _parse(self, ends: Sequence[str]) -> tuple[list[Any], str]:
-        nodes: list[Any] = []
+    def _parse(self, ends: Sequence[str]) -> tuple[list[_Node], str]:
+        nodes: list[_Node] = []
         while self._at < len(self._pieces):
             kind, text = self._pieces[self._at]
             self._at += 1
@@ -149,7 +156,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return tokens
 
 
-def _run(nodes: Sequence[Any], dot: Any, scope: dict[str, Any], out: list[str]) -> None:
+def _run(nodes: Sequence[_Node], dot: object, scope: _Scope, out: list[str]) -> None:
     for node in nodes:
         if isinstance(node, _Text):
             out.append(node.text)
@@ -157,9 +164,9 @@ def _run(nodes: Sequence[Any], dot: Any, scope: dict[str, Any], out: list[str]) 
             name, tokens = _assignment(node.tokens)
             value = _Evaluator(tokens, dot, scope).pipeline()
             if name:
-                scope[name] = value
+                scope.variables[name] = value
             else:
-                out.append(_show(value))
+                out.append(show(value))
         else:
             _run_block(node, dot, scope, out)
 
@@ -170,33 +177,43 @@ def _assignment(tokens: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str
     return "", tokens
 
 
-def _run_block(block: _Block, dot: Any, scope: dict[str, Any], out: list[str]) -> None:
+def _run_block(block: _Block, dot: object, scope: _Scope, out: list[str]) -> None:
     if block.keyword == "range":
         condition, body = block.branches[0]
         assert condition is not None
         names, tokens = _range_names(condition)
         value = _Evaluator(tokens, dot, scope).pipeline()
-        items = list(value.items()) if isinstance(value, dict) else list(enumerate(value or ()))
-        for key, item in sorted(items, key=lambda pair: str(pair[0])) if isinstance(value, dict) else items:
-            inner = dict(scope)
+        items = _members(value)
+        for key, item in items:
+            bound: dict[str, object] = {}
             if len(names) == 2:
-                inner[names[0]], inner[names[1]] = key, item
+                bound = {names[0]: key, names[1]: item}
             elif names:
-                inner[names[0]] = item
-            _run(body, item, inner, out)
+                bound = {names[0]: item}
+            _run(body, item, scope.inner(bound), out)
         if not items and len(block.branches) > 1:
-            _run(block.branches[1][1], dot, dict(scope), out)
+            _run(block.branches[1][1], dot, scope.inner({}), out)
         return
     for condition, body in block.branches:
         if condition is None:
-            _run(body, dot, dict(scope), out)
+            _run(body, dot, scope.inner({}), out)
             return
         name, tokens = _assignment(condition)
         value = _Evaluator(tokens, dot, scope).pipeline()
-        if _truth(value):
-            inner = {**scope, name: value} if name else dict(scope)
-            _run(body, value if block.keyword == "with" else dot, inner, out)
+        if value:
+            _run(body, value if block.keyword == "with" else dot, scope.inner({name: value} if name else {}), out)
             return
+
+
+def _members(value: object) -> list[tuple[object, object]]:
+    """What a range goes over: places and members of a list, keys (sorted) and values of a map; of what is absent nothing."""
+    if isinstance(value, dict):
+        return sorted(value.items(), key=lambda pair: str(pair[0]))
+    if isinstance(value, (list, tuple)):
+        return list(enumerate(value))
+    if not value:
+        return []
+    raise TemplateError(f"range can't iterate over {show(value)}")
 
 
 def _range_names(tokens: list[tuple[str, str]]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -207,13 +224,13 @@ def _range_names(tokens: list[tuple[str, str]]) -> tuple[list[str], list[tuple[s
 
 
 class _Evaluator:
-    def __init__(self, tokens: Sequence[tuple[str, str]], dot: Any, scope: dict[str, Any]) -> None:
+    def __init__(self, tokens: Sequence[tuple[str, str]], dot: object, scope: _Scope) -> None:
         self._tokens = tokens
         self._at = 0
         self._dot = dot
         self._scope = scope
 
-    def pipeline(self) -> Any:
+    def pipeline(self) -> object:
         value = self._command(())
         while self._peek() == ("symbol", "|"):
             self._at += 1
@@ -223,7 +240,7 @@ class _Evaluator:
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self._at] if self._at < len(self._tokens) else ("", "")
 
-    def _command(self, piped: tuple[Any, ...]) -> Any:
+    def _command(self, piped: tuple[object, ...]) -> object:
         kind, text = self._peek()
         if kind == "word" and text not in ("true", "false", "nil"):
             self._at += 1
@@ -243,13 +260,13 @@ class _Evaluator:
             raise TemplateError("can't give argument to non-function")
         return value() if callable(value) else value
 
-    def _arguments(self) -> list[Any]:
+    def _arguments(self) -> list[object]:
         found = []
         while self._peek()[0] and self._peek() not in (("symbol", "|"), ("symbol", ")")):
             found.append(self._operand())
         return found
 
-    def _operand(self) -> Any:
+    def _operand(self) -> object:
         kind, text = self._peek()
         self._at += 1
         if kind == "string":
@@ -262,9 +279,9 @@ class _Evaluator:
             return self._chain(self._dot, text[1:].split("."))
         if kind == "variable":
             name, *rest = text.split(".")
-            if name not in self._scope:
+            if name not in self._scope.variables:
                 raise TemplateError(f"undefined variable {name!r}")
-            return self._chain(self._scope[name], rest)
+            return self._chain(self._scope.variables[name], rest)
         if kind == "word":
             return (
                 {"true": True, "false": False, "nil": None}.get(text)
@@ -284,161 +301,19 @@ class _Evaluator:
             return value
         raise TemplateError(f"unexpected {text!r} in operand")
 
-    def _chain(self, value: Any, names: Sequence[str]) -> Any:
+    def _chain(self, value: object, names: Sequence[str]) -> object:
         for at, name in enumerate(names):
-            found = value.get(name, _MISSING) if isinstance(value, dict) else _MISSING
-            if found is _MISSING or found is None:
-                found = self._scope[_ABSENT](name, found is _MISSING)
-                if found is _MISSING or found is None:
-                    if at + 1 < len(names) and self._scope[_ABSENT] is not _unknown:
+            found = value.get(name, MISSING) if isinstance(value, dict) else MISSING
+            if found is MISSING or found is None:
+                found = self._scope.absent(name, found is MISSING)
+                if found is MISSING or found is None:
+                    if at + 1 < len(names) and self._scope.absent is not unknown:
                         raise TemplateError(f'executing "" at <.{".".join(names)}>: map has no entry for key "{name}"')
                     return found
             value = found
         return value
 
-    def _call(self, name: str) -> Any:
+    def _call(self, name: str) -> object:
         if name not in FUNCTIONS:
             raise TemplateError(f'function "{name}" not defined')
         return FUNCTIONS[name]()
-
-
-class Nil:
-    """A null whose type is known to be a list or a map: prints as an empty one, is null in JSON."""
-
-    def __init__(self, shown: str) -> None:
-        self.shown = shown
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __len__(self) -> int:
-        return 0
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
-
-
-class _Missing:
-    def __bool__(self) -> bool:
-        return False
-
-
-_MISSING = _Missing()
-
-
-def _unknown(name: str, is_missing: bool) -> Any:
-    return _MISSING if is_missing else None
-
-
-def _truth(value: Any) -> bool:
-    return bool(value)
-
-
-def _show(value: Any) -> str:
-    if value is _MISSING:
-        return NO_VALUE
-    if value is None:
-        return "<nil>" if value is not _MISSING else NO_VALUE
-    if isinstance(value, Nil):
-        return value.shown
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict) and type(value).__str__ is dict.__str__:
-        return "map[" + " ".join(f"{key}:{_show(value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, (list, tuple)):
-        return "[" + " ".join(_show(item) for item in value) + "]"
-    return str(value)
-
-
-def _plain(value: Any) -> Any:
-    """As Go writes it: the keys of maps sorted, the fields of objects, which begin with capitals, in their order."""
-    if isinstance(value, dict):
-        keys = [key for key, one in value.items() if not callable(one) and not str(key).startswith("_")]
-        if not all(str(key)[:1].isupper() for key in keys):
-            keys.sort()
-        return {key: _plain(value[key]) for key in keys}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if value is _MISSING or isinstance(value, Nil) else value
-
-
-def _print(*values: Any) -> str:
-    """Operands side by side; a space between two of which neither is a string."""
-    text = ""
-    for index, value in enumerate(values):
-        apart = index > 0 and not isinstance(value, str) and not isinstance(values[index - 1], str)
-        text += (" " if apart else "") + _show(value)
-    return text
-
-
-def _index(value: Any, *keys: Any) -> Any:
-    for key in keys:
-        if isinstance(value, dict):
-            value = value.get(key, "")
-        elif isinstance(value, (list, str)):
-            value = value[int(key)]
-        else:
-            raise TemplateError("index of untyped nil")
-    return value
-
-
-def _printf(form: str, *values: Any) -> str:
-    queue = list(values)
-
-    def one(match: re.Match[str]) -> str:
-        if match[2] == "%":
-            return "%"
-        value = queue.pop(0) if queue else ""
-        verb = match[2]
-        if verb == "q":
-            return json.dumps(str(value))
-        if verb == "v":
-            return f"%{match[1]}s" % _show(value)
-        return f"%{match[1]}{verb}" % value
-
-    return re.sub(r"%([-+ 0#]*\d*(?:\.\d+)?)([vsdqxfgt%])", one, form)
-
-
-def _and(*values: Any) -> Any:
-    for value in values:
-        if not _truth(value):
-            return value
-    return values[-1]
-
-
-def _or(*values: Any) -> Any:
-    for value in values:
-        if _truth(value):
-            return value
-    return values[-1]
-
-
-def _truncate(text: str, length: int) -> str:
-    return text[:length]
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "json": lambda value: legible.json(json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)),
-    "upper": lambda value: str(value).upper(),
-    "lower": lambda value: str(value).lower(),
-    "title": lambda value: str(value).title(),
-    "join": lambda values, separator: separator.join(_show(item) for item in values),
-    "split": lambda text, separator: str(text).split(separator),
-    "truncate": _truncate,
-    "pad": lambda text, before, after: " " * before + str(text) + " " * after,
-    "len": len,
-    "index": _index,
-    "slice": lambda value, first=0, last=None: value[first:last],
-    "print": _print,
-    "println": lambda *values: " ".join(_show(item) for item in values) + "\n",
-    "printf": _printf,
-    "eq": lambda value, *others: any(value == other for other in others),
-    "ne": lambda value, other: value != other,
-    "lt": lambda value, other: value < other,
-    "le": lambda value, other: value <= other,
-    "gt": lambda value, other: value > other,
-    "ge": lambda value, other: value >= other,
-    "and": _and,
-    "or": _or,
-    "not": lambda value: not _truth(value),
-}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import OperationError
 from ...plan.graph import critical_path
@@ -36,10 +36,10 @@ def show_timings(result: Convergence, path: str) -> None:
             raise OperationError(f"{path}: {error.strerror}") from error
 
 
-def trace(result: Convergence) -> dict[str, Any]:
+def trace(result: Convergence) -> dict[str, object]:
     """Trace Event Format: one complete event per operation, one row per container, network or image."""
     rows: dict[str, int] = {}
-    events: list[dict[str, Any]] = []
+    events: list[dict[str, object]] = []
     for plan in result.plans:
         for operation in plan.operations:
             outcome = result.outcomes.get(operation.key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...app.converge import converge
 from ...errors import EngineError, OperationError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ...client.bodies.containers import Container
     from ...client.bodies.events import Event as ContainerEvent
+    from ...plan.observe import ObservedContainer
     from ...plan.plan import Plan
     from ...plan.reconcile.options import UpOptions
     from ...run.events import Event
@@ -398,7 +399,7 @@ def _interrupted(session: Session, attachment: _Attachment, options: UpOptions) 
     return INTERRUPTED
 
 
-def _brought_up(session: Session, options: UpOptions) -> list[Any]:
+def _brought_up(session: Session, options: UpOptions) -> list[ObservedContainer]:
     """The containers of the services that `up` was called for: those named, or all of the project."""
     from ...plan.observe import list_containers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..flags.parser import FlagError
 from ..session import Session
@@ -46,7 +46,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
 
-def overrides(args: Namespace) -> dict[str, Any]:
+def overrides(args: Namespace) -> dict[str, object]:
     """Build settings that the flags say."""
     from ....grammar import sizes
 
@@ -99,7 +99,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _check(session: Session, project: Project, names: list[str], settings: dict[str, Any]) -> int:
+def _check(session: Session, project: Project, names: list[str], settings: dict[str, object]) -> int:
     from ...build import check_service
     from ..show.building.checks import report
 

@@ -7,7 +7,7 @@ Never answered from the cache, so that what is printed was just checked.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...app.session import require_files
 from ...errors import ComposeError, UsageError
@@ -17,6 +17,7 @@ from ..show import legible
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...load.tree import Map
     from ...model import LoadOptions, Project
     from ..flags.parser import Parser
 
@@ -135,7 +136,7 @@ def _locked(project: Project, shape: str) -> str:
     return yaml_text({"services": images})
 
 
-def _model(options: LoadOptions) -> dict[str, Any]:
+def _model(options: LoadOptions) -> Map:
     from ...load.pipeline import load_model
 
     return load_model(options)

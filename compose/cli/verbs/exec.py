@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import OperationError
 from ..flags.parser import integer
@@ -59,7 +59,7 @@ def run(args: Namespace) -> int:
 def execute(engine: Engine, container: str, args: Namespace, *, tty: bool, keys: str | None = None) -> int:
     """Run ``args.command`` in ``container``; its exit code. ``keys`` are the detach keys, as typed by the user."""
     interactive = args.interactive and not args.detach
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "AttachStdin": interactive,
         "AttachStdout": not args.detach,
         "AttachStderr": not args.detach,

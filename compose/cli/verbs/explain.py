@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..session import Session
 
@@ -27,7 +27,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _tree(found: Explanation) -> dict[str, Any]:
+def _tree(found: Explanation) -> dict[str, object]:
     from ...errors import dotted
 
     settings = [
@@ -68,5 +68,5 @@ def _setting(setting: Setting) -> list[str]:
     return lines
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..flags.parser import FlagError, integer
 from ..session import Session
@@ -61,7 +61,7 @@ class _Values:
             return ""
         path = parse_path(field)
         service = self._project.services[operation.service]
-        new: Any = service
+        new: object = service
         for part in path:
             if isinstance(new, Mapping):
                 new = new.get(str(part))

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..flags.parser import integer
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...app.testreport import RunReport, ServiceReport
+    from ...client.http import Query
     from ..flags.parser import Parser
 
 INTERSPERSED = False
@@ -202,7 +203,7 @@ def _logs(session: Session, identity: str) -> str:
 
     try:
         tty = bool((session.engine.containers.inspect(identity).get("Config") or {}).get("Tty"))
-        query: dict[str, Any] = {"stdout": 1, "stderr": 1, "tail": str(LINES)}
+        query: Query = {"stdout": 1, "stderr": 1, "tail": str(LINES)}
         with session.engine.containers.log_stream(identity, query) as response:
             data = b"".join(part for _, part in (raw if tty else demultiplex)(response.blocks()))
     except EngineError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .....version import __version__
 from ....client.autostart import keeper_script
@@ -63,13 +63,13 @@ def run(args: Namespace) -> int:
     os.execv(command[0], command)
 
 
-def _observed(args: Namespace) -> dict[str, Any]:
+def _observed(args: Namespace) -> dict[str, str]:
     """The flags on log and metrics that are given, by the keys of engine.yaml."""
     found = {"log-level": args.log_level, "log-format": args.log_format, "metrics-addr": args.metrics_addr}
     return {key: value for key, value in found.items() if value}
 
 
-def _remote(args: Namespace) -> dict[str, Any]:
+def _remote(args: Namespace) -> dict[str, object]:
     """The flags as the engine reads them; empty without any. What is missing the engine says, as it does for its file."""
     files = {name: os.path.abspath(getattr(args, name)) for name in _FILES if getattr(args, name)}
     if not args.listen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .... import files
 from ...flags.parser import FlagError
@@ -14,6 +14,7 @@ from ...session import Session
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....client import Engine
     from ...flags.parser import Parser
 
 _PROGRESS = ("auto", "plain", "tty", "quiet", "rawjson")
@@ -104,7 +105,7 @@ def run(args: Namespace) -> int:
         return _build(args, tree)
 
 
-def _check(args: Namespace, tree: dict[str, Any]) -> int:
+def _check(args: Namespace, tree: dict[str, object]) -> int:
     from ....build import check_image
     from ...show.building.checks import report
 
@@ -113,7 +114,7 @@ def _check(args: Namespace, tree: dict[str, Any]) -> int:
     return code
 
 
-def _build(args: Namespace, tree: dict[str, Any]) -> int:
+def _build(args: Namespace, tree: dict[str, object]) -> int:
     from ....build import build_image
     from ....errors import EngineError
     from ...show.building import choose
@@ -161,13 +162,13 @@ def _build(args: Namespace, tree: dict[str, Any]) -> int:
     return 0
 
 
-def _tree(args: Namespace) -> dict[str, Any]:
+def _tree(args: Namespace) -> dict[str, object]:
     """The flags as a Compose ``build`` section with absolute paths."""
     from .....grammar.git import is_remote
     from ....build import absolute_cache
     from ....convert.values import pairs
 
-    tree: dict[str, Any] = {
+    tree: dict[str, object] = {
         "args": {
             key: (value if equals else None) for key, equals, value in (item.partition("=") for item in args.build_arg)
         },
@@ -242,7 +243,7 @@ def _secret(text: str) -> tuple[str, bytes]:
         raise FlagError(f"--secret {text}: {error.strerror}") from None
 
 
-def _push(engine: Any, tags: list[str]) -> None:
+def _push(engine: Engine, tags: list[str]) -> None:
     from ....credentials.lookup import registry_auth
     from ...show.transfer import show_lines
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypedDict
 
 from ...flags.parser import FlagError
 
@@ -17,8 +17,16 @@ _TAR_BLOCK = 512
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 
 
+class BuildOutput(TypedDict, total=False):
+    """Where a build's result goes, as the engine takes it; without ``tar`` an OCI layout is a directory."""
+
+    type: str
+    dest: str
+    tar: bool
+
+
 @contextmanager
-def outputs(texts: Sequence[str]) -> Iterator[dict[str, Any] | None]:
+def outputs(texts: Sequence[str]) -> Iterator[BuildOutput | None]:
     """The engine's ``output`` of a build, None for the image store. What goes to ``-`` is written to standard output at the end.
 
     Takes ``type=local|tar|oci|docker|image[,dest=PATH][,tar=false]``, a directory, or ``-``. ``rewrite-timestamp`` is taken and
@@ -46,7 +54,7 @@ def outputs(texts: Sequence[str]) -> Iterator[dict[str, Any] | None]:
         sys.stdout.flush()
 
 
-def _parse(text: str) -> dict[str, Any] | None:
+def _parse(text: str) -> BuildOutput | None:
     if "=" not in text:
         return {"type": "tar", "dest": "-"} if text == "-" else {"type": "local", "dest": os.path.abspath(text)}
     parts = dict(item.partition("=")[::2] for item in text.split(","))
@@ -64,7 +72,7 @@ def _parse(text: str) -> dict[str, Any] | None:
     if kind == "local" and dest in ("", "-"):
         raise FlagError(f"--output {text}: type=local needs dest=DIRECTORY")
     dest = dest or "-"
-    found: dict[str, Any] = {"type": kind, "dest": dest if dest == "-" else os.path.abspath(dest)}
+    found: BuildOutput = {"type": kind, "dest": dest if dest == "-" else os.path.abspath(dest)}
     if parts.get("tar") == "false":
         if kind not in ("oci", "docker") or dest == "-":
             raise FlagError(f"--output {text}: tar=false is for type=oci and type=docker with a dest")
@@ -91,7 +99,7 @@ def standard_input(file: BinaryIO) -> Iterator[tuple[str | None, str | None]]:
 
 def write_metadata(path: str, image: str, tags: Sequence[str]) -> None:
     """What buildx writes of a build into the image store."""
-    found: dict[str, Any] = {}
+    found: dict[str, str] = {}
     if image:
         found = {"containerimage.config.digest": image, "containerimage.digest": image}
     if tags:

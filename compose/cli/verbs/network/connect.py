@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....convert.values import pairs
 from ...session import Session
@@ -10,6 +10,7 @@ from ...session import Session
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....client.bodies.containers import EndpointSettings, IpamOfEndpoint
     from ...flags.parser import Parser
 
 
@@ -28,11 +29,16 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    endpoint: dict[str, Any] = {"Aliases": args.alias, "Links": args.link}
+    endpoint: EndpointSettings = {"Aliases": args.alias, "Links": args.link}
     if args.driver_opt:
         endpoint["DriverOpts"] = pairs(args.driver_opt)
-    fields = (("IPv4Address", args.ip), ("IPv6Address", args.ip6), ("LinkLocalIPs", args.link_local_ip))
-    addresses = {key: value for key, value in fields if value}
+    addresses: IpamOfEndpoint = {}
+    if args.ip:
+        addresses["IPv4Address"] = args.ip
+    if args.ip6:
+        addresses["IPv6Address"] = args.ip6
+    if args.link_local_ip:
+        addresses["LinkLocalIPs"] = args.link_local_ip
     if addresses:
         endpoint["IPAMConfig"] = addresses
     Session(args).engine.networks.connect(args.network, args.container, endpoint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....convert.values import pairs
 from ...flags.parser import FlagError
@@ -11,8 +11,9 @@ from ...session import Session
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from typing import Literal
 
+    from ....client.bodies.networks import Pool
     from ...flags.parser import Parser
 
 
@@ -40,12 +41,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("network")
 
 
-def pools(args: Namespace) -> list[dict[str, Any]]:
+def pools(args: Namespace) -> list[Pool]:
     """One per subnet, with the ranges, gateways and addresses that lie in it. Raises ValueError."""
     subnets = {text: ipaddress.ip_network(text, strict=False) for text in args.subnet}
-    result: dict[str, dict[str, Any]] = {text: {"Subnet": text} for text in args.subnet}
+    result: dict[str, Pool] = {text: {"Subnet": text} for text in args.subnet}
 
-    def owner(address: str, missing: str) -> dict[str, Any]:
+    def owner(address: str, missing: str) -> Pool:
         first = ipaddress.ip_interface(address).ip
         found = next((text for text, subnet in subnets.items() if first in subnet), None)
         if found is None:
@@ -54,7 +55,11 @@ def pools(args: Namespace) -> list[dict[str, Any]]:
 
     if len(subnets) < max(len(args.ip_range), len(args.gateway)):
         raise ValueError("every ip-range or gateway must have a corresponding subnet")
-    for key, values, word in (("IPRange", args.ip_range, "range"), ("Gateway", args.gateway, "gateway")):
+    rows: tuple[tuple[Literal["IPRange", "Gateway"], list[str], str], ...] = (
+        ("IPRange", args.ip_range, "range"),
+        ("Gateway", args.gateway, "gateway"),
+    )
+    for key, values, word in rows:
         for value in values:
             pool = owner(value, f"no matching subnet for {word} {value}")
             if key in pool:
@@ -63,16 +68,17 @@ def pools(args: Namespace) -> list[dict[str, Any]]:
                 )
             pool[key] = value
     for name, value in pairs(args.aux_address).items():
-        owner(value, f"no matching subnet for aux-address {value}").setdefault("AuxiliaryAddresses", {})[name] = value
+        pool = owner(value, f"no matching subnet for aux-address {value}")
+        pool["AuxiliaryAddresses"] = {**(pool.get("AuxiliaryAddresses") or {}), name: value}
     return list(result.values())
 
 
 def run(args: Namespace) -> int:
     try:
-        config: Sequence[dict[str, Any]] = pools(args)
+        config = pools(args)
     except ValueError as error:
         raise FlagError(str(error)) from None
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "Name": args.network,
         "CheckDuplicate": True,
         "Driver": args.driver,
@@ -82,7 +88,7 @@ def run(args: Namespace) -> int:
         "Internal": args.internal,
         "ConfigOnly": args.config_only,
         "EnableIPv6": args.ipv6,
-        "IPAM": {"Driver": args.ipam_driver, "Options": pairs(args.ipam_opt), "Config": list(config)},
+        "IPAM": {"Driver": args.ipam_driver, "Options": pairs(args.ipam_opt), "Config": config},
         "Labels": pairs(args.label),
         "Options": pairs(args.opt),
     }
