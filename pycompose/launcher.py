@@ -172,6 +172,10 @@ def _connect(path: str) -> _socket.socket | None:
     try:
         connection.settimeout(PATIENCE)
         connection.connect(path)
+        # The directory was ours when we looked: what has answered must be ours as well. struct ucred: pid, uid, gid.
+        peer = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        if int.from_bytes(peer[4:8], sys.byteorder) != os.geteuid():
+            raise OSError
     except OSError:
         connection.close()
         return None

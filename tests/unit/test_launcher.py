@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -77,6 +78,36 @@ def test_a_directory_of_others_is_not_trusted(tmp_path: Path) -> None:
         path.parent.chmod(0o700)
         (tmp_path / "link").symlink_to(path.parent)
         assert launcher._connect(str(tmp_path / "link" / "name")) is None
+
+
+@pytest.mark.root
+def test_a_listener_of_another_user_gets_nothing(tmp_path: Path) -> None:
+    """A directory above ours may be somebody else's, who exchanges ours between the look and the connection."""
+    path = tmp_path / "name"
+    tmp_path.chmod(0o700)
+    ready, told = os.pipe()
+    stays, ends = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(str(path))
+            os.setresuid(65534, 65534, 65534)
+            listener.listen()
+            os.write(told, b"x")
+            os.close(ends)
+            os.read(stays, 1)
+        finally:
+            os._exit(0)
+    os.close(stays)
+    try:
+        os.read(ready, 1)
+        assert launcher._connect(str(path)) is None
+    finally:
+        os.close(ends)
+        os.waitpid(child, 0)
+        os.close(ready)
+        os.close(told)
 
 
 def test_code_that_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
