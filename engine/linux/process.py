@@ -306,9 +306,8 @@ a page to be copied, would spend more than half a millisecond on the names of si
 
 def reset_signals() -> None:
     """Default action for every signal and an empty mask: what a program expects, and what Python has changed."""
-    for number in _SETTABLE:
-        if _signal.getsignal(number) != _signal.SIG_DFL:
-            _signal.signal(number, _signal.SIG_DFL)
+    for number in _SETTABLE:  # unasked: Python only knows what was set through it
+        _signal.signal(number, _signal.SIG_DFL)
     for reserved in _OF_THE_LIBRARY:
         libc.call(libc.SYS_RT_SIGACTION, "rt_sigaction", "", reserved, _DEFAULT_ACTION, 0, _SIGSET)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())

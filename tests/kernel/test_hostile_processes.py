@@ -99,35 +99,44 @@ while [ ! -e /tmp/end ]; do
   for p in /proc/[0-9]*; do
     case ${p#/proc/} in 1|$$) continue ;; esac
     [ -e $p/root/outside ] && echo "root of $p is the host's"
+    [ -e $p/cwd/outside ] && echo "directory of $p is the host's"
+    for f in $p/fd/*; do
+      for way in . .. ../../.. ; do [ -e $f/$way/outside ] && echo "$f leads to the host"; done
+      readlink $f 2>/dev/null | grep -E '^/(proc|sys)|net:|mnt:' && echo "$f of the host"
+    done
+    grep -q ONLY_THE_HOST $p/environ 2>/dev/null && echo "environment of $p is the host's"
+    grep -q ONLY_THE_HOST $p/cmdline 2>/dev/null && echo "arguments of $p are the host's"
     grep -q '^CapEff:.*ffffffff$' $p/status 2>/dev/null && echo "all capabilities: $p"
     grep -q '^Seccomp:.0' $p/status 2>/dev/null && echo "no seccomp: $p"
     grep -q '^NoNewPrivs:.0' $p/status 2>/dev/null && echo "no_new_privs missing: $p"
-    grep -q '^Uid:.0' $p/status 2>/dev/null && echo "host's user: $p"
+    if [ $USER_ID != 0 ]; then grep -q '^Uid:.0' $p/status 2>/dev/null && echo "host's user: $p"; fi
   done
 done
 """
 
 
-def test_who_enters_has_nothing_of_the_host(tmp_path: Path) -> None:
+@pytest.mark.parametrize("user", ["1000", "0"])
+def test_who_enters_has_nothing_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str) -> None:
     """An exec (so a health check and a hook too) under the eyes of a container that may trace; so with a joined namespace."""
     marker = Path("/outside")
     marker.touch()
+    monkeypatch.setenv("ONLY_THE_HOST", "a password of the shell that started the engine")
     try:
-        asyncio.run(enter_under_eyes(tmp_path))
+        asyncio.run(enter_under_eyes(tmp_path, user))
     finally:
         marker.unlink()
 
 
-async def enter_under_eyes(tmp_path: Path) -> None:
+async def enter_under_eyes(tmp_path: Path, user: str) -> None:
     limits = {
-        "user": "1000",
+        "user": user,
         "seccomp": filter_for(tmp_path, (*defaults.CAPABILITIES, "CAP_SYS_PTRACE")),
         "bundle__process__capabilities": defaults.capabilities((*defaults.CAPABILITIES, "CAP_SYS_PTRACE"), ambient=True)
         | {"inheritable": ["CAP_SYS_PTRACE"], "ambient": ["CAP_SYS_PTRACE"]},
         "bundle__process__noNewPrivileges": True,
     }
     async with bench(tmp_path / "root") as (made, client):
-        shim = await client.fork_shim(made.launch("a", "/bin/sh", "-c", WATCHER, **limits))
+        shim = await client.fork_shim(made.launch("a", "/bin/sh", "-c", f"USER_ID={user}; {WATCHER}", **limits))
         started = await shim.start()
         for _ in range(40):
             running = await shim.exec(ExecSpec(["true"], ENVIRONMENT))
