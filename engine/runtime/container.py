@@ -27,6 +27,7 @@ from .memorywatch import MemoryWatch
 from .stage import Failure, ProgramError
 from .streams import Streams
 from .supervisor import supervise
+from .syslog import Forwarder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from .bundle import ShimSpec
     from .launch import Host
     from .loop import Loop, Timer
-    from .syslog import Forwarder
 
 _KILL_PATIENCE = 10.0
 """Seconds after SIGKILL until a stop is answered with an error: a process in the kernel's hands may never go."""
@@ -170,8 +170,6 @@ class Container:
             rotated = self._compressor.add if self._compressor is not None else None
             self._log = LogWriter(log.directory, size.max_size, size.max_file, rotated)
             if log.syslog is not None:
-                from .syslog import Forwarder
-
                 self._forwarder = Forwarder(self._loop, log.directory, log.syslog)
         return self._log
 
