@@ -197,7 +197,10 @@ def test_published_port_and_health_survive(engine: EngineRoot) -> None:
         "Image": "busybox",
         "Cmd": ["sh", "-c", "mkdir /w; echo page > /w/index.html; exec httpd -f -p 80 -h /w"],
         "ExposedPorts": {"80/tcp": {}},
-        "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1_000_000_000},
+        "Healthcheck": {
+            "Test": ["CMD", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1/"],
+            "Interval": 1_000_000_000,
+        },
         "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}},
     }
     id = str(engine.json("POST", "/containers/create", body)["Id"])
