@@ -227,6 +227,7 @@ async def _run(
     code = 1
     async with anyio.create_task_group() as tasks:
         containers.begin(tasks)
+        store.write_behind()
         with _starting(layout):
             await containers.blocking(_tidy, images.recover)
             await runner.recover()

@@ -40,7 +40,10 @@ class Application:
             route = self._router.match(request)
             with self._about(request, route):
                 async with under_header(self._daemon, request):
-                    return await route.handler(self._daemon, request)
+                    response = await route.handler(self._daemon, request)
+                    if self._daemon.store.ahead:  # the answer is a promise, also should we be killed with it
+                        await self._daemon.containers.blocking(self._daemon.store.flush)
+                    return response
         except NotModified:
             return Response(304)
         except EngineError as error:

@@ -127,7 +127,7 @@ class Leases:
                     state = "is ending" if other.ending else f"is held by {other.owner.words()}"
                     raise Conflict(f"{_selection(labels)} is under lease {other.id} already, which {state}")
             lease = Lease(secrets.token_hex(8), owner, dict(labels), images, time.time_ns())
-            self._save(lease)
+            await self._save(lease)
             try:
                 await self._guard(lease, descriptor)
             except BaseException:
@@ -148,7 +148,7 @@ class Leases:
         try:
             lease = replace(self.held(id), owner=owner)
             # The record first: a guard that is forked anew goes by it.
-            self._save(lease)
+            await self._save(lease)
             with suppress(ShimLost):
                 await self._guards[id].own(descriptor, _seconds(owner))
         except BaseException:
@@ -172,7 +172,8 @@ class Leases:
         if id in self._gone:
             return self._gone[id]
         lease = replace(lease, ending=lease.ending or reason)
-        self._save(lease)
+        self._store.keep(KIND, lease.id, lease.record())  # on a full disk as well: it makes room
+        self._leases[lease.id] = lease
         done = self._gone[id] = anyio.Event()
 
         async def work() -> None:
@@ -296,9 +297,18 @@ class Leases:
         except (ShimLost, RequestError) as error:
             log.error("lease %s: no guard: %s", lease.id, error)
 
-    def _save(self, lease: Lease) -> None:
-        self._store.put(KIND, lease.id, lease.record())
-        self._leases[lease.id] = lease
+    async def _save(self, lease: Lease) -> None:
+        """Raises Unavailable when the disk does not take it; then all is as before."""
+        before, self._leases[lease.id] = self._leases.get(lease.id), lease  # at once: nobody else gets the selection
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._containers.blocking(self._store.put, KIND, lease.id, lease.record())
+        except BaseException:
+            if self._leases.get(lease.id) is lease:  # it may have begun to end meanwhile
+                del self._leases[lease.id]
+                if before is not None:
+                    self._leases[lease.id] = before
+            raise
 
     def _forget(self, id: str) -> None:
         self._store.delete(KIND, id)

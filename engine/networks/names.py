@@ -28,6 +28,7 @@ class Names:
         self._registry = registry
         self._configured = configured
         self._late: set[str] = set()
+        self._late_resolvers: set[str] = set()
 
     def _host(self) -> resolvconf.ResolvConf:
         """The host's settings, as far as the engine's configuration has none."""
@@ -112,18 +113,24 @@ class Names:
             try:
                 self.write_resolver(container_id)
             except OSError as error:
-                log.error("cannot write %s: %s", self.resolver_path(container_id), error.strerror)
+                log.error("cannot write %s: %s; tried again later", self.resolver_path(container_id), error.strerror)
+                self._late_resolvers.add(container_id)
+            else:
+                self._late_resolvers.discard(container_id)
 
     @property
     def behind(self) -> bool:
-        """Whether there are zones that the disk has not taken yet."""
-        return bool(self._late)
+        """Whether there are zones or resolvers that the disk has not taken yet."""
+        return bool(self._late or self._late_resolvers)
 
     def catch_up(self) -> None:
-        """Write the zones that could not be written before."""
+        """Write the zones and resolvers that could not be written before."""
         known = {network.id for network in self._registry.networks()}
         late, self._late = self._late & known, set()
         self.note_zones(late)
+        resolvers = self._late_resolvers & self._registry.known_containers()
+        self._late_resolvers = set()
+        self.note_resolvers(resolvers)
 
     def write_resolver(self, container_id: str) -> None:
         """Write a container's resolver.json; nothing without a link of its own."""

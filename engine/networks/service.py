@@ -255,7 +255,9 @@ class Networks:
                 routes = set(interface.default_routes(rest)) - set(interface.default_routes(own))
                 self._kernel.unplug(endpoint, netns_fd, tuple(routes))
             self._registry.delete_endpoints([endpoint])
-            self._names.write({network.id}, container_id)
+            # It has left, whatever the disk takes.
+            self._names.note_zones({network.id})
+            self._names.note_resolvers([container_id])
             self._publish_ports(container_id)
         if endpoint.attached:
             self._tell_endpoint("disconnect", endpoint)

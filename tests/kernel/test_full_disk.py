@@ -199,6 +199,34 @@ def test_what_ends_and_removes_works(disk: Disk, engine: EngineRoot) -> None:
     assert state(engine, "again")["Running"]
 
 
+def test_networks_are_left_and_removed(disk: Disk, engine: EngineRoot) -> None:
+    for name in ("one", "two", "three"):
+        engine.json("POST", "/networks/create", {"Name": name})
+    ports = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}
+    run(engine, "runs", {"NetworkMode": "one", "PortBindings": ports})
+    run(engine, "rests", {"NetworkMode": "one"})
+    for name in ("runs", "rests"):
+        engine.json("POST", "/networks/two/connect", {"Container": name})
+    engine.json("POST", "/containers/rests/stop?t=0")
+    for network in ("two", "one"):
+        for name in ("runs", "rests"):
+            disk.fill()
+            engine.json("POST", f"/networks/{network}/disconnect", {"Container": name})
+            assert network not in engine.json("GET", f"/containers/{name}/json")["NetworkSettings"]["Networks"]
+    assert engine.run("runs", "ls", "/sys/class/net").split() == ["lo"]
+    disk.fill()
+    engine.json("DELETE", "/networks/two")
+    disk.fill()
+    assert sorted(engine.json("POST", "/networks/prune")["NetworksDeleted"]) == ["one", "three"]
+    disk.free()
+    engine.json("POST", "/volumes/create", {"Name": "data"})  # takes along what was held
+    kill_engine(engine)
+    for name in ("runs", "rests"):
+        assert engine.json("GET", f"/containers/{name}/json")["NetworkSettings"]["Networks"] == {}
+    assert {"one", "two", "three"}.isdisjoint(one["Name"] for one in engine.json("GET", "/networks"))
+    assert "Traceback" not in engine.log()
+
+
 def test_what_makes_is_refused_in_words(disk: Disk, engine: EngineRoot) -> None:
     engine.json("POST", "/volumes/create", {"Name": "data"})
     (engine.layout.volumes / "data" / "_data" / "file").write_text("precious")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,3 +124,60 @@ def test_what_is_no_database(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all, but long enough to be taken for one" * 20)
     with pytest.raises(Unavailable, match=rf"{path}: file is not a database: bring the file back"):
         Store(path)
+
+
+def test_the_loop_waits_for_no_writer(records: Store, tmp_path: Path) -> None:
+    """While another thread is in a transaction, what the loop tells counts at once, and is in the database after a flush."""
+    records.put("a", "1", {"n": 0})
+    records.put("a", "2", {"n": 0})
+    records.write_behind()
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        with records.transaction():
+            records.put("a", "1", {"n": "theirs"})
+            inside.set()
+            assert go_on.wait(10)
+
+    other = threading.Thread(target=slow)
+    other.start()
+    assert inside.wait(10)
+    records.keep("a", "1", {"n": "later"})
+    records.keep("b", "1", {"n": 1})
+    assert records.delete("a", "2") and not records.delete("a", "2")
+    assert records.all("a") == {"1": {"n": "later"}} and records.get("b", "1") == {"n": 1} and records.ahead
+    go_on.set()
+    other.join()
+    assert records.flush() and not records.behind
+    with sqlite3.connect(tmp_path / "records.db") as database:
+        rows = {(kind, id): json.loads(body)["n"] for kind, id, body in database.execute("SELECT * FROM record")}
+    assert rows == {("a", "1"): "later", ("b", "1"): 1}
+
+
+def test_what_the_loop_tells_is_held_on_a_full_disk(records: Store, caplog: pytest.LogCaptureFixture) -> None:
+    records.put("a", "1", {})
+    records.write_behind()
+    fill(records)
+    records.keep("a", "1", LARGE)
+    records.delete("a", "1")
+    records.keep("a", "2", LARGE)
+    assert not records.flush() and records.behind and not records.ahead
+    assert records.all("a") == {"2": LARGE}
+    free(records)
+    assert records.flush() and records.all("a") == {"2": LARGE}
+    assert caplog.text.count("are held in memory until it can be written") == 1
+
+
+def test_checkpoints_are_made_beside_those_who_write(
+    records: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is taken over into the database again and again: it does not grow with all that was ever written."""
+    monkeypatch.setattr(store, "_CHECKPOINT", 10)
+    records.write_behind()
+    for number in range(60):
+        records.keep("a", str(number % 5), {**LARGE, "n": number})
+        assert records.flush()
+        while records._checkpoint_due:
+            time.sleep(0.001)  # nothing tells of it
+    assert (tmp_path / "records.db-wal").stat().st_size < 20 * 110_000
+    assert sorted(record["n"] for record in records.all("a").values()) == [55, 56, 57, 58, 59]

@@ -92,7 +92,7 @@ async def put_files(daemon: Daemon, request: Request) -> Response:
             raise Conflict(f"container {container.name} is running or being removed: its files stay as they are")
         files = memory.parse(given, container.record.mounts)
         await daemon.containers.blocking(memory.store, daemon.layout, container.id, files)
-        daemon.containers.save(container, files=tuple(file for file, _ in files))
+        await daemon.containers.save(container, files=tuple(file for file, _ in files))
     return Response(204)
 
 

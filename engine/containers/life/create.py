@@ -27,6 +27,7 @@ from .state import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from ...images.types import Image
     from ...networks.bodies import EndpointSettings, HostPort
@@ -81,23 +82,26 @@ async def create(
         bundle.cgroup_path(record, containers.layout)
         if any(point.type in ("volume", "image") for point in points):
             record = replace(record, mounts=await containers.blocking(_volumes, containers, record, made))
-        state = containers.layout.container_state(id)
-        for directory in (state, state / "upper", state / "work", state / "log"):
-            directory.mkdir(parents=True, mode=0o700 if directory is state else 0o755)
-        # Programs look for it to learn that they are in a container.
-        (state / "upper" / ".dockerenv").touch(mode=0o755)
+        await containers.blocking(_make_place, containers.layout.container_state(id))
         container = Container(record, State())
-        containers.save(container)
+        await containers.save(container)
         containers.add(container)
     except BaseException:
         containers.free(name, id)
-        shutil.rmtree(containers.layout.container_state(id), ignore_errors=True)
-        if made:
-            with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True):
+            await containers.blocking(shutil.rmtree, containers.layout.container_state(id), ignore_errors=True)
+            if made:
                 await containers.blocking(_take_back, containers, made)
         raise
     containers.publish(container, "create")
     return container, warnings
+
+
+def _make_place(state: Path) -> None:
+    for directory in (state, state / "upper", state / "work", state / "log"):
+        directory.mkdir(parents=True, mode=0o700 if directory is state else 0o755)
+    # Programs look for it to learn that they are in a container.
+    (state / "upper" / ".dockerenv").touch(mode=0o755)
 
 
 def _runtime_known(name: str) -> bool:

@@ -164,6 +164,9 @@ def _live_state(facts: ShimState, record: ContainerRecord) -> State:
 async def _resume(containers: Containers, container: Container, found: Recovered) -> None:
     """A container that went on while the engine was away."""
     found.live[container.id] = containers.networks.published(container.id)
+    if container.record.intent != "running" and not container.record.manual:
+        # The engine that started it was killed before it could write that down.
+        containers.note(container, intent="running", error="", exit_code=0)
     if container.state.status == "running":
         try:
             frozen = await containers.blocking(stop.cgroup(containers, container).frozen)

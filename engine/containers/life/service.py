@@ -134,11 +134,16 @@ class Containers:
         self.store.delete("container", id)
         self.store.delete("health", id)
 
-    def save(self, container: Container, **changes: Unpack[RecordChanges]) -> None:
+    async def save(self, container: Container, **changes: Unpack[RecordChanges]) -> None:
         """Replace members of the record, durably. Raises Unavailable when the disk does not take it."""
-        record = replace(container.record, **changes)
-        self.store.put("container", record.id, record.body())
-        container.record = record
+        before = container.record
+        record = replace(before, **changes)
+        with anyio.CancelScope(shield=True):
+            await self.blocking(self.store.put, "container", record.id, record.body())
+        if container.record is before:
+            container.record = record
+        else:  # something has happened meanwhile, and was told of the record as it was
+            self.note(container, **changes)
 
     def note(self, container: Container, **changes: Unpack[RecordChanges]) -> None:
         """Replace members of the record by what is the case already: no disk that is full keeps anybody from it."""

@@ -42,7 +42,7 @@ async def rename(containers: Containers, container: Container, name: str) -> Non
             containers.reserve(new, container.id)
         except Conflict as error:
             raise Conflict(f"Error when allocating new name: {error}") from None
-        containers.save(container, name=new)
+        await containers.save(container, name=new)
         containers.free(old, container.id)
         await containers.blocking(containers.networks.rename, start.reference(container.record))
         containers.publish(container, "rename", oldName=f"/{old}")
@@ -75,7 +75,7 @@ async def update(containers: Containers, container: Container, body: Mapping[str
                 except (CgroupError, OSError) as error:
                     raise EngineError(f"Cannot update container {container.id}: {error}") from None
                 warnings += applied
-            containers.save(container, host=after)
+            await containers.save(container, host=after)
             if container.shim is not None and policy.get("Name"):
                 try:
                     await container.shim.set_restart(bundle.restart_policy(after))
@@ -120,7 +120,7 @@ async def remove_link(containers: Containers, container: Container, alias: str) 
             else settings
             for name, settings in container.record.networks.items()
         }
-        containers.save(container, host={**container.record.host, "Links": kept or None}, networks=networks)
+        containers.note(container, host={**container.record.host, "Links": kept or None}, networks=networks)
 
 
 async def connect(containers: Containers, container: Container, ref: str, given: Mapping[str, object]) -> None:
@@ -159,12 +159,12 @@ async def connect(containers: Containers, container: Container, ref: str, given:
                 await containers.blocking(
                     containers.networks.connect, start.reference(container.record), request, prepared.netns_fd
                 )
-                containers.save(container, networks=networks)
+                await containers.save(container, networks=networks)
                 await start.refresh_files(containers, container)
             else:
                 request = EndpointRequest.from_docker(network.name, settings)
                 await containers.blocking(containers.networks.connect, start.reference(container.record), request, None)
-                containers.save(container, networks=networks)
+                await containers.save(container, networks=networks)
 
 
 async def disconnect(containers: Containers, container: Container, ref: str, *, force: bool) -> None:
@@ -182,10 +182,13 @@ async def disconnect(containers: Containers, container: Container, ref: str, *, 
                 await containers.blocking(
                     containers.networks.disconnect, container.id, network.id, prepared.netns_fd, force
                 )
-                containers.save(container, networks=networks)
-                await start.refresh_files(containers, container)
+                containers.note(container, networks=networks)
+                try:
+                    await start.refresh_files(containers, container)
+                except OSError as error:  # it has left the network, whatever the disk takes
+                    containers.warn(f"the files of {container.id[:12]} still name the network it has left: {error}")
             else:
-                containers.save(container, networks=networks)
+                containers.note(container, networks=networks)
 
 
 def _name_in_record(containers: Containers, container: Container, id: str, name: str) -> str | None:
