@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import processor
 from floor import container_floor, interpreter_floor
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "wordpress" / "compose.yaml"
@@ -177,47 +178,14 @@ def memory(contender: Contender, folder: Path) -> None:
     file = folder / "compose-10.yaml"
     contender.run("-p", "bench-memory", "-f", str(file), "up", "-d")
     if contender.name == "pycompose":
-        status = json.loads(
-            subprocess.run(
-                [*contender.compose, "engine", "status", "--format", "json"],
-                env=contender.environment,
-                capture_output=True,
-                check=True,
-            ).stdout
-        )
-        engines = [status["pid"], status["keeper_pid"]]
-        shims = [
-            pid for pid, (_, parent) in processes().items() if parent == status["keeper_pid"] and pid != engines[0]
-        ]
+        engines = processor.own_engine(contender.compose, contender.environment)
+        shims = [pid for pid in processor.children(engines[1]) if pid != engines[0]]
     else:
-        engines = [
-            pid for pid, (name, _) in processes().items() if name in ("dockerd", "containerd", "docker-containe")
-        ]
-        shims = [pid for pid, (name, _) in processes().items() if name.startswith("containerd-shim")]
-    contender.figures["memory besides a container's own, each"] = f"{sum(map(pss, shims)) / max(len(shims), 1):.1f} MB"
-    contender.figures["the engine's processes, with 10 containers"] = f"{sum(map(pss, engines)):.0f} MB"
+        engines, shims = processor.docker_engine(contender.environment.get("DOCKER_HOST", ""))
+    if shims:
+        contender.figures["memory besides a container's own, each"] = f"{processor.pss(shims) / len(shims):.1f} MB"
+        contender.figures["the engine's processes, with 10 containers"] = f"{processor.pss(engines):.0f} MB"
     contender.run("-p", "bench-memory", "-f", str(file), "down")
-
-
-def processes() -> dict[int, tuple[str, int]]:
-    """Name and parent of every process."""
-    found = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                text = Path(f"/proc/{entry}/stat").read_text()
-            except OSError:
-                continue
-            name, _, rest = text.partition("(")[2].rpartition(")")
-            found[int(entry)] = (name, int(rest.split()[1]))
-    return found
-
-
-def pss(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def first_page(port: int, deadline: float = 120.0) -> None:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Compares the commands of this checkout with those of another commit, and names the verbs that lost more than 5 %.
 
-Both run in turn by one interpreter, each on an engine of its own code, alone and (where a commit has it) through its resident
+Both run in turn by one interpreter, each in an environment and on an engine of its own code, alone and (where a commit has it) through its resident
 process. What is compared is the ratio of medians of wall time; beside it stands that of instructions, which noise cannot hide, when
-valgrind is there (--instructions; some seconds a command).
+valgrind is there (--instructions; some seconds a command). A second table compares what one round costs the engine, its shims and the
+containers on their way to their program in processor time: a busy machine stretches it far less than wall time.
 
     python benchmarks/regressions.py REVISION [--rounds 15] [--instructions] [--limit 1.05]
 
@@ -19,11 +20,14 @@ import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+import venv
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import processor
 from compare import IMAGE, busybox_rootfs, services
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -55,23 +59,20 @@ class Side:
     tree: Path
     root: Path
     warm: bool
+    python: Path
     times: dict[str, list[float]] = field(default_factory=dict)
     instructions: dict[str, int] = field(default_factory=dict)
+    engine: list[float] = field(default_factory=list)
+    shims: list[float] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LC_ALL") if key in os.environ}
-        # The tree's own modules, although another one is installed; a resident of one tree serves the other's no commands.
-        return kept | {
-            "PYTHONPATH": str(self.tree),
-            "PYTHONPYCACHEPREFIX": str(self.root.with_name(f"{self.root.name}-bytecode")),
-            "PYCOMPOSE_ROOT": str(self.root),
-            "PYCOMPOSE_WARM": str(int(self.warm)),
-        }
+        return kept | {"PYCOMPOSE_ROOT": str(self.root), "PYCOMPOSE_WARM": str(int(self.warm))}
 
     def command(self, words: tuple[str, ...]) -> list[str]:
         entry = "launcher" if self.warm else "compose.cli.main"
-        return [sys.executable, "-c", f"import sys; from pycompose.{entry} import main; sys.exit(main())", *words]
+        return [str(self.python), "-c", f"import sys; from pycompose.{entry} import main; sys.exit(main())", *words]
 
     def run(self, words: tuple[str, ...], label: str = "", stdin: bytes = b"") -> None:
         begin = time.perf_counter()
@@ -100,13 +101,28 @@ class Side:
             self.instructions[label] = int(found[1])
 
 
+def side_of(name: str, tree: Path, root: Path) -> Side:
+    """The tree with an interpreter that finds its modules and our libraries, by -I too, with which engines are started: variables
+    such as PYTHONPATH would give both sides the engine that is installed."""
+    place = root.with_name(f"{root.name}-python")
+    venv.create(place, symlinks=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(place)}))
+    (packages / "paths.pth").write_text(f"{tree}\n{sysconfig.get_path('purelib')}\n")
+    return Side(name, tree, root, (tree / "pycompose" / "launcher.py").exists(), place / "bin" / "python")
+
+
 def rounds(sides: list[Side], count: int, file: Path) -> None:
     project = ("-p", "bench", "-f", str(file))
     for number in range(count + 1):
         for side in sides if number % 2 else sides[::-1]:
+            engine, keeper = processor.own_engine(side.command(()), side.environment)
+            before = processor.seconds([engine]), processor.seconds([keeper])
             for label, words in VERBS.items():
                 # The first round compiles and warms, and is not counted.
                 side.run((*project, *words), label if number else "")
+            if number:
+                side.engine.append(processor.seconds([engine]) - before[0])
+                side.shims.append(processor.seconds([keeper]) - before[1])
 
 
 def instructions(sides: list[Side], file: Path) -> None:
@@ -132,6 +148,12 @@ def report(old: Side, new: Side, limit: float) -> tuple[str, list[str]]:
         lines.append(f"| `{label}` | {before * 1000:.0f} ms | {after * 1000:.0f} ms | {ratio:.2f} | {counted} |")
         if ratio > limit:
             lost.append(label)
+    lines += ["", f"| processor time of a round, {COUNT} services | before | now | ratio |", "|---|---|---|---|"]
+    for label, earlier, later in (("engine", old.engine, new.engine), ("shims, containers", old.shims, new.shims)):
+        before, after = statistics.median(earlier), statistics.median(later)
+        lines.append(f"| {label} | {before * 1000:.0f} ms | {after * 1000:.0f} ms | {after / before:.2f} |")
+        if after / before > limit:
+            lost.append(f"processor time of {label}")
     return "\n".join(lines), lost
 
 
@@ -156,10 +178,7 @@ def main() -> None:
             sys.exit(f"{options.revision} is no commit of {CHECKOUT}")
         tree.mkdir()
         subprocess.run(["tar", "-x", "-C", str(tree)], input=archive.stdout, check=True)
-        sides = [
-            Side(options.revision, tree, folder / "old", (tree / "pycompose" / "launcher.py").exists()),
-            Side("this checkout", CHECKOUT, folder / "new", (CHECKOUT / "pycompose" / "launcher.py").exists()),
-        ]
+        sides = [side_of(options.revision, tree, folder / "old"), side_of("this checkout", CHECKOUT, folder / "new")]
         try:
             for side in sides:
                 side.run(("image", "import", "-", IMAGE), stdin=busybox_rootfs())

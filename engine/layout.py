@@ -164,10 +164,10 @@ class Layout(NamedTuple):
         return self.layers / chain_id.removeprefix("sha256:")[:24]
 
     def container_state(self, container_id: str) -> Path:
-        return self.state / "containers" / container_id
+        return self.state.joinpath("containers", container_id)
 
     def container_run(self, container_id: str) -> Path:
-        return self.run / "containers" / container_id
+        return self.run.joinpath("containers", container_id)
 
     @property
     def files(self) -> Path:
@@ -188,4 +188,4 @@ class Layout(NamedTuple):
         return self.run / "leases" / f"{lease_id}.sock"
 
     def network_run(self, network_id: str) -> Path:
-        return self.run / "networks" / network_id
+        return self.run.joinpath("networks", network_id)

@@ -226,7 +226,7 @@ class Kernel:
 
     def _find_uplinks(self) -> frozenset[str]:
         own = {network.bridge for network in self._up.values()}
-        return links.uplink_bridges(links.all_links(self._route()), links.host_routes(self._route())) - own
+        return links.uplink_bridges(links.all_links(self._route()), links.default_links(self._route())) - own
 
     def pass_foreign_firewalls(self) -> None:
         """Keep our accept rules in chains that would drop; a refusal there is reported, not raised."""

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, attribute, attributes, nested, text
+from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, attribute, nested, text, values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
 RTM_NEWLINK = 16
 _RTM_DELLINK = 17
@@ -46,7 +46,7 @@ _BR_FORWARD_DELAY, _BR_STP_STATE = 1, 5
 _BRPORT_MODE, _BRPORT_ISOLATED = 4, 33
 _VETH_INFO_PEER = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_RTA_OIF, _RTA_GATEWAY = 4, 5
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _INNER_PORTS = frozenset({"veth", "tun", "dummy"})  # tun: taps too
 _SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
@@ -151,20 +151,19 @@ def all_links(netlink: Netlink) -> list[Link]:
     for body in netlink.dump("list links", _RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0)):
         if len(body) < _IFINFO.size:
             continue
-        values = dict(attributes(body[_IFINFO.size :]))
-        master = int.from_bytes(values.get(_IFLA_MASTER, b"")[:4], sys.byteorder)
-        kind = dict(attributes(values.get(_IFLA_LINKINFO, b""))).get(_INFO_KIND, b"")
-        name = os.fsdecode(values.get(_IFLA_IFNAME, b"").rstrip(b"\0"))  # a link's name need not be UTF-8
+        told = values(body[_IFINFO.size :], _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO)
+        master = int.from_bytes(told.get(_IFLA_MASTER, b"")[:4], sys.byteorder)
+        kind = values(told.get(_IFLA_LINKINFO, b""), _INFO_KIND).get(_INFO_KIND, b"")
+        name = os.fsdecode(told.get(_IFLA_IFNAME, b"").rstrip(b"\0"))  # a link's name need not be UTF-8
         found.append(Link(name, struct.unpack_from("=i", body, 4)[0], master, os.fsdecode(kind.rstrip(b"\0"))))
     return found
 
 
-def uplink_bridges(links: Sequence[Link], routes: Iterable[Route]) -> frozenset[str]:
-    """The bridges through which a host reaches others: with a default route, or with a port that leads out of it (neither
-    a container's nor a virtual machine's). Every other bridge is somebody's private network."""
-    default = {route.link for route in routes if route.destination.prefixlen == 0}
+def uplink_bridges(links: Sequence[Link], default: Collection[int]) -> frozenset[str]:
+    """The bridges through which a host reaches others: with a default route (``default``, indexes of links), or with a port that
+    leads out of it (neither a container's nor a virtual machine's). Every other bridge is somebody's private network."""
     led_out = {link.master for link in links if link.master and link.kind not in _INNER_PORTS}
-    return frozenset(link.name for link in links if link.kind == "bridge" and link.index in default | led_out)
+    return frozenset(link.name for link in links if link.kind == "bridge" and link.index in {*default, *led_out})
 
 
 def _address(address: str, prefix: int, index: int) -> bytes:
@@ -231,6 +230,17 @@ class Route:
     link: int
 
 
+def default_links(netlink: Netlink) -> list[int]:
+    """The links with a route to everywhere, in the kernel's order. A host with a thousand routes is asked this for each network
+    that comes or goes, so nothing is made of the others."""
+    found = []
+    for body in netlink.dump("list routes", _RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)):
+        family, length, _, _, _, _, _, kind = struct.unpack_from("=8B", body)
+        if length == 0 and kind == _RTN_UNICAST and family in (socket.AF_INET, socket.AF_INET6):
+            found.append(struct.unpack("=i", values(body[_RTMSG.size :], _RTA_OIF).get(_RTA_OIF, bytes(4)))[0])
+    return found
+
+
 def host_routes(netlink: Netlink) -> list[Route]:
     """Every subnet this namespace reaches or has an address in, default routes included (prefix 0)."""
     routes = []
@@ -239,10 +249,10 @@ def host_routes(netlink: Netlink) -> list[Route]:
         family, length, _, _, _, _, _, kind = struct.unpack_from("=8B", body)
         if kind != _RTN_UNICAST or family not in (socket.AF_INET, socket.AF_INET6):
             continue
-        values = dict(attributes(body[12:]))
+        told = values(body[_RTMSG.size :], _RTA_DST, _RTA_OIF)
         size = 4 if family == socket.AF_INET else 16
-        target = ip_network((values.get(1, bytes(size)), length), strict=False)
-        routes.append(Route(target, struct.unpack("=i", values.get(4, bytes(4)))[0]))
+        target = ip_network((told.get(_RTA_DST, bytes(size)), length), strict=False)
+        routes.append(Route(target, struct.unpack("=i", told.get(_RTA_OIF, bytes(4)))[0]))
     routes += [
         Route(ip_network((address, length), strict=False), link) for address, length, link in _addresses(netlink)
     ]
@@ -258,8 +268,8 @@ def _addresses(netlink: Netlink) -> list[tuple[bytes, int, int]]:
     found = []
     for body in netlink.dump("list addresses", _RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, 0)):
         family, length, _, _, link = _IFADDR.unpack_from(body)
-        values = dict(attributes(body[8:]))
-        address = values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS)
+        told = values(body[_IFADDR.size :], _IFA_LOCAL, _IFA_ADDRESS)
+        address = told.get(_IFA_LOCAL) or told.get(_IFA_ADDRESS)
         if family in (socket.AF_INET, socket.AF_INET6) and address:
             found.append((address, length, link))
     return found
@@ -268,7 +278,7 @@ def _addresses(netlink: Netlink) -> list[tuple[bytes, int, int]]:
 def uplink_mtu(netlink: Netlink) -> int:
     """The MTU of the link that carries the default route, 1500 without one."""
     names = {link.index: link.name for link in all_links(netlink)}
-    for route in host_routes(netlink):
-        if route.destination.prefixlen == 0 and route.link in names:
-            return mtu_of(netlink.fileno(), names[route.link]) or 1500
+    for index in default_links(netlink):
+        if index in names:
+            return mtu_of(netlink.fileno(), names[index]) or 1500
     return 1500

@@ -106,6 +106,22 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
+def values(data: bytes, *wanted: int) -> dict[int, bytes]:
+    """Those of the wanted types among the attributes of a message or a nest: a link has some fifty, most of them statistics."""
+    found: dict[int, bytes] = {}
+    offset, end = 0, len(data) - 4
+    unpack = _ATTRIBUTE.unpack_from
+    while offset <= end:
+        length, kind = unpack(data, offset)
+        if length < 4:
+            break
+        kind &= NLA_TYPE_MASK
+        if kind in wanted:
+            found[kind] = data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
+
+
 def message(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
     return _HEADER.pack(16 + len(payload), kind, flags, sequence, 0) + payload
 

@@ -10,7 +10,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from pycompose.engine.networks import links, parentlinks
-from pycompose.engine.networks.netlink import Request, message
+from pycompose.engine.networks.netlink import Request, attribute, message, nested, values
 
 MAC = "02:42:ac:11:00:02"
 
@@ -119,3 +119,25 @@ def test_default_routes(gateway: str, family: int) -> None:
         fields = [header[name] for name in ("family", "dst_len", "table", "proto", "scope", "type", "flags")]
         assert fields == [family, 0, 254, 3, 0, 1, 0]
         assert found == {"RTA_OIF": 5, "RTA_GATEWAY": gateway}
+
+
+def test_bridges_that_lead_out() -> None:
+    """By a default route, or by a port that is neither a container's nor a virtual machine's."""
+    found = [
+        links.Link("br0", 1, 0, "bridge"),
+        links.Link("br1", 2, 0, "bridge"),
+        links.Link("br2", 3, 0, "bridge"),
+        links.Link("eth0", 4, 2, ""),
+        links.Link("veth0", 5, 3, "veth"),
+        links.Link("tap0", 6, 3, "tun"),
+    ]
+    assert links.uplink_bridges(found, [1]) == {"br0", "br1"}
+    assert links.uplink_bridges(found, []) == {"br1"}
+
+
+def test_wanted_attributes_only() -> None:
+    data = attribute(3, b"eth0\0") + nested(18, attribute(1, b"veth\0")) + attribute(23, bytes(96))
+    assert values(data, 3, 10) == {3: b"eth0\0"}
+    assert values(data, 18) == {18: attribute(1, b"veth\0")}  # without the flag of a nest
+    assert values(data + b"\2\0", 3) == {3: b"eth0\0"}
+    assert values(b"", 3) == values(bytes(8), 3) == {}  # a length of nothing ends it

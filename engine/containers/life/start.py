@@ -148,9 +148,8 @@ def _failure(error: BaseException) -> StartFailed:
 async def _prepare(containers: Containers, container: Container) -> None:
     record = container.record
     container.settled.clear()
-    allocation = await containers.blocking(_reserve, containers, record)
+    allocation, launch = await containers.blocking(_make_ready, containers, record)
     try:
-        launch = await containers.blocking(_write_launch, containers, record)
         shim = container.shim = await containers.keeper.fork_shim(launch, allocation.sockets)
     finally:
         for descriptor in allocation.sockets:
@@ -158,6 +157,17 @@ async def _prepare(containers: Containers, container: Container) -> None:
     supervise.watch(containers, container)
     prepared = await shim.prepared()
     await containers.blocking(_connect, containers, record, prepared, allocation)
+
+
+def _make_ready(containers: Containers, record: ContainerRecord) -> tuple[Allocation, Path]:
+    """What is reserved and written before there is a process, in one go. The sockets of the allocation are the caller's."""
+    allocation = _reserve(containers, record)
+    try:
+        return allocation, _write_launch(containers, record)
+    except BaseException:
+        for descriptor in allocation.sockets:
+            os.close(descriptor)
+        raise
 
 
 async def _prepare_again(containers: Containers, container: Container) -> None:

@@ -173,18 +173,22 @@ async def teardown(containers: Containers, container: Container) -> None:
             except (ShimLost, RequestError) as error:
                 failures.append(error)
                 shim.close()
-        try:
-            await containers.blocking(autoports.rest, containers, container.record)
-        except EngineError as error:
-            failures.append(error)
-        try:
-            await containers.blocking(clear_run, containers, container.record)
-        except (EngineError, OSError) as error:
-            failures.append(error)
+        failures += await containers.blocking(_clear, containers, container.record)
         container.settled.set()
         container.notify()
     for failure in failures:
         containers.warn(f"teardown of {container.id[:12]}: {failure}")
+
+
+def _clear(containers: Containers, record: ContainerRecord) -> list[Exception]:
+    """What is left when the shim is gone, in one go; the failures on the way."""
+    failures: list[Exception] = []
+    for step in (autoports.rest, clear_run):
+        try:
+            step(containers, record)
+        except (EngineError, OSError) as error:
+            failures.append(error)
+    return failures
 
 
 def clear_run(containers: Containers, record: ContainerRecord) -> None:
