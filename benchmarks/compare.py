@@ -78,15 +78,15 @@ class Contender:
         return result.stdout.decode(errors="replace")
 
 
-def busybox_rootfs() -> bytes:
-    """A tar of one static busybox with the applets the benchmark uses."""
+def busybox_rootfs(*more: str) -> bytes:
+    """A tar of one static busybox with the applets the benchmark uses, and ``more`` of them."""
     busybox = shutil.which("busybox")
     if busybox is None:
         sys.exit("busybox is missing: apt-get install busybox-static")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.add(busybox, "bin/busybox")
-        for applet in ("cat", "head", "sh", "sleep", "true", "yes"):
+        for applet in ("cat", "head", "sh", "sleep", "true", "yes", *more):
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             archive.addfile(link)
