@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -18,7 +19,7 @@ class Bridge:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
 
-    def call(self, function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    def call(self, function: Callable[P, Coroutine[object, None, T]], *arguments: P.args, **options: P.kwargs) -> T:
         """The coroutine's result, or its exception raised here."""
         # Not by way of the future: it is part of a reference cycle, and its exception would keep the frames of this
         # thread, with megabytes of buffers, until the next garbage collection.
@@ -26,7 +27,7 @@ class Bridge:
 
         async def run() -> None:
             try:
-                answers.put((await function(*arguments), None))
+                answers.put((await function(*arguments, **options), None))
             except BaseException as error:
                 answers.put((None, error))
 

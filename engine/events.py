@@ -14,7 +14,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from . import journal
 
@@ -27,6 +27,26 @@ HISTORY = 4096
 BACKLOG = 4096
 
 
+class Actor(TypedDict):
+    ID: str
+    Attributes: dict[str, str]
+
+
+OlderEvent = TypedDict("OlderEvent", {"status": str, "id": str, "from": str}, total=False)
+"""What events of containers and images said before API 1.22 and go on saying."""
+
+
+class EventShown(OlderEvent):
+    """An event in the API; ``time`` in seconds since the epoch, ``timeNano`` in nanoseconds."""
+
+    Type: str
+    Action: str
+    Actor: Actor
+    scope: str
+    time: int
+    timeNano: int
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event. ``time`` is in nanoseconds since the epoch; ``attributes`` carry the object's name, image and labels."""
@@ -37,14 +57,15 @@ class Event:
     attributes: Mapping[str, str]
     time: int
 
-    def to_docker(self) -> dict[str, Any]:
+    def to_docker(self) -> EventShown:
         """The EventMessage of the API, with the older fields status, id and from that clients still read."""
-        body: dict[str, Any] = {}
+        older: OlderEvent = {}
         if self.type in ("container", "image"):
-            body = {"status": self.action, "id": self.id}
+            older = {"status": self.action, "id": self.id}
             if self.type == "container" and (image := self.attributes.get("image")):
-                body["from"] = image
-        return body | {
+                older["from"] = image
+        return {
+            **older,
             "Type": self.type,
             "Action": self.action,
             "Actor": {"ID": self.id, "Attributes": dict(self.attributes)},

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..timestamps import rfc3339
@@ -57,7 +57,7 @@ class Package:
         return f"pkg:{self.kind}/{self.system}/{quote(self.name)}@{version}?arch={quote(self.architecture)}"
 
 
-def statement(built: Built, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
+def statement(built: Built, predicate_type: str, predicate: Mapping[str, object]) -> bytes:
     digest = {"sha256": built.image.removeprefix("sha256:")}
     platform = quote(str(built.platform), safe="")
     subjects = [{"name": f"{_url(name)}?platform={platform}", "digest": digest} for name in built.names]
@@ -74,17 +74,18 @@ def _url(name: str) -> str:
     return f"pkg:docker/{quote(repository or name.partition('@')[0], safe='/')}@{quote(tag)}"
 
 
-def provenance(built: Built, options: BuildOptions, version: str) -> dict[str, Any]:
+def provenance(built: Built, options: BuildOptions, version: str) -> dict[str, object]:
     """The predicate. Arguments and labels may say more than everybody should know: mode=max tells them, mode=min does not.
     Secrets are named and never told."""
     whole = options.provenance == "max"
-    asked: dict[str, Any] = {"frontend": "dockerfile.v0"}
-    if options.target:
-        asked["args"] = {"target": options.target}
+    asked: dict[str, object] = {"frontend": "dockerfile.v0"}
+    args = {"target": options.target} if options.target else {}
     if whole:
-        arguments = {f"build-arg:{name}": value for name, value in options.args.items()}
-        labels = {f"label:{name}": value for name, value in options.labels.items()}
-        asked["args"] = {**asked.get("args", {}), **arguments, **labels}
+        args |= {f"build-arg:{name}": value for name, value in options.args.items()}
+        args |= {f"label:{name}": value for name, value in options.labels.items()}
+    if args or whole:
+        asked["args"] = args
+    if whole:
         asked["secrets"] = [{"id": name} for name in sorted(options.secrets)]
         asked["ssh"] = [{"id": name} for name in sorted(options.ssh)]
     materials = [
@@ -111,7 +112,7 @@ def provenance(built: Built, options: BuildOptions, version: str) -> dict[str, A
     }
 
 
-def spdx(built: Built, found: Sequence[Package], version: str) -> dict[str, Any]:
+def spdx(built: Built, found: Sequence[Package], version: str) -> dict[str, object]:
     """The predicate: an SPDX 2.3 document of the packages that the image's package managers know."""
     name = built.names[0] if built.names else built.image
     packages = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from ..errors import InvalidParameter, NotFound, Unprocessable
 from ..images.types import Platform
@@ -26,6 +26,29 @@ if TYPE_CHECKING:
 _ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
 
 
+class CheckWarning(TypedDict):
+    ruleName: str
+    description: str
+    url: str
+    detail: str
+    line: int
+    excerpt: str
+
+
+class BuildError(TypedDict):
+    message: str
+    line: NotRequired[int]
+    excerpt: NotRequired[str]
+
+
+class CheckDocument(TypedDict):
+    """The JSON that ``--check`` answers with."""
+
+    fails: bool
+    warnings: list[CheckWarning]
+    buildError: NotRequired[BuildError]
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The findings on one Dockerfile. ``fails`` says that the Dockerfile wants them to fail the build; ``error`` is what the
@@ -44,10 +67,10 @@ class Checked:
             rules = ", ".join(dict.fromkeys(one.rule for one in self.findings))
             raise Unprocessable(f"lint violation found for rules: {rules}")
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> CheckDocument:
         """The JSON that ``--check`` answers with."""
         source, name = self.dockerfile.source, self.dockerfile.name
-        document: dict[str, Any] = {
+        document: CheckDocument = {
             "fails": self.error is not None or (self.fails and bool(self.findings)),
             "warnings": [
                 {
@@ -62,12 +85,10 @@ class Checked:
             ],
         }
         if self.error is not None:
-            document["buildError"] = {"message": str(self.error)}
+            refused: BuildError = {"message": str(self.error)}
             if self.error.span is not None:
-                document["buildError"] |= {
-                    "line": self.error.span.first,
-                    "excerpt": excerpt(source, self.error.span, name),
-                }
+                refused["line"], refused["excerpt"] = self.error.span.first, excerpt(source, self.error.span, name)
+            document["buildError"] = refused
         return document
 
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import InvalidParameter, Unprocessable
 from ..images.pack import pack
 from ..images.pipeline import Produced
 from ..images.unpack import unpack
+from ..shapes import members
 from .progress import StepNote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..images.service import Images
     from .progress import Steps
 
 Kind = Literal["local", "tar", "oci", "docker"]
+_KINDS: tuple[Kind, ...] = ("local", "tar", "oci", "docker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,14 @@ def parse_output(body: object) -> Output | None:
     """``{"type": "local", "dest": "/absolute", "tar": true}``; None for none. Raises InvalidParameter."""
     if body is None:
         return None
-    if not isinstance(body, dict) or body.get("type") not in ("local", "tar", "oci", "docker"):
+    given = members(body)
+    kind = next((known for known in _KINDS if known == given.get("type")), None)
+    if kind is None:
         raise InvalidParameter("output: want {type: local, tar, oci or docker, dest: absolute path}")
-    dest = str(body.get("dest") or "")
+    dest = str(given.get("dest") or "")
     if not os.path.isabs(dest):
         raise InvalidParameter(f"output: {dest!r} is no absolute path")
-    kind: Any = body["type"]
-    return Output(kind, Path(dest), unpacked=body.get("tar") is False)
+    return Output(kind, Path(dest), unpacked=given.get("tar") is False)
 
 
 def write_files(output: Output, images: Images, lower: Sequence[Path], steps: Steps) -> None:
@@ -87,5 +90,5 @@ def write_archive(output: Output, images: Images, image: str, tags: Sequence[str
 class _Sink:
     """A file that only takes."""
 
-    def __init__(self, write: Any) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self.write = write

@@ -17,7 +17,7 @@ import select
 import signal
 import socket
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..containers.spec import apparmor, confinement, seccomp, security
 from ..errors import EngineError, Unprocessable
@@ -56,7 +56,7 @@ class ContainerRunner:
     ) -> None:
         self._keeper, self._networks, self._layout, self._loop = keeper, networks, layout, loop
 
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+    def _wait(self, work: Coroutine[object, None, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def run(self, step: RunStep) -> int:

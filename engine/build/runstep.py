@@ -10,7 +10,7 @@ import os
 import stat
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Forbidden, InvalidParameter, Unprocessable
 from ..linux import entries, owners
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from .dockerfile.instructions import Run
+    from .dockerfile.instructions import Network, Run, Security
     from .dockerfile.mounts import Mount
     from .plan import Source
     from .session import Session
@@ -87,15 +87,15 @@ class RunPlan:
         return self.session.options.privileged or name in self.session.options.entitlements
 
     @property
-    def network(self) -> Any:
+    def network(self) -> Network:
         return self.session.options.network if self.instruction.network == "default" else self.instruction.network
 
     @property
-    def security(self) -> Any:
+    def security(self) -> Security:
         return "insecure" if self.session.options.privileged else self.instruction.security
 
     # key -----------------------------------------------------------------------------------------------------------
-    def key(self) -> list[Any]:
+    def key(self) -> list[object]:
         script = None if self.script is None else [self.script[0], self.script[1].decode("utf-8", "replace")]
         return [
             self.argv,
@@ -108,7 +108,7 @@ class RunPlan:
             [self._mount_key(mount) for mount in self.mounts],
         ]
 
-    def _mount_key(self, mount: Mount) -> list[Any]:
+    def _mount_key(self, mount: Mount) -> list[object]:
         target = self._target(mount)
         if mount.type == "bind":
             return ["bind", target, mount.read_only, self._bind_digest(mount)]
@@ -124,8 +124,7 @@ class RunPlan:
         if identity is None:
             return self._compute_digest(source, mount.source)
         key = key_of("bind-from", identity, mount.source)
-        found: str = self.session.cache.memo(key, lambda: self._compute_digest(source, mount.source))
-        return found
+        return self.session.cache.memo(key, lambda: self._compute_digest(source, mount.source))
 
     def _compute_digest(self, source: Source | None, path: str) -> str:
         with self.session.origin(source) as origin:

@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import EngineError, InvalidParameter
 from ..linux import entries
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..images.types import Layer
-    from .plan import Planned
+    from .plan import Planned, Source
     from .progress import Kind
     from .session import Session
     from .steps import Stream
@@ -300,7 +300,7 @@ class StageBuild:
         finally:
             remove_directory(step)
 
-    def _key(self, kind: str, *parts: Any) -> str:
+    def _key(self, kind: str, *parts: object) -> str:
         return key_of(kind, self._state.chain_id, self._state.platform, self._session.epoch, *parts)
 
     def _run(self, instruction: Run) -> StepCached | None:
@@ -339,7 +339,7 @@ class StageBuild:
         source = self._stage.sources[instruction.source] if instruction.source else None
         return self._copy_from(expanded, source)
 
-    def _copy_from(self, copy: Copy, source: Any) -> StepCached | None:
+    def _copy_from(self, copy: Copy, source: Source | None) -> StepCached | None:
         session, state = self._session, self._state
         target = state.absolute(copy.target)
         flags = [f"--chown={copy.chown}"] if copy.chown else []

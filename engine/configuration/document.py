@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import yaml
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -22,15 +25,38 @@ class ConfigurationError(Exception):
     """A configuration that cannot be used; ``str(error)`` has one line ``file:line:column: message`` for each fault."""
 
 
+Content: TypeAlias = "str | int | float | bool | dict[str, Value] | list[Value] | None"
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """``content`` is a str, int, float, bool, None, a dict of str to Value, or a list of Values. ``line`` and ``column``
     count from 1; ``keys`` are the places of a mapping's keys."""
 
-    content: Any
+    content: Content
     line: int
     column: int
     keys: dict[str, tuple[int, int]] | None = None
+
+    @property
+    def members(self) -> dict[str, Value]:
+        """Those of a mapping; none of anything else."""
+        return self.content if isinstance(self.content, dict) else {}
+
+    @property
+    def items(self) -> list[Value]:
+        """Those of a list; none of anything else."""
+        return self.content if isinstance(self.content, list) else []
+
+    @property
+    def text(self) -> str:
+        """A scalar as text."""
+        return "" if isinstance(self.content, dict | list) or self.content is None else str(self.content)
+
+    @property
+    def number(self) -> int:
+        """A whole number; 0 for anything else."""
+        return self.content if isinstance(self.content, int) else 0
 
 
 def parse(data: bytes, file: str) -> Value | None:
@@ -59,16 +85,18 @@ class _Reader:
         self._file = file
         self._seen: set[int] = set()
 
-    def value(self, node: Any, depth: int) -> Value:
+    def value(self, node: yaml.Node, depth: int) -> Value:
+        import yaml
+
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
         if id(node) in self._seen:
             raise ConfigurationError(f"{self._file}:{line}:{column}: aliases are not supported here")
         self._seen.add(id(node))
         if depth > _DEEPEST:
             raise ConfigurationError(f"{self._file}:{line}:{column}: nested too deep")
-        if node.id == "scalar":
+        if isinstance(node, yaml.ScalarNode):
             return Value(_scalar(node), line, column)
-        if node.id == "sequence":
+        if not isinstance(node, yaml.MappingNode):
             return Value([self.value(item, depth + 1) for item in node.value], line, column)
         members: dict[str, Value] = {}
         places: dict[str, tuple[int, int]] = {}
@@ -83,7 +111,7 @@ class _Reader:
         return Value(members, line, column, places)
 
 
-def _scalar(node: Any) -> Any:
+def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
     text: str = node.value
     if node.style:
         return text

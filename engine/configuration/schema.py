@@ -8,12 +8,30 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .document import Value
+
+
+class Schema(TypedDict, total=False):
+    """The keywords of JSON Schema that are understood."""
+
+    type: str | list[str]
+    minItems: int
+    items: Schema
+    properties: dict[str, Schema]
+    patternProperties: dict[str, Schema]
+    additionalProperties: bool | Schema
+    required: list[str]
+    enum: list[str]
+    minLength: int
+    pattern: str
+    minimum: int
+    maximum: int
+
 
 Fault = tuple[int, int, str]
 """Line, column, message."""
@@ -28,7 +46,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 _WORDS = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number", "boolean": "true or false"}  # fmt: skip
 
 
-def faults(value: Value, schema: Mapping[str, Any], path: str = "") -> Iterator[Fault]:
+def faults(value: Value, schema: Schema, path: str = "") -> Iterator[Fault]:
     """Everything in ``value`` that ``schema`` refuses, in the order of the file."""
     here = f"{path}: " if path else ""
     wanted = schema.get("type", ())
@@ -36,7 +54,7 @@ def faults(value: Value, schema: Mapping[str, Any], path: str = "") -> Iterator[
     if names and not any(_is(value.content, name) for name in names):
         yield value.line, value.column, f"{here}must be {' or '.join(_WORDS[name] for name in names)}"
     elif isinstance(value.content, dict):
-        yield from _members(value, schema, path)
+        yield from _members(value, value.content, schema, path)
     elif isinstance(value.content, list):
         if len(value.content) < schema.get("minItems", 0):
             yield value.line, value.column, f"{here}must not be empty"
@@ -46,19 +64,19 @@ def faults(value: Value, schema: Mapping[str, Any], path: str = "") -> Iterator[
         yield value.line, value.column, f"{here}{problem}"
 
 
-def _is(content: Any, name: str) -> bool:
+def _is(content: object, name: str) -> bool:
     return isinstance(content, _TYPES[name]) and (name == "boolean" or not isinstance(content, bool))
 
 
-def _members(value: Value, schema: Mapping[str, Any], path: str) -> Iterator[Fault]:
+def _members(value: Value, members: Mapping[str, Value], schema: Schema, path: str) -> Iterator[Fault]:
     known = schema.get("properties", {})
     patterns = schema.get("patternProperties", {})
     other = schema.get("additionalProperties", True)
     places = value.keys or {}
     for name in schema.get("required", ()):
-        if name not in value.content:
+        if name not in members:
             yield value.line, value.column, f"{f'{path}: ' if path else ''}{name} is missing"
-    for name, item in value.content.items():
+    for name, item in members.items():
         below = f"{path}.{name}" if path else name
         rule = known.get(name) or next((patterns[text] for text in patterns if re.search(text, name)), other)
         if rule is False:
@@ -68,7 +86,7 @@ def _members(value: Value, schema: Mapping[str, Any], path: str) -> Iterator[Fau
             yield from faults(item, rule, below)
 
 
-def _scalar(content: Any, schema: Mapping[str, Any]) -> str:
+def _scalar(content: object, schema: Schema) -> str:
     if "enum" in schema and content not in schema["enum"]:
         return f"must be one of {', '.join(map(str, schema['enum']))}"
     if isinstance(content, str):

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from ..containers.spec import logoptions, validate
 from ..errors import EngineError
@@ -23,15 +23,60 @@ from .document import ConfigurationError, parse
 from .schema import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ..containers.spec.bodies import LogConfig
+    from ..shapes import Json
     from .document import Value
-    from .schema import Fault
+    from .schema import Fault, Schema
 
 _SCHEMA = "engine.schema.json"
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _MAXIMUM_FAULTS = 20
+
+
+class PoolTree(TypedDict):
+    base: str
+    size: int
+
+
+class LogTree(TypedDict, total=False):
+    driver: str
+    options: dict[str, str | int | bool]
+
+
+class BuildTree(TypedDict, total=False):
+    workers: int
+
+
+Tree = TypedDict(
+    "Tree",
+    {
+        "hosts": list[str],
+        "tlsverify": bool,
+        "tlscacert": str,
+        "tlscert": str,
+        "tlskey": str,
+        "mirrors": dict[str, list[str]],
+        "insecure-registries": list[str],
+        "registry-certs": list[str],
+        "downloads": int,
+        "uploads": int,
+        "verify": list[verification.RuleTree],
+        "address-pools": list[PoolTree],
+        "dns": list[str],
+        "dns-search": list[str],
+        "dns-options": list[str],
+        "log": LogTree,
+        "log-level": str,
+        "log-format": str,
+        "metrics-addr": str,
+        "idle-timeout": str | int,
+        "build": BuildTree,
+    },
+    total=False,
+)
+"""The file as it is written, after the schema has accepted it; a test compares both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +107,7 @@ class Settings:
     metrics: tuple[str, int] | None = None
 
 
-def load(path: Path, *, required: bool = False, given: Mapping[str, Any] | None = None) -> Settings:
+def load(path: Path, *, required: bool = False, given: Tree | None = None) -> Settings:
     """Read the file at ``path``; defaults when there is none and it is not ``required``.
 
     ``given`` are keys of the command line (hosts and tls…, log-level, log-format, metrics-addr), which win. Raises
@@ -77,7 +122,7 @@ def load(path: Path, *, required: bool = False, given: Mapping[str, Any] | None 
         settings = replace(settings, remote=_remote(given))
     if "metrics-addr" in given and _address(f"tcp://{given['metrics-addr']}") is None:
         raise ConfigurationError(f"metrics-addr: {given['metrics-addr']!r}: want ADDRESS:PORT")
-    return replace(settings, **_observed(given))
+    return _observed(settings, given)
 
 
 def _load(path: Path, required: bool) -> Settings:
@@ -96,17 +141,17 @@ def _load(path: Path, required: bool) -> Settings:
     if found:
         lines = [f"{path}:{line}:{column}: {message}" for line, column, message in found[:_MAXIMUM_FAULTS]]
         raise ConfigurationError("\n".join(lines))
-    return _settings(_plain(document))
+    return _settings(cast("Tree", _plain(document)))  # the schema has seen to it
 
 
-def schema() -> dict[str, Any]:
+def schema() -> Schema:
     """The schema of the engine's configuration."""
     file = Path(__file__).parents[2] / "schemas" / _SCHEMA
-    value: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    value: Schema = json.loads(file.read_text(encoding="utf-8"))
     return value
 
 
-def _plain(value: Value) -> Any:
+def _plain(value: Value) -> Json:
     if isinstance(value.content, dict):
         return {key: _plain(item) for key, item in value.content.items()}
     if isinstance(value.content, list):
@@ -116,41 +161,41 @@ def _plain(value: Value) -> Any:
 
 def _senseless(document: Value) -> Iterator[Fault]:
     """Values of the right shape that mean nothing."""
-    members: Mapping[str, Value] = document.content
-    for index, pool in enumerate(members["address-pools"].content if "address-pools" in members else ()):
-        base, size = pool.content["base"], pool.content["size"]
+    members, tree = document.members, cast("Tree", _plain(document))
+    for index, pool in enumerate(members["address-pools"].items if "address-pools" in members else ()):
+        base, size = pool.members["base"], pool.members["size"]
         try:
-            network = ip_network(base.content)
+            network = ip_network(base.text)
         except ValueError as error:
             yield base.line, base.column, f"address-pools[{index}].base: {error}"
             continue
-        if not network.prefixlen <= size.content <= network.max_prefixlen - 2:
+        if not network.prefixlen <= size.number <= network.max_prefixlen - 2:
             allowed = f"between {network.prefixlen} and {network.max_prefixlen - 2}"
             yield size.line, size.column, f"address-pools[{index}].size: must be {allowed} for {network}"
-    for index, server in enumerate(members["dns"].content if "dns" in members else ()):
+    for index, server in enumerate(members["dns"].items if "dns" in members else ()):
         try:
-            ip_address(server.content)
+            ip_address(server.text)
         except ValueError:
             yield server.line, server.column, f"dns[{index}]: {server.content!r} is no IP address"
     if "verify" in members:
         yield from verification.faults(members["verify"])
-    if "hosts" in members and (trouble := _remote_trouble(_plain(document))):
+    if "hosts" in members and (trouble := _remote_trouble(tree)):
         yield members["hosts"].line, members["hosts"].column, trouble
     if "metrics-addr" in members and _address(f"tcp://{members['metrics-addr'].content}") is None:
         metrics = members["metrics-addr"]
         yield metrics.line, metrics.column, f"metrics-addr: {metrics.content!r}: want ADDRESS:PORT"
     if "log" in members:
         log = members["log"]
-        chosen = _log(_plain(log))
+        chosen = _log(tree["log"])
         try:
             validate.log_config(chosen)
             logoptions.prepare_files(chosen)
         except EngineError as error:
-            options = log.content.get("options", log)
+            options = log.members.get("options", log)
             yield options.line, options.column, f"log.options: {error}"
 
 
-def _settings(tree: Mapping[str, Any]) -> Settings:
+def _settings(tree: Tree) -> Settings:
     standard = Settings()
     registries = RegistryConfig(
         mirrors={domain: tuple(urls) for domain, urls in tree.get("mirrors", {}).items()},
@@ -163,30 +208,35 @@ def _settings(tree: Mapping[str, Any]) -> Settings:
         verify=tuple(map(verification.rule, tree.get("verify", ()))),
     )
     pools = tuple(DefaultPool(pool["base"], pool["size"]) for pool in tree.get("address-pools", ()))
-    return Settings(
+    settings = Settings(
         registries=registries,
         pools=pools or standard.pools,
-        resolver=Resolver(*(tuple(tree.get(key, ())) for key in ("dns", "dns-search", "dns-options"))),
+        resolver=Resolver(
+            tuple(tree.get("dns", ())), tuple(tree.get("dns-search", ())), tuple(tree.get("dns-options", ()))
+        ),
         log=_log(tree.get("log", {})),
         idle=_seconds(tree["idle-timeout"]) if "idle-timeout" in tree else None,
-        workers=tree.get("build", {}).get("workers", standard.workers),
+        workers=tree["build"].get("workers", standard.workers) if "build" in tree else standard.workers,
         remote=_remote(tree) if tree.get("hosts") else None,
-        **_observed(tree),
+    )
+    return _observed(settings, tree)
+
+
+def _observed(settings: Settings, tree: Tree) -> Settings:
+    """With what is given on log and metrics."""
+    metrics = _address(f"tcp://{tree['metrics-addr']}") if "metrics-addr" in tree else settings.metrics
+    return replace(
+        settings,
+        log_level=tree.get("log-level", settings.log_level),
+        log_format=tree.get("log-format", settings.log_format),
+        metrics=metrics,
     )
 
 
-def _observed(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of Settings on log and metrics that are given."""
-    found = {name: tree[key] for key, name in (("log-level", "log_level"), ("log-format", "log_format")) if key in tree}
-    if "metrics-addr" in tree:
-        found["metrics"] = _address(f"tcp://{tree['metrics-addr']}")
-    return found
+_FILES: tuple[Literal["tlscacert", "tlscert", "tlskey"], ...] = ("tlscacert", "tlscert", "tlskey")
 
 
-_FILES = ("tlscacert", "tlscert", "tlskey")
-
-
-def _remote_trouble(tree: Mapping[str, Any]) -> str:
+def _remote_trouble(tree: Tree) -> str:
     """What is wrong with hosts and tls…, "" when nothing is."""
     for host in tree.get("hosts", ()):
         if _address(host) is None:
@@ -208,12 +258,12 @@ def _address(text: str) -> tuple[str, int] | None:
     return match[1].strip("[]") or "0.0.0.0", int(match[2])
 
 
-def _remote(tree: Mapping[str, Any]) -> Remote:
+def _remote(tree: Tree) -> Remote:
     addresses = tuple(address for host in tree["hosts"] if (address := _address(host)) is not None)
     return Remote(addresses, *(str(tree[name]) for name in _FILES))
 
 
-def _log(tree: Mapping[str, Any]) -> LogConfig:
+def _log(tree: LogTree) -> LogConfig:
     options = tree.get("options", {})
     words = {True: "true", False: "false"}
     return {

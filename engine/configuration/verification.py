@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from ..images.signatures.policy import SIGNED, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from .document import Value
     from .schema import Fault
@@ -19,28 +19,41 @@ def faults(rules: Value) -> Iterator[Fault]:
     from ..images.signatures.cosign import load_key  # cryptography is large: only engines with rules load it
     from ..images.signatures.notary import load_certificates
 
-    for index, rule in enumerate(rules.content):
-        members = rule.content
-        policy = members["policy"].content if "policy" in members else SIGNED
-        named = {name: members[name].content for name in ("cosign", "notary") if name in members}
+    for index, rule in enumerate(rules.items):
+        members = rule.members
+        policy = members["policy"].text if "policy" in members else SIGNED
+        named = {name: members[name].items for name in ("cosign", "notary") if name in members}
         if policy == SIGNED and not any(named.values()):
             yield rule.line, rule.column, f"verify[{index}]: cosign or notary must name keys that may sign"
         if policy != SIGNED and named:
             yield rule.line, rule.column, f"verify[{index}]: keys mean nothing with policy: {policy}"
-        for name, load in (("cosign", load_key), ("notary", load_certificates)):
-            yield from _unusable(named.get(name, ()), f"verify[{index}].{name}", load)
+        yield from _unusable(named.get("cosign", ()), f"verify[{index}].cosign", load_key)
+        yield from _unusable(named.get("notary", ()), f"verify[{index}].notary", load_certificates)
 
 
-def _unusable(files: Any, where: str, load: Callable[[bytes], Any]) -> Iterator[Fault]:
+def _unusable(files: Iterable[Value], where: str, load: Callable[[bytes], object]) -> Iterator[Fault]:
     for number, file in enumerate(files):
         try:
-            load(Path(file.content).read_bytes())
+            load(Path(file.text).read_bytes())
         except OSError as error:
-            yield file.line, file.column, f"{where}[{number}]: {file.content}: {error.strerror}"
+            yield file.line, file.column, f"{where}[{number}]: {file.text}: {error.strerror}"
         except ValueError as error:
-            yield file.line, file.column, f"{where}[{number}]: {file.content}: no usable key: {error}"
+            yield file.line, file.column, f"{where}[{number}]: {file.text}: no usable key: {error}"
 
 
-def rule(tree: Mapping[str, Any]) -> Rule:
-    keys = {name: tuple(Path(file).read_bytes() for file in tree.get(name, ())) for name in ("cosign", "notary")}
-    return Rule(tuple(tree["images"]), tree.get("policy", SIGNED), **keys)
+class RuleTree(TypedDict):
+    """One rule as it is written: patterns of images, what is asked of them, and files with keys."""
+
+    images: list[str]
+    policy: NotRequired[str]
+    cosign: NotRequired[list[str]]
+    notary: NotRequired[list[str]]
+
+
+def rule(tree: RuleTree) -> Rule:
+    return Rule(
+        tuple(tree["images"]),
+        tree.get("policy", SIGNED),
+        cosign=tuple(Path(file).read_bytes() for file in tree.get("cosign", ())),
+        notary=tuple(Path(file).read_bytes() for file in tree.get("notary", ())),
+    )

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from ..containers.life import create, start
 from ..errors import EngineError, NotModified
+from ..shapes import members
 from .record import ATTEMPT_LABEL, FINISHED, JOB_LABEL, RUN_LABEL, Job, Run
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..containers.life.container import Container
     from ..containers.life.service import Containers
     from .clock import Clock
@@ -75,11 +74,14 @@ def _found(jobs: Jobs, run: Run) -> Container | None:
 
 
 async def _made(containers: Containers, job: Job, run: Run) -> Container:
-    body: dict[str, Any] = {**job.body}
     own = {JOB_LABEL: job.id, RUN_LABEL: run.id, ATTEMPT_LABEL: str(run.attempt)}
-    body["Labels"] = {**(body.get("Labels") or {}), **own}
     # A run is one run: neither restarted by a policy nor gone before its exit code and output have been read.
-    body["HostConfig"] = {**(body.get("HostConfig") or {}), "AutoRemove": False, "RestartPolicy": {"Name": "no"}}
+    once = {"AutoRemove": False, "RestartPolicy": {"Name": "no"}}
+    body = {
+        **job.body,
+        "Labels": {**members(job.body.get("Labels")), **own},
+        "HostConfig": {**members(job.body.get("HostConfig")), **once},
+    }
     suffix = f"-{run.attempt}" if run.attempt > 1 else ""
     container, _ = await create.create(containers, body, name=f"{job.container}-{run.iteration}{suffix}")
     return container

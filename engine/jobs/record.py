@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .. import documents
 from ..errors import InvalidParameter
+from ..shapes import members, strings
 from ..timestamps import rfc3339
 from .schedule import Schedule, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .bodies import JobShown, RunShown
 
 Stage = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 FINISHED = ("succeeded", "failed", "cancelled")
@@ -36,7 +39,7 @@ class Job:
 
     name: str
     id: str
-    body: Mapping[str, Any]
+    body: Mapping[str, object]
     created: int
     container: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -53,16 +56,16 @@ class Job:
     missed: int = 0
     count: int = 0
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return asdict(self)
 
     @staticmethod
-    def from_document(body: Mapping[str, Any]) -> Job:
+    def from_document(body: Mapping[str, object]) -> Job:
         """Raises Incomplete."""
-        schedule = body.get("schedule")
+        schedule = members(body.get("schedule"))
         return documents.build(Job, body, schedule=documents.build(Schedule, schedule) if schedule else None)
 
-    def to_api(self, last: Run | None, following: float | None) -> dict[str, Any]:
+    def to_api(self, last: Run | None, following: float | None) -> JobShown:
         schedule = self.schedule
         return {
             "Name": self.name,
@@ -111,15 +114,15 @@ class Run:
     def key(self) -> str:
         return f"{self.job}.{self.iteration:09d}"
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return asdict(self)
 
     @staticmethod
-    def from_document(body: Mapping[str, Any]) -> Run:
+    def from_document(body: Mapping[str, object]) -> Run:
         """Raises Incomplete."""
-        return documents.build(Run, body, containers=tuple(body.get("containers") or ()))
+        return documents.build(Run, body, containers=strings(body.get("containers")))
 
-    def to_api(self) -> dict[str, Any]:
+    def to_api(self) -> RunShown:
         return {
             "ID": self.id,
             "Iteration": self.iteration,
@@ -136,7 +139,7 @@ class Run:
         }
 
 
-def parse(name: str, id: str, body: Mapping[str, Any], now: float) -> Job:
+def parse(name: str, id: str, body: Mapping[str, object], now: float) -> Job:
     """A job from a request. Raises InvalidParameter."""
     if not _NAME.fullmatch(name):
         raise InvalidParameter(f"invalid job name {name[:80]!r}: letters, digits, _ . and - are allowed")
@@ -171,7 +174,7 @@ def parse(name: str, id: str, body: Mapping[str, Any], now: float) -> Job:
     )
 
 
-def _count(body: Mapping[str, Any], member: str, default: int, most: int, least: int = 0) -> int:
+def _count(body: Mapping[str, object], member: str, default: int, most: int, least: int = 0) -> int:
     value = body.get(member, default)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidParameter(f"{member}: want a number from {least} to {most}")

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import documents
 from . import dnsmessage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 VERSION = 1
 """Of zone.json and resolver.json."""
@@ -84,7 +87,7 @@ class Names:
         for zone in self._zones:
             zone.refresh()
 
-    def _load(self, content: dict[str, Any]) -> None:
+    def _load(self, content: Mapping[str, object]) -> None:
         self._private = read_names(content.get("names"))
         self.servers = tuple(str(server) for server in _sequence(content.get("servers")))
         options = [str(option) for option in _sequence(content.get("options"))]
@@ -121,7 +124,7 @@ def read_names(content: object) -> dict[str, Addresses]:
     return names
 
 
-def _changed(path: str, known: _Signature | None) -> tuple[_Signature | None, dict[str, Any] | None]:
+def _changed(path: str, known: _Signature | None) -> tuple[_Signature | None, Mapping[str, object] | None]:
     """The file's signature now and, when that is another than ``known``, its content (None: unreadable, keep)."""
     try:
         status = os.stat(path)
@@ -142,9 +145,9 @@ def _changed(path: str, known: _Signature | None) -> tuple[_Signature | None, di
         return signature, None
 
 
-def _mapping(content: object) -> dict[str, Any]:
+def _mapping(content: object) -> Mapping[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def _sequence(content: object) -> list[Any]:
+def _sequence(content: object) -> list[object]:
     return content if isinstance(content, list) else []

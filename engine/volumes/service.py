@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Conflict, NotFound
 from ..linux import entries
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from ..store import Store
     from ..trash import Trash
+    from .types import VolumeShown
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
 
@@ -69,7 +70,7 @@ class Volumes:
         volumes = [Volume.from_record(body) for body in self._store.all("volume").values()]
         return [volume for volume in volumes if passes(volume, filters or {}, used=bool(self._users(volume.name)))]
 
-    def inspect(self, volume: Volume) -> dict[str, Any]:
+    def inspect(self, volume: Volume) -> VolumeShown:
         return {
             "CreatedAt": volume.created,
             "Driver": "local",

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from .. import documents
 from ..errors import Conflict, InvalidParameter, NotFound
+from ..shapes import members, strings
 from . import driver, layers
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from .types import Volume
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
+
+
+class SnapshotShown(TypedDict):
+    """A snapshot in the API: ``Created`` in ns since the epoch, ``Volumes`` the client's keys."""
+
+    Group: str
+    Name: str
+    Created: int
+    Volumes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +54,17 @@ class Snapshot:
     def id(self) -> str:
         return f"{self.group}/{self.name}"
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         volumes = {key: list(layers) for key, layers in self.volumes.items()}
-        body = {"group": self.group, "name": self.name, "created": self.created, "volumes": volumes}
-        return {**body, "lease": self.lease}
+        return {**documents.members(self), "volumes": volumes}
 
     @staticmethod
-    def from_record(body: Mapping[str, Any]) -> Snapshot:
+    def from_record(body: Mapping[str, object]) -> Snapshot:
         """Raises Incomplete."""
-        volumes = {key: tuple(stack) for key, stack in (body.get("volumes") or {}).items()}
+        volumes = {key: strings(stack) for key, stack in members(body.get("volumes")).items()}
         return documents.build(Snapshot, body, volumes=volumes)
 
-    def to_api(self) -> dict[str, Any]:
+    def to_api(self) -> SnapshotShown:
         return {"Group": self.group, "Name": self.name, "Created": self.created, "Volumes": sorted(self.volumes)}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from .. import documents
 from ..errors import InvalidParameter, NotFound
+from ..shapes import strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,18 @@ LEASE = "io.pycompose.lease"
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _OPTIONS = ("type", "o", "device", "size")
+
+
+class VolumeShown(TypedDict):
+    """A volume in the API; ``CreatedAt`` is RFC 3339 text."""
+
+    CreatedAt: str
+    Driver: str
+    Labels: dict[str, str] | None
+    Mountpoint: str
+    Name: str
+    Options: dict[str, str] | None
+    Scope: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,7 @@ class Volume:
     def anonymous(self) -> bool:
         return ANONYMOUS in self.labels
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         return asdict(self)
 
     @staticmethod
@@ -53,9 +66,9 @@ class Volume:
         return Volume(name, created, dict(labels or {}), dict(options or {}))
 
     @staticmethod
-    def from_record(body: Mapping[str, Any]) -> Volume:
+    def from_record(body: Mapping[str, object]) -> Volume:
         """Raises Incomplete."""
-        return documents.build(Volume, body, layers=tuple(body.get("layers") or ()))
+        return documents.build(Volume, body, layers=strings(body.get("layers")))
 
 
 def check_name(name: str) -> None:

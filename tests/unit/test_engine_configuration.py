@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from pycompose.engine.configuration import ConfigurationError, Settings, load
+from pycompose.engine.configuration import ConfigurationError, Settings, load, settings, verification
 from pycompose.engine.configuration.document import parse
 from pycompose.engine.configuration.schema import faults
 from pycompose.engine.configuration.settings import schema
@@ -122,6 +122,15 @@ def test_the_reading_of_the_schema_is_json_schemas() -> None:
         value = parse(yaml.safe_dump(sample).encode(), "x")
         if value is not None:
             assert (next(faults(value, rules), None) is None) == validator.is_valid(sample), sample
+
+
+def test_the_types_name_the_keys_of_the_schema() -> None:
+    keys = schema()["properties"]
+    assert set(settings.Tree.__annotations__) == set(keys)
+    assert set(settings.LogTree.__annotations__) == set(keys["log"]["properties"])
+    assert set(settings.BuildTree.__annotations__) == set(keys["build"]["properties"])
+    assert set(settings.PoolTree.__annotations__) == set(keys["address-pools"]["items"]["properties"])
+    assert set(verification.RuleTree.__annotations__) == set(keys["verify"]["items"]["properties"])
 
 
 def test_where_it_is_looked_for(tmp_path: Path) -> None:

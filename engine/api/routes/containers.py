@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -248,7 +248,7 @@ async def wait(daemon: Daemon, request: Request) -> None:
     async with request.stream() as write:
         await container.until(met)
         state = container.state
-        body: dict[str, Any] = {"StatusCode": state.exit_code}
+        body: dict[str, object] = {"StatusCode": state.exit_code}
         if state.error and state.exit_code and not container.removed:
             body["Error"] = {"Message": state.error}
         await write(encode(body) + b"\n")

@@ -10,14 +10,13 @@ from ..http import Response
 from ..router import Route
 
 if TYPE_CHECKING:
-    from typing import Any
-
+    from ...jobs.bodies import JobShown
     from ...jobs.record import Job
     from ..daemon import Daemon
     from ..http import Request
 
 
-def _shown(daemon: Daemon, job: Job) -> dict[str, Any]:
+def _shown(daemon: Daemon, job: Job) -> JobShown:
     return job.to_api(daemon.jobs.last(job), daemon.jobs.following(job))
 
 

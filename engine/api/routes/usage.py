@@ -113,12 +113,11 @@ async def _container(daemon: Daemon, container: Container, request: Request) -> 
 
 
 async def _volumes(daemon: Daemon) -> _Part:
-    rows = [
-        {**daemon.volumes.inspect(one), "UsageData": await daemon.containers.blocking(daemon.volumes.usage, one)}
-        for one in await daemon.containers.blocking(daemon.volumes.list)
-    ]
-    used = [row for row in rows if row["UsageData"]["RefCount"] > 0]
-    return _Part(rows, len(used), *(sum(max(row["UsageData"]["Size"], 0) for row in some) for some in (rows, used)))
+    volumes = await daemon.containers.blocking(daemon.volumes.list)
+    sizes = [await daemon.containers.blocking(daemon.volumes.usage, one) for one in volumes]
+    rows = [{**daemon.volumes.inspect(one), "UsageData": size} for one, size in zip(volumes, sizes, strict=True)]
+    used = [size for size in sizes if size["RefCount"] > 0]
+    return _Part(rows, len(used), *(sum(max(size["Size"], 0) for size in some) for some in (sizes, used)))
 
 
 async def _build_cache(daemon: Daemon) -> _Part:

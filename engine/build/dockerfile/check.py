@@ -3,7 +3,7 @@ directive is about are in lint.py."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....grammar import booleans
 from .errors import DockerfileError, Span
@@ -32,7 +32,8 @@ def check_options(dockerfile: Dockerfile, given: str = "") -> CheckOptions:
     directive = given or dockerfile.check
     if not directive:
         return CheckOptions()
-    found: dict[str, Any] = {}
+    rules: dict[str, frozenset[str]] = {}
+    error = False
     lines = dockerfile.source.splitlines()
     line = next((n for n, text in enumerate(lines, 1) if "check" in text.lower()), 1)
     for part in directive.split(";", 2):
@@ -41,14 +42,14 @@ def check_options(dockerfile: Dockerfile, given: str = "") -> CheckOptions:
             wrong = name.strip() if equals else part
             raise DockerfileError(f'failed to parse check options: invalid check option "{wrong}"', Span(line, line))
         if name.strip() != "error":
-            found[name.strip()] = frozenset(rule.strip().lower() for rule in value.split(",") if rule.strip())
+            rules[name.strip()] = frozenset(rule.strip().lower() for rule in value.split(",") if rule.strip())
         else:
             try:
-                found["error"] = booleans.parse(value.strip())
-            except ValueError as error:
-                message = f'failed to parse check options: failed to parse check option "{part}": {error}'
+                error = booleans.parse(value.strip())
+            except ValueError as problem:
+                message = f'failed to parse check options: failed to parse check option "{part}": {problem}'
                 raise DockerfileError(message, Span(line, line)) from None
-    return CheckOptions(**found)
+    return CheckOptions(rules.get("skip", frozenset()), rules.get("experimental", frozenset()), error)
 
 
 def unused_arguments(dockerfile: Dockerfile, given: Iterable[str]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .errors import Span
     from .lines import Heredoc
 
@@ -35,6 +37,13 @@ class Command:
     shell: bool
 
 
+Network = Literal["default", "none", "host"]
+Security = Literal["sandbox", "insecure"]
+NETWORKS: Mapping[str, Network] = {"default": "default", "none": "none", "host": "host"}
+SECURITY: Mapping[str, Security] = {"sandbox": "sandbox", "insecure": "insecure"}
+"""Of a RUN, by the words of its flags."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run(Instruction):
     """``mounts`` and ``devices`` are the flag values as written; mounts.py reads them once variables are known."""
@@ -43,8 +52,8 @@ class Run(Instruction):
     heredocs: tuple[Heredoc, ...]
     mounts: tuple[str, ...]
     devices: tuple[str, ...]
-    network: str
-    security: str
+    network: Network
+    security: Security
 
 
 @dataclass(frozen=True, slots=True)

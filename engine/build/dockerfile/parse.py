@@ -17,6 +17,8 @@ from .arguments import ArgumentError, blank_separated, json_list, name_values, q
 from .errors import DockerfileError, Span, did_you_mean
 from .flags import Flags
 from .instructions import (
+    NETWORKS,
+    SECURITY,
     Arg,
     Cmd,
     Command,
@@ -211,26 +213,19 @@ def _from(statement: Statement, escape: str) -> From:
 
 def _run(statement: Statement, escape: str) -> Run:
     flags = Flags.parse(statement.flags, {"mount": "list", "network": "text", "security": "text", "device": "list"})
-    for mount in flags.items("mount"):
+    mounts, devices = flags.items("mount"), flags.items("device")
+    for mount in mounts:
         check_mount(mount)
-    network = flags.text("network", "default")
-    if network not in ("default", "none", "host"):
-        raise ArgumentError(f'invalid network mode "{network}"')
-    security = flags.text("security", "sandbox")
-    if security not in ("sandbox", "insecure"):
-        raise ArgumentError(f'security "{security}" is not valid')
-    for device in flags.items("device"):
+    network = NETWORKS.get(mode := flags.text("network", "default"))
+    if network is None:
+        raise ArgumentError(f'invalid network mode "{mode}"')
+    security = SECURITY.get(word := flags.text("security", "sandbox"))
+    if security is None:
+        raise ArgumentError(f'security "{word}" is not valid')
+    for device in devices:
         parse_device(device)
-    return Run(
-        statement.span,
-        _code(statement),
-        _command(statement),
-        statement.heredocs,
-        flags.items("mount"),
-        flags.items("device"),
-        network,
-        security,
-    )
+    code, command = _code(statement), _command(statement)
+    return Run(statement.span, code, command, statement.heredocs, mounts, devices, network, security)
 
 
 def _cmd(statement: Statement, escape: str) -> Cmd:
