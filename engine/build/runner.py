@@ -92,7 +92,7 @@ class ContainerRunner:
         spec = self._launch(step, id, directory, logs, files, secrets)
         with open(os.open(launch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
             json.dump(spec.document(), file)
-        shim = self._wait(self._keeper.fork_shim(launch))
+        shim = self._wait(self._keeper.fork_shim(spec.for_shim()))
         # Once the shim stands it is ended and released whatever happens.
         stack.callback(lambda: self._wait(_end(shim)))
         prepared = self._wait(shim.prepared())

@@ -186,15 +186,15 @@ class KeeperClient:
         """Set when the keeper died (or the channel was closed): no more shims can be had, time to drain and exit."""
         return self._connection.closed
 
-    async def fork_shim(self, launch: Path, fds: Sequence[int] = ()) -> ShimClient:
-        """A shim for the container described by ``launch`` (a launch.json). ``fds`` (bound sockets of published ports)
+    async def fork_shim(self, launch: Path | bundle.ShimSpec, fds: Sequence[int] = ()) -> ShimClient:
+        """A shim for the container described by ``launch``, a launch.json or what it says of the shim. ``fds`` (bound sockets of published ports)
         are duplicated into the shim, which merely holds them until it is released; the caller's stay the caller's.
 
         Raises ShimLost when the keeper is gone, RequestError when it cannot fork, LaunchError when launch.json is no
         launch.
         """
         try:
-            spec = bundle.read(os.fspath(launch)).for_shim()
+            spec = launch if isinstance(launch, bundle.ShimSpec) else bundle.read(os.fspath(launch)).for_shim()
         except (OSError, ValueError) as error:
             raise LaunchError("prepare", getattr(error, "errno", None) or 0, str(error), 128) from None
         ours, theirs = protocol.pair()

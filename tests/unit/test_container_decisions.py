@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pycompose.engine.containers.life import health, pump, state
-from pycompose.engine.containers.spec import fields, merge, mounts, resources, security, validate
+from pycompose.engine.containers.spec import fields, healthcheck, merge, mounts, resources, security, validate
+from pycompose.engine.containers.spec.container import ContainerSpec
 from pycompose.engine.containers.spec.record import ContainerRecord, MemoryFile, MountPoint
 from pycompose.engine.containers.view import top
 from pycompose.engine.errors import InvalidParameter
@@ -231,7 +232,7 @@ def test_sizes_in_bytes_are_themselves(size: int) -> None:
 
 
 # health ----------------------------------------------------------------------------------------------------------------
-CHECK = health.Check(("x",), interval=10, start_period=0, retries=3)
+CHECK = healthcheck.Check(("x",), interval=10, start_period=0, retries=3)
 
 
 def probe(code: int) -> health.Probe:
@@ -257,7 +258,7 @@ def test_early_failures_count_no_more_often_than_dockers_schedule() -> None:
 
 
 def test_failures_within_the_start_period_are_free() -> None:
-    check = health.Check(("x",), interval=1, start_period=60, retries=1)
+    check = healthcheck.Check(("x",), interval=1, start_period=60, retries=1)
     found = health.Health()
     for age in range(60):
         found = found.after(check, probe(1), age)
@@ -267,7 +268,7 @@ def test_failures_within_the_start_period_are_free() -> None:
 
 
 def test_a_success_in_the_start_period_ends_it() -> None:
-    check = health.Check(("x",), interval=1, start_period=60, retries=2)
+    check = healthcheck.Check(("x",), interval=1, start_period=60, retries=2)
     found = health.Health().after(check, probe(0), 1).after(check, probe(1), 2).after(check, probe(1), 3)
     assert found.status == "unhealthy"
 
@@ -343,9 +344,7 @@ def test_a_record_comes_back_from_the_store_as_it_was() -> None:
         "web",
         1,
         "sha256:1",
-        {"Env": ["A=1"], "Labels": {"x": "y"}},
-        {"Binds": None},
-        networks={"front": {"Aliases": ["web"]}},
+        ContainerSpec({"Env": ["A=1"], "Labels": {"x": "y"}}, {"Binds": None}, {"front": {"Aliases": ["web"]}}),
         mounts=(MountPoint("volume", "/data", name="v", options=("noexec",)), MountPoint("tmpfs", "/tmp")),
         layers=("sha256:2",),
         files=(MemoryFile("/run/secrets/x", 1, 2, 0o400),),

@@ -67,7 +67,7 @@ def test_records_of_a_release_are_read(release: Path, tmp_path: Path) -> None:
             READERS[kind](body)
     store.close()
     web = next(one for one in map(ContainerRecord.from_body, found["container"].values()) if one.name == "web")
-    assert web.host["RestartPolicy"]["MaximumRetryCount"] == 3 and list(web.networks) == ["net"]
+    assert web.spec.restart.maximum_retry_count == 3 and [one.network for one in web.spec.endpoints] == ["net"]
     (snapshot,) = map(Snapshot.from_record, found["snapshot"].values())
     (volume,) = map(Volume.from_record, found["volume"].values())
     assert snapshot.volumes["data"] == volume.layers != ()
@@ -173,7 +173,7 @@ def test_a_specification_of_an_engine_to_come(dropped: set[str], unknown: dict[s
 
 
 def test_what_cannot_be_missed_is_named() -> None:
-    with pytest.raises(documents.Incomplete, match=r"ContainerRecord: missing .*'host'"):
+    with pytest.raises(documents.Incomplete, match=r"ContainerSpec: missing .*'host'"):
         ContainerRecord.from_body({"id": "1", "name": "n", "created": 1, "image": "i", "config": {}})
 
 

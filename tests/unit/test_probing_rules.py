@@ -11,8 +11,9 @@ from pycompose.compose.convert.healthcheck import healthcheck
 from pycompose.compose.load.conformance import own_probes
 from pycompose.compose.model.values import Duration
 from pycompose.compose.plan.preflight import contradictions
-from pycompose.engine.containers.life.health import Check, Health, Probe, next_delay
+from pycompose.engine.containers.life.health import Health, Probe, next_delay
 from pycompose.engine.containers.spec import probing
+from pycompose.engine.containers.spec.healthcheck import Check
 
 
 @pytest.mark.parametrize(

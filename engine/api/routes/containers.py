@@ -90,7 +90,7 @@ def _image_names(daemon: Daemon) -> dict[str, str]:
     """Reference as given at creation -> the image id it means now; asked once per listing and name."""
     found: dict[str, str] = {}
     for container in daemon.containers:
-        reference = container.record.config["Image"]
+        reference = container.record.spec.image
         if reference not in found:
             try:
                 found[reference] = daemon.images.resolve(reference).id
@@ -101,7 +101,7 @@ def _image_names(daemon: Daemon) -> dict[str, str]:
 
 def _image_name(container: Container, names: dict[str, str]) -> str:
     """The name the container was made by, as long as that still means its image; else the image's id."""
-    reference = str(container.record.config["Image"])
+    reference = container.record.spec.image
     return reference if names.get(reference) == container.record.image else container.record.image
 
 
@@ -142,7 +142,7 @@ def _descends(id: str, ancestors: set[str], parents: dict[str, str]) -> bool:
 
 
 def _networks(daemon: Daemon, container: Container) -> set[str]:
-    names = set(container.record.networks)
+    names = set(container.record.spec.networks)
     return names | {daemon.containers.network_id(name) for name in names}
 
 

@@ -39,7 +39,7 @@ async def logs_(daemon: Daemon, request: Request) -> None:
         details=request.flag("details"),
     )
     logs.check(container, wanted)
-    async with request.stream(stream_type(container.record.tty, request)) as write:
+    async with request.stream(stream_type(container.record.spec.tty, request)) as write:
         await logs.stream(daemon.containers, container, wanted, write)
 
 
@@ -61,8 +61,8 @@ def _tail(text: str) -> int | None:
 async def attach_(daemon: Daemon, request: Request) -> None:
     container = daemon.containers.get(request["id"])
     keys = _check(container, request)
-    wire = await request.hijack(stream_type(container.record.tty, request))
-    await _attach(daemon, container, request, wire, keys, framed=not container.record.tty)
+    wire = await request.hijack(stream_type(container.record.spec.tty, request))
+    await _attach(daemon, container, request, wire, keys, framed=not container.record.spec.tty)
     wire.send_end()
 
 

@@ -105,7 +105,7 @@ async def _containers(daemon: Daemon, request: Request) -> _Part:
 
 
 async def _container(daemon: Daemon, container: Container, request: Request) -> ContainerSummary:
-    name = container.record.config["Image"]
+    name = container.record.spec.image
     row = inspect.summary(daemon.containers, container, time.time_ns(), version=request.version, image_name=name)
     size = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
     row["SizeRw"], row["SizeRootFs"] = size, size

@@ -249,7 +249,7 @@ def put(
     """
     # Before its first start nothing is read-only yet: that is how a client puts configs and secrets in.
     fresh = container.state.status == "created"
-    if container.record.host["ReadonlyRootfs"] and not fresh and not _in_writable_mount(container, path):
+    if container.record.spec.read_only and not fresh and not _in_writable_mount(container, path):
         raise Forbidden("container rootfs is marked read-only")
     with root(containers, container, write=True) as root_fd:
         with find(root_fd, path.rstrip("/") + "/." if path.strip("/") else "/", container) as found:
@@ -298,7 +298,7 @@ def _check_kind(root_fd: int, entry: Entry) -> None:
 
 
 def _owner(root_fd: int, container: Container) -> tuple[int, int] | None:
-    user = container.record.config["User"]
+    user = container.record.spec.user
     if not user:
         return None
 

@@ -40,7 +40,7 @@ async def attach(
 
     ``outputs`` are 1 and/or 2. ``logs`` begins with what was written before; without ``stream`` it ends there.
     """
-    terminal = container.record.tty
+    terminal = container.record.spec.tty
     directory = str(containers.layout.container_state(container.id) / "log")
     exits = container.exits
 
@@ -54,7 +54,7 @@ async def attach(
             await _copy_available(feed, client.send, framed=framed)
             return
         async with anyio.create_task_group() as group:
-            if stdin and container.record.config["OpenStdin"]:
+            if stdin and container.record.spec.stdin_open:
                 group.start_soon(_input, containers, container, client, keys if terminal else b"", group.cancel_scope)
             elif not outputs:
                 group.start_soon(_until_closed, client, group.cancel_scope)
@@ -132,7 +132,7 @@ async def _input(
                 return
     finally:
         pump.close(descriptor)
-    if container.record.config["StdinOnce"] and not container.record.tty:
+    if container.record.spec.stdin_once and not container.record.spec.tty:
         try:
             await shim.close_stdin()
         except (RequestError, ShimLost):

@@ -16,12 +16,11 @@ from ...errors import EngineError
 from ...networks.ports import PortTaken
 from ...networks.ports import release as release_ports
 from ...networks.ports import reserve as reserve_ports
-from ...networks.types import PortBinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ...networks.types import Allocation
+    from ...networks.types import Allocation, PortBinding
     from ..spec.record import ContainerRecord
     from .service import Containers
 
@@ -71,26 +70,9 @@ def allocate(
     raise AssertionError("the loop returns or raises")
 
 
-def published(record: ContainerRecord) -> list[PortBinding]:
-    """The ports to publish: those asked for, and with PublishAllPorts every exposed one on a free host port."""
-    host = record.host
-    if host["NetworkMode"] in ("host", "none") or host["NetworkMode"].startswith("container:"):
-        return []
-    bindings: list[PortBinding] = []
-    for port, entries in (host["PortBindings"] or {}).items():
-        bindings += PortBinding.from_docker(port, entries)
-    if host["PublishAllPorts"]:
-        taken = {(binding.container_port, binding.protocol) for binding in bindings}
-        for port in record.config["ExposedPorts"] or ():
-            bindings += [
-                one for one in PortBinding.from_docker(port, None) if (one.container_port, one.protocol) not in taken
-            ]
-    return bindings
-
-
 def rest(containers: Containers, record: ContainerRecord) -> None:
     """The container does not run: hold its ports for its next start. An engine that has not started it binds them."""
-    bindings = published(record)
+    bindings = list(record.spec.ports)
     if not _is_automatic(record, bindings):
         return
     if record.id not in containers.holding:

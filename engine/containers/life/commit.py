@@ -64,7 +64,7 @@ def _commit(
     config: Mapping[str, object],
 ) -> Image:
     record = container.record
-    process = _process(record.config)
+    process = _process(record.spec.config)
     given = _process(fields.config(config))
     if given:
         environment = merge.environment(given.get("Env") or [], process.get("Env") or [])
@@ -86,7 +86,7 @@ def _commit(
             containers.layout.container_state(record.id) / "upper", layers, move=False
         )
         created = rfc3339(time.time_ns())
-        step: History = {"created": created, "created_by": " ".join(record.command)}
+        step: History = {"created": created, "created_by": " ".join(record.spec.command)}
         if author:
             step["author"] = author
         if comment:

@@ -21,6 +21,7 @@ from ...networks.types import EndpointRequest, endpoint_settings
 from ...runtime import defaults
 from ...volumes.types import LEASE
 from ..spec import apparmor, bundle, confinement, fields, merge, mounts, names, resources, security, skeleton, validate
+from ..spec.container import OWN_RUNTIMES, ContainerSpec
 from ..spec.record import ContainerRecord, MountPoint
 from .container import Container
 from .state import State
@@ -51,17 +52,21 @@ async def create(
     warnings = validate.host_config(host, wanted)
     validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))
     validate.storage(host, quota_supported=False)
-    security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
-    asked = security.security_options(host["SecurityOpt"])
-    confinement.decide(asked, apparmor.modules(), privileged=host["Privileged"])
+    draft = ContainerSpec(wanted, host)
+    draft.check()
+    confinement.decide(draft.security, apparmor.modules(), privileged=draft.privileged)
     image = containers.images.resolve(wanted["Image"])
     _check_platform(image, wanted["Image"], platform)
     config = merge.with_image(wanted, image.process)
     validate.config(config)
-    _check_partners(containers, host)
+    _check_partners(containers, draft)
     id = secrets.token_hex(32)
-    _complete(host, config, id, containers.log_config)
-    networks = endpoints(body, host, config, one_network=one_network)
+    _complete(draft, config, id, containers.log_config)
+    spec = draft.completed(config, endpoints(body, host, config, one_network=one_network))
+    for request in spec.endpoints:
+        _check_addresses(request)
+    spec.check()
+    validate.readable_log(spec)
     points = mounts.collect(config, host, lambda ref: _donor(containers, ref))
     _check_sources(points)
     name = validate.container_name(name) if name else names.unused(containers.has_name)
@@ -71,9 +76,7 @@ async def create(
         name=name,
         created=time.time_ns(),
         image=image.id,
-        config=config,
-        host=host,
-        networks=networks,
+        spec=spec,
         mounts=points,
         layers=tuple(layer.chain_id for layer in image.layers),
     )
@@ -105,7 +108,7 @@ def _make_place(state: Path) -> None:
 
 
 def _runtime_known(name: str) -> bool:
-    return name in bundle.OWN_RUNTIMES or ("/" not in name and shutil.which(name) is not None)
+    return name in OWN_RUNTIMES or ("/" not in name and shutil.which(name) is not None)
 
 
 def _check_platform(image: Image, ref: str, platform: str) -> None:
@@ -132,8 +135,9 @@ def _log_config(wanted: LogConfig, configured: LogConfig) -> LogConfig:
     return chosen
 
 
-def _complete(host: HostConfig, config: Config, id: str, log: LogConfig) -> None:
+def _complete(draft: ContainerSpec, config: Config, id: str, log: LogConfig) -> None:
     """Fill in what depends on other members, as inspect will show it."""
+    host = draft.host
     mode = host["NetworkMode"] = host["NetworkMode"] or "default"
     host["IpcMode"] = host["IpcMode"] or "private"
     host["CgroupnsMode"] = host["CgroupnsMode"] or ("host" if host["Privileged"] else "private")
@@ -150,8 +154,7 @@ def _complete(host: HostConfig, config: Config, id: str, log: LogConfig) -> None
         host["MemorySwappiness"] = None
     host["PortBindings"] = _port_bindings(host["PortBindings"] or {})
     host["MemorySwap"] = resources.effective_swap(host)
-    options = security.security_options(host["SecurityOpt"])
-    host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, options)
+    host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, draft.security)
     if exposed := [*(config["ExposedPorts"] or ()), *(host["PortBindings"] or ())]:
         config["ExposedPorts"] = {_port_name(port): {} for port in exposed}
     if not config["Hostname"]:
@@ -182,8 +185,6 @@ def endpoints(
 ) -> dict[str, EndpointSettings]:
     """The networks asked for, NetworkMode's first; settings as the client gave them."""
     given = _given_endpoints(body)
-    for name, settings in given.items():
-        EndpointRequest.from_docker(name, settings)
     if one_network and len(given) > 1:
         raise InvalidParameter(f"Container cannot be connected to network endpoints: {', '.join(sorted(given))}")
     mode = host["NetworkMode"]
@@ -202,8 +203,6 @@ def endpoints(
         )
     first = given.get(primary) or given.get("default") or {}
     ordered = {primary: first, **{name: one for name, one in given.items() if name not in (primary, "default")}}
-    for name, settings in ordered.items():
-        _check_addresses(EndpointRequest.from_docker(name, settings))
     if config["MacAddress"] and not first.get("MacAddress"):
         first["MacAddress"] = config["MacAddress"]
     if host["Links"] and not first.get("Links"):
@@ -244,16 +243,15 @@ def _partner(containers: Containers, ref: str) -> Container:
         raise InvalidParameter(str(error)) from None
 
 
-def _check_partners(containers: Containers, host: HostConfig) -> None:
-    for mode in (host["PidMode"], host["IpcMode"]):
-        if mode.startswith("container:"):
-            _partner(containers, mode.partition(":")[2])
-    for link in host["Links"] or ():
-        target = link.partition(":")[0]
+def _check_partners(containers: Containers, draft: ContainerSpec) -> None:
+    for mode in (draft.pid, draft.ipc):
+        if mode.joins:
+            _partner(containers, mode.donor)
+    for link in draft.links:
         try:
-            containers.get(target)
+            containers.get(link.target)
         except NotFound as error:
-            raise InvalidParameter(f"could not get container for {target}: {error}") from None
+            raise InvalidParameter(f"could not get container for {link.target}: {error}") from None
 
 
 def _check_sources(points: tuple[MountPoint, ...]) -> None:
@@ -275,7 +273,9 @@ def _volumes(containers: Containers, record: ContainerRecord, made: list[str]) -
     """Create missing volumes and seed empty ones from the image; the mount points with their volumes' names. ``made`` is told
     of each anonymous one."""
     options = {
-        body.get("Target"): body["VolumeOptions"] for body in record.host["Mounts"] or () if "VolumeOptions" in body
+        body.get("Target"): body["VolumeOptions"]
+        for body in record.spec.host["Mounts"] or ()
+        if "VolumeOptions" in body
     }
     nothing: VolumeOptions = {}
     points, fresh = [], []
@@ -287,7 +287,7 @@ def _volumes(containers: Containers, record: ContainerRecord, made: list[str]) -
             driver: DriverConfig = wanted.get("DriverConfig") or {}
             volume = containers.volumes.create(
                 point.name,
-                driver=driver.get("Name") or ("" if point.from_mounts else record.host["VolumeDriver"]),
+                driver=driver.get("Name") or ("" if point.from_mounts else record.spec.host["VolumeDriver"]),
                 options=driver.get("Options"),
                 labels=_volume_labels(record, wanted.get("Labels")),
             )

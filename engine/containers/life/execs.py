@@ -238,10 +238,10 @@ def spec(
 ) -> ExecSpec:
     """What the shim needs: the container's environment with ``extra`` on top, and the container's capabilities."""
     record = container.record
-    environment = dict(entry.split("=", 1) for entry in bundle.environment(record, record.hostname))
+    environment = dict(entry.split("=", 1) for entry in bundle.environment(record, record.spec.hostname))
     if terminal:
         environment.setdefault("TERM", "xterm")
-    elif not any(entry.startswith("TERM=") for entry in record.config["Env"] or ()):
+    elif not any(entry.startswith("TERM=") for entry in record.spec.env):
         environment.pop("TERM", None)
     for entry in extra:
         name, given, value = entry.partition("=")
@@ -254,7 +254,7 @@ def spec(
         env=[f"{name}={value}" for name, value in environment.items()],
         cwd=cwd,
         user=user,
-        additional_groups=list(record.host["GroupAdd"] or ()) if not user else [],
+        additional_groups=list(record.spec.groups) if not user else [],
         terminal=terminal,
         stdin=stdin,
         rows=rows,

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from ... import documents
-from ..spec import probing
 from . import probes
 from .probes import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..spec.bodies import Config
-    from ..spec.probing import Probing
+    from ..spec.healthcheck import Check
     from ..spec.shown import HealthShown
     from .container import Container
     from .service import Containers
@@ -33,46 +31,6 @@ Status = Literal["starting", "healthy", "unhealthy"]
 FIRST_DELAY = 0.05
 SHARE_OF_AGE = 0.15
 KEPT = 5
-DEFAULT_INTERVAL = 30.0
-DEFAULT_TIMEOUT = 30.0
-DEFAULT_RETRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A health check's configuration; times in seconds. ``command`` is an argv, ``own`` a probe that the engine makes."""
-
-    command: tuple[str, ...]
-    interval: float = DEFAULT_INTERVAL
-    timeout: float = DEFAULT_TIMEOUT
-    start_period: float = 0.0
-    start_interval: float = 0.0
-    retries: int = DEFAULT_RETRIES
-    own: Probing | None = None
-
-    @staticmethod
-    def from_config(config: Config) -> Check | None:
-        """The check of a container's Config; None when there is none or it is switched off."""
-        body = config["Healthcheck"]
-        test = (body or {}).get("Test") or []
-        own = probing.of(config)
-        if not body or not test or test[0] == "NONE" or (len(test) < 2 and own is None):
-            return None
-        shell = config["Shell"] or ["/bin/sh", "-c"]
-        command = (*shell, test[1]) if test[0] == "CMD-SHELL" else () if own is not None else tuple(test[1:])
-
-        def seconds(nanoseconds: int | None, default: float) -> float:
-            return (nanoseconds or 0) / 1e9 or default
-
-        return Check(
-            command,
-            seconds(body.get("Interval"), DEFAULT_INTERVAL),
-            seconds(body.get("Timeout"), DEFAULT_TIMEOUT),
-            seconds(body.get("StartPeriod"), 0.0),
-            seconds(body.get("StartInterval"), 0.0),
-            body.get("Retries") or DEFAULT_RETRIES,
-            own,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +92,7 @@ def next_delay(check: Check, health: Health, age: float) -> float:
 
 def begin(containers: Containers, container: Container, health: Health | None = None) -> None:
     """Start probing a container that just started (or, with ``health``, one found running)."""
-    check = Check.from_config(container.record.config)
+    check = container.record.spec.health
     if check is None:
         return
     run = container.state.started_at

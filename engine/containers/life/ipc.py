@@ -26,16 +26,16 @@ _SHM = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXE
 
 def shared_memory(containers: Containers, record: ContainerRecord) -> Path | None:
     """The directory that stands for /dev/shm when it is shared between containers; None for a private one."""
-    mode = record.host["IpcMode"]
-    if mode.startswith("container:"):
-        donor = containers.get(mode.partition(":")[2]).record
-        return None if donor.host["IpcMode"] == "host" else _shm(containers, donor)
-    if mode != "shareable":
+    ipc = record.spec.ipc
+    if ipc.joins:
+        donor = containers.get(ipc.donor).record
+        return None if donor.spec.ipc.is_host else _shm(containers, donor)
+    if ipc.word != "shareable":
         return None
     point = _shm(containers, record)
     if not _mounted(point):
         point.mkdir(parents=True, exist_ok=True, mode=0o1777)
-        options = ["mode=1777", f"size={record.host['ShmSize']}"]
+        options = ["mode=1777", f"size={record.spec.shm_size}"]
         mount.attach(mount.new_filesystem("tmpfs", options, _SHM, "shm"), point)
     return point
 

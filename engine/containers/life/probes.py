@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from ...runtime.logread import Entry, Notify
+    from ..spec.healthcheck import Check
     from ..spec.shown import ProbeShown
     from ..view.logfeed import Feed
     from .container import Container
-    from .health import Check
     from .service import Containers
 
 OUTPUT_LIMIT = 4096

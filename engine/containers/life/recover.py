@@ -93,7 +93,7 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
         await supervise.teardown(containers, container)
     if container.state.active:
         await _resume(containers, container, found)
-    elif record.removing or (record.host["AutoRemove"] and record.intent != "created"):
+    elif record.removing or (record.spec.auto_remove and record.intent != "created"):
         await containers.blocking(supervise.clear_run, containers, record)
         remove.discard(layout, containers.trash, record.id)
         containers.forget(container)
@@ -189,7 +189,7 @@ async def _settle(containers: Containers, container: Container, found: Recovered
         containers.note(container, intent="stopped")
         containers.publish(container, "die", exitCode=str(container.state.exit_code))
     if record.intent != "created" and restart.decide_at_boot(
-        bundle.restart_policy(record.host), was_running, record.manual, container.state.exit_code
+        record.spec.restart, was_running, record.manual, container.state.exit_code
     ):
         found.again.append(container)
 

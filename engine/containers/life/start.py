@@ -19,15 +19,16 @@ import anyio
 from ... import refusals
 from ...errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
 from ...linux import lsm, namespace
-from ...networks.types import ContainerRef, EndpointRequest, Resolver
+from ...networks.types import ContainerRef
 from ...runtime.client import LaunchError, RequestError, ShimLost
-from ..spec import apparmor, bundle, confinement, links, logoptions, probing, seccomp, security
+from ..spec import apparmor, bundle, confinement, links, logoptions, probing, seccomp
 from . import autoports, ipc, memory, notified, supervise
 from .state import State
 
 if TYPE_CHECKING:
     from ...linux.oci import Seccomp
     from ...networks.types import Allocation
+    from ...runtime.bundle import LaunchSpec
     from ...runtime.client import Prepared
     from ..spec.confinement import Confinement
     from ..spec.record import ContainerRecord, MountPoint
@@ -72,7 +73,7 @@ async def run(containers: Containers, container: Container) -> None:
         shim = container.shim
         if shim is None:
             raise ShimLost("the container's supervisor has died")
-        if isinstance(probing.of(container.record.config), probing.NotifyProbe):
+        if isinstance(container.record.spec.probe, probing.NotifyProbe):
             await _open_inbox(containers, container)
         started = await shim.start()
     except BaseException as error:
@@ -90,7 +91,7 @@ async def run(containers: Containers, container: Container) -> None:
         )
         containers.note(container, error=str(failure), exit_code=failure.exit_code)
         container.become(changed)
-        if container.record.host["AutoRemove"]:
+        if container.record.spec.auto_remove:
             supervise.remove_soon(containers, container)
         if isinstance(error, Exception):
             raise failure from error
@@ -106,8 +107,8 @@ async def _open_inbox(containers: Containers, container: Container) -> None:
         container.inbox.forget()
     elif shim is not None and shim.netns_fd is not None:
         container.inbox = await containers.blocking(notified.bind, container.id, shim.netns_fd)
-    elif record.host["NetworkMode"].startswith("container:"):
-        donor = _donor(containers, "network", record.host["NetworkMode"].partition(":")[2], record).state
+    elif record.spec.network.joins:
+        donor = _donor(containers, "network", record.spec.network.donor, record).state
         network = namespace.open_of(donor.pid, donor.pid_starttime, "net")
         try:
             container.inbox = await containers.blocking(notified.bind, container.id, network)
@@ -150,7 +151,7 @@ async def _prepare(containers: Containers, container: Container) -> None:
     container.settled.clear()
     allocation, launch = await containers.blocking(_make_ready, containers, record)
     try:
-        shim = container.shim = await containers.keeper.fork_shim(launch, allocation.sockets)
+        shim = container.shim = await containers.keeper.fork_shim(launch.for_shim(), allocation.sockets)
     finally:
         for descriptor in allocation.sockets:
             os.close(descriptor)
@@ -159,7 +160,7 @@ async def _prepare(containers: Containers, container: Container) -> None:
     await containers.blocking(_connect, containers, record, prepared, allocation)
 
 
-def _make_ready(containers: Containers, record: ContainerRecord) -> tuple[Allocation, Path]:
+def _make_ready(containers: Containers, record: ContainerRecord) -> tuple[Allocation, LaunchSpec]:
     """What is reserved and written before there is a process, in one go. The sockets of the allocation are the caller's."""
     allocation = _reserve(containers, record)
     try:
@@ -178,22 +179,18 @@ async def _prepare_again(containers: Containers, container: Container) -> None:
 
 def reference(record: ContainerRecord) -> ContainerRef:
     """What the networks know of a container."""
-    return ContainerRef(record.id, record.name, record.hostname, str(record.config["Domainname"]))
+    return ContainerRef(record.id, record.name, record.spec.hostname, record.spec.domainname)
 
 
 def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
-    host = record.host
-    containers.networks.set_resolver(
-        record.id, Resolver(tuple(host["Dns"] or ()), tuple(host["DnsSearch"] or ()), tuple(host["DnsOptions"] or ()))
-    )
-    requests = [EndpointRequest.from_docker(name, settings) for name, settings in record.networks.items()]
+    containers.networks.set_resolver(record.id, record.spec.resolver)
     try:
         return autoports.allocate(
             containers,
             record,
-            autoports.published(record),
+            record.spec.ports,
             lambda ports: containers.networks.allocate(
-                reference(record), requests, ports, containers.holding.of(record.id)
+                reference(record), record.spec.endpoints, ports, containers.holding.of(record.id)
             ),
         )
     except Conflict as error:
@@ -204,30 +201,30 @@ def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
         ) from None
 
 
-def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
-    """Everything on disk that the shim needs: launch.json and what it points to."""
+def _write_launch(containers: Containers, record: ContainerRecord) -> LaunchSpec:
+    """Everything on disk that the shim needs: launch.json, which says what is returned, and what it points to."""
     layout = containers.layout
     log = logoptions.prepare(record, str(layout.container_state(record.id) / "log"), connect=True)
     run = layout.container_run(record.id)
     run.mkdir(parents=True, exist_ok=True, mode=0o700)
     (layout.container_state(record.id) / "log").mkdir(exist_ok=True, mode=0o700)
     confined = _confine(record)
-    hostname = record.hostname
+    spec = record.spec
+    hostname = spec.hostname
     namespaces: dict[str, str] = {}
     donors: dict[int, int] = {}
     files: dict[str, Path] = {}
-    host = record.host
-    for kind, mode in (("network", host["NetworkMode"]), ("ipc", host["IpcMode"]), ("pid", host["PidMode"])):
-        if mode.startswith("container:"):
-            donor = _donor(containers, kind, mode.partition(":")[2], record)
+    for kind, mode in (("network", spec.network), ("ipc", spec.ipc), ("pid", spec.pid)):
+        if mode.joins:
+            donor = _donor(containers, kind, mode.donor, record)
             name = "net" if kind == "network" else kind
             namespaces[kind] = f"/proc/{donor.state.pid}/ns/{name}"
             donors[donor.state.pid] = donor.state.pid_starttime
             if kind == "network":
                 end = _network_owner(containers, donor)
-                hostname = hostname or (end.record.hostname if end else "")
+                hostname = hostname or (end.record.spec.hostname if end else "")
                 files = _files(layout.container_run(end.id)) if end else {}
-    if not host["NetworkMode"].startswith("container:"):
+    if not spec.network.joins:
         files = _files(run)
     program, profile = _seccomp(containers, record)
     inputs = bundle.Inputs(
@@ -249,9 +246,10 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
         confinement=confined,
     )
     launch = run / "launch.json"
-    text = json.dumps(bundle.launch(record, layout, inputs).document())
+    described = bundle.launch(record, layout, inputs)
+    text = json.dumps(described.document())
     if _holds(launch, text):
-        return launch  # a restart must work on a full disk
+        return described  # a restart must work on a full disk
     temporary = run / "launch.json.new"
     try:
         # The environment is in it, and so are the user's secrets.
@@ -261,7 +259,7 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> Path:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return launch
+    return described
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -273,9 +271,8 @@ def _holds(path: Path, text: str) -> bool:
 
 def _confine(record: ContainerRecord) -> Confinement:
     """What the container runs under; the profile is loaded, and the files of bind mounts with ``z`` or ``Z`` labelled."""
-    host, modules = record.host, apparmor.modules()
-    options = security.security_options(host["SecurityOpt"])
-    confined = confinement.decide(options, modules, privileged=host["Privileged"])
+    modules = apparmor.modules()
+    confined = confinement.decide(record.spec.security, modules, privileged=record.spec.privileged)
     if confined.profile:
         apparmor.ensure_loaded(confined.profile)
     for point in record.mounts:
@@ -312,7 +309,7 @@ def _donor(containers: Containers, kind: str, ref: str, record: ContainerRecord)
         raise Conflict(f"cannot join {word} of a non running container: {donor.id}")
     if kind == "network" and donor.id == record.id:
         raise InvalidParameter("cannot join own network")
-    if kind == "ipc" and donor.record.host["IpcMode"] not in ("shareable", "host"):
+    if kind == "ipc" and donor.record.spec.ipc.word not in ("shareable", "host"):
         raise InvalidParameter(
             f"cannot join IPC of a container {donor.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
         )
@@ -323,10 +320,10 @@ def _network_owner(containers: Containers, donor: Container) -> Container | None
     """Whose network ``donor`` has, which may have joined another's in its turn. None when that one's files are gone: it was
     removed, or does not run, while others stayed in its network."""
     passed = set()
-    while (mode := donor.record.host["NetworkMode"]).startswith("container:"):
+    while (mode := donor.record.spec.network).joins:
         passed.add(donor.id)
         try:
-            donor = containers.get(mode.partition(":")[2])
+            donor = containers.get(mode.donor)
         except NotFound:
             return None
         if donor.id in passed or not donor.state.running:
@@ -360,14 +357,12 @@ def _source(containers: Containers, record: ContainerRecord, point: MountPoint) 
 
 def _seccomp(containers: Containers, record: ContainerRecord) -> tuple[Path | None, Seccomp | None]:
     """The compiled filter for our own runtime, or the profile for another one; neither when there is to be none."""
-    options = security.security_options(record.host["SecurityOpt"])
-    if options.seccomp == "unconfined" or (record.host["Privileged"] and options.seccomp == "default"):
+    spec, chosen = record.spec, record.spec.security.seccomp
+    if chosen == "unconfined" or (spec.privileged and chosen == "default"):
         return None, None
-    host = record.host
-    capabilities = security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
-    if host["Runtime"] not in bundle.OWN_RUNTIMES:
-        return None, seccomp.oci(options.seccomp, capabilities)
-    return seccomp.program(containers.layout, options.seccomp, capabilities), None
+    if spec.runtime:
+        return None, seccomp.oci(chosen, spec.capabilities)
+    return seccomp.program(containers.layout, chosen, spec.capabilities), None
 
 
 def _connect(containers: Containers, record: ContainerRecord, prepared: Prepared, allocation: Allocation) -> None:
@@ -381,8 +376,7 @@ async def refresh_files(containers: Containers, container: Container) -> None:
     await containers.blocking(write_files, containers, container.record)
     sources = [str(path) for path in _files(containers.layout.container_run(container.id)).values()]
     for one in containers:
-        kind, _, donor = one.record.host["NetworkMode"].partition(":")
-        shares = kind == "container" and donor in (container.id, container.name)
+        shares = one.record.spec.network.donor in (container.id, container.name)
         if one.shim is not None and (one is container or shares):
             # A shim from before has the files themselves mounted.
             with suppress(RequestError, ShimLost):
@@ -391,13 +385,13 @@ async def refresh_files(containers: Containers, container: Container) -> None:
 
 def write_files(containers: Containers, record: ContainerRecord) -> None:
     """hosts, hostname and resolv.conf; in place, for they are bind-mounted into the running container."""
-    if record.host["NetworkMode"].startswith("container:"):
+    if record.spec.network.joins:
         return
     run = containers.layout.container_run(record.id)
     texts = {
-        "hosts": containers.networks.hosts(record.id, record.host["ExtraHosts"] or (), links.hosts(containers, record)),
+        "hosts": containers.networks.hosts(record.id, record.spec.extra_hosts, links.hosts(containers, record)),
         "resolv.conf": containers.networks.resolv_conf(record.id),
-        "hostname": f"{record.hostname}\n",
+        "hostname": f"{record.spec.hostname}\n",
     }
     for name, text in texts.items():
         if not _holds(run / name, text):

@@ -38,8 +38,8 @@ async def stop(containers: Containers, container: Container, *, grace: int | Non
 
 async def end(containers: Containers, container: Container, grace: int | None, signal: str) -> None:
     """The stop itself; the lock is held, and no stop event is told."""
-    number = validate.signal_number(signal or bundle.stop_signal_name(container.record))
-    seconds = bundle.stop_timeout(container.record) if grace is None else grace
+    number = validate.signal_number(signal) if signal else container.record.spec.stop_signal
+    seconds = container.record.spec.stop_timeout if grace is None else grace
     containers.note(container, intent="stopped", manual=True)
     exits = container.exits
     waiting = container.state.status == "restarting"
@@ -65,7 +65,7 @@ async def kill(containers: Containers, container: Container, number: int = KILL)
             await container.until(lambda: not container.state.active)
             return
         raise Conflict(f"Container {container.id} is not running")
-    final = number in (KILL, validate.signal_number(bundle.stop_signal_name(container.record)))
+    final = number in (KILL, container.record.spec.stop_signal)
     if container.state.status == "paused" and final:
         await containers.blocking(cgroup(containers, container).thaw)
     exits = container.exits

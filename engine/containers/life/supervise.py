@@ -106,7 +106,7 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
     if container.inbox is not None:
         container.inbox.forget()
     container.become(state)
-    if final and container.record.host["AutoRemove"]:
+    if final and container.record.spec.auto_remove:
         remove_soon(containers, container)
 
 
@@ -128,7 +128,7 @@ async def on_lost(containers: Containers, container: Container) -> None:
     container.become(
         replace(container.state, status="exited", pid=0, exit_code=UNKNOWN_EXIT, error=container.record.error)
     )
-    if container.record.host["AutoRemove"]:
+    if container.record.spec.auto_remove:
         remove_soon(containers, container)
 
 

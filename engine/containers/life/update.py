@@ -11,7 +11,7 @@ from ...errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFou
 from ...linux.cgroup import CgroupError
 from ...networks.types import EndpointRequest, endpoint_settings
 from ...runtime.client import ShimError
-from ..spec import bundle, fields, resources, validate
+from ..spec import fields, resources, validate
 from . import start, stop
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ async def update(containers: Containers, container: Container, body: Mapping[str
             raise Conflict(
                 f"Cannot update container {container.id}: container is marked for removal and cannot be updated"
             )
-        before = container.record.host
+        spec = container.record.spec
+        before = spec.host
         after = cast("HostConfig", {**before, **changed})
         if policy.get("Name"):
             after["RestartPolicy"] = validate.restart_policy(_with_times(policy, before["RestartPolicy"]))
@@ -65,7 +66,7 @@ async def update(containers: Containers, container: Container, body: Mapping[str
                 f"Cannot update container {container.id}: Memory limit should be smaller than already set memoryswap limit, "
                 "update the memoryswap at the same time"
             )
-        warnings = validate.host_config(after, container.record.config)
+        warnings = validate.host_config(after, spec.config)
         with anyio.CancelScope(shield=True):
             if container.state.running and changed:
                 try:
@@ -75,10 +76,11 @@ async def update(containers: Containers, container: Container, body: Mapping[str
                 except (CgroupError, OSError) as error:
                     raise EngineError(f"Cannot update container {container.id}: {error}") from None
                 warnings += applied
-            await containers.save(container, host=after)
+            spec = spec.with_host(after)
+            await containers.save(container, spec=spec)
             if container.shim is not None and policy.get("Name"):
                 try:
-                    await container.shim.set_restart(bundle.restart_policy(after))
+                    await container.shim.set_restart(spec.restart)
                 except ShimError as error:
                     raise EngineError(f"Cannot update container {container.id}: {error}") from None
     containers.publish(container, "update")
@@ -110,7 +112,8 @@ def _with_times(policy: RestartPolicy, before: RestartPolicy) -> RestartPolicy:
 async def remove_link(containers: Containers, container: Container, alias: str) -> None:
     """Forget a link of the container by its alias, from its next start on."""
     async with container.lock:
-        links = container.record.host["Links"] or []
+        spec = container.record.spec
+        links = spec.host["Links"] or []
         kept = [link for link in links if (link.partition(":")[2] or link).removeprefix("/") != alias]
         if len(kept) == len(links):
             raise NotFound(f"Cannot get parent /{container.name} for name /{container.name}/{alias}")
@@ -118,9 +121,10 @@ async def remove_link(containers: Containers, container: Container, alias: str) 
             name: {**settings, "Links": [link for link in linked if link in kept]}
             if (linked := settings.get("Links"))
             else settings
-            for name, settings in container.record.networks.items()
+            for name, settings in spec.networks.items()
         }
-        containers.note(container, host={**container.record.host, "Links": kept or None}, networks=networks)
+        spec = spec.with_host({**spec.host, "Links": kept or None}).with_networks(networks)
+        containers.note(container, spec=spec)
 
 
 async def connect(containers: Containers, container: Container, ref: str, given: Mapping[str, object]) -> None:
@@ -128,20 +132,20 @@ async def connect(containers: Containers, container: Container, ref: str, given:
     settings = endpoint_settings(given, "EndpointConfig")
     network = await containers.blocking(containers.networks.get, ref)
     async with container.lock:
-        mode = container.record.host["NetworkMode"]
+        spec = container.record.spec
         if container.record.removing or container.removed:
             raise Conflict("container is marked for removal and cannot be connected or disconnected to the network")
-        if mode.startswith("container:"):
+        if spec.network.joins:
             raise InvalidParameter(
                 "container sharing network namespace with another container or host cannot be connected to any other network"
             )
-        if "host" in container.record.networks and network.name != "host":
+        if "host" in container.record.spec.networks and network.name != "host":
             raise InvalidParameter(
                 "container sharing network namespace with another container or host cannot be connected to any other network"
             )
         if network.name == "host":
             raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
-        if "none" in container.record.networks:
+        if "none" in container.record.spec.networks:
             raise InvalidParameter(
                 "container cannot be connected to multiple networks with one of the networks in private (none) mode"
             )
@@ -149,9 +153,9 @@ async def connect(containers: Containers, container: Container, ref: str, given:
         if known is not None:
             if container.state.active:
                 raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
-            networks = {**container.record.networks, known: settings}
+            networks = {**container.record.spec.networks, known: settings}
         else:
-            networks = {**container.record.networks, network.name: settings}
+            networks = {**container.record.spec.networks, network.name: settings}
         with anyio.CancelScope(shield=True):
             if container.state.active and container.shim is not None:
                 prepared = await container.shim.prepared()
@@ -159,12 +163,12 @@ async def connect(containers: Containers, container: Container, ref: str, given:
                 await containers.blocking(
                     containers.networks.connect, start.reference(container.record), request, prepared.netns_fd
                 )
-                await containers.save(container, networks=networks)
+                await containers.save(container, spec=container.record.spec.with_networks(networks))
                 await start.refresh_files(containers, container)
             else:
                 request = EndpointRequest.from_docker(network.name, settings)
                 await containers.blocking(containers.networks.connect, start.reference(container.record), request, None)
-                await containers.save(container, networks=networks)
+                await containers.save(container, spec=container.record.spec.with_networks(networks))
 
 
 async def disconnect(containers: Containers, container: Container, ref: str, *, force: bool) -> None:
@@ -175,24 +179,24 @@ async def disconnect(containers: Containers, container: Container, ref: str, *, 
             raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
         if known is None:
             raise EngineError(f"container {container.id} is not connected to network {network.name}")
-        networks = {name: value for name, value in container.record.networks.items() if name != known}
+        networks = {name: value for name, value in container.record.spec.networks.items() if name != known}
         with anyio.CancelScope(shield=True):
             if container.state.active and container.shim is not None:
                 prepared = await container.shim.prepared()
                 await containers.blocking(
                     containers.networks.disconnect, container.id, network.id, prepared.netns_fd, force
                 )
-                containers.note(container, networks=networks)
+                containers.note(container, spec=container.record.spec.with_networks(networks))
                 try:
                     await start.refresh_files(containers, container)
                 except OSError as error:  # it has left the network, whatever the disk takes
                     containers.warn(f"the files of {container.id[:12]} still name the network it has left: {error}")
             else:
-                containers.note(container, networks=networks)
+                containers.note(container, spec=container.record.spec.with_networks(networks))
 
 
 def _name_in_record(containers: Containers, container: Container, id: str, name: str) -> str | None:
-    for known in container.record.networks:
+    for known in container.record.spec.networks:
         if known in (id, name) or containers.network_id(known) == id:
             return known
     return None

@@ -10,12 +10,10 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ....grammar import signals
 from ...errors import InvalidParameter
 from ...linux import userns
 from ...runtime import defaults
 from ...runtime.bundle import LaunchSpec, LogSpec
-from ...runtime.restart import Policy, checked
 from . import cdi, probing, resources, security
 from .confinement import NOTHING, Confinement
 
@@ -25,11 +23,9 @@ if TYPE_CHECKING:
 
     from ...layout import Layout
     from ...linux import oci
-    from .bodies import HostConfig
+    from .container import ContainerSpec
     from .record import ContainerRecord, MountPoint
 
-DEFAULT_GRACE = 10
-OWN_RUNTIMES = ("", "pycompose")
 # As Docker: no program needs a capability to listen on a low port or to ping inside its own network namespace.
 NETWORK_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": userns.ping_groups()}
 
@@ -63,10 +59,9 @@ class Inputs:
 
 def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> LaunchSpec:
     """What the shim is to run; `LaunchSpec.document` is launch.json."""
-    host, requested = record.host, cdi.edits(record.host)
+    spec = record.spec
+    requested = cdi.edits(spec.host)
     state, run = layout.container_state(record.id), layout.container_run(record.id)
-    runtime, mode = host["Runtime"], host["NetworkMode"]
-    joined = mode.startswith("container:")
     return LaunchSpec(
         directory=str(run),
         id=record.id,
@@ -77,79 +72,54 @@ def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> LaunchSpe
         log=inputs.log,
         status=str(state / "status.json"),
         control=str(run / "shim.sock"),
-        user=record.config["User"],
-        additional_groups=(*(host["GroupAdd"] or ()), *requested.groups),
+        user=spec.user,
+        additional_groups=(*spec.groups, *requested.groups),
         seccomp=None if inputs.seccomp is None else str(inputs.seccomp),
-        init=bool(host["Init"]),
-        stdin_open=record.config["OpenStdin"],
-        stdin_once=record.config["StdinOnce"],
-        restart=restart_policy(host),
-        stop_signal=signals.parse(stop_signal_name(record)),
-        stop_timeout=stop_timeout(record),
-        network_mode="path" if joined else "host" if mode == "host" else "new",
-        network_path=inputs.namespaces["network"] if joined else "",
+        init=spec.init,
+        stdin_open=spec.stdin_open,
+        stdin_once=spec.stdin_once,
+        restart=spec.restart,
+        stop_signal=spec.stop_signal,
+        stop_timeout=spec.stop_timeout,
+        network_mode="path" if spec.network.joins else "host" if spec.network.is_host else "new",
+        network_path=inputs.namespaces["network"] if spec.network.joins else "",
         resolver=None if inputs.resolver is None else str(inputs.resolver),
-        runtime="" if runtime in OWN_RUNTIMES else runtime,
+        runtime=spec.runtime,
         own_files=tuple(str(path) for path in inputs.files.values()),
         donors=dict(inputs.donors),
     )
 
 
-def restart_policy(host: HostConfig) -> Policy:
-    """HostConfig.RestartPolicy; ``Delay`` and ``Window``, in nanoseconds, are ours."""
-    given = host["RestartPolicy"]
-    delay, window = given.get("Delay"), given.get("Window")
-    return checked(
-        given.get("Name") or "no",
-        given.get("MaximumRetryCount") or 0,
-        None if delay is None else delay / 1e9,
-        None if window is None else window / 1e9,
-    )
-
-
-def stop_signal_name(record: ContainerRecord) -> str:
-    return record.config["StopSignal"] or "SIGTERM"
-
-
-def stop_timeout(record: ContainerRecord) -> int:
-    """Seconds between the stop signal and SIGKILL when the request does not say."""
-    timeout = record.config["StopTimeout"]
-    return DEFAULT_GRACE if timeout is None else int(timeout)
-
-
 def configuration(record: ContainerRecord, layout: Layout, inputs: Inputs, requested: cdi.Edits) -> oci.Configuration:
     """config.json of the OCI runtime specification."""
-    config, host = record.config, record.host
-    options = security.security_options(host["SecurityOpt"])
-    masked, readonly = security.shown_paths(host, options)
-    nodes, rules = resources.devices(host, requested.nodes)
-    limits = resources.limits(host)
-    limits["devices"] = [*([] if host["Privileged"] else defaults.device_rules()), *rules]
-    rows, columns = host["ConsoleSize"] if len(host["ConsoleSize"]) == 2 else (0, 0)
+    spec = record.spec
+    masked, readonly = security.shown_paths(spec.host, spec.security)
+    nodes, rules = resources.devices(spec.host, requested.nodes)
+    limits = resources.limits(spec.host)
+    limits["devices"] = [*([] if spec.privileged else defaults.device_rules()), *rules]
+    rows, columns = spec.console
     process: oci.Process = {
-        "terminal": record.tty,
-        "args": record.command,
+        "terminal": spec.tty,
+        "args": spec.command,
         "env": environment(record, inputs.hostname, inputs.variables, requested.env),
-        "cwd": config["WorkingDir"] or "/",
-        "capabilities": defaults.capabilities(
-            security.capabilities(host["CapAdd"], host["CapDrop"], privileged=host["Privileged"])
-        ),
-        "rlimits": resources.rlimits(host),
-        "noNewPrivileges": options.no_new_privileges,
-        "oomScoreAdj": host["OomScoreAdj"],
+        "cwd": spec.cwd,
+        "capabilities": defaults.capabilities(spec.capabilities),
+        "rlimits": resources.rlimits(spec.host),
+        "noNewPrivileges": spec.security.no_new_privileges,
+        "oomScoreAdj": spec.oom_score,
     }
-    if record.tty and (rows or columns):
+    if spec.tty and (rows or columns):
         process["consoleSize"] = {"height": rows, "width": columns}
     if inputs.confinement.profile:
         process["apparmorProfile"] = inputs.confinement.profile
     if inputs.confinement.label:
         process["selinuxLabel"] = inputs.confinement.label
     system: oci.Linux = {
-        "namespaces": _namespaces(host, inputs),
+        "namespaces": _namespaces(spec, inputs),
         "resources": limits,
         "maskedPaths": masked,
         "readonlyPaths": readonly,
-        "sysctl": _sysctls(host),
+        "sysctl": _sysctls(spec),
         "cgroupsPath": cgroup_path(record, layout),
         "devices": nodes,
     }
@@ -162,25 +132,26 @@ def configuration(record: ContainerRecord, layout: Layout, inputs: Inputs, reque
     result: oci.Configuration = {
         "ociVersion": "1.1.0",
         "process": process,
-        "root": {"path": "rootfs", "readonly": host["ReadonlyRootfs"]},
+        "root": {"path": "rootfs", "readonly": spec.read_only},
         "mounts": [*_mounts(record, inputs), *requested.mounts],
-        "annotations": dict(host["Annotations"] or {}),
+        "annotations": dict(spec.annotations),
         "linux": system,
     }
     for stage, hook in requested.hooks:
         result.setdefault("hooks", {}).setdefault(stage, []).append(hook)
     if any(namespace["type"] == "uts" for namespace in system["namespaces"]):
         result["hostname"] = inputs.hostname
-        if config["Domainname"]:
-            result["domainname"] = config["Domainname"]
+        if spec.domainname:
+            result["domainname"] = spec.domainname
     return result
 
 
 def cgroup_path(record: ContainerRecord, layout: Layout) -> str:
     """The name of the container's control group below every hierarchy."""
-    parent = record.host["CgroupParent"].strip("/") or f"pycompose-{layout.instance}"
+    asked = record.spec.cgroup_parent
+    parent = asked.strip("/") or f"pycompose-{layout.instance}"
     if any(part in ("", ".", "..") for part in parent.split("/")):
-        raise InvalidParameter(f"invalid cgroup parent: {record.host['CgroupParent']}")
+        raise InvalidParameter(f"invalid cgroup parent: {asked}")
     return f"/{parent}/{record.id}"
 
 
@@ -191,11 +162,12 @@ def environment(
 
     A bare name without ``=`` takes a variable away. HOME is set by whoever resolves the user.
     """
+    spec = record.spec
     base = {"PATH": defaults.PATH, "HOSTNAME": hostname}
-    if record.tty:
+    if spec.tty:
         base["TERM"] = "xterm"
-    asked = probing.variables(record.config, record.id)
-    for entry in (*asked, *variables, *(record.config["Env"] or ()), *overriding):
+    asked = probing.variables(spec.probe, record.id)
+    for entry in (*asked, *variables, *spec.env, *overriding):
         name, given, value = entry.partition("=")
         if given:
             base[name] = value
@@ -204,45 +176,41 @@ def environment(
     return [f"{name}={value}" for name, value in base.items()]
 
 
-def _namespaces(host: HostConfig, inputs: Inputs) -> list[oci.Namespace]:
+def _namespaces(spec: ContainerSpec, inputs: Inputs) -> list[oci.Namespace]:
     result: list[oci.Namespace] = [{"type": "mount"}]
-    if host["NetworkMode"].startswith("container:"):
-        result.append({"type": "network", "path": inputs.namespaces["network"]})
-    elif host["NetworkMode"] != "host":
-        result.append({"type": "network"})
-    for kind, mode in (("ipc", host["IpcMode"]), ("pid", host["PidMode"])):
-        if mode.startswith("container:"):
+    for kind, mode in (("network", spec.network), ("ipc", spec.ipc), ("pid", spec.pid)):
+        if mode.joins:
             result.append({"type": kind, "path": inputs.namespaces[kind]})
-        elif mode != "host":
+        elif not mode.is_host:
             result.append({"type": kind})
-    if host["UTSMode"] != "host":
+    if spec.own_uts:
         result.append({"type": "uts"})
-    if host["CgroupnsMode"] != "host":
+    if spec.own_cgroups:
         result.append({"type": "cgroup"})
     return result
 
 
-def _sysctls(host: HostConfig) -> dict[str, str]:
+def _sysctls(spec: ContainerSpec) -> dict[str, str]:
     values: dict[str, str] = {}
-    if host["NetworkMode"] != "host" and not host["NetworkMode"].startswith("container:"):
+    if not spec.network.is_host and not spec.network.joins:
         values |= NETWORK_SYSCTLS
-    for name, value in (host["Sysctls"] or {}).items():
-        own = name.startswith("net.") and host["NetworkMode"] != "host"
+    for name, value in spec.sysctls.items():
+        own = name.startswith("net.") and not spec.network.is_host
         own = own or (
-            name.startswith(("kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.")) and host["IpcMode"] != "host"
+            name.startswith(("kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.")) and not spec.ipc.is_host
         )
-        own = own or (name in ("kernel.domainname", "kernel.hostname") and host["UTSMode"] != "host")
+        own = own or (name in ("kernel.domainname", "kernel.hostname") and spec.own_uts)
         if not own:
             raise InvalidParameter(
-                f"failed to create shim task: OCI runtime create failed: runc create failed: {_misplaced(name, host)}: unknown"
+                f"failed to create shim task: OCI runtime create failed: runc create failed: {_misplaced(name, spec)}: unknown"
             )
         values[name] = value
     return values
 
 
-def _misplaced(name: str, host: HostConfig) -> str:
+def _misplaced(name: str, spec: ContainerSpec) -> str:
     """Why a container may not have a sysctl, in runc's words."""
-    if name.startswith("net.") and host["NetworkMode"] == "host":
+    if name.startswith("net.") and spec.network.is_host:
         return f'sysctl "{name}" not allowed in host network namespace'
     return f'sysctl "{name}" is not in a separate kernel namespace'
 
@@ -253,7 +221,7 @@ def _root_propagation(mounts: Sequence[MountPoint]) -> str:
 
 
 def _mounts(record: ContainerRecord, inputs: Inputs) -> list[oci.Mount]:
-    host = record.host
+    spec = record.spec
     own = {point.destination for point in record.mounts}
     result: list[oci.Mount] = []
     for mount in defaults.mounts():
@@ -261,18 +229,18 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[oci.Mount]:
         if destination in own:
             continue
         if destination == "/dev/shm":
-            if (shm := _shm(host, inputs)) is not None:
+            if (shm := _shm(spec, inputs)) is not None:
                 result.append(shm)
             continue
-        if host["Privileged"] and destination in ("/sys", "/sys/fs/cgroup"):
+        if spec.privileged and destination in ("/sys", "/sys/fs/cgroup"):
             mount["options"] = [word for word in mount["options"] if word != "ro"]
-        if destination == "/dev/mqueue" and host["IpcMode"] == "host" and os.path.ismount("/dev/mqueue"):
+        if destination == "/dev/mqueue" and spec.ipc.is_host and os.path.ismount("/dev/mqueue"):
             mount.update({"type": "bind", "source": "/dev/mqueue", "options": ["rbind", *mount["options"]]})
         result.append(mount)
     later = [_user_mount(point, inputs) for point in record.mounts]
     for destination, path in inputs.files.items():
         if destination not in own:
-            options = ["rbind", "rprivate", *(["ro"] if host["ReadonlyRootfs"] else [])]
+            options = ["rbind", "rprivate", *(["ro"] if spec.read_only else [])]
             later.append({"destination": destination, "type": "bind", "source": str(path), "options": options})
     # A volume on /etc must not hide the container's /etc/hosts.
     result += sorted(later, key=lambda mount: mount["destination"].rstrip("/").count("/"))
@@ -284,11 +252,10 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[oci.Mount]:
     return result
 
 
-def _shm(host: HostConfig, inputs: Inputs) -> oci.Mount | None:
-    mode = host["IpcMode"]
-    if mode == "none":
+def _shm(spec: ContainerSpec, inputs: Inputs) -> oci.Mount | None:
+    if spec.ipc.word == "none":
         return None
-    if mode == "host":
+    if spec.ipc.is_host:
         return {
             "destination": "/dev/shm",
             "type": "bind",
@@ -298,7 +265,7 @@ def _shm(host: HostConfig, inputs: Inputs) -> oci.Mount | None:
     if inputs.shm is not None:
         options = ["rbind", "nosuid", "noexec", "nodev", "rprivate"]
         return {"destination": "/dev/shm", "type": "bind", "source": str(inputs.shm), "options": options}
-    options = ["nosuid", "noexec", "nodev", "mode=1777", f"size={host['ShmSize'] or defaults.SHM_SIZE}"]
+    options = ["nosuid", "noexec", "nodev", "mode=1777", f"size={spec.shm_size or defaults.SHM_SIZE}"]
     return {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": options}
 
 

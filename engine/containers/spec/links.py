@@ -21,12 +21,11 @@ _IGNORED = ("PATH", "HOME")
 
 def linked(containers: Containers, record: ContainerRecord) -> Iterator[tuple[str, Container, str]]:
     """(alias, container, its address on the default bridge) of each legacy link. Raises InvalidParameter, NotFound."""
-    if record.host["NetworkMode"] not in ("default", "bridge"):
+    if record.spec.network.word not in ("default", "bridge"):
         return
-    for link in record.host["Links"] or ():
-        target, _, alias = link.partition(":")
-        other = containers.get(target)
-        alias = alias or target.removeprefix("/")
+    for link in record.spec.links:
+        other = containers.get(link.target)
+        alias = link.alias or link.target.removeprefix("/")
         if not other.state.active:
             raise InvalidParameter(f"Cannot link to a non running container: /{other.name} AS /{record.name}/{alias}")
         own = [one for one in containers.networks.endpoints(other.id) if one.network_name == "bridge"]
@@ -40,7 +39,7 @@ def hosts(containers: Containers, record: ContainerRecord) -> dict[str, list[str
     found: dict[str, list[str]] = {}
     for alias, other, _ in linked(containers, record):
         names = found.setdefault(other.id, [])
-        names += [name for name in (alias, other.record.hostname, other.name) if name not in names]
+        names += [name for name in (alias, other.record.spec.hostname, other.name) if name not in names]
     return found
 
 
@@ -49,7 +48,7 @@ def variables(containers: Containers, record: ContainerRecord) -> list[str]:
     found = []
     for alias, other, address in linked(containers, record):
         prefix = alias.upper().replace("-", "_")
-        ports = [port.partition("/") for port in other.record.config["ExposedPorts"] or () if "-" not in port]
+        ports = [port.partition("/") for port in other.record.spec.exposed if "-" not in port]
         for index, (number, _, protocol) in enumerate(sorted(ports, key=lambda port: (port[2], int(port[0])))):
             url = f"{protocol}://{address}:{number}"
             if index == 0:
@@ -57,7 +56,7 @@ def variables(containers: Containers, record: ContainerRecord) -> list[str]:
             base = f"{prefix}_PORT_{number}_{protocol.upper()}"
             found += [f"{base}={url}", f"{base}_ADDR={address}", f"{base}_PORT={number}", f"{base}_PROTO={protocol}"]
         found.append(f"{prefix}_NAME=/{record.name}/{alias}")
-        for entry in other.record.config["Env"] or ():
+        for entry in other.record.spec.env:
             name, given, value = entry.partition("=")
             if given and name not in _IGNORED:
                 found.append(f"{prefix}_ENV_{name}={value}")

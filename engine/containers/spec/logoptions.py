@@ -107,8 +107,7 @@ def prepare(record: ContainerRecord, directory: str, *, connect: bool = False) -
 
     Raises EngineError in the words of a failed start.
     """
-    log = record.host["LogConfig"]
-    driver, options = log.get("Type") or "json-file", dict(log.get("Config") or {})
+    driver, options = record.spec.log.driver, dict(record.spec.log.options)
     try:
         files = _files(driver, options)
         attributes(record)
@@ -175,12 +174,11 @@ def truth(text: str) -> bool:
 
 def attributes(record: ContainerRecord) -> dict[str, str]:
     """The labels, variables and tag that the options ask for beside every line (``logs --details``)."""
-    log = record.host["LogConfig"]
-    options = log.get("Config") or {}
-    if log.get("Type") not in ("json-file", "syslog"):
+    driver, options = record.spec.log.driver, record.spec.log.options
+    if driver not in ("json-file", "syslog"):
         return {}
-    labels = dict(record.config["Labels"] or {})
-    variables = dict(entry.partition("=")[::2] for entry in record.config["Env"] or ())
+    labels = record.labels
+    variables = dict(entry.partition("=")[::2] for entry in record.spec.env)
     found: dict[str, str] = {}
     for option, values in (("labels", labels), ("env", variables)):
         found |= {name: values[name] for name in options.get(option, "").split(",") if name in values}
@@ -217,13 +215,13 @@ def tag(template: str, record: ContainerRecord) -> str:
         "Name": record.name,
         "ImageID": image[:12],
         "ImageFullID": record.image,
-        "ImageName": str(record.config["Image"]),
+        "ImageName": record.spec.image,
         "DaemonName": "docker",
-        "Command": " ".join(record.command),
+        "Command": " ".join(record.spec.command),
         "ContainerID": record.id,
         "ContainerName": f"/{record.name}",
         "ContainerImageID": record.image,
-        "ContainerImageName": str(record.config["Image"]),
+        "ContainerImageName": record.spec.image,
     }
 
     def value(match: re.Match[str]) -> str:

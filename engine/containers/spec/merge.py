@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
-from . import probing
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -47,7 +46,6 @@ def with_image(config: Config, image: Process) -> Config:
     if not merged["StopSignal"]:
         merged["StopSignal"] = image.get("StopSignal") or ""
     merged["Healthcheck"] = _healthcheck(config["Healthcheck"], image.get("Healthcheck"))
-    probing.of(merged)  # raises for a malformed one of an image
     if merged["OnBuild"] is None:
         merged["OnBuild"] = image.get("OnBuild") or None
     if merged["Shell"] is None:

@@ -110,9 +110,9 @@ def notify_socket(container_id: str) -> str:
     return f"@pycompose/notify/{container_id}"
 
 
-def variables(config: Config, container_id: str) -> list[str]:
+def variables(probe: Probing | None, container_id: str) -> list[str]:
     """The environment that a container's check needs."""
-    return [f"NOTIFY_SOCKET={notify_socket(container_id)}"] if isinstance(of(config), NotifyProbe) else []
+    return [f"NOTIFY_SOCKET={notify_socket(container_id)}"] if isinstance(probe, NotifyProbe) else []
 
 
 def _http(values: Mapping[str, list[str]]) -> HttpProbe:

@@ -5,25 +5,24 @@ A ContainerRecord is one row of the store. It is replaced whole; nothing in it c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ... import documents
-from ...shapes import objects, strings
+from ...shapes import members, objects, strings
+from .container import ContainerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypedDict
 
-    from ...networks.bodies import EndpointSettings
     from . import bodies
 
     class RecordChanges(TypedDict, total=False):
         """Members of a `ContainerRecord` that change."""
 
         name: str
-        host: bodies.HostConfig
-        networks: Mapping[str, EndpointSettings]
+        spec: ContainerSpec
         mounts: tuple[MountPoint, ...]
         files: tuple[MemoryFile, ...]
         intent: Intent
@@ -96,9 +95,8 @@ class MemoryFile:
 
 @dataclass(frozen=True, slots=True)
 class ContainerRecord:
-    """``created`` is in ns since the epoch. ``config`` and ``host`` are Docker's Config (merged with the image's) and
-    HostConfig, complete. ``networks`` maps the name a network was asked for by to the client's EndpointSettings, in
-    order. ``layers`` are the image's chain IDs, bottom first, so that the container outlives its image's record.
+    """``created`` is in ns since the epoch. ``spec`` is what was asked for; it is stored as its ``config``, ``host`` and
+    ``networks``. ``layers`` are the image's chain IDs, bottom first, so that the container outlives its image's record.
 
     ``intent`` is what the user last asked for; ``manual`` that the last end was by request (restart: unless-stopped).
     """
@@ -107,9 +105,7 @@ class ContainerRecord:
     name: str
     created: int
     image: str
-    config: bodies.Config
-    host: bodies.HostConfig
-    networks: Mapping[str, EndpointSettings] = field(default_factory=dict)
+    spec: ContainerSpec
     mounts: tuple[MountPoint, ...] = ()
     layers: tuple[str, ...] = ()
     files: tuple[MemoryFile, ...] = ()
@@ -121,30 +117,19 @@ class ContainerRecord:
     exit_code: int = 0  # of a start that failed; the exit of a process that ran is the shim's to know
 
     @property
-    def tty(self) -> bool:
-        return self.config["Tty"]
-
-    @property
-    def command(self) -> list[str]:
-        """The complete argv."""
-        return [*(self.config["Entrypoint"] or ()), *(self.config["Cmd"] or ())]
-
-    @property
     def labels(self) -> Mapping[str, str]:
-        return self.config["Labels"] or {}
-
-    @property
-    def hostname(self) -> str:
-        return self.config["Hostname"]
+        return self.spec.labels
 
     def attributes(self) -> dict[str, str]:
         """The attributes of the container's events: its labels, image and name."""
-        return {**self.labels, "image": self.config["Image"], "name": self.name}
+        return {**self.labels, "image": self.spec.image, "name": self.name}
 
     def body(self) -> dict[str, object]:
         """For the store, which makes text of it at once: what is inside is not copied."""
         mounts, files = map(documents.members, self.mounts), map(documents.members, self.files)
-        return {**documents.members(self), "mounts": [*mounts], "files": [*files]}
+        body = {**documents.members(self), **documents.members(self.spec), "mounts": [*mounts], "files": [*files]}
+        del body["spec"]
+        return body
 
     @staticmethod
     def from_body(body: Mapping[str, object]) -> ContainerRecord:
@@ -152,6 +137,7 @@ class ContainerRecord:
         return documents.build(
             ContainerRecord,
             body,
+            spec=documents.build(ContainerSpec, body, networks=members(body.get("networks"))),
             mounts=tuple(
                 documents.build(MountPoint, mount, options=strings(mount.get("options")))
                 for mount in objects(body.get("mounts"))

@@ -17,6 +17,7 @@ from . import logoptions, probing
 
 if TYPE_CHECKING:
     from .bodies import Config, Healthcheck, HostConfig, LogConfig, RestartPolicy, Ulimit
+    from .container import ContainerSpec
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 MINIMUM_MEMORY = 6 * 1024 * 1024
@@ -71,8 +72,9 @@ def config(values: Config) -> None:
             raise InvalidParameter("invalid label: empty name")
 
 
-def _readable_log(host: HostConfig, config: Config) -> None:
-    if isinstance(probing.of(config), probing.LogProbe) and (host["LogConfig"] or {}).get("Type") == "none":
+def readable_log(spec: ContainerSpec) -> None:
+    """A check that looks for a line of the output needs a driver that keeps it."""
+    if isinstance(spec.probe, probing.LogProbe) and spec.log.driver == "none":
         raise InvalidParameter("Healthcheck LOG: logging driver none keeps no output to look at")
 
 
@@ -96,9 +98,7 @@ def _healthcheck(check: Healthcheck) -> None:
     if (check.get("Retries") or 0) < 0:
         raise InvalidParameter("Retries in Healthcheck cannot be negative")
     test = check.get("Test")
-    if test and probing.is_own(test):
-        probing.parse(test)
-    elif test and test[0] not in ("NONE", "CMD", "CMD-SHELL"):
+    if test and not probing.is_own(test) and test[0] not in ("NONE", "CMD", "CMD-SHELL"):
         raise InvalidParameter(f"Unknown healthcheck type {test[0]!r} (expected 'CMD', 'CMD-SHELL' or 'NONE')")
 
 
@@ -111,7 +111,6 @@ def host_config(host: HostConfig, config: Config) -> list[str]:
         raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
     _ports(host)
     _hosts(host)
-    _readable_log(host, config)
     _memory(host, warnings)
     _cpu(host)
     _limits(host)
@@ -123,8 +122,6 @@ def host_config(host: HostConfig, config: Config) -> list[str]:
         warnings.append("Published ports are discarded when using host network mode")
     if host["KernelMemory"]:
         warnings.append("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
-    if host["LogConfig"].get("Type"):
-        log_config(host["LogConfig"])
     return warnings
 
 

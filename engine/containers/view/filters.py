@@ -78,7 +78,7 @@ def passes(
                 ended = container.state.status == "exited" and container.state.started_at is not None
                 passed = ended and str(container.state.exit_code) in values
             case "ancestor":
-                passed = record.image in ancestors or record.config["Image"] in values
+                passed = record.image in ancestors or record.spec.image in values
             case "volume":
                 passed = any(
                     value in (point.name, point.destination, point.source)
@@ -96,7 +96,7 @@ def passes(
             case "publish":
                 passed = any(_port_matches(published(container), key, value) for value in values)
             case "expose":
-                passed = any(_port_matches(list(record.config["ExposedPorts"] or ()), key, value) for value in values)
+                passed = any(_port_matches(record.spec.exposed, key, value) for value in values)
             case "is-task":
                 passed = not truth(key, values)
             case _:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ...errors import EngineError
 from ...timestamps import rfc3339
-from ..life.health import Check
 from ..life.state import status_text
 from ..spec import fields
 
@@ -34,16 +33,16 @@ if TYPE_CHECKING:
 def inspect(containers: Containers, container: Container, *, version: tuple[int, int]) -> ContainerInspect:
     """The body of GET /containers/{id}/json, without sizes."""
     record, layout = container.record, containers.layout
+    spec = record.spec
     run, state = layout.container_run(record.id), layout.container_state(record.id)
-    shares = record.host["NetworkMode"].startswith("container:")
-    command = record.command
+    shares = spec.network.joins
+    command = spec.command
     shown = container.state.to_docker()
     if (health := health_of(container)) is not None:
         shown["Health"] = health
-    host = fields.shown(fields.HOST_CONFIG, record.host)
+    host = fields.shown(fields.HOST_CONFIG, spec.host)
     host["Runtime"] = host["Runtime"] or "runc"  # what Docker calls the default; an explicit "runc" is the real one
-    config = fields.shown(fields.CONFIG, record.config)
-    log = record.host["LogConfig"]["Type"]
+    config = fields.shown(fields.CONFIG, spec.config)
     return {
         "Id": record.id,
         "Created": rfc3339(record.created),
@@ -54,7 +53,7 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
         "ResolvConfPath": "" if shares else str(run / "resolv.conf"),
         "HostnamePath": "" if shares else str(run / "hostname"),
         "HostsPath": "" if shares else str(run / "hosts"),
-        "LogPath": str(state / "log") if log in ("json-file", "local") else "",
+        "LogPath": str(state / "log") if spec.log.driver in ("json-file", "local") else "",
         "Name": f"/{record.name}",
         "RestartCount": container.state.restart_count,
         "Driver": "overlay2",
@@ -87,7 +86,7 @@ def health_of(container: Container) -> HealthShown | None:
         if not container.state.running:
             shown["Status"] = "unhealthy"
         return shown
-    if Check.from_config(container.record.config) is not None and container.state.running:
+    if container.record.spec.health is not None and container.state.running:
         return {"Status": "starting", "FailingStreak": 0, "Log": []}
     return None
 
@@ -111,9 +110,9 @@ def network_settings(containers: Containers, container: Container, *, version: t
     known = endpoints(containers, container)
     networks = {
         name: _endpoint(containers, container, name, settings, known.get(name), version)
-        for name, settings in record.networks.items()
+        for name, settings in record.spec.networks.items()
     }
-    on_bridge = record.host["NetworkMode"] in ("default", "bridge")
+    on_bridge = record.spec.network.word in ("default", "bridge")
     nowhere: EndpointSettings = {}
     return {
         "Bridge": "",
@@ -149,7 +148,7 @@ def endpoints(containers: Containers, container: Container) -> dict[str, Endpoin
     if not container.state.active and container.shim is None:
         return found
     for endpoint in containers.networks.endpoints(container.id):
-        for name in container.record.networks:
+        for name in container.record.spec.networks:
             if name in (endpoint.network_name, endpoint.network_id) or (
                 len(name) >= 4 and endpoint.network_id.startswith(name)
             ):
@@ -199,8 +198,8 @@ def port_map(containers: Containers, container: Container) -> PortMap:
     if not container.state.active:
         return {}
     result: PortMap = {}
-    if record.host["NetworkMode"] != "host":
-        for port in record.config["ExposedPorts"] or ():
+    if not record.spec.network.is_host:
+        for port in record.spec.exposed:
             result[port] = None
     for binding in containers.networks.published(record.id):
         entries = result.get(f"{binding.container_port}/{binding.protocol}") or []
@@ -220,16 +219,16 @@ def summary(
     """One row of GET /containers/json, without sizes."""
     record = container.record
     settings = network_settings(containers, container, version=version)
-    shown: SummaryHost = {"NetworkMode": record.host["NetworkMode"]}
-    if record.host["Annotations"]:
-        shown["Annotations"] = record.host["Annotations"]
+    shown: SummaryHost = {"NetworkMode": record.spec.host["NetworkMode"]}
+    if annotations := record.spec.annotations:
+        shown["Annotations"] = dict(annotations)
     health = container.health.status if container.health else None
     return {
         "Id": record.id,
         "Names": [f"/{record.name}", *_link_names(containers, record.id)],
         "Image": image_name,
         "ImageID": record.image,
-        "Command": command_text(record.command),
+        "Command": command_text(record.spec.command),
         "Created": record.created // 1_000_000_000,
         "Ports": ports(containers, container),
         "Labels": dict(record.labels),
@@ -245,11 +244,10 @@ def _link_names(containers: Containers, id: str) -> list[str]:
     """The names by which other containers link to this one: ``/other/alias``."""
     names = []
     for other in containers:
-        for link in other.record.host["Links"] or ():
-            target, _, alias = link.partition(":")
+        for link in other.record.spec.links:
             try:
-                if containers.get(target).id == id:
-                    names.append(f"/{other.name}/{alias or target.removeprefix('/')}")
+                if containers.get(link.target).id == id:
+                    names.append(f"/{other.name}/{link.alias or link.target.removeprefix('/')}")
             except EngineError:
                 continue
     return names

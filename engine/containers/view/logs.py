@@ -37,14 +37,14 @@ class LogRequest:
 def check(container: Container, request: LogRequest) -> None:
     if not request.streams:
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
-    if container.record.host["LogConfig"]["Type"] == "none":
+    if container.record.spec.log.driver == "none":
         raise NotImplemented_("configured logging driver does not support reading")
 
 
 async def stream(containers: Containers, container: Container, request: LogRequest, send: pump.Send) -> None:
     """Send what is asked for; with ``follow`` until the container ends."""
     directory = str(containers.layout.container_state(container.id) / "log")
-    framed = not container.record.tty
+    framed = not container.record.spec.tty
     before = f"{logoptions.details(logoptions.attributes(container.record))} ".encode() if request.details else b""
     if not request.follow and container.state.running and not _written(directory):
         async with reading(
