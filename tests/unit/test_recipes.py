@@ -25,6 +25,7 @@ from pycompose.compose.convert.container import Facts, create_request
 from pycompose.compose.convert.bodies import ContainerConfig
 from pycompose.compose.load.conformance import table
 from pycompose.compose.model.service import Service
+from pycompose.engine.containers.spec.bodies import Config
 from pycompose.engine.containers.spec.fields import CONFIG
 print("table:", "services.*.greeting" in {row.key for row in table()})
 print("typed:", "greeting" in Service.__annotations__)
@@ -32,6 +33,7 @@ print("bound:", project.services["web"].get("greeting"))
 print("member:", "Greeting" in ContainerConfig.__annotations__)
 print("body:", create_request(project, "web", 1, Facts()).body.get("Greeting"))
 print("field:", "Greeting" in CONFIG)
+print("kept:", "Greeting" in Config.__annotations__)
 """
 
 
@@ -65,9 +67,9 @@ def test_the_walk_of_an_attribute(tmp_path: Path) -> None:
         file.write_text(text.replace(f"\n{anchor}", f"\n{new}\n{anchor}"))
         seen.append(probe(tmp_path))
     assert "compose.yaml:3:21: unknown key services.web.greeting" in seen[0]
-    words = ["table:", "typed:", "bound:", "member:", "body:", "field:"]
-    told = ["True", "True", "hello", "True", "hello", "True"]
+    words = ["table:", "typed:", "bound:", "member:", "body:", "field:", "kept:"]
+    told = ["True", "True", "hello", "True", "hello", "True", "True"]
     for number, output in enumerate(seen[1:]):
-        missing = ["False", "False", "None", "False", "None", "False"]
+        missing = ["False", "False", "None", "False", "None", "False", "False"]
         expected = told[:number] + missing[number:]
         assert output.splitlines() == [f"{word} {value}" for word, value in zip(words, expected, strict=True)]
