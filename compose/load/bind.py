@@ -8,10 +8,12 @@ here, since the schema refuses it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from ..convert.healthcheck import PROBES
-from .binder import Binder, Field, Kept, embedded, keyed, listed, record
+from .binder import Binder, Field, embedded, keyed, listed, record
 from .decode import (
     boolean,
     command,
@@ -23,11 +25,7 @@ from .decode import (
     hosts,
     mapping,
     natural,
-    optional_boolean,
-    optional_natural,
-    optional_whole,
     options,
-    plain_duration,
     single_float,
     size,
     ssh,
@@ -39,13 +37,16 @@ from .decode import (
     ulimit,
     whole,
 )
+from .tree import Map
 
 if TYPE_CHECKING:
     from ..errors import Diagnostic, Path
-    from .tree import Map, Place
+    from ..model.resources import FileObject, Model, Network, Volume
+    from ..model.service import Service
+    from .tree import Node, Place, Section
 
 
-def env_file(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+def env_file(run: Binder, value: Node, path: Path, place: Place | None) -> Node:
     record = run.record(ENV_FILE, value, path, place)
     if record is not None and record.get("required") and not record.get("format"):
         return record.get("path", "")
@@ -53,10 +54,13 @@ def env_file(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
 
 
 F = Field
+given = partial(Field, zero=True)
+"""An attribute whose zero says something else than its absence."""
+
 ENV_FILE = (F("path", string), F("required", boolean, omit=False), F("format", string))
 _ulimits = keyed(ulimit)
 _file_reference = record(
-    F("source", string), F("target", string), F("uid", string), F("gid", string), F("mode", optional_natural)
+    F("source", string), F("target", string), F("uid", string), F("gid", string), given("mode", natural)
 )
 _hook = (
     F("command", command, omit=False),
@@ -138,16 +142,16 @@ _resource = record(
     ),
 )
 _update = record(
-    F("parallelism", optional_natural),
-    F("delay", plain_duration),
+    given("parallelism", natural),
+    F("delay", duration),
     F("failure_action", string),
-    F("monitor", plain_duration),
+    F("monitor", duration),
     F("max_failure_ratio", single_float),
     F("order", string),
 )
-_deploy = record(
+DEPLOY: tuple[Field, ...] = (
     F("mode", string),
-    F("replicas", optional_whole),
+    given("replicas", whole),
     F("labels", mapping),
     F("update_config", _update),
     F("rollback_config", _update),
@@ -155,7 +159,7 @@ _deploy = record(
     F(
         "restart_policy",
         record(
-            F("condition", string), F("delay", duration), F("max_attempts", optional_natural), F("window", duration)
+            F("condition", string), given("delay", duration), given("max_attempts", natural), given("window", duration)
         ),
     ),
     F(
@@ -208,7 +212,7 @@ _schedule = record(F("cron", string), F("timezone", string), F("concurrency", st
 SERVICE: tuple[Field, ...] = (
     F("profiles", strings),
     F("annotations", mapping),
-    F("attach", optional_boolean),
+    given("attach", boolean),
     F("build", _build),
     F("develop", _develop),
     F("blkio_config", _blkio),
@@ -233,7 +237,7 @@ SERVICE: tuple[Field, ...] = (
         "depends_on",
         keyed(record(F("condition", string), F("restart", boolean), F("required", boolean, omit=False))),
     ),
-    F("deploy", _deploy),
+    F("deploy", record(*DEPLOY)),
     F("device_cgroup_rules", strings),
     F("devices", listed(record(F("source", string), F("target", string), F("permissions", string)))),
     F("dns", strings),
@@ -255,17 +259,17 @@ SERVICE: tuple[Field, ...] = (
         "healthcheck",
         record(
             F("test", health_test),
-            F("timeout", duration),
-            F("interval", duration),
-            F("retries", optional_natural),
-            F("start_period", duration),
-            F("start_interval", duration),
+            given("timeout", duration),
+            given("interval", duration),
+            given("retries", natural),
+            given("start_period", duration),
+            given("start_interval", duration),
             F("disable", boolean),
             *(F(key, free) for key in PROBES),
         ),
     ),
     F("image", string),
-    F("init", optional_boolean),
+    given("init", boolean),
     F("ipc", string),
     F("isolation", string),
     F("labels", mapping),
@@ -292,23 +296,23 @@ SERVICE: tuple[Field, ...] = (
     F("read_only", boolean),
     F("restart", string),
     F("runtime", string),
-    F("scale", optional_whole),
+    given("scale", whole),
     F("secrets", listed(_file_reference)),
     F("security_opt", strings),
     F("shm_size", size),
     F("stdin_open", boolean),
-    F("stop_grace_period", duration),
+    given("stop_grace_period", duration),
     F("stop_signal", string),
     F("storage_opt", string_map),
     F("sysctls", mapping),
     F(
         "triggers",
         record(
-            F("manual", optional_boolean),
+            given("manual", boolean),
             F("schedule", listed(_schedule)),
-            F("x-keep", optional_natural),
-            F("x-retries", optional_natural),
-            F("x-retry-delay", duration),
+            given("x-keep", natural),
+            given("x-retries", natural),
+            given("x-retry-delay", duration),
         ),
     ),
     F("tmpfs", strings),
@@ -348,8 +352,8 @@ NETWORK: tuple[Field, ...] = (
     F("internal", boolean),
     F("attachable", boolean),
     F("labels", mapping),
-    F("enable_ipv4", optional_boolean),
-    F("enable_ipv6", optional_boolean),
+    given("enable_ipv4", boolean),
+    given("enable_ipv6", boolean),
 )
 VOLUME: tuple[Field, ...] = (
     F("name", string),
@@ -385,22 +389,35 @@ SECTIONS: dict[str, tuple[Field, ...]] = {
 }
 
 
-def bind(tree: Map) -> tuple[dict[str, Map], list[Diagnostic]]:
-    """The bound sections of a normalised tree, names sorted, and everything that did not fit."""
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The sections of a bound tree, names sorted. Jobs are still among the services."""
+
+    services: Section[Service]
+    networks: Section[Network]
+    volumes: Section[Volume]
+    configs: Section[FileObject]
+    secrets: Section[FileObject]
+    models: Section[Model]
+
+
+def bind(tree: Map) -> tuple[Bound, list[Diagnostic]]:
+    """The bound sections of a normalised tree, and everything that did not fit.
+
+    Here trees get the types of the model. The tables above make them so; tests/unit/test_model_types.py compares the two.
+    """
     run = Binder()
-    out: dict[str, Map] = {}
-    for section, fields in SECTIONS.items():
-        out[section] = keyed(embedded(*fields))(run, tree.get(section), (section,), None)
-    for value in out.values():
-        _unwrap(value)
-    return out, run.errors
 
+    def section(name: str) -> Map:
+        bound = keyed(embedded(*SECTIONS[name]))(run, tree.get(name), (name,), None)
+        assert isinstance(bound, Map)
+        return bound
 
-def _unwrap(value: Any) -> None:
-    """Replace `Kept` by what it holds."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in list(items):
-        if type(item) is Kept:
-            value[key] = item.value
-        elif isinstance(item, (dict, list)) and item:
-            _unwrap(item)
+    return Bound(
+        services=cast("Section[Service]", section("services")),
+        networks=cast("Section[Network]", section("networks")),
+        volumes=cast("Section[Volume]", section("volumes")),
+        configs=cast("Section[FileObject]", section("configs")),
+        secrets=cast("Section[FileObject]", section("secrets")),
+        models=cast("Section[Model]", section("models")),
+    ), run.errors

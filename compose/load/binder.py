@@ -7,18 +7,19 @@ zero value returned. The decoders of single values are decode.py; which attribut
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Diagnostic, Path, dotted
-from ..model.values import Duration, Quantity
-from .merge import as_map
+from ..model.values import Quantity
 from .scalars import Timestamp
 from .tree import Map, Place, Seq, mark, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Decoder = Callable[["Binder", Any, Path, Place | None], Any]
+    from .tree import Node
+
+    Decoder = Callable[["Binder", Node, Path, Place | None], Node]
 
 
 class Record(Map):
@@ -29,12 +30,18 @@ class Record(Map):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One attribute: its decoder, whether it is left out when zero, and its name in JSON where that differs."""
+    """One attribute: its decoder, whether it is left out when zero, its name in JSON where that differs, and whether a zero that
+    was given counts as given (a pointer in the Go model)."""
 
     key: str
     decode: Decoder
     omit: bool = True
     label: str = ""
+    zero: bool = False
+
+    def leaves_out(self, value: Node) -> bool:
+        """Whether Go's omitempty would leave it out."""
+        return self.omit and (value is None if self.zero else is_zero(value))
 
 
 class Binder:
@@ -46,41 +53,54 @@ class Binder:
     def fail(self, message: str, path: Path, place: Place | None) -> None:
         self.errors.append(Diagnostic(message, path, mark(place)))
 
-    def record(self, fields: tuple[Field, ...], value: Any, path: Path, place: Place | None) -> Record | None:
+    def record(self, fields: tuple[Field, ...], value: Node, path: Path, place: Place | None) -> Record | None:
         if value is None:
             return None
-        if not isinstance(value, dict):
+        if not isinstance(value, Map):
             self.fail(f"{dotted(path)}: expected a mapping, got {kind(value)}", path, place)
             return None
-        out = Record()
-        out.place = value.place if isinstance(value, Map) else place
-        places = value.places if isinstance(value, Map) else {}
+        out = Record((), value.place)
         for field in fields:
+            name = field.label or field.key
             if field.key in value:
-                where = places.get(field.key)
-                bound = field.decode(self, value[field.key], (*path, field.key), where or place)
-                name = field.label or field.key
+                where = value.places.get(field.key)
+                item = value[field.key]
+                absent = field.zero and item is None
+                bound = None if absent else field.decode(self, item, (*path, field.key), where or place)
                 if where is not None:
                     out.places[name] = where
-                if not (field.omit and is_zero(bound)):
+                if not field.leaves_out(bound):
                     out[name] = bound
             elif not field.omit:
-                out[field.label or field.key] = field.decode(self, None, (*path, field.key), None)
-        own = {field.key for field in fields}
-        out.extensions = {key: plain(item) for key, item in value.items() if key.startswith("x-") and key not in own}
+                out[name] = field.decode(self, None, (*path, field.key), None)
+        extensions = [key for key in value if key.startswith("x-")]
+        if extensions:
+            own = {field.key for field in fields}
+            out.extensions = {key: plain(value[key]) for key in extensions if key not in own}
         return out
 
 
-def is_zero(value: Any) -> bool:
-    """Whether Go's omitempty would leave it out. Records, durations and `Kept` values never are."""
-    if isinstance(value, (Record, Duration)):
+def insert(record: object, fields: tuple[Field, ...], key: str, value: Node, place: Place | None = None) -> None:
+    """Set an attribute of a bound record where it stands in the order of ``fields``."""
+    assert isinstance(record, Map)
+    if key in record:
+        record[key] = value
+        return
+    names = [field.label or field.key for field in fields]
+    following = names[names.index(key) + 1 :]
+    moved = [(name, record.pop(name)) for name in following if name in record]
+    record.put(key, value, place)
+    record.update(moved)
+
+
+def is_zero(value: Node) -> bool:
+    """Whether it is nothing, by its type. Records never are."""
+    if isinstance(value, Record):
         return False
-    return (
-        value is None or value is False or value == 0 or value == "" or (isinstance(value, (dict, list)) and not value)
-    )
+    return value is None or value is False or value == 0 or value == "" or (isinstance(value, (Map, Seq)) and not value)
 
 
-def kind(value: Any) -> str:
+def kind(value: object) -> str:
     """A value's type in the user's words."""
     if value is None:
         return "null"
@@ -97,28 +117,19 @@ def kind(value: Any) -> str:
     return "a timestamp"
 
 
-def plain(value: Any) -> Any:
+def plain(value: Node) -> Node:
     """A value for output as it stands, keys sorted."""
     if isinstance(value, dict):
-        return {key: plain(value[key]) for key in sorted(value)}
+        return Map({key: plain(value[key]) for key in sorted(value)})
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return Seq([plain(item) for item in value])
     if isinstance(value, Timestamp):
         return value.rfc3339()
     return str(value) if isinstance(value, Quantity) else value
 
 
-class Kept:
-    """A pointer in the Go model: present even when it points at a zero."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
 def record(*fields: Field) -> Decoder:
-    def decode(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+    def decode(run: Binder, value: Node, path: Path, place: Place | None) -> Node:
         return run.record(fields, value, path, place)
 
     return decode
@@ -127,18 +138,18 @@ def record(*fields: Field) -> Decoder:
 def embedded(*fields: Field) -> Decoder:
     """A record that is there even when nothing was given."""
 
-    def decode(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+    def decode(run: Binder, value: Node, path: Path, place: Place | None) -> Node:
         return run.record(fields, value if value is not None else Map(), path, place)
 
     return decode
 
 
 def listed(item: Decoder) -> Decoder:
-    def decode(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+    def decode(run: Binder, value: Node, path: Path, place: Place | None) -> Node:
         if value is None:
             return Seq()
-        if not isinstance(value, list):
-            if isinstance(value, dict):
+        if not isinstance(value, Seq):
+            if isinstance(value, Map):
                 value = Seq([value])
             else:
                 run.fail(f"{dotted(path)}: expected a list, got {kind(value)}", path, place)
@@ -152,14 +163,14 @@ def listed(item: Decoder) -> Decoder:
 
 
 def keyed(item: Decoder) -> Decoder:
-    def decode(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+    def decode(run: Binder, value: Node, path: Path, place: Place | None) -> Node:
         out = Map()
         if value is None:
             return out
-        if not isinstance(value, dict):
+        if not isinstance(value, Map):
             run.fail(f"{dotted(path)}: expected a mapping, got {kind(value)}", path, place)
             return out
-        places = as_map(value).places
+        places = value.places
         for key in sorted(value):
             out.put(key, item(run, value[key], (*path, key), places.get(key) or place), places.get(key))
         return out

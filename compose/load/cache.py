@@ -14,7 +14,7 @@ import stat
 import sys
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from .. import files
 from ..errors import Diagnostic, Mark, Path
@@ -25,10 +25,43 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import LoadOptions
+    from ..model.resources import FileObject, Model, Network, Volume
+    from ..model.service import Service
+    from ..model.values import Json
 
 FORMAT = 5
 """To be raised whenever loading gives another result for the same input."""
 KEEP = 64
+
+if TYPE_CHECKING:
+
+    class _Entry(TypedDict):
+        """What an entry holds. Warnings are (message, path, place, hint); quantities are the paths of what is no plain number."""
+
+        name: str
+        directory: str
+        files: tuple[str, ...]
+        services: dict[str, Service]
+        disabled: dict[str, Service]
+        networks: dict[str, Network]
+        volumes: dict[str, Volume]
+        configs: dict[str, FileObject]
+        secrets: dict[str, FileObject]
+        models: dict[str, Model]
+        jobs: dict[str, Service]
+        disabled_jobs: dict[str, Service]
+        extensions: dict[str, Json]
+        profiles: tuple[str, ...]
+        additions: dict[str, str]
+        forced: dict[str, str]
+        marks: bytes
+        warnings: list[tuple[str, Path, tuple[str, int, int] | None, str]]
+        inputs: dict[str, bytes]
+        absent: list[str]
+        used: dict[str, str | None]
+        links: dict[str, str]
+        quantities: list[tuple[Path, str]]
+
 
 _SECTIONS = ("networks", "volumes", "configs", "secrets", "models", "jobs", "disabled_jobs", "extensions")
 
@@ -91,10 +124,13 @@ def recall(options: LoadOptions) -> Project | None:
     if content is None:
         return None
     try:
-        entry = marshal.loads(content)
+        found = marshal.loads(content)
     except (ValueError, EOFError, TypeError):
         return None
-    if not isinstance(entry, dict) or not _unchanged(entry, options.environment):
+    if not isinstance(found, dict):
+        return None
+    entry = cast("_Entry", found)
+    if not _unchanged(entry, options.environment):
         return None
     warnings = tuple(
         Diagnostic(message, tuple(where), Mark(*mark) if mark else None, hint)
@@ -113,20 +149,28 @@ def recall(options: LoadOptions) -> Project | None:
         profiles=entry["profiles"],
         marks=Marks(lambda: marshal.loads(marks)),
         warnings=warnings,
-        **{key: entry[key] for key in _SECTIONS},
+        networks=entry["networks"],
+        volumes=entry["volumes"],
+        configs=entry["configs"],
+        secrets=entry["secrets"],
+        models=entry["models"],
+        jobs=entry["jobs"],
+        disabled_jobs=entry["disabled_jobs"],
+        extensions=entry["extensions"],
     )
 
 
-def _restore(entry: dict[str, Any], where: Path, kind: str) -> None:
+def _restore(entry: object, where: Path, kind: str) -> None:
     """Make the number at ``where`` the quantity that marshal cannot keep."""
+    # By name or by position: a mapping and a list are the same here.
+    node = cast("dict[str | int, object]", entry)
     *above, last = where
-    node: Any = entry
     for part in above:
-        node = node[part]
-    node[last] = {"Size": Size, "Duration": Duration}[kind](node[last])
+        node = cast("dict[str | int, object]", node[part])
+    node[last] = {"Size": Size, "Duration": Duration}[kind](cast("int", node[last]))
 
 
-def _unchanged(entry: dict[str, Any], environment: Mapping[str, str]) -> bool:
+def _unchanged(entry: _Entry, environment: Mapping[str, str]) -> bool:
     for name, value in entry["used"].items():
         if environment.get(name) != value:
             return False
@@ -229,7 +273,7 @@ def _marks(marks: Mapping[Path, Mark]) -> dict[Path, tuple[str, int, int]]:
     return {path: (mark.file, mark.line, mark.column) for path, mark in marks.items()}
 
 
-def _plain(value: Any, path: Path, quantities: list[tuple[Path, str]]) -> Any:
+def _plain(value: object, path: Path, quantities: list[tuple[Path, str]]) -> object:
     """Built-in containers and scalars only, as marshal takes them. What was a quantity goes to ``quantities``."""
     if isinstance(value, str):
         return value if type(value) is str else str.__str__(value)
@@ -242,4 +286,5 @@ def _plain(value: Any, path: Path, quantities: list[tuple[Path, str]]) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         return [_plain(item, (*path, index), quantities) for index, item in enumerate(value)]
+    assert isinstance(value, dict), path
     return {key: _plain(item, (*path, key), quantities) for key, item in value.items()}

@@ -6,18 +6,19 @@ implies (networks, names, dependencies) is normalize.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar.ports import parse as parse_ports
 from .. import shortforms
 from ..errors import Diagnostic, Path, dotted
-from .merge import as_map
-from .tree import Map, Place, Rules, Seq, fail, mark, places_of
+from .tree import Map, Place, Rules, Seq, as_tree, fail, list_at, map_at, maps_in, mark, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Transform = Callable[["Canonical", Any, Path, Place | None], Any]
+    from .tree import Node
+
+    Transform = Callable[["Canonical", Node, Path, Place | None], Node]
 
 
 class Canonical:
@@ -32,38 +33,37 @@ class Canonical:
         assert isinstance(result, Map)
         return result
 
-    def walk(self, value: Any, path: Path, place: Place | None, rules: Rules[Transform]) -> Any:
+    def walk(self, value: Node, path: Path, place: Place | None, rules: Rules[Transform]) -> Node:
         """``value`` with the rules applied at and below ``path``."""
         if rules.rule is not None:
             return rules.rule(self, value, path, place)
         return self.below(value, path, place, rules)
 
-    def below(self, value: Any, path: Path, place: Place | None, rules: Rules[Transform]) -> Any:
+    def below(self, value: Node, path: Path, place: Place | None, rules: Rules[Transform]) -> Node:
         if not rules.below:
             return value
-        if isinstance(value, dict):
-            places = value.places if isinstance(value, Map) else {}
+        if isinstance(value, Map):
             for key, item in value.items():
                 step = rules.step(key)
                 if step is not None:
-                    value[key] = self.walk(item, (*path, key), places.get(key) or place, step)
-        elif isinstance(value, list):
+                    value[key] = self.walk(item, (*path, key), value.places.get(key) or place, step)
+        elif isinstance(value, Seq):
             step = rules.step("*")
             if step is not None:
                 for index, (item, where) in enumerate(zip(value, places_of(value), strict=True)):
                     value[index] = self.walk(item, (*path, index), where or place, step)
         return value
 
-    def into(self, value: Any, path: Path, place: Place | None) -> Any:
+    def into(self, value: Node, path: Path, place: Place | None) -> Node:
         rules = RULES.at(*map(str, path))
         return self.below(value, path, place, rules) if rules is not None else value
 
 
-def _wrong(value: Any, path: Path, place: Place | None, expected: str) -> Exception:
+def _wrong(value: Node, path: Path, place: Place | None, expected: str) -> Exception:
     return fail(f"{dotted(path)}: expected {expected}", path, place)
 
 
-def single(key: str, value: Any, place: Place | None, **more: Any) -> Map:
+def single(key: str, value: Node, place: Place | None, **more: Node) -> Map:
     """A mapping made from a short form."""
     out = Map((), place)
     out.put(key, value, place)
@@ -73,24 +73,24 @@ def single(key: str, value: Any, place: Place | None, **more: Any) -> Map:
 
 
 def _long(key: str, expected: str) -> Transform:
-    def transform(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
+    def transform(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
         if isinstance(value, str):
             return single(key, value, place)
-        if isinstance(value, dict):
+        if isinstance(value, Map):
             return run.into(value, path, place)
         raise _wrong(value, path, place, expected)
 
     return transform
 
 
-def _string_list(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
+def _string_list(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
     return Seq([value], [place]) if isinstance(value, str) else value
 
 
-def _key_values(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, dict):
+def _key_values(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if isinstance(value, Map):
         return value
-    if isinstance(value, list):
+    if isinstance(value, Seq):
         out = Map((), place)
         for item, where in zip(value, places_of(value), strict=True):
             key, separator, rest = str(item).partition("=")
@@ -103,15 +103,15 @@ def _key_values(run: Canonical, value: Any, path: Path, place: Place | None) -> 
     raise _wrong(value, path, place, "a mapping or a list of key=value")
 
 
-def _depends_on(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, dict):
+def _depends_on(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if isinstance(value, Map):
         for key, item in value.items():
-            if not isinstance(item, dict):
-                raise _wrong(item, (*path, key), as_map(value).places.get(key), "a mapping")
+            if not isinstance(item, Map):
+                raise _wrong(item, (*path, key), value.places.get(key), "a mapping")
             item.setdefault("condition", "service_started")
             item.setdefault("required", True)
         return value
-    if isinstance(value, list):
+    if isinstance(value, Seq):
         out = Map((), place)
         for item, where in zip(value, places_of(value), strict=True):
             out.put(str(item), single("condition", "service_started", where, required=True), where)
@@ -119,33 +119,33 @@ def _depends_on(run: Canonical, value: Any, path: Path, place: Place | None) -> 
     raise _wrong(value, path, place, "a list of services or a mapping")
 
 
-def _env_file(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    def entry(item: Any, where: Place | None) -> Any:
+def _env_file(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    def entry(item: Node, where: Place | None) -> Node:
         if isinstance(item, str):
             return single("path", item, where, required=True)
-        if isinstance(item, dict):
+        if isinstance(item, Map):
             item.setdefault("required", True)
             return item
         return None
 
     if isinstance(value, str):
         return Seq([entry(value, place)], [place])
-    if isinstance(value, list):
+    if isinstance(value, Seq):
         places = places_of(value)
         return Seq([entry(item, where) for item, where in zip(value, places, strict=True)], list(places))
     raise _wrong(value, path, place, "a path or a list of paths")
 
 
-def _gpus(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, list):
+def _gpus(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if isinstance(value, Seq):
         return value
     if isinstance(value, str):
         return Seq([single("count", "all", place)], [place])
     raise _wrong(value, path, place, "`all` or a list of devices")
 
 
-def _names(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, list):
+def _names(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if isinstance(value, Seq):
         out = Map((), place)
         for item, where in zip(value, places_of(value), strict=True):
             out.put(str(item), None, where)
@@ -153,8 +153,8 @@ def _names(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
     return value
 
 
-def _volume(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, dict):
+def _volume(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if isinstance(value, Map):
         return value
     if isinstance(value, str):
         try:
@@ -165,13 +165,13 @@ def _volume(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
             raise fail(str(error), path, place) from None
         out = Map((), place)
         for key, item in fields.items():
-            out.put(key, Map(item.items()) if isinstance(item, dict) else item, place)
+            out.put(key, as_tree(item), place)
         return out
     raise _wrong(value, path, place, "a string or a mapping")
 
 
-def _device(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, dict):
+def _device(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if isinstance(value, Map):
         return value
     if isinstance(value, str):
         try:
@@ -184,12 +184,12 @@ def _device(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
     raise _wrong(value, path, place, "a string or a mapping")
 
 
-def _ports(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if not isinstance(value, list):
+def _ports(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if not isinstance(value, Seq):
         raise _wrong(value, path, place, "a list of ports")
     out = Seq()
     for index, (item, where) in enumerate(zip(value, places_of(value), strict=True)):
-        if isinstance(item, dict):
+        if isinstance(item, Map):
             out.add(item, where)
             continue
         if isinstance(item, bool) or not isinstance(item, (int, str)):
@@ -212,10 +212,10 @@ def _ports(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
     return out
 
 
-def _ssh(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, dict):
+def _ssh(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if isinstance(value, Map):
         return value
-    if isinstance(value, list):
+    if isinstance(value, Seq):
         out = Map((), place)
         for item, where in zip(value, places_of(value), strict=True):
             key, separator, rest = str(item).partition("=")
@@ -226,18 +226,18 @@ def _ssh(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
     raise _wrong(value, path, place, "a list or a mapping")
 
 
-def _ulimit(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if isinstance(value, dict) or (isinstance(value, int) and not isinstance(value, bool)):
+def _ulimit(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if isinstance(value, Map) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise _wrong(value, path, place, "a number or a mapping of soft and hard")
 
 
-def _maybe_external(run: Canonical, value: Any, path: Path, place: Place | None) -> Any:
-    if not isinstance(value, dict):
+def _maybe_external(run: Canonical, value: Node, path: Path, place: Place | None) -> Node:
+    if not isinstance(value, Map):
         return value
-    resource = as_map(value)
+    resource = value
     external = resource.get("external")
-    if isinstance(external, dict):
+    if isinstance(external, Map):
         resource["external"] = True
         if "name" in external:
             where = resource.places.get("external") or place
@@ -287,10 +287,9 @@ RULES: Rules[Transform] = Rules(
 
 def drop_empty(tree: Map) -> None:
     """Remove empty entries where they mean nothing (``dns``)."""
-    services = tree.get("services")
-    for service in services.values() if isinstance(services, dict) else ():
-        servers = service.get("dns") if isinstance(service, dict) else None
-        if isinstance(servers, list):
+    for _, service in maps_in(tree, "services"):
+        servers = service.get("dns")
+        if isinstance(servers, Seq):
             kept = [
                 (item, where) for item, where in zip(servers, places_of(servers), strict=True) if item not in (None, "")
             ]
@@ -299,32 +298,24 @@ def drop_empty(tree: Map) -> None:
 
 def defaults(tree: Map) -> None:
     """Set what the long forms of single attributes default to."""
-    services = tree.get("services")
-    for name, service in services.items() if isinstance(services, dict) else ():
-        if not isinstance(service, dict):
-            continue
-        build = service.get("build")
-        if isinstance(build, dict):
+    for name, service in maps_in(tree, "services"):
+        build = map_at(service, "build")
+        if build is not None:
             build.setdefault("context", ".")
-        for secret in service.get("secrets") or ():
-            if isinstance(secret, dict):
+        for secret in list_at(service, "secrets") or ():
+            if isinstance(secret, Map):
                 secret.setdefault("target", f"/run/secrets/{secret.get('source') or ''}")
-        for port in service.get("ports") or ():
-            if isinstance(port, dict):
+        for port in list_at(service, "ports") or ():
+            if isinstance(port, Map):
                 port.setdefault("protocol", "tcp")
                 port.setdefault("mode", "ingress")
-        path: Path = ("services", name, "gpus")
-        requests = service.get("gpus") or ()
-        _device_requests(requests, path)
-        node: Any = service
-        for key in ("deploy", "resources", "reservations", "devices"):
-            node = node.get(key) if isinstance(node, dict) else None
-        _device_requests(node or (), ("services", name, "deploy", "resources", "reservations", "devices"))
+        for at in (("gpus",), ("deploy", "resources", "reservations", "devices")):
+            _device_requests(list_at(service, *at) or Seq(), ("services", name, *at))
 
 
-def _device_requests(requests: Any, path: Path) -> None:
-    for index, request in enumerate(requests):
-        if not isinstance(request, dict):
-            raise fail(f"{dotted((*path, index))}: expected a mapping", (*path, index), places_of(requests)[index])
+def _device_requests(requests: Seq, path: Path) -> None:
+    for index, (request, place) in enumerate(zip(requests, places_of(requests), strict=True)):
+        if not isinstance(request, Map):
+            raise fail(f"{dotted((*path, index))}: expected a mapping", (*path, index), place)
         if "count" not in request and "device_ids" not in request:
             request["count"] = "all"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..convert.healthcheck import OWN_ENGINE_ONLY, probe_of
 from ..errors import Diagnostic, Path, dotted
@@ -74,7 +74,7 @@ def schema_keys() -> frozenset[str]:
     return frozenset(found)
 
 
-def _collect(node: Any, home: str, path: tuple[str, ...], found: set[str], depth: int) -> None:
+def _collect(node: schema.Schema, home: str, path: tuple[str, ...], found: set[str], depth: int) -> None:
     if depth > 24:
         return
     if "$ref" in node:
@@ -187,7 +187,7 @@ def _rules(status: str, elsewhere: bool) -> Rules[Entry]:
     )
 
 
-def walk(value: Any, rules: Rules[Rule], path: Path) -> Iterator[tuple[Path, Rule]]:
+def walk(value: object, rules: Rules[Rule], path: Path) -> Iterator[tuple[Path, Rule]]:
     """The places in ``value`` that have a rule, outermost first; nothing below one is looked at."""
     if isinstance(value, dict):
         for key, item in value.items():

@@ -5,25 +5,26 @@ Their form is binder.py's; which attribute has which type is bind.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar import durations, sizes
 from .. import shortforms
 from ..errors import dotted
 from ..model.values import Duration, Size
-from .binder import Kept, Record, kind, plain
+from .binder import Record, kind, plain
 from .interpolate import to_boolean
-from .merge import as_map
 from .scalars import float32, integer, text
 from .tree import Map, Seq, places_of
 
 if TYPE_CHECKING:
     from ..errors import Path
     from .binder import Binder
-    from .tree import Place
+    from .tree import Node, Place
+
+    Pair = tuple[str, Node, Place | None]
 
 
-def string(run: Binder, value: Any, path: Path, place: Place | None) -> str:
+def string(run: Binder, value: Node, path: Path, place: Place | None) -> str:
     if isinstance(value, str):
         return value
     if value is None:
@@ -34,12 +35,12 @@ def string(run: Binder, value: Any, path: Path, place: Place | None) -> str:
     return ""
 
 
-def switch(run: Binder, value: Any, path: Path, place: Place | None) -> str:
+def switch(run: Binder, value: Node, path: Path, place: Place | None) -> str:
     """A boolean or a setting, as text."""
     return string(run, text(value) if isinstance(value, bool) else value, path, place)
 
 
-def boolean(run: Binder, value: Any, path: Path, place: Place | None) -> bool:
+def boolean(run: Binder, value: Node, path: Path, place: Place | None) -> bool:
     if isinstance(value, bool):
         return value
     if value is None:
@@ -54,7 +55,7 @@ def boolean(run: Binder, value: Any, path: Path, place: Place | None) -> bool:
     return False
 
 
-def whole(run: Binder, value: Any, path: Path, place: Place | None) -> int:
+def whole(run: Binder, value: Node, path: Path, place: Place | None) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         if value >= 1 << 63:
             run.fail(f"{dotted(path)}: {value} is too large", path, place)
@@ -73,7 +74,7 @@ def whole(run: Binder, value: Any, path: Path, place: Place | None) -> int:
     return 0
 
 
-def natural(run: Binder, value: Any, path: Path, place: Place | None) -> int:
+def natural(run: Binder, value: Node, path: Path, place: Place | None) -> int:
     if isinstance(value, str):
         run.fail(f"{dotted(path)}: expected a number, got a string", path, place)
         return 0
@@ -83,18 +84,18 @@ def natural(run: Binder, value: Any, path: Path, place: Place | None) -> int:
     return number
 
 
-def single_float(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+def single_float(run: Binder, value: Node, path: Path, place: Place | None) -> Float32 | None:
     if isinstance(value, str):
         try:
             value = float(value)
         except ValueError:
             run.fail(f"{dotted(path)}: {value!r} is not a number", path, place)
-            return 0
+            return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Float32(value)
     if value is not None:
         run.fail(f"{dotted(path)}: expected a number, got {kind(value)}", path, place)
-    return 0
+    return None
 
 
 class Float32(float):
@@ -106,7 +107,7 @@ class Float32(float):
         return super().__new__(cls, float32(float(value)))
 
 
-def size(run: Binder, value: Any, path: Path, place: Place | None) -> Size:
+def size(run: Binder, value: Node, path: Path, place: Place | None) -> Size:
     """Bytes."""
     number = 0
     if isinstance(value, int) and not isinstance(value, bool):
@@ -121,8 +122,8 @@ def size(run: Binder, value: Any, path: Path, place: Place | None) -> Size:
     return Size(number)
 
 
-def duration(run: Binder, value: Any, path: Path, place: Place | None) -> Duration | None:
-    """A duration; one of zero is not as if none had been given."""
+def duration(run: Binder, value: Node, path: Path, place: Place | None) -> Duration | None:
+    """A duration; None for what is none."""
     try:
         return Duration(durations.parse(text(value)))
     except ValueError as error:
@@ -130,12 +131,7 @@ def duration(run: Binder, value: Any, path: Path, place: Place | None) -> Durati
         return None
 
 
-def plain_duration(run: Binder, value: Any, path: Path, place: Place | None) -> Duration | None:
-    """A duration that is left out when zero."""
-    return duration(run, value, path, place) or None
-
-
-def command(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+def command(run: Binder, value: Node, path: Path, place: Place | None) -> Words | None:
     """Words of a command, or None when nothing was given; an empty list clears the image's."""
     if isinstance(value, str):
         try:
@@ -143,7 +139,7 @@ def command(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
         except ValueError as error:
             run.fail(f"{dotted(path)}: {error}: {value!r}", path, place)
             return None
-    if isinstance(value, list):
+    if isinstance(value, Seq):
         return Words(
             string(run, item, (*path, i), where)
             for i, (item, where) in enumerate(zip(value, places_of(value), strict=True))
@@ -151,26 +147,26 @@ def command(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
     return None
 
 
-class Words(list[str]):
+class Words(Seq):
     """A command; an empty one is not the same as none."""
 
     __slots__ = ()
 
 
-def health_test(run: Binder, value: Any, path: Path, place: Place | None) -> list[str]:
+def health_test(run: Binder, value: Node, path: Path, place: Place | None) -> Seq:
     if isinstance(value, str):
-        return ["CMD-SHELL", value]
-    if isinstance(value, list):
-        return [string(run, item, (*path, index), place) for index, item in enumerate(value)]
+        return Seq(["CMD-SHELL", value])
+    if isinstance(value, Seq):
+        return Seq([string(run, item, (*path, index), place) for index, item in enumerate(value)])
     run.fail(f"{dotted(path)}: expected a string or a list, got {kind(value)}", path, place)
-    return []
+    return Seq()
 
 
-def strings(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
+def strings(run: Binder, value: Node, path: Path, place: Place | None) -> Seq:
     """A list of strings; one string stands for a list of one."""
     if isinstance(value, str):
         return Seq([value], [place])
-    if isinstance(value, list):
+    if isinstance(value, Seq):
         places = places_of(value)
         return Seq([string(run, item, (*path, index), places[index]) for index, item in enumerate(value)], list(places))
     if value is not None:
@@ -178,30 +174,31 @@ def strings(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
     return Seq()
 
 
-def texts(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
+def texts(run: Binder, value: Node, path: Path, place: Place | None) -> Seq:
     """A list of strings or numbers."""
-    if isinstance(value, list):
+    if isinstance(value, Seq):
         return Seq([text(item) for item in value], list(places_of(value)))
     return strings(run, value, path, place)
 
 
-def _pairs(value: Any) -> list[tuple[str, Any, Place | None]]:
+def _pairs(value: Map | Seq) -> list[Pair]:
     """Key, value and place from a mapping or a key=value list; a key without ``=`` has None."""
-    if isinstance(value, dict):
-        places = as_map(value).places
-        pairs = [(key, item, places.get(key)) for key, item in value.items() if not key.startswith("x-")]
-        extra = {key: item for key, item in value.items() if key.startswith("x-")}
+    if isinstance(value, Map):
+        pairs: list[Pair] = [
+            (key, item, value.places.get(key)) for key, item in value.items() if not key.startswith("x-")
+        ]
+        extra = Map({key: item for key, item in value.items() if key.startswith("x-")})
         if extra:
             pairs.append(("#extensions", extra, None))
         return pairs
-    out: list[tuple[str, Any, Place | None]] = []
+    out: list[Pair] = []
     for item, place in zip(value, places_of(value), strict=True):
         key, separator, rest = text(item).partition("=")
         out.append((key, rest if separator else None, place))
     return out
 
 
-def _sorted(pairs: list[tuple[str, Any, Place | None]]) -> Map:
+def _sorted(pairs: list[Pair]) -> Map:
     last = {key: (item, place) for key, item, place in pairs}
     out = Map()
     for key in sorted(last):
@@ -209,42 +206,42 @@ def _sorted(pairs: list[tuple[str, Any, Place | None]]) -> Map:
     return out
 
 
-def mapping(run: Binder, value: Any, path: Path, place: Place | None) -> Map:
+def mapping(run: Binder, value: Node, path: Path, place: Place | None) -> Map:
     """String values; nothing given is an empty string."""
-    if not isinstance(value, (dict, list)):
+    if not isinstance(value, (Map, Seq)):
         if value is not None:
             run.fail(f"{dotted(path)}: expected a mapping or a list, got {kind(value)}", path, place)
         return Map()
     return _sorted([(key, "" if item is None else text(item), where) for key, item, where in _pairs(value)])
 
 
-def environment(run: Binder, value: Any, path: Path, place: Place | None) -> Map:
+def environment(run: Binder, value: Node, path: Path, place: Place | None) -> Map:
     """String values, or None for a variable that is named without a value."""
-    if not isinstance(value, (dict, list)):
+    if not isinstance(value, (Map, Seq)):
         if value is not None:
             run.fail(f"{dotted(path)}: expected a mapping or a list, got {kind(value)}", path, place)
         return Map()
     return _sorted([(key, None if item is None else text(item), where) for key, item, where in _pairs(value)])
 
 
-def options(run: Binder, value: Any, path: Path, place: Place | None) -> Map:
+def options(run: Binder, value: Node, path: Path, place: Place | None) -> Map:
     return mapping(run, value, path, place)
 
 
-def string_map(run: Binder, value: Any, path: Path, place: Place | None) -> Map:
-    if isinstance(value, dict):
+def string_map(run: Binder, value: Node, path: Path, place: Place | None) -> Map:
+    if isinstance(value, Map):
         return _sorted([(key, string(run, item, (*path, key), where), where) for key, item, where in _pairs(value)])
     return mapping(run, value, path, place)
 
 
-def hosts(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
+def hosts(run: Binder, value: Node, path: Path, place: Place | None) -> Seq:
     """``host=address`` entries, sorted."""
     found: list[tuple[str, str, Place | None]] = []
-    if isinstance(value, dict):
+    if isinstance(value, Map):
         for key, item, where in _pairs(value):
-            addresses = item if isinstance(item, list) else [item]
+            addresses = item if isinstance(item, Seq) else [item]
             found += [(key, "" if address is None else text(address), where) for address in addresses]
-    elif isinstance(value, list):
+    elif isinstance(value, Seq):
         for item, where in zip(value, places_of(value), strict=True):
             entry = text(item)
             separator = "=" if "=" in entry else ":"
@@ -266,15 +263,16 @@ def hosts(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
     return Seq([line for line, _ in lines], [where for _, where in lines])
 
 
-def ssh(run: Binder, value: Any, path: Path, place: Place | None) -> Seq:
-    return Seq([key if not item else f"{key}: {item}" for key, item, _ in _pairs(value or {})])
+def ssh(run: Binder, value: Node, path: Path, place: Place | None) -> Seq:
+    agents = _pairs(value) if isinstance(value, (Map, Seq)) else []
+    return Seq([key if not item else f"{key}: {item}" for key, item, _ in agents])
 
 
-def ulimit(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+def ulimit(run: Binder, value: Node, path: Path, place: Place | None) -> int | Record:
     if isinstance(value, int) and not isinstance(value, bool):
         return value if value else Record()
     out = Record()
-    if isinstance(value, dict):
+    if isinstance(value, Map):
         for key in ("soft", "hard"):
             item = value.get(key)
             if isinstance(item, int) and not isinstance(item, bool):
@@ -285,23 +283,11 @@ def ulimit(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
     return out
 
 
-def optional_boolean(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    return None if value is None else Kept(boolean(run, value, path, place))
-
-
-def optional_whole(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    return None if value is None else Kept(whole(run, value, path, place))
-
-
-def optional_natural(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
-    return None if value is None else Kept(natural(run, value, path, place))
-
-
-def free(run: Binder, value: Any, path: Path, place: Place | None) -> Any:
+def free(run: Binder, value: Node, path: Path, place: Place | None) -> Node:
     return plain(value)
 
 
-def device_count(run: Binder, value: Any, path: Path, place: Place | None) -> int:
+def device_count(run: Binder, value: Node, path: Path, place: Place | None) -> int:
     if isinstance(value, str):
         if value.lower() == "all":
             return -1

@@ -5,51 +5,57 @@ Only shapes of text are decided here: key order and omissions are those of the b
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..model.values import Quantity
 from .decode import Float32
 from .scalars import Timestamp, format_float
-from .tree import Map
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..model import Project
+    from ..model.resources import FileObject
+    from ..model.service import Service
 
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _ESCAPE = re.compile("[<>&\u2028\u2029]")
 
 
-def sections(project: Project) -> dict[str, Any]:
+def sections(project: Project) -> dict[str, object]:
     """The top level of a project in the order of its JSON form; content that came from elsewhere is left out."""
-    top: dict[str, Any] = {"name": project.name, "services": project.services}
-    for key in ("networks", "volumes", "secrets", "configs", "models", "jobs"):
-        value = getattr(project, key)
-        if value:
-            top[key] = without_content(value, key) if key in ("secrets", "configs") else value
+    top = named(project)
     top.update({key: _no_empty_lists(value) for key, value in project.extensions.items()})
     return {key: top[key] for key in sorted(top)}
 
 
-def without_content(resources: Any, section: str) -> Any:
-    out = {}
-    for name, value in resources.items():
-        if "content" in value and (section == "secrets" or value.get("environment")):
-            shown = type(value)()
-            shown.update({key: item for key, item in value.items() if key != "content"})
-            if isinstance(value, Map):
-                shown.extensions = value.extensions
-            out[name] = shown
-        else:
-            out[name] = value
-    return out
+def named(project: Project) -> dict[str, object]:
+    """The name and the sections that are not empty, in the order of the YAML form."""
+    top: dict[str, object] = {
+        "name": project.name,
+        "services": project.services,
+        "networks": project.networks,
+        "volumes": project.volumes,
+        "secrets": {name: _without_content(one) for name, one in project.secrets.items()},
+        "configs": {
+            name: _without_content(one) if one.get("environment") else one for name, one in project.configs.items()
+        },
+        "models": project.models,
+        "jobs": project.jobs,
+    }
+    return {key: value for key, value in top.items() if value or key == "services"}
 
 
-def _no_empty_lists(value: Any) -> Any:
+def _without_content(resource: FileObject) -> FileObject:
+    """``content`` that came from elsewhere is nobody's to see."""
+    shown = copy.copy(resource)
+    shown.pop("content", None)
+    return shown
+
+
+def _no_empty_lists(value: object) -> object:
     """Docker Compose shows an empty list in an extension as null."""
     if isinstance(value, dict):
         return {key: _no_empty_lists(item) for key, item in value.items()}
@@ -68,15 +74,15 @@ def escape_dollars(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def service_hash(service: Mapping[str, Any]) -> str:
+def service_hash(service: Service) -> str:
     """What ``config --hash`` prints: a digest of the service without what does not change its containers."""
     kept = {key: value for key, value in service.items() if key not in ("build", "pull_policy", "scale")}
-    if "deploy" in kept:
-        kept["deploy"] = {key: value for key, value in kept["deploy"].items() if key != "replicas"}
+    if "deploy" in service:
+        kept["deploy"] = {key: value for key, value in service["deploy"].items() if key != "replicas"}
     return hashlib.sha256(_compact(kept).encode()).hexdigest()
 
 
-def _compact(value: Any) -> str:
+def _compact(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{_json_string(key)}:{_compact(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -84,12 +90,12 @@ def _compact(value: Any) -> str:
     return json_scalar(value)
 
 
-def model_json(model: Any) -> str:
+def model_json(model: object) -> str:
     """``config --no-interpolate --format json``."""
     return json_text(_sorted(_no_empty_lists(model)))
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: object) -> object:
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value)}
     if isinstance(value, list):
@@ -97,14 +103,14 @@ def _sorted(value: Any) -> Any:
     return value
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """JSON with an indent of two and the escapes of Go's encoder."""
     out: list[str] = []
     _json(value, "\n", out)
     return "".join(out)
 
 
-def _json(value: Any, newline: str, out: list[str]) -> None:
+def _json(value: object, newline: str, out: list[str]) -> None:
     if isinstance(value, (dict, list)):
         brackets = "{}" if isinstance(value, dict) else "[]"
         if not value:
@@ -127,7 +133,7 @@ def _json(value: Any, newline: str, out: list[str]) -> None:
         out.append(json_scalar(value))
 
 
-def json_scalar(value: Any) -> str:
+def json_scalar(value: object) -> str:
     if isinstance(value, str):
         return _json_string(value)
     if value is None:

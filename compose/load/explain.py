@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..errors import Diagnostic, LoadError, Mark, Path, dotted
 from . import canonical, dotenv, pipeline
@@ -16,13 +16,16 @@ from .binder import plain
 from .interpolate import variables
 from .scalars import text
 from .suggest import nearest
-from .tree import Map, Place, mark, place_at
+from .tree import Map, Place, Seq, list_at, mark, place_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..model import LoadOptions, Project
     from .source import Source
+    from .tree import Node
+
+T = TypeVar("T")
 
 MASK = "********"
 _SECRET = re.compile(r"PASSW|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|AUTH", re.IGNORECASE)
@@ -43,7 +46,7 @@ class Setting:
 
     kind: str
     place: Mark | None
-    value: Any
+    value: Node
     template: str = ""
     variables: tuple[Origin, ...] = ()
     wins: bool = False
@@ -54,7 +57,7 @@ class Explanation:
     """``value`` is what the project holds in the end; ``settings`` are in the order in which they were laid over each other."""
 
     path: Path
-    value: Any
+    value: Node
     settings: tuple[Setting, ...]
 
 
@@ -97,30 +100,45 @@ def explain(options: LoadOptions, written: str | Path, texts: Mapping[str, bytes
     teller = _Teller(loader, found, path)
     settings = [setting for layer in layers for setting in teller.layer(layer)]
     settings = [*teller.env_files(tree), *settings]
-    if not settings and value is _ABSENT:
+    if not settings and isinstance(value, _Absent):
         raise NoSuchKey(Diagnostic(f"nothing sets {dotted(path)}", hint=_suggestion(project, path)))
     winner = _winner(settings, final)
     told = [replace(setting, wins=index == winner) for index, setting in enumerate(settings)]
+    shown = None if isinstance(value, _Absent) else mask(path, value)
     if not told:
-        told = [Setting("default", None, mask(path, plain(value)), wins=True)]
-    return Explanation(path, None if value is _ABSENT else mask(path, plain(value)), tuple(told))
+        told = [Setting("default", None, shown, wins=True)]
+    return Explanation(path, shown, tuple(told))
 
 
-_ABSENT = object()
+class _Absent:
+    """What stands where nothing is: None is a value."""
 
 
-def _final(project: Project, path: Path) -> tuple[Any, Place | None]:
-    top = {key: getattr(project, key) for key in ("services", "networks", "volumes", "configs", "secrets", "models")}
-    value: Any = {"name": project.name, **top, **project.extensions}
-    tree = Map(top)
+_ABSENT = _Absent()
+
+
+def _final(project: Project, path: Path) -> tuple[Node | _Absent, Place | None]:
+    top = {
+        "services": project.services,
+        "networks": project.networks,
+        "volumes": project.volumes,
+        "configs": project.configs,
+        "secrets": project.secrets,
+        "models": project.models,
+    }
+    value = _at({"name": project.name, **top, **project.extensions}, path)
+    return value, None if isinstance(value, _Absent) else place_at(top, _indices(top, path))
+
+
+def _at(tree: object, path: Path) -> Node | _Absent:
+    """The value at ``path``, where a list's entry may be named by what it begins with."""
+    value = tree
     for part in path:
         value = _step(value, part)
-        if value is _ABSENT:
-            return _ABSENT, None
-    return value, place_at(tree, _indices(top, path))
+    return value if isinstance(value, _Absent) else plain(cast("Node", value))
 
 
-def _indices(value: Any, path: Path) -> Path:
+def _indices(value: object, path: Path) -> Path:
     """The path with list entries by position."""
     out: list[str | int] = []
     for part in path:
@@ -132,13 +150,13 @@ def _indices(value: Any, path: Path) -> Path:
             value = value[index]
             continue
         value = _step(value, part)
-        if value is _ABSENT:
+        if isinstance(value, _Absent):
             break
         out.append(part)
     return tuple(out)
 
 
-def _index(items: list[Any], part: str) -> int | None:
+def _index(items: list[object], part: str) -> int | None:
     for index, item in enumerate(items):
         if isinstance(item, str) and (item == part or item.startswith(f"{part}=")):
             return index
@@ -149,7 +167,7 @@ def _index(items: list[Any], part: str) -> int | None:
     return None
 
 
-def _step(value: Any, part: str | int) -> Any:
+def _step(value: object, part: str | int) -> object:
     if isinstance(value, dict):
         return value.get(part, _ABSENT) if isinstance(part, str) else _ABSENT
     if isinstance(value, list):
@@ -183,24 +201,28 @@ def _suggestion(project: Project, path: Path) -> str:
     return "unset keys take the default of the image or the engine"
 
 
-def mask(path: Path, value: Any) -> Any:
+def mask(path: Path, value: T) -> T:
     """``value`` with everything hidden that its name says is secret."""
+    return cast("T", _masked(path, value))
+
+
+def _masked(path: Path, value: object) -> object:
     if any(isinstance(part, str) and _SECRET.search(part) for part in path[2:]) or (
         path[:1] == ("secrets",) and path[-1] == "content"
     ):
         return MASK if value not in (None, "") and not isinstance(value, (dict, list)) else value
     if isinstance(value, dict):
-        return {key: mask((*path, key), item) for key, item in value.items()}
+        return Map({key: cast("Node", _masked((*path, key), item)) for key, item in value.items()})
     if isinstance(value, list):
-        return [_mask_item(path, index, item) for index, item in enumerate(value)]
+        return Seq([cast("Node", _mask_item(path, index, item)) for index, item in enumerate(value)])
     return value
 
 
-def _mask_item(path: Path, index: int, item: Any) -> Any:
+def _mask_item(path: Path, index: int, item: object) -> object:
     if isinstance(item, str):
         name, separator, rest = item.partition("=")
         return f"{name}={MASK}" if separator and rest and _SECRET.search(name) else item
-    return mask((*path, index), item)
+    return _masked((*path, index), item)
 
 
 class _Teller:
@@ -217,17 +239,15 @@ class _Teller:
             tree = canonical.Canonical(lenient=True).apply(tree)
         except LoadError:
             return
-        value: Any = tree
-        for part in self.path:
-            value = _step(value, part)
-            if value is _ABSENT:
-                return
+        value = _at(tree, self.path)
+        if isinstance(value, _Absent):
+            return
         place = place_at(tree, _indices(tree, self.path))
         template = self.loader.templates.get(place, "") if place is not None else ""
         names = self.origins(template)
         if not template and value is None and "environment" in self.path[2:3]:
             names = (self.origin(str(self.path[-1]), ""),)
-        yield Setting(layer.kind, mark(place), mask(self.path, plain(value)), self._template(template), names)
+        yield Setting(layer.kind, mark(place), mask(self.path, value), self._template(template), names)
 
     def _template(self, template: str) -> str:
         name, separator, rest = template.partition("=")
@@ -254,11 +274,9 @@ class _Teller:
         """What the service's env files say about one of its variables."""
         if len(self.path) != 4 or self.path[0] != "services" or self.path[2] != "environment":
             return
-        service = (tree.get("services") or {}).get(self.path[1]) or {}
-        entries = service.get("env_file") or ()
         known: dict[str, str] = {}
-        for entry in entries:
-            name = entry.get("path") if isinstance(entry, dict) else None
+        for entry in list_at(tree, "services", str(self.path[1]), "env_file") or ():
+            name = entry.get("path") if isinstance(entry, Map) else None
             if not isinstance(name, str) or not self.loader.files.exists(name):
                 continue
             content = self.loader.files.read(name).decode("utf-8", "replace")

@@ -7,7 +7,7 @@ another file are made relative to the project before merging.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import LoadError
 from . import merge
@@ -17,6 +17,7 @@ from .tree import Map, clone, fail
 if TYPE_CHECKING:
     from ..errors import Path
     from .pipeline import Loader
+    from .tree import Node, Place
 
 Trail = tuple[tuple[str, str], ...]
 
@@ -39,7 +40,7 @@ def _extended(
     file: str,
     cleared: tuple[tuple[Path, ...], ...],
     trail: Trail,
-) -> Any:
+) -> Node:
     from .pipeline import Layer, clear
 
     service = services[name]
@@ -52,8 +53,8 @@ def _extended(
     if extends is None:
         return service
     place = service.places.get("extends")
-    reference = extends.get("service") if isinstance(extends, dict) else extends
-    other = extends.get("file") if isinstance(extends, dict) else None
+    reference = extends.get("service") if isinstance(extends, Map) else extends
+    other = extends.get("file") if isinstance(extends, Map) else None
     if not isinstance(reference, str) or not (other is None or isinstance(other, str)):
         raise fail("extends must name a service", (*path, "extends"), place)
     pool = services
@@ -84,7 +85,9 @@ def _extended(
     return result
 
 
-def _services_of(loader: Loader, name: str, reference: str, other: str, place: Any) -> tuple[Map, tuple[Path, ...]]:
+def _services_of(
+    loader: Loader, name: str, reference: str, other: str, place: Place | None
+) -> tuple[Map, tuple[Path, ...]]:
     local = loader.local(other, ("services", name, "extends"), place)
     path: Path = ("services", name, "extends")
     try:

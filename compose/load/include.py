@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Path, dotted
 from . import source
 from .paths import join
-from .tree import Map, Place, fail, places_of
+from .tree import Map, Place, Seq, fail, map_at, places_of
 
 if TYPE_CHECKING:
     from .pipeline import Loader
+    from .tree import Node
 
 SECTIONS = ("services", "volumes", "networks", "secrets", "configs", "models")
 
@@ -29,33 +30,34 @@ def apply_include(loader: Loader, tree: Map, included: tuple[str, ...]) -> None:
     if entries is None:
         del tree["include"]
         return
-    if not isinstance(entries, list):
+    if not isinstance(entries, Seq):
         raise fail("`include` must be a list", ("include",), place)
     for index, (entry, where) in enumerate(zip(entries, places_of(entries), strict=True)):
         _include(loader, tree, entry, included, ("include", index), where or place)
     del tree["include"]
 
 
-def _strings(value: Any, path: Path, place: Place | None) -> list[str]:
+def _strings(value: Node, path: Path, place: Place | None) -> list[str]:
     if value is None:
         return []
-    items = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, str) for item in items):
+    items = value if isinstance(value, Seq) else [value]
+    texts = [item for item in items if isinstance(item, str)]
+    if len(texts) < len(items):
         raise fail(f"{dotted(path)}: expected a path or a list of paths", path, place)
-    return list(items)
+    return texts
 
 
 def _include(
     loader: Loader,
     tree: Map,
-    entry: Any,
+    entry: Node,
     included: tuple[str, ...],
     path: Path,
     place: Place | None,
 ) -> None:
     if isinstance(entry, str):
         entry = Map({"path": entry})
-    if not isinstance(entry, dict):
+    if not isinstance(entry, Map):
         raise fail(f"{dotted(path)}: expected a path or a mapping", path, place)
     unknown = sorted(set(entry) - {"path", "env_file", "project_directory"})
     names = _strings(entry.get("path"), (*path, "path"), place)
@@ -66,6 +68,8 @@ def _include(
             f"{dotted(path)}: unknown key {unknown[0]!r}", path, place, "path, env_file and project_directory are known"
         )
     project_directory = entry.get("project_directory") or ""
+    if not isinstance(project_directory, str):
+        raise fail(f"{dotted((*path, 'project_directory'))}: expected a path", path, place)
     if not files:
         return
     if not project_directory:
@@ -92,7 +96,7 @@ def _include(
     _import(imported, tree, path, place)
 
 
-def _env_files(loader: Loader, entry: Any, home: str, path: Path, place: Place | None) -> list[str]:
+def _env_files(loader: Loader, entry: Map, home: str, path: Path, place: Place | None) -> list[str]:
     names = _strings(entry.get("env_file"), (*path, "env_file"), place)
     if not names:
         default = join(home, ".env")
@@ -110,11 +114,11 @@ def _env_files(loader: Loader, entry: Any, home: str, path: Path, place: Place |
 
 def _import(imported: Map, tree: Map, path: Path, place: Place | None) -> None:
     for section in SECTIONS:
-        resources = imported.get(section)
+        resources = map_at(imported, section)
         if resources is None:
             continue
-        target = tree.get(section)
-        if not isinstance(target, Map):
+        target = map_at(tree, section)
+        if target is None:
             target = Map()
             tree.put(section, target, imported.places.get(section))
         for name, resource in resources.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Diagnostic, InterpolationError, Path, dotted
 from .scalars import float32
@@ -17,6 +17,11 @@ from .tree import Map, Place, Rules, Seq, mark, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from .scalars import Scalar
+    from .tree import Node
+
+    Cast = Callable[[str], Scalar]
 
 _PATTERN = re.compile(
     r"\$(?:(?P<escaped>\$)|(?P<named>[_a-z][_a-z0-9]*)|\{(?:(?P<braced>[_a-z][_a-z0-9]*(?::?[-+?](.*))?)\}|(?P<invalid>)))",
@@ -167,7 +172,7 @@ def to_boolean(value: str) -> bool:
 
 
 _S = ("services", "*")
-CASTS: Rules[Callable[[str], Any]] = Rules(
+CASTS: Rules[Cast] = Rules(
     {
         (*_S, "configs", "*", "mode"): _to_int,
         (*_S, "cpu_count"): _to_int,
@@ -231,33 +236,21 @@ class Interpolation:
     def _note_unset(self, name: str) -> None:
         self.unset.setdefault(name, (self._path, self._place))
 
-    def apply(self, tree: Any) -> Any:
+    def apply(self, tree: Map) -> Map:
         """The tree with every string substituted and cast; raises `InterpolationError` with all findings."""
-        result = self._walk(tree, CASTS, (), None)
+        result = self._mapping(tree, CASTS, (), None)
         if self.errors:
             raise InterpolationError(self.errors)
         return result
 
-    def _walk(self, value: Any, casts: Rules[Callable[[str], Any]] | None, path: Path, place: Place | None) -> Any:
+    def _walk(self, value: Node, casts: Rules[Cast] | None, path: Path, place: Place | None) -> Node:
         if isinstance(value, str):
             if "$" not in value and (casts is None or casts.rule is None):
                 return value
             return self._string(value, casts, path, place)
-        if isinstance(value, dict):
-            out = Map((), value.place if isinstance(value, Map) else None)
-            places = value.places if isinstance(value, Map) else {}
-            out.places = places
-            for key, item in value.items():
-                kind = type(item)
-                below = casts.step(key) if casts is not None else None
-                if kind is str and "$" not in item and (below is None or below.rule is None):
-                    out[key] = item
-                elif kind is str or kind is Map or kind is Seq:
-                    out[key] = self._walk(item, below, (*path, key), places.get(key) or place)
-                else:
-                    out[key] = item
-            return out
-        if isinstance(value, list):
+        if isinstance(value, Map):
+            return self._mapping(value, casts, path, place)
+        if isinstance(value, Seq):
             below = casts.step("*") if casts is not None else None
             places_list = places_of(value)
             return Seq(
@@ -269,7 +262,19 @@ class Interpolation:
             )
         return value
 
-    def _string(self, value: str, casts: Rules[Callable[[str], Any]] | None, path: Path, place: Place | None) -> Any:
+    def _mapping(self, value: Map, casts: Rules[Cast] | None, path: Path, place: Place | None) -> Map:
+        out = Map((), value.place)
+        out.places = places = value.places
+        for key, item in value.items():
+            below = casts.step(key) if casts is not None else None
+            plain = isinstance(item, str) and "$" not in item and (below is None or below.rule is None)
+            if plain or not isinstance(item, (str, Map, Seq)):
+                out[key] = item
+            else:
+                out[key] = self._walk(item, below, (*path, key), places.get(key) or place)
+        return out
+
+    def _string(self, value: str, casts: Rules[Cast] | None, path: Path, place: Place | None) -> Scalar:
         self._path, self._place = path, place
         try:
             result = substitute(value, self._lookup)
@@ -297,16 +302,16 @@ class Variable:
     presence: str = ""
 
 
-def variables(value: Any) -> dict[str, Variable]:
+def variables(value: Node) -> dict[str, Variable]:
     """Every variable in the strings of an uninterpolated tree."""
     found: dict[str, Variable] = {}
     if isinstance(value, str):
         for variable in _extract(value):
             found[variable.name] = variable
-    elif isinstance(value, dict):
+    elif isinstance(value, Map):
         for key in sorted(value):
             found.update(variables(value[key]))
-    elif isinstance(value, list):
+    elif isinstance(value, Seq):
         for item in value:
             if isinstance(item, str):
                 found.update(variables(item))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import Diagnostic, LoadError, Path, dotted
-from .tree import Map, Seq, fail, mark, places_of
+from .tree import Map, Section, Seq, fail, list_at, map_at, mark, place_at, places_in, places_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
+
+    from ..model.service import Service
+    from .tree import Place
 
 FORBIDDEN = frozenset(
     {
@@ -25,15 +28,15 @@ FORBIDDEN = frozenset(
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 
-def take_in(tree: Map, base: Mapping[str, Any], jobs: set[str]) -> None:
+def take_in(tree: Map, base: Map, jobs: set[str]) -> None:
     """Put the jobs of one file among its services; their names go to ``jobs``. ``base`` are the files before it."""
     found = tree.get("jobs")
     place = tree.places.get("jobs")
     services = tree.get("services")
-    if isinstance(services, dict):
+    if isinstance(services, Map):
         for name in services:
             if name in jobs:
-                raise _twice(str(name), tree)
+                raise _twice(name, tree)
     if "jobs" not in tree:
         return
     del tree["jobs"]
@@ -46,12 +49,12 @@ def take_in(tree: Map, base: Mapping[str, Any], jobs: set[str]) -> None:
         tree.put("services", services, place)
     if not isinstance(services, Map):
         return  # the schema says so
-    known = base.get("services") or {}
+    known = map_at(base, "services") or Map()
     for name, job in found.items():
         where = found.places.get(name) or place
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name):
             hint = "names hold letters, digits, dots, dashes and underscores"
-            raise fail(f"jobs.{name} is not a valid name", ("jobs", str(name)), where, hint)
+            raise fail(f"jobs.{name} is not a valid name", ("jobs", name), where, hint)
         if name in services or (name in known and name not in jobs):
             raise _twice(name, tree, where)
         if not isinstance(job, Map):
@@ -65,17 +68,16 @@ def take_in(tree: Map, base: Mapping[str, Any], jobs: set[str]) -> None:
     jobs.update(found)
 
 
-def _twice(name: str, tree: Map, where: Any = None) -> Exception:
-    services = tree.get("services")
-    place = where or (services.places.get(name) if isinstance(services, Map) else None)
+def _twice(name: str, tree: Map, where: Place | None = None) -> LoadError:
+    place = where or places_in(tree.get("services")).get(name)
     return fail(f"{name} is a job and a service: `run {name}` could mean either", ("jobs", name), place)
 
 
 def _long_forms(job: Map) -> None:
     """A schedule that is only a cron expression as a mapping."""
-    triggers = job.get("triggers")
-    schedule = triggers.get("schedule") if isinstance(triggers, Map) else None
-    if not isinstance(triggers, Map) or not isinstance(schedule, list):
+    triggers = map_at(job, "triggers")
+    schedule = list_at(job, "triggers", "schedule")
+    if triggers is None or schedule is None:
         return
     long = Seq()
     for entry, place in zip(schedule, places_of(schedule), strict=True):
@@ -87,25 +89,29 @@ def _long_forms(job: Map) -> None:
     triggers.put("schedule", long, triggers.places.get("schedule"))
 
 
-def split(services: Map, jobs: Collection[str]) -> tuple[Map, Map]:
+def split(services: Section[Service], jobs: Collection[str]) -> tuple[Section[Service], Section[Service]]:
     """The bound services and the bound jobs. Raises `LoadError` for triggers that say nothing, and on services."""
     found: list[Diagnostic] = []
-    plain, those = Map(), Map()
+    plain: Section[Service] = Section()
+    those: Section[Service] = Section()
     for name, service in services.items():
         (those if name in jobs else plain).take(name, services, service)
         if name not in jobs:
             found += [
                 Diagnostic(
-                    f"unknown key services.{name}.triggers", path, mark(service.places.get("triggers")), "jobs have it"
+                    f"unknown key services.{name}.triggers",
+                    path,
+                    mark(place_at(service, ("triggers",))),
+                    "jobs have it",
                 )
                 for path in ([("services", name, "triggers")] if "triggers" in service else [])
             ]
-            for other in service.get("depends_on") or ():
+            for other in service.get("depends_on", ()):
                 if other in jobs:
                     message = f'service "{name}" depends on job {other}: a service cannot wait for a job'
                     hint = "pre_start runs before a service starts"
                     path: Path = ("services", name, "depends_on", other)
-                    found.append(Diagnostic(message, path, mark(service["depends_on"].places.get(other)), hint))
+                    found.append(Diagnostic(message, path, mark(place_at(service, ("depends_on", other))), hint))
             continue
         found += _triggers(name, service, services)
     if found:
@@ -113,21 +119,21 @@ def split(services: Map, jobs: Collection[str]) -> tuple[Map, Map]:
     return plain, those
 
 
-def _triggers(name: str, job: Map, services: Map) -> Iterable[Diagnostic]:
+def _triggers(name: str, job: Service, services: Section[Service]) -> Iterable[Diagnostic]:
     path: Path = ("jobs", name, "triggers")
     triggers = job.get("triggers")
-    place = mark(job.places.get("triggers") or services.places.get(name))
+    place = mark(places_in(job).get("triggers") or services.places.get(name))
     if not triggers or ("manual" not in triggers and not triggers.get("schedule")):
         yield Diagnostic(f"jobs.{name} needs triggers: `manual` or `schedule`", ("jobs", name), place)
         return
-    schedule = triggers.get("schedule") or ()
+    schedule = triggers.get("schedule", ())
     if triggers.get("manual") is True and schedule:
         message = f"jobs.{name}.triggers: `manual: true` and `schedule` exclude each other"
         yield Diagnostic(message, path, place, "a scheduled job can be run by hand unless it says `manual: false`")
     if len(schedule) > 1:
         yield Diagnostic(f"jobs.{name}.triggers.schedule: only one entry is supported", path, place)
     for entry in schedule:
-        if len(str(entry.get("cron") or "").split()) != 5:
+        if len(entry.get("cron", "").split()) != 5:
             message = f"jobs.{name}.triggers.schedule: cron needs five fields, not {entry.get('cron')!r}"
             yield Diagnostic(message, path, place, "minute hour day-of-month month day-of-week")
 

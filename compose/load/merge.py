@@ -6,7 +6,7 @@ lists and the lists in `UNIQUE` keep one entry per key (the last). Nothing here 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import shortforms
 from ..errors import Path, dotted
@@ -14,10 +14,13 @@ from .scalars import text
 from .tree import Map, Place, Rules, Seq, fail, places_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    Merger = Callable[[Any, Any, Path, Place | None], Any]
-    Indexer = Callable[[Any, Path], Any]
+    from .scalars import Scalar
+    from .tree import Node
+
+    Merger = Callable[[Node, Node, Path, Place | None], Node]
+    Indexer = Callable[[Node, Path], object]
 
 
 def merge(base: Map, override: Map) -> Map:
@@ -30,27 +33,23 @@ def merge_service(base: Map, override: Map, name: str) -> Map:
     return _merge_maps(base, override, ("services", name), MERGERS.at("services", name))
 
 
-def _merge(base: Any, over: Any, path: Path, place: Place | None, rules: Rules[Merger] | None) -> Any:
+def _merge(base: Node, over: Node, path: Path, place: Place | None, rules: Rules[Merger] | None) -> Node:
     if rules is not None and rules.rule is not None:
         return rules.rule(base, over, path, place)
     if over is None:
         return base
-    if isinstance(base, dict):
-        if not isinstance(over, dict):
+    if isinstance(base, Map):
+        if not isinstance(over, Map):
             raise fail(f"cannot override {dotted(path)}: it is a mapping in the file below", path, place)
-        return _merge_maps(as_map(base), as_map(over), path, rules)
-    if isinstance(base, list):
-        if not isinstance(over, list):
+        return _merge_maps(base, over, path, rules)
+    if isinstance(base, Seq):
+        if not isinstance(over, Seq):
             raise fail(f"cannot override {dotted(path)}: it is a list in the file below", path, place)
         return _append(base, over)
     return over
 
 
-def as_map(value: Any) -> Map:
-    return value if isinstance(value, Map) else Map(value)
-
-
-def _append(base: list[Any], over: list[Any]) -> Seq:
+def _append(base: Seq, over: Seq) -> Seq:
     return Seq([*base, *over], [*places_of(base), *places_of(over)])
 
 
@@ -68,33 +67,32 @@ def _merge_maps(base: Map, over: Map, path: Path, rules: Rules[Merger] | None) -
     return base
 
 
-def _replace(base: Any, over: Any, path: Path, place: Place | None) -> Any:
+def _replace(base: Node, over: Node, path: Path, place: Place | None) -> Node:
     return over
 
 
-def sequence_of(value: Any) -> Seq | None:
+def sequence_of(value: Node) -> Seq | None:
     """A key=value list from a mapping (sorted by text), a list or a string."""
-    if isinstance(value, dict):
+    if isinstance(value, Map):
         items: list[tuple[str, Place | None]] = []
-        places = value.places if isinstance(value, Map) else {}
         for key, item in value.items():
-            place = places.get(key)
+            place = value.places.get(key)
             if item is None:
                 items.append((key, place))
-            elif isinstance(item, list):
+            elif isinstance(item, Seq):
                 items += [(f"{key}={text(part)}", place) for part in item]
             else:
                 items.append((f"{key}={text(item)}", place))
         items.sort(key=lambda pair: pair[0])
         return Seq([item for item, _ in items], [place for _, place in items])
-    if isinstance(value, list):
+    if isinstance(value, Seq):
         return Seq(value, list(places_of(value)))
     if isinstance(value, str):
         return Seq([value])
     return None
 
 
-def _to_sequence(base: Any, over: Any, path: Path, place: Place | None) -> Any:
+def _to_sequence(base: Node, over: Node, path: Path, place: Place | None) -> Node:
     left, right = sequence_of(base), sequence_of(over)
     if isinstance(over, str) and right is not None:
         right.places = [place]
@@ -103,16 +101,16 @@ def _to_sequence(base: Any, over: Any, path: Path, place: Place | None) -> Any:
     return _append(left or Seq(), right or Seq())
 
 
-def _extra_hosts(base: Any, over: Any, path: Path, place: Place | None) -> Any:
+def _extra_hosts(base: Node, over: Node, path: Path, place: Place | None) -> Node:
     left, right = sequence_of(base) or Seq(), sequence_of(over) or Seq()
     fresh = [(item, where) for item, where in right.pairs() if item not in left]
     return _append(left, Seq([item for item, _ in fresh], [where for _, where in fresh]))
 
 
-def _mapping_of(value: Any, default: dict[str, Any] | None) -> Map | None:
-    if isinstance(value, dict):
-        return as_map(value)
-    if isinstance(value, list):
+def _mapping_of(value: Node, default: Mapping[str, Scalar] | None) -> Map | None:
+    if isinstance(value, Map):
+        return value
+    if isinstance(value, Seq):
         out = Map()
         for item, place in zip(value, places_of(value), strict=True):
             if isinstance(item, str):
@@ -121,52 +119,53 @@ def _mapping_of(value: Any, default: dict[str, Any] | None) -> Map | None:
     return None
 
 
-def _as_mappings(default: dict[str, Any] | None) -> Merger:
-    def merger(base: Any, over: Any, path: Path, place: Place | None) -> Any:
+def _as_mappings(default: Mapping[str, Scalar] | None) -> Merger:
+    def merger(base: Node, over: Node, path: Path, place: Place | None) -> Node:
         left, right = _mapping_of(base, default), _mapping_of(over, default)
         return _merge_maps(left if left is not None else Map(), right or Map(), path, MERGERS.at(*map(str, path)))
 
     return merger
 
 
-def _build(base: Any, over: Any, path: Path, place: Place | None) -> Any:
-    def long(value: Any, where: Place | None) -> Map:
+def _build(base: Node, over: Node, path: Path, place: Place | None) -> Node:
+    def long(value: Node, where: Place | None) -> Map:
         if isinstance(value, str):
             out = Map()
             out.put("context", value, where)
             return out
-        return as_map(value) if isinstance(value, dict) else Map()
+        return value if isinstance(value, Map) else Map()
 
     return _merge_maps(long(base, None), long(over, place), path, MERGERS.at(*map(str, path)))
 
 
-def _logging(base: Any, over: Any, path: Path, place: Place | None) -> Any:
-    if not isinstance(base, dict) or not isinstance(over, dict):
+def _logging(base: Node, over: Node, path: Path, place: Place | None) -> Node:
+    if not isinstance(base, Map) or not isinstance(over, Map):
         return over if over is not None else base
     if over.get("driver") == base.get("driver") or "driver" not in over or "driver" not in base:
-        return _merge_maps(as_map(base), as_map(over), path, MERGERS.at(*map(str, path)))
+        return _merge_maps(base, over, path, MERGERS.at(*map(str, path)))
     return over
 
 
-def _ulimit(base: Any, over: Any, path: Path, place: Place | None) -> Any:
+def _ulimit(base: Node, over: Node, path: Path, place: Place | None) -> Node:
     return over
 
 
-def _ipam(base: Any, over: Any, path: Path, place: Place | None) -> Any:
-    if not isinstance(base, list) or not isinstance(over, list):
+def _ipam(base: Node, over: Node, path: Path, place: Place | None) -> Node:
+    if not isinstance(base, Seq) or not isinstance(over, Seq):
         return over if over is not None else base
     merged = Seq()
 
-    def index_of(subnet: Any) -> int:
-        return next((i for i, item in enumerate(merged) if item.get("subnet") == subnet), -1)
+    def index_of(subnet: Node) -> int:
+        return next((i for i, item in enumerate(merged) if isinstance(item, Map) and item.get("subnet") == subnet), -1)
 
     for original in base:
-        for item, where in zip(over, places_of(over), strict=True):
-            left = as_map(item)
+        for left, where in zip(over, places_of(over), strict=True):
+            if not isinstance(original, Map) or not isinstance(left, Map):
+                raise fail(f"{dotted(path)}: expected a list of mappings", path, where or place)
             if left.get("subnet") != original.get("subnet") and index_of(left.get("subnet")) < 0:
                 merged.add(left, where)
                 continue
-            both = _merge_maps(as_map(original), left, path, None)
+            both = _merge_maps(original, left, path, None)
             at = index_of(both.get("subnet"))
             if at >= 0:
                 merged[at] = both
@@ -175,7 +174,7 @@ def _ipam(base: Any, over: Any, path: Path, place: Place | None) -> Any:
     return merged
 
 
-_STARTED = {"condition": "service_started", "required": True}
+_STARTED: Mapping[str, Scalar] = {"condition": "service_started", "required": True}
 _S = ("services", "*")
 MERGERS: Rules[Merger] = Rules(
     {
@@ -217,26 +216,26 @@ def unique(tree: Map) -> Map:
     return tree
 
 
-def _unique(tree: dict[str, Any], rules: Rules[Indexer], path: Path) -> None:
+def _unique(tree: Map, rules: Rules[Indexer], path: Path) -> None:
     for key, value in tree.items():
         below = rules.step(key)
         if below is None:
             continue
-        if isinstance(value, dict):
+        if isinstance(value, Map):
             _unique(value, below, (*path, key))
-        elif isinstance(value, list) and below.rule is not None and len(value) > 0:
+        elif isinstance(value, Seq) and below.rule is not None and len(value) > 0:
             tree[key] = _unique_list(value, below.rule, (*path, key))
 
 
-def _unique_list(items: list[Any], index: Indexer, path: Path) -> Seq:
+def _unique_list(items: Seq, index: Indexer, path: Path) -> Seq:
     out = Seq()
-    seen: dict[Any, int] = {}
+    seen: dict[object, int] = {}
     for position, (item, place) in enumerate(zip(items, places_of(items), strict=True)):
         try:
             key = index(item, (*path, position))
         except ValueError as error:
             raise fail(str(error), (*path, position), place) from None
-        if isinstance(key, (dict, list)):
+        if isinstance(key, (Map, Seq)):
             key = text(key)
         at = seen.get(key)
         if at is None:
@@ -248,14 +247,14 @@ def _unique_list(items: list[Any], index: Indexer, path: Path) -> Seq:
     return out
 
 
-def _by_key(item: Any, path: Path) -> Any:
+def _by_key(item: Node, path: Path) -> object:
     if not isinstance(item, str):
         raise ValueError(f"{dotted(path)}: expected a string, got {text(item)}")
     return item.partition("=")[0]
 
 
-def _by_target(item: Any, path: Path) -> Any:
-    if isinstance(item, dict):
+def _by_target(item: Node, path: Path) -> object:
+    if isinstance(item, Map):
         target = item.get("target")
         if not isinstance(target, str):
             raise ValueError("service volume is missing a mount target")
@@ -265,8 +264,8 @@ def _by_target(item: Any, path: Path) -> Any:
     return ""
 
 
-def _by_device(item: Any, path: Path) -> Any:
-    if isinstance(item, dict):
+def _by_device(item: Node, path: Path) -> object:
+    if isinstance(item, Map):
         target = item.get("target")
         if not isinstance(target, str):
             raise ValueError("service device is missing a mount target")
@@ -277,25 +276,25 @@ def _by_device(item: Any, path: Path) -> Any:
     return ""
 
 
-def _by_exposed(item: Any, path: Path) -> Any:
+def _by_exposed(item: Node, path: Path) -> object:
     if isinstance(item, str) or (isinstance(item, int) and not isinstance(item, bool)):
         return str(item)
     raise ValueError(f"unsupported expose value {text(item)}")
 
 
 def _by_mount(default: str) -> Indexer:
-    def indexer(item: Any, path: Path) -> Any:
+    def indexer(item: Node, path: Path) -> object:
         if isinstance(item, str):
             return f"{default}/{item}"
-        if isinstance(item, dict):
+        if isinstance(item, Map):
             return item["target"] if "target" in item else f"{default}/{text(item.get('source'))}"
         raise ValueError(f"unsupported value {text(item)}")
 
     return indexer
 
 
-def _by_port(item: Any, path: Path) -> Any:
-    if isinstance(item, dict):
+def _by_port(item: Node, path: Path) -> object:
+    if isinstance(item, Map):
         if "target" not in item:
             raise ValueError("service port is missing a target port")
         published = item.get("published")
@@ -312,8 +311,8 @@ def _by_port(item: Any, path: Path) -> Any:
     return str(item) if isinstance(item, int) else ""
 
 
-def _by_path(item: Any, path: Path) -> Any:
-    if isinstance(item, dict):
+def _by_path(item: Node, path: Path) -> object:
+    if isinstance(item, Map):
         found = item.get("path")
         if not isinstance(found, str):
             raise ValueError("the path of an env_file entry is missing")

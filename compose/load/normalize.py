@@ -6,24 +6,24 @@ Works on a canonical tree, in place; reads no files. See the Compose Specificati
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import shortforms
-from .merge import as_map
-from .tree import Map, Place, Seq, places_of
+from .tree import Map, Place, Seq, list_at, map_at, maps_in, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .tree import Node
 
 _NAMESPACES = ("network_mode", "ipc", "pid", "uts", "cgroup")
 
 
 def resolve_environment(tree: Map, environment: Mapping[str, str]) -> None:
     """Give bare names in ``environment`` lists their value, and configs read from a variable their content."""
-    services = tree.get("services")
-    for service in services.values() if isinstance(services, dict) else ():
-        listed = service.get("environment") if isinstance(service, dict) else None
-        if not isinstance(listed, list):
+    for _, service in maps_in(tree, "services"):
+        listed = list_at(service, "environment")
+        if listed is None:
             continue
         out = Seq()
         for item, place in zip(listed, places_of(listed), strict=True):
@@ -31,38 +31,34 @@ def resolve_environment(tree: Map, environment: Mapping[str, str]) -> None:
                 found = environment.get(item)
                 out.add(item if found is None else f"{item}={found}", place)
         service["environment"] = out
-    configs = tree.get("configs")
-    for config in configs.values() if isinstance(configs, dict) else ():
-        if isinstance(config, dict) and isinstance(config.get("environment"), str):
-            found = environment.get(config["environment"])
-            if found is not None:
-                config["content"] = found
+    for _, config in maps_in(tree, "configs"):
+        variable = config.get("environment")
+        if isinstance(variable, str) and variable in environment:
+            config["content"] = environment[variable]
 
 
 def normalize(tree: Map, project: str, environment: Mapping[str, str]) -> None:
     """Fill in what the project implies; ``project`` is its name."""
     tree["name"] = project
     _default_network(tree)
-    services = tree.get("services")
-    for service in services.values() if isinstance(services, dict) else ():
+    for _, service in maps_in(tree, "services"):
         _service(service, environment)
     _names(tree, project)
 
 
 def _default_network(tree: Map) -> None:
     used = False
-    services = tree.get("services")
-    for service in services.values() if isinstance(services, dict) else ():
+    for _, service in maps_in(tree, "services"):
         if "network_mode" in service or "provider" in service:
             continue
-        networks = service.get("networks")
-        if not networks:
+        own = map_at(service, "networks")
+        if not own:
             service["networks"] = Map({"default": None})
             used = True
-        elif "default" in networks:
+        elif "default" in own:
             used = True
-    networks = tree.get("networks")
-    if not isinstance(networks, dict):
+    networks = map_at(tree, "networks")
+    if networks is None:
         networks = Map()
     if used:
         networks.setdefault("default", None)
@@ -73,8 +69,8 @@ def _default_network(tree: Map) -> None:
 def _service(service: Map, environment: Mapping[str, str]) -> None:
     if service.get("pull_policy") == "if_not_present":
         service["pull_policy"] = "missing"
-    build = service.get("build")
-    if isinstance(build, dict):
+    build = map_at(service, "build")
+    if build is not None:
         if build.get("context") is None:
             build["context"] = "."
         if build.get("dockerfile") is None and build.get("dockerfile_inline") is None:
@@ -84,28 +80,31 @@ def _service(service: Map, environment: Mapping[str, str]) -> None:
     if "environment" in service:
         service["environment"] = _resolve(service["environment"], environment, keep=True)
     _implied_dependencies(service)
-    for volume in service.get("volumes") or ():
-        if isinstance(volume, dict) and isinstance(volume.get("target"), str):
-            volume["target"] = shortforms.clean_target(volume["target"]) or "."
+    for volume in list_at(service, "volumes") or ():
+        target = volume.get("target") if isinstance(volume, Map) else None
+        if isinstance(volume, Map) and isinstance(target, str):
+            volume["target"] = shortforms.clean_target(target) or "."
 
 
 def _implied_dependencies(service: Map) -> None:
-    depends = service.get("depends_on")
-    depends = depends if isinstance(depends, Map) else Map()
+    depends = map_at(service, "depends_on")
+    if depends is None:
+        depends = Map()
 
     def add(name: str, restart: bool, place: Place | None) -> None:
         if name not in depends:
-            depends.put(name, Map({"condition": "service_started", "restart": restart, "required": True}, place), place)
+            implied: dict[str, Node] = {"condition": "service_started", "restart": restart, "required": True}
+            depends.put(name, Map(implied, place), place)
 
-    links = service.get("links") or Seq()
+    links = list_at(service, "links") or Seq()
     for link, place in zip(links, places_of(links), strict=True):
         parts = str(link).split(":")
         add(parts[0] if len(parts) == 2 else str(link), True, place)
     for namespace in _NAMESPACES:
         value = service.get(namespace)
         if isinstance(value, str) and value.startswith("service:"):
-            add(value.removeprefix("service:"), True, as_map(service).places.get(namespace))
-    sources = service.get("volumes_from") or Seq()
+            add(value.removeprefix("service:"), True, service.places.get(namespace))
+    sources = list_at(service, "volumes_from") or Seq()
     for source, place in zip(sources, places_of(sources), strict=True):
         if isinstance(source, str) and not source.startswith("container:"):
             add(source.split(":")[0], False, place)
@@ -113,8 +112,8 @@ def _implied_dependencies(service: Map) -> None:
         service["depends_on"] = depends
 
 
-def _resolve(value: Any, environment: Mapping[str, str], keep: bool) -> Any:
-    if isinstance(value, list):
+def _resolve(value: Node, environment: Mapping[str, str], keep: bool) -> Node:
+    if isinstance(value, Seq):
         out = Seq()
         for item, place in zip(value, places_of(value), strict=True):
             if not isinstance(item, str) or "=" in item:
@@ -124,9 +123,9 @@ def _resolve(value: Any, environment: Mapping[str, str], keep: bool) -> Any:
             elif keep:
                 out.add(item, place)
         return out
-    if isinstance(value, dict):
+    if isinstance(value, Map):
         resolved = Map()
-        resolved.places = as_map(value).places
+        resolved.places = value.places
         for key, item in value.items():
             if item is not None:
                 resolved[key] = item
@@ -140,9 +139,7 @@ def _resolve(value: Any, environment: Mapping[str, str], keep: bool) -> Any:
 
 def _names(tree: Map, project: str) -> None:
     for section in ("networks", "volumes", "configs", "secrets"):
-        resources = tree.get(section)
-        if not isinstance(resources, dict):
-            continue
+        resources = map_at(tree, section) or Map()
         for key, value in resources.items():
             resource = value if isinstance(value, Map) else Map()
             if resource.get("name") is None:
@@ -150,5 +147,5 @@ def _names(tree: Map, project: str) -> None:
             resources[key] = resource
 
 
-def is_true(value: Any) -> bool:
+def is_true(value: object) -> bool:
     return str(value) in ("1", "t", "T", "true", "TRUE", "True")

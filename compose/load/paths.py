@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import posixpath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar.git import is_remote
-from .tree import Map, Rules, fail
+from .tree import Map, Rules, Seq, fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..errors import Path
+    from .tree import Node
+
+    Rewrite = Callable[["PathResolver", Node, Path], Node]
 
 
 def join(base: str, path: str) -> str:
@@ -58,8 +61,8 @@ class PathResolver:
     def resolve(self, tree: Map) -> None:
         self._walk(tree, (), RULES)
 
-    def _walk(self, value: Any, path: Path, rules: Rules[Callable[[PathResolver, Any, Path], Any]]) -> None:
-        if isinstance(value, dict):
+    def _walk(self, value: Node, path: Path, rules: Rules[Rewrite]) -> None:
+        if isinstance(value, Map):
             for key, item in value.items():
                 below = rules.step(key)
                 if below is None:
@@ -68,7 +71,7 @@ class PathResolver:
                     value[key] = below.rule(self, item, (*path, key))
                 else:
                     self._walk(item, (*path, key), below)
-        elif isinstance(value, list):
+        elif isinstance(value, Seq):
             below = rules.step("*")
             if below is None:
                 return
@@ -81,9 +84,9 @@ class PathResolver:
     def expand_user(self, path: str) -> str:
         return join(self.home, path[1:]) if path.startswith("~") and self.home else path
 
-    def absolute(self, value: Any, path: Path = ()) -> Any:
-        if isinstance(value, list):
-            return type(value)([self.absolute(item) for item in value])
+    def absolute(self, value: Node, path: Path = ()) -> Node:
+        if isinstance(value, Seq):
+            return Seq([self.absolute(item) for item in value])
         if not isinstance(value, str):
             raise fail("expected a path", path)
         expanded = self.expand_user(value)
@@ -91,12 +94,12 @@ class PathResolver:
             return expanded
         return join(self.base, expanded)
 
-    def context(self, value: Any, path: Path = ()) -> Any:
+    def context(self, value: Node, path: Path = ()) -> Node:
         if not isinstance(value, str) or is_elsewhere(value):
             return value
         return self.absolute(value)
 
-    def host_path(self, value: Any, path: Path = ()) -> Any:
+    def host_path(self, value: Node, path: Path = ()) -> Node:
         if not isinstance(value, str):
             return value
         expanded = self.expand_user(value)
@@ -104,24 +107,23 @@ class PathResolver:
             return expanded
         return join(self.base, expanded)
 
-    def mount(self, value: Any, path: Path = ()) -> Any:
-        if isinstance(value, dict) and value.get("type") == "bind":
+    def mount(self, value: Node, path: Path = ()) -> Node:
+        if isinstance(value, Map) and value.get("type") == "bind":
             source = value.get("source")
             if source is None:
-                place = value.place if isinstance(value, Map) else None
                 message = 'invalid mount config for type "bind": field Source must not be empty'
-                raise fail(message, path, place)
+                raise fail(message, path, value.place)
             value["source"] = self.host_path(source)
         return value
 
-    def driver_options(self, value: Any, path: Path = ()) -> Any:
-        if isinstance(value, dict) and value.get("driver") == "local":
+    def driver_options(self, value: Node, path: Path = ()) -> Node:
+        if isinstance(value, Map) and value.get("driver") == "local":
             options = value.get("driver_opts")
-            if isinstance(options, dict) and options.get("o") == "bind" and "device" in options:
+            if isinstance(options, Map) and options.get("o") == "bind" and "device" in options:
                 options["device"] = self.host_path(options["device"])
         return value
 
-    def watched(self, value: Any, path: Path = ()) -> Any:
+    def watched(self, value: Node, path: Path = ()) -> Node:
         absolute = self.absolute(value)
         if isinstance(absolute, str):
             self.links[absolute] = resolve_link(absolute)
@@ -142,7 +144,7 @@ def resolve_link(path: str) -> str:
 
 
 _S = ("services", "*")
-RULES: Rules[Callable[[PathResolver, Any, Path], Any]] = Rules(
+RULES: Rules[Rewrite] = Rules(
     {
         (*_S, "build", "context"): PathResolver.context,
         (*_S, "build", "additional_contexts", "*"): PathResolver.context,

@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ..errors import Diagnostic, LoadError, Mark, OperationError, Path
 from ..model import Marks, Project
@@ -25,13 +25,15 @@ from .include import apply_include
 from .interpolate import Interpolation
 from .jobs import renamed, split, take_in
 from .paths import PathResolver
-from .services import resolve_files, select, used_resources, with_services
-from .tree import Map, Place, clone, fail, flatten_places, mark
+from .services import Resources, resolve_files, select, with_services
+from .tree import Map, Placed, Seq, clone, fail, flatten_places, mark, places_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..model import LoadOptions
+    from ..model.values import Json
+    from .tree import Node, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Layer:
 
     kind: str
     file: str
-    tree: Any
+    tree: Node
 
 
 @dataclass(slots=True)
@@ -144,7 +146,6 @@ class Loader:
                 self.unset[name] = place
                 message = f'The "{name}" variable is not set. Defaulting to a blank string.'
                 self.warnings.append(Diagnostic(message, path, mark(place)))
-        assert isinstance(result, Map)
         return result
 
     def warn_version(self, tree: Map, file: str) -> None:
@@ -171,18 +172,18 @@ class Loader:
         return tree
 
 
-def clear(tree: Any, patterns: tuple[Path, ...], path: Path = ()) -> None:
+def clear(tree: Node, patterns: tuple[Path, ...], path: Path = ()) -> None:
     """Remove what ``!reset`` and ``!override`` of a later document point at."""
     if not patterns:
         return
-    if isinstance(tree, dict):
+    if isinstance(tree, Map):
         for key in list(tree):
             below = (*path, key)
             if any(matches(below, pattern) for pattern in patterns):
                 del tree[key]
             else:
                 clear(tree[key], patterns, below)
-    elif isinstance(tree, list):
+    elif isinstance(tree, Seq):
         for index, item in enumerate(tree):
             clear(item, patterns, (*path, f"[{index}]"))
 
@@ -213,9 +214,10 @@ def project_name(loader: Loader, found: source.Source) -> str:
         documents = list(yamltree.parse(loader.read(file), file))
         loader.parsed[file] = documents
         for document in documents:
-            value = document.tree.get("name") if isinstance(document.tree, Map) else None
+            tree = document.tree
+            value = tree.get("name") if isinstance(tree, Map) else None
             if isinstance(value, str) and value:
-                declared, place = value, document.tree.places.get("name")
+                declared, place = value, places_in(tree).get("name")
     name = ""
     if declared:
         holder = Map()
@@ -263,37 +265,43 @@ def _loaded(loader: Loader, found: source.Source, options: LoadOptions, *, keep:
     tree = _model(loader, found, options)
     name = found.environment["COMPOSE_PROJECT_NAME"]
     loader.warnings += check.warnings(tree)
-    sections, errors = bind(tree)
+    bound, errors = bind(tree)
     if errors:
         raise LoadError(errors)
-    everything = select(sections["services"], found.profiles)
-    sections["services"], sections["jobs"] = split(sections["services"], loader.jobs)
+    chosen, others = select(bound.services, found.profiles)
+    services, every_job = split(bound.services, loader.jobs)
     if options.consistency:
-        check.consistency(sections, *everything)
-    active, disabled = (split(part, loader.jobs)[0] for part in everything)
-    jobs = split(everything[0], loader.jobs)[1]
+        check.consistency(bound, chosen, others)
+    active, jobs = split(chosen, loader.jobs)
+    disabled, disabled_jobs = split(others, loader.jobs)
     environment = loader.environment if options.resolve_environment else None
-    resolve_files(everything[0], loader.files, environment, loader.warnings)
-    resources = sections if options.all_resources or options.services else used_resources(sections, everything[0])
-    extensions = {key: plain(tree[key]) for key in sorted(tree) if key.startswith("x-")}
+    resolve_files(chosen, loader.files, environment, loader.warnings)
+    resources = Resources(bound.networks, bound.volumes, bound.configs, bound.secrets, bound.models)
+    if not (options.all_resources or options.services):
+        resources = resources.used_by(chosen.values())
+    sections = {
+        "services": services,
+        "jobs": every_job,
+        "networks": bound.networks,
+        "volumes": bound.volumes,
+        "configs": bound.configs,
+        "secrets": bound.secrets,
+        "models": bound.models,
+    }
     project = Project(
         name=name,
         directory=FilePath(found.directory),
         files=found.files,
         services=active,
         disabled_services=disabled,
-        networks=resources["networks"],
-        volumes=resources["volumes"],
-        configs=resources["configs"],
-        secrets=resources["secrets"],
-        models=resources["models"],
         jobs=jobs,
-        disabled_jobs=split(everything[1], loader.jobs)[1],
-        extensions=extensions,
+        disabled_jobs=disabled_jobs,
+        extensions={key: cast("Json", plain(tree[key])) for key in sorted(tree) if key.startswith("x-")},
         environment=MappingProxyType(dict(loader.environment)),
         profiles=tuple(profile for profile in found.profiles if profile),
-        marks=Marks(lambda: dict(flatten_places(Map({key: value for key, value in sections.items() if value})))),
+        marks=Marks(lambda: dict(flatten_places(Placed({key: value for key, value in sections.items() if value})))),
         warnings=tuple(loader.warnings),
+        **resources._asdict(),
     )
     project = with_services(project, options.services)
     if keep and not loader.files.fetched:

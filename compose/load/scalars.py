@@ -10,9 +10,14 @@ import math
 import re
 import struct
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING
 
-_CONSTANTS: dict[str, Any] = {
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Scalar: TypeAlias = "str | int | float | bool | Timestamp | None"
+
+_CONSTANTS: dict[str, bool | float | None] = {
     "": None,
     "~": None,
     "null": None,
@@ -84,7 +89,7 @@ def _timestamp(text: str) -> Timestamp | None:
     return Timestamp(value, int(((fraction or fraction2 or "") + "0" * 9)[:9]))
 
 
-def resolve(text: str) -> Any:
+def resolve(text: str) -> Scalar:
     """The value of an untagged plain scalar."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
@@ -179,7 +184,7 @@ def float32(value: float) -> float:
     return rounded
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """A value as Docker Compose prints it into a string (Go's ``%v``)."""
     if isinstance(value, str):
         return value

@@ -11,7 +11,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from ..errors import Diagnostic, LoadError, Path, dotted
 from .binder import kind
@@ -20,11 +20,34 @@ from .suggest import nearest
 from .tree import Map, diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from jsonschema.exceptions import ValidationError
 
-    Predicate = Callable[[Any], bool]
+    Schema = TypedDict(
+        "Schema",
+        {
+            "$ref": str,
+            "$schema": str,
+            "description": str,
+            "additionalProperties": bool,
+            "enum": list[str],
+            "items": "Schema",
+            "maximum": float,
+            "minimum": float,
+            "oneOf": list["Schema"],
+            "pattern": str,
+            "patternProperties": dict[str, "Schema"],
+            "properties": dict[str, "Schema"],
+            "required": list[str],
+            "type": str | list[str],
+            "uniqueItems": bool,
+        },
+        total=False,
+    )
+    """What the schemas here use of JSON Schema (draft 2020-12)."""
+
+    Predicate = Callable[[object], bool]
 
 MAX_DIAGNOSTICS = 50
 
@@ -42,33 +65,37 @@ def directory() -> FilePath:
 
 
 @cache
-def document(name: str) -> Any:
+def document(name: str) -> Schema:
     """One schema file."""
-    return json.loads((directory() / name).read_text(encoding="utf-8"))
+    return cast("Schema", json.loads((directory() / name).read_text(encoding="utf-8")))
 
 
-def follow(reference: str, home: str) -> tuple[Any, str]:
-    """The schema that ``$ref`` means, and the file it stands in."""
+def follow(reference: str, home: str) -> tuple[Schema, str]:
+    """The schema that ``$ref`` means, and the file it stands in. Raises KeyError."""
     name, _, fragment = reference.partition("#")
     name = name or home
-    node = document(name)
+    node: object = document(name)
     for part in fragment.strip("/").split("/") if fragment else ():
-        node = node[part]
-    return node, name
+        node = node[part] if isinstance(node, dict) else None
+    return cast("Schema", node), name
 
 
 # The predicate ---------------------------------------------------------------------------------------------------------
 
 
-def _is_number(value: Any) -> bool:
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_integer(value: Any) -> bool:
+def _is_integer(value: object) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
-def _is_string(value: Any) -> bool:
+def _is_string(value: object) -> bool:
     return isinstance(value, (str, Timestamp))
 
 
@@ -96,7 +123,7 @@ def predicate(reference: str) -> Predicate:
     """The compiled form of the schema that ``reference`` names, such as ``service.json#/$defs/service``."""
     compiled: list[Predicate] = []
 
-    def late(value: Any) -> bool:
+    def late(value: object) -> bool:
         if not compiled:
             schema, home = follow(reference, "")
             compiled.append(_compile(schema, home))
@@ -105,7 +132,7 @@ def predicate(reference: str) -> Predicate:
     return late
 
 
-def _compile(schema: Any, home: str) -> Predicate:
+def _compile(schema: Schema, home: str) -> Predicate:
     tests: list[Predicate] = []
     types = schema.get("type")
     if types is not None:
@@ -121,7 +148,7 @@ def _compile(schema: Any, home: str) -> Predicate:
         tests.append(lambda value: not isinstance(value, str) or search(value) is not None)
     if "minimum" in schema or "maximum" in schema:
         low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
-        tests.append(lambda value: not _is_number(value) or low <= value <= high)
+        tests.append(lambda value: not isinstance(value, (int, float)) or _is_flag(value) or low <= value <= high)
     if "oneOf" in schema:
         tests.append(_one_of([_compile(branch, home) for branch in schema["oneOf"]]))
     if "items" in schema:
@@ -157,7 +184,7 @@ def _type_test(types: list[str]) -> Predicate:
 
 
 def _one_of(branches: list[Predicate]) -> Predicate:
-    def test(value: Any) -> bool:
+    def test(value: object) -> bool:
         matched = False
         for branch in branches:
             if branch(value):
@@ -170,13 +197,13 @@ def _one_of(branches: list[Predicate]) -> Predicate:
 
 
 def _items_test(item: Predicate) -> Predicate:
-    def test(value: Any) -> bool:
+    def test(value: object) -> bool:
         return not isinstance(value, list) or all(map(item, value))
 
     return test
 
 
-def _key(value: Any) -> Any:
+def _key(value: object) -> object:
     """Something hashable that is equal exactly when JSON values are."""
     if isinstance(value, dict):
         return tuple(sorted((key, _key(item)) for key, item in value.items()))
@@ -185,7 +212,7 @@ def _key(value: Any) -> Any:
     return (value is True or value is False, str(value) if isinstance(value, Timestamp) else value)
 
 
-def _unique(value: Any) -> bool:
+def _unique(value: object) -> bool:
     if not isinstance(value, list) or len(value) < 2:
         return True
     if all(type(item) is str for item in value):
@@ -194,14 +221,14 @@ def _unique(value: Any) -> bool:
     return len(set(seen)) == len(seen)
 
 
-def _object_test(schema: Any, home: str) -> Predicate:
+def _object_test(schema: Schema, home: str) -> Predicate:
     properties = {key: _compile(item, home) for key, item in schema.get("properties", {}).items()}
     patterns = [
         (re.compile(key).search, _compile(item, home)) for key, item in schema.get("patternProperties", {}).items()
     ]
     closed = schema.get("additionalProperties") is False
 
-    def test(value: Any) -> bool:
+    def test(value: object) -> bool:
         if not isinstance(value, dict):
             return True
         for key, item in value.items():
@@ -233,8 +260,9 @@ def explain(tree: Map) -> Iterator[Diagnostic]:
     from referencing import Registry, Resource
 
     names = sorted(path.name for path in directory().glob("*.json") if "$schema" in document(path.name))
-    registry: Any = Registry().with_resources((name, Resource.from_contents(document(name))) for name in names)
-    validator = jsonschema.Draft202012Validator(document("compose.json"), registry=registry)
+    documents = {name: cast("Mapping[str, object]", document(name)) for name in names}
+    registry = Registry().with_resources((name, Resource.from_contents(one)) for name, one in documents.items())
+    validator = jsonschema.Draft202012Validator(documents["compose.json"], registry=registry)
     seen: set[tuple[Path, str]] = set()
     for error in validator.iter_errors(_jsonable(tree)):
         for leaf, path in _leaves(error, ()):
@@ -244,7 +272,7 @@ def explain(tree: Map) -> Iterator[Diagnostic]:
                     yield finding
 
 
-def _jsonable(value: Any) -> Any:
+def _jsonable(value: object) -> object:
     if isinstance(value, dict):
         return {key: _jsonable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -287,7 +315,7 @@ _WORDS = {
 }
 
 
-def _expected(schema: Any, home: str = "service.json", depth: int = 0) -> list[str]:
+def _expected(schema: Schema, home: str = "service.json", depth: int = 0) -> list[str]:
     """The kinds of value a schema takes."""
     if depth > 4:
         return []
@@ -314,51 +342,64 @@ def _listed(words: list[str]) -> str:
 
 
 def _describe(error: ValidationError, path: Path, tree: Map) -> Iterator[Diagnostic]:
-    value: Any = error.instance
-    limit: Any = error.validator_value
-    name = dotted(path) or "the file"
-    schema = error.schema if isinstance(error.schema, dict) else {}
+    """What is wrong with the value at ``path``, and what would be right."""
+    schema = cast("Schema", error.schema if isinstance(error.schema, dict) else {})
+    at = _At(tree, path, dotted(path) or "the file", error.instance)
     if error.validator == "additionalProperties":
-        known = list(schema.get("properties", ()))
-        patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", {})]
-        for key in value:
-            if key in known or any(pattern.search(key) for pattern in patterns):
-                continue
-            yield _unknown((*path, key), key, known, schema, tree)
-        return
-    if error.validator == "type":
-        message = f"{name} must be {_listed(_expected(schema))}, not {kind(value)}"
-        if _is_duration(path) and isinstance(value, int):
-            yield diagnostic(tree, path, message, f'a duration such as "{value}s"')
-            return
-    elif error.validator == "oneOf":
-        words = _listed(_expected(schema))
-        message = f"{name} must be {words}, not {kind(value)}" if words else f"{name} has a value of the wrong form"
+        yield from _unknown_keys(at, schema)
+    elif error.validator == "type":
+        message = f"{at.name} must be {_listed(_expected(schema))}, not {kind(at.value)}"
+        seconds = bool(path) and path[-1] in _DURATIONS and isinstance(at.value, int)
+        yield diagnostic(tree, path, message, f'a duration such as "{at.value}s"' if seconds else "")
     elif error.validator == "enum":
-        allowed = [str(item) for item in limit]
-        hint = nearest(str(value), allowed)
-        yield diagnostic(tree, path, f"{name} must be one of {', '.join(allowed)}, not {value!r}", hint)
-        return
-    elif error.validator == "required":
-        missing = [key for key in limit if key not in value]
-        message = f"{name} needs {_listed([f'`{key}`' for key in missing])}"
-    elif error.validator == "uniqueItems":
-        repeated = next((item for index, item in enumerate(value) if item in value[:index]), None)
-        at = len(value) - 1 - value[::-1].index(repeated) if repeated is not None else 0
-        yield diagnostic(tree, (*path, at), f"{name} holds {repeated!r} more than once")
-        return
-    elif error.validator == "pattern":
-        message = f"{name} has an invalid value {value!r}"
-    elif error.validator in ("minimum", "maximum"):
-        bound = "at least" if error.validator == "minimum" else "at most"
-        message = f"{name} must be {bound} {limit}, not {value}"
+        allowed = [str(item) for item in schema["enum"]]
+        hint = nearest(str(at.value), allowed)
+        yield diagnostic(tree, path, f"{at.name} must be one of {', '.join(allowed)}, not {at.value!r}", hint)
+    elif error.validator == "uniqueItems" and isinstance(at.value, list):
+        yield _repeated(at, at.value)
     else:
-        message = f"{name}: {error.message}"
-    yield diagnostic(tree, path, message)
+        words = _wrong(error, at, schema)
+        yield diagnostic(tree, path, f"{at.name} {words}" if words else f"{at.name}: {error.message}")
 
 
-def _is_duration(path: Path) -> bool:
-    return bool(path) and path[-1] in _DURATIONS
+class _At(NamedTuple):
+    """A value of the tree that the schema refuses, and how its place is named."""
+
+    tree: Map
+    path: Path
+    name: str
+    value: object
+
+
+def _wrong(error: ValidationError, at: _At, schema: Schema) -> str:
+    """What a value must be, and is not; empty for a rule that no schema here has."""
+    if error.validator == "oneOf":
+        words = _listed(_expected(schema))
+        return f"must be {words}, not {kind(at.value)}" if words else "has a value of the wrong form"
+    if error.validator == "required":
+        given = at.value if isinstance(at.value, dict) else {}
+        return f"needs {_listed([f'`{key}`' for key in schema['required'] if key not in given])}"
+    if error.validator == "pattern":
+        return f"has an invalid value {at.value!r}"
+    if error.validator == "minimum":
+        return f"must be at least {schema['minimum']}, not {at.value}"
+    if error.validator == "maximum":
+        return f"must be at most {schema['maximum']}, not {at.value}"
+    return ""
+
+
+def _unknown_keys(at: _At, schema: Schema) -> Iterator[Diagnostic]:
+    known = list(schema.get("properties", ()))
+    patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", {})]
+    for key in at.value if isinstance(at.value, dict) else ():
+        if key not in known and not any(pattern.search(key) for pattern in patterns):
+            yield _unknown((*at.path, key), key, known, at.tree)
+
+
+def _repeated(at: _At, items: list[object]) -> Diagnostic:
+    repeated = next((item for index, item in enumerate(items) if item in items[:index]), None)
+    last = len(items) - 1 - items[::-1].index(repeated) if repeated is not None else 0
+    return diagnostic(at.tree, (*at.path, last), f"{at.name} holds {repeated!r} more than once")
 
 
 _DURATIONS = frozenset(
@@ -367,7 +408,7 @@ _DURATIONS = frozenset(
 _SECTIONS_OF_NAMES = ("services", "networks", "volumes", "secrets", "configs", "models")
 
 
-def _unknown(path: Path, key: str, known: list[str], schema: Any, tree: Map) -> Diagnostic:
+def _unknown(path: Path, key: str, known: list[str], tree: Map) -> Diagnostic:
     if not known:
         hint = "names hold letters, digits, dots, dashes and underscores"
         return diagnostic(tree, path, f"{dotted(path)} is not a valid name", hint)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from .. import files as bounded
 from ..errors import Diagnostic, FileMissing, LoadError, Mark, UsageError
@@ -30,6 +30,9 @@ OVERRIDE_NAMES = (
     "docker-compose.override.yml",
     "docker-compose.override.yaml",
 )
+
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -85,7 +88,13 @@ class Environment(dict[str, str]):
         super().__init__(items)
         self.used: set[str] = used if used is not None else set()
 
-    def get(self, key: str, default: Any = None) -> Any:
+    @overload
+    def get(self, key: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, key: str, default: str, /) -> str: ...
+    @overload
+    def get(self, key: str, default: T, /) -> str | T: ...
+    def get(self, key: str, default: object = None, /) -> object:
         self.used.add(key)
         return super().get(key, default)
 

@@ -7,12 +7,18 @@ here to know any Compose key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ..errors import Diagnostic, LoadError, Mark, Path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import TypeAlias
+
+    from .scalars import Scalar
+
+    Node: TypeAlias = "Scalar | Map | Seq"
+    """A value of a tree."""
 
 Place = tuple[str, int, int]
 """File, line and column (from 1) of a key or a list item. A tuple, since a large project has tens of thousands."""
@@ -20,7 +26,7 @@ Place = tuple[str, int, int]
 T = TypeVar("T")
 
 
-class Map(dict[str, Any]):
+class Placed(dict[str, T]):
     """A mapping whose ``places`` give the source place of each key that has one.
 
     ``extensions`` are the ``x-`` keys of a bound record, which only the YAML form shows.
@@ -28,18 +34,18 @@ class Map(dict[str, Any]):
 
     __slots__ = ("extensions", "place", "places")
 
-    def __init__(self, items: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), place: Place | None = None) -> None:
+    def __init__(self, items: Mapping[str, T] | Iterable[tuple[str, T]] = (), place: Place | None = None) -> None:
         super().__init__(items)
         self.place = place
         self.places: dict[str, Place] = {}
-        self.extensions: dict[str, Any] = {}
+        self.extensions: dict[str, Node] = {}
 
-    def put(self, key: str, value: Any, place: Place | None) -> None:
+    def put(self, key: str, value: T, place: Place | None) -> None:
         self[key] = value
         if place is not None:
             self.places[key] = place
 
-    def take(self, key: str, other: Map, value: Any) -> None:
+    def take(self, key: str, other: Placed[T], value: T) -> None:
         """Set ``key`` to ``value`` with the place that ``other`` has for that key."""
         self[key] = value
         place = other.places.get(key)
@@ -47,57 +53,106 @@ class Map(dict[str, Any]):
             self.places[key] = place
 
 
-class Seq(list[Any]):
+class Map(Placed["Node"]):
+    """A mapping of a tree."""
+
+    __slots__ = ()
+
+
+class Section(Placed[T]):
+    """Services, networks … of a bound project by name."""
+
+    __slots__ = ()
+
+
+class Seq(list["Node"]):
     """A list whose ``places`` run parallel to its items (None where an item was made up)."""
 
     __slots__ = ("places",)
 
-    def __init__(self, items: Iterable[Any] = (), places: list[Place | None] | None = None) -> None:
+    def __init__(self, items: Iterable[Node] = (), places: list[Place | None] | None = None) -> None:
         super().__init__(items)
         self.places: list[Place | None] = places if places is not None else [None] * len(self)
 
-    def add(self, value: Any, place: Place | None) -> None:
+    def add(self, value: Node, place: Place | None) -> None:
         self.append(value)
         self.places.append(place)
 
-    def pairs(self) -> Iterator[tuple[Any, Place | None]]:
+    def pairs(self) -> Iterator[tuple[Node, Place | None]]:
         places = self.places
         for index, value in enumerate(self):
             yield value, places[index] if index < len(places) else None
 
 
-def places_of(value: Any) -> list[Place | None]:
+def places_of(value: list[Node]) -> list[Place | None]:
     """The places of a list's items, whichever kind of list it is."""
     if isinstance(value, Seq) and len(value.places) == len(value):
         return value.places
     return [None] * len(value)
 
 
-def clone(value: Any) -> Any:
+def places_in(value: object) -> dict[str, Place]:
+    """The places of a mapping's keys; empty for one that has none."""
+    return value.places if isinstance(value, Placed) else {}
+
+
+def map_at(tree: Node, *keys: str) -> Map | None:
+    """The mapping at ``keys``; None where there is none, or something else."""
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, Map) else None
+    return tree if isinstance(tree, Map) else None
+
+
+def maps_in(tree: Map, section: str) -> Iterator[tuple[str, Map]]:
+    """The mappings of a section by name."""
+    for name, value in (map_at(tree, section) or {}).items():
+        if isinstance(value, Map):
+            yield name, value
+
+
+def list_at(tree: Node, *keys: str) -> Seq | None:
+    """The list at ``keys``; None where there is none, or something else."""
+    *above, last = keys
+    holder = map_at(tree, *above)
+    found = holder.get(last) if holder is not None else None
+    return found if isinstance(found, Seq) else None
+
+
+def clone(value: T) -> T:
     """A deep copy of containers, each of its own kind; scalars are shared."""
-    if isinstance(value, Map):
+    return cast("T", _clone(value))
+
+
+def _clone(value: object) -> object:
+    if isinstance(value, Placed):
         out = type(value)()
-        out.update({key: clone(item) for key, item in value.items()})
+        out.update({key: _clone(item) for key, item in value.items()})
         out.place, out.places = value.place, dict(value.places)
         out.extensions = value.extensions
         return out
     if isinstance(value, Seq):
-        return Seq([clone(item) for item in value], list(value.places))
+        return type(value)([cast("Node", _clone(item)) for item in value], list(value.places))
+    # From the cache a project comes in plain containers.
+    return as_tree(value) if isinstance(value, (dict, list)) else value
+
+
+def as_tree(value: object) -> Node:
+    """Plain containers as a tree without places."""
     if isinstance(value, dict):
-        return Map({key: clone(item) for key, item in value.items()})
+        return Map({key: as_tree(item) for key, item in value.items()})
     if isinstance(value, list):
-        return type(value)([clone(item) for item in value])
-    return value
+        return Seq([as_tree(item) for item in value])
+    return cast("Scalar", value)
 
 
-def place_at(tree: Any, path: Path) -> Place | None:
+def place_at(tree: object, path: Path) -> Place | None:
     """The place of ``path``, or of the nearest ancestor that has one."""
-    found: Place | None = tree.place if isinstance(tree, Map) else None
+    found: Place | None = tree.place if isinstance(tree, Placed) else None
     node = tree
     for part in path:
         here: Place | None = None
         if isinstance(node, dict) and isinstance(part, str) and part in node:
-            here = node.places.get(part) if isinstance(node, Map) else None
+            here = node.places.get(part) if isinstance(node, Placed) else None
             node = node[part]
         elif isinstance(node, list) and isinstance(part, int) and part < len(node):
             here = places_of(node)[part]
@@ -112,7 +167,7 @@ def mark(place: Place | None) -> Mark | None:
     return Mark(*place) if place is not None else None
 
 
-def diagnostic(tree: Any, path: Path, message: str, hint: str = "") -> Diagnostic:
+def diagnostic(tree: object, path: Path, message: str, hint: str = "") -> Diagnostic:
     return Diagnostic(message, path, mark(place_at(tree, path)), hint)
 
 
@@ -121,9 +176,9 @@ def fail(message: str, path: Path = (), place: Place | None = None, hint: str = 
     return LoadError(Diagnostic(message, path, mark(place), hint))
 
 
-def flatten_places(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Place]]:
+def flatten_places(tree: object, path: Path = ()) -> Iterator[tuple[Path, Place]]:
     """Every path that has a place."""
-    if isinstance(tree, Map):
+    if isinstance(tree, Placed):
         for key, value in tree.items():
             below = (*path, key)
             place = tree.places.get(key)

@@ -7,16 +7,16 @@ below their key, plain scalars where they read back as the same string, literal 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..model.values import Quantity
 from .binder import Record
 from .decode import Float32, Words
-from .dump import escape_dollars, without_content
+from .dump import escape_dollars, named
 from .scalars import Timestamp, format_float, is_plain_string
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..model import Project
 
@@ -46,22 +46,17 @@ _ESCAPES = {
 
 def to_yaml(project: Project) -> str:
     """``config``."""
-    top: dict[str, Any] = {"name": project.name, "services": project.services}
-    for key in ("networks", "volumes", "secrets", "configs", "models", "jobs"):
-        value = getattr(project, key)
-        if value:
-            top[key] = without_content(value, key) if key in ("secrets", "configs") else value
-    shown = {key: _shown(value, (key,)) for key, value in top.items()}
+    shown = {key: _shown(value, (key,)) for key, value in named(project).items()}
     shown.update({key: _in_order(project.extensions[key]) for key in natural_order(project.extensions)})
     return escape_dollars(yaml_text(shown))
 
 
-def model_yaml(model: Any) -> str:
+def model_yaml(model: object) -> str:
     """``config --no-interpolate``: keys in natural order throughout."""
     return yaml_text(_in_order(model))
 
 
-def _in_order(value: Any) -> Any:
+def _in_order(value: object) -> object:
     if isinstance(value, dict):
         return {key: _in_order(value[key]) for key in natural_order(value)}
     if isinstance(value, list):
@@ -72,10 +67,10 @@ def _in_order(value: Any) -> Any:
 _EMBEDDED = (("deploy", "resources"), ("deploy", "placement"), ("ipam",), ("exec",))
 
 
-def _shown(value: Any, path: tuple[str, ...]) -> Any:
+def _shown(value: object, path: tuple[str, ...]) -> object:
     """The YAML form of a bound value: no commands that are null, no empty embedded records, extensions at the end."""
     if isinstance(value, Record):
-        out: dict[str, Any] = {}
+        out: dict[str, object] = {}
         for key, item in value.items():
             if key in ("command", "entrypoint") and item is None:
                 continue
@@ -97,7 +92,7 @@ def _shown(value: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
-def natural_order(keys: Any) -> list[str]:
+def natural_order(keys: Iterable[str]) -> list[str]:
     """Keys sorted as the library does: numbers inside them by value, letters after other characters."""
     from functools import cmp_to_key
 
@@ -153,14 +148,14 @@ def _compare_numbers(left: str, right: str, index: int) -> int:
 # Writing ---------------------------------------------------------------------------------------------------------------
 
 
-def yaml_text(value: Any) -> str:
+def yaml_text(value: object) -> str:
     """``value`` as a YAML document."""
     if isinstance(value, (dict, list)) and value:
         return "\n".join(_lines(value, 0)) + "\n"
     return _inline(value, 0) + "\n"
 
 
-def _lines(value: Any, indent: int) -> Iterator[str]:
+def _lines(value: object, indent: int) -> Iterator[str]:
     pad = " " * indent
     if isinstance(value, dict):
         for key, item in value.items():
@@ -170,7 +165,7 @@ def _lines(value: Any, indent: int) -> Iterator[str]:
                 yield from _lines(item, indent + 2)
             else:
                 yield f"{pad}{name}: {_inline(item, indent)}"
-    else:
+    elif isinstance(value, list):
         for item in value:
             if isinstance(item, (dict, list)) and item:
                 below = _lines(item, indent + 2)
@@ -184,7 +179,7 @@ def _key(key: str) -> str:
     return _scalar(key, 0, simple_key=True)
 
 
-def _inline(value: Any, indent: int) -> str:
+def _inline(value: object, indent: int) -> str:
     if isinstance(value, (str, Quantity)):
         return _scalar(str(value), indent)
     if value is None:

@@ -40,12 +40,15 @@ class Duration(Quantity):
         return self / 1e9
 
 
+_PLAIN = frozenset({str, int, bool, float, type(None)})
+
+
 def written(value: object) -> object:
-    """A copy of ``value`` and all below it with every quantity as it is written."""
+    """A copy of ``value`` with every quantity in it as it is written."""
     if isinstance(value, Quantity):
         return str(value)
     if isinstance(value, dict):
-        return {key: written(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [written(item) for item in value]
+        return {key: item if type(item) in _PLAIN else written(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [item if type(item) in _PLAIN else written(item) for item in value]
     return value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .registry import Registry, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from ..model.service import Service
 
 
 def pinned(text: str, known: dict[str, str]) -> str:
@@ -20,20 +22,15 @@ def pinned(text: str, known: dict[str, str]) -> str:
     return known[text]
 
 
-def pin_images(services: Mapping[str, dict[str, Any]]) -> None:
+def pin_images(services: Mapping[str, Service]) -> None:
     """Replace the images of services, of their pre_start hooks and of their mounts, in place."""
     known: dict[str, str] = {}
     for service in services.values():
-        for holder, key in _references(service):
-            holder[key] = pinned(str(holder[key]), known)
-
-
-def _references(service: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    if service.get("image"):
-        yield service, "image"
-    for hook in service.get("pre_start") or ():
-        if hook.get("image"):
-            yield hook, "image"
-    for volume in service.get("volumes") or ():
-        if volume.get("type") == "image" and volume.get("source"):
-            yield volume, "source"
+        if service.get("image"):
+            service["image"] = pinned(service["image"], known)
+        for hook in service.get("pre_start", ()):
+            if hook.get("image"):
+                hook["image"] = pinned(hook["image"], known)
+        for volume in service.get("volumes", ()):
+            if volume.get("type") == "image" and volume.get("source"):
+                volume["source"] = pinned(volume["source"], known)

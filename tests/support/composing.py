@@ -16,7 +16,7 @@ from pycompose.compose.errors import Mark
 from pycompose.compose.labels import image_name, service_images
 from pycompose.compose.load.bind import bind
 from pycompose.compose.load.canonical import Canonical
-from pycompose.compose.load.tree import clone
+from pycompose.compose.load.tree import Map, as_tree
 from pycompose.compose.model import Project
 from pycompose.compose.plan.digest import service_digest
 from pycompose.compose.plan.observe import (
@@ -40,8 +40,8 @@ def make_project(services: Mapping[str, Any], name: str = "demo", **parts: Any) 
     """A project as the loader makes it of such services: they get the default network and an image, and every short form and text
     that a file may have is read as from a file."""
     given: dict[str, Any] = {}
-    for service_name, tree in services.items():
-        service = clone(dict(tree))
+    for service_name, wanted in services.items():
+        service = dict(wanted)
         if "image" not in service and "build" not in service and "provider" not in service:
             service["image"] = "busybox"
         if "network_mode" not in service and "networks" not in service and "provider" not in service:
@@ -49,7 +49,9 @@ def make_project(services: Mapping[str, Any], name: str = "demo", **parts: Any) 
         given[service_name] = service
     networks = {"default": {"name": f"{name}_default", "ipam": {}}, **parts.pop("networks", {})}
     volumes = {key: {"name": f"{name}_{key}", **(tree or {})} for key, tree in parts.pop("volumes", {}).items()}
-    bound, errors = bind(Canonical().apply(clone({"services": given, "networks": networks, "volumes": volumes})))
+    tree = as_tree({"services": given, "networks": networks, "volumes": volumes})
+    assert isinstance(tree, Map)
+    bound, errors = bind(Canonical().apply(tree))
     assert not errors, errors
     marks: dict[tuple[str | int, ...], Mark] = {}
     for line, service_name in enumerate(given, 2):
@@ -58,9 +60,9 @@ def make_project(services: Mapping[str, Any], name: str = "demo", **parts: Any) 
         name=name,
         directory=Path("/src") / name,
         files=(FILE,),
-        services={key: bound["services"][key] for key in given},
-        networks={key: bound["networks"][key] for key in networks},
-        volumes={key: bound["volumes"][key] for key in volumes},
+        services={key: bound.services[key] for key in given},
+        networks={key: bound.networks[key] for key in networks},
+        volumes={key: bound.volumes[key] for key in volumes},
         marks=marks,
         **parts,
     )

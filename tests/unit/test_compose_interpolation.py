@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pycompose.compose.load import dotenv
 from pycompose.compose.load.interpolate import Lookup, MissingVariable, TemplateError, substitute, variables
+from pycompose.compose.load.tree import as_tree
 
 ENVIRONMENT = {"SET": "set", "EMPTY": "", "N": "1"}
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
@@ -80,7 +81,7 @@ def test_defaults(name: str, value: str, default: str) -> None:
 
 
 def test_variables() -> None:
-    found = variables({"a": "${A:-x${B}}", "b": ["$C ${D:?}", {"e": "$$F"}], "c": "${G:+y}"})
+    found = variables(as_tree({"a": "${A:-x${B}}", "b": ["$C ${D:?}", {"e": "$$F"}], "c": "${G:+y}"}))
     assert {name: (one.required, one.default, one.presence) for name, one in found.items()} == {
         "A": (False, "x${B}", ""),
         "B": (False, "", ""),

@@ -203,6 +203,14 @@ def test_hostile_yaml(text: str, part: str) -> None:
     assert caught.value.diagnostics[0].mark is not None
 
 
+def test_pools_that_are_no_mappings_are_refused(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("services: {a: {image: x}}\nnetworks: {n: {ipam: {config: [{subnet: 10.0.0.0/24}]}}}\n")
+    second.write_text("networks: {n: {ipam: {config: [words]}}}\n")
+    with pytest.raises(LoadError, match=r"b\.yaml:1:32: networks\.n\.ipam\.config: expected a list of mappings"):
+        load_fresh(LoadOptions(files=(str(first), str(second)), environment={"HOME": "/"}, cwd=tmp_path))
+
+
 def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = tmp_path / "project"
     directory.mkdir()

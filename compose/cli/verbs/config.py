@@ -112,7 +112,7 @@ def _model_text(args: Namespace, options: LoadOptions) -> str:
     if args.resolve_image_digests or args.lock_image_digests:
         from ...remote.digests import pin_images
 
-        pin_images(project.services)  # type: ignore[arg-type]
+        pin_images(project.services)
     if args.lock_image_digests:
         return _locked(project, args.format)
     if args.format == "json":
@@ -150,9 +150,10 @@ def _list_text(kind: str, args: Namespace, options: LoadOptions) -> str:
         return _variables(options, args.format)
     if kind == "services" and args.no_interpolate:
         from ...load.services import has_profile
+        from ...load.tree import list_at, maps_in
 
-        services = _model(options).get("services") or {}
-        return _lines(sorted(name for name, one in services.items() if has_profile(one, options.profiles)))
+        found = maps_in(_model(options), "services")
+        return _lines(sorted(name for name, one in found if has_profile(list_at(one, "profiles"), options.profiles)))
     project = _load(options, args.service if kind in ("profiles", "images", "environment") else [])
     if kind == "hash":
         return _hashes(project, args.hash)
