@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..model import LoadOptions, Project
+    from .layers import Layer
     from .source import Source
     from .tree import Node
 
@@ -91,7 +92,7 @@ def explain(options: LoadOptions, written: str | Path, texts: Mapping[str, bytes
         options = replace(options, profiles=("*",))
     options = replace(options, services=(), all_resources=True)
     loader, found = pipeline.open_loader(options, texts)
-    layers: list[pipeline.Layer] = []
+    layers: list[Layer] = []
     loader.observe = layers.append
     loader.parsed.clear()
     tree = loader.load_model(found.files, found.directory)
@@ -231,7 +232,7 @@ class _Teller:
         self.found = found
         self.path = path
 
-    def layer(self, layer: pipeline.Layer) -> Iterator[Setting]:
+    def layer(self, layer: Layer) -> Iterator[Setting]:
         tree = layer.tree
         if not isinstance(tree, Map):
             return

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 from ..errors import LoadError
 from . import merge
+from .layers import Layer, clear
 from .paths import PathResolver
 from .tree import Map, clone, fail
 
 if TYPE_CHECKING:
     from ..errors import Path
-    from .pipeline import Loader
+    from .layers import Loading
     from .tree import Node, Place
 
 Trail = tuple[tuple[str, str], ...]
 
 
-def apply_extends(loader: Loader, tree: Map, file: str, cleared: tuple[Path, ...]) -> None:
+def apply_extends(loader: Loading, tree: Map, file: str, cleared: tuple[Path, ...]) -> None:
     """Replace each service that extends another by the merged result, in place."""
     services = tree.get("services")
     if "services" not in tree:
@@ -34,15 +35,13 @@ def apply_extends(loader: Loader, tree: Map, file: str, cleared: tuple[Path, ...
 
 
 def _extended(
-    loader: Loader,
+    loader: Loading,
     name: str,
     services: Map,
     file: str,
     cleared: tuple[tuple[Path, ...], ...],
     trail: Trail,
 ) -> Node:
-    from .pipeline import Layer, clear
-
     service = services[name]
     if service is None:
         return None
@@ -86,7 +85,7 @@ def _extended(
 
 
 def _services_of(
-    loader: Loader, name: str, reference: str, other: str, place: Place | None
+    loader: Loading, name: str, reference: str, other: str, place: Place | None
 ) -> tuple[Map, tuple[Path, ...]]:
     local = loader.local(other, ("services", name, "extends"), place)
     path: Path = ("services", name, "extends")

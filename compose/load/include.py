@@ -6,7 +6,6 @@ An included model is loaded on its own; its resources must not clash with those 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Path, dotted
@@ -15,13 +14,13 @@ from .paths import join
 from .tree import Map, Place, Seq, fail, map_at, places_of
 
 if TYPE_CHECKING:
-    from .pipeline import Loader
+    from .layers import Loading
     from .tree import Node
 
 SECTIONS = ("services", "volumes", "networks", "secrets", "configs", "models")
 
 
-def apply_include(loader: Loader, tree: Map, included: tuple[str, ...]) -> None:
+def apply_include(loader: Loading, tree: Map, included: tuple[str, ...]) -> None:
     """Load what ``include`` names into ``tree`` and drop the attribute."""
     entries = tree.get("include")
     if "include" not in tree:
@@ -48,7 +47,7 @@ def _strings(value: Node, path: Path, place: Place | None) -> list[str]:
 
 
 def _include(
-    loader: Loader,
+    loader: Loading,
     tree: Map,
     entry: Node,
     included: tuple[str, ...],
@@ -86,17 +85,12 @@ def _include(
         raise fail(f"include cycle detected:\n{steps}", path, place)
     env_files = _env_files(loader, entry, home, path, place)
     variables = source.read_env_files(env_files, loader.environment, loader.files, None, loader.warnings)
-    child = replace(
-        loader,
-        environment=source.Environment({**variables, **loader.environment}, loader.environment.used),
-        base=home,
-        part=True,
-    )
+    child = loader.child(source.Environment({**variables, **loader.environment}, loader.environment.used), home)
     imported = child.load_model(tuple(files), relative, included=included)
     _import(imported, tree, path, place)
 
 
-def _env_files(loader: Loader, entry: Map, home: str, path: Path, place: Place | None) -> list[str]:
+def _env_files(loader: Loading, entry: Map, home: str, path: Path, place: Place | None) -> list[str]:
     names = _strings(entry.get("env_file"), (*path, "env_file"), place)
     if not names:
         default = join(home, ".env")

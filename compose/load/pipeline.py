@@ -10,7 +10,7 @@ share (`Loader`). What a phase may assume is what the ones before it promise.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -24,25 +24,17 @@ from .extends import apply_extends
 from .include import apply_include
 from .interpolate import Interpolation
 from .jobs import renamed, split, take_in
+from .layers import Layer, clear
 from .paths import PathResolver
 from .services import Resources, resolve_files, select, with_services
-from .tree import Map, Placed, Seq, clone, fail, flatten_places, mark, places_in
+from .tree import Map, Placed, clone, fail, flatten_places, mark, places_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..model import LoadOptions
     from ..model.values import Json
-    from .tree import Node, Place
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """What one document, or one base of an ``extends``, contributed after substitution; for `explain`."""
-
-    kind: str
-    file: str
-    tree: Node
+    from .tree import Place
 
 
 @dataclass(slots=True)
@@ -83,6 +75,10 @@ class Loader:
             return self.files.local(name, self.base, self.environment)
         except OperationError as error:
             raise fail(str(error), path, place) from None
+
+    def child(self, environment: source.Environment, base: str) -> Loader:
+        """A loader for a model that this one includes, with a directory and variables of its own."""
+        return replace(self, environment=environment, base=base, part=True)
 
     def load_file(
         self,
@@ -170,26 +166,6 @@ class Loader:
             PathResolver(directory, self.home, self.files.links).resolve(tree)
         normalize.resolve_environment(tree, self.environment if self.interpolate else {})
         return tree
-
-
-def clear(tree: Node, patterns: tuple[Path, ...], path: Path = ()) -> None:
-    """Remove what ``!reset`` and ``!override`` of a later document point at."""
-    if not patterns:
-        return
-    if isinstance(tree, Map):
-        for key in list(tree):
-            below = (*path, key)
-            if any(matches(below, pattern) for pattern in patterns):
-                del tree[key]
-            else:
-                clear(tree[key], patterns, below)
-    elif isinstance(tree, Seq):
-        for index, item in enumerate(tree):
-            clear(item, patterns, (*path, f"[{index}]"))
-
-
-def matches(path: Path, pattern: Path) -> bool:
-    return len(path) == len(pattern) and all(part in ("*", here) for here, part in zip(path, pattern, strict=True))
 
 
 def open_loader(options: LoadOptions, texts: Mapping[str, bytes] | None = None) -> tuple[Loader, source.Source]:
