@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...grammar.references import DEFAULT_DOMAIN, LEGACY_DOMAIN
 from ..credentials.lookup import registry_auth, registry_of
@@ -62,7 +62,7 @@ def check_registry(project: Project, registry: str) -> None:
         raise LoadError(findings)
 
 
-def build_images(engine: Engine, project: Project, overrides: Mapping[str, Any], emit: Emit) -> None:
+def build_images(engine: Engine, project: Project, overrides: Mapping[str, object], emit: Emit) -> None:
     """Build every service that has a build section, those first whose images are contexts of others."""
     from ..build import build_service
 
@@ -121,7 +121,7 @@ def push_image(engine: Engine, local: str, ref: str, emit: Emit) -> str:
 
 
 def publish(
-    engine: Engine, project: Project, registry: str, overrides: Mapping[str, Any], emit: Emit, *, build: bool
+    engine: Engine, project: Project, registry: str, overrides: Mapping[str, object], emit: Emit, *, build: bool
 ) -> dict[str, str]:
     """Build (unless told not to) and push what the project builds; service -> reference by digest."""
     if build:
@@ -136,7 +136,7 @@ def publish(
 
 
 def offer(
-    engine: Engine, project: Project, address: str, overrides: Mapping[str, Any], emit: Emit, *, build: bool
+    engine: Engine, project: Project, address: str, overrides: Mapping[str, object], emit: Emit, *, build: bool
 ) -> dict[str, str]:
     """Build, and let the nodes pull from this machine's engine; service -> reference by digest. Raises `OperationError`."""
     if not engine.is_pycompose:

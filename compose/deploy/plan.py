@@ -16,7 +16,6 @@ from .state import READY as IS_READY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from ..errors import Path
     from ..model import Project
@@ -42,7 +41,7 @@ class Rules:
     kind, that no update changes; ``replaced`` are kinds that are removed and made again for such a change, or when a job has failed.
     """
 
-    proposed: Mapping[str, Mapping[str, Any]]
+    proposed: Mapping[str, Mapping[str, object]]
     places: Mapping[str, Mapping[Path, Path]]
     fixed: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     replaced: frozenset[str] = frozenset()

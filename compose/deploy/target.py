@@ -12,7 +12,7 @@ x-deploy:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass, field
 from ..errors import Diagnostic, LoadError, UsageError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import Project
+    from ..model.values import Json
 
 SWARM, KUBERNETES = "swarm", "kubernetes"
 KINDS = (SWARM, KUBERNETES)
@@ -75,7 +76,7 @@ def declared_targets(project: Project) -> dict[str, Target]:
     return {str(name): _target(project, str(name), tree) for name, tree in section.items()}
 
 
-def _target(project: Project, name: str, tree: Any) -> Target:
+def _target(project: Project, name: str, tree: Json) -> Target:
     path = (SECTION, name)
     if not isinstance(tree, dict):
         raise _wrong(project, path, "must be a mapping with `to`")

@@ -8,6 +8,7 @@ import pytest
 
 from pycompose.compose.deploy import columns as table
 from pycompose.compose.deploy.kubernetes import verdicts as kubernetes
+from pycompose.compose.deploy.kubernetes.client import KubernetesError, checked
 from pycompose.compose.deploy.state import FAILED, WAITING
 from pycompose.compose.deploy.state import READY as IS_READY
 from pycompose.compose.deploy.swarm import verdicts as swarm
@@ -169,6 +170,16 @@ ENDED = {"terminated": {"exitCode": 4, "reason": "Error"}}
 def test_kubernetes(tree: dict[str, Any], pods: list[dict[str, Any]], state: str, word: str) -> None:
     verdict = kubernetes.judge(tree, pods, NOW)
     assert (verdict.state, verdict.word) == (state, word)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [{}, {"metadata": None}, {"metadata": []}, {"metadata": {"name": 5}}, {"metadata": {"name": "a"}, "status": "x"}],
+)
+def test_what_is_no_object_of_kubernetes_is_said_to_be_none(tree: dict[str, Any]) -> None:
+    with pytest.raises(KubernetesError, match="without a usable"):
+        checked(tree)
+    assert checked({"metadata": {"name": "a"}, "status": {}, "spec": None})["metadata"]["name"] == "a"
 
 
 def test_kubernetes_troubles_name_pod_node_and_hint() -> None:

@@ -128,7 +128,7 @@ class ContainerState(TypedDict, total=False):
 class HealthCheck(TypedDict, total=False):
     """Durations are in nanoseconds."""
 
-    Test: list[str] | None
+    Test: list[str]
     Interval: int
     Timeout: int
     Retries: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ...errors import OperationError
 from ..findings import Findings
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from ...model import Project
     from ...plan.plan import Plan
     from ..backend import LogLine, LogOptions
-    from ..objects import Wanted
+    from ..objects import Found, Wanted
     from ..plan import Options
     from ..target import Target
     from ..units import Unit
+    from .bodies.meta import Object
+    from .bodies.pods import PodSpec
+    from .bodies.storage import Files
+    from .bodies.workloads import Workload
     from .client import Kube
     from .perform import Hands
     from .watch import Watch
@@ -79,7 +83,7 @@ class KubernetesBackend:
             found = self._kube.get("ConfigMap", HOLDER, NAMESPACE)
         except KubernetesError:
             return "", ""  # who may not read it is told that a registry is missing
-        return registry_of(found or {})
+        return registry_of(cast("Files", found or {}))
 
     def check(self, project: Project, findings: Findings) -> None:
         convert(project, self._facts({}), findings)
@@ -110,12 +114,12 @@ class KubernetesBackend:
             there.pop(namespace, None)
         return plan_removal(self._name, Cluster(there), volumes=volumes)
 
-    def _is_own(self, there: Mapping[str, Any], namespace: str) -> bool:
+    def _is_own(self, there: Mapping[str, Found], namespace: str) -> bool:
         """Whether the namespace was made for this project."""
         if namespace not in there:
             return False
-        labels = there[namespace].body["metadata"].get("labels") or {}
-        return bool(labels.get(PROJECT) == self._name)
+        labels = cast("Object", there[namespace].body)["metadata"].get("labels", {})
+        return labels.get(PROJECT) == self._name
 
     def _has_foreign_objects(self) -> bool:
         """Whether somebody else has anything in the namespace: then it stays, whoever made it."""
@@ -124,10 +128,9 @@ class KubernetesBackend:
         ours = {self._name}
         for kind in (*KINDS, "Pod"):
             for one in self._kube.list(kind, self._namespace):
-                labels = one["metadata"].get("labels") or {}
-                is_default = one["metadata"]["name"] == "kube-root-ca.crt" or str(one.get("type")) == (
-                    "kubernetes.io/service-account-token"
-                )
+                labels = one["metadata"].get("labels", {})
+                is_token = one.get("type") == "kubernetes.io/service-account-token"
+                is_default = is_token or one["metadata"]["name"] == "kube-root-ca.crt"
                 if not is_default and labels.get(PROJECT) not in ours:
                     return True
         return False
@@ -141,19 +144,19 @@ class KubernetesBackend:
         from .listing import units
 
         labels = {PROJECT: self._name}
-        pods = self._kube.list("Pod", self._namespace, labels)
-        return list(units(pods, self._kube.list("Service", self._namespace, labels)))
+        pods = self._kube.pods(self._namespace, labels)
+        return list(units(pods, self._kube.services(self._namespace, labels)))
 
     def images(self) -> dict[str, str]:
         return {
-            str((one["metadata"].get("labels") or {}).get(SERVICE)): str(_pod_spec(one)["containers"][0]["image"])
+            one["metadata"].get("labels", {}).get(SERVICE, ""): _pod_spec(one)["containers"][0]["image"]
             for kind in WORKLOADS
-            for one in self._kube.list(kind, self._namespace, {PROJECT: self._name})
+            for one in self._kube.workloads(kind, self._namespace, {PROJECT: self._name})
         }
 
     def services(self) -> list[str]:
         found = {
-            str((one["metadata"].get("labels") or {}).get(SERVICE))
+            one["metadata"].get("labels", {}).get(SERVICE, "")
             for kind in WORKLOADS
             for one in self._kube.list(kind, self._namespace, {PROJECT: self._name})
         }
@@ -191,14 +194,14 @@ class KubernetesBackend:
     def _workload(self, service: str) -> tuple[str, str]:
         for kind in WORKLOADS:
             for one in self._kube.list(kind, self._namespace, {PROJECT: self._name, SERVICE: service}):
-                return kind, str(one["metadata"]["name"])
+                return kind, one["metadata"]["name"]
         raise OperationError(f"no such service: {service}")
 
     def pod(self, service: str, index: int) -> str:
         """The name of a running pod of ``service``: number ``index`` by name, 0 for the first."""
         pods = [
-            str(one["metadata"]["name"])
-            for one in self._kube.list("Pod", self._namespace, {PROJECT: self._name, SERVICE: service})
+            one["metadata"]["name"]
+            for one in self._kube.pods(self._namespace, {PROJECT: self._name, SERVICE: service})
             if one["status"].get("phase") == "Running" and not one["metadata"].get("deletionTimestamp")
         ]
         if not pods or index > len(pods):
@@ -215,8 +218,8 @@ class KubernetesBackend:
     def addresses(self, service: str, port: int, protocol: str) -> list[str]:
         from .listing import published
 
-        services = self._kube.list("Service", self._namespace, {PROJECT: self._name, SERVICE: service})
-        pods = self._kube.list("Pod", self._namespace, {PROJECT: self._name, SERVICE: service})
+        services = self._kube.services(self._namespace, {PROJECT: self._name, SERVICE: service})
+        pods = self._kube.pods(self._namespace, {PROJECT: self._name, SERVICE: service})
         return published(services, pods, port, protocol)
 
     def follow(self, service: str, line: LogLine) -> int:
@@ -228,7 +231,7 @@ class KubernetesBackend:
         labels = {PROJECT: self._name, SERVICE: service}
         for kind in (*WORKLOADS, "Service"):
             for one in self._kube.list(kind, self._namespace, labels):
-                self._kube.remove(kind, str(one["metadata"]["name"]), self._namespace)
+                self._kube.remove(kind, one["metadata"]["name"], self._namespace)
 
     def events(self) -> Iterator[dict[str, str]]:
         from .events import project_events
@@ -244,11 +247,10 @@ class KubernetesBackend:
         write_manifests(project, wanted, write)
 
 
-def _pod_spec(workload: Mapping[str, Any]) -> Mapping[str, Any]:
+def _pod_spec(workload: Workload) -> PodSpec:
     spec = workload["spec"]
-    spec = spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
-    found: Mapping[str, Any] = spec["template"]["spec"]
-    return found
+    template = spec["jobTemplate"]["spec"]["template"] if "jobTemplate" in spec else spec["template"]
+    return template["spec"]
 
 
 def _gates(project: Project, wanted: Sequence[Wanted]) -> dict[str, list[Gate]]:

@@ -8,18 +8,24 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from ....grammar.jsontree import mapping, text
 from ...errors import ComposeError, OperationError, UsageError
 from .names import MANAGER
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Iterator, Mapping
 
     from lightkube import Client
 
-Tree = dict[str, Any]
-Trees = list[Tree]
+    from ....grammar.jsontree import Json
+    from .bodies.meta import Object
+    from .bodies.network import Service
+    from .bodies.pods import Pod
+    from .bodies.workloads import Workload
+
 Words = list[str]
 
 KINDS: Mapping[str, tuple[str, str, str]] = {
@@ -57,6 +63,20 @@ class KubernetesError(ComposeError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+def checked(tree: Mapping[str, Json]) -> Object:
+    """An object of the server's. Raises `KubernetesError` where its parts are no objects, or it has no name."""
+    parts = {key: tree[key] for key in ("metadata", "spec", "status") if tree.get(key) is not None}
+    wrong = next((key for key, value in parts.items() if not isinstance(value, dict)), None)
+    if wrong is not None or not text(mapping(parts.get("metadata")).get("name")):
+        raise KubernetesError(f"the API server gave an object without a usable {wrong or 'name'}")
+    return cast("Object", dict(tree))
+
+
+def _place(kind: str, namespace: str) -> dict[str, Any]:
+    """The library's keyword for where an object of the kind is."""
+    return {} if kind in GLOBAL else {"namespace": namespace}
 
 
 def owners(message: str) -> set[str]:
@@ -142,8 +162,8 @@ class Kube:
         return self._classes[kind]
 
     def apply(
-        self, body: Mapping[str, Any], *, dry_run: bool = False, force: bool = False, manager: str = MANAGER
-    ) -> Tree:
+        self, body: Mapping[str, object], *, dry_run: bool = False, force: bool = False, manager: str = MANAGER
+    ) -> Object:
         """Server-side apply; what the server has, or with ``dry_run`` would have. Fields of other managers are conflicts (409)."""
         try:
             return self._apply(body, dry_run, force, manager)
@@ -153,54 +173,66 @@ class Kube:
                 raise
             return self._apply(body, dry_run, True, manager)
 
-    def _apply(self, body: Mapping[str, Any], dry_run: bool, force: bool, manager: str) -> Tree:
-        resource = self._resource(str(body["kind"]))
-        with told(f"{body['kind']} {body['metadata']['name']}"):
-            return dict(self._client.apply(resource(body), field_manager=manager, force=force, dry_run=dry_run))
+    def _apply(self, body: Mapping[str, object], dry_run: bool, force: bool, manager: str) -> Object:
+        what = cast("Object", body)
+        resource = self._resource(what["kind"])
+        with told(f"{what['kind']} {what['metadata']['name']}"):
+            return checked(self._client.apply(resource(body), field_manager=manager, force=force, dry_run=dry_run))
 
-    def get(self, kind: str, name: str, namespace: str) -> Tree | None:
-        options = {} if kind in GLOBAL else {"namespace": namespace}
+    def get(self, kind: str, name: str, namespace: str) -> Object | None:
         try:
             with told(f"{kind} {name}"):
-                return dict(self._client.get(self._resource(kind), name, **options))
+                return checked(self._client.get(self._resource(kind), name, **_place(kind, namespace)))
         except KubernetesError as error:
             if error.code == NOT_FOUND:
                 return None
             raise
 
-    def list(self, kind: str, namespace: str, labels: Mapping[str, str] | None = None) -> Trees:
-        options: Tree = {} if kind in GLOBAL else {"namespace": namespace}
+    def list(self, kind: str, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         with told(f"list of {kind}"):
-            return [dict(one) for one in self._client.list(self._resource(kind), labels=dict(labels or {}), **options)]
+            found = self._client.list(self._resource(kind), labels=dict(labels or {}), **_place(kind, namespace))
+            return [checked(one) for one in found]
+
+    def pods(self, namespace: str, labels: Mapping[str, str]) -> builtins.list[Pod]:
+        return cast("list[Pod]", self.list("Pod", namespace, labels))
+
+    def pod(self, name: str, namespace: str) -> Pod | None:
+        return cast("Pod | None", self.get("Pod", name, namespace))
+
+    def services(self, namespace: str, labels: Mapping[str, str]) -> builtins.list[Service]:
+        return cast("list[Service]", self.list("Service", namespace, labels))
+
+    def workloads(self, kind: str, namespace: str, labels: Mapping[str, str]) -> builtins.list[Workload]:
+        return cast("list[Workload]", self.list(kind, namespace, labels))
 
     def remove(self, kind: str, name: str, namespace: str) -> None:
         """Delete, and what it owns behind it; of a job its pods first. What is gone already is no error."""
         from lightkube.types import CascadeType
 
-        options: Tree = {} if kind in GLOBAL else {"namespace": namespace}
         cascade = CascadeType.FOREGROUND if kind == "Job" else CascadeType.BACKGROUND
         try:
             with told(f"{kind} {name}"):
-                self._client.delete(self._resource(kind), name, cascade=cascade, **options)
+                self._client.delete(self._resource(kind), name, cascade=cascade, **_place(kind, namespace))
         except KubernetesError as error:
             if error.code != NOT_FOUND:
                 raise
 
-    def merge(self, kind: str, name: str, namespace: str, change: Mapping[str, Any]) -> Tree:
+    def merge(self, kind: str, name: str, namespace: str, change: Mapping[str, object]) -> None:
         """A JSON merge patch."""
         from lightkube.types import PatchType
 
         with told(f"{kind} {name}"):
             resource = self._resource(kind)
-            return dict(
-                self._client.patch(resource, name, dict(change), namespace=namespace, patch_type=PatchType.MERGE)
-            )
+            self._client.patch(resource, name, dict(change), namespace=namespace, patch_type=PatchType.MERGE)
 
-    def watch(self, kind: str, namespace: str, labels: Mapping[str, str]) -> Iterator[tuple[str, Tree]]:
+    def watch(self, kind: str, namespace: str, labels: Mapping[str, str]) -> Iterator[tuple[str, Object]]:
         """Objects and their changes as (ADDED, MODIFIED or DELETED, object), for as long as the server talks."""
         with told(f"watch of {kind}"):
             for word, one in self._client.watch(self._resource(kind), namespace=namespace, labels=dict(labels)):
-                yield word, dict(one)
+                yield word, checked(one)
+
+    def watch_pods(self, namespace: str, labels: Mapping[str, str]) -> Iterator[tuple[str, Pod]]:
+        return cast("Iterator[tuple[str, Pod]]", self.watch("Pod", namespace, labels))
 
     def log(self, pod: str, namespace: str, wishes: LogWishes) -> Iterator[str]:
         """Lines of a container's output."""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...convert.values import byte_count
-from ...errors import Diagnostic, LoadError
 from ...labels import image_name
 from ..jobs import mode
 from .names import dns_name
 from .placement import gpus
 from .probes import probes
-from .text import cpus, literal, plain, quantity
+from .text import cpus, literal, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Literal
 
     from ...model import Project
-    from ...model.service import Service
+    from ...model.service import Hook, Service
     from ..findings import Findings
+    from .bodies import pods
     from .facts import Facts
     from .volumes import Mounted
 
@@ -26,18 +26,14 @@ LEAVING = 3
 """Seconds a pod goes on answering when it has been told to end: until then other nodes may still send it requests."""
 
 
-def container(project: Project, name: str, facts: Facts, mounted: Mounted, findings: Findings) -> dict[str, Any]:
+def container(project: Project, name: str, facts: Facts, mounted: Mounted, findings: Findings) -> pods.Container:
     tree = project.services[name]
-    body: dict[str, Any] = {
+    body: pods.Container = {
         "name": dns_name(name),
         "image": facts.images.get(name) or image_name(project, name),
         "imagePullPolicy": "IfNotPresent",
     }
-    for member, words in (("command", tree.get("entrypoint")), ("args", tree.get("command"))):
-        if words is not None:
-            body[member] = [literal(one) for one in words]
-    given = {"workingDir": tree.get("working_dir"), "stdin": tree.get("stdin_open"), "tty": tree.get("tty")}
-    body |= {member: value for member, value in given.items() if value}
+    _add_command(body, tree)
     environment = _environment(tree.get("environment") or {})
     if environment:
         body["env"] = environment
@@ -52,31 +48,48 @@ def container(project: Project, name: str, facts: Facts, mounted: Mounted, findi
         body["securityContext"] = security
     if mounted.mounts:
         body["volumeMounts"] = mounted.mounts
-    body |= probes(tree)
+    body = {**body, **probes(tree)}
     lifecycle = _lifecycle(name, tree, findings)
     if lifecycle:
         body["lifecycle"] = lifecycle
     return body
 
 
+def _add_command(body: pods.Container, tree: Service) -> None:
+    if (words := tree.get("entrypoint")) is not None:
+        body["command"] = [literal(one) for one in words]
+    if (words := tree.get("command")) is not None:
+        body["args"] = [literal(one) for one in words]
+    if tree.get("working_dir"):
+        body["workingDir"] = tree["working_dir"]
+    if tree.get("stdin_open"):
+        body["stdin"] = True
+    if tree.get("tty"):
+        body["tty"] = True
+
+
 def init_containers(
     project: Project, name: str, facts: Facts, mounted: Mounted, findings: Findings
-) -> list[dict[str, Any]]:
+) -> list[pods.Container]:
     """The pre_start steps: each runs to its end before the next, with the service's own environment, volumes and user."""
     tree = project.services[name]
-    own = container(project, name, facts, mounted, findings) if tree.get("pre_start") else {}
-    found = []
+    image = facts.images.get(name) or image_name(project, name)
+    found: list[pods.Container] = []
     for index, hook in enumerate(tree.get("pre_start") or ()):
         environment = {**(tree.get("environment") or {}), **(hook.get("environment") or {})}
-        step = {**tree, "user": hook.get("user") or tree.get("user"), "privileged": hook.get("privileged")}
-        body: dict[str, Any] = {
-            "name": f"pre-start-{index}",
-            "image": str(hook.get("image") or own["image"]),
-            "imagePullPolicy": "IfNotPresent",
-            "command": [literal(str(one)) for one in _words(hook.get("command"))],
+        step: Service = {
+            **tree,
+            "user": hook.get("user") or tree.get("user", ""),
+            "privileged": hook.get("privileged", False),
         }
-        if hook.get("working_dir") or tree.get("working_dir"):
-            body["workingDir"] = str(hook.get("working_dir") or tree["working_dir"])
+        body: pods.Container = {
+            "name": f"pre-start-{index}",
+            "image": hook.get("image") or image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": [literal(one) for one in hook.get("command") or ()],
+        }
+        if directory := hook.get("working_dir") or tree.get("working_dir"):
+            body["workingDir"] = directory
         if environment:
             body["env"] = _environment(environment)
         security = _security(name, step, facts, findings)
@@ -88,51 +101,56 @@ def init_containers(
     return found
 
 
-def _environment(values: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [{"name": key, "value": literal(plain(value))} for key, value in values.items() if value is not None]
+def _environment(values: Mapping[str, str | None]) -> list[pods.Variable]:
+    return [{"name": key, "value": literal(value)} for key, value in values.items() if value is not None]
 
 
-def _ports(tree: Service) -> list[dict[str, Any]]:
+def _ports(tree: Service) -> list[pods.ContainerPort]:
     """What the container listens on; ``mode: host`` takes the port of the node."""
-    found: dict[tuple[int, str], dict[str, Any]] = {}
+    found: dict[tuple[int, str], pods.ContainerPort] = {}
     for port in tree.get("ports") or ():
-        key = (int(port["target"]), str(port.get("protocol") or "tcp").upper())
+        key = (port["target"], (port.get("protocol") or "tcp").upper())
         body = found.setdefault(key, {"containerPort": key[0], "protocol": key[1]})
-        published = str(port.get("published") or "")
+        published = port.get("published") or ""
         if port.get("mode") == "host" and published.isdigit():
             body["hostPort"] = int(published)
     return list(found.values())
 
 
-def _resources(name: str, tree: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
+def _resources(name: str, tree: Service, findings: Findings) -> pods.Resources:
     declared = (tree.get("deploy") or {}).get("resources") or {}
     limits, reservations = declared.get("limits") or {}, declared.get("reservations") or {}
     upper = {**_amounts(limits.get("cpus") or tree.get("cpus"), limits.get("memory") or tree.get("mem_limit"))}
     upper |= gpus(tree, ("services", name, "gpus" if tree.get("gpus") else "deploy"), findings)
     lower = _amounts(reservations.get("cpus"), reservations.get("memory") or tree.get("mem_reservation"))
-    return {key: value for key, value in (("limits", upper), ("requests", lower)) if value}
-
-
-def _amounts(processors: Any, memory: Any) -> dict[str, str]:
-    found = {}
-    if processors and float(processors):
-        found["cpu"] = cpus(processors)
-    if memory and byte_count(memory):
-        found["memory"] = quantity(byte_count(memory))
+    found: pods.Resources = {}
+    if upper:
+        found["limits"] = upper
+    if lower:
+        found["requests"] = lower
     return found
 
 
-def _security(name: str, tree: Mapping[str, Any], facts: Facts, findings: Findings) -> dict[str, Any]:
-    body: dict[str, Any] = {}
+def _amounts(processors: float | None, memory: int | None) -> dict[str, str]:
+    found = {}
+    if processors:
+        found["cpu"] = cpus(processors)
+    if memory:
+        found["memory"] = quantity(memory)
+    return found
+
+
+def _security(name: str, tree: Service, facts: Facts, findings: Findings) -> pods.SecurityContext:
+    body: pods.SecurityContext = {}
     if tree.get("privileged"):
         body["privileged"] = True
     if tree.get("read_only"):
         body["readOnlyRootFilesystem"] = True
-    capabilities = {
-        field: [str(one).upper().removeprefix("CAP_") for one in tree[key]]
-        for key, field in (("cap_add", "add"), ("cap_drop", "drop"))
-        if tree.get(key)
-    }
+    capabilities: pods.Capabilities = {}
+    if added := tree.get("cap_add"):
+        capabilities["add"] = [one.upper().removeprefix("CAP_") for one in added]
+    if dropped := tree.get("cap_drop"):
+        capabilities["drop"] = [one.upper().removeprefix("CAP_") for one in dropped]
     if capabilities:
         body["capabilities"] = capabilities
     ids = user_ids(name, tree, facts, findings)
@@ -140,8 +158,7 @@ def _security(name: str, tree: Mapping[str, Any], facts: Facts, findings: Findin
         body["runAsUser"] = ids[0]
         if ids[1] is not None:
             body["runAsGroup"] = ids[1]
-    for index, item in enumerate(tree.get("security_opt") or ()):
-        text = str(item)
+    for index, text in enumerate(tree.get("security_opt") or ()):
         word, _, value = text.partition("=") if "=" in text else text.partition(":")
         if word == "no-new-privileges":
             body["allowPrivilegeEscalation"] = value == "false"
@@ -149,15 +166,15 @@ def _security(name: str, tree: Mapping[str, Any], facts: Facts, findings: Findin
             body["seccompProfile"] = {"type": "Unconfined"}
         elif word == "label" and value.partition(":")[0] in ("user", "role", "type", "level"):
             kind, _, rest = value.partition(":")
-            body.setdefault("seLinuxOptions", {})[kind] = rest
+            body["seLinuxOptions"] = {**body.get("seLinuxOptions", {}), kind: rest}
         else:
             findings.refuse(("services", name, "security_opt", index), f"a security context has no {text}")
     return body
 
 
-def user_ids(name: str, tree: Mapping[str, Any], facts: Facts, findings: Findings) -> tuple[int, int | None] | None:
+def user_ids(name: str, tree: Service, facts: Facts, findings: Findings) -> tuple[int, int | None] | None:
     """``user`` as numbers; names are those of the image, where that could be asked."""
-    user, _, group = str(tree.get("user") or "").partition(":")
+    user, _, group = (tree.get("user") or "").partition(":")
     if not user:
         return None
     # Names are the image's own, but for the one that every image has.
@@ -175,16 +192,17 @@ def user_ids(name: str, tree: Mapping[str, Any], facts: Facts, findings: Finding
     return None
 
 
-def _lifecycle(name: str, tree: Service, findings: Findings) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    for key, field, hooks in (
+def _lifecycle(name: str, tree: Service, findings: Findings) -> pods.Lifecycle:
+    body: pods.Lifecycle = {}
+    rows: tuple[tuple[str, Literal["postStart", "preStop"], Sequence[Hook]], ...] = (
         ("post_start", "postStart", tree.get("post_start") or ()),
         ("pre_stop", "preStop", tree.get("pre_stop") or ()),
-    ):
+    )
+    for key, field, hooks in rows:
         if len(hooks) > 1:
             findings.refuse(("services", name, key, 1), f"a container has one {field} handler, not {len(hooks)}")
         elif hooks:
-            body[field] = {"exec": {"command": [str(one) for one in _words(hooks[0].get("command"))]}}
+            body[field] = {"exec": {"command": list(hooks[0].get("command") or ())}}
     if "preStop" not in body and is_replaced_while_serving(tree):
         # An image without `sleep` loses nothing but the delay: a handler that fails does not keep a pod from ending.
         body["preStop"] = {"exec": {"command": ["sleep", str(LEAVING)]}}
@@ -194,14 +212,3 @@ def _lifecycle(name: str, tree: Service, findings: Findings) -> dict[str, Any]:
 def is_replaced_while_serving(tree: Service) -> bool:
     """Whether others send the service requests while its pods are replaced one by one."""
     return bool(tree.get("ports") or tree.get("expose")) and mode(tree) in ("replicated", "global")
-
-
-def _words(command: Any) -> Sequence[Any]:
-    if isinstance(command, str):
-        from ...shortforms import split_command
-
-        try:
-            return split_command(command)
-        except ValueError as error:
-            raise LoadError(Diagnostic(f"{command!r}: {error}")) from None
-    return list(command or ())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ...model import Project
     from ..findings import Findings
+    from .bodies.meta import Metadata, Object
     from .facts import Facts
 
 WORKLOADS = ("Deployment", "DaemonSet", "Job", "CronJob")
@@ -78,21 +79,21 @@ def _check_names(objects: Sequence[Wanted], findings: Findings) -> None:
 
 def namespace(project: Project, facts: Facts) -> Wanted:
     labels = {MANAGED_BY: MANAGER, PROJECT: project.name}
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": facts.namespace, "labels": labels}}
+    body: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": facts.namespace, "labels": labels}}
     return Wanted("Namespace", facts.namespace, body, ("name",))
 
 
 def parent(project: Project, facts: Facts) -> Wanted:
     """The parent of the ApplySet: what the project's objects are found by, for others' tools as well."""
-    metadata = {
+    metadata: Metadata = {
         "name": set_name(project.name),
         "namespace": facts.namespace,
         "labels": {MANAGED_BY: MANAGER, PROJECT: project.name, SET_ID: set_id(project.name, facts.namespace)},
         "annotations": {SET_TOOL: f"{MANAGER}/v1", SET_KINDS: ",".join(GROUP_KINDS)},
     }
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    body: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
     key = f"Namespace {facts.namespace}"
-    return Wanted("ConfigMap", str(metadata["name"]), body, ("name",), needs=(key,))
+    return Wanted("ConfigMap", metadata["name"], body, ("name",), needs=(key,))
 
 
 def gates(project: Project, name: str, keys: dict[str, str]) -> list[tuple[str, str, bool]]:

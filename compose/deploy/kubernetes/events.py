@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def project_events(kube: Kube, project: str, namespace: str) -> Iterator[dict[str, str]]:
     """Changes of pods, from now on, as flat records."""
     known: dict[str, str] = {}
-    for word, pod in kube.watch("Pod", namespace, {PROJECT: project}):
+    for word, pod in kube.watch_pods(namespace, {PROJECT: project}):
         from .listing import units
 
         unit = next(units([pod], []))
@@ -24,8 +24,8 @@ def project_events(kube: Kube, project: str, namespace: str) -> Iterator[dict[st
             continue
         known[unit.id] = state
         yield {
-            "time": str(pod["metadata"].get("creationTimestamp") or ""),
-            "service": str((pod["metadata"].get("labels") or {}).get(SERVICE) or ""),
+            "time": pod["metadata"].get("creationTimestamp", ""),
+            "service": pod["metadata"].get("labels", {}).get(SERVICE, ""),
             "unit": unit.name,
             "node": unit.node,
             "action": state,

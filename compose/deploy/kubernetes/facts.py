@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...dataclass import dataclass, field
 
@@ -22,6 +22,3 @@ class Facts:
     minor: int = NEWEST
     users: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     allow_binds: bool = False
-
-
-Body = dict[str, Any]

@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ... import files
-from ...convert.values import pairs
 from ..naming import Content, contents
 from ..objects import Wanted
 from .names import KEY, LONGEST, dns_name, own_labels
-from .text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from ...errors import Path
     from ...model import Project
     from ..findings import Findings
+    from .bodies import storage as bodies
+    from .bodies.meta import Metadata
     from .facts import Facts
 
 LARGEST = 1 << 20
@@ -53,7 +53,7 @@ def file_objects(project: Project, facts: Facts, noun: str) -> tuple[list[Wanted
         tree = section.get(key) or {}
         base = dns_name(str(tree.get("name") or key)) or "file"
         name = content.name(base, LONGEST)
-        annotations = {label: plain(value) for label, value in pairs(tree.get("labels")).items()}
+        annotations = tree.get("labels") or {}
         kind = "Secret" if noun == "secrets" else "ConfigMap"
         body = _object(project, facts, kind, name, {FILE: content.data}, {KEY: dns_name(key)}, annotations)
         objects.append(Wanted(kind, name, body, (noun, key)))
@@ -112,18 +112,19 @@ def _object(
     data: Mapping[str, bytes],
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
-) -> dict[str, Any]:
-    metadata: dict[str, Any] = {
+) -> bodies.Files:
+    metadata: Metadata = {
         "name": name,
         "namespace": facts.namespace,
         "labels": {**own_labels(project.name, facts.namespace), **labels},
     }
     if annotations:
         metadata["annotations"] = dict(annotations)
-    body: dict[str, Any] = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "immutable": True}
+    body: bodies.Files = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "immutable": True}
     if kind == "Secret":
         return {**body, "type": "Opaque", "data": {key: _base64(value) for key, value in data.items()}}
-    text, binary = {}, {}
+    text: dict[str, str] = {}
+    binary: dict[str, str] = {}
     for key, value in data.items():
         try:
             text[key] = value.decode()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from .bodies.storage import Files
 
 HOLDER, NAMESPACE = "local-registry-hosting", "kube-public"
 _KEY = "localRegistryHosting.v1"
 
 
-def registry_of(tree: Mapping[str, Any]) -> tuple[str, str]:
+def registry_of(tree: Files) -> tuple[str, str]:
     """Where this machine pushes to, and what the nodes' runtimes call the same registry. Empty for none, or one that makes no sense."""
     import yaml
 
-    text = (tree.get("data") or {}).get(_KEY)
+    text = tree.get("data", {}).get(_KEY)
     if not isinstance(text, str):
         return "", ""
     try:

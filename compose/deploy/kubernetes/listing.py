@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..units import Unit
 from .names import SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    Tree = Mapping[str, Any]
+    from .bodies.network import Service
+    from .bodies.pods import Pod
 
 
-def units(pods: Sequence[Tree], services: Sequence[Tree]) -> Iterator[Unit]:
+def units(pods: Sequence[Pod], services: Sequence[Service]) -> Iterator[Unit]:
     ports: dict[str, list[str]] = {}
     for one in services:
         service = str((one["metadata"].get("labels") or {}).get(SERVICE) or "")
@@ -37,7 +38,7 @@ def units(pods: Sequence[Tree], services: Sequence[Tree]) -> Iterator[Unit]:
         )
 
 
-def _state(pod: Tree) -> tuple[str, str]:
+def _state(pod: Pod) -> tuple[str, str]:
     """A word, and why, as far as there is anything to say."""
     status = pod["status"]
     if pod["metadata"].get("deletionTimestamp"):
@@ -62,7 +63,7 @@ def _state(pod: Tree) -> tuple[str, str]:
     return {"succeeded": "complete"}.get(phase, phase), ""
 
 
-def _ports(service: Tree) -> list[str]:
+def _ports(service: Service) -> list[str]:
     """What reaches the service from outside: the load balancer's port and the nodes' own."""
     found = []
     for port in service["spec"].get("ports") or ():
@@ -76,7 +77,7 @@ def _ports(service: Tree) -> list[str]:
     return found
 
 
-def published(services: Sequence[Tree], pods: Sequence[Tree], port: int, protocol: str) -> list[str]:
+def published(services: Sequence[Service], pods: Sequence[Pod], port: int, protocol: str) -> list[str]:
     """Where a port is reached: at the load balancer, and on the nodes where the pods run (any node forwards it there)."""
     hosts = sorted({str(pod["status"]["hostIP"]) for pod in pods if pod["status"].get("hostIP")})
     found: list[str] = []
@@ -90,7 +91,7 @@ def published(services: Sequence[Tree], pods: Sequence[Tree], port: int, protoco
                 found += [f"{host}:{item['nodePort']}" for host in hosts if item.get("nodePort")]
     for pod in pods:
         for container in pod["spec"]["containers"]:
-            for item in container.get("ports") or ():
-                if item.get("hostPort") and (item["containerPort"], item["protocol"].lower()) == (port, protocol):
-                    found.append(f"{pod['status'].get('hostIP')}:{item['hostPort']}")
+            for own in container.get("ports") or ():
+                if own.get("hostPort") and (own["containerPort"], own["protocol"].lower()) == (port, protocol):
+                    found.append(f"{pod['status'].get('hostIP')}:{own['hostPort']}")
     return list(dict.fromkeys(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import OperationError
 from ..state import FAILED, READY
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..backend import LogLine, LogOptions
+    from .bodies.pods import Pod
     from .client import Kube, LogWishes
     from .watch import Watch
 
@@ -44,9 +45,9 @@ def print_logs(
     known: set[str] = set()
     is_first = True
     while True:
-        for pod in kube.list("Pod", namespace, {PROJECT: project}):
-            service = str((pod["metadata"].get("labels") or {}).get(SERVICE) or "")
-            identity = str(pod["metadata"]["uid"])
+        for pod in kube.pods(namespace, {PROJECT: project}):
+            service = pod["metadata"].get("labels", {}).get(SERVICE, "")
+            identity = pod["metadata"]["uid"]
             if (services and service not in services) or identity in known or pod["status"].get("phase") == "Pending":
                 continue
             known.add(identity)
@@ -71,15 +72,15 @@ def _wishes(options: LogOptions, is_first: bool) -> LogWishes:
     return found
 
 
-def _print(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: LogWishes, line: LogLine) -> None:
-    name = str(pod["metadata"]["name"])
+def _print(kube: Kube, namespace: str, pod: Pod, wishes: LogWishes, line: LogLine) -> None:
+    name = pod["metadata"]["name"]
     shown = f"{name}@{pod['spec'].get('nodeName') or ''}"
     for container in pod["spec"]["containers"]:
-        for text in kube.log(name, namespace, {**wishes, "container": str(container["name"])}):
+        for text in kube.log(name, namespace, {**wishes, "container": container["name"]}):
             line(shown, text)
 
 
-def _follow(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: LogWishes, line: LogLine) -> None:
+def _follow(kube: Kube, namespace: str, pod: Pod, wishes: LogWishes, line: LogLine) -> None:
     """Until the pod is gone. A node that goes away breaks the stream off: it is opened again where it was."""
     wishes = {**wishes, "follow": True}
     while True:
@@ -89,29 +90,29 @@ def _follow(kube: Kube, namespace: str, pod: Mapping[str, Any], wishes: LogWishe
         except KubernetesError as error:
             if error.code in (400, 404):
                 return
-        current = kube.get("Pod", str(pod["metadata"]["name"]), namespace)
+        current = kube.pod(pod["metadata"]["name"], namespace)
         if current is None or current["status"].get("phase") in ("Succeeded", "Failed"):
             return
         time.sleep(PAUSE)
-        wishes = {**wishes, "since": max(int(time.time() - began), 1)}
-        wishes.pop("tail_lines", None)
+        wishes = {"timestamps": wishes.get("timestamps", False), "follow": True}
+        wishes["since"] = max(int(time.time() - began), 1)
 
 
 def follow_job(kube: Kube, watch: Watch, namespace: str, labels: Mapping[str, str], line: LogLine) -> int:
     """Print what a job's pod says until it has ended; its exit code. Raises `OperationError` for one that cannot begin."""
     (job,) = kube.list("Job", namespace, labels)
-    name = str(job["metadata"]["name"])
+    name = job["metadata"]["name"]
     seen: set[str] = set()
     while True:
         verdict = watch.verdict("Job", name)
-        for pod in kube.list("Pod", namespace, labels):
+        for pod in kube.pods(namespace, labels):
             if pod["status"].get("phase") != "Pending" and pod["metadata"]["uid"] not in seen:
-                seen.add(str(pod["metadata"]["uid"]))
+                seen.add(pod["metadata"]["uid"])
                 _print(kube, namespace, pod, {"follow": True}, line)
         if verdict.state == READY:
             return 0
         if verdict.state == FAILED:
-            codes = [one for pod in kube.list("Pod", namespace, labels) for one in exit_codes(pod)]
+            codes = [one for pod in kube.pods(namespace, labels) for one in exit_codes(pod)]
             if not codes:
                 raise OperationError("\n".join([verdict.word, *(one.reason for one in verdict.troubles)]))
             return codes[-1]

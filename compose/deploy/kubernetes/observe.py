@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import OperationError
 from ..objects import Found
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ..objects import Wanted
+    from .bodies.meta import Object
     from .client import Kube
 
 KINDS = (
@@ -55,19 +56,21 @@ def observe(kube: Kube, project: str, namespace: str) -> dict[str, Found]:
     return found
 
 
-def _found(kind: str, tree: Mapping[str, Any], *, kept: bool) -> Found:
+def _found(kind: str, tree: Object, *, kept: bool) -> Found:
     metadata = tree["metadata"]
-    service = str((metadata.get("labels") or {}).get(SERVICE) or "") if kind in WORKLOADS else ""
-    version = int(metadata.get("generation") or 0)
-    return Found(kind, str(metadata["name"]), str(metadata["uid"]), version, comparable(kind, tree), service, kept)
+    service = metadata.get("labels", {}).get(SERVICE, "") if kind in WORKLOADS else ""
+    version = metadata.get("generation", 0)
+    return Found(kind, metadata["name"], metadata["uid"], version, comparable(kind, tree), service, kept)
 
 
-def comparable(kind: str, tree: Mapping[str, Any]) -> dict[str, Any]:
+def comparable(kind: str, tree: Object) -> dict[str, object]:
     """Without what the server keeps for itself, and without the content of secrets, which their names stand for."""
-    metadata = {key: value for key, value in tree["metadata"].items() if key not in _VOLATILE and value}
+    metadata = {
+        key: value for key, value in tree["metadata"].items() if key not in (*_VOLATILE, "annotations") and value
+    }
     annotations = {
         key: value
-        for key, value in (metadata.pop("annotations", None) or {}).items()
+        for key, value in (tree["metadata"].get("annotations") or {}).items()
         if not key.startswith(
             ("deployment.kubernetes.io/", "pv.kubernetes.io/", "volume.beta.kubernetes.io/", "volume.kubernetes.io/")
         )
@@ -82,17 +85,17 @@ def comparable(kind: str, tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def propose(
     kube: Kube, wanted: Iterable[Wanted], there: Mapping[str, Found], *, force: bool
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Mapping[str, object]]:
     """What the server would hold of each object that is there already, by its own dry run. Raises `OperationError` for conflicts,
     all of them in one."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Mapping[str, object]] = {}
     conflicts: list[str] = []
     for one in wanted:
         if one.key not in there:
             found[one.key] = {}
             continue
         if one.kind in ("Namespace",):
-            found[one.key] = dict(there[one.key].body)  # that it is there is all that matters
+            found[one.key] = there[one.key].body  # that it is there is all that matters
             continue
         try:
             found[one.key] = comparable(one.kind, kube.apply(one.body, dry_run=True, force=force))

@@ -16,7 +16,8 @@ from .observe import conflict_words
 if TYPE_CHECKING:
     from ...plan.ops import Operation
     from ..state import Verdict
-    from .client import Kube, Tree
+    from .bodies.workloads import Workload
+    from .client import Kube
     from .watch import Watch
 
 GONE_WITHIN = 90.0
@@ -34,7 +35,7 @@ class Hands:
         self._namespace = namespace
         self._force = force
         self._name = name
-        self._before: dict[str, Tree] = {}
+        self._before: dict[str, Workload] = {}
 
     def verdict(self, operation: AwaitService) -> Verdict:
         return self._watch.verdict(operation.wanted.kind, operation.wanted.name)
@@ -48,7 +49,7 @@ class Hands:
     def undo(self, operation: AwaitService) -> bool:
         """Apply the pods' template of before again. What else the update changed, such as the number of replicas, stays."""
         before = self._before.pop(operation.wanted.key, None)
-        body = cast("Tree", operation.wanted.body)
+        body = cast("Workload", operation.wanted.body)
         if before is None or body["metadata"].get("annotations", {}).get(ON_FAILURE, ROLLBACK) != ROLLBACK:
             return False
         self._kube.apply({**body, "spec": {**body["spec"], "template": before["spec"]["template"]}}, force=self._force)
@@ -60,7 +61,7 @@ class Hands:
             if isinstance(operation, UpdateObject) and wanted.kind in ("Deployment", "DaemonSet"):
                 before = self._kube.get(wanted.kind, wanted.name, self._namespace)
                 if before is not None:
-                    self._before[wanted.key] = before
+                    self._before[wanted.key] = cast("Workload", before)
             try:
                 tree = self._kube.apply(wanted.body, force=self._force)
             except KubernetesError as error:

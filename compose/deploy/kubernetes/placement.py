@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .names import selector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ...errors import Path
     from ...model import Project
+    from ...model.service import Service
     from ..findings import Findings
+    from .bodies import pods
+    from .bodies.meta import Labels
 
 _CONSTRAINT = re.compile(r"\s*([\w.\-/]+)\s*(==|!=)\s*(.+?)\s*")
 _KEYS = {
@@ -23,27 +25,27 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 ROLE = "node-role.kubernetes.io/control-plane"
 
 
-def placement(project: Project, name: str, findings: Findings) -> dict[str, Any]:
+def placement(project: Project, name: str, findings: Findings) -> pods.Placement:
     """The fields of a pod's spec."""
     tree = project.services[name]
     declared = (tree.get("deploy") or {}).get("placement") or {}
     path = ("services", name, "deploy", "placement")
-    wanted: list[dict[str, Any]] = []
+    wanted: list[pods.Expression] = []
     for index, text in enumerate(declared.get("constraints") or ()):
-        found = _expression(str(text))
+        found = _expression(text)
         if found is None:
             findings.refuse((*path, "constraints", index), f"no label of a node stands for {text}")
         else:
             wanted.append(found)
-    body: dict[str, Any] = {}
-    affinity: dict[str, Any] = {}
+    body: pods.Placement = {}
+    affinity: pods.Affinity = {}
     if wanted:
-        terms = [{"matchExpressions": wanted}]
+        terms: list[pods.Term] = [{"matchExpressions": wanted}]
         affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     most = declared.get("max_replicas_per_node")
-    match = {"matchLabels": selector(project.name, name)}
-    if most and int(most) == 1:
-        term = {"labelSelector": match, "topologyKey": "kubernetes.io/hostname"}
+    match: Labels = {"matchLabels": selector(project.name, name)}
+    if most == 1:
+        term: pods.PodTerm = {"labelSelector": match, "topologyKey": "kubernetes.io/hostname"}
         affinity["podAntiAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
     elif most:
         findings.refuse(
@@ -52,9 +54,9 @@ def placement(project: Project, name: str, findings: Findings) -> dict[str, Any]
         )
     if affinity:
         body["affinity"] = affinity
-    spreads = []
+    spreads: list[pods.Spread] = []
     for index, one in enumerate(declared.get("preferences") or ()):
-        key = _key(str(one.get("spread") or ""))
+        key = _key(one.get("spread") or "")
         if key is None:
             findings.refuse((*path, "preferences", index), f"no label of a node stands for {one.get('spread')}")
             continue
@@ -64,14 +66,15 @@ def placement(project: Project, name: str, findings: Findings) -> dict[str, Any]
     if spreads:
         body["topologySpreadConstraints"] = spreads
     if tree.get("platform"):
-        system, _, rest = str(tree["platform"]).partition("/")
-        body["nodeSelector"] = {"kubernetes.io/os": system}
+        system, _, rest = tree["platform"].partition("/")
+        chosen = {"kubernetes.io/os": system}
         if rest:
-            body["nodeSelector"]["kubernetes.io/arch"] = rest.partition("/")[0]
+            chosen["kubernetes.io/arch"] = rest.partition("/")[0]
+        body["nodeSelector"] = chosen
     return body
 
 
-def _expression(text: str) -> dict[str, Any] | None:
+def _expression(text: str) -> pods.Expression | None:
     match = _CONSTRAINT.fullmatch(text)
     if match is None:
         return None
@@ -95,19 +98,19 @@ def _key(name: str) -> str | None:
     return _KEYS.get(name)
 
 
-def gpus(service: Mapping[str, Any], path: tuple[str | int, ...], findings: Findings) -> dict[str, str]:
+def gpus(service: Service, path: Path, findings: Findings) -> dict[str, str]:
     """``gpus`` and device reservations as extended resources."""
     reserved = (((service.get("deploy") or {}).get("resources") or {}).get("reservations") or {}).get("devices") or []
     found: dict[str, str] = {}
     for item in [*(service.get("gpus") or []), *reserved]:
-        driver = str(item.get("driver") or "nvidia")
+        driver = item.get("driver") or "nvidia"
         names = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "intel": "gpu.intel.com/i915"}
         if driver not in names:
             findings.refuse(path, f"no extended resource is known for devices of driver {driver}")
             continue
         count = item.get("count")
-        if count in ("all", -1, "-1"):
+        if count == -1:
             findings.refuse(path, "a pod is given a number of GPUs, not all of a node's", "write count: N")
             continue
-        found[names[driver]] = str(int(count or 1))
+        found[names[driver]] = str(count or 1)
     return found

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...convert.values import pairs, seconds
+from ...convert.values import seconds
 from .container import LEAVING, container, init_containers, is_replaced_while_serving, user_ids
 from .names import NETWORK, dns_name, is_annotation, own_labels, selector
 from .placement import placement
-from .text import plain
 from .volumes import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
 
     from ...model import Project
     from ...model.service import Service
     from ..findings import Findings
     from ..objects import Wanted
+    from .bodies import pods
+    from .bodies.meta import Metadata
     from .facts import Facts
     from .files import Source
 
@@ -32,11 +34,11 @@ def pod_template(
     sources: Mapping[str, Mapping[str, Source]],
     findings: Findings,
     restart: str,
-) -> tuple[dict[str, Any], list[Wanted]]:
+) -> tuple[pods.Template, list[Wanted]]:
     """The template of the service's pods, and the objects that its bind mounts became. ``restart`` is Always, OnFailure or Never."""
     tree = project.services[name]
     volumes = mounted(project, name, facts, sources, findings)
-    spec: dict[str, Any] = {
+    spec: pods.PodSpec = {
         "automountServiceAccountToken": False,
         "containers": [container(project, name, facts, volumes, findings)],
         "enableServiceLinks": False,  # else a service called redis puts REDIS_PORT=tcp://… into every container
@@ -53,10 +55,10 @@ def pod_template(
     security = _security(name, tree, facts, findings, bool(volumes.volumes))
     if security:
         spec["securityContext"] = security
-    spec |= placement(project, name, findings)
+    spec = {**spec, **placement(project, name, findings)}
     if tree.get("runtime"):
-        spec["runtimeClassName"] = str(tree["runtime"])
-    metadata: dict[str, Any] = {"labels": _labels(project, name, facts)}
+        spec["runtimeClassName"] = tree["runtime"]
+    metadata: Metadata = {"labels": _labels(project, name, facts)}
     annotations = _annotations(name, tree, findings)
     if annotations:
         metadata["annotations"] = annotations
@@ -81,26 +83,30 @@ def _labels(project: Project, name: str, facts: Facts) -> dict[str, str]:
 def network_label(project: Project, key: str) -> str:
     """An external network has one label for all who share it, the project's own one of its own."""
     tree = project.networks.get(key) or {}
-    return f"{NETWORK}{str(tree.get('name') or f'{project.name}_{key}')[:63]}"
+    return f"{NETWORK}{(tree.get('name') or f'{project.name}_{key}')[:63]}"
 
 
-def _annotations(name: str, tree: Mapping[str, Any], findings: Findings) -> dict[str, str]:
-    found = {}
-    for section in ("labels", "annotations"):
-        for key, value in pairs(tree.get(section)).items():
+def _annotations(name: str, tree: Service, findings: Findings) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for section, values in (("labels", tree.get("labels")), ("annotations", tree.get("annotations"))):
+        for key, value in (values or {}).items():
             if is_annotation(key):
-                found[key] = plain(value)
+                found[key] = value
             else:
                 findings.refuse(("services", name, section, key), f"{key!r} is no key for an annotation")
     return found
 
 
-def _shared(project: Project, name: str, spec: dict[str, Any], findings: Findings) -> None:
+def _shared(project: Project, name: str, spec: pods.PodSpec, findings: Findings) -> None:
     tree = project.services[name]
     if tree.get("init"):
         spec["shareProcessNamespace"] = True  # the sandbox's process 1 reaps what containers leave
-    for key, field in (("network_mode", "hostNetwork"), ("ipc", "hostIPC"), ("pid", "hostPID")):
-        value = tree.get(key)
+    rows: tuple[tuple[str, str | None, Literal["hostNetwork", "hostIPC", "hostPID"]], ...] = (
+        ("network_mode", tree.get("network_mode"), "hostNetwork"),
+        ("ipc", tree.get("ipc"), "hostIPC"),
+        ("pid", tree.get("pid"), "hostPID"),
+    )
+    for key, value, field in rows:
         if value == "host":
             spec[field] = True
         elif value and not (key == "ipc" and value in ("private", "shareable")):
@@ -111,24 +117,24 @@ def _shared(project: Project, name: str, spec: dict[str, Any], findings: Finding
         findings.refuse(
             ("services", name, "userns_mode"), f"userns_mode {tree['userns_mode']} does not exist on Kubernetes"
         )
-    if str(tree.get("stop_signal") or "SIGTERM").upper() not in ("SIGTERM", "TERM", "15"):
+    if (tree.get("stop_signal") or "SIGTERM").upper() not in ("SIGTERM", "TERM", "15"):
         words = f"the kubelet ends containers with SIGTERM, or with the image's STOPSIGNAL; {tree['stop_signal']} cannot be chosen"
         findings.refuse(
             ("services", name, "stop_signal"), words, "set STOPSIGNAL in the image, or end it with pre_stop"
         )
 
 
-def _names(project: Project, name: str, spec: dict[str, Any], findings: Findings) -> None:
+def _names(project: Project, name: str, spec: pods.PodSpec, findings: Findings) -> None:
     tree = project.services[name]
     if tree.get("hostname"):
-        host = str(tree["hostname"])
+        host = tree["hostname"]
         if host != dns_name(host) or len(host) > 63:
             findings.refuse(
                 ("services", name, "hostname"), f"{host} is no host name for a pod: lower case, digits and dashes"
             )
         spec["hostname"] = host
     hosts: dict[str, list[str]] = {}
-    for host, address in _extra_hosts(tree.get("extra_hosts")):
+    for host, address in _extra_hosts(tree.get("extra_hosts") or []):
         if address == "host-gateway":
             findings.refuse(
                 ("services", name, "extra_hosts"),
@@ -137,34 +143,28 @@ def _names(project: Project, name: str, spec: dict[str, Any], findings: Findings
         hosts.setdefault(address, []).append(host)
     if hosts:
         spec["hostAliases"] = [{"ip": address, "hostnames": names} for address, names in hosts.items()]
-    resolver: dict[str, Any] = {}
-    if tree.get("dns"):
-        resolver["nameservers"] = [str(one) for one in tree["dns"]]
-    if tree.get("dns_search"):
-        resolver["searches"] = [str(one) for one in tree["dns_search"]]
-    if tree.get("dns_opt"):
-        words = [str(one).partition(":") for one in tree["dns_opt"]]
-        resolver["options"] = [{"name": key, **({"value": value} if value else {})} for key, _, value in words]
+    resolver: pods.Resolver = {}
+    if servers := tree.get("dns"):
+        resolver["nameservers"] = list(servers)
+    if domains := tree.get("dns_search"):
+        resolver["searches"] = list(domains)
+    if options := tree.get("dns_opt"):
+        words = [one.partition(":") for one in options]
+        resolver["options"] = [{"name": key, "value": value} if value else {"name": key} for key, _, value in words]
     if resolver:
         spec["dnsConfig"] = resolver
 
 
-def _extra_hosts(value: Any) -> list[tuple[str, str]]:
-    if not value:
-        return []
-    if isinstance(value, list):
-        split = [str(item).replace("=", ":", 1).partition(":") for item in value]
-        return [(host, address) for host, _, address in split]
-    return [(host, str(one)) for host, many in value.items() for one in (many if isinstance(many, list) else [many])]
+def _extra_hosts(items: list[str]) -> list[tuple[str, str]]:
+    split = [one.replace("=", ":", 1).partition(":") for one in items]
+    return [(host, address) for host, _, address in split]
 
 
-def _security(
-    name: str, tree: Mapping[str, Any], facts: Facts, findings: Findings, has_volumes: bool
-) -> dict[str, Any]:
-    body: dict[str, Any] = {}
+def _security(name: str, tree: Service, facts: Facts, findings: Findings, has_volumes: bool) -> pods.PodSecurityContext:
+    body: pods.PodSecurityContext = {}
     groups = []
     for index, one in enumerate(tree.get("group_add") or ()):
-        if str(one).isdigit():
+        if one.isdigit():
             groups.append(int(one))
         else:
             findings.refuse(
@@ -173,12 +173,12 @@ def _security(
             )
     if groups:
         body["supplementalGroups"] = groups
-    sysctls = [{"name": key, "value": plain(value)} for key, value in pairs(tree.get("sysctls")).items()]
+    sysctls: list[pods.Variable] = [{"name": key, "value": value} for key, value in (tree.get("sysctls") or {}).items()]
     if sysctls:
         body["sysctls"] = sysctls
     ids = (
         user_ids(name, tree, facts, findings)
-        if has_volumes and str(tree.get("user") or "").partition(":")[0].isdigit()
+        if has_volumes and (tree.get("user") or "").partition(":")[0].isdigit()
         else None
     )
     if ids is not None and ids[0]:

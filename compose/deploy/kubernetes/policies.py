@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..objects import Wanted
 from .names import dns_name, own_labels, selector
@@ -11,9 +11,11 @@ from .pod import network_label
 if TYPE_CHECKING:
     from ...errors import Path
     from ...model import Project
+    from .bodies import network as bodies
+    from .bodies.meta import Labels, Metadata
     from .facts import Facts
 
-_RESOLVER = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+_RESOLVER: list[bodies.PolicyPort] = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
 
 
 def policies(project: Project, facts: Facts) -> list[Wanted]:
@@ -21,12 +23,12 @@ def policies(project: Project, facts: Facts) -> list[Wanted]:
     any_internal = any((project.networks.get(key) or {}).get("internal") for key in used)
     found = [_network(project, facts, key, any_internal) for key in project.networks if key in used]
     for name, tree in project.services.items():
-        ports = [
-            {"port": int(port["target"]), "protocol": str(port.get("protocol") or "tcp").upper()}
+        ports: list[bodies.PolicyPort] = [
+            {"port": port["target"], "protocol": (port.get("protocol") or "tcp").upper()}
             for port in tree.get("ports") or ()
         ]
         if ports and tree.get("networks"):
-            spec = {
+            spec: bodies.PolicySpec = {
                 "podSelector": {"matchLabels": selector(project.name, name)},
                 "policyTypes": ["Ingress"],
                 "ingress": [{"ports": ports}],
@@ -36,12 +38,12 @@ def policies(project: Project, facts: Facts) -> list[Wanted]:
 
 
 def _network(project: Project, facts: Facts, key: str, any_internal: bool) -> Wanted:
-    members = {"matchLabels": {network_label(project, key): "member"}}
-    peer: dict[str, Any] = {"podSelector": members}
+    members: Labels = {"matchLabels": {network_label(project, key): "member"}}
+    peer: bodies.Peer = {"podSelector": members}
     tree = project.networks.get(key) or {}
     if tree.get("external"):
         peer["namespaceSelector"] = {}  # other projects' pods are in it as well
-    spec: dict[str, Any] = {"podSelector": members, "policyTypes": ["Ingress"], "ingress": [{"from": [peer]}]}
+    spec: bodies.PolicySpec = {"podSelector": members, "policyTypes": ["Ingress"], "ingress": [{"from": [peer]}]}
     if any_internal:
         # As soon as one policy speaks of what goes out, all have to: without a word a pod of two networks would lose the other.
         spec["policyTypes"] = ["Ingress", "Egress"]
@@ -49,7 +51,16 @@ def _network(project: Project, facts: Facts, key: str, any_internal: bool) -> Wa
     return _policy(project, facts, f"network-{dns_name(key)}", spec, ("networks", key))
 
 
-def _policy(project: Project, facts: Facts, name: str, spec: dict[str, Any], path: Path) -> Wanted:
-    metadata = {"name": name[:63], "namespace": facts.namespace, "labels": own_labels(project.name, facts.namespace)}
-    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+def _policy(project: Project, facts: Facts, name: str, spec: bodies.PolicySpec, path: Path) -> Wanted:
+    metadata: Metadata = {
+        "name": name[:63],
+        "namespace": facts.namespace,
+        "labels": own_labels(project.name, facts.namespace),
+    }
+    body: bodies.NetworkPolicy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata,
+        "spec": spec,
+    }
     return Wanted("NetworkPolicy", name[:63], body, path)

@@ -3,35 +3,36 @@ one machine: there is no liveness probe."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ...model.service import Service
     from ...model.values import Duration
+    from .bodies import pods
 
 INTERVAL, TIMEOUT, RETRIES, START_INTERVAL = 30, 30, 3, 5
 """What a health check has when it says nothing, in seconds and times."""
 
 
-def probes(service: Service) -> dict[str, Any]:
+def probes(service: Service) -> pods.Probes:
     tree = service.get("healthcheck") or {}
     test = tree.get("test")
     if tree.get("disable") or not test:
         return {}
-    command = ["/bin/sh", "-c", test] if isinstance(test, str) else list(test)
+    command = list(test)
     if command[0] == "NONE":
         return {}
     if command[0] == "CMD-SHELL":
         command = ["/bin/sh", "-c", *command[1:]]
     elif command[0] == "CMD":
         command = command[1:]
-    retries = int(tree.get("retries") or RETRIES)
-    common = {
-        "exec": {"command": [str(one) for one in command]},
+    retries = tree.get("retries") or RETRIES
+    common: pods.Probe = {
+        "exec": {"command": command},
         "timeoutSeconds": _seconds(tree.get("timeout"), TIMEOUT),
     }
     period = _seconds(tree.get("interval"), INTERVAL)
-    found = {"readinessProbe": {**common, "periodSeconds": period, "failureThreshold": retries}}
+    found: pods.Probes = {"readinessProbe": {**common, "periodSeconds": period, "failureThreshold": retries}}
     start = _seconds(tree.get("start_period"), 0)
     if start:
         pace = min(_seconds(tree.get("start_interval"), START_INTERVAL), period)

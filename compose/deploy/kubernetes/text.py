@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 
 def literal(text: str) -> str:
     """``text`` so that the kubelet gives it back as it is."""
     return text.replace("$", "$$")
-
-
-def plain(value: Any) -> str:
-    """A scalar of the file as text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def quantity(count: int) -> str:
@@ -25,7 +16,7 @@ def quantity(count: int) -> str:
     return str(count)
 
 
-def cpus(value: Any) -> str:
+def cpus(value: float) -> str:
     """CPUs as a quantity, in thousandths where they are not whole."""
-    thousandths = max(round(float(value) * 1000), 1)
+    thousandths = max(round(value * 1000), 1)
     return str(thousandths // 1000) if thousandths % 1000 == 0 else f"{thousandths}m"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..state import FAILED, READY, WAITING, Trouble, Verdict
 from .hints import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    Tree = Mapping[str, Any]
+    from .bodies.pods import ContainerStatus, Pod
+    from .bodies.workloads import Workload, WorkloadStatus
 
 CRASHES = 3
 """Restarts after which a container that does not stay up counts as failed."""
@@ -22,22 +23,18 @@ _NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "
 _NO_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 
-def judge(workload: Tree, pods: Sequence[Tree], now: float) -> Verdict:
+def judge(workload: Workload, pods: Sequence[Pod], now: float) -> Verdict:
     """``pods`` are this workload's, old ones too. ``now`` is in seconds since the epoch."""
-    kind = str(workload["kind"])
+    kind = workload["kind"]
     if kind == "CronJob":
         return Verdict(READY, "scheduled", running=True)
     if kind == "Job":
         return _job(workload, pods, now)
     status = workload.get("status") or {}
-    spec = workload["spec"]
     is_daemon = kind == "DaemonSet"
-    wanted = int(status.get("desiredNumberScheduled") or 0) if is_daemon else int(spec.get("replicas", 1))
-    updated = int(status.get("updatedNumberScheduled" if is_daemon else "updatedReplicas") or 0)
-    ready = int(status.get("numberAvailable" if is_daemon else "availableReplicas") or 0)
-    total = updated if is_daemon else int(status.get("replicas") or 0)
+    wanted, updated, ready, total = _counts(workload, is_daemon)
     words = f"{min(updated, ready)}/{wanted}"
-    is_seen = int(status.get("observedGeneration") or 0) >= int(workload["metadata"].get("generation") or 0)
+    is_seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
     if is_seen and updated == wanted == ready == total and (wanted or not is_daemon):
         return Verdict(READY, words, running=True)
     current = newest(pods)
@@ -48,7 +45,21 @@ def judge(workload: Tree, pods: Sequence[Tree], now: float) -> Verdict:
     return Verdict(WAITING, words, troubles, running)
 
 
-def newest(pods: Sequence[Tree]) -> list[Tree]:
+def _counts(workload: Workload, is_daemon: bool) -> tuple[int, int, int, int]:
+    """Pods that are wanted, that have the newest template, that are ready, and that there are."""
+    status = workload.get("status") or {}
+    if is_daemon:
+        updated = status.get("updatedNumberScheduled", 0)
+        return status.get("desiredNumberScheduled", 0), updated, status.get("numberAvailable", 0), updated
+    return (
+        workload["spec"].get("replicas", 1),
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
+        status.get("replicas", 0),
+    )
+
+
+def newest(pods: Sequence[Pod]) -> list[Pod]:
     """The pods of the newest template: an old version that still serves says nothing about the new one."""
     hashes: dict[str, str] = {}
     for pod in pods:
@@ -70,7 +81,7 @@ def newest(pods: Sequence[Tree]) -> list[Tree]:
     ]
 
 
-def _hopeless(status: Tree, pods: Sequence[Tree], now: float) -> str:
+def _hopeless(status: WorkloadStatus, pods: Sequence[Pod], now: float) -> str:
     """Why a workload will not come up by itself, or nothing."""
     for condition in status.get("conditions") or ():
         if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
@@ -90,7 +101,7 @@ def _hopeless(status: Tree, pods: Sequence[Tree], now: float) -> str:
     return ""
 
 
-def _job(workload: Tree, pods: Sequence[Tree], now: float) -> Verdict:
+def _job(workload: Workload, pods: Sequence[Pod], now: float) -> Verdict:
     status = workload.get("status") or {}
     wanted = int(workload["spec"].get("completions") or 1)
     done = int(status.get("succeeded") or 0)
@@ -108,7 +119,7 @@ def _job(workload: Tree, pods: Sequence[Tree], now: float) -> Verdict:
     return Verdict(WAITING, f"{done}/{wanted} completed", troubles, bool(status.get("active")))
 
 
-def exit_codes(pod: Tree) -> Iterator[int]:
+def exit_codes(pod: Pod) -> Iterator[int]:
     """Of containers that have ended with another code than 0."""
     for one in _statuses(pod):
         ended = (one.get("state") or {}).get("terminated") or {}
@@ -116,12 +127,12 @@ def exit_codes(pod: Tree) -> Iterator[int]:
             yield int(ended["exitCode"])
 
 
-def _statuses(pod: Tree) -> Iterator[Tree]:
+def _statuses(pod: Pod) -> Iterator[ContainerStatus]:
     yield from pod["status"].get("initContainerStatuses") or ()
     yield from pod["status"].get("containerStatuses") or ()
 
 
-def troubles_of(pod: Tree, now: float) -> Iterator[Trouble]:
+def troubles_of(pod: Pod, now: float) -> Iterator[Trouble]:
     """What keeps a pod from being ready."""
     name = str(pod["metadata"]["name"])
     node = str(pod["spec"].get("nodeName") or "")
@@ -146,7 +157,7 @@ def troubles_of(pod: Tree, now: float) -> Iterator[Trouble]:
             yield Trouble(words, name, node, hint(words), source)
 
 
-def _unplaced(pod: Tree, now: float) -> str:
+def _unplaced(pod: Pod, now: float) -> str:
     """Why the scheduler finds no node, once it has had time."""
     from datetime import datetime
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ....grammar.jsontree import mapping
 from ...contents import uses
-from ...convert.values import byte_count, file_mode, pairs
+from ...convert.values import byte_count, file_mode
 from ...dataclass import dataclass, field
 from ...labels import volume_name
 from ..extensions import extension
 from ..objects import Wanted
 from .files import bind_object
 from .names import checked_name, dns_name, own_labels
-from .text import plain, quantity
+from .text import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...errors import Path
     from ...model import Project
+    from ...model.parts import FileReference
+    from ...model.service import Mount, Service
     from ..findings import Findings
+    from .bodies import pods
+    from .bodies.meta import Metadata
+    from .bodies.storage import Claim, ClaimSpec
     from .facts import Facts
     from .files import Source
 
@@ -39,16 +45,17 @@ _PROPAGATION = {
 class Mounted:
     """What a pod gets: volumes, mounts of its containers, and the objects that were made for bind mounts."""
 
-    volumes: list[dict[str, Any]] = field(default_factory=list)
-    mounts: list[dict[str, Any]] = field(default_factory=list)
+    volumes: list[pods.Volume] = field(default_factory=list)
+    mounts: list[pods.Mount] = field(default_factory=list)
     objects: list[Wanted] = field(default_factory=list)
 
-    def add(self, mount: Mapping[str, Any], source: Mapping[str, Any]) -> None:
+    def add(self, mount: pods.Mount, source: pods.Source) -> None:
         """One volume a source: two mounts of the same claim share it."""
         known = next((one["name"] for one in self.volumes if {**one, "name": ""} == {"name": "", **source}), None)
         name = known or f"v{len(self.volumes)}"
         if known is None:
-            self.volumes.append({"name": name, **source})
+            volume: pods.Volume = {"name": name, **source}
+            self.volumes.append(volume)
         self.mounts.append({"name": name, **mount})
 
 
@@ -62,28 +69,27 @@ def claim(project: Project, facts: Facts, key: str, findings: Findings) -> Wante
         findings.refuse(
             (*path, "driver"), "volume drivers are Docker's", f"say a storage class: {SECTION}: {{class: NAME}}"
         )
-    wishes = extension(tree, SECTION) or {}
-    for word in wishes if isinstance(wishes, dict) else ():
+    wishes = mapping(extension(tree, SECTION))
+    for word in wishes:
         if word not in _WISHES:
             findings.refuse((*path, SECTION, word), f"unknown key; {', '.join(_WISHES)} are known")
     mode = str(wishes.get("mode") or MODE)
     if mode not in MODES:
         findings.refuse((*path, SECTION, "mode"), f"must be one of {', '.join(MODES)}")
-    metadata: dict[str, Any] = {
+    metadata: Metadata = {
         "name": claim_name(project, key, findings),
         "namespace": facts.namespace,
         "labels": own_labels(project.name, facts.namespace),
     }
-    annotations = {name: plain(value) for name, value in pairs(tree.get("labels")).items()}
-    if annotations:
-        metadata["annotations"] = annotations
-    spec: dict[str, Any] = {
+    if annotations := tree.get("labels"):
+        metadata["annotations"] = dict(annotations)
+    spec: ClaimSpec = {
         "accessModes": [mode],
         "resources": {"requests": {"storage": str(wishes.get("size") or SIZE)}},
     }
     if wishes.get("class") is not None:
         spec["storageClassName"] = str(wishes["class"])
-    body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+    body: Claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
     return Wanted("PersistentVolumeClaim", metadata["name"], body, path)
 
 
@@ -96,12 +102,12 @@ def claim_name(project: Project, key: str, findings: Findings | None = None) -> 
     return checked_name(text, ("volumes", key), findings) if findings is not None else dns_name(text)
 
 
-def has_own_data(project: Project, service: Mapping[str, Any]) -> bool:
+def has_own_data(project: Project, service: Service) -> bool:
     """Whether two pods at once would write to one claim that is meant for one writer."""
     for item in service.get("volumes") or ():
-        source = item.get("source")
+        source = item.get("source", "")
         if (item.get("type") or "volume") == "volume" and source in project.volumes and not item.get("read_only"):
-            wishes = extension(project.volumes[source], SECTION) or {}
+            wishes = mapping(extension(project.volumes[source], SECTION))
             if "Many" not in str(wishes.get("mode") or MODE):
                 return True
     return False
@@ -123,7 +129,7 @@ def mounted(
     if tree.get("shm_size"):
         found.add(
             {"mountPath": "/dev/shm"},
-            {"emptyDir": {"medium": "Memory", "sizeLimit": quantity(byte_count(tree["shm_size"]))}},
+            {"emptyDir": {"medium": "Memory", "sizeLimit": quantity(tree["shm_size"])}},
         )
     # Secrets first: the order of volumes is part of a pod.
     for use in sorted(uses(tree), key=lambda use: use.noun, reverse=True):
@@ -133,25 +139,22 @@ def mounted(
     return found
 
 
-def _volume(
-    project: Project, item: Mapping[str, Any], path: Path, facts: Facts, found: Mounted, findings: Findings
-) -> None:
-    kind = str(item.get("type") or "volume")
-    mount: dict[str, Any] = {"mountPath": str(item["target"])}
+def _volume(project: Project, item: Mount, path: Path, facts: Facts, found: Mounted, findings: Findings) -> None:
+    kind = item.get("type") or "volume"
+    mount: pods.Mount = {"mountPath": item["target"]}
     if item.get("read_only"):
         mount["readOnly"] = True
-    options = item.get(kind) or {}
     if kind == "volume":
-        if options.get("subpath"):
-            mount["subPath"] = str(options["subpath"])
+        if subpath := (item.get("volume") or {}).get("subpath"):
+            mount["subPath"] = subpath
         if item.get("source"):
-            found.add(mount, {"persistentVolumeClaim": {"claimName": claim_name(project, str(item["source"]))}})
+            found.add(mount, {"persistentVolumeClaim": {"claimName": claim_name(project, item["source"])}})
         else:
             found.add(mount, {"emptyDir": {}})
     elif kind == "tmpfs":
-        body = {"medium": "Memory"}
-        if options.get("size"):
-            body["sizeLimit"] = quantity(byte_count(options["size"]))
+        body: pods.EmptyDir = {"medium": "Memory"}
+        if size := (item.get("tmpfs") or {}).get("size"):
+            body["sizeLimit"] = quantity(size)
         found.add(mount, {"emptyDir": body})
     elif kind == "bind":
         _bind(project, item, path, facts, found, findings)
@@ -159,18 +162,17 @@ def _volume(
         findings.refuse(path, f"volumes of type {kind} are not mounted on Kubernetes")
 
 
-def _bind(
-    project: Project, item: Mapping[str, Any], path: Path, facts: Facts, found: Mounted, findings: Findings
-) -> None:
-    mount: dict[str, Any] = {"mountPath": str(item["target"])}
-    source = str(item["source"])
+def _bind(project: Project, item: Mount, path: Path, facts: Facts, found: Mounted, findings: Findings) -> None:
+    mount: pods.Mount = {"mountPath": item["target"]}
+    source = item["source"]
     options = item.get("bind") or {}
     if facts.allow_binds:
         if item.get("read_only"):
             mount["readOnly"] = True
-        if options.get("propagation") in _PROPAGATION:
-            mount["mountPropagation"] = _PROPAGATION[options["propagation"]]
-        body = {"path": source}
+        propagation = options.get("propagation") or ""
+        if propagation in _PROPAGATION:
+            mount["mountPropagation"] = _PROPAGATION[propagation]
+        body: pods.HostPath = {"path": source}
         if options.get("create_host_path"):
             body["type"] = "DirectoryOrCreate"
         found.add(mount, {"hostPath": body})
@@ -188,7 +190,7 @@ def _bind(
         return
     wanted, target = made
     found.objects.append(wanted)
-    items = [{"key": key, "path": name, "mode": mode} for key, name, mode in target.items]
+    items: list[pods.KeyToPath] = [{"key": key, "path": name, "mode": mode} for key, name, mode in target.items]
     if target.key:
         mount["subPath"] = target.key
     found.add({**mount, "readOnly": True}, {"configMap": {"name": target.name, "items": items}})
@@ -197,8 +199,8 @@ def _bind(
 def _tmpfs(text: str, path: Path, found: Mounted, findings: Findings) -> None:
     """``/path:size=64m``; who may use it is not a setting of an emptyDir, and other options are the mount call's."""
     target, _, words = text.partition(":")
-    body: dict[str, Any] = {"medium": "Memory"}
-    mount: dict[str, Any] = {"mountPath": target}
+    body: pods.EmptyDir = {"medium": "Memory"}
+    mount: pods.Mount = {"mountPath": target}
     for word in filter(None, words.split(",")):
         key, _, value = word.partition("=")
         if key == "size":
@@ -214,7 +216,7 @@ def _tmpfs(text: str, path: Path, found: Mounted, findings: Findings) -> None:
 
 def _file(
     noun: str,
-    use: Mapping[str, Any],
+    use: FileReference,
     where: str,
     path: Path,
     sources: Mapping[str, Source],
@@ -222,15 +224,15 @@ def _file(
     findings: Findings,
 ) -> None:
     """A secret or config as one file. Its volume is mounted by sub-path, which never updates: a new content is a new object."""
-    for key in ("uid", "gid"):
-        if str(use.get(key) or "0") != "0":
+    for key, owner in (("uid", use.get("uid")), ("gid", use.get("gid"))):
+        if (owner or "0") != "0":
             findings.refuse((*path, key), "files of secrets and configs belong to root")
-    source = sources[str(use["source"])]
-    target = str(use.get("target") or where.format(use["source"]))
+    source = sources[use["source"]]
+    target = use.get("target") or where.format(use["source"])
     if not target.startswith("/"):
         target = where.format(target)
-    item = {"key": source.key, "path": source.key, "mode": file_mode(use.get("mode"), 0o444)}
-    body = (
+    item: pods.KeyToPath = {"key": source.key, "path": source.key, "mode": file_mode(use.get("mode"), 0o444)}
+    body: pods.Source = (
         {"secret": {"secretName": source.name, "items": [item]}}
         if noun == "secrets"
         else {"configMap": {"name": source.name, "items": [item]}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ..state import WAITING, Verdict
 from .client import KubernetesError
@@ -12,8 +12,9 @@ from .names import PROJECT, SERVICE
 from .verdicts import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from .bodies.meta import Object
+    from .bodies.pods import Pod
+    from .bodies.workloads import Workload
     from .client import Kube
 
 KINDS = ("Deployment", "DaemonSet", "Job", "Pod")
@@ -34,9 +35,9 @@ class Watch:
         self._project = project
         self._namespace = namespace
         self._lock = threading.Condition()
-        self._objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in KINDS}
+        self._objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
         self._changed = False
-        self._index: dict[str, list[dict[str, Any]]] | None = None
+        self._index: dict[str, list[Pod]] | None = None
         self._looked = 0.0
         self._started = False
         self._lost: KubernetesError | None = None
@@ -58,16 +59,17 @@ class Watch:
             workload = self._objects[kind].get(name)
             if workload is None:
                 return Verdict(WAITING, "not there yet")
-            service = str((workload["metadata"].get("labels") or {}).get(SERVICE) or "")
-            return judge({**workload, "kind": kind}, self._pods().get(service, ()), time.time())
+            service = workload["metadata"].get("labels", {}).get(SERVICE, "")
+            tree: Workload = {**cast("Workload", workload), "kind": kind}
+            return judge(tree, self._pods().get(service, ()), time.time())
 
-    def _pods(self) -> dict[str, list[dict[str, Any]]]:
+    def _pods(self) -> dict[str, list[Pod]]:
         """The pods by service, put in order once after each round of news: many services are waited for at once."""
         if self._index is None:
             self._index = {}
             for pod in self._objects["Pod"].values():
-                service = str((pod["metadata"].get("labels") or {}).get(SERVICE) or "")
-                self._index.setdefault(service, []).append(pod)
+                service = pod["metadata"].get("labels", {}).get(SERVICE, "")
+                self._index.setdefault(service, []).append(cast("Pod", pod))
         return self._index
 
     def verdicts(self) -> dict[str, Verdict]:
@@ -77,14 +79,14 @@ class Watch:
             names = [(kind, name) for kind in KINDS if kind != "Pod" for name in self._objects[kind]]
         return {f"{kind} {name}": self.verdict(kind, name) for kind, name in names}
 
-    def expect(self, kind: str, tree: Mapping[str, Any]) -> None:
+    def expect(self, kind: str, tree: Object) -> None:
         """An object that has just been applied: what was known of it before is old."""
         if kind in self._objects:
             self.start()
             with self._lock:
-                known = self._objects[kind].get(str(tree["metadata"]["name"]))
+                known = self._objects[kind].get(tree["metadata"]["name"])
                 if known is None or _version(known) < _version(tree):
-                    self._objects[kind][str(tree["metadata"]["name"])] = dict(tree)
+                    self._objects[kind][tree["metadata"]["name"]] = tree
                     self._index = None
 
     def forget(self, kind: str, name: str) -> None:
@@ -108,7 +110,7 @@ class Watch:
     def _fill(self, kind: str) -> None:
         found = self._kube.list(kind, self._namespace, {PROJECT: self._project})
         with self._lock:
-            self._objects[kind] = {str(one["metadata"]["name"]): one for one in found}
+            self._objects[kind] = {one["metadata"]["name"]: one for one in found}
             self._changed = True
             self._lock.notify_all()
 
@@ -133,7 +135,7 @@ class Watch:
         self._fill(kind)
         for word, one in self._kube.watch(kind, self._namespace, {PROJECT: self._project}):
             with self._lock:
-                name = str(one["metadata"]["name"])
+                name = one["metadata"]["name"]
                 known = self._objects[kind].get(name)
                 if word == "DELETED":
                     self._objects[kind].pop(name, None)
@@ -143,7 +145,7 @@ class Watch:
                 self._lock.notify_all()
 
 
-def _version(tree: Mapping[str, Any]) -> int:
+def _version(tree: Object) -> int:
     """Resource versions are opaque by contract, and numbers by fact; where they are none, the newest word counts."""
-    text = str(tree["metadata"].get("resourceVersion") or "0")
+    text = tree["metadata"].get("resourceVersion") or "0"
     return int(text) if text.isdigit() else 0

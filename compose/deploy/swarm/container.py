@@ -2,71 +2,71 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from ...contents import uses
 from ...convert.healthcheck import healthcheck
-from ...convert.values import file_mode, pairs
+from ...convert.values import file_mode
 from .labels import SERVICE, STACK
-from .text import literal, plain
+from .text import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from ...client.bodies import swarm as bodies
     from ...model import Project
+    from ...model.parts import FileReference, Ulimit
+    from ...model.service import Service
     from ..findings import Findings
+    from .facts import Facts
     from .mounts import Mounts
-    from .service import Facts
 
 _SECRET_MODE = 0o444
 
-_TABLE: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
-    ("cap_add", "CapabilityAdd", lambda value: [_capability(one) for one in value]),
-    ("cap_drop", "CapabilityDrop", lambda value: [_capability(one) for one in value]),
-    ("command", "Args", list),
-    ("entrypoint", "Command", list),
-    ("group_add", "Groups", lambda value: [str(one) for one in value]),
-    ("hostname", "Hostname", lambda value: literal(str(value))),
-    ("init", "Init", bool),
-    ("read_only", "ReadOnly", bool),
-    ("stdin_open", "OpenStdin", bool),
-    ("stop_grace_period", "StopGracePeriod", int),
-    ("stop_signal", "StopSignal", str),
-    ("sysctls", "Sysctls", lambda value: {name: plain(one) for name, one in pairs(value).items()}),
-    ("tty", "TTY", bool),
-    ("user", "User", str),
-    ("working_dir", "Dir", str),
+_TEXTS: tuple[tuple[Literal["stop_signal", "user", "working_dir"], Literal["StopSignal", "User", "Dir"]], ...] = (
+    ("stop_signal", "StopSignal"),
+    ("user", "User"),
+    ("working_dir", "Dir"),
 )
+_LISTS: tuple[tuple[Literal["command", "entrypoint", "group_add"], Literal["Args", "Command", "Groups"]], ...] = (
+    ("command", "Args"),
+    ("entrypoint", "Command"),
+    ("group_add", "Groups"),
+)
+_FLAGS: tuple[
+    tuple[Literal["init", "read_only", "stdin_open", "tty"], Literal["Init", "ReadOnly", "OpenStdin", "TTY"]], ...
+] = (
+    ("init", "Init"),
+    ("read_only", "ReadOnly"),
+    ("stdin_open", "OpenStdin"),
+    ("tty", "TTY"),
+)
+"""Keys of a service whose values the spec takes as they are."""
 
 
 def _capability(name: str) -> str:
-    name = str(name).upper()
+    name = name.upper()
     return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
 
 
-def container_spec(project: Project, name: str, facts: Facts, mounts: Mounts, findings: Findings) -> dict[str, Any]:
+def container_spec(
+    project: Project, name: str, facts: Facts, mounts: Mounts, findings: Findings
+) -> bodies.ContainerSpec:
     tree = project.services[name]
-    body: dict[str, Any] = {
-        "Image": facts.images.get(name) or str(tree.get("image") or ""),
-        "Labels": {
-            **{key: plain(value) for key, value in pairs(tree.get("labels")).items()},
-            STACK: project.name,
-            SERVICE: name,
-        },
+    body: bodies.ContainerSpec = {
+        "Image": facts.images.get(name) or tree.get("image", ""),
+        "Labels": {**(tree.get("labels") or {}), STACK: project.name, SERVICE: name},
     }
-    for key, field_name, convert in _TABLE:
-        value = tree.get(key)
-        if value is not None and value is not False and value != []:
-            body[field_name] = convert(value)
+    _add_scalars(body, tree)
     environment = tree.get("environment") or {}
     if environment:
-        body["Env"] = [f"{key}={literal(plain(value))}" for key, value in environment.items() if value is not None]
+        body["Env"] = [f"{key}={literal(value)}" for key, value in environment.items() if value is not None]
     health = healthcheck(tree, (1, 44))
     if health:
         body["Healthcheck"] = health
     if mounts.mounts:
         body["Mounts"] = list(mounts.mounts)
-    hosts = _hosts(tree.get("extra_hosts"))
+    hosts = _hosts(tree.get("extra_hosts") or [])
     if hosts:
         body["Hosts"] = hosts
         if any(one.startswith("host-gateway ") for one in hosts):
@@ -74,79 +74,124 @@ def container_spec(project: Project, name: str, facts: Facts, mounts: Mounts, fi
                 ("services", name, "extra_hosts"),
                 "host-gateway is an address of one machine; a task may run on any node",
             )
-    resolver = {
-        api: list(value)
-        for api, value in (
-            ("Nameservers", tree.get("dns")),
-            ("Search", tree.get("dns_search")),
-            ("Options", tree.get("dns_opt")),
-        )
-        if value
-    }
-    if resolver:
-        body["DNSConfig"] = resolver
     limits = _ulimits(tree.get("ulimits") or {})
     if limits:
         body["Ulimits"] = limits
     privileges = _privileges(name, tree, findings)
     if privileges:
         body["Privileges"] = privileges
-    for noun, names in (("secrets", facts.secrets), ("configs", facts.configs)):
-        used = [_use(noun, use.reference, names) for use in uses(tree) if use.noun == noun]
-        if used:
-            body[noun.capitalize()] = used
+    secrets: list[bodies.FileUse] = [
+        {"SecretName": facts.secrets.get(key, key), "File": _place(one.reference, key)}
+        for one in uses(tree)
+        if one.noun == "secrets"
+        for key in (one.reference["source"],)
+    ]
+    configs: list[bodies.FileUse] = [
+        {"ConfigName": facts.configs.get(key, key), "File": _place(one.reference, f"/{key}")}
+        for one in uses(tree)
+        if one.noun == "configs"
+        for key in (one.reference["source"],)
+    ]
+    if secrets:
+        body["Secrets"] = secrets
+    if configs:
+        body["Configs"] = configs
     return body
 
 
-def _hosts(value: Any) -> list[str]:
+def _add_scalars(body: bodies.ContainerSpec, tree: Service) -> None:
+    """What goes into the spec as the file has it, or nearly so."""
+    for key, field in _TEXTS:
+        if text := tree.get(key):
+            body[field] = text
+    for many, list_field in _LISTS:
+        if words := tree.get(many):
+            body[list_field] = list(words)
+    for flag, bool_field in _FLAGS:
+        if tree.get(flag):
+            body[bool_field] = True
+    if added := tree.get("cap_add"):
+        body["CapabilityAdd"] = [_capability(one) for one in added]
+    if dropped := tree.get("cap_drop"):
+        body["CapabilityDrop"] = [_capability(one) for one in dropped]
+    if hostname := tree.get("hostname"):
+        body["Hostname"] = literal(hostname)
+    grace = tree.get("stop_grace_period")
+    if grace is not None:
+        body["StopGracePeriod"] = int(grace)
+    if sysctls := tree.get("sysctls"):
+        body["Sysctls"] = dict(sysctls)
+    resolver = _resolver(tree)
+    if resolver:
+        body["DNSConfig"] = resolver
+
+
+def _resolver(tree: Service) -> bodies.Resolver:
+    resolver: bodies.Resolver = {}
+    if servers := tree.get("dns"):
+        resolver["Nameservers"] = list(servers)
+    if domains := tree.get("dns_search"):
+        resolver["Search"] = list(domains)
+    if options := tree.get("dns_opt"):
+        resolver["Options"] = list(options)
+    return resolver
+
+
+def _hosts(items: list[str]) -> list[str]:
     """``address name``, as in /etc/hosts."""
-    if not value:
-        return []
-    if isinstance(value, list):
-        split = [str(item).replace("=", ":", 1).partition(":") for item in value]
-        return [f"{address} {name}" for name, _, address in split]
-    return [f"{one} {name}" for name, many in value.items() for one in (many if isinstance(many, list) else [many])]
+    split = [one.replace("=", ":", 1).partition(":") for one in items]
+    return [f"{address} {name}" for name, _, address in split]
 
 
-def _ulimits(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = []
-    for name, value in sorted(tree.items()):
-        both = value if isinstance(value, dict) else {"soft": value, "hard": value}
-        found.append({"Name": name, "Soft": int(both["soft"]), "Hard": int(both["hard"])})
-    return found
+def _ulimits(tree: Mapping[str, int | Ulimit]) -> list[bodies.Ulimit]:
+    return [
+        {"Name": name, "Soft": value, "Hard": value}
+        if isinstance(value, int)
+        else {"Name": name, "Soft": value["soft"], "Hard": value["hard"]}
+        for name, value in sorted(tree.items())
+    ]
 
 
-def _privileges(name: str, tree: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
+def _privileges(name: str, tree: Service, findings: Findings) -> bodies.Privileges:
     """``security_opt``: what Swarm's Privileges have a field for (API 1.44)."""
-    body: dict[str, Any] = {}
-    for index, item in enumerate(tree.get("security_opt") or ()):
-        text = str(item)
+    body: bodies.Privileges = {}
+    for index, text in enumerate(tree.get("security_opt") or ()):
         word, _, value = text.partition("=") if "=" in text else text.partition(":")
         if word == "no-new-privileges":
             body["NoNewPrivileges"] = value != "false"
-        elif word in ("seccomp", "apparmor") and value == "unconfined":
-            field_name, how = ("Seccomp", "unconfined") if word == "seccomp" else ("AppArmor", "disabled")
-            body[field_name] = {"Mode": how}
+        elif word == "seccomp" and value == "unconfined":
+            body["Seccomp"] = {"Mode": "unconfined"}
+        elif word == "apparmor" and value == "unconfined":
+            body["AppArmor"] = {"Mode": "disabled"}
         elif word == "label":
             kind, _, rest = value.partition(":")
-            linux = body.setdefault("SELinuxContext", {})
-            linux |= {"Disable": True} if kind == "disable" else {kind.capitalize(): rest}
+            body["SELinuxContext"] = {**body.get("SELinuxContext", {}), **_label(kind, rest)}
         else:
             findings.refuse(("services", name, "security_opt", index), f"Swarm's tasks take no {text}")
     return body
 
 
-def _use(noun: str, use: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """A reference by name; the id is filled in where the object is made."""
-    source = str(use["source"])
-    target = str(use.get("target") or (f"/{source}" if noun == "configs" else source))
-    singular = noun.removesuffix("s").capitalize()
+def _label(kind: str, value: str) -> bodies.SELinuxContext:
+    """One part of an SELinux context; nothing for one that does not exist."""
+    match kind:
+        case "disable":
+            return {"Disable": True}
+        case "user":
+            return {"User": value}
+        case "role":
+            return {"Role": value}
+        case "type":
+            return {"Type": value}
+        case "level":
+            return {"Level": value}
+    return {}
+
+
+def _place(use: FileReference, default: str) -> bodies.FileTarget:
+    """Where a secret or config stands; its id is filled in where the service is made."""
     return {
-        f"{singular}Name": names.get(source, source),
-        "File": {
-            "Name": target,
-            "UID": str(use.get("uid") or "0"),
-            "GID": str(use.get("gid") or "0"),
-            "Mode": file_mode(use.get("mode"), _SECRET_MODE),
-        },
+        "Name": use.get("target") or default,
+        "UID": use.get("uid") or "0",
+        "GID": use.get("gid") or "0",
+        "Mode": file_mode(use.get("mode"), _SECRET_MODE),
     }

@@ -5,16 +5,15 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, cast
 
-from ...convert.values import pairs
 from ...labels import network_name
 from ...plan.graph import HEALTHY, STARTED, dependencies
 from ..jobs import JOB_MODES, awaited, mode
 from ..naming import contents
 from ..objects import COMPLETED, READY, Wanted
+from .facts import Facts
 from .labels import KEY, STACK
 from .mounts import pinned_volumes
-from .service import Facts, service_name, service_spec
-from .text import plain
+from .service import service_name, service_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from ...client.bodies.networks import Pool
     from ...client.bodies.swarm import FileSpec, ServiceSpec
     from ...model import Project
+    from ...model.resources import IpamPool
     from ..findings import Findings
     from ..naming import Content
 
@@ -52,7 +52,7 @@ def convert(
     pins = {volume for name in project.services for volume in pinned_volumes(project, name)}
     objects += [Wanted(PIN, volume, {"volume": volume}, ("volumes",)) for volume in sorted(pins)]
     for name in project.services:
-        spec = cast("ServiceSpec", service_spec(project, name, facts, findings))
+        spec = service_spec(project, name, facts, findings)
         needs = _needs(project, name, spec)
         wait = COMPLETED if name in jobs else READY
         objects.append(
@@ -94,10 +94,9 @@ def _file(project: Project, content: Content) -> Wanted:
     section = project.secrets if content.noun == "secrets" else project.configs
     tree = section.get(content.key) or {}
     base = str(tree.get("name") or f"{project.name}_{content.key}")
-    labels = {key: plain(value) for key, value in pairs(tree.get("labels")).items()}
     body: FileSpec = {
         "Name": content.name(base, LONGEST),
-        "Labels": {**labels, STACK: project.name, KEY: content.key},
+        "Labels": {**(tree.get("labels") or {}), STACK: project.name, KEY: content.key},
         "Data": base64.b64encode(content.data).decode(),
     }
     if tree.get("template_driver"):
@@ -110,14 +109,14 @@ def _used_networks(project: Project) -> list[str]:
     return [key for key in project.networks if key in used and not (project.networks[key] or {}).get("external")]
 
 
-def _pool(tree: Mapping[str, object]) -> Pool:
+def _pool(tree: IpamPool) -> Pool:
     body: Pool = {}
     if tree.get("subnet"):
-        body["Subnet"] = str(tree["subnet"])
+        body["Subnet"] = tree["subnet"]
     if tree.get("ip_range"):
-        body["IPRange"] = str(tree["ip_range"])
+        body["IPRange"] = tree["ip_range"]
     if tree.get("gateway"):
-        body["Gateway"] = str(tree["gateway"])
+        body["Gateway"] = tree["gateway"]
     return body
 
 
@@ -127,13 +126,12 @@ def _network(project: Project, key: str) -> Wanted:
         "Name": network_name(project, key),
         "Driver": str(tree.get("driver") or "overlay"),
         "Scope": "swarm",
-        "Labels": {**{name: plain(value) for name, value in pairs(tree.get("labels")).items()}, STACK: project.name},
+        "Labels": {**(tree.get("labels") or {}), STACK: project.name},
     }
     if body["Driver"] == "bridge":
         body["Driver"] = "overlay"
-    options = {name: plain(value) for name, value in (tree.get("driver_opts") or {}).items()}
-    if options:
-        body["Options"] = options
+    if options := tree.get("driver_opts"):
+        body["Options"] = dict(options)
     if tree.get("internal"):
         body["Internal"] = True
     if tree.get("attachable"):

@@ -7,26 +7,30 @@ nor is an external one: where that is, only its owner knows, who says so by plac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...convert.values import byte_count, file_mode, pairs
+from ...convert.values import byte_count, file_mode
 from ...dataclass import dataclass
 from ...labels import volume_name
+from ...model.values import Size
 from ..jobs import mode
 from .labels import STACK, pin
-from .text import literal, plain
+from .text import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...client.bodies import swarm as bodies
+    from ...errors import Path
     from ...model import Project
+    from ...model.service import Mount, TmpfsOptions
     from ..findings import Findings
-    from .service import Facts
+    from .facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
 class Mounts:
-    mounts: tuple[dict[str, Any], ...]
+    mounts: tuple[bodies.Mount, ...]
     constraints: tuple[str, ...]
     """One for each volume that is on one node only."""
 
@@ -46,13 +50,13 @@ def pinned_volumes(project: Project, name: str) -> list[str]:
     return sorted({volume_name(project, key) for key in keys if is_local(project, key)})
 
 
-def _is_named(project: Project, item: Mapping[str, Any]) -> bool:
+def _is_named(project: Project, item: Mount) -> bool:
     return (item.get("type") or "volume") == "volume" and item.get("source") in project.volumes
 
 
 def plan_mounts(project: Project, name: str, facts: Facts, findings: Findings) -> Mounts:
     tree = project.services[name]
-    found: list[dict[str, Any]] = []
+    found: list[bodies.Mount] = []
     for index, item in enumerate(tree.get("volumes") or ()):
         path = ("services", name, "volumes", index)
         kind = str(item.get("type") or "volume")
@@ -94,16 +98,16 @@ def _check_global(project: Project, name: str, findings: Findings) -> None:
             findings.refuse(("services", name, "volumes", index), words, hint)
 
 
-def _common(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = {"Type": kind, "Target": literal(str(item["target"]))}
+def _common(kind: str, item: Mount) -> bodies.Mount:
+    body: bodies.Mount = {"Type": kind, "Target": literal(item["target"])}
     if item.get("source"):
-        body["Source"] = literal(str(item["source"]))
+        body["Source"] = literal(item["source"])
     if item.get("read_only"):
         body["ReadOnly"] = True
     return body
 
 
-def _bind(item: Mapping[str, Any], path: tuple[str | int, ...], facts: Facts, findings: Findings) -> dict[str, Any]:
+def _bind(item: Mount, path: Path, facts: Facts, findings: Findings) -> bodies.Mount:
     if not facts.allow_binds:
         words = f"{item['source']} is a path of one machine, and a task may run on any node"
         findings.refuse(
@@ -111,33 +115,35 @@ def _bind(item: Mapping[str, Any], path: tuple[str | int, ...], facts: Facts, fi
         )
     body = _common("bind", item)
     options = item.get("bind") or {}
-    detail: dict[str, Any] = {}
+    detail: bodies.BindOptions = {}
     if options.get("propagation"):
-        detail["Propagation"] = str(options["propagation"])
+        detail["Propagation"] = options["propagation"]
     if options.get("create_host_path"):
         detail["CreateMountpoint"] = True
     recursive = options.get("recursive")
-    names = {"disabled": "NonRecursive", "writable": "ReadOnlyNonRecursive", "readonly": "ReadOnlyForceRecursive"}
-    if recursive in names:
-        detail[names[recursive]] = True
+    if recursive == "disabled":
+        detail["NonRecursive"] = True
+    elif recursive == "writable":
+        detail["ReadOnlyNonRecursive"] = True
+    elif recursive == "readonly":
+        detail["ReadOnlyForceRecursive"] = True
     if detail:
         body["BindOptions"] = detail
     return body
 
 
-def _volume(project: Project, item: Mapping[str, Any]) -> dict[str, Any]:
+def _volume(project: Project, item: Mount) -> bodies.Mount:
     body = _common("volume", item)
     options = item.get("volume") or {}
-    detail: dict[str, Any] = {}
-    source = str(item.get("source") or "")
-    labels = {key: literal(plain(value)) for key, value in pairs(options.get("labels")).items()}
+    detail: bodies.VolumeOptions = {}
+    source = item.get("source") or ""
+    labels = _literal(options.get("labels"))
     if source in project.volumes:
         tree = project.volumes[source] or {}
         body["Source"] = literal(volume_name(project, source))
         if not tree.get("external"):
-            own = {key: literal(plain(value)) for key, value in pairs(tree.get("labels")).items()}
-            labels = {**own, **labels, STACK: project.name}
-            driver_options = {key: literal(plain(value)) for key, value in (tree.get("driver_opts") or {}).items()}
+            labels = {**_literal(tree.get("labels")), **labels, STACK: project.name}
+            driver_options = _literal(tree.get("driver_opts"))
             if tree.get("driver") or driver_options:
                 detail["DriverConfig"] = {"Name": tree.get("driver") or "local", "Options": driver_options}
     if labels:
@@ -145,35 +151,41 @@ def _volume(project: Project, item: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("nocopy"):
         detail["NoCopy"] = True
     if options.get("subpath"):
-        detail["Subpath"] = str(options["subpath"])
+        detail["Subpath"] = options["subpath"]
     if detail:
         body["VolumeOptions"] = detail
     return body
 
 
-def _tmpfs(target: str, options: Mapping[str, Any], read_only: bool) -> dict[str, Any]:
-    body: dict[str, Any] = {"Type": "tmpfs", "Target": literal(target)}
+def _literal(values: Mapping[str, str] | None) -> dict[str, str]:
+    return {key: literal(value) for key, value in (values or {}).items()}
+
+
+def _tmpfs(target: str, options: TmpfsOptions, read_only: bool) -> bodies.Mount:
+    body: bodies.Mount = {"Type": "tmpfs", "Target": literal(target)}
     if read_only:
         body["ReadOnly"] = True
-    detail: dict[str, Any] = {}
+    detail: bodies.TmpfsOptions = {}
     if options.get("size"):
-        detail["SizeBytes"] = byte_count(options["size"])
+        detail["SizeBytes"] = int(options["size"])
     if options.get("mode") is not None:
-        detail["Mode"] = file_mode(options["mode"], 0)
+        detail["Mode"] = options["mode"]
     if detail:
         body["TmpfsOptions"] = detail
     return body
 
 
-def _tmpfs_text(text: str, path: tuple[str | int, ...], findings: Findings) -> dict[str, Any]:
+def _tmpfs_text(text: str, path: Path, findings: Findings) -> bodies.Mount:
     """``/path:size=64m,mode=1777``; other options are the mount call's, and Swarm has no place for them."""
     target, _, words = text.partition(":")
-    options: dict[str, Any] = {}
+    options: TmpfsOptions = {}
     read_only = False
     for word in filter(None, words.split(",")):
         key, _, value = word.partition("=")
-        if key in ("size", "mode"):
-            options[key] = value
+        if key == "size":
+            options["size"] = Size(byte_count(value))
+        elif key == "mode":
+            options["mode"] = file_mode(value, 0)
         elif key in ("ro", "rw"):
             read_only = key == "ro"
         elif key not in ("noexec", "nosuid", "nodev"):  # every tmpfs of a task has these

@@ -6,10 +6,3 @@ from __future__ import annotations
 def literal(text: str) -> str:
     """``text`` so that Swarm's template engine gives it back as it is."""
     return text.replace("{{", '{{"{{"}}')
-
-
-def plain(value: object) -> str:
-    """A scalar of the file as text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
