@@ -55,8 +55,8 @@ class DeviceMapping(TypedDict):
 class DeviceRequest(TypedDict, total=False):
     Driver: str
     Count: int
-    DeviceIDs: list[str]
-    Capabilities: list[list[str]]
+    DeviceIDs: list[str] | None
+    Capabilities: list[list[str]] | None
     Options: dict[str, str]
 
 
@@ -74,10 +74,16 @@ class BindOptions(TypedDict, total=False):
     ReadOnlyForceRecursive: bool
 
 
+class VolumeDriver(TypedDict, total=False):
+    Name: str
+    Options: dict[str, str]
+
+
 class VolumeOptions(TypedDict, total=False):
     NoCopy: bool
     Subpath: str
     Labels: dict[str, str]
+    DriverConfig: VolumeDriver
 
 
 class TmpfsOptions(TypedDict, total=False):
@@ -155,7 +161,7 @@ class HostConfig(Resources, total=False):
     ReadonlyRootfs: bool
     RestartPolicy: RestartPolicy
     Runtime: str
-    SecurityOpt: list[str]
+    SecurityOpt: list[str] | None
     ShmSize: int
     StorageOpt: dict[str, str]
     Sysctls: dict[str, str]
@@ -190,9 +196,9 @@ class ContainerConfig(TypedDict, total=False):
     AttachStderr: bool
     AttachStdin: bool
     AttachStdout: bool
-    Cmd: list[str]
+    Cmd: list[str] | None
     Domainname: str
-    Entrypoint: list[str]
+    Entrypoint: list[str] | None
     Env: list[str]
     ExposedPorts: dict[str, dict[str, str]]
     Healthcheck: Healthcheck
@@ -206,6 +212,7 @@ class ContainerConfig(TypedDict, total=False):
     StopTimeout: int
     Tty: bool
     User: str
+    Volumes: dict[str, dict[str, str]]
     WorkingDir: str
 
 

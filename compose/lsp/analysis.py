@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ..errors import ComposeError, Diagnostic, LoadError
 from ..load import pipeline, schema
@@ -78,12 +78,29 @@ class Key(NamedTuple):
     values: tuple[str, ...]
 
 
+if TYPE_CHECKING:
+    Node = TypedDict(
+        "Node",
+        {
+            "$ref": str,
+            "description": str,
+            "enum": list[str],
+            "items": "Node",
+            "oneOf": list["Node"],
+            "properties": dict[str, "Node"],
+            "patternProperties": dict[str, "Node"],
+        },
+        total=False,
+    )
+    """A schema of ours, as far as it is read here."""
+
+
 def keys_at(path: tuple[str | int, ...]) -> list[Key]:
     """The keys of the mapping at ``path``."""
     found: dict[str, Key] = {}
     for node, home in _nodes(path):
         for name, child in (node.get("properties") or {}).items():
-            target = schema.follow(child["$ref"], home)[0] if "$ref" in child else child
+            target: Node = schema.follow(child["$ref"], home)[0] if "$ref" in child else child
             words = child.get("description") or target.get("description") or ""
             values = tuple(str(one) for one in target.get("enum") or ())
             found.setdefault(name, Key(name, words, values))
@@ -95,11 +112,11 @@ def key_of(path: tuple[str | int, ...]) -> Key | None:
     return next((one for one in keys_at(path[:-1]) if one.name == path[-1]), None) if path else None
 
 
-def _nodes(path: tuple[str | int, ...]) -> list[tuple[Any, str]]:
+def _nodes(path: tuple[str | int, ...]) -> list[tuple[Node, str]]:
     """The schemas that apply to the value at ``path``: several where it may have several forms."""
     here = _forms(schema.document("compose.json"), "compose.json")
     for part in path:
-        below: list[tuple[Any, str]] = []
+        below: list[tuple[Node, str]] = []
         for node, home in here:
             if isinstance(part, int):
                 children = [node["items"]] if "items" in node else []
@@ -115,7 +132,7 @@ def _nodes(path: tuple[str | int, ...]) -> list[tuple[Any, str]]:
     return here
 
 
-def _forms(node: Any, home: str, depth: int = 0) -> list[tuple[Any, str]]:
+def _forms(node: Node, home: str, depth: int = 0) -> list[tuple[Node, str]]:
     if "$ref" in node and depth < 8:
         target, home = schema.follow(node["$ref"], home)
         return _forms(target, home, depth + 1)

@@ -15,7 +15,6 @@ from .place import Place, place_at, variable_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
 
     from ..errors import Mark
     from ..load.explain import Explanation
@@ -166,7 +165,7 @@ def rename(text: str, path: str, line: int, column: int, name: str) -> types.Wor
 
 def lenses(text: str, live: Live | None) -> list[types.CodeLens]:
     """Above each service what its containers do now."""
-    states: dict[str, Any] = {one.name: one for one in live.services} if live is not None else {}
+    states = {one.name: one for one in live.services} if live is not None else {}
     out = []
     for one in symbols.symbols(text):
         if one.kind == "services" and one.defines:

@@ -10,7 +10,7 @@ import contextlib
 import socket as sockets
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..client.frames import demultiplex, raw
 from ..errors import ComposeError
@@ -18,7 +18,7 @@ from .loglines import Filter, Line, Splitter
 
 if TYPE_CHECKING:
     from ..client import Engine
-    from ..client.http import Response
+    from ..client.http import Query, Response
 
 BACKLOG = 4000
 """Lines that wait for the page at most."""
@@ -80,7 +80,7 @@ class Tail:
 class Reader:
     """Reads one container's log in a thread until its end, or until `close`."""
 
-    def __init__(self, engine: Engine, identity: str, query: dict[str, Any], tail: Tail, wanted: Filter) -> None:
+    def __init__(self, engine: Engine, identity: str, query: Query, tail: Tail, wanted: Filter) -> None:
         self._engine, self._identity, self._query, self._tail, self._wanted = engine, identity, query, tail, wanted
         self._response: Response | None = None
         self._thread = threading.Thread(target=self._read, name="screens-log", daemon=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import labels
 from . import read
@@ -12,6 +12,13 @@ from .state import HAPPENINGS, SAMPLES, Container, Facts, Happening, Image, Netw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from ...client.bodies import networks as networks_bodies
+    from ...client.bodies import volumes as volumes_bodies
+    from ...client.bodies.containers import ContainerRow
+    from ...client.bodies.events import Event
+    from ...client.bodies.images import ImageRow
+    from ...client.bodies.stats import Stats
 
 _QUIET = ("exec_create", "exec_start", "exec_die", "exec_detach", "top", "resize", "archive-path", "copy", "export")
 """Actions that nobody who looks at a project wants to read: health probes and we ourselves make them."""
@@ -27,7 +34,7 @@ def lost(state: State, why: str) -> State:
     return replace(state, connected=False, trouble=why)
 
 
-def listed(state: State, rows: Iterable[Mapping[str, Any]]) -> State:
+def listed(state: State, rows: Iterable[ContainerRow]) -> State:
     """All containers as the engine lists them. Objects of those that did not change stay the same objects."""
     found: dict[str, Container] = {}
     for row in rows:
@@ -42,9 +49,9 @@ def listed(state: State, rows: Iterable[Mapping[str, Any]]) -> State:
 
 def resources(
     state: State,
-    networks: Iterable[Mapping[str, Any]],
-    volumes: Iterable[Mapping[str, Any]],
-    images: Iterable[Mapping[str, Any]],
+    networks: Iterable[networks_bodies.Network],
+    volumes: Iterable[volumes_bodies.Volume],
+    images: Iterable[ImageRow],
 ) -> State:
     """All networks, volumes and images."""
     new_networks: tuple[Network, ...] = tuple(sorted(map(read.network, networks), key=lambda one: one.name))
@@ -58,13 +65,13 @@ def resources(
     )
 
 
-def happened(state: State, event: Mapping[str, Any]) -> State:
+def happened(state: State, event: Event) -> State:
     """One event: it is remembered, and what it says of a container holds at once, before the next listing."""
     action = str(event.get("Action") or event.get("status") or "")
     if not action or action.partition(":")[0] in _QUIET:
         return state
-    actor = event.get("Actor") or {}
-    attributes: Mapping[str, Any] = actor.get("Attributes") or {}
+    actor = event.get("Actor", {})
+    attributes = actor.get("Attributes") or {}
     identity = str(actor.get("ID") or event.get("id") or "")
     kind = str(event.get("Type") or "container")
     number = state.counted + 1
@@ -84,12 +91,12 @@ def happened(state: State, event: Mapping[str, Any]) -> State:
     return _applied(state, identity, action, attributes) if kind == "container" else state
 
 
-def _is_grave(action: str, attributes: Mapping[str, Any]) -> bool:
+def _is_grave(action: str, attributes: Mapping[str, str]) -> bool:
     failed = action == "die" and str(attributes.get("exitCode") or "0") not in ("0", "143", "137", "130")
     return failed or action == "oom" or action == "health_status: unhealthy"
 
 
-def words(kind: str, action: str, attributes: Mapping[str, Any], identity: str) -> str:
+def words(kind: str, action: str, attributes: Mapping[str, str], identity: str) -> str:
     """The event as a person would say it."""
     name = str(attributes.get("name") or identity[:12])
     if kind == "container" and action == "die":
@@ -111,7 +118,7 @@ def words(kind: str, action: str, attributes: Mapping[str, Any], identity: str) 
     return f"{name} {shown}" if kind == "container" else f"{kind} {name} {shown}"
 
 
-def _applied(state: State, identity: str, action: str, attributes: Mapping[str, Any]) -> State:
+def _applied(state: State, identity: str, action: str, attributes: Mapping[str, str]) -> State:
     one = state.containers.get(identity)
     if one is None:
         return state
@@ -126,7 +133,7 @@ def _applied(state: State, identity: str, action: str, attributes: Mapping[str, 
     return replace(state, containers=MappingProxyType(containers))
 
 
-def _after(one: Container, action: str, attributes: Mapping[str, Any]) -> Container:
+def _after(one: Container, action: str, attributes: Mapping[str, str]) -> Container:
     if action in ("start", "unpause", "restart"):
         return replace(one, state="running", exit_code=None, health=one.health if action == "unpause" else "")
     if action == "pause":
@@ -141,7 +148,7 @@ def _after(one: Container, action: str, attributes: Mapping[str, Any]) -> Contai
     return one
 
 
-def measured(state: State, identity: str, tree: Mapping[str, Any], at: float) -> State:
+def measured(state: State, identity: str, tree: Stats, at: float) -> State:
     """One sample of what a container uses; its ring keeps an hour of them."""
     ring = state.usage.get(identity, ())
     sample: Usage | None = read.usage(tree, at, ring[-1] if ring else None)

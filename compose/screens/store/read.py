@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import labels
 from ...plan import observe
 from .state import Container, Image, Mount, Need, Network, Port, Usage, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
+
+    from ...client.bodies import networks, volumes
+    from ...client.bodies.containers import ContainerRow, PortRow
+    from ...client.bodies.images import ImageRow
+    from ...client.bodies.stats import Stats
 
 _CONDITIONS = {"service_healthy": "healthy", "service_completed_successfully": "completed"}
 _ANYWHERE = ("", "0.0.0.0", "::")
 
 
-def container(row: Mapping[str, Any]) -> Container:
+def container(row: ContainerRow) -> Container:
     """One element of GET /containers/json."""
-    tags: Mapping[str, str] = row.get("Labels") or {}
+    tags = row.get("Labels") or {}
     seen = observe.container(row)
     return Container(
         id=seen.id,
@@ -60,7 +65,7 @@ def needs(label: str) -> tuple[Need, ...]:
     return tuple(found)
 
 
-def _ports(rows: Any) -> tuple[Port, ...]:
+def _ports(rows: Iterable[PortRow]) -> tuple[Port, ...]:
     found: dict[str, Port] = {}
     for one in rows:
         inside, outside, kind = one.get("PrivatePort"), one.get("PublicPort"), one.get("Type") or "tcp"
@@ -74,26 +79,26 @@ def _ports(rows: Any) -> tuple[Port, ...]:
     return tuple(found.values())
 
 
-def network(tree: Mapping[str, Any]) -> Network:
+def network(tree: networks.Network) -> Network:
     """One element of GET /networks."""
     subnets = tuple(str(one.get("Subnet")) for one in (tree.get("IPAM") or {}).get("Config") or () if one.get("Subnet"))
     project = (tree.get("Labels") or {}).get(labels.PROJECT, "")
     return Network(str(tree.get("Id")), str(tree.get("Name")), str(tree.get("Driver") or ""), project, subnets)
 
 
-def volume(tree: Mapping[str, Any]) -> Volume:
+def volume(tree: volumes.Volume) -> Volume:
     """One element of GET /volumes."""
     project = (tree.get("Labels") or {}).get(labels.PROJECT, "")
     return Volume(str(tree.get("Name")), str(tree.get("Driver") or ""), project)
 
 
-def image(tree: Mapping[str, Any]) -> Image:
+def image(tree: ImageRow) -> Image:
     """One element of GET /images/json."""
     tags = tuple(str(one) for one in tree.get("RepoTags") or () if one != "<none>:<none>")
     return Image(str(tree.get("Id")), tags, int(tree.get("Size") or 0), float(tree.get("Created") or 0))
 
 
-def usage(tree: Mapping[str, Any], at: float, before: Usage | None) -> Usage | None:
+def usage(tree: Stats, at: float, before: Usage | None) -> Usage | None:
     """One answer of GET /containers/{id}/stats, the processor's share since ``before``; None when it says nothing."""
     memory = tree.get("memory_stats") or {}
     if not memory:

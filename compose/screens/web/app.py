@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec
 
 from starlette.applications import Starlette
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
@@ -20,7 +20,7 @@ from .live import live
 from .logs import logs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..runner import Runner
     from ..store.feed import Store
 
+P = ParamSpec("P")
 STATIC = Path(__file__).parent / "static"
 BODY_LIMIT = 4096
 
@@ -152,8 +153,10 @@ class Site:
     def _target(self, project: str) -> commands.Target | None:
         return commands.of_state(self._context.store.latest[1], project, self._context.here)
 
-    async def _answer(self, function: Callable[..., dict[str, Any]], *arguments: Any) -> Response:
+    async def _answer(
+        self, function: Callable[P, Mapping[str, object]], *arguments: P.args, **options: P.kwargs
+    ) -> Response:
         try:
-            return JSONResponse(await asyncio.to_thread(function, *arguments))
+            return JSONResponse(await asyncio.to_thread(function, *arguments, **options))
         except ComposeError as error:
             return JSONResponse({"error": str(error)}, 404)

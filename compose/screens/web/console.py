@@ -9,7 +9,7 @@ import contextlib
 import json
 import socket as sockets
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyte
 from starlette.websockets import WebSocketDisconnect
@@ -48,7 +48,7 @@ class Screen:
             self._screen.resize(rows, columns)
             self._screen.dirty.update(range(rows))
 
-    def changes(self) -> dict[str, Any] | None:
+    def changes(self) -> dict[str, object] | None:
         """The rows that changed since the last call, as runs of one look, and the cursor; None for nothing."""
         with self._lock:
             screen = self._screen
@@ -82,7 +82,7 @@ _COLOURS = frozenset(
 )
 
 
-def _look(char: Any) -> str:
+def _look(char: pyte.screens.Char) -> str:
     words = [f"fg-{char.fg}"] if char.fg in _COLOURS else []
     words += [f"bg-{char.bg}"] if char.bg in _COLOURS else []
     words += [name for name in ("bold", "italics", "underscore", "reverse") if getattr(char, name)]
@@ -180,8 +180,8 @@ async def _take_keys(socket: WebSocket, opened: Console) -> None:
         return
 
 
-def _size(rows: Any, columns: Any) -> tuple[int, int]:
-    def within(given: Any, default: int, most: int) -> int:
+def _size(rows: object, columns: object) -> tuple[int, int]:
+    def within(given: object, default: int, most: int) -> int:
         text = str(given)
         return min(max(int(text), 2), most) if text.isdecimal() and len(text) < 6 else default
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...app.report import container_lines
 from ...load.explain import mask
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...client import Engine
     from ..store.state import State
 
-Json = dict[str, Any]
+Section = dict[str, object]
 
 ENTRIES = 500
 LISTING_LIMIT = 32 * 1024 * 1024
@@ -27,7 +27,7 @@ LISTING_LIMIT = 32 * 1024 * 1024
 PROBES = 20
 
 
-def container(engine: Engine, identity: str, state: State) -> Json:
+def container(engine: Engine, identity: str, state: State) -> Section:
     """Environment (secrets masked), probes, limits and what it tells of its trouble."""
     tree = engine.containers.inspect(identity)
     config, host, now = tree.get("Config") or {}, tree.get("HostConfig") or {}, tree.get("State") or {}
@@ -61,7 +61,7 @@ def container(engine: Engine, identity: str, state: State) -> Json:
     }
 
 
-def image(engine: Engine, ref: str) -> Json:
+def image(engine: Engine, ref: str) -> Section:
     """Layers from the base up, with their sizes and what made them."""
     return {
         "layers": [
@@ -114,7 +114,7 @@ TOP = [
 """What is looked for in ``/``: its archive would be the whole file system, devices and all."""
 
 
-def _top(engine: Engine, identity: str) -> Json:
+def _top(engine: Engine, identity: str) -> Section:
     tree = engine.containers.inspect(identity)
     paths = [f"/{name}" for name in TOP]
     paths += [str((tree.get("Config") or {}).get("WorkingDir") or "")]
@@ -129,12 +129,12 @@ def _top(engine: Engine, identity: str) -> Json:
     return {"stat": {}, "entries": found, "whole": False}
 
 
-def directory(engine: Engine, identity: str, path: str) -> Json:
+def directory(engine: Engine, identity: str, path: str) -> Section:
     """What is directly in ``path``; ``whole`` is False when there was more than is looked at."""
     if not path.strip("/"):
         return _top(engine, identity)
     stat, blocks = engine.containers.get_archive(identity, path)
-    found: list[Json] = []
+    found: list[Section] = []
     whole = True
     try:
         with tarfile.open(fileobj=_Source(blocks), mode="r|") as archive:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from ...client import Engine
+    from ...client.http import Query
 
 PACE = 0.1
 SOURCES = 200
@@ -50,7 +51,7 @@ async def logs(socket: WebSocket, engine: Engine) -> None:
         gone.cancel()
 
 
-def _asked(query: QueryParams, wanted: Filter, *, follow: bool) -> dict[str, Any]:
+def _asked(query: QueryParams, wanted: Filter, *, follow: bool) -> Query:
     last = query.get("tail", "1000" if wanted.is_all else "all")
     return {
         "stdout": 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..graph.layout import Edge, Node, arrange
 from ..graph.svg import WIDTH, Drawn, height, path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EVENTS = 200
 """So many events the page is given at once."""
 
-Json = dict[str, Any]
+Section = dict[str, object]
 
 
 class Framer:
@@ -26,12 +26,12 @@ class Framer:
     def __init__(self, project: str = "") -> None:
         self._project = project
         self._before: State | None = None
-        self._sent: Json = {}
+        self._sent: Section = {}
 
-    def frame(self, state: State) -> Json:
+    def frame(self, state: State) -> Section:
         """The sections that differ from what was sent before."""
         before, self._before = self._before, state
-        fresh: Json = {}
+        fresh: Section = {}
         if before is None or (before.connected, before.trouble, before.facts) != (
             state.connected,
             state.trouble,
@@ -72,11 +72,11 @@ def sample(one: Usage) -> list[float]:
     ]
 
 
-def _event(one: Happening) -> Json:
+def _event(one: Happening) -> Section:
     return one._asdict()
 
 
-def _glance(one: derive.Project) -> Json:
+def _glance(one: derive.Project) -> Section:
     return {
         "name": one.name,
         "condition": one.condition,
@@ -88,7 +88,7 @@ def _glance(one: derive.Project) -> Json:
     }
 
 
-def _container(one: Container) -> Json:
+def _container(one: Container) -> Section:
     return {
         "id": one.id,
         "name": one.name,
@@ -105,7 +105,7 @@ def _container(one: Container) -> Json:
     }
 
 
-def project_view(state: State, name: str) -> Json | None:
+def project_view(state: State, name: str) -> Section | None:
     """Everything of one project but logs and samples; None for one that has no containers."""
     containers = [one for one in state.containers.values() if one.project == name]
     if not containers:
@@ -132,7 +132,7 @@ def project_view(state: State, name: str) -> Json | None:
     }
 
 
-def graph(services: Mapping[str, derive.Service], blamed: frozenset[str]) -> Json:
+def graph(services: Mapping[str, derive.Service], blamed: frozenset[str]) -> Section:
     """Boxes and paths of the live graph; ``blamed`` is the chain from what broke to all that wait for it."""
     drawn = [_drawn(one) for one in services.values()]
     edges = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .storage import fields_of
 from .values import address
@@ -10,8 +10,11 @@ from .values import address
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
+    from typing import Literal, TypeAlias
 
-Endpoint = tuple[str, dict[str, Any]]
+    from ....convert import bodies
+
+    Endpoint: TypeAlias = tuple[str, bodies.EndpointSettings]
 
 _NOT_USER_DEFINED = ("default", "bridge", "host", "none")
 
@@ -21,8 +24,8 @@ def network(text: str) -> Endpoint:
     if "=" not in text:
         return text, {}
     name = ""
-    settings: dict[str, Any] = {}
-    ipam: dict[str, Any] = {}
+    settings: bodies.EndpointSettings = {}
+    ipam: bodies.EndpointAddresses = {}
     for item in fields_of(text):
         key, equals, value = item.partition("=")
         key, value = key.strip().lower(), value.strip()
@@ -32,7 +35,7 @@ def network(text: str) -> Endpoint:
             case "name":
                 name = value
             case "alias":
-                settings.setdefault("Aliases", []).append(value)
+                settings["Aliases"] = [*settings.get("Aliases", []), value]
             case "ip":
                 ipam["IPv4Address"] = address(value)
             case "ip6":
@@ -40,10 +43,10 @@ def network(text: str) -> Endpoint:
             case "mac-address":
                 settings["MacAddress"] = mac_address(value)
             case "link-local-ip":
-                ipam.setdefault("LinkLocalIPs", []).append(address(value))
+                ipam["LinkLocalIPs"] = [*ipam.get("LinkLocalIPs", []), address(value)]
             case "driver-opt":
                 option, _, text_value = value.partition("=")
-                settings.setdefault("DriverOpts", {})[option.strip()] = text_value.strip()
+                settings["DriverOpts"] = {**settings.get("DriverOpts", {}), option.strip(): text_value.strip()}
             case "gw-priority":
                 settings["GwPriority"] = int(value)
             case _:
@@ -70,11 +73,11 @@ def is_user_defined(name: str) -> bool:
 def endpoints(args: Namespace) -> list[Endpoint]:
     """The endpoints in the order given, the first with what the flags of the container say. Raises ValueError."""
     items: Sequence[Endpoint] = args.network or [("default", {})]
-    result: dict[str, dict[str, Any]] = {}
+    result: dict[str, bodies.EndpointSettings] = {}
     for index, (name, settings) in enumerate(items):
         if name in result:
             raise ValueError(f'network "{name}" is specified multiple times')
-        merged = _with_flags(args, settings) if index == 0 else dict(settings)
+        merged = _with_flags(args, settings) if index == 0 else settings.copy()
         if merged.get("Aliases") and not is_user_defined(name):
             raise ValueError("network-scoped aliases are only supported for user-defined networks")
         if index == 0 and is_user_defined(name) and args.link:
@@ -87,9 +90,9 @@ def endpoints(args: Namespace) -> list[Endpoint]:
     return list(result.items())
 
 
-def _with_flags(args: Namespace, settings: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(settings)
-    ipam = dict(merged.get("IPAMConfig") or {})
+def _with_flags(args: Namespace, settings: bodies.EndpointSettings) -> bodies.EndpointSettings:
+    merged = settings.copy()
+    ipam: bodies.EndpointAddresses = {**settings.get("IPAMConfig", {})}
 
     def conflict(flag: str, what: str) -> ValueError:
         return ValueError(f"conflicting options: cannot specify both {flag} and per-network {what}")
@@ -98,15 +101,19 @@ def _with_flags(args: Namespace, settings: dict[str, Any]) -> dict[str, Any]:
         if merged.get("Aliases"):
             raise conflict("--network-alias", "alias")
         merged["Aliases"] = list(args.network_alias)
-    for value, key, flag, what in (
+    rows: tuple[tuple[str, Literal["IPv4Address", "IPv6Address"], str, str], ...] = (
         (args.ip, "IPv4Address", "--ip", "IPv4 address"),
         (args.ip6, "IPv6Address", "--ip6", "IPv6 address"),
-        (list(args.link_local_ip), "LinkLocalIPs", "--link-local-ip", "link-local IP addresses"),
-    ):
+    )
+    for value, key, flag, what in rows:
         if value:
             if ipam.get(key):
                 raise conflict(flag, what)
             ipam[key] = value
+    if args.link_local_ip:
+        if ipam.get("LinkLocalIPs"):
+            raise conflict("--link-local-ip", "link-local IP addresses")
+        ipam["LinkLocalIPs"] = list(args.link_local_ip)
     if args.mac_address:
         if merged.get("MacAddress"):
             raise conflict("--mac-address", "MAC address")

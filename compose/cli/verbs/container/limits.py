@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .....grammar import sizes
 from .values import device_count, device_rate, device_weight, nano_cpus, swap_size, unsigned, whole
@@ -10,12 +10,15 @@ from .values import device_count, device_rate, device_weight, nano_cpus, swap_si
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from ...flags.parser import Parser
 
-_Row = tuple[tuple[str, ...], str, "Callable[[str], Any]", Any, str, str]
+    Row: TypeAlias = tuple[tuple[str, ...], str, Callable[[str], object], object, str, str]
+    """Names, field, reader of the value, default, metavar and help of an option."""
 
-_UPDATABLE: tuple[_Row, ...] = (
+
+_UPDATABLE: tuple[Row, ...] = (
     (("--blkio-weight",), "BlkioWeight", unsigned, 0, "WEIGHT", "Block IO (relative weight), between 10 and 1000"),
     (("--cpu-period",), "CpuPeriod", whole, 0, "MICROSECONDS", "Limit CPU CFS (Completely Fair Scheduler) period"),
     (("--cpu-quota",), "CpuQuota", whole, 0, "MICROSECONDS", "Limit CPU CFS (Completely Fair Scheduler) quota"),
@@ -30,14 +33,14 @@ _UPDATABLE: tuple[_Row, ...] = (
     (("--memory-swap",), "MemorySwap", swap_size, 0, "BYTES", "Swap limit equal to memory plus swap: -1 for no limit"),
     (("--pids-limit",), "PidsLimit", whole, None, "N", "Tune container pids limit (set -1 for unlimited)"),
 )
-_FIXED: tuple[_Row, ...] = (
+_FIXED: tuple[Row, ...] = (
     (("--cpu-count",), "CpuCount", whole, 0, "N", "CPU count (Windows only)"),
     (("--cpu-percent",), "CpuPercent", whole, 0, "N", "CPU percent (Windows only)"),
     (("--io-maxbandwidth",), "IOMaximumBandwidth", sizes.parse, 0, "BYTES", "Maximum IO bandwidth (Windows only)"),
     (("--io-maxiops",), "IOMaximumIOps", unsigned, 0, "N", "Maximum IOps (Windows only)"),
     (("--memory-swappiness",), "MemorySwappiness", whole, -1, "N", "Tune container memory swappiness (0 to 100)"),
 )
-_DEVICES: tuple[tuple[str, str, Callable[[str], Any], str], ...] = (
+_DEVICES: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
     ("--blkio-weight-device", "BlkioWeightDevice", device_weight, "Block IO weight (relative device weight)"),
     ("--device-read-bps", "BlkioDeviceReadBps", device_rate, "Limit read rate (bytes per second) from a device"),
     ("--device-read-iops", "BlkioDeviceReadIOps", device_count, "Limit read rate (IO per second) from a device"),
@@ -63,16 +66,16 @@ def add_limit_flags(parser: Parser) -> None:
     )
 
 
-def update_body(args: Namespace) -> dict[str, Any]:
+def update_body(args: Namespace) -> dict[str, object]:
     """What was asked for, and nothing else."""
     rows = ((field, getattr(args, field), default) for _, field, _, default, _, _ in _UPDATABLE)
     return {field: value for field, value, default in rows if value != default}
 
 
-def limits(args: Namespace) -> dict[str, Any]:
+def limits(args: Namespace) -> dict[str, object]:
     """The `Resources` of a create body. Raises ValueError."""
     if not -1 <= args.MemorySwappiness <= 100:
         raise ValueError(f"invalid value: {args.MemorySwappiness}. Valid memory swappiness range is 0-100")
-    body = {field: getattr(args, field) for _, field, _, _, _, _ in (*_UPDATABLE, *_FIXED)}
+    body: dict[str, object] = {field: getattr(args, field) for _, field, _, _, _, _ in (*_UPDATABLE, *_FIXED)}
     body |= {field: list(getattr(args, field)) for _, field, _, _ in _DEVICES}
     return {**body, "PidsLimit": args.PidsLimit or 0, "OomKillDisable": args.oom_kill_disable}

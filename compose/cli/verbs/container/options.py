@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .....grammar import durations, references, sizes, sysctls
 from ....errors import OperationError
@@ -56,7 +56,7 @@ _SHORT_TEXT: dict[tuple[str, ...], str] = {
     ("-u", "--user"): "Username or UID (format: <name|uid>[:<group|gid>])",
     ("-w", "--workdir"): "Working directory inside the container",
 }
-_LISTS: dict[tuple[str, ...], tuple[Callable[[str], Any], str]] = {
+_LISTS: dict[tuple[str, ...], tuple[Callable[[str], object], str]] = {
     ("--add-host",): (extra_host, "Add a custom host-to-IP mapping (host:ip)"),
     ("--annotation",): (str, "Add an annotation to the container (passed through to the OCI runtime)"),
     ("-a", "--attach"): (standard_stream, "Attach to STDIN, STDOUT or STDERR"),
@@ -144,7 +144,7 @@ def refusal(verb: str, message: object) -> NotRun:
     return NotRun(f"pycompose: {message}.\nSee 'pycompose container {verb} --help'.")
 
 
-def create(engine: Engine, args: Namespace, verb: str, **changes: Any) -> str:
+def create(engine: Engine, args: Namespace, verb: str, **changes: object) -> str:
     """Create the container, pulling its image where the policy says so; its id. ``changes`` replace fields of the body."""
     from ....client import NotFound
     from ....credentials import docker_config

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .....grammar.ports import parse as parse_ports
 from .endpoints import endpoints
@@ -19,7 +19,9 @@ from .values import key_value_file, key_values, restart_policy
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping, Sequence
+    from typing import Literal
 
+    from ....convert import bodies
     from .endpoints import Endpoint
 
 ENDPOINT_MAC, MANY_ENDPOINTS = (1, 44), (1, 44)
@@ -32,7 +34,7 @@ class Request:
 
     name: str
     platform: str
-    body: dict[str, Any]
+    body: dict[str, object]
     connect: tuple[Endpoint, ...]
 
 
@@ -46,14 +48,18 @@ def create_request(args: Namespace, api: tuple[int, int], proxies: Mapping[str, 
     if api < ENDPOINT_MAC and networks[0][1].get("MacAddress"):
         config["MacAddress"] = networks[0][1].pop("MacAddress")
     count = len(networks) if api >= MANY_ENDPOINTS else 1
-    body = {**config, "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": dict(networks[:count])}}
+    body: dict[str, object] = {
+        **config,
+        "HostConfig": host,
+        "NetworkingConfig": {"EndpointsConfig": dict(networks[:count])},
+    }
     return Request(args.name or "", args.platform or "", body, tuple(networks[count:]))
 
 
-def _config(args: Namespace) -> dict[str, Any]:
+def _config(args: Namespace) -> bodies.ContainerConfig:
     _, anonymous = binds(args.volume)
     streams = args.attach
-    config: dict[str, Any] = {
+    config: bodies.ContainerConfig = {
         "Hostname": args.hostname or "",
         "Domainname": args.domainname or "",
         "User": args.user or "",
@@ -72,7 +78,7 @@ def _config(args: Namespace) -> dict[str, Any]:
         "Labels": key_values([*_from_files(args.label_file), *args.label]),
     }
     config["StdinOnce"] = config["OpenStdin"] and config["AttachStdin"]
-    exposed = _exposed(args.expose) | {key: {} for key in _bindings(args.publish)}
+    exposed: dict[str, dict[str, str]] = _exposed(args.expose) | {key: {} for key in _bindings(args.publish)}
     if exposed:
         config["ExposedPorts"] = exposed
     if args.stop_signal:
@@ -116,9 +122,9 @@ def _exposed(items: Sequence[str]) -> dict[str, dict[str, str]]:
     return result
 
 
-def _bindings(items: Sequence[str]) -> dict[str, list[dict[str, str]]]:
+def _bindings(items: Sequence[str]) -> dict[str, list[bodies.PortBinding]]:
     """``-p`` in the short form, or ``target=80,published=8080,protocol=tcp``."""
-    result: dict[str, list[dict[str, str]]] = {}
+    result: dict[str, list[bodies.PortBinding]] = {}
     for text in items:
         try:
             ports = parse_ports(_short_port(text))
@@ -126,7 +132,7 @@ def _bindings(items: Sequence[str]) -> dict[str, list[dict[str, str]]]:
             message = str(error).replace("invalid IP address", "invalid ip address")
             raise ValueError(message[:1].upper() + message[1:]) from None
         for port in ports:
-            binding = {"HostIp": port.host_ip, "HostPort": port.published}
+            binding: bodies.PortBinding = {"HostIp": port.host_ip, "HostPort": port.published}
             result.setdefault(f"{port.target}/{port.protocol}", []).append(binding)
     return result
 
@@ -141,26 +147,28 @@ def _short_port(text: str) -> str:
     return f"{fields.get('published', '')}:{fields['target']}/{fields.get('protocol') or 'tcp'}"
 
 
-def _healthcheck(args: Namespace) -> dict[str, Any] | None:
-    spans = {
-        "Interval": ("--health-interval", args.health_interval),
-        "Timeout": ("--health-timeout", args.health_timeout),
-        "StartPeriod": ("--health-start-period", args.health_start_period),
-        "StartInterval": ("--health-start-interval", args.health_start_interval),
-    }
-    given = bool(args.health_cmd or args.health_retries or any(value for _, value in spans.values()))
+def _healthcheck(args: Namespace) -> bodies.Healthcheck | None:
+    spans: tuple[tuple[Literal["Interval", "Timeout", "StartPeriod", "StartInterval"], str, int], ...] = (
+        ("Interval", "--health-interval", args.health_interval),
+        ("Timeout", "--health-timeout", args.health_timeout),
+        ("StartPeriod", "--health-start-period", args.health_start_period),
+        ("StartInterval", "--health-start-interval", args.health_start_interval),
+    )
+    given = bool(args.health_cmd or args.health_retries or any(value for _, _, value in spans))
     if args.no_healthcheck:
         if given:
             raise ValueError("--no-healthcheck conflicts with --health-* options")
         return {"Test": ["NONE"]}
     if not given:
         return None
-    for flag, value in spans.values():
+    body: bodies.Healthcheck = {}
+    for field, flag, value in spans:
         if value < 0:
             raise ValueError(f"{flag} cannot be negative")
+        if value:
+            body[field] = value
     if args.health_retries < 0:
         raise ValueError("--health-retries cannot be negative")
-    body: dict[str, Any] = {field: value for field, (_, value) in spans.items() if value}
     if args.health_cmd:
         body["Test"] = ["CMD-SHELL", args.health_cmd]
     if args.health_retries:
@@ -168,7 +176,7 @@ def _healthcheck(args: Namespace) -> dict[str, Any] | None:
     return body
 
 
-def _host_config(args: Namespace, network_mode: str) -> dict[str, Any]:
+def _host_config(args: Namespace, network_mode: str) -> dict[str, object]:
     for value, flag, word, valid in (
         (args.pid, "--pid", "PID", ("host",)),
         (args.uts, "--uts", "UTS", ("host",)),
@@ -184,7 +192,7 @@ def _host_config(args: Namespace, network_mode: str) -> dict[str, Any]:
         raise ValueError("invalid logging opts for driver none")
     bound, _ = binds(args.volume)
     mappings, requests = devices(args.device)
-    host: dict[str, Any] = {
+    host: dict[str, object] = {
         "Binds": bound or None,
         "ContainerIDFile": args.cidfile or "",
         "LogConfig": {"Type": args.log_driver or "", "Config": key_values(args.log_opt)},
@@ -222,7 +230,7 @@ def _host_config(args: Namespace, network_mode: str) -> dict[str, Any]:
         **limits(args),
         **_security(args.security_opt),
     }
-    optional: dict[str, Any] = {
+    optional: dict[str, object] = {
         "Annotations": key_values(args.annotation),
         "Init": True if args.init else None,
         "Mounts": list(args.mount),
@@ -240,16 +248,16 @@ def _storage(items: Sequence[str]) -> dict[str, str]:
     return key_values(list(items))
 
 
-def _security(items: Sequence[str]) -> dict[str, Any]:
+def _security(items: Sequence[str]) -> bodies.HostConfig:
     """Profiles are sent as their content; ``systempaths=unconfined`` unmasks."""
     options: list[str] = []
-    body: dict[str, Any] = {}
+    body: bodies.HostConfig = {}
     for item in items:
         name, separator, value = item.partition("=") if "=" in item else item.partition(":")
         if not separator and name != "no-new-privileges":
             raise ValueError(f'Invalid --security-opt: "{item}"')
         if name == "systempaths" and value == "unconfined":
-            body |= {"MaskedPaths": [], "ReadonlyPaths": []}
+            body["MaskedPaths"], body["ReadonlyPaths"] = [], []
         elif name == "seccomp" and value not in ("unconfined", "builtin"):
             options.append(f"seccomp={_profile(value)}")
         else:

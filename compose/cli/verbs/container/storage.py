@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .....grammar import sizes
 from ....shortforms import parse_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ....convert import bodies
 
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _PERMISSIONS = re.compile(r"(?!.*(.).*\1)[rwm]{1,3}")
@@ -51,79 +53,125 @@ def _boolean(key: str, value: str, given: bool) -> bool:
     return _BOOLEANS[value.lower()]
 
 
-def mount(text: str) -> dict[str, Any]:
-    """``--mount type=bind,source=…,target=…,readonly`` as an API mount. Raises ValueError."""
-    found: dict[str, Any] = {"Type": "volume"}
-    bind: dict[str, Any] = {}
-    options: dict[str, Any] = {}
-    tmpfs: dict[str, Any] = {}
-    for item in fields_of(text):
-        key, equals, value = item.partition("=")
-        key = key.lower()
-        if not equals and key not in ("readonly", "ro", "volume-nocopy", "bind-nonrecursive"):
-            raise ValueError(f"invalid field '{item}' must be a key=value pair")
+class _Mount:
+    """One ``--mount`` as far as it has been read: the mount, and what belongs to its type alone."""
+
+    def __init__(self) -> None:
+        self.body: bodies.Mount = {"Type": "volume"}
+        self.bind: bodies.BindOptions = {}
+        self.volume: bodies.VolumeOptions = {}
+        self.tmpfs: bodies.TmpfsOptions = {}
+
+    def take(self, key: str, value: str, given: bool) -> bool:
+        """Read one field; False for one that does not exist. ``given``: it had a ``=``. Raises ValueError."""
+        if key.startswith("bind-"):
+            return self._take_bind(key, value, given)
+        if key.startswith("volume-"):
+            return self._take_volume(key, value, given)
+        if key.startswith("tmpfs-"):
+            return self._take_tmpfs(key, value)
         match key:
             case "type":
-                found["Type"] = value.lower()
+                self.body["Type"] = value.lower()
             case "source" | "src":
                 relative = value == "." or value.startswith(("./", "../"))
-                found["Source"] = os.path.abspath(value) if relative else value
+                self.body["Source"] = os.path.abspath(value) if relative else value
             case "target" | "dst" | "destination":
-                found["Target"] = value
+                self.body["Target"] = value
             case "readonly" | "ro":
-                found["ReadOnly"] = _boolean(key, value, bool(equals))
+                self.body["ReadOnly"] = _boolean(key, value, given)
             case "consistency":
-                found["Consistency"] = value.lower()
+                self.body["Consistency"] = value.lower()
+            case _:
+                return False
+        return True
+
+    def _take_bind(self, key: str, value: str, given: bool) -> bool:
+        match key:
             case "bind-propagation":
-                bind["Propagation"] = value.lower()
+                self.bind["Propagation"] = value.lower()
             case "bind-nonrecursive":
-                bind["NonRecursive"] = _boolean(key, value, bool(equals))
+                self.bind["NonRecursive"] = _boolean(key, value, given)
             case "bind-recursive":
-                bind |= _recursion(value)
+                self.bind = {**self.bind, **_recursion(value)}
+            case _:
+                return False
+        return True
+
+    def _take_volume(self, key: str, value: str, given: bool) -> bool:
+        name, _, rest = value.partition("=")
+        driver = self.volume.get("DriverConfig", {})
+        match key:
             case "volume-subpath":
-                options["Subpath"] = value
+                self.volume["Subpath"] = value
             case "volume-nocopy":
-                options["NoCopy"] = _boolean(key, value, bool(equals))
+                self.volume["NoCopy"] = _boolean(key, value, given)
             case "volume-label":
-                name, _, label = value.partition("=")
-                options.setdefault("Labels", {})[name] = label
+                self.volume["Labels"] = {**self.volume.get("Labels", {}), name: rest}
             case "volume-driver":
-                options.setdefault("DriverConfig", {})["Name"] = value
+                self.volume["DriverConfig"] = {**driver, "Name": value}
             case "volume-opt":
-                name, _, option = value.partition("=")
-                options.setdefault("DriverConfig", {}).setdefault("Options", {})[name] = option
+                self.volume["DriverConfig"] = {**driver, "Options": {**driver.get("Options", {}), name: rest}}
+            case _:
+                return False
+        return True
+
+    def _take_tmpfs(self, key: str, value: str) -> bool:
+        match key:
             case "tmpfs-size":
                 try:
-                    tmpfs["SizeBytes"] = sizes.parse(value)
+                    self.tmpfs["SizeBytes"] = sizes.parse(value)
                 except ValueError:
                     raise ValueError(f"invalid value for {key}: {value}") from None
             case "tmpfs-mode":
                 if not re.fullmatch(r"[0-7]+", value):
                     raise ValueError(f"invalid value for {key}: {value}")
-                tmpfs["Mode"] = int(value, 8)
+                self.tmpfs["Mode"] = int(value, 8)
             case _:
-                raise ValueError(f"unexpected key '{key}' in '{item}'")
-    if not found.get("Target"):
-        raise ValueError("target is required")
-    for kind, name, group in (("bind", "BindOptions", bind), ("volume", "VolumeOptions", options)):
-        if group and found["Type"] != kind:
-            raise ValueError(f"cannot mix '{kind}-*' options with mount type '{found['Type']}'")
-        if group:
-            found[name] = group
-    if tmpfs and found["Type"] != "tmpfs":
-        raise ValueError(f"cannot mix 'tmpfs-*' options with mount type '{found['Type']}'")
-    if tmpfs:
-        found["TmpfsOptions"] = tmpfs
-    if bind.get("ReadOnlyForceRecursive") and not found.get("ReadOnly"):
-        raise ValueError("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction")
-    if bind.get("ReadOnlyForceRecursive") and bind.get("Propagation") != "rprivate":
-        raise ValueError(
-            "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
-        )
-    return found
+                return False
+        return True
+
+    def finished(self) -> bodies.Mount:
+        """The whole. Raises ValueError for what does not go together."""
+        body = self.body
+        if not body.get("Target"):
+            raise ValueError("target is required")
+        for kind, options in (("bind", self.bind), ("volume", self.volume), ("tmpfs", self.tmpfs)):
+            if options and body["Type"] != kind:
+                raise ValueError(f"cannot mix '{kind}-*' options with mount type '{body['Type']}'")
+        if self.bind:
+            body["BindOptions"] = self.bind
+        if self.volume:
+            body["VolumeOptions"] = self.volume
+        if self.tmpfs:
+            body["TmpfsOptions"] = self.tmpfs
+        if self.bind.get("ReadOnlyForceRecursive"):
+            words = "option 'bind-recursive=readonly' requires"
+            if not body.get("ReadOnly"):
+                raise ValueError(f"{words} 'readonly' to be specified in conjunction")
+            if self.bind.get("Propagation") != "rprivate":
+                raise ValueError(f"{words} 'bind-propagation=rprivate' to be specified in conjunction")
+        return body
 
 
-def _recursion(value: str) -> dict[str, Any]:
+_ALONE = ("readonly", "ro", "volume-nocopy", "bind-nonrecursive")
+"""Fields of --mount that mean true without a value."""
+
+
+def mount(text: str) -> bodies.Mount:
+    """``--mount type=bind,source=…,target=…,readonly`` as an API mount. Raises ValueError."""
+    found = _Mount()
+    for item in fields_of(text):
+        key, equals, value = item.partition("=")
+        key = key.lower()
+        if not equals and key not in _ALONE:
+            raise ValueError(f"invalid field '{item}' must be a key=value pair")
+        if not found.take(key, value, bool(equals)):
+            raise ValueError(f"unexpected key '{key}' in '{item}'")
+    return found.finished()
+
+
+def _recursion(value: str) -> bodies.BindOptions:
     match value:
         case "enabled":
             return {}
@@ -142,9 +190,9 @@ def tmpfs(items: Iterable[str]) -> dict[str, str]:
     return {path: options for path, _, options in (item.partition(":") for item in items)}
 
 
-def devices(items: Iterable[str]) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
+def devices(items: Iterable[str]) -> tuple[list[bodies.DeviceMapping], list[bodies.DeviceRequest]]:
     """``--device`` values as device mappings, and as a request for those that are CDI names. Raises ValueError."""
-    mappings: list[dict[str, str]] = []
+    mappings: list[bodies.DeviceMapping] = []
     names: list[str] = []
     for text in items:
         if _CDI_NAME.fullmatch(text):
@@ -166,9 +214,9 @@ def devices(items: Iterable[str]) -> tuple[list[dict[str, str]], list[dict[str, 
     return mappings, [{"Driver": "cdi", "DeviceIDs": names}] if names else []
 
 
-def gpus(text: str) -> dict[str, Any]:
+def gpus(text: str) -> bodies.DeviceRequest:
     """``--gpus all``, ``2`` or ``"device=0,1","capabilities=compute"`` as a device request. Raises ValueError."""
-    request: dict[str, Any] = {"Driver": "", "Count": 0, "DeviceIDs": None, "Capabilities": None, "Options": {}}
+    request: bodies.DeviceRequest = {"Driver": "", "Count": 0, "DeviceIDs": None, "Capabilities": None, "Options": {}}
     seen: set[str] = set()
     for item in fields_of(text):
         key, equals, value = item.partition("=")

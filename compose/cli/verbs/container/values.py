@@ -7,9 +7,12 @@ say together is decided in `request`.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .....grammar import restart, sizes
+
+if TYPE_CHECKING:
+    from ....convert import bodies
 
 _ULIMITS = (
     "core",
@@ -66,7 +69,7 @@ def nano_cpus(text: str) -> int:
     return int(value)
 
 
-def ulimit(text: str) -> dict[str, Any]:
+def ulimit(text: str) -> bodies.Ulimit:
     """``NAME=SOFT[:HARD]``."""
     name, equals, limits = text.partition("=")
     if not equals:
@@ -107,7 +110,7 @@ def extra_host(text: str) -> str:
     return f"{name}:{value}"
 
 
-def device_rate(text: str) -> dict[str, Any]:
+def device_rate(text: str) -> bodies.ThrottleDevice:
     """``PATH:BYTES``."""
     path, rate = _device_and(text)
     try:
@@ -119,7 +122,7 @@ def device_rate(text: str) -> dict[str, Any]:
         ) from None
 
 
-def device_count(text: str) -> dict[str, Any]:
+def device_count(text: str) -> bodies.ThrottleDevice:
     """``PATH:OPERATIONS``."""
     path, rate = _device_and(text)
     if not rate.isdigit():
@@ -130,7 +133,7 @@ def device_count(text: str) -> dict[str, Any]:
     return {"Path": path, "Rate": int(rate)}
 
 
-def device_weight(text: str) -> dict[str, Any]:
+def device_weight(text: str) -> bodies.WeightDevice:
     """``PATH:WEIGHT``."""
     path, weight = _device_and(text)
     if not weight.isdigit() or (int(weight) and not 10 <= int(weight) <= 1000):
@@ -165,7 +168,7 @@ def standard_stream(text: str) -> str:
     return text.lower()
 
 
-def restart_policy(text: str) -> dict[str, Any]:
+def restart_policy(text: str) -> bodies.RestartPolicy:
     """``NAME[:RETRIES]``; raises ValueError."""
     name, retries = restart.parse(text)
     return {"Name": name, "MaximumRetryCount": retries}
