@@ -166,6 +166,14 @@ def uplink_bridges(links: Sequence[Link], default: Collection[int]) -> frozenset
     return frozenset(link.name for link in links if link.kind == "bridge" and link.index in {*default, *led_out})
 
 
+def outward_links(links: Sequence[Link], default: Collection[int]) -> frozenset[str]:
+    """The links behind which others than this host's own containers and virtual machines are. ``default`` as above."""
+    inner = _INNER_PORTS | {"bridge"}
+    return uplink_bridges(links, default) | {
+        link.name for link in links if link.kind not in inner or (link.index in default and not link.master)
+    }
+
+
 def _address(address: str, prefix: int, index: int) -> bytes:
     parsed = ip_address(address)
     family, flags = (socket.AF_INET, 0) if parsed.version == 4 else (socket.AF_INET6, _IFA_F_NODAD)

@@ -193,6 +193,36 @@ def test_a_working_directory_made_through_links(engine: EngineRoot, host: Path) 
     remove(engine, id)
 
 
+def test_targets_that_a_neighbour_exchanges(engine: EngineRoot, host: Path, tmp_path: Path) -> None:
+    """Places for mounts inside a shared volume, the working directory, /etc/hosts: each made and found below the root."""
+    data = volume(engine, "targets")
+    for name in ("sub", "etc", "run"):
+        (data / name).mkdir()
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "from").write_bytes(b"the user's")
+    started = 0
+    with exchanging(data, {"sub": host, "etc": host, "run": host / "inner"}):
+        for _ in range(6):
+            id = create(
+                engine,
+                "ls /data/sub /data/etc /data/run; cat /data/sub/*; touch /data/sub/new /data/run/new /etc/new",
+                Mounts=[
+                    {"Type": "volume", "Source": "targets", "Target": "/data"},
+                    {"Type": "bind", "Source": str(given), "Target": "/data/sub/made"},
+                    {"Type": "tmpfs", "Target": "/data/run/made"},
+                    {"Type": "volume", "Source": "targets", "Target": "/etc", "VolumeOptions": {"Subpath": "etc"}},
+                ],
+            )
+            status, answer = run(engine, id)
+            assert MARK not in answer
+            started += status == 204
+            for path in ("/data/sub/file", "/data/sub", "/data/run/file"):
+                assert MARK not in engine.request("GET", f"/containers/{id}/archive?path={path}")[1]
+            remove(engine, id)
+    engine.json("DELETE", "/volumes/targets")
+
+
 def test_what_is_no_file_is_not_opened_for_users(engine: EngineRoot) -> None:
     """Opening is an act: whoever waits at the other end of a FIFO goes on, and a device would be the host's."""
     command = "mkfifo /tmp/p; mv /tmp/p /etc/passwd; echo ready; echo x >/etc/passwd; echo opened; sleep 1000"

@@ -130,6 +130,35 @@ def test_container_reaches_no_other_network(world: World) -> None:
     assert not world.bad_at("one")
 
 
+_ADVERTISE = "packets.send('eth0', '33:33:00:00:00:01', packets.advertisement('fe80::bad', 'fd66::'))"
+_ROUTES = "open('/proc/net/ipv6_route').read() + open('/proc/net/if_inet6').read()"
+
+
+def test_container_is_nobodys_router(world: World) -> None:
+    """CVE-2020-10749 and CVE-2020-13401: what a container advertises is no route of the host's, nor of its neighbours'."""
+    # Who takes advertisements does take this one: a neighbour of the LAN, from the host's end of the wire.
+    world.ask(f"exec({_SETTLE!r})")
+    for sender in ("one", "both", "three", "foreign"):
+        world.run_inside(sender, _ADVERTISE)
+    for name in ("one", "both.front"):
+        assert world.say("one", world.at[name], PORT, f"after {name}") == f"answer to after {name}"
+    assert world.say("one", world.at["one.gateway"], PORT, "after all") == "answer to after all"
+    for name in ("one", "two", "both", "three"):
+        assert "00bad" not in world.inside(name, _ROUTES) and "fd66" not in world.inside(name, _ROUTES), name
+    assert "00bad" not in world.ask(_ROUTES) and "fd66" not in world.ask(_ROUTES)
+
+
+_SETTLE = """
+from support import packets
+lab.spaces['guest'].run("open('/proc/sys/net/ipv6/conf/eth0/accept_ra', 'w').write('2')")
+packets.send('lan2', '33:33:00:00:00:01', packets.advertisement('fe80::600d', 'fd67::'))
+import time
+ends = time.monotonic() + 5
+while 'fd67' not in lab.spaces['guest'].evaluate("open('/proc/net/if_inet6').read()"):
+    assert time.monotonic() < ends, 'the advertisement is none'
+"""
+
+
 def test_neighbour_that_forwards_brings_no_answer(world: World) -> None:
     """A container on both networks passes packets on; the answers, which go by the host, do not come back."""
     assert world.say("one", world.at["both.front"], PORT, "on the way") == "answer to on the way"

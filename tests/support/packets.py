@@ -9,6 +9,7 @@ import threading
 from ipaddress import ip_address
 
 _UDP = 17
+_ICMP6 = 58
 _SIOCGIFHWADDR = 0x8927
 
 
@@ -24,6 +25,16 @@ def datagram(source: str, target: str, port: int, payload: bytes, source_port: i
         return struct.pack("!IHBB", 6 << 28, length, _UDP, 64) + sender.packed + receiver.packed + body
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 1, 0, 64, _UDP, 0) + sender.packed + receiver.packed
     return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + body
+
+
+def advertisement(source: str, prefix: str) -> bytes:
+    """A router advertisement (RFC 4861): be my neighbours' default route, and have an address of this /64."""
+    sender, receiver = ip_address(source).packed, ip_address("ff02::1").packed
+    option = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 9000, 9000, 0) + ip_address(prefix).packed
+    body = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 9000, 0, 0) + option
+    pseudo = sender + receiver + struct.pack("!II", len(body), _ICMP6)
+    body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+    return struct.pack("!IHBB", 6 << 28, len(body), _ICMP6, 255) + sender + receiver + body
 
 
 def send(link: str, hardware_address: str, packet: bytes) -> None:

@@ -141,3 +141,20 @@ def test_wanted_attributes_only() -> None:
     assert values(data, 18) == {18: attribute(1, b"veth\0")}  # without the flag of a nest
     assert values(data + b"\2\0", 3) == {3: b"eth0\0"}
     assert values(b"", 3) == values(bytes(8), 3) == {}  # a length of nothing ends it
+
+
+def test_which_links_lead_out() -> None:
+    """Where router advertisements may be taken from: no bridge of another engine, no port of one."""
+    found = [
+        links.Link("eth0", 2, 0, ""),
+        links.Link("bond0", 3, 0, "bond"),
+        links.Link("br-lan", 4, 0, "bridge"),
+        links.Link("eth1", 5, 4, ""),
+        links.Link("docker0", 6, 0, "bridge"),
+        links.Link("veth1", 7, 6, "veth"),
+        links.Link("virbr0", 8, 0, "bridge"),
+        links.Link("tap0", 9, 8, "tun"),
+        links.Link("inner", 10, 0, "veth"),
+        links.Link("spare", 11, 0, "veth"),
+    ]
+    assert links.outward_links(found, [10]) == {"eth0", "bond0", "br-lan", "eth1", "inner"}

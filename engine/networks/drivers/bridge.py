@@ -53,16 +53,18 @@ def bring_up(netlink: Netlink, network: Network) -> None:
     netlink.run(requests)
 
 
-def enable_forwarding(ipv6: bool) -> None:
+def enable_forwarding(netlink: Netlink, *, ipv6: bool) -> None:
     """Let the host route. As with Docker it stays on afterwards: others may have come to rely on it.
 
-    IPv6 forwarding makes the kernel ignore router advertisements where ``accept_ra`` is 1; those links go to 2.
+    IPv6 forwarding makes the kernel ignore router advertisements where ``accept_ra`` is 1; links that lead out go to 2.
+    No other link does: behind another engine's bridge a container would become the host's router (CVE-2020-13401).
     """
     _switch_on("net/ipv4/ip_forward")
     if ipv6 and _IPV6.exists() and (_IPV6 / "all/forwarding").read_text().strip() != "1":
-        for link in _IPV6.iterdir():
-            if link.name not in ("all", "default") and (link / "accept_ra").read_text().strip() == "1":
-                write_sysctl(f"net/ipv6/conf/{link.name}/accept_ra", "2")
+        for name in links.outward_links(links.all_links(netlink), links.default_links(netlink)):
+            setting = _IPV6 / name / "accept_ra"
+            if setting.exists() and setting.read_text().strip() == "1":
+                write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "2")
         _switch_on("net/ipv6/conf/all/forwarding")
 
 
@@ -90,7 +92,7 @@ class Bridge(Driver):
         return network.bridge
 
     def up(self, netlink: Netlink, network: Network) -> None:
-        enable_forwarding(ipv6=network.pool(6) is not None)
+        enable_forwarding(netlink, ipv6=network.pool(6) is not None)
         bring_up(netlink, network)
 
     def plug(self, netlink: Netlink, network: Network, endpoint: Endpoint, netns_fd: int, spare: str) -> Plugged:
