@@ -229,7 +229,9 @@ def _has_own_devices(spec: LaunchSpec) -> bool:
 def _devices(spec: LaunchSpec) -> list[Operation]:
     if not _has_own_devices(spec):
         return []
-    wanted = {device["path"]: device for device in (*defaults.devices(), *(spec.linux.get("devices") or ()))}
+    # As in runc: terminals are the container's own, also where the host's /dev/ptmx is among the devices.
+    asked = (device for device in spec.linux.get("devices") or () if os.path.normpath(device["path"]) != "/dev/ptmx")
+    wanted = {device["path"]: device for device in (*defaults.devices(), *asked)}
     steps: list[Operation] = [
         devices.MakeDevice(
             device["path"],

@@ -177,6 +177,8 @@ def test_privileged(run: Callable[..., Running]) -> None:
     assert "rw" in container.mount("/sys")[0].split(",")
     assert not container.has_mount("/proc/kcore")
     assert os.path.exists(f"/proc/{container.pid}/root/dev/kmsg") == os.path.exists("/dev/kmsg")
+    # The host's multiplexer is among its devices; terminals are the container's own all the same.
+    assert os.readlink(f"/proc/{container.pid}/root/dev/ptmx") == "pts/ptmx"
 
 
 def test_no_new_privileges_and_seccomp(run: Callable[..., Running]) -> None:

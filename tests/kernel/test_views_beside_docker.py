@@ -30,7 +30,7 @@ cut -d' ' -f2-4 /proc/mounts | while read -r point kind options; do
   case ,$options, in *,rw,*) echo "writable $point" ;; esac
   for word in nosuid nodev noexec; do case ,$options, in *,$word,*) ;; *) echo "lacks-$word $point" ;; esac; done
 done
-find /dev -type c -o -type b | sed 's/^/device /'
+find /dev -type c -o -type b | grep -v zram | sed 's/^/device /'
 sed 's/  */ /g; s/^/limit /' /proc/self/limits | grep -E 'core|stack|memlock|locked'
 for path in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq /sys/kernel /sys/fs/cgroup; do
   [ -w $path ] && echo "w $path"
