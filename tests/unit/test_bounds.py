@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tarfile
 import time
 import tracemalloc
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_bounds_of_protocols_are_what_the_documentation_says() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| `([a-z_0-9.]+)\.([A-Z_]+)` \| ([0-9,]+) \|", text, re.MULTILINE)
+    assert len(rows) > 10
+    for module, name, value in rows:
+        assert f"{getattr(import_module(f'pycompose.engine.{module}'), name):,}" == value, (module, name)
+
+
+def test_every_test_that_the_documentation_names_exists() -> None:
+    """``…::test_name`` is in the file that the row, or the one before, has named."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    sources = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"`(?:tests/kernel/)?(test_\w+\.py|…)(?:::(test_\w+)(…)?)?`", text)
+    assert len(named) > 40
+    file = ""
+    for name, test, begins in named:
+        file = file if name == "…" else name
+        assert file in sources, name
+        pattern = f"def {test}" if begins else f"def {test}\\("
+        assert not test or re.search(pattern, sources[file]), (file, test)
 
 
 @contextmanager
