@@ -62,6 +62,8 @@ def from_container(
         sys.stdout.buffer.flush()
         return
     name = str(info.get("name") or posixpath.basename(path.rstrip("/")))
+    if name in (".", "..") or "/" in name.rstrip("/"):
+        raise EngineError(f"the engine calls {path} {name!r}, which is no name of a file")
     is_directory = bool(int(info.get("mode") or 0) & (1 << 31))
     contents_only = path.endswith("/.")
     base, rename = _landing(destination, name, is_directory=is_directory, contents_only=contents_only)
@@ -71,7 +73,7 @@ def from_container(
         with tarfile.open(fileobj=cast("BinaryIO", Blocks(blocks)), mode="r|") as tar:
             for entry in tar:
                 unpacking.write(tar, entry)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:  # tarfile lets some through as they come
         raise EngineError(f"the engine's archive of {path} is no tar stream: {error}") from error
     if not unpacking.made:
         raise OperationError("; ".join(left_out) or f"{path} is a socket, which cannot be copied")

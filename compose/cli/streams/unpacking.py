@@ -131,4 +131,5 @@ def _write_file(tar: tarfile.TarFile, entry: tarfile.TarInfo, directory: int, na
             else:
                 file.write(data)
         file.truncate()
-    os.utime(name, (entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
+    with contextlib.suppress(OverflowError):  # a container may give its files times that there are not here
+        os.utime(name, (entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
