@@ -17,7 +17,7 @@ from ..images import reference
 from . import transfer
 from .http import Response
 from .router import MethodNotAllowed
-from .server import Server
+from .server import STRANGERS, Server
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -80,7 +80,7 @@ class Pulls:
         async def application(request: Request) -> Response | None:
             return await self._answer(address, request)
 
-        server = Server(application, [("Docker-Distribution-Api-Version", "registry/2.0")])
+        server = Server(application, [("Docker-Distribution-Api-Version", "registry/2.0")], most=STRANGERS)
         self._group.start_soon(server.serve, listener)
 
     async def _answer(self, address: str, request: Request) -> Response | None:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 _TRANSIENT = {errno.ECONNABORTED, errno.EPROTO, errno.EINTR, errno.EPERM}
 FRESH_SECONDS = 0.5
+STRANGERS = 256
+"""Connections at an address where nobody shows who they are: the engine's descriptors are everybody else's, too."""
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -43,13 +45,17 @@ class Server:
         application: Callable[[Request], Awaitable[Response | None]],
         headers: Headers,
         meters: Meters | None = None,
+        most: int | None = None,
     ) -> None:
+        """``most`` connections are held where strangers connect: for one more, who has been silent longest is sent away."""
         self._meters = meters or Meters()
         self._count = 0
         self._application = application
         self._headers = headers
         self._requests: set[Request] = set()
+        self._most = most
         self._wires: set[Wire] = set()
+        self._silent: dict[Wire, None] = {}  # connections without a request in progress, the oldest first
         self._fresh: set[object] = set()  # connections that have not brought a request yet
         self._accepting = anyio.CancelScope()
         self._closed = anyio.Event()
@@ -114,16 +120,23 @@ class Server:
 
     def begin(self, group: TaskGroup, sock: socket.socket) -> None:
         """Serve one connection, in a task of ``group``."""
-        token = object()
+        if self._most is not None and len(self._wires) >= self._most:
+            if not self._silent:
+                sock.close()
+                return
+            longest = next(iter(self._silent))
+            del self._silent[longest]
+            longest.abort()
+        token, wire = object(), Wire(sock)
         self._fresh.add(token)
-        group.start_soon(self._connection, sock, token)
-
-    async def _connection(self, sock: socket.socket, token: object) -> None:
-        wire = Wire(sock)
         self._wires.add(wire)
+        self._silent[wire] = None
+        group.start_soon(self._connection, wire, token)
+
+    async def _connection(self, wire: Wire, token: object) -> None:
         connection = Connection(wire, lambda: [*self._headers, ("Date", date())])
         try:
-            await connection.serve(lambda request: self._request(request, token))
+            await connection.serve(lambda request: self._request(request, token, wire))
         except ClientGone:
             pass  # nobody is left to tell
         except Exception:
@@ -131,6 +144,7 @@ class Server:
             log.exception("connection failed")
         finally:
             self._wires.discard(wire)
+            self._silent.pop(wire, None)
             wire.close()
             self._fresh.discard(token)
             self._ended.set()
@@ -142,8 +156,9 @@ class Server:
             said = journal.fields(**request.about, status=str(status), ms=f"{seconds * 1000:.1f}")
             log.info("%s %s", request.method, request.path, extra=said)
 
-    async def _request(self, request: Request, token: object) -> Response | None:
+    async def _request(self, request: Request, token: object, wire: Wire) -> Response | None:
         self._requests.add(request)
+        self._silent.pop(wire, None)
         if (task := asyncio.current_task()) is not None:
             task.set_name(f"{request.method} {request.path}")  # who held the loop is told by this name
         self._fresh.discard(token)
@@ -157,5 +172,7 @@ class Server:
             return response
         finally:
             self._requests.discard(request)
+            if wire in self._wires:
+                self._silent[wire] = None
             self.last_active = time.monotonic()
             self._ended.set()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import free_port
 from support.engine_root import EngineRoot
+
+from pycompose.engine.api.server import STRANGERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +85,20 @@ def test_images_that_were_offered_are_pulled(tmp_path: Path) -> None:
             assert words in answer.decode()
     with pytest.raises(OSError):
         ask(address, "/v2/")  # it ends with its engine
+
+
+def test_silent_clients_keep_nobody_out(tmp_path: Path) -> None:
+    """Whoever reaches the address may connect; the engine goes on, and so does whoever asks."""
+    address = f"127.0.0.1:{free_port()}"
+    host, _, port = address.rpartition(":")
+    with EngineRoot(tmp_path / "one") as one, contextlib.ExitStack() as held:
+        one.import_busybox()
+        assert one.request("POST", f"/images/busybox/tag?repo={address}/web&tag=1")[0] == 201
+        one.json("POST", "/pycompose/pulls", {"address": address, "images": [f"{address}/web:1"]})
+        for _ in range(STRANGERS + 60):
+            silent = held.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            silent.sendall(b"GET /v2/ HT")
+        assert ask(address, "/v2/")[0] == 200
+        assert ask(address, "/v2/web/manifests/1")[0] == 200
+        held_open = len(os.listdir(f"/proc/{one.pid}/fd"))
+        assert held_open < STRANGERS + 50
