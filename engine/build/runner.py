@@ -24,6 +24,7 @@ from ..errors import EngineError, Unprocessable
 from ..linux import mount, owners
 from ..linux.tree import remove_directory
 from ..networks.types import ContainerRef, EndpointRequest
+from ..runtime import statusfile
 from ..runtime.bundle import LaunchSpec, LogSpec
 from ..runtime.client import Exited, LaunchError, Lost, RequestError, ShimClient, ShimLost
 from ..runtime.logread import LogReader
@@ -223,6 +224,13 @@ class ContainerRunner:
         for directory in list(self._layout.build_runs.iterdir()):
             with contextlib.suppress(ShimLost):
                 await _end(await ShimClient.connect(directory / "shim.sock"))
+            # A shim that was killed together with the keeper has left its control group, and perhaps a program in it.
+            with contextlib.suppress(ValueError):
+                await asyncio.to_thread(
+                    statusfile.bury,
+                    str(directory / "status.json"),
+                    f"/pycompose-{self._layout.instance}/{directory.name}",
+                )
             await asyncio.to_thread(self._networks.detach, directory.name)
             for leftover in (directory, self._layout.container_run(directory.name)):
                 remove_directory(leftover)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.engine_root import EngineRoot, wait_for
+from support.killing import victims
+from support.truth import lies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +155,8 @@ def test_a_client_that_leaves_ends_the_step(engine: EngineRoot, tmp_path: Path) 
     wait_for(lambda: not list(runs.iterdir()), lambda: "the step goes on")
 
 
-def test_a_crash_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_crash_in_the_middle_leaves_nothing(tmp_path: Path, everything: bool) -> None:
     with EngineRoot(tmp_path / "root") as engine:
         engine.import_busybox()
         context = tmp_path / "context"
@@ -168,10 +171,18 @@ def test_a_crash_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
         wait_for(
             lambda: runs.is_dir() and any(path.name == "status.json" for path in runs.rglob("*")), lambda: "no step"
         )
-        os.kill(engine.pid, signal.SIGKILL)
+        if everything:
+            kinds = victims(engine.layout, client=0)
+            for pid in (*kinds["keeper"], *kinds["engine"], *kinds["shim"]):
+                os.kill(pid, signal.SIGKILL)
+            engine.await_gone(*kinds["keeper"], *kinds["engine"], *kinds["shim"])
+            engine.start()
+        else:
+            os.kill(engine.pid, signal.SIGKILL)
         thread.join(30)
         wait_for(engine.is_up, lambda: "the engine does not come back")
         wait_for(lambda: not list(runs.iterdir()), lambda: "the step goes on")
         assert not list((engine.layout.build_cache / "work").glob("*"))
+        assert not lies(engine)
         output, error = build(engine, context, "FROM busybox\nRUN echo one > /one\nRUN cat /one\n")
         assert error == "" and "one\n" in output
