@@ -67,14 +67,19 @@ _SECTIONS = ("networks", "volumes", "configs", "secrets", "models", "jobs", "dis
 
 
 def directory(environment: Mapping[str, str]) -> str | None:
-    """Where entries live; None when the environment names no home."""
-    base = environment.get("XDG_CACHE_HOME") or ""
-    if not base.startswith("/"):
-        home = environment.get("HOME") or ""
-        if not home.startswith("/"):
-            return None
-        base = f"{home}/.cache"
-    return f"{base}/pycompose/models"
+    """Where entries live: in memory, for the user alone, since passwords that files interpolate are in them; on disk only where
+    XDG_CACHE_HOME asks for that. None when there is no such place."""
+    asked = environment.get("XDG_CACHE_HOME") or ""
+    if asked.startswith("/"):
+        return f"{asked}/pycompose/models"
+    if _is_root():
+        return "/run/pycompose-models"
+    runtime = environment.get("XDG_RUNTIME_DIR") or ""
+    return f"{runtime}/pycompose-models" if runtime.startswith("/") else None
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
 
 
 def entry_path(options: LoadOptions) -> str | None:
@@ -250,13 +255,17 @@ def remember(
     temporary = f"{path}.{os.getpid()}"
     try:
         os.makedirs(where, mode=0o700, exist_ok=True)
-        if os.stat(where).st_uid != os.geteuid():
+        about = os.stat(where)
+        if about.st_uid != os.geteuid():
             return
+        if about.st_mode & 0o077:
+            os.chmod(where, 0o700)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(handle, "wb") as stream:
             stream.write(marshal.dumps(entry))
         os.replace(temporary, path)
         _prune(where)
+        _forget_earlier(shell)
     except (OSError, ValueError):
         return
 
@@ -265,6 +274,15 @@ def _prune(where: str) -> None:
     entries = sorted(os.scandir(where), key=lambda item: item.stat().st_mtime)
     for item in entries[:-KEEP]:
         os.unlink(item.path)
+
+
+def _forget_earlier(environment: Mapping[str, str]) -> None:
+    """Remove what earlier releases have left on disk."""
+    earlier = f"{environment.get('HOME') or ''}/.cache/pycompose/models"
+    if os.path.isabs(earlier) and os.path.isdir(earlier) and directory(environment) != earlier:
+        for item in list(os.scandir(earlier)):
+            os.unlink(item.path)
+        os.rmdir(earlier)
 
 
 def _marks(marks: Mapping[Path, Mark]) -> dict[Path, tuple[str, int, int]]:

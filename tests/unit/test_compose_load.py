@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pycompose.compose.deploy.columns import columns
 from pycompose.compose.errors import LoadError, Mark
-from pycompose.compose.load import canonical, conformance, dump, load_project, merge, schema, yamldump, yamltree
+from pycompose.compose.load import cache, canonical, conformance, dump, load_project, merge, schema, yamldump, yamltree
 from pycompose.compose.load.pipeline import load_project as load_fresh
 from pycompose.compose.load.tree import Map, Seq
 from pycompose.compose.model import LoadOptions
@@ -256,6 +256,25 @@ def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for entry in entries:
         os.chmod(entry, 0o666)
     assert project().services["a"]["image"] == "x:3"
+
+
+def test_what_is_cached_stays_off_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpolated passwords are in it."""
+    runtime, earlier = tmp_path / "runtime", tmp_path / ".cache/pycompose/models"
+    runtime.mkdir()
+    earlier.mkdir(parents=True)
+    (earlier / "entry").write_text("password")
+    (runtime / "pycompose-models").mkdir(mode=0o755)
+    monkeypatch.setattr("pycompose.compose.load.cache._is_root", lambda: False)
+    shell = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(runtime)}
+    (tmp_path / "compose.yaml").write_text("services: {a: {image: x}}")
+    load_project(LoadOptions(files=(str(tmp_path / "compose.yaml"),), environment=shell, cwd=tmp_path))
+    [entry] = (runtime / "pycompose-models").iterdir()
+    assert entry.stat().st_mode & 0o077 == 0 and entry.parent.stat().st_mode & 0o077 == 0
+    assert not earlier.exists()
+    assert cache.directory({"HOME": str(tmp_path)}) is None
+    monkeypatch.setattr("pycompose.compose.load.cache._is_root", lambda: True)
+    assert cache.directory(shell) == "/run/pycompose-models"
 
 
 def test_every_schema_key_has_a_status() -> None:
