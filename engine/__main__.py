@@ -42,14 +42,14 @@ from .configuration import ConfigurationError, Settings, load
 from .containers.life import memory, recover, supervise
 from .containers.life.service import Containers
 from .documents import Incomplete, NewerFormat
-from .errors import Unavailable
+from .errors import EngineError, Unavailable
 from .events import Events
 from .idle import IdleRule
 from .images.service import Images
 from .jobs import Jobs
 from .layout import Layout
 from .leases import Leases
-from .linux import libc
+from .linux import libc, threads
 from .linux.spread import spread
 from .meters import Meters
 from .networks import Networks, drain
@@ -227,6 +227,7 @@ async def _run(
     code = 1
     async with anyio.create_task_group() as tasks:
         containers.begin(tasks)
+        threads.prepare()
         store.write_behind()
         with _starting(layout):
             await containers.blocking(_tidy, images.recover)
@@ -279,6 +280,7 @@ async def _run(
         if container.shim is not None:
             container.shim.close()
     leases.close()
+    containers.close()
     keeper.close()
     builder.close()
     images.close()
@@ -312,8 +314,8 @@ async def _catch_up(daemon: Daemon) -> None:
     while True:
         await anyio.sleep(CATCH_UP_SECONDS)
         if daemon.store.behind:
-            await daemon.containers.blocking(daemon.store.flush)
-        await daemon.containers.blocking(daemon.networks.catch_up)
+            await _try(daemon, daemon.store.flush)
+        await _try(daemon, daemon.networks.catch_up)
 
 
 async def _watch_idle(daemon: Daemon, server: Server, configured: float | None) -> None:
@@ -347,7 +349,15 @@ async def _watch_firewall(daemon: Daemon) -> None:
             await anyio.wait_readable(changes)
             await anyio.sleep(FIREWALL_SECONDS)  # a firewall is loaded in many steps; look when they are done
             drain(changes)
-            await daemon.containers.blocking(daemon.networks.check_firewall)
+            await _try(daemon, daemon.networks.check_firewall)
+
+
+async def _try(daemon: Daemon, work: Callable[[], object]) -> None:
+    """Do what is done again and again: that it fails once is told, and no reason to end."""
+    try:
+        await daemon.containers.blocking(work)
+    except (EngineError, OSError, MemoryError) as error:
+        log.warning("%s: %s", getattr(work, "__qualname__", work), error or "Cannot allocate memory")
 
 
 async def _finish(daemon: Daemon, server: Server) -> int:

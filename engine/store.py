@@ -113,9 +113,12 @@ class Store:
         while not self._closing:
             self._work.wait()
             self._work.clear()
-            self.flush()
-            if self._checkpoint_due:
-                self._checkpoint()
+            try:
+                self.flush()
+                if self._checkpoint_due:
+                    self._checkpoint()
+            except MemoryError:
+                log.error("%s: Cannot allocate memory; what is held is written with the next change", self._path)
 
     def close(self) -> None:
         """Write what is held, if that is possible now."""

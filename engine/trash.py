@@ -11,9 +11,10 @@ import logging
 import os
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from .linux import threads
 from .linux.tree import remove_directory
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Trash:
         self._waiting: deque[Path] = deque()
         self._busy = False
         self._writers = self._waiters = 0
-        self._worker: threading.Thread | None = None
+        self._begun = False
 
     def take(self, doomed: Iterable[Path]) -> None:
         """Delete these directories, soon. They have left their place: nobody looks for them there."""
@@ -45,10 +46,11 @@ class Trash:
             for path in doomed:
                 self._changed.wait_for(lambda: len(self._waiting) < BACKLOG)
                 self._waiting.append(path)
-                if self._worker is None:
-                    # A daemon: an engine that ends leaves the rest to the next one.
-                    self._worker = threading.Thread(target=self._work, name="trash", daemon=True)
-                    self._worker.start()
+                if not self._begun:
+                    # An engine that ends leaves the rest to the next one; so does one without memory for a thread.
+                    with suppress(MemoryError):
+                        threads.begin(self._work)
+                        self._begun = True
             self._changed.notify_all()
 
     @property

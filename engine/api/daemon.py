@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-
+from ..containers.life.workers import Workers
 from ..meters import Meters
 
 if TYPE_CHECKING:
@@ -63,4 +62,4 @@ class Daemon:
     turns: Histogram | None = None
     shows_metrics: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    transfers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TRANSFERS))
+    transfers: Workers = field(default_factory=lambda: Workers(TRANSFERS))

@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, ParamSpec, TypeVar, cast
 
 import anyio
-import anyio.to_thread
 
 from .. import refusals
 from ..bridge import Bridge
@@ -105,7 +104,7 @@ def output(write: Write, bridge: Bridge) -> Iterator[BinaryIO]:
 
 async def in_thread(daemon: Daemon, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """Run something long in a thread of the transfers' own pool."""
-    return await anyio.to_thread.run_sync(partial(function, *arguments, **options), limiter=daemon.transfers)
+    return await daemon.transfers.run(partial(function, *arguments, **options))
 
 
 async def send_file(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..build.service import Builder
+    from ..containers.life.workers import Workers
     from ..images.service import Images
     from ..layout import Layout
     from .http2 import Pipe
@@ -36,7 +37,7 @@ class BuildKit:
         builder: Builder,
         images: Images,
         layout: Layout,
-        threads: anyio.CapacityLimiter,
+        threads: Workers,
         gateway: Callable[[], str],
     ) -> None:
         self.sessions = Sessions()

@@ -20,10 +20,10 @@ from base64 import b64encode
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from ...grammar import sizes
 from ..bridge import Bridge
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from ..build.dockerfile.errors import Place
     from ..build.service import Builder, Export
+    from ..containers.life.workers import Workers
     from ..images.service import Images
     from ..layout import Layout
     from .history import History
@@ -98,7 +99,7 @@ class Solver:
         images: Images,
         layout: Layout,
         sessions: Sessions,
-        threads: anyio.CapacityLimiter,
+        threads: Workers,
         history: History,
     ) -> None:
         self._builder, self._images, self._sessions, self._threads = builder, images, sessions, threads
@@ -326,7 +327,7 @@ class Solver:
             raise GrpcError(str(error), details=details) from None
 
     async def _in_thread(self, function: Callable[..., V], *arguments: Any) -> V:
-        return await anyio.to_thread.run_sync(function, *arguments, limiter=self._threads)
+        return await self._threads.run(partial(function, *arguments))
 
     # exports ---------------------------------------------------------------------------------------------------------
     async def _export(self, result: Result, kind: str, attributes: Mapping[str, str]) -> dict[str, str]:

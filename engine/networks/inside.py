@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import EngineError
-from ..linux import namespace
+from ..linux import namespace, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,7 @@ def inside(netns_fd: int, action: Callable[[], T]) -> T:
     """``action()`` as seen from the network namespace ``netns_fd``; its result or its exception."""
     results: list[T] = []
     failures: list[BaseException] = []
+    done = threading.Event()
 
     def work() -> None:
         try:
@@ -30,10 +31,11 @@ def inside(netns_fd: int, action: Callable[[], T]) -> T:
             results.append(action())
         except BaseException as error:  # handed to the caller, whatever it is
             failures.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=work, name="netns")
-    thread.start()
-    thread.join()
+    threads.begin(work)
+    done.wait()
     if failures:
         raise failures[0]
     return results[0]

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from ...errors import EngineError, InvalidParameter, NotFound
 from ...networks.holding import Holding
 from ..spec import validate
 from ..view.logwatch import LogWatch
+from .workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -74,7 +74,7 @@ class Containers:
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, str] = {}
         self._tasks: TaskGroup | None = None
-        self._workers = anyio.CapacityLimiter(WORKERS)
+        self._workers = Workers(WORKERS)
         volumes.protect(self._volume_users)
         images.protect(self._layers_in_use)
 
@@ -158,6 +158,11 @@ class Containers:
     def begin(self, tasks: TaskGroup) -> None:
         """Background tasks (supervision, health) run in this group from now on."""
         self._tasks = tasks
+        self._workers.begin()
+
+    def close(self) -> None:
+        """The engine ends: its threads may."""
+        self._workers.close()
 
     def spawn(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run ``work`` in the background. Its failure is logged and ends nothing else."""
@@ -174,7 +179,7 @@ class Containers:
 
     async def blocking(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Call something that blocks in a worker thread; a cancelled caller still waits for it to end."""
-        return await anyio.to_thread.run_sync(partial(function, *arguments, **options), limiter=self._workers)
+        return await self._workers.run(partial(function, *arguments, **options))
 
     def warn(self, message: str) -> None:
         """Note a failure that ends nothing, such as a teardown that found something in its way."""

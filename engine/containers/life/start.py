@@ -140,7 +140,7 @@ def _failure(error: BaseException) -> StartFailed:
         return StartFailed(str(error), 128, error.status)
     if isinstance(error, ShimLost | RequestError):
         return StartFailed(f"the container's supervisor failed: {error}", 128, 500)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | MemoryError):
         words = refusals.in_words(error) if refusals.is_refusal(error) else str(error)
         return StartFailed(f"cannot start the container: {words}", 128, 500)
     return StartFailed("cannot start the container: internal error, see the engine's log", 128, 500)
