@@ -39,6 +39,10 @@ IMAGE = "pycompose-bench-busybox"
 PROGRAM = "trap 'exit 0' TERM; sleep 1000000 & wait"
 
 
+class Failed(SystemExit):
+    """A command that ended with an error: the end of ours, and of another contender's part in what is measured just then."""
+
+
 @dataclass(slots=True)
 class Contender:
     """One way to run a Compose file: the command in front of `up`, and where it runs."""
@@ -72,7 +76,7 @@ class Contender:
         )
         elapsed = time.perf_counter() - begin
         if result.returncode:
-            sys.exit(f"{self.name}: {' '.join(command)}: {result.stderr.decode(errors='replace')[-2000:]}")
+            raise Failed(f"{self.name}: {' '.join(command)}: {result.stderr.decode(errors='replace')[-2000:]}")
         if label:
             self.times.setdefault(label, []).append(elapsed)
         return result.stdout.decode(errors="replace")
@@ -104,18 +108,29 @@ def projects(contenders: list[Contender], rounds: int, folder: Path, counts: tup
     for count in counts:
         file = folder / f"compose-{count}.yaml"
         file.write_text(services(count))
+        there = list(contenders)
         for round_ in range(rounds + 1):
-            for contender in contenders if round_ % 2 else contenders[::-1]:
+            for contender in list(there if round_ % 2 else there[::-1]):
                 project = ("-p", f"bench{count}", "-f", str(file))
-                # The first round warms caches on both sides and is not counted.
-                for verb, label in (
-                    (("up", "-d"), f"`up -d`, {count} services"),
-                    (("up", "-d"), f"`up -d` again, {count} services"),
-                    (("ps",), f"`ps`, {count} services"),
-                    (("exec", "-T", "s0", "true"), f"`exec … true`, {count} services"),
-                    (("down",), f"`down`, {count} services"),
-                ):
-                    contender.run(*project, *verb, label=label if round_ else None)
+                try:
+                    verbs(contender, project, count, counts=round_ > 0)
+                except Failed as failure:
+                    if contender is contenders[0]:
+                        raise
+                    print(failure, file=sys.stderr)
+                    there.remove(contender)
+
+
+def verbs(contender: Contender, project: tuple[str, ...], count: int, *, counts: bool) -> None:
+    """Once through a project's life. The first round warms caches on both sides and does not count."""
+    for verb, label in (
+        (("up", "-d"), f"`up -d`, {count} services"),
+        (("up", "-d"), f"`up -d` again, {count} services"),
+        (("ps",), f"`ps`, {count} services"),
+        (("exec", "-T", "s0", "true"), f"`exec … true`, {count} services"),
+        (("down",), f"`down`, {count} services"),
+    ):
+        contender.run(*project, *verb, label=label if counts else None)
 
 
 def commands(contenders: list[Contender], rounds: int, folder: Path) -> None:

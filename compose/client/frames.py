@@ -20,27 +20,41 @@ _HEADER = 8
 
 
 def demultiplex(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Frames as ``(stream, payload)``, payloads as they come: a large frame may be handed out in parts."""
-    buffer = bytearray()
+    """Frames as ``(stream, payload)``. Payloads as they come: a large frame may be handed out in parts, and of many small ones of a
+    stream, such as the lines of a log, all that one block has are handed out together."""
+    rest = b""
     stream, left = 0, 0
     for block in blocks:
-        buffer += block
-        while buffer:
+        data = rest + block if rest else block
+        parts: list[bytes] = []
+        at, end = 0, len(data)
+        while at < end:
             if left == 0:
-                if len(buffer) < _HEADER:
+                if end - at < _HEADER:
                     break
-                if buffer[0] > STDERR + 1 or buffer[1:4] != b"\0\0\0":
-                    raise EngineError("the engine sent a stream that is not multiplexed")
-                stream = buffer[0]
-                left = int.from_bytes(buffer[4:8], "big")
-                del buffer[:_HEADER]
+                if data[at] != stream or data[at] > STDERR or data[at + 1 : at + 4] != b"\0\0\0":
+                    if parts:
+                        yield stream, b"".join(parts)
+                        parts = []
+                    _check(data, at)
+                    stream = data[at]
+                left = int.from_bytes(data[at + 4 : at + _HEADER], "big")
+                at += _HEADER
                 continue
-            part = bytes(buffer[:left])
-            del buffer[: len(part)]
+            part = data[at : at + left]
+            at += len(part)
             left -= len(part)
             if stream > STDERR:
                 raise EngineError(part.decode("utf-8", "replace"))
-            yield stream, part
+            parts.append(part)
+        rest = data[at:]
+        if parts:
+            yield stream, b"".join(parts)
+
+
+def _check(data: bytes, at: int) -> None:
+    if data[at] > STDERR + 1 or data[at + 1 : at + 4] != b"\0\0\0":
+        raise EngineError("the engine sent a stream that is not multiplexed")
 
 
 def raw(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:

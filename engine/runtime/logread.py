@@ -198,9 +198,10 @@ class LogReader:
         if newline:
             lines = rest.split(b"\n")
             last = lines.pop()
-            for line in (bytes(carry), *lines):
-                if not self._skip_complete():
-                    self._emit(entries, time, stream, line + b"\n", partial=False)
+            whole = [bytes(carry), *lines]
+            skipped = min(self._skip, len(whole))
+            self._skip -= skipped
+            self._emit_lines(entries, time, stream, whole[skipped:] if skipped else whole)
             carry[:] = last
         if len(carry) > MAX_LINE:
             # No line may take all memory; its end comes as an entry of its own.
@@ -231,6 +232,13 @@ class LogReader:
             self.ended = True
         elif not self.ended and time >= self._since and stream in self._streams and data:
             entries.append(Entry(time, stream, data, partial))
+
+    def _emit_lines(self, entries: list[Entry], time: int, stream: int, lines: list[bytes]) -> None:
+        """As ``_emit`` of each of them, without asking for each what is the same for all."""
+        if lines and self._until is not None and time > self._until:
+            self.ended = True
+        elif not self.ended and time >= self._since and stream in self._streams:
+            entries += [Entry(time, stream, line + b"\n") for line in lines]
 
     def _advance(self) -> bool:
         """Go to the next number, if there is one and the current is read to its end. False: nothing to do now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted_engine import Exchange, ScriptedEngine
 
+from pycompose.compose.cli.show.logprinter import LineSplitter, LogPrinter
 from pycompose.compose.client import Conflict, Endpoint, Engine, NotFound, choose
 from pycompose.compose.client.endpoint import run_directory
 from pycompose.compose.client.frames import demultiplex, json_lines
@@ -269,6 +271,44 @@ def test_demultiplex_whatever_the_blocks(frames: list[tuple[int, bytes]], size: 
         for stream, part in demultiplexer.feed(block):
             pushed[stream] += part
     assert pushed == wanted
+
+
+def test_frames_of_one_block_come_together() -> None:
+    """In the order in which they were said; what was said before the engine's own error comes before it."""
+
+    def frame(stream: int, data: bytes) -> bytes:
+        return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
+
+    said = [frame(1, b"a\n"), frame(1, b"b\n"), frame(2, b"c\n"), frame(1, b""), frame(1, b"d\n")]
+    assert list(demultiplex([b"".join(said)])) == [(1, b"a\nb\n"), (2, b"c\n"), (1, b"d\n")]
+    assert list(demultiplex(said[:2])) == [(1, b"a\n"), (1, b"b\n")]  # what has come is not held back
+    for end, words in ((frame(3, b"too bad"), "too bad"), (b"\1\0\1\0\0\0\0\0", "not multiplexed")):
+        found = demultiplex([frame(1, b"a\n") + end])
+        assert next(found) == (1, b"a\n")
+        with pytest.raises(EngineError, match=words):
+            next(found)
+
+
+def test_lines_that_came_together_are_written_at_once() -> None:
+    class Out(io.StringIO):
+        writes = 0
+
+        def write(self, text: str) -> int:
+            self.writes += 1
+            return super().write(text)
+
+    out, err = Out(), Out()
+    printer = LogPrinter(color=False, prefix=True, out=out, err=err)
+    printer.register(["web"])
+    splitter = LineSplitter(printer, "web")
+    splitter.feed(1, b"a\r\nb\n\nc")
+    splitter.feed(2, b"d\n")
+    splitter.feed(1, "\xe4".encode()[:1])
+    assert (out.getvalue(), out.writes) == ("web  | a\nweb  | b\nweb  | \n", 1)
+    assert err.getvalue() == "web  | d\n"
+    splitter.feed(1, "\xe4".encode()[1:])
+    splitter.finish()
+    assert out.getvalue().endswith("web  | c\xe4\n")
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=5)), max_size=5), st.integers(1, 9))

@@ -36,8 +36,14 @@ class LogPrinter:
 
     def line(self, name: str, text: str, *, error: bool = False) -> None:
         """One line of a container's output, without its end."""
+        self.lines(name, (text,), error=error)
+
+    def lines(self, name: str, texts: Iterable[str], *, error: bool = False) -> None:
+        """Lines of a container's output that have come together, without their ends; in one piece, for a write of its own for each
+        is most of what a long log takes."""
         with self._lock:
-            self._write(self._err if error else self._out, f"{self._label(name)}{text}\n")
+            label = self._label(name)
+            self._write(self._err if error else self._out, "".join([f"{label}{text}\n" for text in texts]))
 
     def message(self, name: str, text: str) -> None:
         """A remark about a container, such as its exit."""
@@ -73,8 +79,8 @@ class LineSplitter:
             decoder = self._decoders[stream] = codecs.getincrementaldecoder("utf-8")("replace")
         *lines, rest = (self._pending.get(stream, "") + decoder.decode(data)).split("\n")
         self._pending[stream] = rest
-        for text in lines:
-            self._printer.line(self._name, text.removesuffix("\r"), error=stream == 2)
+        if lines:
+            self._printer.lines(self._name, [text.removesuffix("\r") for text in lines], error=stream == 2)
 
     def finish(self) -> None:
         for stream, rest in self._pending.items():

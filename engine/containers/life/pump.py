@@ -47,7 +47,11 @@ class Detached(Exception):
 
 def frame(stream: int, data: bytes) -> bytes:
     """Docker's multiplexed frame: stream number, three zero bytes, big-endian length, data."""
-    return _HEADER.pack(stream, len(data)) + data
+    return header(stream, len(data)) + data
+
+
+header = _HEADER.pack
+"""What goes before the data of a frame: of a stream's number and the length."""
 
 
 def one_at_a_time(send: Send) -> Send:

@@ -88,13 +88,16 @@ def _written(directory: str) -> bool:
 
 
 def render(entries: Iterable[Entry], request: LogRequest, *, framed: bool, details: bytes = b"") -> bytes:
-    out = bytearray()
-    for entry in entries:
-        data = details + entry.data
+    pieces: list[bytes] = []
+    for time, stream, data, _ in entries:
+        if details:
+            data = details + data
         if request.timestamps:
-            data = timestamp(entry.time).encode() + b" " + data
-        out += pump.frame(entry.stream, data) if framed else data
-    return bytes(out)
+            data = timestamp(time).encode() + b" " + data
+        if framed:
+            pieces.append(pump.header(stream, len(data)))
+        pieces.append(data)
+    return b"".join(pieces)
 
 
 def timestamp(time: int) -> str:
