@@ -58,11 +58,10 @@ def zone(network: Network, endpoints: Sequence[Endpoint]) -> ZoneDocument:
     for endpoint in endpoints:
         own = addresses(endpoint)
         for form in _forms(endpoint.dns_names, network.name):
-            known = names.get(form)
-            if known is None:
-                names[form] = own.copy()
-            else:
-                known.extend(address for address in own if address not in known)
+            # Nearly every name is one container's: its list is the container's own, and a new one where it is shared.
+            known = names.setdefault(form, own)
+            if known is not own:
+                names[form] = [*known, *(address for address in own if address not in known)]
         for address in own:
             reverse[address] = f"{endpoint.container.name}.{network.name}".lower()
     return {"network": network.id, "name": network.name, "names": names, "reverse": reverse}
