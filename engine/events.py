@@ -179,7 +179,8 @@ def _is_object(event: Event, kind: str, wanted: Sequence[str]) -> bool:
         name = event.attributes.get("name", "")
         if kind == "image":
             return any(value in (event.id, name, name.partition(":")[0]) for value in wanted)
-        return any(event.id.startswith(value) or name == value for value in wanted)
+        # As in Docker the beginning of a name will do.
+        return any(event.id.startswith(value) or name.startswith(value) for value in wanted)
     if kind == "container" and event.type == "network":
         return any(event.attributes.get("container", "").startswith(value) for value in wanted)
     return False

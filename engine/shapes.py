@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from .errors import InvalidParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 """What a JSON text can hold."""
@@ -185,3 +185,11 @@ def _plain(value: Json) -> Json:
 
 def _no_constant(word: str) -> Json:
     raise ValueError(f"invalid character {word[0]!r} looking for a value")
+
+
+def truth(key: str, values: Sequence[str]) -> bool:
+    """A filter's boolean: what says neither yes nor no does not count beside what does. Raises InvalidParameter."""
+    yes, no = not {"1", "true"}.isdisjoint(values), not {"0", "false"}.isdisjoint(values)
+    if yes == no:
+        raise InvalidParameter(f"invalid filter '{key}=[{' '.join(values)}]'")
+    return yes

@@ -36,7 +36,7 @@ minute without any. `PYCOMPOSE_WARM=0` neither uses nor starts one.
 
 **Exit codes.** Those of Docker Compose: 1 for what fails and for wrong arguments, 14 for a file that is not there, 15 for a file
 that is wrong, 16 for an unknown command or flag, 17 for a failed build, 18 for a failed pull, 130 after Ctrl-C; `run` and `exec`
-have the command's own, 126 where `exec` could not start it, and 70 for a fault of pycompose itself, which names the file that reports it.
+have the command's own, 126 or 127 where `exec` could not start it, and 70 for a fault of pycompose itself, which names the file that reports it.
 """
 
 _DIFFERENCES = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ComposeError, Diagnostic, LoadError
 from ..load import pipeline, schema
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..load.explain import Explanation
+    from ..load.schema import Schema
     from ..model import Project
 
 
@@ -78,29 +79,12 @@ class Key(NamedTuple):
     values: tuple[str, ...]
 
 
-if TYPE_CHECKING:
-    Node = TypedDict(
-        "Node",
-        {
-            "$ref": str,
-            "description": str,
-            "enum": list[str],
-            "items": "Node",
-            "oneOf": list["Node"],
-            "properties": dict[str, "Node"],
-            "patternProperties": dict[str, "Node"],
-        },
-        total=False,
-    )
-    """A schema of ours, as far as it is read here."""
-
-
 def keys_at(path: tuple[str | int, ...]) -> list[Key]:
     """The keys of the mapping at ``path``."""
     found: dict[str, Key] = {}
     for node, home in _nodes(path):
         for name, child in (node.get("properties") or {}).items():
-            target: Node = schema.follow(child["$ref"], home)[0] if "$ref" in child else child
+            target: Schema = schema.follow(child["$ref"], home)[0] if "$ref" in child else child
             words = child.get("description") or target.get("description") or ""
             values = tuple(str(one) for one in target.get("enum") or ())
             found.setdefault(name, Key(name, words, values))
@@ -112,11 +96,11 @@ def key_of(path: tuple[str | int, ...]) -> Key | None:
     return next((one for one in keys_at(path[:-1]) if one.name == path[-1]), None) if path else None
 
 
-def _nodes(path: tuple[str | int, ...]) -> list[tuple[Node, str]]:
+def _nodes(path: tuple[str | int, ...]) -> list[tuple[Schema, str]]:
     """The schemas that apply to the value at ``path``: several where it may have several forms."""
     here = _forms(schema.document("compose.json"), "compose.json")
     for part in path:
-        below: list[tuple[Node, str]] = []
+        below: list[tuple[Schema, str]] = []
         for node, home in here:
             if isinstance(part, int):
                 children = [node["items"]] if "items" in node else []
@@ -132,7 +116,7 @@ def _nodes(path: tuple[str | int, ...]) -> list[tuple[Node, str]]:
     return here
 
 
-def _forms(node: Node, home: str, depth: int = 0) -> list[tuple[Node, str]]:
+def _forms(node: Schema, home: str, depth: int = 0) -> list[tuple[Schema, str]]:
     if "$ref" in node and depth < 8:
         target, home = schema.follow(node["$ref"], home)
         return _forms(target, home, depth + 1)

@@ -150,6 +150,8 @@ class Request:
                 values = [value for value, wanted in values.items() if wanted]
             if not isinstance(values, list):
                 raise InvalidParameter(f"invalid filter {key!r}: want a list of strings")
+            if not all(isinstance(value, str | bool) for value in values):
+                raise InvalidParameter("invalid filter")
             result[key] = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
         return result
 

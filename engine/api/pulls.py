@@ -16,7 +16,6 @@ from ..errors import ClientGone, EngineError, InvalidParameter, NotFound
 from ..images import reference
 from . import transfer
 from .http import Response
-from .router import MethodNotAllowed
 from .server import STRANGERS, Server
 
 if TYPE_CHECKING:
@@ -34,6 +33,12 @@ _PATH = re.compile(r"/v2/(?P<name>[^?]+)/(?P<kind>manifests|blobs)/(?P<version>[
 _CODES = {"manifests": "MANIFEST_UNKNOWN", "blobs": "BLOB_UNKNOWN"}
 MOST_IMAGES = 1000
 """Images that are served at one address; what is asked for again counts once."""
+
+
+class ReadOnly(EngineError):
+    """Something is written to a registry that can only be read."""
+
+    status = 405
 
 
 class Pulls:
@@ -86,7 +91,7 @@ class Pulls:
     async def _answer(self, address: str, request: Request) -> Response | None:
         try:
             if request.method not in ("GET", "HEAD"):
-                raise MethodNotAllowed("this registry can only be pulled from")
+                raise ReadOnly("this registry can only be pulled from")
             if request.path in ("/v2", "/v2/"):
                 return Response.json({})
             match = _PATH.fullmatch(request.path)

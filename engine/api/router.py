@@ -25,10 +25,6 @@ _VERSION = re.compile(r"/v(\d+)\.(\d+)(?=/)")
 _PLACEHOLDER = re.compile(r"\{(\w+)(:path)?\}")
 
 
-class MethodNotAllowed(NotFound):
-    status = 405
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row: ``method`` and ``pattern`` lead to ``handler``; HEAD is served where a row says so."""
@@ -53,16 +49,11 @@ class Router:
             request.version = (int(prefix[1]), int(prefix[2]))
             _check_version(request.version)
             path = path[prefix.end() :]
-        found = False
         for method, pattern, route in self._rows.get(path.split("/", 2)[1] if "/" in path else "", ()):
-            if match := pattern.fullmatch(path):
-                found = True
-                if method == request.method:
-                    request.params = match.groupdict()
-                    return route
-        if found:
-            raise MethodNotAllowed(f"method {request.method} is not allowed here")
-        raise NotFound("page not found")
+            if method == request.method and (match := pattern.fullmatch(path)):
+                request.params = match.groupdict()
+                return route
+        raise NotFound("page not found")  # of a path with other methods as well: Docker's clients know no 405
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

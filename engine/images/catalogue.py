@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import InvalidParameter, NotFound
 from ..linux import libc
+from ..shapes import truth
 from . import reference, shapes
 from .blobs import Blobs
 from .compression import chunks, decompress
@@ -211,7 +212,9 @@ class Catalogue:
         with self._lock:
             id, _ = self._records.resolve(image_id)
             self._records.tag(id, parsed)
-        self._publish("image", "tag", id, {"name": parsed.familiar})
+            image = self._records.get(id)
+        labels = (image.process.get("Labels") if image else None) or {}
+        self._publish("image", "tag", id, {**labels, "name": parsed.familiar})
 
     def remove(
         self, ref: str, *, force: bool = False, prune: bool = True, in_use: Callable[[str], Sequence[ImageUser]]
@@ -251,7 +254,8 @@ class Catalogue:
     ) -> tuple[builtins.list[dict[str, str]], int]:
         """Remove dangling (or all unused) images; (removed, bytes reclaimed)."""
         rest = dict(filters or {})
-        everything = all or any(value.lower() in ("0", "false", "f") for value in rest.pop("dangling", ()))
+        dangling = rest.pop("dangling", ())
+        everything = all or (bool(dangling) and not truth("dangling", dangling))
         deleted: builtins.list[dict[str, str]] = []
         with self._lock:
             before = {level: record["size"] for level, record in self._layers.records().items()}

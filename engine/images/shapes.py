@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
+from ..shapes import truth
 from ..timestamps import ZERO_TIME, parse_rfc3339, parse_time, rfc3339
 from . import reference
 
@@ -129,12 +130,10 @@ def selected(
     """The images that match all filters, in order. ``reference`` narrows an image's names as Docker does."""
     for name in filters:
         if name not in _FILTERS:
-            raise InvalidParameter(f"Invalid filter '{name}'")
+            raise InvalidParameter(f"invalid filter '{name}'")
     found = list(images)
-    for value in filters.get("dangling", ()):
-        wanted = value.lower() in ("1", "true", "t")
-        if not wanted and value.lower() not in ("0", "false", "f"):
-            raise InvalidParameter(f"Invalid filter 'dangling=[{value}]'")
+    if filters.get("dangling"):
+        wanted = truth("dangling", filters["dangling"])
         found = [image for image in found if (not image.repo_tags) == wanted]
     for value in filters.get("label", ()):
         found = [image for image in found if _labelled(image, value)]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, cast
 
+from ...grammar import booleans
 from ..errors import Forbidden, InvalidParameter, NotFound, NotImplemented_
 from ..shapes import Field, checked
 from . import drivers, ipam
@@ -97,7 +98,21 @@ def predefined(name: str, id: str, created: str, bridge: str, mtu: int) -> Netwo
     )  # fmt: skip
 
 
+_BRIDGE_FLAGS = ("enable_icc", "enable_ip_masquerade", "default_bridge", "inhibit_ipv4")
+
+
 def _check_options(network: Network) -> None:
+    for name in _BRIDGE_FLAGS:
+        value = network.options.get(f"com.docker.network.bridge.{name}")
+        if value is None:
+            continue
+        try:
+            booleans.parse(value)
+        except ValueError:
+            raise InvalidParameter(
+                f"failed to parse com.docker.network.bridge.{name} value: {value}"
+                f' (strconv.ParseBool: parsing "{value}": invalid syntax)'
+            ) from None
     mtu = network.options.get(DRIVER_MTU)
     if mtu is not None and not (re.fullmatch("[0-9]{1,5}", mtu) and int(mtu) in _MTU):
         raise InvalidParameter(f"failed to parse {DRIVER_MTU} value: {mtu} (a number of bytes from 68 to 65535)")

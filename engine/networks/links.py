@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, attribute, nested, text, values
@@ -45,7 +45,7 @@ _INET6_ADDR_GEN_MODE = 8
 _BR_FORWARD_DELAY, _BR_STP_STATE = 1, 5
 _BRPORT_MODE, _BRPORT_ISOLATED = 4, 33
 _VETH_INFO_PEER = 1
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _INNER_PORTS = frozenset({"veth", "tun", "dummy"})  # tun: taps too
 _SIOCGIFMTU = 0x8921
@@ -177,8 +177,12 @@ def outward_links(links: Sequence[Link], default: Collection[int]) -> frozenset[
 def _address(address: str, prefix: int, index: int) -> bytes:
     parsed = ip_address(address)
     family, flags = (socket.AF_INET, 0) if parsed.version == 4 else (socket.AF_INET6, _IFA_F_NODAD)
-    header = _IFADDR.pack(family, prefix, flags, 0, index)
-    return header + attribute(_IFA_LOCAL, parsed.packed) + attribute(_IFA_ADDRESS, parsed.packed)
+    payload = _IFADDR.pack(family, prefix, flags, 0, index)
+    payload += attribute(_IFA_LOCAL, parsed.packed) + attribute(_IFA_ADDRESS, parsed.packed)
+    if parsed.version == 4 and prefix < 31:
+        network = ip_interface(f"{address}/{prefix}").network
+        payload += attribute(_IFA_BROADCAST, network.broadcast_address.packed)
+    return payload
 
 
 def add_address(index: int, address: str, prefix: int) -> Request:

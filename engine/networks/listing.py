@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
+from ..shapes import truth
 from ..timestamps import parse_rfc3339, parse_time
 
 if TYPE_CHECKING:
@@ -78,7 +79,11 @@ def matches(network: Network, filters: Mapping[str, Sequence[str]], in_use: bool
     """
     for name in filters:
         if name not in _LIST_FILTERS:
-            raise InvalidParameter(f"Invalid filter '{name}'")
+            raise InvalidParameter(f"invalid filter '{name}'")
+    if len(filters.get("dangling") or ()) > 1:
+        raise InvalidParameter('got more than one value for filter key "dangling"')
+    for value in filters.get("type") or ():
+        _is_type(network, value)
     checks: dict[str, Callable[[str], bool]] = {
         "driver": lambda value: network.driver == value,
         "id": lambda value: network.id.startswith(value),
@@ -86,7 +91,7 @@ def matches(network: Network, filters: Mapping[str, Sequence[str]], in_use: bool
         "idOrName": lambda value: network.id.startswith(value) or value == network.name,
         "scope": lambda value: network.scope == value,
         "type": lambda value: _is_type(network, value),
-        "dangling": lambda value: _boolean(value) == (not in_use and not network.predefined),
+        "dangling": lambda value: truth("dangling", [value]) == (not in_use and not network.predefined),
     }
     for name, check in checks.items():
         values = filters.get(name)
@@ -99,14 +104,17 @@ def check_prune(filters: Mapping[str, Sequence[str]]) -> None:
     """Raises InvalidParameter for a filter that prune has not."""
     for name in filters:
         if name not in _PRUNE_FILTERS:
-            raise InvalidParameter(f"Invalid filter '{name}'")
+            raise InvalidParameter(f"invalid filter '{name}'")
+    until = filters.get("until") or ()
+    if len(until) > 1:
+        raise InvalidParameter("more than one until filter specified")
+    for value in until:
+        parse_time(value, 0)
 
 
 def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: int) -> bool:
     """Whether Docker's prune filters let an unused network go."""
     until = [parse_time(value, now) for value in filters.get("until") or ()]
-    if len(until) > 1:
-        raise InvalidParameter("more than one until filter specified")
     if until and (parse_rfc3339(network.created) or 0) >= until[0]:
         return False
     if not all(has_label(network, label) for label in filters.get("label") or ()):
@@ -123,9 +131,3 @@ def _is_type(network: Network, value: str) -> bool:
     if value not in ("custom", "builtin"):
         raise InvalidParameter(f"invalid filter: 'type'='{value}'")
     return network.predefined == (value == "builtin")
-
-
-def _boolean(value: str) -> bool:
-    if value.lower() not in ("1", "true", "0", "false"):
-        raise InvalidParameter(f"Invalid filter 'dangling=[{value}]'")
-    return value.lower() in ("1", "true")

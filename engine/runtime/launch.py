@@ -226,6 +226,11 @@ def _has_own_devices(spec: LaunchSpec) -> bool:
     return "/dev" in mounts and mounts["/dev"].get("type") == "tmpfs"
 
 
+def _device_mode(device: oci.Device) -> int:
+    mode = device.get("fileMode")
+    return 0o666 if mode is None else int(mode)
+
+
 def _devices(spec: LaunchSpec) -> list[Operation]:
     if not _has_own_devices(spec):
         return []
@@ -238,7 +243,7 @@ def _devices(spec: LaunchSpec) -> list[Operation]:
             device["type"],
             int(device.get("major") or 0),
             int(device.get("minor") or 0),
-            int(device.get("fileMode") if device.get("fileMode") is not None else 0o666) & 0o7777,
+            _device_mode(device) & 0o7777,
             int(device.get("uid") or 0),
             int(device.get("gid") or 0),
         )

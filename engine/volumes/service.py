@@ -17,8 +17,9 @@ from ..errors import Conflict, NotFound
 from ..linux import entries
 from ..linux.spread import spread
 from ..linux.tree import tree_size
+from ..shapes import truth
 from . import driver, incoming, layers, seed
-from .types import ANONYMOUS, Volume, check_driver, check_name, check_options, passes, truth
+from .types import ANONYMOUS, Volume, check_driver, check_name, check_options, passes
 
 if TYPE_CHECKING:
     import builtins
@@ -104,12 +105,12 @@ class Volumes:
         labels: Mapping[str, str] | None = None,
     ) -> Volume:
         """The volume of this name, made when it is missing. Without a name: an anonymous one with 64 hex digits."""
+        if name:
+            check_name(name)
         check_driver(driver)
         check_options(options or {})
         given = dict(labels or {})
-        if name:
-            check_name(name)
-        else:
+        if not name:
             name = secrets.token_hex(32)
             given.setdefault(ANONYMOUS, "")
         with self._lock:

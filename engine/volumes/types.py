@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from .. import documents
 from ..errors import InvalidParameter, NotFound
-from ..shapes import strings
+from ..shapes import strings, truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,7 +114,7 @@ def check_filters(filters: Mapping[str, Sequence[str]], *, prune: bool) -> None:
     """Raises InvalidParameter for a filter there is not."""
     for key in filters:
         if key not in (_PRUNING if prune else _LISTING):
-            raise InvalidParameter(f"Invalid filter '{key}'")
+            raise InvalidParameter(f"invalid filter '{key}'")
     if "dangling" in filters:
         truth("dangling", filters["dangling"])
 
@@ -122,6 +122,8 @@ def check_filters(filters: Mapping[str, Sequence[str]], *, prune: bool) -> None:
 def passes(volume: Volume, filters: Mapping[str, Sequence[str]], *, used: bool) -> bool:
     """Docker's volume filters: name (substring), label, label!, driver, dangling. Raises InvalidParameter for others."""
     for key, values in filters.items():
+        if not values:
+            continue
         if key == "name":
             passed = any(value in volume.name for value in values)
         elif key == "label":
@@ -135,20 +137,10 @@ def passes(volume: Volume, filters: Mapping[str, Sequence[str]], *, used: bool) 
         elif key == "all":
             passed = True
         else:
-            raise InvalidParameter(f"Invalid filter '{key}'")
+            raise InvalidParameter(f"invalid filter '{key}'")
         if not passed:
             return False
     return True
-
-
-def truth(key: str, values: Sequence[str]) -> bool:
-    """A filter's boolean. Raises InvalidParameter."""
-    words = {value.lower() for value in values}
-    if len(words) == 1 and words <= {"1", "t", "true"}:
-        return True
-    if len(words) == 1 and words <= {"0", "f", "false"}:
-        return False
-    raise InvalidParameter(f"Invalid filter '{key}=[{' '.join(values)}]'")
 
 
 def has_label(labels: Mapping[str, str], wanted: str) -> bool:

@@ -132,7 +132,7 @@ def test_exec(cli: Cli, running: str, tmp_path: Path) -> None:
         code=3,
     )
     assert done.stdout == "2 1\n/tmp\n"
-    cli("container", "exec", "c1", "nosuchcommand", code=126)
+    cli("container", "exec", "c1", "nosuchcommand", code=127)
     assert "requires at least 2 arguments" in cli.error("container", "exec", "c1")
 
 

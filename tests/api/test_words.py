@@ -34,15 +34,15 @@ def create(engine: EngineRoot, name: str, host: dict[str, Any] | None = None, **
         ("POST", "/containers/words/rename?name=b%40d", 400, "Error when allocating new name: Invalid container name (/b@d)"),
         ("GET", "/containers/words/archive?path=", 400, "bad parameter: pathcannot be empty"),
         ("GET", "/containers/words/archive?path=/nodir/.", 404, "Could not find the file /nodir in container words"),
-        ("GET", '/containers/json?filters={"status":["x"]}', 400, "Invalid filter 'status=x'"),
+        ("GET", '/containers/json?filters={"status":["x"]}', 400, "invalid filter 'status=x'"),
         ("GET", '/containers/json?filters={"health":["x"]}', 400, "Unrecognised filter value for health: x"),
         ("GET", '/containers/json?filters={"before":["nosuch"]}', 404, "no such container nosuch"),
         ("GET", '/containers/json?filters={"exited":["x"]}', 400, 'strconv.Atoi: parsing "x": invalid syntax'),
-        ("POST", '/containers/prune?filters={"bogus":["1"]}', 400, "Invalid filter 'bogus'"),
+        ("POST", '/containers/prune?filters={"bogus":["1"]}', 400, "invalid filter 'bogus'"),
         ("POST", '/containers/prune?filters={"until":["x"]}', 400, "failed to parse value as time or duration"),
-        ("POST", '/volumes/prune?filters={"bogus":["1"]}', 400, "Invalid filter 'bogus'"),
-        ("POST", '/networks/prune?filters={"bogus":["1"]}', 400, "Invalid filter 'bogus'"),
-        ("GET", '/volumes?filters={"dangling":["x"]}', 400, "Invalid filter 'dangling=[x]'"),
+        ("POST", '/volumes/prune?filters={"bogus":["1"]}', 400, "invalid filter 'bogus'"),
+        ("POST", '/networks/prune?filters={"bogus":["1"]}', 400, "invalid filter 'bogus'"),
+        ("GET", '/volumes?filters={"dangling":["x"]}', 400, "invalid filter 'dangling=[x]'"),
         ("POST", "/images/busybox/tag?repo=sha256&tag=abc", 400, "refusing to create an ambiguous tag"),
         ("GET", "/images/search?term=x&limit=200", 400, "Limit 200 is outside the range of [1, 100]"),
         ("GET", "/images/nosuch/get", 404, "No such image: nosuch"),
@@ -77,16 +77,197 @@ def test_what_is_missing_is_no_reason_to_pull(engine: EngineRoot, host: dict[str
     assert (got, words in json.loads(body)["message"]) == (400, True), body
 
 
-def test_exec_that_cannot_begin_exits_with_126(client: docker.DockerClient) -> None:
+def test_exec_that_cannot_begin_says_why_by_its_exit_code(client: docker.DockerClient) -> None:
     container = client.containers.run("busybox", ["sleep", "300"], detach=True)
-    for options, words in (
-        ({"cmd": ["nosuch"]}, b'exec: "nosuch": executable file not found in $PATH: unknown'),
-        ({"cmd": ["/etc"]}, b'exec: "/etc": permission denied: unknown'),
-        ({"cmd": ["id"], "user": "nosuch"}, b"unable to find user nosuch: no matching entries in passwd file"),
-        ({"cmd": ["pwd"], "workdir": "relative"}, b"Cwd must be an absolute path: unknown"),
+    for options, expected, words in (
+        ({"cmd": ["nosuch"]}, 127, b'exec: "nosuch": executable file not found in $PATH: unknown'),
+        ({"cmd": ["/etc"]}, 126, b'exec: "/etc": permission denied: unknown'),
+        ({"cmd": ["pwd"], "workdir": "/nosuch"}, 127, b"no such file or directory"),
+        ({"cmd": ["pwd"], "workdir": "relative"}, 128, b"Cwd must be an absolute path: unknown"),
     ):
         code, output = container.exec_run(**options)
-        assert (code, words in output) == (126, True), output
+        assert (code, words in output) == (expected, True), output
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ("nosuch", "unable to find user nosuch: no matching entries in passwd file"),
+        ("1:nosuch", "unable to find group nosuch: no matching entries in group file"),
+    ],
+)
+def test_an_unknown_user_is_told_when_the_exec_is_created(
+    engine: EngineRoot, client: docker.DockerClient, user: str, words: str
+) -> None:
+    container = client.containers.run("busybox", ["sleep", "300"], detach=True)
+    status, body = engine.request("POST", f"/containers/{container.id}/exec", {"Cmd": ["id"], "User": user})
+    assert (status, json.loads(body)["message"]) == (400, words)
+    known = {"Cmd": ["id"], "User": "user:audio"}
+    assert engine.request("POST", f"/containers/{container.id}/exec", known)[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/containers/nosuch/exec", {}, 400),
+        ("POST", "/exec/nosuch/start", ["x"], 400),
+        ("POST", "/exec/nosuch/resize?h=x&w=1", None, 400),
+        ("POST", "/containers/nosuch/resize?h=1", None, 400),
+        ("POST", "/containers/nosuch/restart?t=x", None, 400),
+        ("POST", "/containers/nosuch/stop?t=1.5", None, 400),
+        ("POST", "/containers/nosuch/kill?signal=99", None, 400),
+        ("POST", "/containers/nosuch/rename?name=", None, 400),
+        ("POST", "/containers/nosuch/wait?condition=x", None, 400),
+        ("POST", "/containers/nosuch/start?checkpoint=x", None, 400),
+        ("POST", "/containers/nosuch/update", {"CpusetCpus": "99"}, 400),
+        ("POST", "/containers/nosuch/update", {"RestartPolicy": {"Name": "x"}}, 400),
+        ("POST", "/containers/nosuch/update", {"MemorySwap": 67108864}, 404),
+        ("GET", "/containers/nosuch/archive?path=", None, 400),
+        ("GET", "/containers/nosuch/logs", None, 400),
+        ("POST", "/containers/nosuch/attach?detachKeys=bogus", None, 400),
+        ("POST", "/commit?container=nosuch&repo=BAD", None, 400),
+        ("POST", "/commit?container=nosuch&repo=a&tag=b%40d", None, 400),
+        ("POST", "/images/nosuch/tag?repo=BAD", None, 400),
+        ("POST", "/images/nosuch/tag?repo=a&tag=b%40d", None, 400),
+        ("POST", "/containers/nosuch/exec", {"Cmd": ["x"]}, 404),
+    ],
+)  # fmt: skip
+def test_what_a_request_says_is_checked_before_what_it_names(
+    engine: EngineRoot, method: str, path: str, body: Any, status: int
+) -> None:
+    assert engine.request(method, path, body)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("DELETE", "/containers/json/x/y?force=1", 404),
+        ("PUT", "/version", 404),
+        ("POST", "/nodes", 404),
+        ("DELETE", "/services", 404),
+        ("POST", "/services/create", 503),
+        ("GET", "/networks/bridge?scope=local", 200),
+        ("GET", "/networks/bridge?scope=swarm", 404),
+        ("GET", "/networks/bridge?verbose=x", 400),
+        ("GET", '/networks?filters={"type":["x"],"name":["nosuch"]}', 400),
+        ("GET", '/networks?filters={"dangling":["1","0"]}', 400),
+        ("POST", '/networks/prune?filters={"until":["1h","2h"]}', 400),
+        ("POST", '/networks/prune?filters={"until":["x"]}', 400),
+        ("GET", '/volumes?filters={"dangling":["x","0"]}', 200),
+        ("GET", '/volumes?filters={"dangling":["1","0"]}', 400),
+        ("GET", '/volumes?filters={"dangling":["yes"]}', 400),
+        ("POST", '/images/prune?filters={"dangling":["x"]}', 400),
+        ("GET", '/images/json?filters={"label":[1]}', 400),
+        ("GET", "/system/df?type=bogus", 400),
+    ],
+)  # fmt: skip
+def test_statuses_are_dockers(engine: EngineRoot, method: str, path: str, status: int) -> None:
+    assert engine.request(method, quote(path, safe="/?&=%"))[0] == status
+
+
+def test_an_empty_filter_is_none(engine: EngineRoot, client: docker.DockerClient) -> None:
+    client.volumes.create("filtered")
+    assert [one["Name"] for one in engine.json("GET", "/volumes?filters=%7B%22name%22%3A%5B%5D%7D")["Volumes"]]
+
+
+def test_a_link_is_removed_and_never_its_container(engine: EngineRoot, client: docker.DockerClient) -> None:
+    create(engine, "linked")
+    status, body = engine.request("DELETE", "/containers/linked?link=1&force=1&v=1")
+    assert (status, "default link name" in json.loads(body)["message"]) == (500, True)
+    assert engine.request("GET", "/containers/linked/json")[0] == 200
+
+
+def test_endpoints_that_are_given_are_all_that_count(engine: EngineRoot, client: docker.DockerClient) -> None:
+    network = client.networks.create("given")
+    try:
+        create(engine, "only", NetworkingConfig={"EndpointsConfig": {"given": {}}})
+        shown = engine.json("GET", "/containers/only/json")
+        assert (list(shown["NetworkSettings"]["Networks"]), shown["HostConfig"]["NetworkMode"]) == (["given"], "bridge")
+        create(engine, "both", NetworkingConfig={"EndpointsConfig": {"given": {}, "default": {}}})
+        assert set(engine.json("GET", "/containers/both/json")["NetworkSettings"]["Networks"]) == {"given", "bridge"}
+    finally:
+        for name in ("only", "both"):
+            engine.request("DELETE", f"/containers/{name}?force=1")
+        network.remove()
+
+
+def test_a_network_that_is_gone_can_be_left(engine: EngineRoot, client: docker.DockerClient) -> None:
+    network = client.networks.create("vanishing")
+    id = create(engine, "left")
+    network.connect(id)
+    network.remove()
+    body = {"Container": id}
+    assert engine.request("POST", "/networks/vanishing/disconnect", body)[0] == 200
+    assert engine.request("POST", "/networks/vanishing/disconnect", body)[0] == 500
+    assert engine.request("POST", f"/containers/{id}/start")[0] == 204
+    assert engine.request("POST", "/networks/vanishing/disconnect", body)[0] == 404
+
+
+def test_volumes_are_told_of_while_they_are_in_use(engine: EngineRoot, client: docker.DockerClient) -> None:
+    began = time.time()
+    id = create(engine, "mounting", {"Binds": ["told:/data:ro"]})
+    for call in ("start", "stop?t=0"):
+        assert engine.request("POST", f"/containers/{id}/{call}")[0] == 204
+    _, text = engine.request("GET", f"/events?since={began:.9f}&until={time.time() + 0.5:.9f}")
+    rows = [json.loads(line) for line in text.splitlines()]
+    volumes = [
+        (row["Action"], row["Actor"]["ID"], row["Actor"]["Attributes"]) for row in rows if row["Type"] == "volume"
+    ]
+    in_use = {"driver": "local", "container": id, "destination": "/data", "read/write": "false", "propagation": ""}
+    assert volumes[-2:] == [("mount", "told", in_use), ("unmount", "told", {"driver": "local", "container": id})]
+
+
+def test_what_is_ended_while_paused_is_told_to_be_unpaused(engine: EngineRoot, client: docker.DockerClient) -> None:
+    began = time.time()
+    for call in ("stop?t=0", "kill"):
+        id = create(engine, "frozen")
+        for each in ("start", "pause", call):
+            assert engine.request("POST", f"/containers/{id}/{each}")[0] == 204
+        engine.request("DELETE", f"/containers/{id}?force=1")
+        rows = engine.request("GET", f"/events?since={began:.9f}&until={time.time() + 0.5:.9f}")[1].splitlines()
+        actions = [row["Action"] for row in map(json.loads, rows) if row["Actor"]["ID"] == id]
+        assert actions.count("unpause") == 1, actions
+
+
+def test_execs_of_a_container_that_ended_are_gone_unless_they_ran(
+    engine: EngineRoot, client: docker.DockerClient
+) -> None:
+    id = create(engine, "prepared")
+    engine.request("POST", f"/containers/{id}/start")
+    ran, waits = (engine.json("POST", f"/containers/{id}/exec", {"Cmd": ["true"]})["Id"] for _ in range(2))
+    assert set(engine.json("GET", f"/containers/{id}/json")["ExecIDs"]) == {ran, waits}
+    engine.request("POST", f"/exec/{ran}/start", {})
+    assert engine.json("GET", f"/containers/{id}/json")["ExecIDs"] == [waits]
+    engine.request("POST", f"/containers/{id}/stop?t=0")
+    assert engine.json("GET", f"/exec/{ran}/json")["ExitCode"] == 0
+    assert engine.request("GET", f"/exec/{waits}/json")[0] == 404
+
+
+def test_a_commit_is_told_with_the_images_labels(engine: EngineRoot, client: docker.DockerClient) -> None:
+    id, began = create(engine, "committed"), time.time()
+    image = engine.json("POST", f"/commit?container={id}&repo=told&changes=LABEL%20a%3Db")["Id"]
+    try:
+        rows = engine.request("GET", f"/events?since={began:.9f}&until={time.time() + 0.5:.9f}")[1].splitlines()
+        told = {(row["Type"], row["Action"]): row["Actor"]["Attributes"] for row in map(json.loads, rows)}
+        assert told["image", "create"] == {"a": "b", "name": image}
+        assert told["image", "tag"] == {"a": "b", "name": "told:latest"}
+        assert told["container", "commit"]["imageRef"] == "told:latest"
+    finally:
+        engine.request("DELETE", "/images/told?force=1")
+
+
+def test_a_flag_of_a_bridge_that_is_no_flag_is_refused(engine: EngineRoot) -> None:
+    body = {"Name": "flagged", "Options": {"com.docker.network.bridge.enable_icc": "maybe"}}
+    status, answer = engine.request("POST", "/networks/create", body)
+    assert (status, "enable_icc value: maybe" in json.loads(answer)["message"]) == (400, True)
+
+
+def test_what_was_written_counts_in_the_disk_usage_of_a_container(
+    engine: EngineRoot, client: docker.DockerClient
+) -> None:
+    create(engine, "sized")
+    row = engine.json("GET", "/v1.51/system/df?type=container")["Containers"][0]
+    assert row["SizeRootFs"] > row["SizeRw"] >= 0
 
 
 def test_a_pull_that_fails_says_nothing_before(engine: EngineRoot) -> None:

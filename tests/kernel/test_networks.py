@@ -270,8 +270,8 @@ def test_container_cannot_reach_loopback_of_the_host(instance: Instance) -> None
         port = listener.getsockname()[1]
         gateway = allocation.endpoints[0].ipv4_gateway
         client.run(
-            "from engine.networks.netlink import Netlink\n"
-            "from engine.networks import links\n"
+            "from pycompose.engine.networks.netlink import Netlink\n"
+            "from pycompose.engine.networks import links\n"
             "open('/proc/sys/net/ipv4/conf/eth0/route_localnet', 'w').write('1')\n"
             "import struct, fcntl\n"
         )
@@ -561,7 +561,7 @@ def test_foreign_firewalls_that_drop() -> None:
         assert host.evaluate("reach()").startswith("web ")
         # dockerd came up next to us: FORWARD drops, and has a chain for the likes of us
         host.run(
-            "from engine.networks import drain; import select\nchanges = networks.firewall_changes(); drain(changes)"
+            "from pycompose.engine.networks import drain; import select\nchanges = networks.firewall_changes(); drain(changes)"
         )
         host.run("chain(2, 'filter', 'DOCKER-USER', None, [(Decide(Verdict.RETURN),)])")
         host.run("chain(2, 'filter', 'FORWARD', 0, [(Counter(), Decide(Verdict.JUMP, 'DOCKER-USER'))])")

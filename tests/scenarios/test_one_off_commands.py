@@ -101,7 +101,7 @@ def test_exec_that_cannot_start(command: Command) -> None:
     command("up", "-d", "web")
     for words in (["nosuch"], ["-w", "/nosuch", "web", "true"]):
         words = words if "web" in words else ["web", *words]
-        assert command("exec", "-T", *words, check=False).returncode == 126
+        assert command("exec", "-T", *words, check=False).returncode == 127
     assert command("--dry-run", "exec", "-T", "web", "touch", "/made", check=False).returncode == 1
     assert command("exec", "-T", "web", "ls", "/made", check=False).returncode == 1
 

@@ -9,6 +9,7 @@ from ...containers.life import archive as files
 from ...containers.life import commit
 from ...containers.view import changes
 from ...errors import InvalidParameter
+from ...images import reference
 from .. import transfer
 from ..http import Response
 from ..router import Route
@@ -22,8 +23,9 @@ _TAR = "application/x-tar"
 
 
 async def head(daemon: Daemon, request: Request) -> Response:
+    path = _path(request)
     container = daemon.containers.get(request["id"])
-    stat = await transfer.in_thread(daemon, files.head, daemon.containers, container, _path(request))
+    stat = await transfer.in_thread(daemon, files.head, daemon.containers, container, path)
     return Response(200, b"", [(_STAT, stat)])
 
 
@@ -35,8 +37,8 @@ def _path(request: Request) -> str:
 
 
 async def get(daemon: Daemon, request: Request) -> None:
-    container = daemon.containers.get(request["id"])
     path = _path(request)
+    container = daemon.containers.get(request["id"])
 
     bridge = Bridge()
 
@@ -55,13 +57,14 @@ async def get(daemon: Daemon, request: Request) -> None:
 
 
 async def put(daemon: Daemon, request: Request) -> Response:
+    path = _path(request)
     container = daemon.containers.get(request["id"])
     await transfer.in_thread(
         daemon,
         files.put,
         daemon.containers,
         container,
-        _path(request),
+        path,
         transfer.body(request),
         keep_kinds=request.flag("noOverwriteDirNonDir"),
         own=request.flag("copyUIDGID"),
@@ -88,13 +91,16 @@ async def changes_(daemon: Daemon, request: Request) -> Response:
 
 
 async def commit_(daemon: Daemon, request: Request) -> Response:
-    container = daemon.containers.get(request.text("container"))
-    repo, tag = request.text("repo"), request.text("tag")
     body = await request.json()
+    repo, tag = request.text("repo"), request.text("tag")
+    ref = f"{repo}:{tag}" if repo and tag else repo
+    if ref:
+        reference.parse(ref)
+    container = daemon.containers.get(request.text("container"))
     image = await commit.commit(
         daemon.containers,
         container,
-        ref=f"{repo}:{tag}" if repo and tag else repo,
+        ref=ref,
         author=request.text("author"),
         comment=request.text("comment"),
         changes=[line for value in request.query.get("changes", []) for line in value.splitlines() if line.strip()],

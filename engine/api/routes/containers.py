@@ -12,7 +12,7 @@ from ...containers.life import create as creation
 from ...containers.life import remove, start, stop, update
 from ...containers.spec import resources, validate
 from ...containers.view import filters, inspect, top
-from ...errors import Conflict, InvalidParameter, NotFound
+from ...errors import Conflict, EngineError, InvalidParameter, NotFound
 from .. import leased
 from ..http import Response, encode
 from ..router import Route
@@ -71,7 +71,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
         name = _image_name(container, names)
         row = inspect.summary(daemon.containers, container, now, version=request.version, image_name=name)
         if request.flag("size"):
-            row["SizeRw"], row["SizeRootFs"] = await _sizes(daemon, container)
+            row["SizeRw"], row["SizeRootFs"] = await sizes(daemon, container)
         rows.append(fitted("container row", row, request.version))
     return Response.json(rows)
 
@@ -80,10 +80,13 @@ def _created(daemon: Daemon, references: list[str] | None) -> int | None:
     """When the container of a filter before or since was made."""
     if not references:
         return None
-    try:
-        return daemon.containers.get(references[0]).record.created
-    except NotFound:
-        raise NotFound(f"no such container {references[0]}") from None
+    created = 0
+    for reference in references:  # of several the last one counts, but each has to be there
+        try:
+            created = daemon.containers.get(reference).record.created
+        except NotFound:
+            raise NotFound(f"no such container {reference}") from None
+    return created
 
 
 def _image_names(daemon: Daemon) -> dict[str, str]:
@@ -154,7 +157,7 @@ def _published(daemon: Daemon, container: Container) -> list[str]:
     ]
 
 
-async def _sizes(daemon: Daemon, container: Container) -> tuple[int, int]:
+async def sizes(daemon: Daemon, container: Container) -> tuple[int, int]:
     """Bytes of the container's own layer, and with its image's."""
     own = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
     try:
@@ -168,11 +171,13 @@ async def inspect_(daemon: Daemon, request: Request) -> Response:
     container = daemon.containers.get(request["id"])
     body = inspect.inspect(daemon.containers, container, version=request.version)
     if request.flag("size"):
-        body["SizeRw"], body["SizeRootFs"] = await _sizes(daemon, container)
+        body["SizeRw"], body["SizeRootFs"] = await sizes(daemon, container)
     return Response.json(fitted("container", body, request.version))
 
 
 async def start_(daemon: Daemon, request: Request) -> Response:
+    if request.text("checkpoint"):
+        raise InvalidParameter("checkpoint is only supported in experimental mode")
     await start.start(daemon.containers, daemon.containers.get(request["id"]))
     return Response(204)
 
@@ -182,14 +187,16 @@ def _grace(request: Request) -> int | None:
 
 
 async def stop_(daemon: Daemon, request: Request) -> Response:
+    grace = _grace(request)
     container = daemon.containers.get(request["id"])
-    await stop.stop(daemon.containers, container, grace=_grace(request), signal=request.text("signal"))
+    await stop.stop(daemon.containers, container, grace=grace, signal=request.text("signal"))
     return Response(204)
 
 
 async def restart(daemon: Daemon, request: Request) -> Response:
+    grace = _grace(request)
     container = daemon.containers.get(request["id"])
-    await stop.restart(daemon.containers, container, grace=_grace(request), signal=request.text("signal"))
+    await stop.restart(daemon.containers, container, grace=grace, signal=request.text("signal"))
     return Response(204)
 
 
@@ -197,9 +204,9 @@ async def kill(daemon: Daemon, request: Request) -> Response:
     signal = request.text("signal")
     number = validate.any_signal(signal) if signal else stop.KILL
     try:
-        container = daemon.containers.get(request["id"])
         if not signals.is_known(number):
             raise InvalidParameter(f"The linux daemon does not support signal {number}")
+        container = daemon.containers.get(request["id"])
         await stop.kill(daemon.containers, container, number)
     except (NotFound, Conflict, InvalidParameter) as error:
         raise type(error)(f"Cannot kill container: {request['id']}: {error}") from None
@@ -217,12 +224,16 @@ async def unpause(daemon: Daemon, request: Request) -> Response:
 
 
 async def rename(daemon: Daemon, request: Request) -> Response:
-    await update.rename(daemon.containers, daemon.containers.get(request["id"]), request.text("name"))
+    name = request.text("name")
+    if not name:
+        raise InvalidParameter("Neither old nor new names may be empty")
+    await update.rename(daemon.containers, daemon.containers.get(request["id"]), name)
     return Response(204)
 
 
 async def update_(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
+    update.check(body)
     if request.version < (1, 55):  # to which these say nothing
         body = {name: value for name, value in body.items() if name not in resources.UPDATABLE_RULES}
     warnings = await update.update(daemon.containers, daemon.containers.get(request["id"]), body)
@@ -231,10 +242,10 @@ async def update_(daemon: Daemon, request: Request) -> Response:
 
 async def wait(daemon: Daemon, request: Request) -> None:
     """The header goes out at once, the body when the condition holds: clients rely on it to wait before they start."""
-    container = daemon.containers.get(request["id"])
     condition = request.text("condition") or "not-running"
     if condition not in ("not-running", "next-exit", "removed"):
-        raise InvalidParameter(f"invalid condition: {condition!r}")
+        raise InvalidParameter(f'invalid condition: "{condition}"')
+    container = daemon.containers.get(request["id"])
     exits = container.exits
 
     def met() -> bool:
@@ -256,6 +267,9 @@ async def wait(daemon: Daemon, request: Request) -> None:
 
 async def remove_(daemon: Daemon, request: Request) -> Response:
     container = daemon.containers.get(request["id"])
+    if request.flag("link"):
+        # What is removed then is a name, and the only one of this path is the container's own.
+        raise EngineError("Conflict, cannot remove the default link name of the container")
     await remove.remove(daemon.containers, container, force=request.flag("force"), volumes=request.flag("v"))
     return Response(204)
 
@@ -284,8 +298,8 @@ async def top_(daemon: Daemon, request: Request) -> Response:
 
 
 async def resize(daemon: Daemon, request: Request) -> Response:
-    container = daemon.containers.get(request["id"])
     rows, columns = size(request)
+    container = daemon.containers.get(request["id"])
     shim = container.shim
     if shim is None or not container.state.running:
         raise Conflict(f"container {container.id} is not running")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...containers.life import attach, execs, pump
+from ...containers.life import archive, attach, execs, pump
 from ...errors import Conflict
 from ..http import Response
 from ..router import Route
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
 
 async def create(daemon: Daemon, request: Request) -> Response:
+    config = execs.configuration(await request.json())
     container = daemon.containers.get(request["id"])
-    execution = execs.create(daemon.containers, container, await request.json())
+    if user := config["User"]:
+        execs.check_running(container)
+        await daemon.containers.blocking(archive.check_user, daemon.containers, container, user)
+    execution = execs.create(daemon.containers, container, config)
     return Response.json({"Id": execution.id}, 201)
 
 
 async def start(daemon: Daemon, request: Request) -> Response | None:
-    execution = execs.find(daemon.containers, request["id"])
     body = await request.json()
+    execution = execs.find(daemon.containers, request["id"])
     detach, tty = bool(body.get("Detach")), bool(body.get("Tty"))
     execs.check_startable(execution)
     rows, columns = _console(body.get("ConsoleSize"))
@@ -58,8 +62,8 @@ async def inspect(daemon: Daemon, request: Request) -> Response:
 
 
 async def resize(daemon: Daemon, request: Request) -> Response:
-    execution = execs.find(daemon.containers, request["id"])
     rows, columns = size(request)
+    execution = execs.find(daemon.containers, request["id"])
     execution.size = (rows, columns)
     if execution.process is None and execution.started:
         raise Conflict(f"exec {execution.id} is not running")

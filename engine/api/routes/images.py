@@ -199,13 +199,15 @@ async def push(daemon: Daemon, request: Request) -> None:
 
 
 async def tag(daemon: Daemon, request: Request) -> Response:
-    image = daemon.images.resolve(request["name"])
     repo, name = request.text("repo"), request.text("tag")
     if not repo:
         raise InvalidParameter("repo: which name shall the image have?")
     if repo == "sha256":
         raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
-    await daemon.containers.blocking(daemon.images.tag, image.id, f"{repo}:{name}" if name else repo)
+    wanted = f"{repo}:{name}" if name else repo
+    reference.parse(wanted)
+    image = daemon.images.resolve(request["name"])
+    await daemon.containers.blocking(daemon.images.tag, image.id, wanted)
     return Response(201)
 
 

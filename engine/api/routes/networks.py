@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....grammar import booleans
 from ...containers.life import update
 from ...errors import InvalidParameter, NotFound
 from .. import leased
@@ -27,7 +28,16 @@ async def list_(daemon: Daemon, request: Request) -> Response:
 
 
 async def inspect(daemon: Daemon, request: Request) -> Response:
+    verbose, scope = request.text("verbose"), request.text("scope")
+    try:
+        booleans.parse(verbose or "0")
+    except ValueError:
+        raise InvalidParameter(
+            f'invalid value for verbose: {verbose}: strconv.ParseBool: parsing "{verbose}": invalid syntax'
+        ) from None
     network = await daemon.containers.blocking(daemon.networks.get, request["id"])
+    if scope and scope != network.scope:
+        raise NotFound(f"network {request['id']} not found")
     body = daemon.networks.inspect(network)
     return Response.json(fitted("network", body, request.version))
 

@@ -25,6 +25,8 @@ def stream_type(container_tty: bool, request: Request) -> str:
 
 
 async def logs_(daemon: Daemon, request: Request) -> None:
+    if not (request.flag("stdout") or request.flag("stderr")):
+        raise InvalidParameter("Bad parameters: you must choose at least one stream")
     container = daemon.containers.get(request["id"])
     now = time.time_ns()
     wanted = logs.LogRequest(
@@ -59,20 +61,19 @@ def _tail(text: str) -> int | None:
 
 
 async def attach_(daemon: Daemon, request: Request) -> None:
+    keys = pump.parse_keys(request.text("detachKeys"))
     container = daemon.containers.get(request["id"])
-    keys = _check(container, request)
+    _check(container)
     wire = await request.hijack(stream_type(container.record.spec.tty, request))
     await _attach(daemon, container, request, wire, keys, framed=not container.record.spec.tty)
     wire.send_end()
 
 
-def _check(container: Container, request: Request) -> bytes:
-    keys = pump.parse_keys(request.text("detachKeys"))
+def _check(container: Container) -> None:
     if container.state.status == "paused":
         raise Conflict(f"container {container.id} is paused, unpause the container before attach")
     if container.state.status == "restarting":
         raise Conflict(f"container {container.id} is restarting, wait until the container is running")
-    return keys
 
 
 async def _attach(
@@ -94,8 +95,9 @@ async def _attach(
 
 
 async def attach_websocket(daemon: Daemon, request: Request) -> Response | None:
+    keys = pump.parse_keys(request.text("detachKeys"))
     container = daemon.containers.get(request["id"])
-    keys = _check(container, request)
+    _check(container)
     if request.headers.get("upgrade", "").lower() != "websocket":
         raise InvalidParameter("not a WebSocket handshake")
     socket = await websocket.accept(request)

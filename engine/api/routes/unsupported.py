@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from ..daemon import Daemon
     from ..http import Request
 
-_SWARM = 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
+NO_MANAGER = 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
 
 
 async def swarm(daemon: Daemon, request: Request) -> Response:
     if request.path.endswith(("/swarm/init", "/swarm/join")):
         raise NotImplemented_("pycompose has no swarm mode.")
-    raise Unavailable(_SWARM)
+    raise Unavailable(NO_MANAGER)
 
 
 async def absent(daemon: Daemon, request: Request) -> Response:
@@ -34,8 +34,21 @@ async def no_plugin(daemon: Daemon, request: Request) -> Response:
     raise NotFound(f'plugin "{request["name"]}" not found')
 
 
-_SWARM_NOUNS = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
-_SWARM_PATHS = [path for noun in _SWARM_NOUNS for path in (f"/{noun}", f"/{noun}/{{rest:path}}")]
+_LISTED = ("nodes", "services", "tasks", "secrets", "configs")
+_MADE = ("services", "secrets", "configs")
+_SWARM_CALLS = {
+    "GET": (
+        *("/swarm", "/swarm/unlockkey", "/services/{id}/logs", "/tasks/{id}/logs"),
+        *(f"/{noun}" for noun in _LISTED),
+        *(f"/{noun}/{{id}}" for noun in _LISTED),
+    ),
+    "POST": (
+        *(f"/swarm/{verb}" for verb in ("init", "join", "leave", "update", "unlock")),
+        *(f"/{noun}/create" for noun in _MADE),
+        *(f"/{noun}/{{id}}/update" for noun in ("nodes", *_MADE)),
+    ),
+    "DELETE": tuple(f"/{noun}/{{id}}" for noun in ("nodes", *_MADE)),
+}
 _ABSENT = ("/plugins/{rest:path}", "/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{rest:path}")
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 
@@ -43,6 +56,6 @@ ROUTES = (
     Route("GET", "/plugins", no_plugins),
     Route("GET", "/plugins/{name:path}/json", no_plugin),
     Route("PUT", "/volumes/{name}", swarm),  # which only cluster volumes have
-    *(Route(method, path, swarm) for path in _SWARM_PATHS for method in _METHODS),
+    *(Route(method, path, swarm) for method, paths in _SWARM_CALLS.items() for path in paths),
     *(Route(method, path, absent) for path in _ABSENT for method in _METHODS),
 )

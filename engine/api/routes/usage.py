@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...containers.life import remove
 from ...containers.view import inspect
+from ...errors import InvalidParameter
 from ..http import Response
 from ..router import Route
 from ..versions import fitted
+from .containers import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,9 @@ def _size(images: Sequence[Image]) -> int:
 async def disk_usage(daemon: Daemon, request: Request) -> Response:
     """Up to API 1.52 the things themselves with some totals, from then on counts and sizes, with the things when asked."""
     kinds = request.query.get("type") or _KINDS
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise InvalidParameter(f"unknown object type: {kind}")
     verbose = request.flag("verbose")
     body: Usage = {"LayersSize": 0, "Images": None, "Containers": None, "Volumes": None, "BuildCache": None}
     if "image" in kinds:
@@ -107,8 +111,7 @@ async def _containers(daemon: Daemon, request: Request) -> _Part:
 async def _container(daemon: Daemon, container: Container, request: Request) -> ContainerSummary:
     name = container.record.spec.image
     row = inspect.summary(daemon.containers, container, time.time_ns(), version=request.version, image_name=name)
-    size = await daemon.containers.blocking(remove.upper_size, daemon.containers, container)
-    row["SizeRw"], row["SizeRootFs"] = size, size
+    row["SizeRw"], row["SizeRootFs"] = await sizes(daemon, container)
     return fitted("container row", row, request.version)
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ...errors import InvalidParameter, NotFound
+from ...errors import InvalidParameter, NotFound, Unavailable
 from ...volumes.types import check_filters
 from .. import leased, transfer
 from ..http import Response
 from ..router import Route
 from .snapshots import at_rest
+from .unsupported import NO_MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,8 @@ async def create(daemon: Daemon, request: Request) -> Response:
     name, driver = body.get("Name") or "", body.get("Driver") or ""
     if not isinstance(name, str) or not isinstance(driver, str):
         raise InvalidParameter("invalid JSON: Name and Driver are strings")
+    if body.get("ClusterVolumeSpec") is not None:
+        raise Unavailable(NO_MANAGER)
     async with leased.creation(daemon, body):
         options, labels = _strings(body, "DriverOpts"), _strings(body, "Labels")
         try:

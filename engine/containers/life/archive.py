@@ -25,7 +25,7 @@ from ...linux.libc import KernelError
 from ...runtime import users
 from ...timestamps import rfc3339
 from ..spec import skeleton
-from . import ipc
+from . import ipc, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,7 +177,7 @@ def find(root_fd: int, path: str, container: Container) -> Iterator[Found]:
             info = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             raise missing from None
-        if path.endswith("/") and not stat.S_ISDIR(info.st_mode):
+        if follow and not stat.S_ISDIR(info.st_mode):
             raise InvalidParameter(f"not a directory: {path}")
         yield Found(parent, name, clean, info)
     finally:
@@ -195,14 +195,32 @@ def _real(root_fd: int, path: str) -> str:
     return "/" + full.removeprefix(top.rstrip("/")).lstrip("/")
 
 
+@contextmanager
+def _mounted(containers: Containers, container: Container) -> Iterator[None]:
+    """Events of the container's volumes around a look into it."""
+    supervise.publish_mounts(containers, container, "mount")
+    try:
+        yield
+    finally:
+        supervise.publish_mounts(containers, container, "unmount")
+
+
 def head(containers: Containers, container: Container, path: str) -> str:
-    with root(containers, container) as root_fd, find(root_fd, path, container) as found:
+    with (
+        _mounted(containers, container),
+        root(containers, container) as root_fd,
+        find(root_fd, path, container) as found,
+    ):
         return found.stat_header(root_fd)
 
 
 def get(containers: Containers, container: Container, path: str, begin: Callable[[str], None], out: BinaryIO) -> None:
     """Write the tar of a path; ``begin`` gets the stat header before the first byte."""
-    with root(containers, container) as root_fd, find(root_fd, path, container) as found:
+    with (
+        _mounted(containers, container),
+        root(containers, container) as root_fd,
+        find(root_fd, path, container) as found,
+    ):
         begin(found.stat_header(root_fd))
         name = posixpath.basename(found.path)
         if path.endswith("/."):
@@ -251,7 +269,7 @@ def put(
     fresh = container.state.status == "created"
     if container.record.spec.read_only and not fresh and not _in_writable_mount(container, path):
         raise Forbidden("container rootfs is marked read-only")
-    with root(containers, container, write=True) as root_fd:
+    with _mounted(containers, container), root(containers, container, write=True) as root_fd:
         with find(root_fd, path.rstrip("/") + "/." if path.strip("/") else "/", container) as found:
             if not stat.S_ISDIR(found.info.st_mode):
                 raise InvalidParameter("extraction point is not a directory")
@@ -297,11 +315,27 @@ def _check_kind(root_fd: int, entry: Entry) -> None:
         raise InvalidParameter(f'cannot overwrite non-directory "/{shown}" with directory "/"')
 
 
+def check_user(containers: Containers, container: Container, user: str) -> None:
+    """Whether the container's own files know a user as an exec names one. Raises InvalidParameter; reads files."""
+    with root(containers, container) as root_fd:
+        try:
+            _identity(root_fd, user)
+        except users.UserError as error:
+            raise InvalidParameter(str(error)) from None
+
+
 def _owner(root_fd: int, container: Container) -> tuple[int, int] | None:
     user = container.record.spec.user
     if not user:
         return None
+    try:
+        identity = _identity(root_fd, user)
+    except users.UserError as error:
+        raise EngineError(str(error)) from None
+    return identity.uid, identity.gid
 
+
+def _identity(root_fd: int, user: str) -> users.Identity:
     def read(path: str) -> bytes:
         try:
             found = paths.open_in_root(root_fd, path)
@@ -316,11 +350,7 @@ def _owner(root_fd: int, container: Container) -> tuple[int, int] | None:
         finally:
             os.close(found)
 
-    try:
-        identity = users.resolve(user, read("/etc/passwd"), read("/etc/group"))
-    except users.UserError as error:
-        raise EngineError(str(error)) from None
-    return identity.uid, identity.gid
+    return users.resolve(user, read("/etc/passwd"), read("/etc/group"))
 
 
 def _mount_of(container: Container, path: str) -> MountPoint | None:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from ...errors import Conflict, EngineError, NotFound
+from ...images import reference
 from ...images.changes import apply_changes
 from ...timestamps import rfc3339
 from ..spec import fields, merge
@@ -50,7 +51,8 @@ async def commit(
     finally:
         if frozen and container.state.status == "paused":
             await stop.unpause(containers, container)
-    containers.publish(container, "commit", imageID=image.id, imageRef=ref, comment=comment)
+    name = reference.parse(ref).with_default_tag.familiar if ref else ""
+    containers.publish(container, "commit", imageID=image.id, imageRef=name, comment=comment)
     return image
 
 
@@ -100,6 +102,8 @@ def _commit(
             "comment": comment or "",
         }
         made = containers.images.add(document, [*layers, layer], parent=parent)
+        labels = made.process.get("Labels") or {}
+        containers.events.publish("image", "create", made.id, {**labels, "name": made.id})
         if ref:
             containers.images.tag(made.id, ref)
     return containers.images.resolve(made.id)

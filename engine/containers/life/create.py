@@ -17,6 +17,7 @@ from ...errors import EngineError, InvalidParameter, NotFound
 from ...images.types import Platform
 from ...linux import paths
 from ...linux.libc import KernelError
+from ...networks.ipam import check_mac
 from ...networks.types import EndpointRequest, endpoint_settings
 from ...runtime import defaults
 from ...volumes.types import LEASE
@@ -50,6 +51,10 @@ async def create(
     host["RestartPolicy"] = validate.restart_policy(host["RestartPolicy"])
     validate.config(wanted)
     warnings = validate.host_config(host, wanted)
+    if wanted["MacAddress"] and not one_network:
+        warnings.append(
+            "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
+        )
     validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))
     validate.storage(host, quota_supported=False)
     draft = ContainerSpec(wanted, host)
@@ -138,7 +143,7 @@ def _log_config(wanted: LogConfig, configured: LogConfig) -> LogConfig:
 def _complete(draft: ContainerSpec, config: Config, id: str, log: LogConfig) -> None:
     """Fill in what depends on other members, as inspect will show it."""
     host = draft.host
-    mode = host["NetworkMode"] = host["NetworkMode"] or "default"
+    mode = host["NetworkMode"] = {"": "bridge", "default": "bridge"}.get(host["NetworkMode"], host["NetworkMode"])
     host["IpcMode"] = host["IpcMode"] or "private"
     host["CgroupnsMode"] = host["CgroupnsMode"] or ("host" if host["Privileged"] else "private")
     host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
@@ -154,7 +159,10 @@ def _complete(draft: ContainerSpec, config: Config, id: str, log: LogConfig) -> 
         host["MemorySwappiness"] = None
     host["PortBindings"] = _port_bindings(host["PortBindings"] or {})
     host["MemorySwap"] = resources.effective_swap(host)
-    host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, draft.security)
+    options = draft.security
+    if host["Privileged"] and not options.label:
+        host["SecurityOpt"] = [*(host["SecurityOpt"] or ()), "label=disable"]  # as Docker shows what it does on SELinux
+    host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, options)
     if exposed := [*(config["ExposedPorts"] or ()), *(host["PortBindings"] or ())]:
         config["ExposedPorts"] = {_port_name(port): {} for port in exposed}
     if not config["Hostname"]:
@@ -194,15 +202,25 @@ def endpoints(
                 "conflicting options: cannot attach user-defined networks to a container network mode"
             )
         return {}
-    primary = "bridge" if mode == "default" else mode
+    primary = mode
     if config["NetworkDisabled"]:
         primary, given = "none", {}
     if primary in ("host", "none") and any(name != primary for name in given):
         raise InvalidParameter(
             "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
         )
-    first = given.get(primary) or given.get("default") or {}
-    ordered = {primary: first, **{name: one for name, one in given.items() if name not in (primary, "default")}}
+    if "default" in given:
+        standing = given.pop("default")
+        given.setdefault("bridge", standing)
+    # Where endpoints are given they are all that count: the mode alone adds none.
+    name_of_first = primary if primary in given or not given else next(iter(given))
+    first: EndpointSettings = given.get(name_of_first) or {}
+    ordered = {name_of_first: first, **{name: one for name, one in given.items() if name != name_of_first}}
+    for name, settings in ordered.items():
+        try:
+            _check_addresses(EndpointRequest.from_docker(name, settings))
+        except InvalidParameter as error:
+            raise InvalidParameter(f"invalid config for network {name}: {error}") from None
     if config["MacAddress"] and not first.get("MacAddress"):
         first["MacAddress"] = config["MacAddress"]
     if host["Links"] and not first.get("Links"):
@@ -223,6 +241,8 @@ def _given_endpoints(body: Mapping[str, object]) -> dict[str, EndpointSettings]:
 
 
 def _check_addresses(request: EndpointRequest) -> None:
+    if request.mac_address:
+        check_mac(request.mac_address)
     for version, address in ((4, request.ipv4_address), (6, request.ipv6_address)):
         if address:
             try:

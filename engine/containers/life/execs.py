@@ -90,7 +90,7 @@ class Exec:
             "OpenStdin": self.config["AttachStdin"],
             "OpenStderr": self.config["AttachStderr"],
             "OpenStdout": self.config["AttachStdout"],
-            "CanRemove": self.started and not self.running,
+            "CanRemove": False,  # Docker's note to itself, which nobody ever sees set
             "ContainerID": self.container.id,
             "DetachKeys": self.config["DetachKeys"],
             "Pid": self.process.pid if self.process else 0,
@@ -103,20 +103,31 @@ def _words(command: Sequence[str]) -> str:
     return f"{program} {' '.join(arguments)}"
 
 
-def create(containers: Containers, container: Container, body: Mapping[str, object]) -> Exec:
-    """A new exec instance; nothing runs yet."""
+def configuration(body: Mapping[str, object]) -> ExecConfig:
+    """A request's body, checked and complete. Raises InvalidParameter."""
     config = cast("ExecConfig", normalize(_FIELDS, body, ""))
     command = config["Cmd"]
     if not command:
         raise InvalidParameter("No exec command specified")
     if any("\0" in word for word in command):
         raise InvalidParameter("invalid Cmd: it contains a NUL byte")
+    return config
+
+
+def create(containers: Containers, container: Container, config: ExecConfig) -> Exec:
+    """A new exec instance of this ``configuration``; nothing runs yet."""
     check_running(container)
     pump.parse_keys(config["DetachKeys"])
     execution = Exec(secrets.token_hex(32), container, config)
     container.execs[execution.id] = execution
-    containers.publish(container, f"exec_create: {_words(command)}", execID=execution.id)
+    containers.publish(container, f"exec_create: {_words(execution.config['Cmd'] or ())}", execID=execution.id)
     return execution
+
+
+def forget_unstarted(container: Container) -> None:
+    """What was prepared for a run of the container goes with that run."""
+    for id in [id for id, one in container.execs.items() if not one.started]:
+        del container.execs[id]
 
 
 def find(containers: Containers, id: str) -> Exec:
@@ -207,7 +218,11 @@ async def _exec(container: Container, specification: ExecSpec) -> ExecProcess:
 KILLED = 137
 """The exit code of an exec that was killed, or ended with its container."""
 NOT_STARTED = 126
-"""The exit code of an exec whose program never ran, whatever the reason."""
+"""The exit code of an exec whose program cannot run."""
+NOT_FOUND = 127
+"""The exit code of an exec whose program, or its directory, is not there."""
+NO_LAUNCH = 128
+"""The exit code of an exec that was refused before anybody looked for its program."""
 _CHDIR = re.compile(r"chdir (\S+): chdir to cwd .*: No such file or directory")
 
 
@@ -218,9 +233,13 @@ def _as_docker(error: LaunchError) -> tuple[str, int]:
         return message, NOT_STARTED
     if match := _CHDIR.fullmatch(message):
         if not match[1].startswith("/"):
-            return "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown", NOT_STARTED
+            return "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown", NO_LAUNCH
         message = f'chdir to cwd ("{match[1]}") set in config.json failed: no such file or directory'
-    return f"OCI runtime exec failed: exec failed: unable to start container process: {message}: unknown", NOT_STARTED
+    absent = "executable file not found" in message or "no such file or directory" in message
+    return (
+        f"OCI runtime exec failed: exec failed: unable to start container process: {message}: unknown",
+        NOT_FOUND if absent else NOT_STARTED,
+    )
 
 
 def spec(

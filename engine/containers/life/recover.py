@@ -188,6 +188,7 @@ async def _settle(containers: Containers, container: Container, found: Recovered
     if was_running:
         containers.note(container, intent="stopped")
         containers.publish(container, "die", exitCode=str(container.state.exit_code))
+        supervise.publish_mounts(containers, container, "unmount")
     if record.intent != "created" and restart.decide_at_boot(
         record.spec.restart, was_running, record.manual, container.state.exit_code
     ):

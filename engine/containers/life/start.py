@@ -78,8 +78,6 @@ async def run(containers: Containers, container: Container) -> None:
         started = await shim.start()
     except BaseException as error:
         failure = _failure(error)
-        if failure.exit_code:
-            containers.publish(container, "die", exitCode=str(failure.exit_code))
         await supervise.teardown(containers, container)
         state = container.state
         changed = State(
@@ -129,7 +127,7 @@ def as_docker(message: str) -> str:
     if match := _SYSCTL.search(message):
         message = f"error during container init: open /proc/sys/{match[1].replace('.', '/')}: {match[2].lower()}"
     reason = message.replace("is a directory", "permission denied")
-    return f"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {reason}: unknown"
+    return f"failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {reason}: unknown"
 
 
 def _failure(error: BaseException) -> StartFailed:

@@ -47,6 +47,8 @@ async def end(containers: Containers, container: Container, grace: int | None, s
     if shim is not None:
         containers.publish(container, "kill", signal=str(number))
         container.last_signal = number
+        if container.state.status == "paused":
+            containers.publish(container, "unpause")  # the shim thaws what it is to end
         try:
             await shim.stop(number, None if seconds < 0 else float(seconds))
         except ShimLost:
@@ -68,6 +70,7 @@ async def kill(containers: Containers, container: Container, number: int = KILL)
     final = number in (KILL, container.record.spec.stop_signal)
     if container.state.status == "paused" and final:
         await containers.blocking(cgroup(containers, container).thaw)
+        containers.publish(container, "unpause")
     exits = container.exits
     try:
         if final:
@@ -137,7 +140,7 @@ async def pause(containers: Containers, container: Container) -> None:
 async def unpause(containers: Containers, container: Container) -> None:
     async with container.lock:
         if container.state.status != "paused":
-            raise Conflict(f"Container {container.id} is not paused")
+            raise EngineError(f"Container {container.id} is not paused")  # 500, as documented
         try:
             await containers.blocking(cgroup(containers, container).thaw)
         except OSError as error:

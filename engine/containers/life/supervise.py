@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
@@ -19,7 +19,7 @@ from ...linux import process
 from ...runtime import statusfile
 from ...runtime.client import Exited, Lost, OutOfMemory, RequestError, ShimLost, Started
 from ..spec import bundle
-from . import autoports, health, ipc
+from . import autoports, execs, health, ipc
 from .state import UNKNOWN_EXIT, State
 
 if TYPE_CHECKING:
@@ -70,8 +70,20 @@ def on_started(containers: Containers, container: Container, started: Started) -
             restart_count=started.restart_count,
         )
     )
+    publish_mounts(containers, container, "mount")
     containers.publish(container, "start")
     health.begin(containers, container)
+
+
+def publish_mounts(containers: Containers, container: Container, action: Literal["mount", "unmount"]) -> None:
+    """Tell of each of the container's volumes that it is in use from now on, or no longer."""
+    for point in container.record.mounts:
+        if point.type == "volume":
+            about = {"driver": "local", "container": container.id}
+            if action == "mount":
+                written = "true" if point.rw else "false"
+                about |= {"destination": point.destination, "read/write": written, "propagation": point.propagation}
+            containers.events.publish("volume", action, point.name, about)
 
 
 async def on_exited(containers: Containers, container: Container, event: Exited) -> None:
@@ -100,11 +112,13 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
         containers.note(container, intent="stopped", manual=event.manual)
     if not called_off:  # a restart that was called off tells of an end that has been told
         containers.publish(container, "die", exitCode=str(code), execDuration=str(seconds))
+        publish_mounts(containers, container, "unmount")
         container.exits += 1
     if container.health is not None:
         container.health = replace(container.health, status="unhealthy")  # as Docker shows what nobody probes
     if container.inbox is not None:
         container.inbox.forget()
+    execs.forget_unstarted(container)
     container.become(state)
     if final and container.record.spec.auto_remove:
         remove_soon(containers, container)
@@ -124,6 +138,7 @@ async def on_lost(containers: Containers, container: Container) -> None:
         error="the container's supervisor died; the exit status was lost",
     )
     containers.publish(container, "die", exitCode=str(UNKNOWN_EXIT))
+    publish_mounts(containers, container, "unmount")
     container.exits += 1
     container.become(
         replace(container.state, status="exited", pid=0, exit_code=UNKNOWN_EXIT, error=container.record.error)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...networks.bodies import EndpointSettings
-    from ..spec.bodies import HostConfig, RestartPolicy
+    from ..spec.bodies import Config, HostConfig, RestartPolicy
     from .container import Container
     from .service import Containers
 
@@ -46,6 +46,17 @@ async def rename(containers: Containers, container: Container, name: str) -> Non
         containers.free(old, container.id)
         await containers.blocking(containers.networks.rename, start.reference(container.record))
         containers.publish(container, "rename", oldName=f"/{old}")
+
+
+def check(body: Mapping[str, object]) -> None:
+    """What is wrong with a body for every container. Raises InvalidParameter."""
+    changed, policy = _asked(body)
+    if policy.get("Name"):
+        validate.restart_policy(policy)
+    # More than the memory alone a container may have is only seen beside what it has.
+    alone = {name: value for name, value in changed.items() if name != "MemorySwap"}
+    plain = cast("HostConfig", {**shapes.normalize(fields.HOST_CONFIG, {}, ""), **alone})
+    validate.host_config(plain, cast("Config", shapes.normalize(fields.CONFIG, {}, "")))
 
 
 async def update(containers: Containers, container: Container, body: Mapping[str, object]) -> list[str]:
@@ -145,7 +156,7 @@ async def connect(containers: Containers, container: Container, ref: str, given:
             )
         if network.name == "host":
             raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
-        if "none" in container.record.spec.networks:
+        if "none" in container.record.spec.networks or network.name == "none":
             raise InvalidParameter(
                 "container cannot be connected to multiple networks with one of the networks in private (none) mode"
             )
@@ -172,13 +183,19 @@ async def connect(containers: Containers, container: Container, ref: str, given:
 
 
 async def disconnect(containers: Containers, container: Container, ref: str, *, force: bool) -> None:
-    network = await containers.blocking(containers.networks.get, ref)
+    try:
+        network = await containers.blocking(containers.networks.get, ref)
+    except NotFound:
+        if container.state.active and not force:
+            raise
+        await _forget(containers, container, ref)
+        return
     async with container.lock:
         known = _name_in_record(containers, container, network.id, network.name)
         if network.name == "host" and known is not None:
             raise InvalidParameter("container cannot be disconnected from host network or connected to host network")
         if known is None:
-            raise EngineError(f"container {container.id} is not connected to network {network.name}")
+            raise EngineError(f"container {container.id} is not connected to the network {network.name}")
         networks = {name: value for name, value in container.record.spec.networks.items() if name != known}
         with anyio.CancelScope(shield=True):
             if container.state.active and container.shim is not None:
@@ -193,6 +210,15 @@ async def disconnect(containers: Containers, container: Container, ref: str, *, 
                     containers.warn(f"the files of {container.id[:12]} still name the network it has left: {error}")
             else:
                 containers.note(container, spec=container.record.spec.with_networks(networks))
+
+
+async def _forget(containers: Containers, container: Container, ref: str) -> None:
+    """Take a network that is gone out of the container's settings, so that it can be started without."""
+    async with container.lock:
+        if ref not in container.record.spec.networks:
+            raise EngineError(f"container {container.id} is not connected to the network {ref}")
+        rest = {name: value for name, value in container.record.spec.networks.items() if name != ref}
+        containers.note(container, spec=container.record.spec.with_networks(rest))
 
 
 def _name_in_record(containers: Containers, container: Container, id: str, name: str) -> str | None:

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
+from ...shapes import truth
 from ...timestamps import parse_time
-from ...volumes.types import has_label, truth
+from ...volumes.types import has_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence, Set
@@ -28,10 +29,10 @@ def check(filters: Mapping[str, Sequence[str]], known: Set[str]) -> None:
     """Raises InvalidParameter for an unknown filter or value."""
     for key, values in filters.items():
         if key not in known:
-            raise InvalidParameter(f"Invalid filter '{key}'")
+            raise InvalidParameter(f"invalid filter '{key}'")
         for value in values:
             if key == "status" and value not in STATUSES:
-                raise InvalidParameter(f"Invalid filter 'status={value}'")
+                raise InvalidParameter(f"invalid filter 'status={value}'")
             if key == "exited" and not re.fullmatch(r"-?\d+", value):
                 raise InvalidParameter(f'strconv.Atoi: parsing "{value}": invalid syntax')
             if key in ("publish", "expose"):
@@ -144,7 +145,7 @@ def prunable(container: Container, filters: Mapping[str, Sequence[str]], now: in
             case "label!":
                 passed = not any(has_label(container.record.labels, value) for value in values)
             case _:
-                raise InvalidParameter(f"Invalid filter '{key}'")
+                raise InvalidParameter(f"invalid filter '{key}'")
         if not passed:
             return False
     return True

@@ -61,7 +61,7 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": [one.id for one in container.execs.values() if one.running] or None,
+        "ExecIDs": [one.id for one in container.execs.values() if one.exit_code is None] or None,
         "HostConfig": host,
         "GraphDriver": {
             "Name": "overlay2",
@@ -235,9 +235,19 @@ def summary(
         "State": container.state.status,
         "Status": status_text(container.state, now, health),
         "HostConfig": shown,
-        "NetworkSettings": {"Networks": settings["Networks"]},
+        "NetworkSettings": {"Networks": {name: _brief(one) for name, one in settings["Networks"].items()}},
         "Mounts": mount_points(containers, container),
     }
+
+
+def _brief(endpoint: EndpointSettings) -> EndpointSettings:
+    """An endpoint as listings have it: without what only matters inside its network."""
+    shown: EndpointSettings = {**endpoint, "Links": None, "Aliases": None, "DriverOpts": None, "DNSNames": None}
+    if addresses := endpoint.get("IPAMConfig"):
+        kept = addresses.copy()
+        kept.pop("LinkLocalIPs", None)
+        shown["IPAMConfig"] = kept
+    return shown
 
 
 def _link_names(containers: Containers, id: str) -> list[str]:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import InvalidParameter
+from ...errors import EngineError, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,6 +243,9 @@ def _named(text: str) -> _Column:
 def top(cgroup: Cgroup, arguments: str) -> Top:
     """Titles and Processes of the container's processes."""
     wanted = columns(arguments)
+    if "PID" not in [title for title, _ in wanted]:
+        # Docker needs it to tell the container's processes from the others.
+        raise EngineError("Couldn't find PID field in ps output")
     found = [process for pid in sorted(cgroup.procs()) if (process := _read(pid))]
     return {
         "Titles": [title for title, _ in wanted],

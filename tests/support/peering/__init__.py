@@ -1,0 +1,1 @@
+"""Random calls of the Engine API, made on two engines at once, and what differs between their answers."""

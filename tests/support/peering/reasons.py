@@ -1,0 +1,61 @@
+"""The differences from dockerd that stay. Each pattern is searched in ``call place: ours / dockerd's``."""
+
+from __future__ import annotations
+
+from .compare import Reason
+
+REASONS = (
+    Reason(r"IPAM\.Config\[\d\]\.Gateway: \S+ / <missing>", "the gateway that was chosen is told"),
+    Reason(r"DockerVersion:", "an image names the engine that made it"),
+    Reason(
+        r"/networks/\S+/connect status: 404 .*network .* not found",
+        "a network that is not there is told at once, not at the next start",
+    ),
+    Reason(r"/tag status: 400 .*which name shall", "a tag without a name is refused, not ignored"),
+    Reason(r"status: 501 .*configuration-only networks", "configuration-only networks are not offered"),
+    Reason(r"/images/search status: 503 ", "a registry that does not answer is 503"),
+    Reason(r"ConsoleSize: \[1\]", "what was asked for is shown"),
+    Reason(r"body\.Scope: local / bogus|networks body\[\d+\]\.Scope: local / bogus", "every network here is local"),
+    Reason(r"Networks\.none: .* / <missing>", "a container without network is on the network none"),
+    Reason(r"body\.message: ", "words of one's own beside the same status"),
+    Reason(
+        r"status: 400 .* / 500 .*(strconv|failed to parse value|invalid filter)",
+        "what cannot be read is the client's fault here: 400 as documented",
+    ),
+    Reason(r"/archive status: 400 .* / 500 ", "what cannot be done with a path or an archive is the request's fault"),
+    Reason(r"/attach body", "what is written before the stream begins"),
+    Reason(r"bad DNS option or search domain", "what no resolver can read is refused at once"),
+    Reason(r"exec body\.DetachKeys", "shown as they were given, not in Docker's own form"),
+    Reason(r"/images/get status: 400 ", "saving nothing is a mistake"),
+    Reason(r"a%2Fb/\w+ status: 404 .*page not found", "no container's name has a slash"),
+    Reason(r"/volumes/v1/x status: 404", "no volume's name has a slash"),
+    Reason(r"/resize status: 200 None / 404", "the size of an exec that has not begun is kept for it"),
+    Reason(r"DNSNames: None / ", "names are shown while they resolve"),
+    Reason(
+        r"/exec/\S+/start status: 409 .* already run'} / 200 ", "told by the status, not on a stream with status 200"
+    ),
+    Reason(r"cpu-shares is 2", "less than two shares of the processor count as two"),
+    Reason(r"status: 400 .*device cgroup rule", "a rule for devices that makes no sense is refused at creation"),
+    Reason(r"event missing: container kill .*'signal', '9'", "one SIGKILL is told of once"),
+    Reason(
+        r"/restart event missing: network ", "a restart keeps its network namespace, and its place in every network"
+    ),
+    Reason(r"exist on Windows only", "what Linux does not have is refused"),
+    Reason(r"status: 400 .* / 409 .*already in use by container", "of two faults another one is told first"),
+    Reason(r"/containers/create event missing: container destroy", "what was refused has never been there"),
+    Reason(r"/tag status: 400 .* / 404 .*invalid reference", "a name that cannot be one is the request's fault"),
+    Reason(r"status: 400 .* / 500 .*nvalid signal", "a signal that there is not is the request's fault"),
+    Reason(r"DeviceRequests\[\d\]\.\w+: <missing>", "what was asked for is shown"),
+    Reason(r"body\.State\.Error: ", "words of one's own beside the same state"),
+    Reason(r"/update status: 400 .*CPU shares", "what no kernel takes is refused for every container"),
+    Reason(r"/start event missing: network ", "a start that fails before its network is made has joined none"),
+    Reason(r"GraphDriver", "storage of one's own"),
+    Reason(r"Options\.com\.docker\.network\.bridge\.name: pc", "each instance names its bridge after itself"),
+    Reason(
+        r"CgroupnsMode: private / host",
+        "on control groups v1 dockerd leaves containers in the host's namespace; here they get their own",
+    ),
+    Reason(r"\.(HostnamePath|HostsPath|ResolvConfPath|LogPath): <set> / $", "paths are known from creation on"),
+    Reason(r"\.NetworkID: <id> / $", "the network is known from creation on"),
+    Reason(r"OomKillDisable: None / False", "null where nothing was asked for, as dockerd has it on control groups v2"),
+)
