@@ -9,6 +9,18 @@ from ..errors import InvalidParameter
 __all__ = ["DEFAULT_DOMAIN", "DEFAULT_TAG", "Reference", "id_prefix", "is_digest", "is_tag", "parse"]
 
 
+def tagged(repository: str, tag: str) -> str:
+    """The name that a repository and a tag of a request stand for: the tag counts, also where the repository has one. Raises
+    InvalidParameter."""
+    named = parse(repository)
+    if not tag:
+        return repository
+    if not is_tag(tag):
+        raise InvalidParameter("invalid tag format")
+    bare = repository.removesuffix(f"@{named.digest}") if named.digest else repository
+    return f"{bare.removesuffix(f':{named.tag}') if named.tag else bare}:{tag}"
+
+
 def parse(text: str) -> Reference:
     """Parse and make canonical. Raises InvalidParameter in Docker's words."""
     try:

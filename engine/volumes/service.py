@@ -105,9 +105,9 @@ class Volumes:
         labels: Mapping[str, str] | None = None,
     ) -> Volume:
         """The volume of this name, made when it is missing. Without a name: an anonymous one with 64 hex digits."""
+        check_driver(driver)
         if name:
             check_name(name)
-        check_driver(driver)
         check_options(options or {})
         given = dict(labels or {})
         if not name:

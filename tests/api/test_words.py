@@ -243,6 +243,39 @@ def test_execs_of_a_container_that_ended_are_gone_unless_they_ran(
     assert engine.request("GET", f"/exec/{waits}/json")[0] == 404
 
 
+def test_a_file_that_is_copied_out_is_told(engine: EngineRoot, client: docker.DockerClient) -> None:
+    id, began = create(engine, "read"), time.time()
+    assert engine.request("GET", f"/containers/{id}/archive?path=/etc/passwd")[0] == 200
+    assert engine.request("GET", f"/containers/{id}/archive?path=/etc/passwd/.")[0] == 400
+    rows = engine.request("GET", f"/events?since={began:.9f}&until={time.time() + 0.5:.9f}")[1].splitlines()
+    assert [row["Action"] for row in map(json.loads, rows)] == ["archive-path"]
+
+
+def test_a_tag_counts_where_the_repository_has_one(engine: EngineRoot, client: docker.DockerClient) -> None:
+    assert engine.request("POST", "/images/busybox/tag?repo=h:5000/a:b&tag=c")[0] == 201
+    assert engine.request("DELETE", "/images/h:5000/a:c")[0] == 200
+    assert engine.request("POST", "/images/busybox/tag?repo=a&tag=b%40c")[0] == 400
+
+
+def test_a_mac_address_needs_the_network_of_the_mode(engine: EngineRoot) -> None:
+    body = {
+        "Image": "busybox",
+        "MacAddress": "02:42:ac:11:00:99",
+        "NetworkingConfig": {"EndpointsConfig": {"other": {}}},
+    }
+    status, answer = engine.request("POST", "/containers/create", body)
+    assert (status, "container-wide MAC" in json.loads(answer)["message"]) == (400, True)
+
+
+def test_names_of_event_filters_are_beginnings(engine: EngineRoot, client: docker.DockerClient) -> None:
+    began = time.time()
+    create(engine, "beginning")
+    until = f"since={began:.9f}&until={time.time() + 0.5:.9f}"
+    for name, count in (("beg", 1), ("ginning", 0)):
+        text = engine.request("GET", f"/events?{until}&filters=" + quote(json.dumps({"container": [name]})))[1]
+        assert len(text.splitlines()) == count, text
+
+
 def test_a_commit_is_told_with_the_images_labels(engine: EngineRoot, client: docker.DockerClient) -> None:
     id, began = create(engine, "committed"), time.time()
     image = engine.json("POST", f"/commit?container={id}&repo=told&changes=LABEL%20a%3Db")["Id"]

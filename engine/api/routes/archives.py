@@ -50,6 +50,7 @@ async def get(daemon: Daemon, request: Request) -> None:
             files.get(daemon.containers, container, path, begin, file)
 
     async def _begin(stat: str) -> None:
+        daemon.containers.publish(container, "archive-path")
         await request.begin(_TAR, headers=[(_STAT, stat)])
 
     await transfer.in_thread(daemon, work)
@@ -93,9 +94,7 @@ async def changes_(daemon: Daemon, request: Request) -> Response:
 async def commit_(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
     repo, tag = request.text("repo"), request.text("tag")
-    ref = f"{repo}:{tag}" if repo and tag else repo
-    if ref:
-        reference.parse(ref)
+    ref = reference.tagged(repo, tag) if repo else ""
     container = daemon.containers.get(request.text("container"))
     image = await commit.commit(
         daemon.containers,

@@ -204,8 +204,7 @@ async def tag(daemon: Daemon, request: Request) -> Response:
         raise InvalidParameter("repo: which name shall the image have?")
     if repo == "sha256":
         raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
-    wanted = f"{repo}:{name}" if name else repo
-    reference.parse(wanted)
+    wanted = reference.tagged(repo, name)
     image = daemon.images.resolve(request["name"])
     await daemon.containers.blocking(daemon.images.tag, image.id, wanted)
     return Response(201)

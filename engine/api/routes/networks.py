@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ....grammar import booleans
 from ...containers.life import update
 from ...errors import InvalidParameter, NotFound
+from ...networks.types import endpoint_settings
 from .. import leased
 from ..http import Response
 from ..router import Route
@@ -61,11 +62,12 @@ async def prune(daemon: Daemon, request: Request) -> Response:
 
 async def connect(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
-    container = daemon.containers.get(_container(body))
     settings = body.get("EndpointConfig") or {}
     if not isinstance(settings, dict):
         raise InvalidParameter("invalid JSON: EndpointConfig: want an object")
-    await update.connect(daemon.containers, container, request["id"], settings)
+    asked = endpoint_settings(settings, "EndpointConfig")
+    container = daemon.containers.get(_container(body))
+    await update.connect(daemon.containers, container, request["id"], asked)
     return Response(200)
 
 

@@ -221,6 +221,11 @@ def endpoints(
             _check_addresses(EndpointRequest.from_docker(name, settings))
         except InvalidParameter as error:
             raise InvalidParameter(f"invalid config for network {name}: {error}") from None
+    if config["MacAddress"] and name_of_first != primary:
+        raise InvalidParameter(
+            "unable to migrate container-wide MAC address to a specific network: HostConfig.NetworkMode must match the identity of a"
+            " network in NetworkSettings.Networks"
+        )
     if config["MacAddress"] and not first.get("MacAddress"):
         first["MacAddress"] = config["MacAddress"]
     if host["Links"] and not first.get("Links"):

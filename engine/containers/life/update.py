@@ -9,7 +9,7 @@ import anyio
 from ... import shapes
 from ...errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound
 from ...linux.cgroup import CgroupError
-from ...networks.types import EndpointRequest, endpoint_settings
+from ...networks.types import EndpointRequest
 from ...runtime.client import ShimError
 from ..spec import fields, resources, validate
 from . import start, stop
@@ -138,9 +138,8 @@ async def remove_link(containers: Containers, container: Container, alias: str) 
         containers.note(container, spec=spec)
 
 
-async def connect(containers: Containers, container: Container, ref: str, given: Mapping[str, object]) -> None:
+async def connect(containers: Containers, container: Container, ref: str, settings: EndpointSettings) -> None:
     """Put the container on one more network, a running one at once."""
-    settings = endpoint_settings(given, "EndpointConfig")
     network = await containers.blocking(containers.networks.get, ref)
     async with container.lock:
         spec = container.record.spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...errors import Forbidden, NotFound, Unavailable
+from ...errors import Forbidden, NotFound
 from .bridge import Bridge
 from .driver import Driver
 from .linkless import Host, Null
@@ -29,13 +29,13 @@ def of(item: Network | Endpoint) -> Driver:
 def find(name: str, *, swarm: bool = False) -> Driver:
     """The driver that a client names for a new network; ``swarm`` when the request needs one.
 
-    Raises Forbidden (there can be no other network of the kind), Unavailable (swarm), NotFound.
+    Raises Forbidden (there can be no other network of the kind), also swarm), NotFound.
     """
     driver = _BY_NAME.get(name)
     if driver is not None and driver.unique:
         raise Forbidden(f'only one instance of "{name}" network is allowed')
     if swarm or name in _SWARM:
-        raise Unavailable(
+        raise Forbidden(
             'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to'
             " swarm and try again."
         )

@@ -62,7 +62,7 @@ class Reason:
 def plain(value: Any, key: str = "") -> Any:
     """``value`` without what cannot be the same on two engines."""
     if key == "Source" and isinstance(value, str) and value.endswith("/_data"):
-        return value.split("/volumes/")[-1]
+        value = value.split("/volumes/")[-1]
     if key == "Status" and isinstance(value, str):
         return re.sub(r"(Less than )?\b(an?|\d+) (second|minute|hour)s?( ago)?", "<while>", value)
     if key in _PRIVATE and not isinstance(value, dict | list):

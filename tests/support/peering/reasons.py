@@ -47,8 +47,24 @@ REASONS = (
     Reason(r"status: 400 .* / 500 .*nvalid signal", "a signal that there is not is the request's fault"),
     Reason(r"DeviceRequests\[\d\]\.\w+: <missing>", "what was asked for is shown"),
     Reason(r"body\.State\.Error: ", "words of one's own beside the same state"),
-    Reason(r"/update status: 400 .*CPU shares", "what no kernel takes is refused for every container"),
+    Reason(r"/update status: 400 .* / 404 ", "what no kernel takes is refused for every container"),
+    Reason(
+        r"/restart status: 404 .* / 500 .*network .* not found", "a network that is not there is 404, as for a start"
+    ),
+    Reason(r"EndpointsConfig is nil", "no settings are empty settings: docker-py sends null"),
+    Reason(r"status: 400 .* / 404 .*No such container", "of two faults another one is told first"),
+    Reason(
+        r"/containers/create status: 201 .*user configured subnets", "addresses are chosen when the container starts"
+    ),
+    Reason(r"SizeRw: 0 / <missing>", "nothing written is 0 bytes"),
+    Reason(r"list .*Mounts\[\d\]\.Source: \S+ / $", "where a volume lies is told"),
     Reason(r"/start event missing: network ", "a start that fails before its network is made has joined none"),
+    Reason(r"/top status: 400 .*ps: error", "arguments that ps does not know are the request's fault"),
+    Reason(
+        r"(DELETE \S+|/kill|/stop) event \w+: container unpause",
+        "whether a killed container is thawed first is a race of Docker's",
+    ),
+    Reason(r"/networks/create status: 409 .*already exists.* / 400 ", "of two faults another one is told first"),
     Reason(r"GraphDriver", "storage of one's own"),
     Reason(r"Options\.com\.docker\.network\.bridge\.name: pc", "each instance names its bridge after itself"),
     Reason(
