@@ -23,6 +23,7 @@ FILE = """
 name: oneoff
 services:
   web: {image: box, command: sleep 600, stop_grace_period: 0s}
+  short: {image: box, command: echo short, profiles: [short]}
   tool: {image: box, command: sleep 600, stop_grace_period: 0s, profiles: [tools], depends_on: [web]}
 """
 
@@ -160,3 +161,11 @@ def test_cp_keeps_the_owner_and_copies_nothing_dry(command: Command, tmp_path: P
     command("--dry-run", "cp", str(source), "web:/dry")
     assert command("exec", "-T", "web", "stat", "-c", "%u:%g", "/own").stdout == "1000:1000\n"
     assert command("exec", "-T", "web", "ls", "/dry", check=False).returncode == 1
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-attach", "short"), ("--abort-on-container-exit",)])
+def test_an_attached_up_of_what_ends_leaves_the_others_alone(command: Command, flags: tuple[str, ...]) -> None:
+    command("up", "-d", "web")
+    done = command("--profile", "short", "up", *flags, "short")
+    assert "Attaching to short-1" in done.stdout
+    assert command("ps", "--format", "{{.Service}} {{.State}}").stdout == "web running\n"

@@ -232,7 +232,7 @@ class _Attachment:
     def wait(self) -> str:
         """Block until there is something to decide: "done", "abort" or "detached". Raises KeyboardInterrupt and `EngineError`."""
         args = self.args
-        watched = self.services | {args.exit_code_from}
+        watched = self.services | ({args.exit_code_from} if args.exit_code_from else set())
         while True:
             with self.changed:
                 if self.error is not None:
