@@ -134,6 +134,18 @@ def current() -> Sets:
     )
 
 
+def set_effective(sets: Sets) -> None:
+    """Set effective, permitted and inheritable of the calling thread as :func:`current` told them. Raises KernelError."""
+    data = _Words()
+    for word in range(2):
+        shift = 32 * word
+        data[word].effective = sets.effective >> shift & 0xFFFFFFFF
+        data[word].permitted = sets.permitted >> shift & 0xFFFFFFFF
+        data[word].inheritable = sets.inheritable >> shift & 0xFFFFFFFF
+    header = _Header(_VERSION_3, 0)
+    libc.check(libc.capset(ctypes.byref(header), ctypes.byref(data)), "capset")
+
+
 def limit_bounding(keep: int) -> None:
     """Drop from the bounding set all that is not in ``keep``. Takes CAP_SETPCAP. Raises KernelError."""
     for bit in range(64):
@@ -157,15 +169,8 @@ def apply(sets: Sets) -> Sets:
     What this process does not have itself cannot be given and is left out (see :func:`missing`). Raises KernelError.
     """
     possible = sets.within(current().permitted)
-    data = _Words()
-    for word in range(2):
-        shift = 32 * word
-        data[word].effective = possible.effective >> shift & 0xFFFFFFFF
-        data[word].permitted = possible.permitted >> shift & 0xFFFFFFFF
-        data[word].inheritable = possible.inheritable >> shift & 0xFFFFFFFF
-    header = _Header(_VERSION_3, 0)
     libc.check(libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl PR_CAP_AMBIENT_CLEAR_ALL")
-    libc.check(libc.capset(ctypes.byref(header), ctypes.byref(data)), "capset")
+    set_effective(possible)
     for bit in range(possible.ambient.bit_length()):
         if possible.ambient & (1 << bit):
             raised = libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_RAISE, bit, 0, 0)

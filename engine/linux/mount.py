@@ -28,6 +28,7 @@ MOUNT_ATTR_RELATIME = 0x00000000
 MOUNT_ATTR_NOATIME = 0x00000010
 MOUNT_ATTR_STRICTATIME = 0x00000020
 MOUNT_ATTR_NODIRATIME = 0x00000080
+MOUNT_ATTR_IDMAP = 0x00100000
 MOUNT_ATTR_NOSYMFOLLOW = 0x00200000
 
 MS_UNBINDABLE = 1 << 17
@@ -72,6 +73,8 @@ class Attributes(NamedTuple):
     bind: bool = False
     recursive_bind: bool = False
     data: tuple[str, ...] = ()
+    idmap: bool = False
+    """Whether its owners are seen through the container's user namespace."""
 
 
 _FLAGS: dict[str, tuple[int, int]] = {
@@ -104,12 +107,14 @@ def parse_options(options: Iterable[str]) -> Attributes:
     bits = [0, 0]
     recursive = [0, 0]
     propagation: list[tuple[int, bool]] = []
-    bind = recursive_bind = False
+    bind = recursive_bind = idmap = False
     data: list[str] = []
     for option in options:
         if option in ("bind", "rbind"):
             bind = True
             recursive_bind = recursive_bind or option == "rbind"
+        elif option == "idmap":
+            idmap = True
         elif option in _FLAGS:
             bits[0] = bits[0] & ~_FLAGS[option][1] | _FLAGS[option][0]
             bits[1] = bits[1] & ~_FLAGS[option][0] | _FLAGS[option][1]
@@ -123,7 +128,7 @@ def parse_options(options: Iterable[str]) -> Attributes:
         elif option not in _WITHOUT_MEANING:
             data.append(option)
     return Attributes(
-        bits[0], bits[1], recursive[0], recursive[1], tuple(propagation), bind, recursive_bind, tuple(data)
+        bits[0], bits[1], recursive[0], recursive[1], tuple(propagation), bind, recursive_bind, tuple(data), idmap
     )
 
 
@@ -155,10 +160,16 @@ def attach(descriptor: int, point: str | os.PathLike[str]) -> None:
 
 
 def set_attributes(
-    mount_fd: int, *, set_bits: int = 0, clear_bits: int = 0, propagation: int = 0, recursive: bool = False
+    mount_fd: int,
+    *,
+    set_bits: int = 0,
+    clear_bits: int = 0,
+    propagation: int = 0,
+    recursive: bool = False,
+    userns_fd: int = 0,
 ) -> None:
-    """mount_setattr(2) on the mount that ``mount_fd`` is the root of."""
-    attributes = _MountAttr(set_bits, clear_bits, propagation, 0)
+    """mount_setattr(2) on the mount that ``mount_fd`` is the root of; ``userns_fd`` counts with MOUNT_ATTR_IDMAP only."""
+    attributes = _MountAttr(set_bits, clear_bits, propagation, userns_fd)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     libc.call(
         libc.SYS_MOUNT_SETATTR,
@@ -223,9 +234,27 @@ def new_process_filesystem(pids_fd: int, attributes: int = 0) -> int:
 
 def is_process_filesystem(descriptor: int) -> bool:
     """Whether the descriptor refers to the root of a procfs."""
+    return _magic(descriptor) == _PROC_SUPER_MAGIC and os.fstat(descriptor).st_ino == _PROC_ROOT_INO
+
+
+def filesystem_name(descriptor: int) -> str:
+    """What messages call the file system that the descriptor is on."""
+    magic = _magic(descriptor) & 0xFFFFFFFF
+    return _MAGICS.get(magic, f"a file system of kind {magic:#x}")
+
+
+_MAGICS = {
+    0x794C7630: "overlay", _PROC_SUPER_MAGIC: "proc", 0x62656572: "sysfs", 0x858458F6: "ramfs", 0x6969: "nfs",
+    0x65735546: "fuse", 0x01021994: "tmpfs", 0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs",
+    0x1CD1: "devpts", 0x27E0EB: "cgroup", 0x63677270: "cgroup2", 0xFF534D42: "cifs", 0x01021997: "9p",
+    0x19800202: "mqueue", 0x73717368: "squashfs", 0x2FC12FC1: "zfs",
+}  # fmt: skip
+
+
+def _magic(descriptor: int) -> int:
     buffer = (ctypes.c_long * 16)()
     libc.check(libc.fstatfs(descriptor, ctypes.addressof(buffer)), "fstatfs")
-    return buffer[0] == _PROC_SUPER_MAGIC and os.fstat(descriptor).st_ino == _PROC_ROOT_INO
+    return buffer[0]
 
 
 def _split(option: str) -> tuple[str, str | None]:

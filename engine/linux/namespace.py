@@ -26,6 +26,7 @@ FLAGS = {
     "ipc": CLONE_NEWIPC,
     "pid": CLONE_NEWPID,
     "network": CLONE_NEWNET,
+    "user": CLONE_NEWUSER,
 }
 """By the names of the OCI runtime specification."""
 

@@ -196,8 +196,16 @@ class Seccomp(TypedDict):
     syscalls: list[SeccompRule]
 
 
+class IdMapping(TypedDict):
+    containerID: int
+    hostID: int
+    size: int
+
+
 class Linux(TypedDict, total=False):
     namespaces: list[Namespace]
+    uidMappings: list[IdMapping]
+    gidMappings: list[IdMapping]
     resources: Resources
     maskedPaths: list[str]
     readonlyPaths: list[str]

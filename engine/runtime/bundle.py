@@ -72,6 +72,10 @@ class ShimSpec(NamedTuple):
     pid_namespace: str = "new"
     resolver: str | None = None
     runtime: str = ""
+    user: str = ""
+    """The user namespace: "" the host's, "new", or ``PID:STARTED`` of a process that is in it."""
+    ids: int = 0
+    """Where its ids begin on the host."""
 
     @staticmethod
     def parse(document: wire.ShimDocument | list[object]) -> ShimSpec:
@@ -105,6 +109,8 @@ class ShimSpec(NamedTuple):
             "pid_namespace": self.pid_namespace,
             "resolver": self.resolver,
             "runtime": self.runtime,
+            "user": self.user,
+            "ids": self.ids,
         }
 
     def positions(self) -> list[object]:
@@ -144,6 +150,14 @@ class LaunchSpec(NamedTuple):
     """A file of further variables, in memory: a JSON list of ``name=value``."""
     donors: Mapping[int, int] = MappingProxyType({})
     """Start times of the processes that the paths of joined namespaces name by their pids."""
+    matched: tuple[str, ...] = ()
+    """Destinations of bind mounts whose owner on the host is the container's user inside."""
+
+    @property
+    def ids(self) -> int:
+        """Where the ids of the container's user namespace begin on the host; 0 without one."""
+        mappings = self.linux.get("uidMappings") or ()
+        return int(mappings[0]["hostID"]) if mappings and "user" in self.namespaces else 0
 
     def document(self) -> wire.LaunchDocument:
         """launch.json, as `parse` reads it."""
@@ -167,6 +181,7 @@ class LaunchSpec(NamedTuple):
             "control": self.control,
             "donors": {str(pid): started for pid, started in self.donors.items()},
             "own_files": list(self.own_files),
+            "matched": list(self.matched),
             "environment": self.environment,
         }
 
@@ -212,7 +227,16 @@ class LaunchSpec(NamedTuple):
             pid_namespace="new" if pids == "" else pids or "",
             resolver=self.resolver,
             runtime=self.runtime,
+            user=self._user(),
+            ids=self.ids,
         )
+
+    def _user(self) -> str:
+        path = self.namespaces.get("user")
+        if path is None:
+            return ""
+        pid = int(path.split("/")[2]) if path else 0
+        return f"{pid}:{self.donors[pid]}" if pid else "new"
 
 
 def read(path: str) -> LaunchSpec:
@@ -267,6 +291,7 @@ def parse(document: wire.LaunchDocument, directory: str) -> LaunchSpec:
         own_files=tuple(document.get("own_files") or ()),
         environment=document.get("environment"),
         donors={int(pid): int(started) for pid, started in (document.get("donors") or {}).items()},
+        matched=tuple(document.get("matched") or ()),
     )
 
 

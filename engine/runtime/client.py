@@ -197,6 +197,10 @@ class KeeperClient:
             spec = launch if isinstance(launch, bundle.ShimSpec) else bundle.read(os.fspath(launch)).for_shim()
         except (OSError, ValueError) as error:
             raise LaunchError("prepare", getattr(error, "errno", None) or 0, str(error), 128) from None
+        if spec.user and not self._connection.peer.v:
+            raise RequestError(
+                "the keeper is of an older pycompose and knows no user namespaces: engine stop, then start"
+            )
         ours, theirs = protocol.pair()
         try:
             with theirs:

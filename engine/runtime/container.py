@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..linux import process
 from ..linux.cgroup import Cgroup
-from . import bundle, child, foreign, netns, restart, statusfile
+from . import bundle, child, foreign, restart, spaces, statusfile
 from .foreign import Console
 from .launch import Launch
 from .logcompress import Compressor
@@ -73,7 +73,7 @@ class Container:
         self.spec = spec
         self._signature = bundle.signature(spec.launch)
         self.policy = spec.restart
-        self.network = netns.create(resolver=spec.resolver is not None) if spec.network_mode == "new" else None
+        self._user, self.network = spaces.make(spec)
         self.cgroup: Cgroup | None = None
         self.run: Run | None = None
         self.status = statusfile.created()
@@ -127,6 +127,7 @@ class Container:
         self.spec = bundle.read(before.launch).for_shim()
         self._signature = signature
         self.policy = self.spec.restart
+        self._user = spaces.renewed(self._user, before, self.spec)
         if self.spec.log != before.log:
             self._close_log()
 
@@ -152,8 +153,9 @@ class Container:
                 draft = foreign.ForeignLaunch(spec.launch, self._host, network, console)
                 forked = child.fork(draft, streams.child, pid_namespace="")
             else:
-                own = Launch(spec.launch, self._host, network, limits=not self._by_policy, window=self._size)
-                forked = child.fork(own, streams.child, pid_namespace=spec.pid_namespace, cgroup=self.cgroup)
+                limits, window = not self._by_policy, self._size
+                own = Launch(spec.launch, self._host, network, limits=limits, window=window, user=self._user)
+                forked = child.fork(own, streams.child, pid_namespace=spaces.pids(spec), cgroup=self.cgroup)
         except OSError:
             streams.finish()
             raise

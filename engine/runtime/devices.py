@@ -23,6 +23,8 @@ _FOREIGN_BITS = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NOEXEC
 NULL_BITS = mount.MOUNT_ATTR_RDONLY | mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NOEXEC
 """Of a mount of a null device: it still reads and writes, but has neither mode nor times that could be changed."""
 _NULL = os.makedev(1, 3)
+SPARE = ""
+"""In place of a path, among the nodes that were made before entering a user namespace: a null device for whatever needs one."""
 
 
 class MakeDevice(NamedTuple):
@@ -39,11 +41,11 @@ class MakeDevice(NamedTuple):
     def execute(self, stage: Stage) -> None:
         parent_path, name = os.path.split(self.path)
         parent = paths.make_directory(stage.root_fd, parent_path)
-        if not userns.is_initial():
+        if self.path in stage.nodes or not userns.is_initial():
             os.close(parent)
             self._bind(stage)
             return
-        kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[self.kind]
+        kind = kind_of(self.kind)
         try:
             os.mknod(name, kind | self.mode, os.makedev(self.major, self.minor), dir_fd=parent)
         except FileExistsError:
@@ -55,8 +57,11 @@ class MakeDevice(NamedTuple):
         os.close(parent)
 
     def _bind(self, stage: Stage) -> None:
-        """The host's node: none can be made in a user namespace, and its mode and owner cannot be changed from there."""
-        source = mount.open_tree(_host_node(self.path, self.kind, os.makedev(self.major, self.minor)))
+        """One that was made before, or the host's node: none can be made in a user namespace, and the host's mode and owner
+        cannot be changed from there."""
+        source = stage.nodes.pop(self.path, -1)
+        if source < 0:
+            source = mount.open_tree(_host_node(self.path, self.kind, os.makedev(self.major, self.minor)))
         mount.set_attributes(source, set_bits=_FOREIGN_BITS, propagation=mount.MS_PRIVATE)
         target = paths.make_file(stage.root_fd, self.path, 0o600)
         mount.move_mount(source, target, self.path)
@@ -65,6 +70,11 @@ class MakeDevice(NamedTuple):
 
     def describe(self) -> str:
         return f"device {self.path} {self.kind} {self.major}:{self.minor}"
+
+
+def kind_of(letter: str) -> int:
+    """The type bits of a node's mode: ``letter`` is c, u, b or p."""
+    return {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[letter]
 
 
 def _host_node(path: str, kind: str, number: int) -> str:
@@ -132,13 +142,11 @@ class OwnNull(NamedTuple):
     host could be changed."""
 
     def execute(self, stage: Stage) -> None:
-        if not userns.is_initial():
-            return  # there is but the host's, which nobody in a user namespace can change
         for number in (0, 1, 2):
             if not is_null(number):
                 continue
             access = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
-            null = _open_null(stage.root_fd, access)
+            null = _open_null(stage, access)
             os.dup2(null, number)
             os.close(null)
 
@@ -152,19 +160,25 @@ def is_null(descriptor: int) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL
 
 
-def attached_null(root_fd: int, *, own: bool) -> int:
+def attached_null(stage: Stage, target: int, path: str, *, own: bool) -> int:
     """An O_PATH descriptor of a null device on a mounted file system of the container's: its own /dev's (``own``), or one
-    made for this."""
+    made for this, which may be mounted on ``target`` already."""
     if own:
-        found = paths.open_in_root(root_fd, "/dev/null", symlinks=False)
+        found = paths.open_in_root(stage.root_fd, "/dev/null", symlinks=False)
         if is_null(found):
             return found
         os.close(found)
+    if SPARE in stage.nodes:
+        # One from another mount namespace can be cloned once it is attached here.
+        spare = os.dup(stage.nodes[SPARE])
+        mount.set_attributes(spare, set_bits=NULL_BITS, propagation=mount.MS_PRIVATE)
+        mount.move_mount(spare, target, path)
+        return spare
     if not userns.is_initial():
         return os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
     # Only what is attached can be bound: for a moment it covers /dev.
-    folder = _folder()
-    target = paths.make_directory(root_fd, "/dev")
+    folder = null_folder()
+    target = paths.make_directory(stage.root_fd, "/dev")
     mount.move_mount(folder, target, "/dev")
     node = mount.open_tree("null", directory_fd=folder)
     mount.umount(f"/proc/self/fd/{folder}", mount.MNT_DETACH)
@@ -173,10 +187,10 @@ def attached_null(root_fd: int, *, own: bool) -> int:
     return node
 
 
-def _open_null(root_fd: int, access: int) -> int:
+def _open_null(stage: Stage, access: int) -> int:
     try:
         # Whatever stands there must neither block us nor become our terminal.
-        found = paths.open_in_root(root_fd, "/dev/null", access | os.O_NONBLOCK | os.O_NOCTTY, symlinks=False)
+        found = paths.open_in_root(stage.root_fd, "/dev/null", access | os.O_NONBLOCK | os.O_NOCTTY, symlinks=False)
     except KernelError:
         found = -1
     if found >= 0:
@@ -184,14 +198,16 @@ def _open_null(root_fd: int, access: int) -> int:
             os.set_blocking(found, True)
             return found
         os.close(found)
-    folder = _folder()
+    if SPARE in stage.nodes:
+        return os.open(f"/proc/self/fd/{stage.nodes[SPARE]}", access | os.O_CLOEXEC)
+    folder = null_folder()
     mount.set_attributes(folder, set_bits=NULL_BITS)
     null = os.open("null", access | os.O_CLOEXEC, dir_fd=folder)
     os.close(folder)
     return null
 
 
-def _folder() -> int:
+def null_folder() -> int:
     """A file system with a null device in it, as a detached mount."""
     folder = mount.new_filesystem("tmpfs", ["mode=755", "nr_blocks=1", "nr_inodes=2"], mount.MOUNT_ATTR_NOSUID, "tmpfs")
     before = os.umask(0)

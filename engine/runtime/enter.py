@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..linux import namespace
-from . import bundle, devices, operations
-from .launch import confinement, identity
+from ..linux import namespace, userns
+from . import bundle, devices, mapped, operations
+from .launch import confinement, identity, resource_limits
 
 if TYPE_CHECKING:
     from . import wire
@@ -55,17 +55,21 @@ def compile_exec(
     joins = "pid" in spaces
     if joins:
         flags |= namespace.CLONE_NEWPID
-    limits = tuple((entry["type"], int(entry["soft"]), int(entry["hard"])) for entry in process.get("rlimits") or ())
+    limits = resource_limits(spec)
 
     steps: list[Operation] = [operations.ExactModes(), operations.JoinKeyring(spec.id)]
     if spec.cgroup:
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
     steps += confinement(process)
+    if spec.ids:
+        steps += [mapped.RaiseLimits(limits), mapped.LendStreams(spec.ids), mapped.SpareNull()]
+        flags |= namespace.CLONE_NEWUSER
     steps.append(operations.JoinContainer(pidfd, flags))
     if request["terminal"]:
         steps.append(devices.OpenTerminal(request["rows"], request["columns"], console=False))
-    steps.append(devices.OwnNull())
+    if userns.is_initial():
+        steps.append(devices.OwnNull())
     user = request["user"] or spec.user
     groups = tuple(request["additional_groups"]) or spec.additional_groups
     steps += [operations.ResolveUser(user, groups), operations.OwnStreams()]

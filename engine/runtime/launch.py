@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...grammar.sysctls import dotted
 from ...grammar.sysctls import namespace as namespace_of
-from ..linux import caps, devicefilter, mount, namespace, userns
-from . import bundle, defaults, devices, filesystem, oneid, operations, shields
+from ..linux import caps, devicefilter, mount, userns
+from . import bundle, defaults, devices, filesystem, mapped, oneid, operations, shields
 
 if TYPE_CHECKING:
     from ..linux import oci
@@ -48,38 +48,44 @@ class Launch(NamedTuple):
     """Whether to set the control group's limits; not at a restart by policy, since they may have been updated."""
     window: tuple[int, int] = (0, 0)
     """Rows and columns of the terminal when a client has said them since; (0, 0): what the configuration says."""
+    user: int = -1
+    """The container's user namespace, -1 without one of its own."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What the child must not close; each operation closes its own when it is done."""
         mounts = self.host.mount_namespace
-        return tuple(fd for fd in (self.netns, mounts) if fd is not None and fd >= 0)
+        return tuple(fd for fd in (self.netns, mounts, self.user) if fd is not None and fd >= 0)
 
     def compile(self) -> tuple[Operation, ...]:
         spec = bundle.with_environment(bundle.read(self.path))
         seccomp = bundle.read_seccomp(spec)
-        return compile_launch(
-            spec, self.host, netns=self.netns, seccomp=seccomp, limits=self.limits, window=self.window
-        )
+        own = Own(self.netns, self.user)
+        return compile_launch(spec, self.host, own, seccomp=seccomp, limits=self.limits, window=self.window)
+
+
+class Own(NamedTuple):
+    """Namespaces that the shim has made for the container, or holds for it; -1: none."""
+
+    network: int = -1
+    user: int = -1
 
 
 def compile_launch(
     spec: LaunchSpec,
     host: Host,
+    own: Own = Own(),  # noqa: B008 (a frozen value)
     *,
-    netns: int = -1,
     seccomp: bytes = b"",
     limits: bool = True,
     window: tuple[int, int] = (0, 0),
 ) -> tuple[Operation, ...]:
-    """The launch of ``spec``. ``netns`` is the shim's network namespace for mode ``new``; ``seccomp`` the compiled
-    filter. Raises ValueError for what this runtime refuses."""
+    """The launch of ``spec``; ``seccomp`` is the compiled filter. Raises ValueError for what this runtime refuses."""
     process = spec.config["process"]
     spaces = spec.namespaces
-    if "user" in spaces or "time" in spaces:
+    if "time" in spaces or ("user" in spaces and own.user < 0):
         raise ValueError("user and time namespaces are not supported")
-    unshared = sum(namespace.FLAGS[kind] for kind in ("ipc", "uts", "cgroup") if spaces.get(kind) == "")
-    binds, mounts = _mounts(spec, host, private_cgroup="cgroup" in spaces)
+    binds = _mounts(spec, host, private_cgroup="cgroup" in spaces)
 
     steps: list[Operation] = [operations.ExactModes(), operations.JoinKeyring(spec.id)]
     if spec.cgroup:
@@ -88,35 +94,94 @@ def compile_launch(
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
     steps += confinement(process)
-    steps += _open_sources(binds, host)
+    steps += _open_sources(binds.sources, host)
     steps.append(filesystem.IsolateMounts())
-    steps += [_join(spec, kind, spaces[kind]) for kind in ("ipc", "uts", "cgroup", "pid") if spaces.get(kind, "")]
-    if unshared:
-        steps.append(operations.Unshare(unshared))
-    if spec.network_mode == "path":
-        steps.append(_join(spec, "network", spec.network_path))
-    elif spec.network_mode == "new":
-        steps.append(operations.JoinNamespace("network", "of the shim", netns))
-    if spaces.get("uts") == "" and (spec.config.get("hostname") or spec.config.get("domainname")):
-        steps.append(operations.SetHostname(spec.config.get("hostname") or "", spec.config.get("domainname") or ""))
-    sysctls = spec.linux.get("sysctl") or {}
-    if sysctls:
-        steps.append(operations.SetSysctls(_checked_sysctls(sysctls, spaces, spec.network_mode)))
-    steps += _root(spec)
-    own = tuple((number, path) for number, (path, _) in enumerate(binds) if path in spec.own_files)
-    if own:
-        steps.append(filesystem.OwnFiles(own))
-    steps += mounts
+    steps += _enter_user(spec, own, binds) if own.user >= 0 else _enter(spec, own.network, binds)
+    steps += binds.steps
     steps += _devices(spec)
     if process.get("terminal"):
         size = process.get("consoleSize") or {"height": 0, "width": 0}
         rows, columns = window if all(window) else (size["height"], size["width"])
         steps.append(devices.OpenTerminal(rows, columns))
-    steps.append(devices.OwnNull())
+    if userns.is_initial():
+        # Elsewhere there is but the host's null device, which nobody in a user namespace can change.
+        steps.append(devices.OwnNull())
     steps += _finish_filesystem(spec, host)
     steps.append(filesystem.PivotRoot(_root_propagation(spec)))
     steps += _become(spec, seccomp, host)
     return tuple(steps)
+
+
+class _Binds(NamedTuple):
+    """The sources to open (path, with submounts), in order, and the mounts that refer to them by number. ``mapped`` are shown
+    through the container's user namespace, ``matched`` so that their owner is the container's user."""
+
+    sources: list[tuple[str, bool]]
+    steps: list[Operation]
+    mapped: list[mapped.Source]
+    matched: list[mapped.Source]
+
+
+def _enter(spec: LaunchSpec, network: int, binds: _Binds) -> list[Operation]:
+    """Into the namespaces, up to the root."""
+    spaces = spec.namespaces
+    steps: list[Operation] = [_join(spec, kind, spaces[kind]) for kind in _SHARED if spaces.get(kind, "")]
+    if unshared := tuple(kind for kind in ("ipc", "uts", "cgroup") if spaces.get(kind) == ""):
+        steps.append(operations.Unshare(mapped.flags(unshared)))
+    steps += [*_network(spec, network), *_kernel_settings(spec), *_root(spec)]
+    if binds.matched:
+        steps.append(mapped.MatchOwners(tuple(binds.matched), spec.user, 0))
+    return steps + _own_files(spec, binds)
+
+
+def _enter_user(spec: LaunchSpec, own: Own, binds: _Binds) -> list[Operation]:
+    """The same with a user namespace: first all that only the host's root can do."""
+    spaces, base = spec.namespaces, spec.ids
+    steps: list[Operation] = [
+        mapped.RaiseLimits(resource_limits(spec)),
+        mapped.LendStreams(base),
+        mapped.MappedOverlay(
+            spec.lower, spec.upper, spec.work, spec.root, spec.linux.get("mountLabel") or "", own.user, base
+        ),
+    ]
+    steps.append(mapped.OwnNodes(tuple(_nodes(spec)), spec.root, base))
+    steps += _own_files(spec, binds)
+    if binds.matched:
+        steps.append(mapped.MatchOwners(tuple(binds.matched), spec.user, base))
+    if binds.mapped:
+        steps.append(mapped.MapSources(tuple(binds.mapped), own.user))
+    steps += [_join(spec, kind, spaces[kind]) for kind in _SHARED if spaces.get(kind, "")]
+    steps += [*_network(spec, own.network), mapped.EnterUser(own.user), filesystem.IsolateMounts()]
+    if unshared := tuple(kind for kind in ("ipc", "uts", "cgroup", "pid") if spaces.get(kind) == ""):
+        steps.append(operations.Unshare(mapped.flags(unshared)))
+    if spaces.get("pid") == "":
+        steps.append(operations.EnterPids())
+    return [*steps, mapped.AttachRoot(), *_kernel_settings(spec)]
+
+
+_SHARED = ("ipc", "uts", "cgroup", "pid")
+
+
+def _network(spec: LaunchSpec, network: int) -> list[Operation]:
+    if spec.network_mode == "path":
+        return [_join(spec, "network", spec.network_path)]
+    return [operations.JoinNamespace("network", "of the shim", network)] if spec.network_mode == "new" else []
+
+
+def _kernel_settings(spec: LaunchSpec) -> list[Operation]:
+    steps: list[Operation] = []
+    spaces = spec.namespaces
+    if spaces.get("uts") == "" and (spec.config.get("hostname") or spec.config.get("domainname")):
+        steps.append(operations.SetHostname(spec.config.get("hostname") or "", spec.config.get("domainname") or ""))
+    sysctls = spec.linux.get("sysctl") or {}
+    if sysctls:
+        steps.append(operations.SetSysctls(_checked_sysctls(sysctls, spaces, spec.network_mode)))
+    return steps
+
+
+def _own_files(spec: LaunchSpec, binds: _Binds) -> list[Operation]:
+    own = tuple((number, path) for number, (path, _) in enumerate(binds.sources) if path in spec.own_files)
+    return [filesystem.OwnFiles(own)] if own else []
 
 
 def _limits(spec: LaunchSpec) -> oci.Resources:
@@ -153,10 +218,10 @@ def _root_propagation(spec: LaunchSpec) -> int:
 _PROPAGATION = {"private": mount.MS_PRIVATE, "slave": mount.MS_SLAVE, "shared": mount.MS_SHARED}
 
 
-def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> tuple[list[tuple[str, bool]], list[Operation]]:
-    """The sources to open, in order, and the mount operations that refer to them by number."""
+def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> _Binds:
     sources: list[tuple[str, bool]] = []
     steps: list[Operation] = []
+    changed: dict[bool, list[mapped.Source]] = {True: [], False: []}
     for entry in spec.config.get("mounts") or ():
         attributes = mount.parse_options(entry.get("options") or ())
         destination = _destination(entry)
@@ -168,6 +233,9 @@ def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> tuple[list
                 attributes = attributes._replace(recursive_set=attributes.recursive_set | mount.MOUNT_ATTR_NODEV)
             if not attributes.propagation:
                 attributes = attributes._replace(propagation=((mount.MS_PRIVATE, True),))
+            if attributes.idmap or destination in spec.matched:
+                source = mapped.Source(len(sources), entry["source"], attributes.recursive_bind)
+                changed[destination in spec.matched].append(source)
             steps.append(filesystem.Bind(len(sources), entry["source"], destination, attributes))
             sources.append((entry["source"], attributes.recursive_bind))
         elif kind == "proc" and spec.namespaces.get("pid"):
@@ -186,7 +254,7 @@ def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> tuple[list
             if label and kind == "tmpfs":
                 attributes = attributes._replace(data=(*attributes.data, f"context={label}"))
             steps.append(filesystem.MountFilesystem(kind, entry.get("source") or kind, destination, attributes))
-    return sources, steps
+    return _Binds(sources, steps, changed[False], changed[True])
 
 
 def _cgroups(
@@ -234,10 +302,19 @@ def _device_mode(device: oci.Device) -> int:
 def _devices(spec: LaunchSpec) -> list[Operation]:
     if not _has_own_devices(spec):
         return []
+    links: tuple[tuple[str, str], ...] = defaults.DEVICE_LINKS
+    if any(_destination(entry) == "/dev/pts" for entry in spec.config.get("mounts") or ()):
+        links = (*links, ("ptmx", "pts/ptmx"))
+    return [*_nodes(spec), devices.MakeLinks("/dev", links)]
+
+
+def _nodes(spec: LaunchSpec) -> list[devices.MakeDevice]:
+    if not _has_own_devices(spec):
+        return []
     # As in runc: terminals are the container's own, also where the host's /dev/ptmx is among the devices.
     asked = (device for device in spec.linux.get("devices") or () if os.path.normpath(device["path"]) != "/dev/ptmx")
     wanted = {device["path"]: device for device in (*defaults.devices(), *asked)}
-    steps: list[Operation] = [
+    return [
         devices.MakeDevice(
             device["path"],
             device["type"],
@@ -249,11 +326,6 @@ def _devices(spec: LaunchSpec) -> list[Operation]:
         )
         for device in wanted.values()
     ]
-    links: tuple[tuple[str, str], ...] = defaults.DEVICE_LINKS
-    if any(_destination(entry) == "/dev/pts" for entry in spec.config.get("mounts") or ()):
-        links = (*links, ("ptmx", "pts/ptmx"))
-    steps.append(devices.MakeLinks("/dev", links))
-    return steps
 
 
 def _finish_filesystem(spec: LaunchSpec, host: Host) -> list[Operation]:
@@ -282,7 +354,7 @@ def _missing_directory(spec: LaunchSpec) -> list[Operation]:
 
 def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
     process = spec.config["process"]
-    limits = tuple((entry["type"], int(entry["soft"]), int(entry["hard"])) for entry in process.get("rlimits") or ())
+    limits = resource_limits(spec)
     steps: list[Operation] = [operations.ResolveUser(spec.user, spec.additional_groups), operations.OwnStreams()]
     if limits:
         steps.append(operations.SetLimits(limits))
@@ -300,6 +372,12 @@ def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
         )
     )
     return steps
+
+
+def resource_limits(spec: LaunchSpec) -> tuple[tuple[str, int, int], ...]:
+    """Name, soft and hard limit."""
+    given = spec.config["process"].get("rlimits") or ()
+    return tuple((entry["type"], int(entry["soft"]), int(entry["hard"])) for entry in given)
 
 
 def identity(

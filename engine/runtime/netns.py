@@ -35,10 +35,15 @@ class NetworkNamespace(NamedTuple):
     tcp: socket.socket | None
 
 
-def create(*, resolver: bool) -> NetworkNamespace:
-    """A new namespace with ``lo`` up. Raises OSError. The caller's own namespace is unchanged afterwards."""
+def create(*, resolver: bool, made: int = -1) -> NetworkNamespace:
+    """A new namespace with ``lo`` up, or ``made``, which was made in a user namespace and becomes the result's. Raises OSError.
+    The caller's own namespace is unchanged afterwards."""
     own = namespace.open_own("net")
-    namespace.unshare(namespace.CLONE_NEWNET)
+    if made < 0:
+        namespace.unshare(namespace.CLONE_NEWNET)
+    else:
+        namespace.setns(made, namespace.CLONE_NEWNET)
+        os.close(made)
     try:
         loopback.bring_up()
         for name, value in _SYSCTLS:

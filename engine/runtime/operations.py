@@ -125,6 +125,8 @@ class JoinContainer(NamedTuple):
         stage.before_leaving()
         namespace.setns(self.pidfd, self.flags, "the container's namespaces")
         os.close(self.pidfd)
+        if self.flags & namespace.CLONE_NEWUSER:
+            userns.become_root()
         stage.leave_host()
         stage.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.umask(0o022)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..linux import process
 from ..linux.cgroup import Cgroup, Hierarchies
-from . import bundle, child, launch, netns
+from . import bundle, child, launch, spaces
 
 if TYPE_CHECKING:
     from .stage import Operation, Stage
@@ -51,7 +51,8 @@ class Replay(NamedTuple):
         spec = bundle.read(self.launch.path)
         spec.config["process"]["terminal"] = False
         seccomp = bundle.read_seccomp(spec)
-        steps = launch.compile_launch(spec, self.launch.host, netns=self.launch.netns, seccomp=seccomp)
+        own = launch.Own(self.launch.netns, self.launch.user)
+        steps = launch.compile_launch(spec, self.launch.host, own, seccomp=seccomp)
         return tuple(Announced(step) for step in steps)
 
 
@@ -59,24 +60,25 @@ def replay(path: str) -> int:
     """Run the launch; returns the program's exit code, or that of the failure. Raises OSError and ValueError."""
     spec = bundle.read(path).for_shim()
     hierarchies = Hierarchies.discover()
-    network = netns.create(resolver=False) if spec.network_mode == "new" else None
+    user, network = spaces.make(spec._replace(resolver=None))
     group = Cgroup.at(spec.cgroup, hierarchies) if spec.cgroup else None
     try:
         if group is not None:
             group.create()
         host = launch.Host(hierarchies, controls_devices=group is not None and group.controls_devices)
-        draft = Replay(launch.Launch(path, host, network.descriptor if network is not None else -1))
-        running = child.fork(draft, (0, 1, 2), pid_namespace=spec.pid_namespace, cgroup=group)
+        draft = Replay(launch.Launch(path, host, network.descriptor if network is not None else -1, user=user))
+        running = child.fork(draft, (0, 1, 2), pid_namespace=spaces.pids(spec), cgroup=group)
         running.channel.setblocking(True)
         complete, report = False, child.Report()
         while not complete:
             report, complete = child.receive(running.channel, report)
         for warning in report.warnings:
             print(f"warning: {warning}", file=sys.stderr)
+        running, report = child.settle(running, report)
         if report.failure is not None:
             print(f"\nfailed: {report.failure.message} (exit code {report.failure.exit_code})", file=sys.stderr)
-        else:
-            print("running", file=sys.stderr)
+            return report.failure.exit_code
+        print("running", file=sys.stderr)
         os.waitid(os.P_PIDFD, running.pidfd, os.WEXITED | os.WNOWAIT)
         return process.reap(running.pidfd) or 0
     finally:

@@ -55,7 +55,7 @@ class MaskPaths(NamedTuple):
                     cover = mount.open_tree("", directory_fd=empty)
             else:
                 if null < 0:
-                    null = devices.attached_null(stage.root_fd, own=self.own_devices)
+                    null = devices.attached_null(stage, target, path, own=self.own_devices)
                 cover = mount.open_tree("", directory_fd=null)
                 mount.set_attributes(cover, set_bits=devices.NULL_BITS, propagation=mount.MS_PRIVATE)
             mount.move_mount(cover, target, path)

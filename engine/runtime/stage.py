@@ -76,6 +76,7 @@ class Stage:
         "descriptors_fd",
         "environment",
         "identity",
+        "nodes",
         "pending_directory",
         "pids_fd",
         "program",
@@ -93,6 +94,7 @@ class Stage:
         self.root_fd = -1
         self.descriptors_fd = -1
         self.sources: list[int] = []
+        self.nodes: dict[str, int] = {}
         self.identity = users.Identity(0, 0, (0,), "/", "root")
         self.pending_directory = ""
 

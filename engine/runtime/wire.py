@@ -104,6 +104,7 @@ class LaunchDocument(TypedDict):
     control: str
     donors: NotRequired[dict[str, int]]
     own_files: NotRequired[list[str]]
+    matched: NotRequired[list[str]]
     environment: NotRequired[str | None]
 
 
@@ -125,6 +126,8 @@ class ShimDocument(TypedDict, total=False):
     pid_namespace: str
     resolver: str | None
     runtime: str
+    user: str
+    ids: int
 
 
 class Status(TypedDict):

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from pycompose.engine.containers.spec import userspace
 from pycompose.engine.layout import Layout
-from pycompose.engine.linux import process
+from pycompose.engine.linux import idmap, process
 from pycompose.engine.linux.cgroup import Cgroup, remove_instance
 from pycompose.engine.runtime import defaults, protocol, statusfile
 from pycompose.engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
@@ -28,7 +29,12 @@ BARE_KEEPER = Path(__file__).parent / "bare_keeper.py"
 
 
 class Bench:
-    """One engine root with a keeper. Containers are named by letters for readability: ``id("a")``."""
+    """One engine root with a keeper. Containers are named by letters for readability: ``id("a")``.
+
+    With ``first_ids`` each has a user namespace of its own, and what is private of namespaces belongs to it.
+    """
+
+    first_ids: ClassVar[int] = 0
 
     def __init__(self, root: Path) -> None:
         self.layout = Layout.for_root(root)
@@ -44,6 +50,8 @@ class Bench:
     def start_keeper(self) -> KeeperClient:
         ours, theirs = protocol.pair()
         with theirs:
+            # As to an engine that it has started, which finds it waiting.
+            protocol.send(theirs, protocol.hello(("fork", "guard", "shutdown")))
             command = [sys.executable, "-I", "-S", "-E", str(BARE_KEEPER), str(theirs.fileno()), str(self.layout.root)]
             self.keeper = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         client = KeeperClient(ours.detach())
@@ -99,6 +107,13 @@ class Bench:
             for parent in parents:
                 target = target[parent]
             target[last] = value
+        if self.first_ids:
+            linux = document["bundle"]["linux"]
+            linux["namespaces"] = [*linux["namespaces"], {"type": "user"}]
+            for entry in document["bundle"]["mounts"]:
+                if entry.get("source") in document.get("own_files", ()):
+                    entry["options"] = [*entry["options"], "idmap"]
+            linux |= userspace.mappings(self.first_ids + idmap.IDS * (ord(letter[0]) - ord("a")))
         (run / "launch.json").write_text(json.dumps(document))
         return run / "launch.json"
 

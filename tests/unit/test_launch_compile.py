@@ -63,7 +63,7 @@ def document(**changes: Any) -> dict[str, Any]:
 
 def compiled(host: launch.Host | None = None, seccomp: bytes = b"", **changes: Any) -> tuple[Any, ...]:
     spec = bundle.parse(document(**changes), "/run/c")
-    return launch.compile_launch(spec, host or launch.Host(HIERARCHIES, 7), netns=5, seccomp=seccomp)
+    return launch.compile_launch(spec, host or launch.Host(HIERARCHIES, 7), launch.Own(5), seccomp=seccomp)
 
 
 def find(steps: tuple[Any, ...], kind: type) -> Any:
@@ -92,7 +92,7 @@ def test_the_death_signal_comes_last_but_one() -> None:
 
 def test_a_restart_by_policy_leaves_limits_alone() -> None:
     spec = bundle.parse(document(), "/run/c")
-    steps = launch.compile_launch(spec, launch.Host(HIERARCHIES), netns=5, limits=False)
+    steps = launch.compile_launch(spec, launch.Host(HIERARCHIES), launch.Own(5), limits=False)
     assert not any(isinstance(step, operations.LimitResources) for step in steps)
     assert any(isinstance(step, operations.JoinCgroup) for step in steps)
 
