@@ -40,9 +40,8 @@ def test_routes_are_found_with_and_without_version() -> None:
     assert router.match(plain).pattern == "/images/json" and plain.version == API_VERSION
     with pytest.raises(NotFound):
         router.match(request("GET", "/nowhere"))
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(NotFound):  # as dockerd answers: its router takes a wrong method for a path that is not there
         router.match(request("PUT", "/images/json"))
-    assert caught.value.status == 405
     for version in ("1.23", "1.56", "9.0"):
         with pytest.raises(InvalidParameter):
             router.match(request("GET", f"/v{version}/images/json"))

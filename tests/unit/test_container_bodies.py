@@ -98,6 +98,7 @@ def test_a_launch_is_read_as_it_was_written() -> None:
         own_files=("/run/c/hosts",),
         environment="/run/secrets",
         donors={9: 12345},
+        matched=("/data",),
     )
     defaults = bundle.LaunchSpec._field_defaults
     assert all(getattr(spec, name) != value for name, value in defaults.items())
