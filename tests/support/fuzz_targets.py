@@ -8,10 +8,12 @@ tests/data/corpus.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import json
 import os
+import shutil
 import struct
 import tarfile
 import tempfile
@@ -148,6 +150,7 @@ def _names() -> DnsServer:
     import socket
 
     directory = tempfile.mkdtemp(prefix="pycompose-fuzz-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     config = Path(directory, "resolver")
     config.write_text(json.dumps({"v": 1, "servers": [], "zones": []}))
     udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
