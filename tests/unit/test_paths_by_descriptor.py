@@ -46,7 +46,7 @@ ALLOWED = {
     "containers/life/archive.py:_running_root": KERNEL,
     "containers/life/archive.py:_of_the_kernel": KERNEL,
     "containers/life/archive.py:_real": KERNEL,
-    "containers/life/archive.py:_owner.read": "an open descriptor, as a file",
+    "containers/life/archive.py:_identity.read": "an open descriptor, as a file",
     "containers/life/ipc.py:shared_memory": OWN,
     "containers/life/ipc.py:image_view": OWN,
     "containers/life/ipc.py:part": OWN,
