@@ -191,6 +191,21 @@ def test_endpoints_that_are_given_are_all_that_count(engine: EngineRoot, client:
         network.remove()
 
 
+def test_the_main_address_is_that_on_the_default_bridge(engine: EngineRoot, client: docker.DockerClient) -> None:
+    network = client.networks.create("beside")
+    try:
+        id = create(engine, "joined", {"NetworkMode": "beside"})
+        engine.request("POST", f"/containers/{id}/start")
+        settings = engine.json("GET", f"/v1.47/containers/{id}/json")["NetworkSettings"]
+        assert (settings["IPAddress"], bool(settings["Networks"]["beside"]["IPAddress"])) == ("", True)
+        assert engine.request("POST", "/networks/bridge/connect", {"Container": id})[0] == 200
+        settings = engine.json("GET", f"/v1.47/containers/{id}/json")["NetworkSettings"]
+        assert settings["IPAddress"] == settings["Networks"]["bridge"]["IPAddress"] != ""
+    finally:
+        engine.request("DELETE", f"/containers/{id}?force=1")
+        network.remove()
+
+
 def test_a_network_that_is_gone_can_be_left(engine: EngineRoot, client: docker.DockerClient) -> None:
     network = client.networks.create("vanishing")
     id = create(engine, "left")

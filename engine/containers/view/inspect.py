@@ -112,7 +112,6 @@ def network_settings(containers: Containers, container: Container, *, version: t
         name: _endpoint(containers, container, name, settings, known.get(name), version)
         for name, settings in record.spec.networks.items()
     }
-    on_bridge = record.spec.network.word in ("default", "bridge")
     nowhere: EndpointSettings = {}
     return {
         "Bridge": "",
@@ -124,7 +123,7 @@ def network_settings(containers: Containers, container: Container, *, version: t
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": None,
         "SecondaryIPv6Addresses": None,
-        **_main_endpoint(networks.get("bridge", nowhere) if on_bridge else nowhere),
+        **_main_endpoint(networks.get("bridge", nowhere)),
         "Networks": networks,
     }
 

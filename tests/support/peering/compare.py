@@ -85,6 +85,8 @@ def differing(ours: Any, theirs: Any, place: str = "") -> Iterator[str]:
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             yield from differing(one, other, f"{place}[{index}]")
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        yield f"{place}: {len(ours)} / {len(theirs)}: {_short(_names(ours))} / {_short(_names(theirs))}"
     elif ours != theirs and (ours or theirs or isinstance(ours, int | str) or isinstance(theirs, int | str)):
         # An empty list, an empty object and null are one to every Go client; the published documents know no null.
         yield f"{place}: {_short(ours)} / {_short(theirs)}"
@@ -142,6 +144,12 @@ def _event(row: dict[str, Any]) -> str:
         if key not in ("execID", "execDuration")
     }
     return f"{row.get('Type')} {row.get('Action')} {row.get('scope')} {sorted(plain(attributes).items())}"
+
+
+def _names(rows: list[Any]) -> list[Any]:
+    """What each row of a list is called, for one reads names more easily than rows."""
+    keys = ("Names", "RepoTags", "Name")
+    return [next((row[key] for key in keys if key in row), row) if isinstance(row, dict) else row for row in rows]
 
 
 def _short(value: Any) -> str:

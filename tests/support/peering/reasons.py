@@ -47,7 +47,7 @@ REASONS = (
     Reason(r"status: 400 .* / 500 .*nvalid signal", "a signal that there is not is the request's fault"),
     Reason(r"DeviceRequests\[\d\]\.\w+: <missing>", "what was asked for is shown"),
     Reason(r"body\.State\.Error: ", "words of one's own beside the same state"),
-    Reason(r"/update status: 400 .* / 404 ", "what no kernel takes is refused for every container"),
+    Reason(r"/update status: 400 .* / (404|200|409) ", "what no kernel takes is refused for every container"),
     Reason(
         r"/restart status: 404 .* / 500 .*network .* not found", "a network that is not there is 404, as for a start"
     ),
@@ -65,6 +65,7 @@ REASONS = (
         "whether a killed container is thawed first is a race of Docker's",
     ),
     Reason(r"/networks/create status: 409 .*already exists.* / 400 ", "of two faults another one is told first"),
+    Reason(r"/images/create status: 400 .* / 500 ", "pulling nothing is the request's fault"),
     Reason(r"GraphDriver", "storage of one's own"),
     Reason(r"Options\.com\.docker\.network\.bridge\.name: pc", "each instance names its bridge after itself"),
     Reason(

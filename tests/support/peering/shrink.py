@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .steps import Step
 
 
-def shrunk(steps: Sequence[Step], shows: Callable[[Sequence[Step]], bool], tries: int = 60) -> list[Step]:
+def shrunk(steps: Sequence[Step], shows: Callable[[Sequence[Step]], bool], tries: int = 25) -> list[Step]:
     """Fewest steps found, in at most ``tries`` replays. The last step stays: it is the one that differs."""
     *before, last = steps
     size = len(before)
