@@ -191,6 +191,12 @@ def test_endpoints_that_are_given_are_all_that_count(engine: EngineRoot, client:
         network.remove()
 
 
+def test_a_limit_of_processes_below_zero_is_none(engine: EngineRoot, client: docker.DockerClient) -> None:
+    id = create(engine, "limitless")
+    engine.json("POST", f"/containers/{id}/update", {"PidsLimit": -5})
+    assert engine.json("GET", f"/containers/{id}/json")["HostConfig"]["PidsLimit"] == 0
+
+
 def test_the_main_address_is_that_on_the_default_bridge(engine: EngineRoot, client: docker.DockerClient) -> None:
     network = client.networks.create("beside")
     try:

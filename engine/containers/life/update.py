@@ -105,6 +105,8 @@ def _asked(body: Mapping[str, object]) -> tuple[Mapping[str, object], RestartPol
     if body.get("PidsLimit") is not None:
         names.append("PidsLimit")
     changed = {name: shapes.convert(fields.HOST_CONFIG[name], body[name], name) for name in dict.fromkeys(names)}
+    if isinstance(limit := changed.get("PidsLimit"), int):
+        changed["PidsLimit"] = max(limit, 0)  # every number below is no limit
     policy = shapes.convert(fields.HOST_CONFIG["RestartPolicy"], body.get("RestartPolicy") or {}, "RestartPolicy")
     return changed, cast("RestartPolicy", policy)
 

@@ -66,6 +66,8 @@ REASONS = (
     ),
     Reason(r"/networks/create status: 409 .*already exists.* / 400 ", "of two faults another one is told first"),
     Reason(r"/images/create status: 400 .* / 500 ", "pulling nothing is the request's fault"),
+    Reason(r"driver\.mtu: \d+ / 1500", "the default bridge takes the size of packets from the link to the outside"),
+    Reason(r"/networks/create status: 403 .* / 409 .*already exists", "of two faults another one is told first"),
     Reason(r"GraphDriver", "storage of one's own"),
     Reason(r"Options\.com\.docker\.network\.bridge\.name: pc", "each instance names its bridge after itself"),
     Reason(
