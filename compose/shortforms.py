@@ -49,6 +49,8 @@ def parse_volume(spec: str) -> Mount:
             bind["propagation"] = option
         elif option in ("z", "Z"):
             bind["selinux"] = option
+        elif option == "idmap" and is_file_path(source):
+            bind["x-idmap"] = "match-user"
     if not volume.get("read_only"):
         volume.pop("read_only", None)
     if is_file_path(source):

@@ -196,7 +196,9 @@ async def _run(
         images = Images(layout, store, events.publish, trash=trash, registries=settings.registries, pulls=meters.pulls)
         volumes = Volumes(layout, store, events.publish, trash)
         networks = Networks(layout, store, events.publish, settings.pools, settings.resolver)
-        containers = Containers(layout, store, events, images, networks, volumes, keeper, trash, settings.log)
+        containers = Containers(
+            layout, store, events, images, networks, volumes, keeper, trash, settings.log, settings.ids
+        )
         snapshots = Snapshots(layout, store, volumes, trash)
         leases = Leases(layout, store, containers, snapshots, keeper)
         jobs = Jobs(store, containers)

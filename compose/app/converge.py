@@ -136,11 +136,11 @@ def check_supported(project: Project, session: Session) -> None:
     Only called when there is something to do: what runs already has passed, and the table costs an `up` with nothing to do
     more than the rest of it. Raises LoadError with every place."""
     from ..errors import LoadError
-    from ..load.conformance import ignored, own_jobs, own_probes, refused
+    from ..load.conformance import ignored, own_jobs, own_maps, own_probes, refused
 
     found = refused(project)
     if not session.engine.is_pycompose:
-        found += own_probes(project) + own_jobs(project)
+        found += own_probes(project) + own_jobs(project) + own_maps(project)
     if any(service.get("models") for service in project.services.values()):
         from ..run.plugins import missing_model_plugin
 

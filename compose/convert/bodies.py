@@ -72,6 +72,7 @@ class BindOptions(TypedDict, total=False):
     NonRecursive: bool
     ReadOnlyNonRecursive: bool
     ReadOnlyForceRecursive: bool
+    IDMapping: dict[str, str]
 
 
 class VolumeDriver(TypedDict, total=False):

@@ -110,6 +110,7 @@ def _bind_string(volume: model.Mount) -> str:
     options = volume.get("bind") or {}
     modes = ["ro" if volume.get("read_only") else "rw"]
     modes += [mode for mode in (options.get("selinux"), options.get("propagation")) if mode]
+    modes += ["idmap"] if options.get("x-idmap") else []
     return f"{volume['source']}:{volume['target']}:{','.join(modes)}"
 
 
@@ -157,6 +158,8 @@ def _bind_options(options: model.BindOptions) -> BindOptions:
         found["ReadOnlyNonRecursive"] = True
     elif recursive == "readonly":
         found["ReadOnlyForceRecursive"] = True
+    if options.get("x-idmap"):
+        found["IDMapping"] = {"Source": options["x-idmap"]}
     return found
 
 

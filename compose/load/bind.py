@@ -181,7 +181,13 @@ _volume = record(
     F("consistency", string),
     F(
         "bind",
-        record(F("selinux", string), F("propagation", string), F("create_host_path", boolean), F("recursive", string)),
+        record(
+            F("selinux", string),
+            F("propagation", string),
+            F("create_host_path", boolean),
+            F("recursive", string),
+            F("x-idmap", string),
+        ),
     ),
     F("volume", record(F("labels", mapping), F("nocopy", boolean), F("subpath", string))),
     F("tmpfs", record(F("size", size), F("mode", natural))),

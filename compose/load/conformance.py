@@ -143,6 +143,18 @@ def own_jobs(project: Project) -> list[Diagnostic]:
     ]
 
 
+def own_maps(project: Project) -> list[Diagnostic]:
+    """The bind mounts whose owners are to be matched, each with its place: on another engine files would get other owners."""
+    found = []
+    for name, service in project.services.items():
+        for index, volume in enumerate(service.get("volumes") or ()):
+            if (volume.get("bind") or {}).get("x-idmap"):
+                path: Path = ("services", name, "volumes", index, "bind", "x-idmap")
+                words = f"{dotted(path)}: only pycompose's own engine matches owners"
+                found.append(Diagnostic(words, path, project.mark(*path)))
+    return found
+
+
 def _engines_know(project: Project, path: Path) -> bool:
     """The Engine API counts attempts, but for one condition only."""
     if path[-1] != "max_attempts":

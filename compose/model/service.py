@@ -171,7 +171,10 @@ class Triggers(_OwnTriggers, _TriggerExtensions, total=False):
     """When a job runs; only jobs have them."""
 
 
-class BindOptions(TypedDict, total=False):
+_Idmap = TypedDict("_Idmap", {"x-idmap": str}, total=False)
+
+
+class BindOptions(_Idmap, total=False):
     selinux: str
     propagation: str
     create_host_path: bool

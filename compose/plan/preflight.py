@@ -160,7 +160,8 @@ def _missing(project: Project, item: Mount) -> str:
 
 def _not_writable(project: Project, service: Service, item: Mount) -> str:
     user, _, group = str(service.get("user") or "").partition(":")
-    if not user.isdigit() or int(user) == 0 or item.get("read_only") or service.get("userns_mode"):
+    matched = (item.get("bind") or {}).get("x-idmap")
+    if not user.isdigit() or int(user) == 0 or item.get("read_only") or service.get("userns_mode") or matched:
         return ""
     try:
         status = os.stat(str(item["source"]))
@@ -171,7 +172,10 @@ def _not_writable(project: Project, service: Service, item: Mount) -> str:
         return ""
     mode = f"{stat.S_IMODE(status.st_mode):04o}"
     shown = relative(str(item["source"]), project)
-    return f"user {user} cannot write {shown} ({_owner(status.st_uid)}, {mode})"
+    words = f"user {user} cannot write {shown} ({_owner(status.st_uid)}, {mode})"
+    return (
+        f"{words}; bind: {{x-idmap: match-user}} makes it theirs inside" if status.st_uid and status.st_gid else words
+    )
 
 
 def _may_write(status: os.stat_result, user: int, groups: set[int]) -> bool:

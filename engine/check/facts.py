@@ -43,16 +43,20 @@ class Facts:
     warnings: tuple[str, ...]
     ids: int = 0
     """How many user ids an engine without root has; 0: it is root's, and has all."""
+    userns_mode: str = "host"
+    """The user namespace of containers that name none."""
 
 
 class Instance(NamedTuple):
-    """What only the engine knows: its root and socket, TCP addresses, whether its table can be written, and warnings."""
+    """What only the engine knows: its root and socket, TCP addresses, whether its table can be written, warnings, and
+    the user namespace of containers that name none."""
 
     root: str
     socket: str
     nftables: bool
     remote: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    userns_mode: str = "host"
 
 
 def read(instance: Instance, top: Path = Path("/")) -> Facts:
@@ -82,6 +86,7 @@ def read(instance: Instance, top: Path = Path("/")) -> Facts:
         remote=instance.remote,
         warnings=instance.warnings,
         ids=0 if userns.is_initial() else userns.count(),
+        userns_mode=instance.userns_mode,
     )
 
 

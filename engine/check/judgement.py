@@ -73,7 +73,7 @@ def _security_module(facts: Facts) -> Finding:
 
 def _rooted(facts: Facts) -> Iterator[Finding]:
     yield _control_groups(facts)
-    yield _user_namespaces(facts.user_namespaces)
+    yield _user_namespaces(facts.user_namespaces, facts.userns_mode)
 
 
 def _rootless(ids: int) -> Iterator[Finding]:
@@ -110,12 +110,21 @@ def _control_groups(facts: Facts) -> Finding:
     )  # fmt: skip
 
 
-def _user_namespaces(limit: int) -> Finding:
+def _user_namespaces(limit: int, mode: str) -> Finding:
+    if mode == "auto" and limit == 0:
+        return Finding(
+            "user namespaces", BAD, "switched off, and engine.yaml gives one to every container: none starts",
+            "sysctl -w user.max_user_namespaces=10000",
+        )  # fmt: skip
+    if mode == "auto":
+        return Finding(
+            "user namespaces", OK, "a container's root is nobody on the host, unless it has userns_mode: host"
+        )
     if limit == 0:
         return Finding("user namespaces", OK, "switched off; a container's root is the host's, with few capabilities")
     return Finding(
         "user namespaces", WEAK, "a container's root is the host's root, with few capabilities",
-        "run services with user:, and cap_drop: [ALL] where they need none",
+        "give services userns_mode: auto, or all of them by userns: {mode: auto} in engine.yaml; else user: and cap_drop: [ALL]",
     )  # fmt: skip
 
 

@@ -13,9 +13,10 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
-from ..containers.spec import logoptions, validate
+from ..containers.spec import logoptions, userspace, validate
 from ..errors import EngineError
 from ..images.registry.endpoints import RegistryConfig
+from ..linux.idmap import IDS
 from ..networks.ipam import DEFAULT_POOLS, DefaultPool
 from ..networks.types import Resolver
 from . import verification
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _SCHEMA = "engine.schema.json"
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _MAXIMUM_FAULTS = 20
+_LAST_ID = (1 << 31) - 1
+"""Programs that take ids for signed numbers are many."""
 
 
 class PoolTree(TypedDict):
@@ -43,6 +46,12 @@ class PoolTree(TypedDict):
 class LogTree(TypedDict, total=False):
     driver: str
     options: dict[str, str | int | bool]
+
+
+class IdsTree(TypedDict, total=False):
+    mode: str
+    first: int
+    ranges: int
 
 
 class BuildTree(TypedDict, total=False):
@@ -72,6 +81,7 @@ Tree = TypedDict(
         "log-format": str,
         "metrics-addr": str,
         "idle-timeout": str | int,
+        "userns": IdsTree,
         "build": BuildTree,
     },
     total=False,
@@ -93,7 +103,7 @@ class Remote:
 class Settings:
     """``idle`` in seconds, 0 for never, None when the file says nothing. ``workers`` is how many stages of one build are
     built at a time. ``log`` is a LogConfig for containers that give none; ``log_level`` and ``log_format`` are the engine's own
-    log. ``metrics`` is the TCP address (host, port) at which they are served."""
+    log. ``metrics`` is the TCP address (host, port) at which they are served. ``ids`` are for containers' user namespaces."""
 
     registries: RegistryConfig = field(default_factory=RegistryConfig)
     pools: tuple[DefaultPool, ...] = DEFAULT_POOLS
@@ -105,6 +115,7 @@ class Settings:
     log_level: str = "warning"
     log_format: str = "text"
     metrics: tuple[str, int] | None = None
+    ids: userspace.Ids = field(default_factory=userspace.Ids)
 
 
 def load(path: Path, *, required: bool = False, given: Tree | None = None) -> Settings:
@@ -184,6 +195,15 @@ def _senseless(document: Value) -> Iterator[Fault]:
     if "metrics-addr" in members and _address(f"tcp://{members['metrics-addr'].content}") is None:
         metrics = members["metrics-addr"]
         yield metrics.line, metrics.column, f"metrics-addr: {metrics.content!r}: want ADDRESS:PORT"
+    if "userns" in members:
+        userns = members["userns"]
+        ids = userspace.Ids(**tree["userns"])
+        if ids.first + ids.ranges * IDS > _LAST_ID:
+            yield (
+                userns.line,
+                userns.column,
+                f"userns: {ids.ranges} ranges of {IDS} ids from {ids.first} on end above {_LAST_ID}",
+            )
     if "log" in members:
         log = members["log"]
         chosen = _log(tree["log"])
@@ -218,6 +238,7 @@ def _settings(tree: Tree) -> Settings:
         idle=_seconds(tree["idle-timeout"]) if "idle-timeout" in tree else None,
         workers=tree["build"].get("workers", standard.workers) if "build" in tree else standard.workers,
         remote=_remote(tree) if tree.get("hosts") else None,
+        ids=userspace.Ids(**tree.get("userns", {})),
     )
     return _observed(settings, tree)
 

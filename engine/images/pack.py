@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from .. import bounds
-from ..linux import entries, overlay, owners, sparse, userns
+from ..linux import entries, idmap, overlay, owners, sparse, userns
 from .tarstream import BLOCK, TarError
 from .unpack import OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
 
@@ -66,12 +66,13 @@ def pack_entry(
     write: Callable[[bytes | bytearray], object],
     *,
     apart: frozenset[int] = frozenset(),
+    ids: int = 0,
 ) -> None:
     """Send the tar of one directory entry, whatever it is and with all below it; ``path`` is its name in the archive.
 
-    A directory below it on which one of the devices ``apart`` is mounted (stat's st_dev) is told as an empty one.
+    ``ids`` is where those begin here that are the archive's from 0 on. A directory below it on which one of the devices ``apart`` is mounted (stat's st_dev) is told as an empty one.
     """
-    packer = _Packer(write, False, None, apart)
+    packer = _Packer(write, False, None, apart, ids=ids)
     packer.entry(parent_fd, os.fsencode(name), path)
     packer.finish()
 
@@ -110,8 +111,10 @@ class _Packer:
         clamp: int | None,
         apart: frozenset[int] = frozenset(),
         exact: bool = False,
+        ids: int = 0,
     ) -> None:
         self._write = write
+        self._ids = range(ids, ids + idmap.IDS) if ids else range(0)
         self._apart = apart
         self._exact = exact
         self._layer = layer
@@ -287,6 +290,7 @@ class _Packer:
         if len(link) > 100 or not link.isascii():
             records[b"linkpath"] = link
         uid, gid = owned or (status.st_uid, status.st_gid)
+        uid, gid = seen = tuple(one - self._ids.start if one in self._ids else one for one in (uid, gid))
         if uid > 0o7777777:
             records[b"uid"] = b"%d" % uid
             uid = 0
@@ -313,7 +317,7 @@ class _Packer:
         owner = bytes(64)
         if not self._layer:
             # An archive for people names the owner that has a name everywhere; a layer's bytes depend on no name.
-            owner = b"".join((b"" if number else b"root").ljust(32, b"\0") for number in (status.st_uid, status.st_gid))
+            owner = b"".join((b"" if number else b"root").ljust(32, b"\0") for number in seen)
         self._buffer += _block(name[:100], permissions, uid, gid, stored, mtime, type, link[:100], device, owner)
 
 

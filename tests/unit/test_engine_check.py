@@ -35,6 +35,10 @@ GOOD = Facts(
 def test_a_host_with_every_wall() -> None:
     assert {finding.state for finding in judge(GOOD)} == {"ok"}
     assert not [finding for finding in judge(GOOD) if finding.remedy]
+    (spaces,) = [
+        one for one in judge(replace(GOOD, user_namespaces=9, userns_mode="auto")) if one.name == "user namespaces"
+    ]
+    assert (spaces.state, spaces.remedy) == ("ok", "") and "nobody on the host" in spaces.found
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,7 @@ def test_a_host_with_every_wall() -> None:
         ({"cgroup": 1}, "control groups", "weak", "version 1"),
         ({"pids_controller": False}, "control groups", "bad", "every process"),
         ({"user_namespaces": 1000}, "user namespaces", "weak", "is the host's root"),
+        ({"userns_mode": "auto"}, "user namespaces", "bad", "none starts"),
         ({"unprivileged_bpf": "0"}, "unprivileged bpf", "weak", "not restricted"),
         ({"root": Owned("/x", 0, 0, 0o711)}, "root", "bad", "/x is 0711, owner 0:0: open to others"),
         ({"socket": Owned("/s", 0, 9, 0o666)}, "socket", "bad", "open to others"),

@@ -77,6 +77,8 @@ def container_spec(
     limits = _ulimits(tree.get("ulimits") or {})
     if limits:
         body["Ulimits"] = limits
+    if tree.get("userns_mode") not in (None, "", "host"):
+        findings.refuse(("services", name, "userns_mode"), f"userns_mode {tree['userns_mode']} does not exist on Swarm")
     privileges = _privileges(name, tree, findings)
     if privileges:
         body["Privileges"] = privileges

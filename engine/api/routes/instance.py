@@ -40,7 +40,12 @@ async def check(daemon: Daemon, request: Request) -> Response:
     def look() -> list[dict[str, str]]:
         layout, warnings = daemon.layout, tuple(daemon.networks.check_firewall())
         instance = Instance(
-            str(layout.state), str(layout.socket), daemon.networks.can_filter(), daemon.remote, warnings
+            str(layout.state),
+            str(layout.socket),
+            daemon.networks.can_filter(),
+            daemon.remote,
+            warnings,
+            daemon.containers.ids.mode,
         )
         return [finding.json() for finding in judge(read(instance))]
 
@@ -91,7 +96,7 @@ async def put_files(daemon: Daemon, request: Request) -> Response:
         if container.removed or container.record.removing or container.state.active:
             raise Conflict(f"container {container.name} is running or being removed: its files stay as they are")
         files = memory.parse(given, container.record.mounts)
-        await daemon.containers.blocking(memory.store, daemon.layout, container.id, files)
+        await daemon.containers.blocking(memory.store, daemon.layout, container.id, files, container.record.ids)
         await daemon.containers.save(container, files=tuple(file for file, _ in files))
     return Response(204)
 

@@ -20,7 +20,7 @@ from ...errors import EngineError, Forbidden, InvalidParameter, NotFound
 from ...images.compression import chunks, decompress
 from ...images.pack import pack_entry
 from ...images.unpack import unpack
-from ...linux import entries, mount, paths, process
+from ...linux import entries, idmap, mount, paths, process
 from ...linux.libc import KernelError
 from ...runtime import users
 from ...timestamps import rfc3339
@@ -227,9 +227,15 @@ def get(containers: Containers, container: Container, path: str, begin: Callable
             name = "."
         try:
             path_inside = os.fsencode(name or "/").rstrip(b"/") or b"."
-            pack_entry(found.parent_fd, found.name, path_inside, out.write, apart=_of_the_kernel(container))
+            apart, ids = _of_the_kernel(container), seen_ids(container)
+            pack_entry(found.parent_fd, found.name, path_inside, out.write, apart=apart, ids=ids)
         except (FileNotFoundError, NotADirectoryError):  # the container's program moved it since it was found
             raise NotFound(f"Could not find the file {path} in container {container.name}: it has moved") from None
+
+
+def seen_ids(container: Container) -> int:
+    """Where the ids begin that are the container's from 0 on, in what ``root`` shows: a stopped one is seen as it is on disk."""
+    return container.record.ids if container.state.running else 0
 
 
 _KERNEL_TYPES = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "securityfs"})
@@ -276,6 +282,7 @@ def put(
         if _read_only(container, posixpath.normpath(path)):
             raise Forbidden("mounted volume is marked read-only")
         owner = _owner(root_fd, container) if own else None
+        ids = seen_ids(container)
         prefix = os.fsencode(posixpath.normpath("/" + path.lstrip("/")).strip("/"))
 
         def accept(entry: Entry) -> bool:
@@ -287,12 +294,18 @@ def put(
                 entry.link = prefix + b"/" + entry.link.lstrip(b"/") if prefix else entry.link
             if owner is not None:
                 entry.uid, entry.gid = owner
+            if ids:
+                if max(entry.uid, entry.gid) >= idmap.IDS:
+                    shown = os.fsdecode(name)
+                    raise InvalidParameter(f"{shown}: the container has no user {entry.uid} or no group {entry.gid}")
+                entry.uid, entry.gid = ids + entry.uid, ids + entry.gid
             if keep_kinds:
                 _check_kind(root_fd, entry)
             return name.strip(b"./") != b"" or not prefix
 
         try:
-            unpack(decompress(chunks(stream)), root_fd, layer=False, accept=accept, through_links=True)
+            with idmap.root_of(ids):
+                unpack(decompress(chunks(stream)), root_fd, layer=False, accept=accept, through_links=True)
         except OSError as error:
             if error.errno == errno.EROFS:
                 raise Forbidden("mounted volume is marked read-only") from None

@@ -24,6 +24,8 @@ from ...volumes.types import LEASE
 from ..spec import apparmor, bundle, confinement, fields, merge, mounts, names, resources, security, skeleton, validate
 from ..spec.container import OWN_RUNTIMES, ContainerSpec
 from ..spec.record import ContainerRecord, MountPoint
+from ..spec.userspace import Wanted
+from . import users
 from .container import Container
 from .state import State
 
@@ -56,6 +58,7 @@ async def create(
             "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
         )
     validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))
+    host["UsernsMode"] = users.mode(containers, Wanted.of(host))
     validate.storage(host, quota_supported=False)
     draft = ContainerSpec(wanted, host)
     draft.check()
@@ -91,9 +94,10 @@ async def create(
         if any(point.type in ("volume", "image") for point in points):
             record = replace(record, mounts=await containers.blocking(_volumes, containers, record, made))
         await containers.blocking(_make_place, containers.layout.container_state(id))
-        container = Container(record, State())
-        await containers.save(container)
-        containers.add(container)
+        with users.lend(containers, Wanted.of(host)) as ids:
+            container = Container(replace(record, ids=ids), State())
+            await containers.save(container)
+            containers.add(container)
     except BaseException:
         containers.free(name, id)
         with anyio.CancelScope(shield=True):

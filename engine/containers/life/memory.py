@@ -70,8 +70,9 @@ def _number(one: Mapping[str, object], member: str, default: int, largest: int) 
     return value
 
 
-def store(layout: Layout, id: str, files: Sequence[tuple[MemoryFile, bytes]]) -> None:
-    """Keep the contents for container ``id``, in place of what it had. Raises EngineError."""
+def store(layout: Layout, id: str, files: Sequence[tuple[MemoryFile, bytes]], ids: int = 0) -> None:
+    """Keep the contents for container ``id``, in place of what it had; ``ids`` is where its user namespace's ids begin, for a
+    ramfs shows no other owners than it has. Raises EngineError."""
     directory = layout.container_files(id)
     try:
         _mount(directory.parent)
@@ -80,7 +81,7 @@ def store(layout: Layout, id: str, files: Sequence[tuple[MemoryFile, bytes]]) ->
         for index, (file, content) in enumerate(files):
             with open(directory / str(index), "xb") as stream:
                 stream.write(content)
-                owners.give(stream.fileno(), file.uid, file.gid)
+                owners.give(stream.fileno(), ids + file.uid, ids + file.gid)
                 os.fchmod(stream.fileno(), file.mode)
     except OSError as error:
         raise EngineError(f"cannot keep a container's files in memory: {error.strerror}") from None
@@ -113,7 +114,7 @@ def adopt(layout: Layout, record: ContainerRecord, shim_pid: int, started: int) 
                 found.append((file, stream.read()))
     finally:
         os.close(root)
-    store(layout, record.id, found)
+    store(layout, record.id, found, record.ids)
 
 
 def discard(layout: Layout, id: str) -> None:

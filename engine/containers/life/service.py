@@ -16,6 +16,7 @@ import anyio
 from ...errors import EngineError, InvalidParameter, NotFound
 from ...networks.holding import Holding
 from ..spec import validate
+from ..spec.userspace import Ids
 from ..view.logwatch import LogWatch
 from .workers import Workers
 
@@ -58,9 +59,12 @@ class Containers:
         keeper: KeeperClient,
         trash: Trash,
         log_config: LogConfig | None = None,
+        ids: Ids | None = None,
     ) -> None:
-        """``log_config`` is the LogConfig of containers that ask for none."""
+        """``log_config`` is the LogConfig of containers that ask for none, ``ids`` what user namespaces are made of."""
         self.log_config: LogConfig = log_config or {"Type": "json-file", "Config": {}}
+        self.ids = ids or Ids()
+        self.lent: set[int] = set()
         self.layout = layout
         self.store = store
         self.logs = LogWatch()

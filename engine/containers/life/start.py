@@ -22,7 +22,7 @@ from ...linux import lsm, namespace
 from ...networks.types import ContainerRef
 from ...runtime.client import LaunchError, RequestError, ShimLost
 from ..spec import apparmor, bundle, confinement, links, logoptions, probing, seccomp
-from . import autoports, ipc, memory, notified, supervise
+from . import autoports, ipc, memory, notified, supervise, users
 from .state import State
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def check_startable(container: Container) -> None:
 async def run(containers: Containers, container: Container) -> None:
     """The whole launch; the lock is held and nothing of an earlier run is left (or the shim is kept for a restart)."""
     try:
+        await users.renew(containers, container)
         if container.shim is None:
             await _prepare(containers, container)
         else:
@@ -218,6 +219,8 @@ def _write_launch(containers: Containers, record: ContainerRecord) -> LaunchSpec
             name = "net" if kind == "network" else kind
             namespaces[kind] = f"/proc/{donor.state.pid}/ns/{name}"
             donors[donor.state.pid] = donor.state.pid_starttime
+            if kind == users.donor(record):
+                namespaces["user"] = f"/proc/{donor.state.pid}/ns/user"
             if kind == "network":
                 end = _network_owner(containers, donor)
                 hostname = hostname or (end.record.spec.hostname if end else "")

@@ -68,6 +68,7 @@ class BindOptions(TypedDict, total=False):
     CreateMountpoint: bool
     ReadOnlyNonRecursive: bool
     ReadOnlyForceRecursive: bool
+    IDMapping: dict[str, str]
 
 
 class DriverConfig(TypedDict, total=False):

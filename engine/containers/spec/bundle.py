@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
-from ...linux import userns
+from ...linux import idmap, userns
 from ...runtime import defaults
 from ...runtime.bundle import LaunchSpec, LogSpec
-from . import cdi, probing, resources, security
+from . import cdi, probing, resources, security, userspace
 from .confinement import NOTHING, Confinement
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from .record import ContainerRecord, MountPoint
 
 # As Docker: no program needs a capability to listen on a low port or to ping inside its own network namespace.
-NETWORK_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": userns.ping_groups()}
+_PING = "net.ipv4.ping_group_range"
+NETWORK_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", _PING: userns.ping_groups()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def launch(record: ContainerRecord, layout: Layout, inputs: Inputs) -> LaunchSpe
         runtime=spec.runtime,
         own_files=tuple(str(path) for path in inputs.files.values()),
         donors=dict(inputs.donors),
+        matched=tuple(point.destination for point in record.mounts if point.matched),
     )
 
 
@@ -115,14 +117,16 @@ def configuration(record: ContainerRecord, layout: Layout, inputs: Inputs, reque
     if inputs.confinement.label:
         process["selinuxLabel"] = inputs.confinement.label
     system: oci.Linux = {
-        "namespaces": _namespaces(spec, inputs),
+        "namespaces": _namespaces(spec, inputs, record.ids),
         "resources": limits,
         "maskedPaths": masked,
         "readonlyPaths": readonly,
-        "sysctl": _sysctls(spec),
+        "sysctl": _sysctls(spec, record.ids),
         "cgroupsPath": cgroup_path(record, layout),
         "devices": nodes,
     }
+    if record.ids:
+        system.update(userspace.mappings(record.ids))
     if inputs.confinement.file_label:
         system["mountLabel"] = inputs.confinement.file_label
     if inputs.profile is not None:
@@ -176,8 +180,11 @@ def environment(
     return [f"{name}={value}" for name, value in base.items()]
 
 
-def _namespaces(spec: ContainerSpec, inputs: Inputs) -> list[oci.Namespace]:
+def _namespaces(spec: ContainerSpec, inputs: Inputs, ids: int) -> list[oci.Namespace]:
     result: list[oci.Namespace] = [{"type": "mount"}]
+    if ids:
+        path = inputs.namespaces.get("user")
+        result.append({"type": "user", "path": path} if path else {"type": "user"})
     for kind, mode in (("network", spec.network), ("ipc", spec.ipc), ("pid", spec.pid)):
         if mode.joins:
             result.append({"type": kind, "path": inputs.namespaces[kind]})
@@ -190,7 +197,7 @@ def _namespaces(spec: ContainerSpec, inputs: Inputs) -> list[oci.Namespace]:
     return result
 
 
-def _sysctls(spec: ContainerSpec) -> dict[str, str]:
+def _sysctls(spec: ContainerSpec, ids: int) -> dict[str, str]:
     values: dict[str, str] = {}
     if not spec.network.is_host and not spec.network.joins:
         values |= NETWORK_SYSCTLS
@@ -205,6 +212,9 @@ def _sysctls(spec: ContainerSpec) -> dict[str, str]:
                 f"failed to create shim task: OCI runtime create failed: runc create failed: {_misplaced(name, spec)}: unknown"
             )
         values[name] = value
+    if ids and (groups := values.get(_PING, "").split()) and len(groups) == 2 and groups[1].isdigit():
+        # The kernel takes only groups that there are: all, in a user namespace, are fewer.
+        values[_PING] = f"{groups[0]} {min(int(groups[1]), idmap.IDS - 1)}"
     return values
 
 
@@ -229,7 +239,7 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[oci.Mount]:
         if destination in own:
             continue
         if destination == "/dev/shm":
-            if (shm := _shm(spec, inputs)) is not None:
+            if (shm := _shm(spec, inputs, record.ids)) is not None:
                 result.append(shm)
             continue
         if spec.privileged and destination in ("/sys", "/sys/fs/cgroup"):
@@ -237,10 +247,11 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[oci.Mount]:
         if destination == "/dev/mqueue" and spec.ipc.is_host and os.path.ismount("/dev/mqueue"):
             mount.update({"type": "bind", "source": "/dev/mqueue", "options": ["rbind", *mount["options"]]})
         result.append(mount)
-    later = [_user_mount(point, inputs) for point in record.mounts]
+    own_ids = ["idmap"] if record.ids else []
+    later = [_user_mount(point, inputs, own_ids) for point in record.mounts]
     for destination, path in inputs.files.items():
         if destination not in own:
-            options = ["rbind", "rprivate", *(["ro"] if spec.read_only else [])]
+            options = ["rbind", "rprivate", *(["ro"] if spec.read_only else []), *own_ids]
             later.append({"destination": destination, "type": "bind", "source": str(path), "options": options})
     # A volume on /etc must not hide the container's /etc/hosts.
     result += sorted(later, key=lambda mount: mount["destination"].rstrip("/").count("/"))
@@ -252,7 +263,7 @@ def _mounts(record: ContainerRecord, inputs: Inputs) -> list[oci.Mount]:
     return result
 
 
-def _shm(spec: ContainerSpec, inputs: Inputs) -> oci.Mount | None:
+def _shm(spec: ContainerSpec, inputs: Inputs, ids: int) -> oci.Mount | None:
     if spec.ipc.word == "none":
         return None
     if spec.ipc.is_host:
@@ -263,13 +274,13 @@ def _shm(spec: ContainerSpec, inputs: Inputs) -> oci.Mount | None:
             "options": ["rbind", "nosuid", "noexec", "nodev"],
         }
     if inputs.shm is not None:
-        options = ["rbind", "nosuid", "noexec", "nodev", "rprivate"]
+        options = ["rbind", "nosuid", "noexec", "nodev", "rprivate", *(["idmap"] if ids else [])]
         return {"destination": "/dev/shm", "type": "bind", "source": str(inputs.shm), "options": options}
     options = ["nosuid", "noexec", "nodev", "mode=1777", f"size={spec.shm_size or defaults.SHM_SIZE}"]
     return {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": options}
 
 
-def _user_mount(point: MountPoint, inputs: Inputs) -> oci.Mount:
+def _user_mount(point: MountPoint, inputs: Inputs, own_ids: list[str]) -> oci.Mount:
     if point.type == "tmpfs":
         return {"destination": point.destination, "type": "tmpfs", "source": "tmpfs", "options": list(point.options)}
     options = ["bind" if point.non_recursive else "rbind"]
@@ -279,5 +290,7 @@ def _user_mount(point: MountPoint, inputs: Inputs) -> oci.Mount:
         if not point.non_recursive and point.read_only_recursive != "off":
             options.append("rro")
     options.append(point.propagation or "rprivate")
+    if point.type == "volume":
+        options += own_ids
     source = str(inputs.sources[point.destination])
     return {"destination": point.destination, "type": "bind", "source": source, "options": options}

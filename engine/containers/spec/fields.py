@@ -38,7 +38,7 @@ _MOUNT: Mapping[str, Field] = {
     "Type": _TEXT, "Source": _TEXT, "Target": _TEXT, "ReadOnly": _NO, "Consistency": _TEXT,
     "BindOptions": Field("object", members={
         "Propagation": _TEXT, "NonRecursive": _NO, "CreateMountpoint": _NO, "ReadOnlyNonRecursive": _NO,
-        "ReadOnlyForceRecursive": _NO,
+        "ReadOnlyForceRecursive": _NO, "IDMapping": Field("object", members={"Source": _TEXT}),
     }),
     "VolumeOptions": Field("object", members={
         "NoCopy": _NO, "Labels": _PAIRS, "DriverConfig": Field("object", members=_DRIVER), "Subpath": _TEXT,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .bodies import BindOptions, Config, HostConfig, Mount, TmpfsOptions
 
 _PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+MATCH = "match-user"
+"""BindOptions.IDMapping.Source: what belongs to the owner of the source belongs to the container's user, and the reverse."""
 _OPTIONS = (
     ("BindOptions", "bind"),
     ("VolumeOptions", "volume"),
@@ -104,6 +106,8 @@ def _with_mode(point: MountPoint, mode: str) -> MountPoint:
             point = replace(point, propagation=word)
         elif word == "nocopy" and point.type == "volume":
             point = replace(point, no_copy=True)
+        elif word == "idmap" and point.type == "bind":
+            point = replace(point, matched=True)
         elif word not in _IGNORED:
             raise InvalidParameter(f"invalid mode: {mode}")
     return point
@@ -194,6 +198,9 @@ def _bind_mount(
     propagation = options.get("Propagation") or "rprivate"
     if propagation not in _PROPAGATIONS:
         raise refuse(f"invalid propagation mode: {propagation}")
+    mapping = (options.get("IDMapping") or {}).get("Source") or ""
+    if mapping not in ("", MATCH):
+        raise refuse(f"invalid IDMapping: Source: {mapping!r}: want {MATCH}")
     recursion = ""
     if options.get("ReadOnlyNonRecursive"):
         recursion = "off"
@@ -211,6 +218,7 @@ def _bind_mount(
         read_only_recursive=recursion,
         create_source=bool(options.get("CreateMountpoint")),
         from_mounts=True,
+        matched=bool(mapping),
     )
 
 

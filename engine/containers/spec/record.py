@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         spec: ContainerSpec
         mounts: tuple[MountPoint, ...]
         files: tuple[MemoryFile, ...]
+        ids: int
         intent: Intent
         manual: bool
         removing: bool
@@ -58,6 +59,7 @@ class MountPoint:
     anonymous: bool = False
     from_mounts: bool = False  # HostConfig.Mounts rather than Binds: the source must exist
     options: tuple[str, ...] = ()
+    matched: bool = False  # the owner of the source is the container's user inside
 
     def to_docker(self, source: str) -> bodies.MountPoint:
         """The MountPoint of a container's inspect; ``source`` is where the data lies on the host."""
@@ -110,6 +112,7 @@ class ContainerRecord:
     layers: tuple[str, ...] = ()
     files: tuple[MemoryFile, ...] = ()
     platform: str = "linux"
+    ids: int = 0  # the first of the host's ids that are the container's own; 0: it is in the host's user namespace
     intent: Intent = "created"
     manual: bool = False
     removing: bool = False

@@ -151,8 +151,6 @@ def _modes(host: HostConfig, config: Config) -> None:
         raise InvalidParameter(f"invalid PID mode: {pid}")
     if uts not in ("", "host"):
         raise InvalidParameter(f"invalid UTS mode: {uts}")
-    if host["UsernsMode"] not in ("", "host"):
-        raise InvalidParameter(f"invalid user namespace mode: {host['UsernsMode']}")
     if host["CgroupnsMode"] not in ("", "host", "private"):
         raise InvalidParameter(f"invalid cgroup namespace mode: {host['CgroupnsMode']}")
     if uts == "host" and (config["Hostname"] or config["Domainname"]):
@@ -174,8 +172,6 @@ def _modes(host: HostConfig, config: Config) -> None:
         raise InvalidParameter(
             "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
         )
-    if host["Privileged"] and host["UsernsMode"] == "private":
-        raise InvalidParameter("privileged mode is incompatible with user namespaces")
 
 
 def restart_policy(given: RestartPolicy) -> RestartPolicy:

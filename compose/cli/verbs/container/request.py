@@ -180,7 +180,7 @@ def _host_config(args: Namespace, network_mode: str) -> dict[str, object]:
     for value, flag, word, valid in (
         (args.pid, "--pid", "PID", ("host",)),
         (args.uts, "--uts", "UTS", ("host",)),
-        (args.userns, "--userns", "USER", ("host",)),
+        (args.userns, "--userns", "USER", ("host", "private", "auto")),
         (args.cgroupns, "--cgroupns", "CGROUP", ("host", "private")),
     ):
         if value and value not in valid and not (flag == "--pid" and value.startswith("container:")):

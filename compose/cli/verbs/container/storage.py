@@ -92,6 +92,8 @@ class _Mount:
                 self.bind["Propagation"] = value.lower()
             case "bind-nonrecursive":
                 self.bind["NonRecursive"] = _boolean(key, value, given)
+            case "bind-idmap":
+                self.bind["IDMapping"] = {"Source": value}
             case "bind-recursive":
                 self.bind = {**self.bind, **_recursion(value)}
             case _:
