@@ -9,6 +9,7 @@ import signal
 import tarfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -216,7 +217,8 @@ def outside(engine: EngineRoot, id: str) -> int:
 
 
 def test_an_engine_wide_default_bounded_ranges_and_kills(engine: EngineRoot) -> None:
-    ids = [run(engine, name) for name in ("one", "two")]
+    with ThreadPoolExecutor(2) as pool:
+        ids = list(pool.map(lambda name: run(engine, name), ("one", "two")))
     ids.append(run(engine, "three", UsernsMode="private"))
     plain = run(engine, "plain", UsernsMode="host", Privileged=True, NetworkMode="host")
     bases = [outside(engine, id) for id in ids]
@@ -272,3 +274,25 @@ def test_killed_on_the_way_into_its_user_namespace(engine: EngineRoot) -> None:
         assert outside(engine, id) >= 1000000000
         engine.json("POST", f"/containers/{id}/stop?t=0")
     engine.json("DELETE", f"/containers/{id}?force=1")
+
+
+def test_a_volume_with_layers_is_refused_and_kept(command: Command) -> None:
+    text = "name: p\nservices: {a: {image: bare, userns_mode: %s, command: sleep 600, stop_grace_period: 0s, volumes: ['data:/data']}}\n"
+    file = command.directory / "compose.yaml"
+    file.write_text(text % "auto" + "volumes: {data: {}}\n")
+    try:
+        command("up", "-d")
+        command("exec", "-T", "a", "sh", "-c", "echo kept >/data/x; chown 7:8 /data/x")
+        command("snapshot", "save", "one", check=False)
+        refused = command("up", "-d", "--force-recreate", check=False)
+        assert refused.returncode == 1 and "volume p_data has layers of a snapshot" in refused.stderr
+        file.write_text(text % "host" + "volumes: {data: {}}\n")
+        command("up", "-d")
+        assert command("exec", "-T", "a", "sh", "-c", "cat /data/x; stat -c %u:%g /data/x").stdout == "kept\n7:8\n"
+        command("volume", "export", "p_data", "-o", "data.tar")
+        command("volume", "import", "other", "data.tar")
+        file.write_text(text % "auto" + "volumes: {data: {name: other, external: true}}\n")
+        command("up", "-d")
+        assert command("exec", "-T", "a", "sh", "-c", "cat /data/x; stat -c %u:%g /data/x").stdout == "kept\n7:8\n"
+    finally:
+        ended(command)

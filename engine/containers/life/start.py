@@ -335,6 +335,11 @@ def _network_owner(containers: Containers, donor: Container) -> Container | None
 def _source(containers: Containers, record: ContainerRecord, point: MountPoint) -> Path:
     """The host path behind a mount point, made or mounted where that is asked for."""
     if point.type == "volume":
+        if record.ids and containers.volumes.get(point.name).layers:
+            raise Conflict(
+                f"volume {point.name} has layers of a snapshot, which the kernel shows with their own owners only: give the"
+                " container userns_mode host, or export the volume and import it into another"
+            )
         path = containers.volumes.acquire(point.name)
         if point.subpath:
             path = ipc.part(containers, path, point, record)
