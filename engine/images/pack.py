@@ -224,6 +224,8 @@ class _Packer:
             size = now.st_size
             owner = owners.remembered(fd) if userns.has_one_id() else None
             xattrs = _portable(_xattrs(fd))
+            if self._ids and (capabilities := xattrs.get(_CAPABILITIES)):
+                xattrs[_CAPABILITIES] = idmap.capabilities_inside(capabilities, self._ids.start)
             self.size += size
             extents = _extents(fd, now) if self._exact and sparse.has_holes(now) else None
             if extents is None:
@@ -396,6 +398,9 @@ def _sparse_records(path: bytes, size: int) -> dict[bytes, bytes]:
         b"GNU.sparse.name": path,
         b"GNU.sparse.realsize": b"%d" % size,
     }
+
+
+_CAPABILITIES = "security.capability"
 
 
 def _xattrs(fd: int) -> dict[str, bytes]:

@@ -63,6 +63,21 @@ def root_of(base: int) -> Iterator[None]:
         caps.set_effective(before)
 
 
+def capabilities_inside(value: bytes, base: int) -> bytes:
+    """The ``security.capability`` of a file of a container's (capabilities(7)), as it is read here, as the container's root
+    knows it: without the number that its root has here."""
+    if len(value) == 24 and value[3] == 3 and int.from_bytes(value[20:], "little") == base:
+        return value[:3] + b"\2" + value[4:20]
+    return value
+
+
+def capabilities_outside(value: bytes, base: int) -> bytes:
+    """The reverse, for a file that is written from here."""
+    if len(value) == 20 and value[3] == 2:
+        return value[:3] + b"\3" + value[4:] + base.to_bytes(4, "little")
+    return value
+
+
 def container(base: int) -> tuple[Range, ...]:
     """The map of a container whose ids begin at ``base``."""
     return (Range(0, base, IDS),)

@@ -46,6 +46,10 @@ configs: {word: {content: the word}}
 """
 
 
+ABLE = bytes.fromhex("0100000200200000000000000000000000000000")
+"""CAP_NET_RAW, permitted: a file's security.capability."""
+
+
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     directory = tmp_path / "project"
@@ -109,6 +113,16 @@ def copied(command: Command) -> None:
     assert seen == "7:7\n0:0\n"
     command("exec", "-T", "-u", "0", "one", "sh", "-c", "mkdir /tmp/d; touch /tmp/d/f; chown 33:44 /tmp/d/f")
     container = "/containers/p-one-1/archive?path="
+    archive.seek(0)
+    archive.truncate()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("able")
+        member.pax_headers = {"SCHILY.xattr.security.capability": ABLE.decode("latin-1")}
+        tar.addfile(member)
+    command("cp", "-", "one:/tmp", stdin=archive.getvalue())
+    with tarfile.open(fileobj=io.BytesIO(api(command, container + "/tmp/able"))) as tar:
+        assert tar.getmember("able").pax_headers["SCHILY.xattr.security.capability"].encode() == ABLE
+    archive.seek(0)
     for path, name in (("/tmp/d", "d/f"), ("/data", "data/x")):
         with tarfile.open(fileobj=io.BytesIO(api(command, container + path))) as tar:
             assert (tar.getmember(name).uid, tar.getmember(name).gid) == (33, 44)

@@ -118,6 +118,16 @@ def test_the_map_is_safe(owner: int, user: int) -> None:
     assert not any(one.outside <= owner < one.outside + one.length for one in found if one.inside != owner)
 
 
+def test_capabilities_of_files_lose_and_get_the_number_of_their_root() -> None:
+    plain = bytes.fromhex("0100000200200000000000000000000000000000")
+    rooted = idmap.capabilities_outside(plain, 0x734E0000)
+    assert rooted.hex() == "010000030020000000000000000000000000000000004e73"
+    assert idmap.capabilities_inside(rooted, 0x734E0000) == plain
+    for strange in (b"", b"x", plain[:-1], rooted):
+        assert idmap.capabilities_inside(strange, 5) == strange
+    assert idmap.capabilities_outside(rooted, 5) == rooted
+
+
 def test_root_owns_nothing_that_can_be_matched() -> None:
     with pytest.raises(ValueError, match="belongs to root"):
         idmap.matching(0, 33)

@@ -238,6 +238,7 @@ def seen_ids(container: Container) -> int:
     return container.record.ids if container.state.running else 0
 
 
+_CAPABILITIES = b"security.capability"
 _KERNEL_TYPES = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "securityfs"})
 
 
@@ -299,6 +300,8 @@ def put(
                     shown = os.fsdecode(name)
                     raise InvalidParameter(f"{shown}: the container has no user {entry.uid} or no group {entry.gid}")
                 entry.uid, entry.gid = ids + entry.uid, ids + entry.gid
+                if capabilities := entry.xattrs.get(_CAPABILITIES):
+                    entry.xattrs[_CAPABILITIES] = idmap.capabilities_outside(capabilities, ids)
             if keep_kinds:
                 _check_kind(root_fd, entry)
             return name.strip(b"./") != b"" or not prefix
