@@ -323,3 +323,17 @@ def test_user_namespaces_that_are_withheld_are_told_of(user: OrdinaryUser) -> No
     assert "user.max_user_namespaces" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     user.run("container", "ls")
+
+
+def test_owners_are_matched_where_nothing_is_to_be_done_and_refused_elsewhere(user: OrdinaryUser) -> None:
+    """The container's root is the user already; another one's ids cannot be put in the place of the user's."""
+    mine = user.home / "mine"
+    mine.mkdir(exist_ok=True)
+    user.give(mine)
+    bind = f"{mine}:/s:idmap"
+    seen = user.run("container", "run", "--rm", "-v", bind, "busybox:test", "sh", "-c", "touch /s/x; stat -c %u /s/x")
+    assert seen.stdout == "0\n" and (mine / "x").stat().st_uid == user.uid
+    refused = user.run("container", "run", "--rm", "-u", "5:5", "-v", bind, "busybox:test", "true", check=False)
+    assert refused.returncode and "mapping owners takes an engine that runs as root" in refused.stderr
+    refused = user.run("container", "run", "--rm", "--userns", "auto", "busybox:test", "true", check=False)
+    assert refused.returncode and "an engine that runs as root offers it" in refused.stderr
