@@ -33,7 +33,6 @@ WALLS: tuple[Callable[[Path], None], ...] = (
     security.test_passwd_may_be_a_trap,
     security.test_keys_of_the_host_are_not_inherited,
     security.test_killed_while_launching,
-    security.test_a_killed_client_leaves_containers_to_the_next,
     security.test_namespaces_do_not_leak_from_the_shim,
     launches.test_a_container_sees_only_itself,
     launches.test_all_namespaces_are_its_own,
