@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..errors import EngineError
-from .answers import ANYTHING, check, decoded
+from .answers import check, decoded
 from .caller import Request
 from .frames import json_lines
 from .http import Connection, ConnectionLost, Refused, Response, target
@@ -191,8 +191,10 @@ class Engine:
         return decoded(data, str(request), shape)
 
     def call(self, request: Request) -> None:
-        """One exchange whose answer says nothing but that it is done. Raises `EngineError`."""
-        self.ask(request, ANYTHING)
+        """One exchange of which only counts that it is done: what else the answer says is nobody's, and not looked at. Raises
+        `EngineError`."""
+        with self.send(request) as response:
+            self._check(response, response.read())
 
     def stream(self, request: Request) -> Response:
         """An exchange whose answer is read piece by piece, however long that takes; close it, or read it to the end."""

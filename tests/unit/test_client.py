@@ -401,3 +401,11 @@ def test_a_command_is_read_to_the_end_of_its_stream(tmp_path: Path) -> None:
 
     with ScriptedEngine(tmp_path, answer) as engine, engine.client().execs.start("e", tty=False) as response:
         assert list(demultiplex(response.blocks())) == [(1, b"out"), (2, b"err")]
+
+
+def test_of_a_call_only_counts_that_it_is_done(tmp_path: Path) -> None:
+    """A field may have another kind there than where somebody reads it: a saved snapshot lists its Volumes."""
+    answer = {"Name": "n", "Volumes": ["data"]}
+    with ScriptedEngine(tmp_path, lambda one: one.json(answer, 201), server="pycompose/1") as engine:
+        engine.client().snapshots.save("group", "n", {"data": "data"})
+        assert engine.requests[-1].target == "/pycompose/snapshots"
