@@ -53,10 +53,12 @@ class Starting:
         self.removed = removed
         self.snapshot = snapshot
         self.starting: dict[str, set[str]] = {}
+        self.followers = dependants(project.services)
+        """Those that depend on a service, for each: made once, since it takes a look at all of them."""
 
     def decide(self, name: str) -> None:
         chosen: set[str] = set()
-        followers = dependants(self.project.services)[name]
+        followers = self.followers[name]
         one_shot = any(one.condition == COMPLETED for one in followers.values())
         wanted = name in self.options.services or any(self.starting.get(other) for other in followers)
         for replica in self.states[name].replicas:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ... import labels
 from ...errors import Diagnostic, PlanError
 from ..digest import service_digest
-from ..graph import check, closure, dependants, dependencies, shared_services
+from ..graph import check, closure, dependencies, shared_services
 from ..ops import (
     Cause,
     ConfigureModel,
@@ -315,8 +315,8 @@ class _Planner:
             return Update()
         deploy = self.project.services[name].get("deploy") or {}
         update = update_config(deploy.get("update_config") or {}, deploy.get("rollback_config") or {})
-        sharers = [other for other, tree in self.project.services.items() if name in shared_services(tree)]
-        if update.rolls_back and sharers:
+        services = self.project.services if update.rolls_back else {}
+        if sharers := [other for other, tree in services.items() if name in shared_services(tree)]:
             path = ("services", name, "deploy", "update_config", "failure_action")
             message = f"no rollback: {', '.join(sharers)} shares namespaces or volumes of service {name}; it pauses"
             self.warnings.append(str(Diagnostic(message, path, self.project.mark(*path))))
@@ -392,7 +392,7 @@ class _Planner:
         starts that end their restarts) and, with ``replaced``, stops of those that share its namespaces and are replaced
         themselves."""
         result = []
-        for other, dependency in dependants(self.project.services)[name].items():
+        for other, dependency in self.starts.followers[name].items():
             if dependency.restart and other in self.restarting:
                 verb = StartContainer.verb if self.restarts.are_late(other) else StopContainer.verb
                 result += [
