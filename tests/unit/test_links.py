@@ -109,7 +109,8 @@ def test_addresses(address: str, family: int, flags: int) -> None:
     """IPv6 without duplicate address detection."""
     header, found = decoded(ifaddrmsg, links.add_address(5, address, 24))
     assert [header[name] for name in ("family", "prefixlen", "flags", "scope", "index")] == [family, 24, flags, 0, 5]
-    assert found == {"IFA_LOCAL": address, "IFA_ADDRESS": address}
+    broadcast = {"IFA_BROADCAST": "172.18.0.255"} if family == 2 else {}
+    assert found == {"IFA_LOCAL": address, "IFA_ADDRESS": address} | broadcast
 
 
 @pytest.mark.parametrize(("gateway", "family"), [("172.18.0.1", 2), ("fd00::1", 10)])
