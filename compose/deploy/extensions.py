@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..load.scalars import Timestamp
-from ..load.tree import Map
+from ..load.tree import Placed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def extension(tree: Mapping[str, object] | None, key: str) -> Json:
     """The value of extension ``key`` in a service, volume and the like, a timestamp as text; None without one."""
-    return _json(tree.extensions.get(key)) if isinstance(tree, Map) else None
+    return _json(tree.extensions.get(key)) if isinstance(tree, Placed) else None
 
 
 def _json(value: Node) -> Json:

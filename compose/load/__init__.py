@@ -18,7 +18,7 @@ __all__ = ["load_project", "with_services"]
 def load_project(options: LoadOptions, *, cached: bool = True) -> Project:
     """The project that ``options`` name; raises `LoadError` with every diagnostic, `UsageError` for contradictions.
 
-    ``cached=False`` neither reads nor writes the cache; only then do bound records keep their ``x-`` keys for YAML output.
+    ``cached=False`` neither reads nor writes the cache.
     """
     if cached:
         from .cache import recall

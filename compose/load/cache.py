@@ -28,15 +28,17 @@ if TYPE_CHECKING:
     from ..model.resources import FileObject, Model, Network, Volume
     from ..model.service import Service
     from ..model.values import Json
+    from .tree import Node
 
-FORMAT = 5
+FORMAT = 6
 """To be raised whenever loading gives another result for the same input."""
 KEEP = 64
 
 if TYPE_CHECKING:
 
     class _Entry(TypedDict):
-        """What an entry holds. Warnings are (message, path, place, hint); quantities are the paths of what is no plain number."""
+        """What an entry holds. Warnings are (message, path, place, hint); quantities are the paths of what is no plain number,
+        extended the paths of records with their ``x-`` keys."""
 
         name: str
         directory: str
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
         used: dict[str, str | None]
         links: dict[str, str]
         quantities: list[tuple[Path, str]]
+        extended: list[tuple[Path, dict[str, Json]]]
 
 
 _SECTIONS = ("networks", "volumes", "configs", "secrets", "models", "jobs", "disabled_jobs", "extensions")
@@ -143,6 +146,8 @@ def recall(options: LoadOptions) -> Project | None:
     )
     for where, kind in entry["quantities"]:
         _restore(entry, where, kind)
+    for where, extensions in reversed(entry["extended"]):
+        _extend(entry, where, extensions)
     marks = entry["marks"]
     return Project(
         name=entry["name"],
@@ -167,12 +172,26 @@ def recall(options: LoadOptions) -> Project | None:
 
 def _restore(entry: object, where: Path, kind: str) -> None:
     """Make the number at ``where`` the quantity that marshal cannot keep."""
-    # By name or by position: a mapping and a list are the same here.
+    node = _above(entry, where)
+    node[where[-1]] = {"Size": Size, "Duration": Duration}[kind](cast("int", node[where[-1]]))
+
+
+def _extend(entry: object, where: Path, extensions: Mapping[str, Json]) -> None:
+    """Make the mapping at ``where`` a record that has ``x-`` keys beside its own."""
+    from .tree import Placed
+
+    node = _above(entry, where)
+    record: Placed[object] = Placed(cast("dict[str, object]", node[where[-1]]))
+    record.extensions = cast("dict[str, Node]", extensions)
+    node[where[-1]] = record
+
+
+def _above(entry: object, where: Path) -> dict[str | int, object]:
+    """What holds the value at ``where``, by name or by position: a mapping and a list are the same here."""
     node = cast("dict[str | int, object]", entry)
-    *above, last = where
-    for part in above:
+    for part in where[:-1]:
         node = cast("dict[str | int, object]", node[part])
-    node[last] = {"Size": Size, "Duration": Duration}[kind](cast("int", node[last]))
+    return node
 
 
 def _unchanged(entry: _Entry, environment: Mapping[str, str]) -> bool:
@@ -221,7 +240,7 @@ def remember(
         return
     shell = options.environment
     forced = {key: value for key, value in project.environment.items() if key in shell and shell[key] != value}
-    quantities: list[tuple[Path, str]] = []
+    kept = _Kept()
     trees = {
         "services": project.services,
         "disabled": project.disabled_services,
@@ -248,8 +267,9 @@ def remember(
         "absent": sorted(absent),
         "used": {name: shell.get(name) for name in used},
         "links": dict(links),
-        **{key: _plain(tree, (key,), quantities) for key, tree in trees.items()},
-        "quantities": quantities,
+        **{key: _plain(tree, (key,), kept) for key, tree in trees.items()},
+        "quantities": kept.quantities,
+        "extended": kept.extended,
     }
     where = os.path.dirname(path)
     temporary = f"{path}.{os.getpid()}"
@@ -291,18 +311,29 @@ def _marks(marks: Mapping[Path, Mark]) -> dict[Path, tuple[str, int, int]]:
     return {path: (mark.file, mark.line, mark.column) for path, mark in marks.items()}
 
 
-def _plain(value: object, path: Path, quantities: list[tuple[Path, str]]) -> object:
-    """Built-in containers and scalars only, as marshal takes them. What was a quantity goes to ``quantities``."""
+class _Kept:
+    """What plain values do not say, by the path of each: quantities, and the ``x-`` keys of records (an outer one first)."""
+
+    def __init__(self) -> None:
+        self.quantities: list[tuple[Path, str]] = []
+        self.extended: list[tuple[Path, object]] = []
+
+
+def _plain(value: object, path: Path, kept: _Kept) -> object:
+    """Built-in containers and scalars only, as marshal takes them. What else there was goes to ``kept``."""
     if isinstance(value, str):
         return value if type(value) is str else str.__str__(value)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, Quantity):
-        quantities.append((path, type(value).__name__))
+        kept.quantities.append((path, type(value).__name__))
         return int(value)
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, (list, tuple)):
-        return [_plain(item, (*path, index), quantities) for index, item in enumerate(value)]
+        return [_plain(item, (*path, index), kept) for index, item in enumerate(value)]
     assert isinstance(value, dict), path
-    return {key: _plain(item, (*path, key), quantities) for key, item in value.items()}
+    extensions = getattr(value, "extensions", None)
+    if extensions:
+        kept.extended.append((path, _plain(extensions, (), _Kept())))
+    return {key: _plain(item, (*path, key), kept) for key, item in value.items()}

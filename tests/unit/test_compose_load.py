@@ -15,6 +15,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pycompose.compose.deploy.columns import columns
+from pycompose.compose.deploy.extensions import extension
 from pycompose.compose.errors import LoadError, Mark
 from pycompose.compose.load import cache, canonical, conformance, dump, load_project, merge, schema, yamldump, yamltree
 from pycompose.compose.load.pipeline import load_project as load_fresh
@@ -256,6 +257,23 @@ def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for entry in entries:
         os.chmod(entry, 0o666)
     assert project().services["a"]["image"] == "x:3"
+
+
+def test_what_is_cached_has_its_extensions(tmp_path: Path) -> None:
+    """`deploy` reads schedules and the wishes for volumes from them: a second load must not lose any."""
+    (tmp_path / "compose.yaml").write_text(
+        "name: x\nservices: {a: {image: b, x-schedule: '0 3 * * *', deploy: {x-deep: {size: [1, {b: 2}]}}, volumes: ['data:/v']}}\n"
+        "volumes: {data: {x-kubernetes: {size: 1G}}}\n"
+    )
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    projects = [load_project(LoadOptions(environment=environment, cwd=tmp_path)) for _ in range(2)]
+    assert list((tmp_path / "cache").rglob("*/*"))
+    for project in projects:
+        service = project.services["a"]
+        assert extension(service, "x-schedule") == "0 3 * * *"
+        assert extension(service["deploy"], "x-deep") == {"size": [1, {"b": 2}]}
+        assert extension(project.volumes["data"], "x-kubernetes") == {"size": "1G"}
+    assert projects[0] == projects[1]
 
 
 def test_what_is_cached_stays_off_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

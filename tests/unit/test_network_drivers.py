@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pycompose.engine.errors import Forbidden, InvalidParameter, NotFound, Unavailable
+from pycompose.engine.errors import Forbidden, InvalidParameter, NotFound
 from pycompose.engine.networks import drivers
 from pycompose.engine.networks.types import Network
 
@@ -33,9 +33,9 @@ def test_what_clients_may_name() -> None:
     assert drivers.find("macvlan").name == "macvlan"
     with pytest.raises(Forbidden, match='only one instance of "host"'):
         drivers.find("host", swarm=True)
-    with pytest.raises(Unavailable, match="not a swarm manager"):
+    with pytest.raises(Forbidden, match="not a swarm manager"):
         drivers.find("overlay")
-    with pytest.raises(Unavailable, match="not a swarm manager"):
+    with pytest.raises(Forbidden, match="not a swarm manager"):
         drivers.find("bridge", swarm=True)
     with pytest.raises(NotFound, match='plugin "weave" not found'):
         drivers.find("weave")

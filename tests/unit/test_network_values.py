@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pycompose.engine.errors import EngineError, Forbidden, InvalidParameter, NotFound, NotImplemented_, Unavailable
+from pycompose.engine.errors import EngineError, Forbidden, InvalidParameter, NotFound, NotImplemented_
 from pycompose.engine.networks import (
     definition,
     endpoints,
@@ -76,7 +76,7 @@ def test_chosen_subnets_avoid_host_and_others() -> None:
         ({"Name": "bridge"}, Forbidden, "operation is not permitted on predefined bridge network"),
         ({"Driver": "host"}, Forbidden, 'only one instance of "host" network is allowed'),
         ({"Driver": "foo"}, NotFound, 'plugin "foo" not found'),
-        ({"Driver": "overlay"}, Unavailable, "This node is not a swarm manager"),
+        ({"Driver": "overlay"}, Forbidden, "This node is not a swarm manager"),
         ({"ConfigOnly": True}, NotImplemented_, "configuration-only"),
         ({"IPAM": {"Driver": "dhcp"}}, NotFound, 'plugin "dhcp" not found'),
         ({"Options": {"com.docker.network.bridge.name": "a/b"}}, InvalidParameter, "invalid bridge name"),
