@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from .errors import InvalidParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    Members: TypeAlias = "Mapping[str, Field] | None"
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 """What a JSON text can hold."""
@@ -69,56 +71,82 @@ def checked(table: Mapping[str, Field], body: Mapping[str, object], where: str) 
 
 def convert(field: Field, value: object, where: str) -> object:
     """``value`` in the type of ``field``. Raises InvalidParameter."""
-    match field.kind:
-        case "string":
-            if isinstance(value, str):
-                return value
-        case "int" | "int?":
-            if isinstance(value, float) and value.is_integer():
-                value = int(value)
-            if isinstance(value, int) and not isinstance(value, bool) and -_I64 <= value < _I64:
-                return value
-        case "bool" | "bool?":
-            if isinstance(value, bool):
-                return value
-        case "strings":
-            if isinstance(value, str) and where in ("Cmd", "Entrypoint"):
-                return [value]
-            if isinstance(value, list) and all(isinstance(item, str) for item in value):
-                return list(value)
-        case "word lists":
-            if isinstance(value, list) and all(isinstance(item, list) for item in value):
-                return [convert(Field("strings"), item, f"{where}[{index}]") for index, item in enumerate(value)]
-        case "map":
-            if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
-                return dict(value)
-        case "sets":
-            if isinstance(value, dict):
-                return {key: {} for key in value}
-        case "object":
-            if isinstance(value, dict):
-                return value if field.members is None else checked(field.members, value, where)
-        case "objects":
-            if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-                if field.members is None:
-                    return value
-                return [checked(field.members, item, f"{where}[{index}]") for index, item in enumerate(value)]
-        case "map of objects":
-            # Of lists of objects, that is; null is as good as an empty list.
-            if isinstance(value, dict):
-                entries = Field("objects", members=field.members)
-                return {
-                    key: None if item is None else convert(entries, item, f"{where}[{key}]")
-                    for key, item in value.items()
-                }
-        case "ints":
-            if isinstance(value, list) and all(isinstance(item, int) for item in value):
-                return value
-        case "any":
-            return value
-    raise InvalidParameter(f"invalid JSON: cannot use this {_json_type(value)} as {where}: want {_WORDS[field.kind]}")
+    found = _READERS[field.kind](value, field.members, where)
+    if found is _WRONG:
+        raise InvalidParameter(
+            f"invalid JSON: cannot use this {_json_type(value)} as {where}: want {_WORDS[field.kind]}"
+        )
+    return found
 
 
+_WRONG = object()
+"""What a reader gives for a value that is not of its kind."""
+
+
+def _string(value: object, inner: Members, where: str) -> object:
+    return value if isinstance(value, str) else _WRONG
+
+
+def _int(value: object, inner: Members, where: str) -> object:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    fits = isinstance(value, int) and not isinstance(value, bool) and -_I64 <= value < _I64
+    return value if fits else _WRONG
+
+
+def _bool(value: object, inner: Members, where: str) -> object:
+    return value if isinstance(value, bool) else _WRONG
+
+
+def _strings(value: object, inner: Members, where: str) -> object:
+    if isinstance(value, str) and where in ("Cmd", "Entrypoint"):
+        return [value]
+    return list(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else _WRONG
+
+
+def _word_lists(value: object, inner: Members, where: str) -> object:
+    if not isinstance(value, list) or not all(isinstance(item, list) for item in value):
+        return _WRONG
+    return [convert(Field("strings"), item, f"{where}[{index}]") for index, item in enumerate(value)]
+
+
+def _map(value: object, inner: Members, where: str) -> object:
+    return dict(value) if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()) else _WRONG
+
+
+def _sets(value: object, inner: Members, where: str) -> object:
+    return {key: {} for key in value} if isinstance(value, dict) else _WRONG
+
+
+def _object(value: object, inner: Members, where: str) -> object:
+    if not isinstance(value, dict):
+        return _WRONG
+    return value if inner is None else checked(inner, value, where)
+
+
+def _objects(value: object, inner: Members, where: str) -> object:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        return _WRONG
+    return value if inner is None else [checked(inner, one, f"{where}[{index}]") for index, one in enumerate(value)]
+
+
+def _map_of_objects(value: object, inner: Members, where: str) -> object:
+    """Of lists of objects, that is; null is as good as an empty list."""
+    if not isinstance(value, dict):
+        return _WRONG
+    entries = Field("objects", members=inner)
+    return {key: None if one is None else convert(entries, one, f"{where}[{key}]") for key, one in value.items()}
+
+
+def _ints(value: object, inner: Members, where: str) -> object:
+    return value if isinstance(value, list) and all(isinstance(item, int) for item in value) else _WRONG
+
+
+_READERS: Mapping[Kind, Callable[[object, Members, str], object]] = {
+    "string": _string, "int": _int, "int?": _int, "bool": _bool, "bool?": _bool, "strings": _strings, "word lists": _word_lists,
+    "map": _map, "sets": _sets, "object": _object, "objects": _objects, "map of objects": _map_of_objects, "ints": _ints,
+    "any": lambda value, inner, where: value,
+}  # fmt: skip
 _WORDS = {
     "int": "a number", "int?": "a number", "bool": "true or false", "bool?": "true or false", "string": "a string",
     "strings": "a list of strings", "word lists": "a list of lists of strings", "map": "a map of strings", "sets": "a map",

@@ -238,6 +238,12 @@ class _Stage:
                 self._only(one)
             case Shell():
                 self.state.process["Shell"] = list(one.shell)
+            case _:
+                self._check_words(one)
+
+    def _check_words(self, one: Instruction) -> None:
+        """What only has words to be expanded."""
+        match one:
             case Expose():
                 self._expose(one)
             case User():

@@ -195,16 +195,20 @@ class Classic:
             if event.layer:
                 yield {"stream": f" ---> {_short(event.layer)}\n"}
         elif isinstance(event, StepFailed):
-            text = f"{event.message}\n{event.excerpt}".rstrip()
-            detail: ErrorDetail = {"message": text}
-            if event.code:
-                detail["code"] = event.code
-            yield {"errorDetail": detail, "error": text}
+            yield _failure(event)
         elif isinstance(event, Finished):
             yield {"aux": {"ID": event.image}}
             yield {"stream": f"Successfully built {_short(event.image)}\n"}
             for tag in event.tags:
                 yield {"stream": f"Successfully tagged {tag}\n"}
+
+
+def _failure(event: StepFailed) -> ProgressMessage:
+    text = f"{event.message}\n{event.excerpt}".rstrip()
+    detail: ErrorDetail = {"message": text}
+    if event.code:
+        detail["code"] = event.code
+    return {"errorDetail": detail, "error": text}
 
 
 def _short(digest: str) -> str:

@@ -181,6 +181,18 @@ class StageBuild:
         return self._copy_from(copy, base)
 
     def _dispatch(self, instruction: Instruction) -> StepCached | None:
+        match instruction:
+            case Run():
+                return self._run(instruction)
+            case Copy():
+                return self._copy(instruction)
+            case Workdir():
+                return self._workdir(instruction)
+        self._configure(instruction)
+        return self._configured()
+
+    def _configure(self, instruction: Instruction) -> None:
+        """What changes the configuration only."""
         state = self._state
         match instruction:
             case Env():
@@ -189,12 +201,6 @@ class StageBuild:
                 state.add_labels([(self._expand(name), self._expand(value)) for name, value, _ in instruction.pairs])
             case Arg():
                 self._arguments(instruction)
-            case Run():
-                return self._run(instruction)
-            case Copy():
-                return self._copy(instruction)
-            case Workdir():
-                return self._workdir(instruction)
             case Cmd():
                 state.set_command(instruction.command)
             case Entrypoint():
@@ -219,7 +225,6 @@ class StageBuild:
                 state.set_author(instruction.author)
             case Onbuild():
                 state.add_trigger(instruction.expression)
-        return self._configured()
 
     def _configured(self) -> StepCached | None:
         """What only changes the configuration takes no time; it counts as cached when an earlier build came to the same."""

@@ -165,6 +165,34 @@ class TarReader:
     def _next(self) -> Entry | None:
         self._skip()
         self._headers = 0
+        found = self._header_blocks()
+        if found is None:
+            return None
+        entry, block, records, pairs = found
+        self._count()
+        stored = _apply_pax(entry, records) if records else entry.size
+        if entry.type in _WITHOUT_PAYLOAD:
+            stored = 0
+        self._bound_names(entry)
+        if stored > self._limits.file:
+            raise TarError(f"archive/tar: {_show(entry.name)}: absurd size {stored}")
+        self._left = stored
+        self._padding = -stored % BLOCK
+        if entry.type == b"S":
+            self._old_gnu_sparse(entry, block)
+        elif records:
+            self._pax_sparse(entry, records, pairs)
+        if entry.type in _REGULAR_TYPES:
+            entry.type = DIRECTORY if entry.name.endswith(b"/") and entry.type != b"S" else REGULAR
+        if entry.sparse is not None:
+            self._check_sparse(entry)
+        self._total += max(stored, entry.size)
+        if self._total > self._limits.total:
+            raise TarError(f"archive/tar: more than {self._limits.total} bytes of content")
+        return entry
+
+    def _header_blocks(self) -> tuple[Entry, bytes, dict[bytes, bytes], list[tuple[int, int]]] | None:
+        """The next entry with its own header block and what pax headers say of it; None at the end."""
         records: dict[bytes, bytes] = {}
         pairs: list[tuple[int, int]] = []
         long_name = long_link = None
@@ -178,53 +206,30 @@ class TarReader:
             if len(block) < BLOCK:
                 raise TarError(_TRUNCATED)
             entry, prefix = _header(block)
-            if entry.type == b"x":
-                _pax(self._take_all(entry.size, "extended header"), records, pairs)
-            elif entry.type == b"g":
-                # Read and left alone, as by Go: what it says of all members would pile up.
-                _pax(self._take_all(entry.size, "global header"), {}, [])
-            elif entry.type == b"L":
-                long_name = self._take_all(entry.size, "long name").partition(b"\0")[0]
-            elif entry.type == b"K":
-                long_link = self._take_all(entry.size, "long link").partition(b"\0")[0]
-            else:
-                break
-        else:
-            raise TarError("archive/tar: too many extended headers in a row")
-        self._count()
-        if prefix:
-            entry.name = prefix + b"/" + entry.name
-        if long_name is not None:
-            entry.name = long_name
-        if long_link is not None:
-            entry.link = long_link
-        stored = entry.size
-        if records:
-            stored = _apply_pax(entry, records)
-        if entry.type in _WITHOUT_PAYLOAD:
-            stored = 0
+            match entry.type:
+                case b"x":
+                    _pax(self._take_all(entry.size, "extended header"), records, pairs)
+                case b"g":
+                    # Read and left alone, as by Go: what it says of all members would pile up.
+                    _pax(self._take_all(entry.size, "global header"), {}, [])
+                case b"L":
+                    long_name = self._take_all(entry.size, "long name").partition(b"\0")[0]
+                case b"K":
+                    long_link = self._take_all(entry.size, "long link").partition(b"\0")[0]
+                case _:
+                    short = prefix + b"/" + entry.name if prefix else entry.name
+                    entry.name = short if long_name is None else long_name
+                    entry.link = entry.link if long_link is None else long_link
+                    return entry, block, records, pairs
+        raise TarError("archive/tar: too many extended headers in a row")
+
+    def _bound_names(self, entry: Entry) -> None:
         limits = self._limits
         if len(entry.name) > limits.name or len(entry.link) > limits.name:
             raise TarError("archive/tar: a name is too long")
         self._names += len(entry.name) + len(entry.link)
         if self._names > limits.names:
             raise TarError(f"archive/tar: more than {limits.names} bytes of names")
-        if stored > limits.file:
-            raise TarError(f"archive/tar: {_show(entry.name)}: absurd size {stored}")
-        self._left = stored
-        self._padding = -stored % BLOCK
-        if entry.type == b"S":
-            self._old_gnu_sparse(entry, block)
-        elif records:
-            self._pax_sparse(entry, records, pairs)
-        if entry.type in _REGULAR_TYPES:
-            entry.type = DIRECTORY if entry.name.endswith(b"/") and entry.type != b"S" else REGULAR
-        if entry.sparse is not None:
-            self._check_sparse(entry)
-        self._total += max(stored, entry.size)
-        if self._total > limits.total:
-            raise TarError(f"archive/tar: more than {limits.total} bytes of content")
-        return entry
 
     def _count(self) -> None:
         self._entries += 1

@@ -135,6 +135,21 @@ class _Tree:
         self._open.clear()
 
     # walking -------------------------------------------------------------------------------------------------------
+    def _enter(self, parent: int, key: tuple[bytes, ...], *, create: bool) -> None:
+        """Open the last part of ``key`` in ``parent``, made when it is missing and that is asked for."""
+        part = key[-1]
+        try:
+            self._keep(key, entries.open_directory(parent, part))
+        except FileNotFoundError:
+            if not create:
+                raise
+            os.mkdir(part, 0o755, dir_fd=parent)
+            self._keep(key, entries.open_directory(parent, part))
+            os.fchmod(self._open[key], 0o755)
+            # Not the present time: equal archives shall give equal trees.
+            self._times[key] = self._time
+            self._adopt(key)
+
     def _directory(self, path: tuple[bytes, ...], *, create: bool) -> tuple[int, tuple[bytes, ...]]:
         """Descriptor and canonical path of a directory; makes missing ones when told to."""
         if not path:
@@ -159,16 +174,7 @@ class _Tree:
             if key in self._open:
                 continue
             try:
-                self._keep(key, entries.open_directory(parent, part))
-            except FileNotFoundError:
-                if not create:
-                    raise
-                os.mkdir(part, 0o755, dir_fd=parent)
-                self._keep(key, entries.open_directory(parent, part))
-                os.fchmod(self._open[key], 0o755)
-                # Not the present time: equal archives shall give equal trees.
-                self._times[key] = self._time
-                self._adopt(key)
+                self._enter(parent, key, create=create)
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise

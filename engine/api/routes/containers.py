@@ -45,8 +45,13 @@ async def list_(daemon: Daemon, request: Request) -> Response:
     everything = (
         request.flag("all") or limit > 0 or any(wanted.get(key) for key in ("status", "exited", "before", "since"))
     )
-    before, since = _created(daemon, wanted.get("before")), _created(daemon, wanted.get("since"))
-    ancestors = await _ancestors(daemon, wanted.get("ancestor") or [])
+    around = filters.Surroundings(
+        ancestors=await _ancestors(daemon, wanted.get("ancestor") or []),
+        networks=lambda one: _networks(daemon, one),
+        published=lambda one: _published(daemon, one),
+        before=_created(daemon, wanted.get("before")),
+        since=_created(daemon, wanted.get("since")),
+    )
     names = _image_names(daemon)
     now = time.time_ns()
     rows = []
@@ -54,15 +59,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
     for container in sorted(daemon.containers, key=lambda one: one.record.created, reverse=True):
         if not everything and not container.state.active:
             continue
-        if not filters.passes(
-            container,
-            wanted,
-            ancestors=ancestors,
-            networks=lambda one: _networks(daemon, one),
-            published=lambda one: _published(daemon, one),
-            before=before,
-            since=since,
-        ):
+        if not filters.passes(container, wanted, around):
             continue
         chosen.append(container)
         if limit > 0 and len(chosen) == limit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import InvalidParameter
@@ -45,66 +46,60 @@ def check(filters: Mapping[str, Sequence[str]], known: Set[str]) -> None:
             truth(key, values)
 
 
-def passes(
-    container: Container,
-    filters: Mapping[str, Sequence[str]],
-    *,
-    ancestors: frozenset[str],
-    networks: Callable[[Container], set[str]],
-    published: Callable[[Container], list[str]],
-    before: int | None,
-    since: int | None,
-) -> bool:
-    """Whether a container is listed. ``ancestors`` are the image ids that filter ancestor stands for; ``before`` and
-    ``since`` creation times (ns) of the containers of these filters; ``networks`` gives names and ids, ``published`` the host ports
-    as ``8080/tcp``."""
-    record = container.record
-    if before is not None and record.created >= before:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What filters ask for besides the container. ``ancestors`` are the image ids that filter ancestor stands for; ``before`` and
+    ``since`` creation times (ns) of the containers of these filters; ``networks`` gives names and ids, ``published`` the host
+    ports as ``8080/tcp``."""
+
+    ancestors: frozenset[str]
+    networks: Callable[[Container], set[str]]
+    published: Callable[[Container], list[str]]
+    before: int | None
+    since: int | None
+
+
+def passes(container: Container, filters: Mapping[str, Sequence[str]], around: Surroundings) -> bool:
+    """Whether a container is listed."""
+    created = container.record.created
+    if around.before is not None and created >= around.before:
         return False
-    if since is not None and record.created <= since:
+    if around.since is not None and created <= around.since:
         return False
-    for key, values in filters.items():
-        if not values:
-            continue
-        match key:
-            case "id":
-                passed = any(record.id.startswith(value) for value in values)
-            case "name":
-                passed = any(_name_matches(record.name, value) for value in values)
-            case "label":
-                passed = all(has_label(record.labels, value) for value in values)
-            case "status":
-                passed = container.state.status in values
-            case "exited":
-                ended = container.state.status == "exited" and container.state.started_at is not None
-                passed = ended and str(container.state.exit_code) in values
-            case "ancestor":
-                passed = record.image in ancestors or record.spec.image in values
-            case "volume":
-                passed = any(
-                    value in (point.name, point.destination, point.source)
-                    for point in record.mounts
-                    for value in values
-                )
-            case "network":
-                known = networks(container)
-                passed = any(
-                    value in known or any(len(value) >= 12 and one.startswith(value) for one in known)
-                    for value in values
-                )
-            case "health":
-                passed = (container.health.status if container.health else "none") in values
-            case "publish":
-                passed = any(_port_matches(published(container), key, value) for value in values)
-            case "expose":
-                passed = any(_port_matches(record.spec.exposed, key, value) for value in values)
-            case "is-task":
-                passed = not truth(key, values)
-            case _:
-                passed = True
-        if not passed:
-            return False
-    return True
+    return all(_TESTS[key](container, values, around) for key, values in filters.items() if values and key in _TESTS)
+
+
+def _exited(container: Container, values: Sequence[str], around: Surroundings) -> bool:
+    state = container.state
+    return state.status == "exited" and state.started_at is not None and str(state.exit_code) in values
+
+
+def _volume(container: Container, values: Sequence[str], around: Surroundings) -> bool:
+    places = {word for point in container.record.mounts for word in (point.name, point.destination, point.source)}
+    return not places.isdisjoint(values)
+
+
+def _network(container: Container, values: Sequence[str], around: Surroundings) -> bool:
+    known = around.networks(container)
+    return any(value in known or any(len(value) >= 12 and one.startswith(value) for one in known) for value in values)
+
+
+_TESTS: Mapping[str, Callable[[Container, Sequence[str], Surroundings], bool]] = {
+    "id": lambda one, values, _: any(one.id.startswith(value) for value in values),
+    "name": lambda one, values, _: any(_name_matches(one.name, value) for value in values),
+    "label": lambda one, values, _: all(has_label(one.record.labels, value) for value in values),
+    "status": lambda one, values, _: one.state.status in values,
+    "exited": _exited,
+    "ancestor": lambda one, values, around: one.record.image in around.ancestors or one.record.spec.image in values,
+    "volume": _volume,
+    "network": _network,
+    "health": lambda one, values, _: (one.health.status if one.health else "none") in values,
+    "publish": lambda one, values, around: any(
+        _port_matches(around.published(one), "publish", value) for value in values
+    ),
+    "expose": lambda one, values, _: any(_port_matches(one.record.spec.exposed, "expose", value) for value in values),
+    "is-task": lambda one, values, _: not truth("is-task", values),
+}
 
 
 def _name_matches(name: str, pattern: str) -> bool:
