@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import EngineError, InvalidParameter
 from ..linux import userns
+from .types import BRIDGE_HOST_BINDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .holding import Place
-    from .types import PortBinding
+    from .types import Endpoint, Network, PortBinding
 
 _ATTEMPTS = 32  # for a port the kernel picked in IPv4 and that is taken in IPv6
 _BACKLOG = 128
@@ -57,6 +58,26 @@ def expand(binding: PortBinding, default_ip: str = "") -> tuple[str, ...]:
         return (str(ip_address(host_ip.strip("[]"))),)
     except ValueError as error:
         raise InvalidParameter(f"invalid hostIP {host_ip}") from error
+
+
+def bind(
+    bindings: Sequence[PortBinding],
+    held: Sequence[PortBinding],
+    pairs: Sequence[tuple[Network, Endpoint]],
+    kept: Mapping[Place, socket.socket] | None,
+) -> tuple[tuple[PortBinding, ...], tuple[int, ...]]:
+    """`reserve` for a container with these networks and endpoints, as descriptors; what is refused is told of its endpoint."""
+    default_ip = next((network.options.get(BRIDGE_HOST_BINDING, "") for network, _ in pairs), "")
+    if default_ip == "0.0.0.0":
+        default_ip = ""  # Docker's default, which stands for IPv6 as well
+    try:
+        actual, sockets = reserve(bindings, held, default_ip, kept)
+    except (PortTaken, AddressRefused) as error:
+        endpoint = pairs[0][1]
+        raise type(error)(
+            f"driver failed programming external connectivity on endpoint {endpoint.container.name} ({endpoint.id}): {error}"
+        ) from error
+    return actual, tuple(item.detach() for item in sockets)
 
 
 def reserve(

@@ -27,7 +27,7 @@ from .kernel import published_ports
 from .names import Names
 from .registry import Registry
 from .subnets import Subnets, choosing
-from .types import BRIDGE_HOST_BINDING, Allocation, Resolver
+from .types import Allocation, Resolver
 
 if TYPE_CHECKING:
     import builtins
@@ -177,7 +177,7 @@ class Networks:
             sockets: tuple[int, ...] = ()
             pairs = [*zip(networks, reserved, strict=True)]
             if any(drivers.of(network).publishes and not network.internal for network in networks):
-                actual, sockets = self._bind(bindings, pairs, kept)
+                actual, sockets = ports.bind(bindings, self._registry.all_published(), pairs, kept)
             self._registry.put_endpoints(reserved)
             self._registry.set_published(container.id, actual)
             return Allocation(tuple(reserved), actual, sockets)
@@ -410,25 +410,6 @@ class Networks:
         return endpoints.reserve(
             network, container, request, id, used, taken, self._kernel.veth_name(id), time_ns() + len(own)
         )
-
-    def _bind(
-        self,
-        bindings: Sequence[PortBinding],
-        pairs: Sequence[tuple[Network, Endpoint]],
-        kept: Mapping[Place, socket.socket] | None,
-    ) -> tuple[tuple[PortBinding, ...], tuple[int, ...]]:
-        default_ip = next((network.options.get(BRIDGE_HOST_BINDING, "") for network, _ in pairs), "")
-        if default_ip == "0.0.0.0":
-            default_ip = ""  # Docker's default, which stands for IPv6 as well
-        try:
-            actual, sockets = ports.reserve(bindings, self._registry.all_published(), default_ip, kept)
-        except (ports.PortTaken, ports.AddressRefused) as error:
-            endpoint = pairs[0][1]
-            raise type(error)(
-                f"driver failed programming external connectivity on endpoint {endpoint.container.name}"
-                f" ({endpoint.id}): {error}"
-            ) from error
-        return actual, tuple(item.detach() for item in sockets)
 
     def _release(self, container_id: str) -> tuple[Endpoint, ...]:
         gone = self._registry.of_container(container_id)

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from .. import documents
 from . import bundle, protocol
 from .connection import Connection, LaunchError, RequestError, ShimError, ShimLost, close_all, error_of
+from .execspec import ExecSpec
 from .loopfd import LoopFd, input_pipe, output_pipe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from ..linux import oci
     from . import wire
     from .restart import Policy
 
@@ -122,28 +122,6 @@ class OutOfMemory:
 
 
 ShimEvent = Started | Exited | Lost | OutOfMemory
-
-
-@dataclass(frozen=True, slots=True)
-class ExecSpec:
-    """One more process in a running container (the Engine API's exec).
-
-    ``env`` is the complete environment, ``user`` is ``name|uid[:group|gid]`` ("" is the container's own user).
-    ``capabilities`` are names for all five sets as in the OCI specification; None: those of the container's process.
-    ``cwd`` "" is the container's own. Without ``terminal``, ``stdin`` asks for a pipe instead of /dev/null.
-    """
-
-    args: Sequence[str]
-    env: Sequence[str]
-    cwd: str = ""
-    user: str = ""
-    additional_groups: Sequence[str] = ()
-    terminal: bool = False
-    stdin: bool = False
-    rows: int = 0
-    columns: int = 0
-    capabilities: oci.Capabilities | None = None
-    privileged: bool = False
 
 
 @dataclass(slots=True)
@@ -345,7 +323,7 @@ class ShimClient:
         try:
             if not spec.terminal:
                 _pipes(spec.stdin, ours, theirs)
-            reply, received = await self._connection.request("exec", theirs, exec=number, **_document(spec))
+            reply, received = await self._connection.request("exec", theirs, exec=number, **spec.document())
         except BaseException:
             self._execs.pop(number, None)
             for descriptor in ours:
@@ -432,21 +410,6 @@ def _retrieve(future: asyncio.Future[Prepared] | asyncio.Future[int]) -> None:
     # Whoever never waits must not be told on the log that the exception was never retrieved.
     if not future.cancelled():
         future.exception()
-
-
-def _document(spec: ExecSpec) -> wire.ExecDocument:
-    return {
-        "args": list(spec.args),
-        "env": list(spec.env),
-        "cwd": spec.cwd,
-        "user": spec.user,
-        "additional_groups": list(spec.additional_groups),
-        "terminal": spec.terminal,
-        "rows": spec.rows,
-        "columns": spec.columns,
-        "capabilities": spec.capabilities,
-        "privileged": spec.privileged,
-    }
 
 
 def _pipes(stdin: bool, ours: list[LoopFd | None], theirs: list[int]) -> None:

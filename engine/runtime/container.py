@@ -257,13 +257,7 @@ class Container:
             error="",
             manual=False,
         )
-        started: wire.Answer = {
-            "pid": run.child.pid,
-            "pid_starttime": run.pid_starttime,
-            "started_at": self.status["started_at"],
-            "restart_count": self.status["restart_count"],
-            "warnings": [*self._warnings, *self._report.warnings],
-        }
+        started = statusfile.started(self.status, [*self._warnings, *self._report.warnings])
         done(started, None)
         self._publish("started", {"started": started})
         self._loop.watch(run.child.pidfd, lambda _: self._on_exit())
@@ -357,18 +351,8 @@ class Container:
             self._settle()
 
     def _announce_exit(self) -> None:
-        status = self.status
-        fields: wire.ExitDocument = {
-            "exit_code": status["exit_code"],
-            "oom_killed": status["oom_killed"],
-            "started_at": status["started_at"],
-            "finished_at": status["finished_at"],
-            "restart_count": status["restart_count"],
-            "error": status["error"],
-            "restarting": self._restart is not None,
-            "delay": self._delay,
-            "manual": self._manual,
-        }
+        restarting = self._restart is not None
+        fields = statusfile.exited(self.status, restarting=restarting, delay=self._delay, manual=self._manual)
         self._publish("exited", {"exited": fields})
 
     def _restart_now(self) -> None:

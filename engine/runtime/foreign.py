@@ -18,7 +18,7 @@ import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import bundle, defaults, filesystem, operations, users
-from .operations import find_program
+from .program import find_program
 from .stage import Failure, ProgramError
 
 if TYPE_CHECKING:

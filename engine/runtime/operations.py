@@ -17,7 +17,7 @@ from ..linux import caps, lsm, namespace, owners, process, tty, userns
 from ..linux.cgroup import Cgroup
 from ..linux.libc import KernelError
 from . import init, users
-from .stage import ProgramError
+from .program import find_program, not_executable
 
 if TYPE_CHECKING:
     from ..linux import oci
@@ -416,46 +416,7 @@ class Execute(NamedTuple):
         try:
             os.execve(stage.program, self.args, stage.environment)
         except OSError as error:
-            raise _not_executable(self.args[0], error) from None
+            raise not_executable(self.args[0], error) from None
 
     def describe(self) -> str:
         return f"exec {self.args[0]!r}"
-
-
-def find_program(name: str, search: str) -> str:
-    """The file to execute for argv[0]. Raises ProgramError with Docker's words and exit codes."""
-    if not name:
-        raise ProgramError('exec: "": executable file not found in $PATH', 127, errno.ENOENT)
-    if "/" in name:
-        try:
-            status = os.stat(name)
-        except OSError as error:
-            code = 126 if error.errno == errno.EACCES else 127
-            reason = (error.strerror or "").lower()
-            raise ProgramError(f'exec: "{name}": stat {name}: {reason}', code, error.errno or 0) from None
-        if stat.S_ISDIR(status.st_mode):
-            raise ProgramError(f'exec: "{name}": is a directory', 126, errno.EISDIR)
-        if not os.access(name, os.X_OK, effective_ids=True):
-            raise ProgramError(f'exec: "{name}": permission denied', 126, errno.EACCES)
-        return name
-    denied = False
-    for directory in search.split(":"):
-        path = os.path.join(directory or ".", name)
-        try:
-            if stat.S_ISDIR(os.stat(path).st_mode):
-                continue
-        except OSError as error:
-            denied = denied or error.errno == errno.EACCES
-            continue
-        if os.access(path, os.X_OK, effective_ids=True):
-            return path
-        denied = True
-    if denied:
-        raise ProgramError(f'exec: "{name}": permission denied', 126, errno.EACCES)
-    raise ProgramError(f'exec: "{name}": executable file not found in $PATH', 127, errno.ENOENT)
-
-
-def _not_executable(name: str, error: OSError) -> ProgramError:
-    # The file exists; ENOENT is about its interpreter then, and Docker calls that not found.
-    code = 127 if error.errno == errno.ENOENT else 126
-    return ProgramError(f'exec: "{name}": {(error.strerror or "").lower()}', code, error.errno or 0)

@@ -19,7 +19,7 @@ from ..linux.cgroup import Cgroup, Hierarchies
 from . import protocol
 
 if TYPE_CHECKING:
-    from .wire import Status
+    from .wire import Answer, ExitDocument, Status
 
 VERSION = 1
 _NEEDED = {"status", "shim_pid", "shim_starttime"}
@@ -143,3 +143,29 @@ def unknown_end(status: Status, message: str = "") -> Status:
         ended["finished_at"] = time.time_ns()
         ended["error"] = message or "the shim of the container died; how the container ended is not known"
     return ended
+
+
+def started(status: Status, warnings: list[str]) -> Answer:
+    """What the engine is told of a container that runs."""
+    return {
+        "pid": status["pid"] or 0,
+        "pid_starttime": status["pid_starttime"] or 0,
+        "started_at": status["started_at"],
+        "restart_count": status["restart_count"],
+        "warnings": warnings,
+    }
+
+
+def exited(status: Status, *, restarting: bool, delay: float, manual: bool) -> ExitDocument:
+    """What it is told of one that has ended."""
+    return {
+        "exit_code": status["exit_code"],
+        "oom_killed": status["oom_killed"],
+        "started_at": status["started_at"],
+        "finished_at": status["finished_at"],
+        "restart_count": status["restart_count"],
+        "error": status["error"],
+        "restarting": restarting,
+        "delay": delay,
+        "manual": manual,
+    }
