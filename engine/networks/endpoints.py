@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import Forbidden, InvalidParameter
 from . import drivers, ipam
@@ -65,10 +65,22 @@ def check_request(network: Network, request: EndpointRequest) -> None:
         raise InvalidParameter(f"invalid interface name {request.interface_name}: it has 1 to 15 characters")
 
 
+class Fresh(NamedTuple):
+    """What is an endpoint's alone: its id, the name of its link on the host, and its place among all."""
+
+    id: str
+    veth: str
+    position: int
+
+
 def reserve(
-    network: Network, container: ContainerRef, request: EndpointRequest, id: str, used: Collection[str],
-    taken_names: Collection[str], veth: str, position: int,
-) -> Endpoint:  # fmt: skip
+    network: Network,
+    container: ContainerRef,
+    request: EndpointRequest,
+    own: Fresh,
+    used: Collection[str],
+    taken_names: Collection[str],
+) -> Endpoint:
     """The endpoint a request becomes. ``used`` are the network's addresses in use, ``taken_names`` the container's links.
 
     Raises Forbidden or InvalidParameter when an address or name cannot be had.
@@ -76,7 +88,7 @@ def reserve(
     check_request(network, request)
     driver = drivers.of(network)
     endpoint = Endpoint(
-        id=id,
+        id=own.id,
         network_id=network.id,
         network_name=network.name,
         container=container,
@@ -87,7 +99,7 @@ def reserve(
         gw_priority=request.gw_priority,
         requested=_as_requested(request),
         driver_opts=dict(request.driver_opts),
-        position=position,
+        position=own.position,
     )
     if not driver.has_links:
         return endpoint
@@ -108,12 +120,12 @@ def reserve(
     if request.mac_address:
         mac = ipam.check_mac(request.mac_address)
     else:
-        mac = ipam.mac_of(endpoint.ipv4_address) if endpoint.ipv4_address else ipam.mac_from(id)
+        mac = ipam.mac_of(endpoint.ipv4_address) if endpoint.ipv4_address else ipam.mac_from(own.id)
     return replace(
         endpoint,
         mac_address=mac if driver.has_mac else "",
         ifname=_link_name(network, request, taken_names),
-        veth=veth if driver.has_peer else "",
+        veth=own.veth if driver.has_peer else "",
         link_local_ips=request.link_local_ips,
         dns_names=dns_names(container, request.aliases) if network.user_defined else (),
     )

@@ -407,9 +407,8 @@ class Networks:
         used = [address for endpoint in self._registry.of_network(network.id) for address in zones.addresses(endpoint)]
         taken = [endpoint.ifname for endpoint in own if endpoint.ifname]
         id = secrets.token_hex(32)
-        return endpoints.reserve(
-            network, container, request, id, used, taken, self._kernel.veth_name(id), time_ns() + len(own)
-        )
+        fresh = endpoints.Fresh(id, self._kernel.veth_name(id), time_ns() + len(own))
+        return endpoints.reserve(network, container, request, fresh, used, taken)
 
     def _release(self, container_id: str) -> tuple[Endpoint, ...]:
         gone = self._registry.of_container(container_id)

@@ -145,7 +145,7 @@ def container() -> ContainerRef:
 def reserve(
     network: Network, request: EndpointRequest, used: tuple[str, ...] = (), taken: tuple[str, ...] = ()
 ) -> Endpoint:
-    return endpoints.reserve(network, container(), request, "e" * 64, used, taken, "pvx", 0)
+    return endpoints.reserve(network, container(), request, endpoints.Fresh("e" * 64, "pvx", 0), used, taken)
 
 
 def test_reserved_endpoint() -> None:

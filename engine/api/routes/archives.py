@@ -96,16 +96,14 @@ async def commit_(daemon: Daemon, request: Request) -> Response:
     repo, tag = request.text("repo"), request.text("tag")
     ref = reference.tagged(repo, tag) if repo else ""
     container = daemon.containers.get(request.text("container"))
-    image = await commit.commit(
-        daemon.containers,
-        container,
+    wish = commit.Wish(
         ref=ref,
         author=request.text("author"),
         comment=request.text("comment"),
         changes=[line for value in request.query.get("changes", []) for line in value.splitlines() if line.strip()],
         config=body,
-        pause=request.flag("pause", True),
     )
+    image = await commit.commit(daemon.containers, container, wish, pause=request.flag("pause", True))
     return Response.json({"Id": image.id}, 201)
 
 

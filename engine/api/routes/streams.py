@@ -81,17 +81,10 @@ async def _attach(
 ) -> None:
     outputs = [number for name, number in (("stdout", pump.STDOUT), ("stderr", pump.STDERR)) if request.flag(name)]
     daemon.containers.publish(container, "attach")
-    await attach.attach(
-        daemon.containers,
-        container,
-        client,
-        logs=request.flag("logs"),
-        stream=request.flag("stream"),
-        stdin=request.flag("stdin"),
-        outputs=outputs,
-        keys=keys,
-        framed=framed,
+    wish = attach.Wish(
+        outputs, request.flag("logs"), request.flag("stream"), request.flag("stdin"), keys=keys, framed=framed
     )
+    await attach.attach(daemon.containers, container, client, wish)
 
 
 async def attach_websocket(daemon: Daemon, request: Request) -> Response | None:

@@ -6,6 +6,7 @@ or later, and the engine can be replaced underneath. An exec's output comes thro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,38 +25,40 @@ if TYPE_CHECKING:
     from .service import Containers
 
 
-async def attach(
-    containers: Containers,
-    container: Container,
-    client: pump.Client,
-    *,
-    logs: bool,
-    stream: bool,
-    stdin: bool,
-    outputs: Collection[int],
-    keys: bytes,
-    framed: bool,
-) -> None:
-    """Serve one client until the container ends, the client leaves or the detach keys are typed.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client attaches for. ``outputs`` are 1 and/or 2. ``logs`` begins with what was written before; without ``stream`` it
+    ends there. ``keys`` detach; ``framed``: each piece says which output it is of."""
 
-    ``outputs`` are 1 and/or 2. ``logs`` begins with what was written before; without ``stream`` it ends there.
-    """
+    outputs: Collection[int]
+    logs: bool
+    stream: bool
+    stdin: bool
+    keys: bytes
+    framed: bool
+
+
+async def attach(containers: Containers, container: Container, client: pump.Client, wish: Wish) -> None:
+    """Serve one client until the container ends, the client leaves or the detach keys are typed."""
+    outputs, framed = wish.outputs, wish.framed
     terminal = container.record.spec.tty
     directory = str(containers.layout.container_state(container.id) / "log")
     exits = container.exits
 
     def make(notify: Notify | None) -> LogReader:
-        tail = None if logs else 0
+        tail = None if wish.logs else 0
         return LogReader(directory, tail=tail, streams=outputs, lines=False, follow=True, notify=notify)
 
-    async with reading(containers, make, follow=True, from_end=not logs) as feed:
-        if not stream:
+    async with reading(containers, make, follow=True, from_end=not wish.logs) as feed:
+        if not wish.stream:
             await feed.first_output(container)
             await _copy_available(feed, client.send, framed=framed)
             return
         async with anyio.create_task_group() as group:
-            if stdin and container.record.spec.stdin_open:
-                group.start_soon(_input, containers, container, client, keys if terminal else b"", group.cancel_scope)
+            if wish.stdin and container.record.spec.stdin_open:
+                group.start_soon(
+                    _input, containers, container, client, wish.keys if terminal else b"", group.cancel_scope
+                )
             elif not outputs:
                 group.start_soon(_until_closed, client, group.cancel_scope)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ...errors import Conflict, EngineError, NotFound
@@ -27,18 +28,20 @@ _KEPT = (
 )  # fmt: skip
 
 
-async def commit(
-    containers: Containers,
-    container: Container,
-    *,
-    ref: str,
-    author: str,
-    comment: str,
-    changes: Sequence[str],
-    config: Mapping[str, object],
-    pause: bool,
-) -> Image:
-    """The new image, tagged ``ref`` when that is not empty. ``pause`` freezes the container meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The image to make: tagged ``ref`` when that is not empty, with ``config`` (a Config in a request) and then ``changes``
+    (instructions) over the container's own."""
+
+    ref: str
+    author: str
+    comment: str
+    changes: Sequence[str]
+    config: Mapping[str, object]
+
+
+async def commit(containers: Containers, container: Container, wish: Wish, *, pause: bool) -> Image:
+    """The new image. ``pause`` freezes the container meanwhile."""
     frozen = False
     if pause and container.state.status == "running":
         try:
@@ -47,27 +50,19 @@ async def commit(
         except Conflict:
             pass  # it has just ended, which is as good
     try:
-        image = await containers.blocking(_commit, containers, container, ref, author, comment, changes, config)
+        image = await containers.blocking(_commit, containers, container, wish)
     finally:
         if frozen and container.state.status == "paused":
             await stop.unpause(containers, container)
-    name = reference.parse(ref).with_default_tag.familiar if ref else ""
-    containers.publish(container, "commit", imageID=image.id, imageRef=name, comment=comment)
+    name = reference.parse(wish.ref).with_default_tag.familiar if wish.ref else ""
+    containers.publish(container, "commit", imageID=image.id, imageRef=name, comment=wish.comment)
     return image
 
 
-def _commit(
-    containers: Containers,
-    container: Container,
-    ref: str,
-    author: str,
-    comment: str,
-    changes: Sequence[str],
-    config: Mapping[str, object],
-) -> Image:
+def _commit(containers: Containers, container: Container, wish: Wish) -> Image:
     record = container.record
     process = _process(record.spec.config)
-    given = _process(fields.config(config))
+    given = _process(fields.config(wish.config))
     if given:
         environment = merge.environment(given.get("Env") or [], process.get("Env") or [])
         labels = {**(process.get("Labels") or {}), **(given.get("Labels") or {})}
@@ -76,7 +71,7 @@ def _commit(
             process["Env"] = environment
         if labels:
             process["Labels"] = labels
-    process = apply_changes(process, changes)
+    process = apply_changes(process, wish.changes)
     try:
         image = containers.images.resolve(record.image)
         base, parent = image.config, image.id
@@ -89,23 +84,23 @@ def _commit(
         )
         created = rfc3339(time.time_ns())
         step: History = {"created": created, "created_by": " ".join(record.spec.command)}
-        if author:
-            step["author"] = author
-        if comment:
-            step["comment"] = comment
+        if wish.author:
+            step["author"] = wish.author
+        if wish.comment:
+            step["comment"] = wish.comment
         document: ImageConfig = {
             **base,
             "created": created,
             "config": process,
             "history": [*(base.get("history") or ()), step],
-            "author": author,
-            "comment": comment or "",
+            "author": wish.author,
+            "comment": wish.comment,
         }
         made = containers.images.add(document, [*layers, layer], parent=parent)
         labels = made.process.get("Labels") or {}
         containers.events.publish("image", "create", made.id, {**labels, "name": made.id})
-        if ref:
-            containers.images.tag(made.id, ref)
+        if wish.ref:
+            containers.images.tag(made.id, wish.ref)
     return containers.images.resolve(made.id)
 
 

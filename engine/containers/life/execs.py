@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -161,10 +161,9 @@ async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns
     config, container = execution.config, execution.container
     execution.started = True
     size, command = config["ConsoleSize"] or [0, 0], config["Cmd"] or []
-    specification = spec(
-        container,
-        command,
-        extra=config["Env"] or (),
+    asked = ExecSpec(
+        args=command,
+        env=config["Env"] or (),
         user=config["User"],
         cwd=config["WorkingDir"],
         terminal=config["Tty"],
@@ -173,6 +172,7 @@ async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns
         rows=rows or execution.size[0] or size[0],
         columns=columns or execution.size[1] or size[-1],
     )
+    specification = spec(container, asked)
     try:
         process = await _exec(container, specification)
     except ExecFailed as error:
@@ -242,44 +242,27 @@ def _as_docker(error: LaunchError) -> tuple[str, int]:
     )
 
 
-def spec(
-    container: Container,
-    command: Sequence[str],
-    *,
-    extra: Sequence[str] = (),
-    user: str = "",
-    cwd: str = "",
-    terminal: bool = False,
-    stdin: bool = False,
-    privileged: bool = False,
-    rows: int = 0,
-    columns: int = 0,
-) -> ExecSpec:
-    """What the shim needs: the container's environment with ``extra`` on top, and the container's capabilities."""
+def spec(container: Container, asked: ExecSpec) -> ExecSpec:
+    """What the shim needs: ``asked``, whose ``env`` is what comes on top, with the container's environment, groups and
+    capabilities."""
+    terminal, user = asked.terminal, asked.user
     record = container.record
     environment = dict(entry.split("=", 1) for entry in bundle.environment(record, record.spec.hostname))
     if terminal:
         environment.setdefault("TERM", "xterm")
     elif not any(entry.startswith("TERM=") for entry in record.spec.env):
         environment.pop("TERM", None)
-    for entry in extra:
+    for entry in asked.env:
         name, given, value = entry.partition("=")
         if given:
             environment[name] = value
         else:
             environment.pop(name, None)
-    return ExecSpec(
-        args=list(command),
+    return replace(
+        asked,
         env=[f"{name}={value}" for name, value in environment.items()],
-        cwd=cwd,
-        user=user,
         additional_groups=list(record.spec.groups) if not user else [],
-        terminal=terminal,
-        stdin=stdin,
-        rows=rows,
-        columns=columns,
-        capabilities=defaults.capabilities(security.CAPABILITIES) if privileged else None,
-        privileged=privileged,
+        capabilities=defaults.capabilities(security.CAPABILITIES) if asked.privileged else None,
     )
 
 
@@ -301,7 +284,7 @@ async def capture(
     """
     id = secrets.token_hex(32)
     containers.publish(container, f"exec_create: {_words(command)}", execID=id)
-    process = await _exec(container, spec(container, command))
+    process = await _exec(container, spec(container, ExecSpec(list(command), ())))
     containers.publish(container, f"exec_start: {_words(command)}", execID=id)
     code = KILLED
     output = bytearray()
