@@ -6,7 +6,6 @@ The engine is a real one, under an interpreter of its own whose .pth file counts
 from __future__ import annotations
 
 import os
-import site
 import subprocess
 import sys
 from collections import Counter
@@ -57,7 +56,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, counts: Path) -> Iterator[E
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True, timeout=60)
     packages = next(place.glob("lib/python3*/site-packages"))
     (packages / "parse_counter.py").write_text(COUNTER)
-    paths = [str(ROOT), *site.getsitepackages()]
+    paths = [str(ROOT), *(path for path in sys.path if Path(path).name == "site-packages")]
     (packages / "paths.pth").write_text("\n".join([*paths, "import parse_counter"]) + "\n")
     with EngineRoot(
         tmp_path_factory.mktemp("engine"), {"PARSE_COUNTS": str(counts)}, (str(place / "bin" / "python"), str(KEEPER))
