@@ -14,7 +14,7 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..linux import process
 from ..linux.cgroup import Cgroup
@@ -38,18 +38,15 @@ if TYPE_CHECKING:
     from .launch import Host
     from .loop import Loop, Timer
 
+    Done = Callable[[wire.Answer | None, Failure | None], None]
+    """Gets the answer to a start: the started document or the failure."""
+
 _KILL_PATIENCE = 10.0
 """Seconds after SIGKILL until a stop is answered with an error: a process in the kernel's hands may never go."""
 
 
 class Refused(Exception):
     """A request that makes no sense in the container's present state."""
-
-
-class Done(Protocol):
-    """Gets the answer to a start: the started document or the failure."""
-
-    def __call__(self, started: wire.Answer | None, failure: Failure | None, /) -> None: ...
 
 
 class Run(NamedTuple):

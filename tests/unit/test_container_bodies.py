@@ -97,8 +97,8 @@ def test_a_launch_is_read_as_it_was_written() -> None:
         runtime="runc",
         own_files=("/run/c/hosts",),
         environment="/run/secrets",
-        donors={9: 12345},
         matched=("/data",),
+        donors={9: 12345},
     )
     defaults = bundle.LaunchSpec._field_defaults
     assert all(getattr(spec, name) != value for name, value in defaults.items())
