@@ -71,9 +71,12 @@ async def create(
     id = secrets.token_hex(32)
     _complete(draft, config, id, containers.log_config)
     spec = draft.completed(config, endpoints(body, host, config, one_network=one_network))
-    for request in spec.endpoints:
-        _check_addresses(request)
     spec.check()
+    for request in spec.endpoints:
+        try:
+            _check_addresses(request)
+        except InvalidParameter as error:
+            raise InvalidParameter(f"invalid config for network {request.network}: {error}") from None
     validate.readable_log(spec)
     points = mounts.collect(config, host, lambda ref: _donor(containers, ref))
     _check_sources(points)
@@ -220,11 +223,6 @@ def endpoints(
     name_of_first = primary if primary in given or not given else next(iter(given))
     first: EndpointSettings = given.get(name_of_first) or {}
     ordered = {name_of_first: first, **{name: one for name, one in given.items() if name != name_of_first}}
-    for name, settings in ordered.items():
-        try:
-            _check_addresses(EndpointRequest.from_docker(name, settings))
-        except InvalidParameter as error:
-            raise InvalidParameter(f"invalid config for network {name}: {error}") from None
     if config["MacAddress"] and name_of_first != primary:
         raise InvalidParameter(
             "unable to migrate container-wide MAC address to a specific network: HostConfig.NetworkMode must match the identity of a"

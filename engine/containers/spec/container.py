@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ....grammar import ports, signals
+from ...errors import InvalidParameter
 from ...networks.types import EndpointRequest, PortBinding, Resolver
 from ...runtime.restart import Policy
 from .healthcheck import Check
@@ -287,7 +288,7 @@ class ContainerSpec:
     @cached_property
     def endpoints(self) -> tuple[EndpointRequest, ...]:
         """In the order of ``networks``. Raises InvalidParameter."""
-        return tuple(EndpointRequest.from_docker(name, settings) for name, settings in self.networks.items())
+        return tuple(_endpoint(name, settings) for name, settings in self.networks.items())
 
     @property
     def exposed(self) -> list[str]:
@@ -323,3 +324,10 @@ class ContainerSpec:
     @cached_property
     def links(self) -> tuple[Link, ...]:
         return tuple(map(Link.parse, self.host["Links"] or ()))
+
+
+def _endpoint(name: str, settings: EndpointSettings) -> EndpointRequest:
+    try:
+        return EndpointRequest.from_docker(name, settings)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"invalid config for network {name}: {error}") from None
