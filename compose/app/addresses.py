@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import OperationError
 from ..labels import SERVICE
@@ -20,11 +20,13 @@ from ..plan.ephemeral import variable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ..client.bodies.containers import ContainerRow
+
 FORMATS = ("shell", "json", "dotenv")
 _EVERYWHERE = ("", "0.0.0.0", "::")
 
 
-def environment(containers: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def environment(containers: Iterable[ContainerRow]) -> dict[str, str]:
     """From elements of GET /containers/json in order of number; a service's later containers count for nothing."""
     result: dict[str, str] = {}
     seen: set[str] = set()
@@ -36,7 +38,7 @@ def environment(containers: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return result
 
 
-def _service(prefix: str, container: Mapping[str, Any]) -> dict[str, str]:
+def _service(prefix: str, container: ContainerRow) -> dict[str, str]:
     ports = sorted(container.get("Ports") or (), key=lambda port: (port["PrivatePort"], ":" in (port.get("IP") or "")))
     published = [port for port in ports if port.get("PublicPort")]
     if published:
@@ -57,7 +59,7 @@ def _service(prefix: str, container: Mapping[str, Any]) -> dict[str, str]:
     return result
 
 
-def lookup(container: Mapping[str, Any], service: str, port: int, protocol: str) -> tuple[str, int]:
+def lookup(container: ContainerRow, service: str, port: int, protocol: str) -> tuple[str, int]:
     """Host and port that lead to ``port`` of one container. Raises `OperationError` when nothing does."""
     found = [one for one in container.get("Ports") or () if (one.get("Type") or "tcp") == protocol]
     for one in sorted(found, key=lambda one: ":" in (one.get("IP") or "")):
@@ -76,11 +78,11 @@ def _reachable(address: str) -> str:
     return "127.0.0.1" if address in _EVERYWHERE else address
 
 
-def _own_address(container: Mapping[str, Any]) -> str:
+def _own_address(container: ContainerRow) -> str:
     if (container.get("HostConfig") or {}).get("NetworkMode") == "host":
         return "127.0.0.1"
     networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
-    return next((str(one["IPAddress"]) for one in networks.values() if (one or {}).get("IPAddress")), "")
+    return next((one["IPAddress"] for one in networks.values() if one and one.get("IPAddress")), "")
 
 
 def render(variables: Mapping[str, str], form: str) -> str:

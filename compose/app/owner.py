@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from ...grammar import durations
 from ..errors import UsageError
@@ -19,7 +18,7 @@ def start_time(pid: int) -> int | None:
     return int(text[text.rindex(b")") + 2 :].split()[19])
 
 
-def parse_owner(text: str) -> dict[str, Any]:
+def parse_owner(text: str) -> dict[str, int | float]:
     """The owner of a request to the engine. Raises `UsageError`, also for a process or descriptor that is not there."""
     kind, _, value = text.partition(":")
     if kind == "pid" and value.isdigit():
@@ -41,7 +40,7 @@ def parse_owner(text: str) -> dict[str, Any]:
     raise UsageError(f"lease owner {text!r}: want pid:N, fd:N or ttl:DURATION (ttl:10m)")
 
 
-def process(pid: int) -> dict[str, int]:
+def process(pid: int) -> dict[str, int | float]:
     started = start_time(pid)
     if started is None:
         raise UsageError(f"lease owner pid:{pid}: there is no such process")

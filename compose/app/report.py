@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..client import NotFound
 from ..client.frames import demultiplex, raw
@@ -15,9 +15,8 @@ from ..run.perform.prestart import HookFailed
 from .results import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..client import Engine
+    from ..client.bodies.containers import Container, ContainerState
     from ..client.http import Query
     from ..plan.ops import Operation
     from ..run.perform import World
@@ -109,7 +108,7 @@ def container_lines(engine: Engine, identity: str) -> list[str]:
         tree = engine.containers.inspect(identity)
     except NotFound:
         return []
-    state: Mapping[str, Any] = tree["State"]
+    state = tree["State"]
     lines: list[str] = []
     if words := ending(state):
         lines.append(f"  {words}")
@@ -129,7 +128,7 @@ def container_lines(engine: Engine, identity: str) -> list[str]:
     return lines
 
 
-def ending(state: Mapping[str, Any]) -> str:
+def ending(state: ContainerState) -> str:
     if state.get("Status") not in ("exited", "dead", "restarting"):
         return ""
     code = state.get("ExitCode")
@@ -155,7 +154,7 @@ def last_lines(engine: Engine, identity: str, tty: bool) -> list[str]:
     return data.decode("utf-8", "replace").splitlines()[-LINES:]
 
 
-def hint_for(tree: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+def hint_for(tree: Container, state: ContainerState) -> str:
     code = state.get("ExitCode")
     latest = ((state.get("Health") or {}).get("Log") or [{}])[-1] or {}
     probe, last = latest.get("ExitCode"), str(latest.get("Output") or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass
 from ..errors import OperationError
@@ -10,8 +10,7 @@ from ..labels import NUMBER, SERVICE
 from ..status import exit_code, health_word
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ..client.bodies.containers import ContainerRow
     from .converge import Convergence
 
 
@@ -77,7 +76,7 @@ class Container:
     ports: tuple[Port, ...]
 
 
-def container(row: Mapping[str, Any]) -> Container:
+def container(row: ContainerRow) -> Container:
     """From an element of GET /containers/json."""
     labels = row.get("Labels") or {}
     status, number = str(row.get("Status") or ""), str(labels.get(NUMBER) or "")

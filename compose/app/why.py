@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..client.frames import demultiplex, raw
 from ..dataclass import dataclass
@@ -16,10 +16,10 @@ from ..plan.graph import COMPLETED, HEALTHY, dependencies
 from .report import ending, hint_for, last_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ..client.bodies.containers import Container, ContainerState
     from ..client.http import Query
     from ..model import Project
+    from ..model.values import Json
     from ..plan.observe import ObservedContainer, Snapshot
     from ..plan.plan import Plan
     from .session import Session
@@ -56,7 +56,7 @@ class Why:
         lines += [f"  fix: {self.fix}"] if self.fix else []
         return "\n".join(lines)
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self) -> dict[str, Json]:
         """The JSON form."""
         return {
             "Service": self.service,
@@ -93,7 +93,7 @@ def _of(
     session: Session, project: Project, plan: Plan | str, name: str, one: ObservedContainer, chain: tuple[str, ...]
 ) -> Why:
     tree = session.engine.containers.inspect(one.id)
-    state: Mapping[str, Any] = tree["State"]
+    state = tree["State"]
     well = state.get("Status") == "running" and (state.get("Health") or {}).get("Status") in (None, "none", "healthy")
     changes = tuple(_changes(plan, one.name))
     words = _state(state, int(tree.get("RestartCount") or 0))
@@ -117,14 +117,14 @@ def _of(
     )
 
 
-def _state(state: Mapping[str, Any], restarts: int) -> str:
+def _state(state: ContainerState, restarts: int) -> str:
     health = (state.get("Health") or {}).get("Status")
     words = ending(state) or str(state.get("Status") or "unknown")
     words += f", {health}" if health not in (None, "", "none") and state.get("Status") == "running" else ""
     return words + (f", restarted {restarts} time{'s'[: restarts != 1]}" if restarts else "")
 
 
-def _fix(session: Session, project: Project, name: str, tree: Mapping[str, Any]) -> str:
+def _fix(session: Session, project: Project, name: str, tree: Container) -> str:
     from ..plan import remedies
     from .holders import port_holder
 

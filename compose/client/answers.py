@@ -64,7 +64,8 @@ _NAMES = {
         pids_stats precpu_stats progressDetail stats""",
     "objects": "BuildCache ImagesDeleted Mounts Platforms io_service_bytes_recursive warnings",
     "strings": """
-        Aliases CachesDeleted ContainersDeleted DNSNames Env InsecureRegistryCIDRs LinkLocalIPs Links Names
+        Aliases CachesDeleted ContainersDeleted DNSNames Dns DnsOptions DnsSearch Env ExtraHosts InsecureRegistryCIDRs
+        LinkLocalIPs Links Names
         NetworksDeleted RepoDigests RepoTags SecurityOptions Tags Titles VolumesDeleted Warnings""",
     "lists": "DriverStatus Processes",
     "texts": "Attributes AuxiliaryAddresses DriverOpts Options",

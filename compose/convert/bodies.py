@@ -224,6 +224,18 @@ class ContainerBody(ContainerConfig, total=False):
     NetworkingConfig: NetworkingConfig
 
 
+class ExecBody(TypedDict):
+    """POST /containers/{id}/exec."""
+
+    AttachStdout: bool
+    AttachStderr: bool
+    Cmd: list[str]
+    Env: list[str]
+    User: str
+    Privileged: bool
+    WorkingDir: str
+
+
 class JobSchedule(TypedDict, total=False):
     Cron: str
     Timezone: str

@@ -6,7 +6,6 @@ services) is a function each.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...grammar import restart
@@ -14,7 +13,7 @@ from ...grammar.ports import parse_exposed
 from .. import labels
 from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
-from . import renames
+from . import hooks, renames
 from .healthcheck import healthcheck
 from .mounts import CREDENTIALS, PlacedFile, credential_files, plan_mounts
 from .network import endpoint_settings, service_networks
@@ -185,11 +184,11 @@ def container_labels(
     if facts.kept_volumes:
         result[labels.KEPT_VOLUMES] = ",".join(sorted(facts.kept_volumes.values()))
     if service.get("pre_stop") and oneoff is None:
-        result[labels.PRE_STOP] = json.dumps(service["pre_stop"], separators=(",", ":"))
+        result[labels.PRE_STOP] = hooks.recorded(service["pre_stop"])
     if service.get("post_start") and oneoff is None:
-        result[labels.POST_START] = json.dumps(service["post_start"], separators=(",", ":"))
+        result[labels.POST_START] = hooks.recorded(service["post_start"])
     if service.get("pre_start") and oneoff is None:
-        result[labels.PRE_START] = json.dumps(service["pre_start"], separators=(",", ":"))
+        result[labels.PRE_START] = hooks.recorded(service["pre_start"])
     if facts.replaces:
         result[labels.REPLACE] = str(service.get("container_name") or labels.container_name(project, name, number))
     if oneoff is not None:

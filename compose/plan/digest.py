@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import files
 from ..contents import file_content, file_objects, uses
@@ -44,7 +44,7 @@ _FIELD_DIGITS = 6
 
 class ServiceDigest(NamedTuple):
     config_hash: str
-    tree: dict[str, Any]
+    tree: dict[str, object]
 
     def fields(self) -> dict[str, str]:
         """Dotted key path -> short digest, for every leaf."""
@@ -54,7 +54,7 @@ class ServiceDigest(NamedTuple):
 def service_digest(project: Project, name: str, contents: Mapping[tuple[str, str], str]) -> ServiceDigest:
     """``contents`` holds digests of the files behind configs and secrets, by (``configs``|``secrets``, name)."""
     service = project.services[name]
-    tree: dict[str, Any] = {key: value for key, value in service.items() if key not in OUTSIDE and value is not None}
+    tree: dict[str, object] = {key: value for key, value in service.items() if key not in OUTSIDE and value is not None}
     deploy = {key: value for key, value in (service.get("deploy") or {}).items() if key in _DEPLOY_INSIDE and value}
     tree.pop("deploy", None)
     if deploy:
@@ -65,21 +65,22 @@ def service_digest(project: Project, name: str, contents: Mapping[tuple[str, str
     if names:
         tree["network_names"] = names
     mounts = service.get("volumes") or ()
-    sources = [item["source"] for item in mounts if item.get("type", "volume") == "volume" and "source" in item]
-    volumes = {source: volume_name(project, source) for source in sources if source in project.volumes}
+    named = [item["source"] for item in mounts if item.get("type", "volume") == "volume" and "source" in item]
+    volumes = {source: volume_name(project, source) for source in named if source in project.volumes}
     if volumes:
         tree["volume_names"] = volumes
     models = {ref: (project.models.get(ref) or {}).get("model") for ref in service.get("models") or ()}
     if models:
         tree["model_names"] = models
-    for use in uses(service):
-        source = use.reference["source"]
-        tree.setdefault(f"{use.noun}_content", {})[source] = contents.get((use.noun, source))
+    for noun in ("configs", "secrets"):
+        sources = [use.reference["source"] for use in uses(service) if use.noun == noun]
+        if sources:
+            tree[f"{noun}_content"] = {source: contents.get((noun, source)) for source in sources}
     shown = {key: written(value) for key, value in tree.items()}
     return ServiceDigest(_digest(shown), shown)
 
 
-def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(tree: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
     """Every scalar (and empty container) with its path."""
     if isinstance(tree, dict) and tree:
         for key, value in tree.items():
@@ -127,5 +128,5 @@ def content_digests(project: Project) -> dict[tuple[str, str], str]:
     return result
 
 
-def _digest(value: Any) -> str:
+def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import labels
 from ..client import NotFound
+from ..convert import hooks
 from ..dataclass import dataclass, field
 from ..labels import network_name, service_images, volume_name
 from ..status import exit_code, health_word
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ..client import Engine
+    from ..client.bodies.containers import ContainerRow
+    from ..client.bodies.networks import Network
+    from ..client.bodies.volumes import Volume
     from ..model import Project
+    from ..model.service import Hook, PreStartHook
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,10 @@ class ObservedContainer:
     depends_on: str = ""
     created: int = 0
     kept_volumes: tuple[str, ...] = ()
-    pre_stop: tuple[Mapping[str, Any], ...] = ()
+    pre_stop: tuple[Hook, ...] = ()
     """The hooks recorded at creation."""
-    post_start: tuple[Mapping[str, Any], ...] = ()
-    pre_start: tuple[Mapping[str, Any], ...] = ()
+    post_start: tuple[Hook, ...] = ()
+    pre_start: tuple[PreStartHook, ...] = ()
     hook: str = ""
     """The kind of hook whose container this is; such containers count as one-off ones."""
     hook_index: int = 0
@@ -75,11 +80,15 @@ class ObservedContainer:
         return self.name.startswith(labels.UNFINISHED)
 
 
+def _nothing() -> Network:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedNetwork:
     id: str
     name: str
-    tree: Mapping[str, Any] = field(default_factory=dict)
+    tree: Network = field(default_factory=_nothing)
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -192,7 +201,7 @@ def list_built(engine: Engine, name: str) -> tuple[BuiltImage, ...]:
     )
 
 
-def container(tree: Mapping[str, Any]) -> ObservedContainer:
+def container(tree: ContainerRow) -> ObservedContainer:
     """One element of GET /containers/json."""
     tags: Mapping[str, str] = tree.get("Labels") or {}
     status = str(tree.get("Status") or "")
@@ -228,9 +237,9 @@ def container(tree: Mapping[str, Any]) -> ObservedContainer:
         depends_on=tags.get(labels.DEPENDS_ON, ""),
         created=int(tree.get("Created") or 0),
         kept_volumes=tuple(filter(None, tags.get(labels.KEPT_VOLUMES, "").split(","))),
-        pre_stop=recorded_hooks(tags.get(labels.PRE_STOP)),
-        post_start=recorded_hooks(tags.get(labels.POST_START)),
-        pre_start=recorded_hooks(tags.get(labels.PRE_START)),
+        pre_stop=hooks.read(tags.get(labels.PRE_STOP)),
+        post_start=hooks.read(tags.get(labels.POST_START)),
+        pre_start=hooks.read(tags.get(labels.PRE_START)),
         hook=tags.get(labels.HOOK, ""),
         hook_index=int(index) if index.isdigit() else 0,
         hook_for=tags.get(labels.HOOK_FOR, ""),
@@ -245,21 +254,6 @@ def _fields(text: str | None) -> Mapping[str, str] | None:
     except ValueError:
         return None
     return decoded if isinstance(decoded, dict) else None
-
-
-def recorded_hooks(text: str | None) -> tuple[Mapping[str, Any], ...]:
-    """Anybody can write a label: what is no list of commands counts as none. A command of None is the image's own."""
-    if not text:
-        return ()
-    try:
-        decoded = json.loads(text)
-    except (ValueError, RecursionError):
-        return ()
-    if not isinstance(decoded, list):
-        return ()
-    return tuple(
-        one for one in decoded if isinstance(one, dict) and isinstance(one.get("command"), (str, list, type(None)))
-    )
 
 
 def _networks(engine: Engine, names: Iterable[str]) -> dict[str, ObservedNetwork]:
@@ -278,7 +272,7 @@ def _volumes(engine: Engine, names: Iterable[str]) -> dict[str, ObservedVolume]:
     return {one["Name"]: _volume(one) for one in found if one["Name"] in wanted}
 
 
-def _volume(tree: Mapping[str, Any]) -> ObservedVolume:
+def _volume(tree: Volume) -> ObservedVolume:
     return ObservedVolume(
         tree["Name"], tree.get("Driver") or "local", tree.get("Options") or {}, tree.get("Labels") or {}
     )

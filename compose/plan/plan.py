@@ -5,13 +5,14 @@ The text form is what `pycompose plan` shows and what the golden tests compare; 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..model.values import Json
     from .ops import Operation, Unchanged
 
 
@@ -41,7 +42,7 @@ class Plan:
             lines += [f"{'':>{width}}      {change}" for change in operation.cause.changes]
         return "\n".join(lines) + "\n"
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self) -> dict[str, Json]:
         """The plan as JSON values."""
         return {
             "project": self.project,

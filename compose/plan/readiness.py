@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass
 from ..errors import OperationError
 from .ops import MonitorContainer, WaitCompleted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..client import Engine
+    from ..client.bodies.containers import Container, ContainerState
     from .ops import WaitHealthy
 
 
@@ -22,7 +21,7 @@ PATIENCE = 5
 class NotReady(OperationError):
     """A container that will not become ready: the message says why, ``container`` and ``state`` whose and how."""
 
-    def __init__(self, message: str, container: str, state: Mapping[str, Any]) -> None:
+    def __init__(self, message: str, container: str, state: ContainerState) -> None:
         super().__init__(message)
         self.container = container
         self.state = state
@@ -46,8 +45,8 @@ def look(
     return judge(tree, operation)
 
 
-def judge(tree: Mapping[str, Any], operation: WaitHealthy | WaitCompleted | MonitorContainer) -> Ready | Progressing:
-    state: Mapping[str, Any] = tree["State"]
+def judge(tree: Container, operation: WaitHealthy | WaitCompleted | MonitorContainer) -> Ready | Progressing:
+    state = tree["State"]
     status = state.get("Status")
     name = operation.name
     restarts = str(((tree.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no") not in ("no", "")
@@ -91,16 +90,16 @@ def judge(tree: Mapping[str, Any], operation: WaitHealthy | WaitCompleted | Moni
     return Progressing()
 
 
-def _exit_code(state: Mapping[str, Any]) -> int:
+def _exit_code(state: ContainerState) -> int:
     code = state.get("ExitCode")
     return 255 if code is None else int(code)
 
 
-def _ending(state: Mapping[str, Any]) -> str:
+def _ending(state: ContainerState) -> str:
     return f"exited ({_exit_code(state)}){_addition(state)}"
 
 
-def _addition(state: Mapping[str, Any]) -> str:
+def _addition(state: ContainerState) -> str:
     words = ", killed for want of memory" if state.get("OOMKilled") else ""
     if state.get("Error"):
         words += f": {state['Error']}"

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os.path
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ..errors import Path
     from ..model import Project
-    from ..model.service import Service
+    from ..model.service import Port, Service
 
 _PORT_TAKEN = (
     re.compile(r"listen (?P<protocol>tcp|udp|sctp)[46]? \S*?:(?P<port>\d+): bind: address already in use"),
@@ -74,7 +74,7 @@ def port_in_use(project: Project, path: Path, taken: TakenPort, holder: str) -> 
     return Diagnostic(f"{words}; choose another, or --ports auto", mark=project.mark(*path))
 
 
-def _publishes(port: Mapping[str, Any], taken: TakenPort) -> bool:
+def _publishes(port: Port, taken: TakenPort) -> bool:
     first, _, last = str(port.get("published") or "").partition("-")
     if not first.isdigit() or (port.get("protocol") or "tcp") != taken.protocol:
         return False

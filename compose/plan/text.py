@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .ops import CreateContainer, StartContainer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from ..client.bodies.containers import Container
     from ..model.service import Service
     from .ops import Operation
     from .plan import Plan
@@ -61,7 +62,7 @@ def _groups(plan: Plan) -> dict[str, str]:
     return found
 
 
-def recorded_value(details: Mapping[str, Any], service: Service, path: tuple[str | int, ...]) -> Any:
+def recorded_value(details: Container, service: Service, path: tuple[str | int, ...]) -> object:
     """What field ``path`` of ``service`` was for the container that the engine's ``details`` describe; None for unknown."""
     config, host = details.get("Config") or {}, details.get("HostConfig") or {}
     match path:
@@ -71,7 +72,7 @@ def recorded_value(details: Mapping[str, Any], service: Service, path: tuple[str
         case ("labels", str(name)):
             return (config.get("Labels") or {}).get(name)
         case ("command" | "entrypoint" as key, int(index)):
-            words = config.get("Cmd" if key == "command" else "Entrypoint") or ()
+            words = (config.get("Cmd") if key == "command" else config.get("Entrypoint")) or ()
             return words[index] if index < len(words) else None
         case ("ports", int(index), "published"):
             port = (service.get("ports") or [{}])[index] if index < len(service.get("ports") or ()) else {}

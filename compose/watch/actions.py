@@ -6,17 +6,18 @@ import os
 import posixpath
 import tarfile
 import tempfile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..archives import add_file, member
 from ..client.frames import demultiplex
-from ..convert.values import pairs
+from ..convert.hooks import exec_body
 from ..errors import OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..client import Engine
+    from ..model.service import Hook
     from .rules import Work
 
 _BLOCK = 1 << 20
@@ -76,21 +77,9 @@ def _add(tar: tarfile.TarFile, path: str, name: str, *, follow: bool) -> None:
         tar.addfile(info)
 
 
-def execute(
-    engine: Engine, identity: str, hook: Mapping[str, Any], output: Callable[[str], None] | None = None
-) -> None:
+def execute(engine: Engine, identity: str, hook: Hook, output: Callable[[str], None] | None = None) -> None:
     """Run a command in the container. Raises `OperationError` when it fails."""
-    command = hook["command"]
-    body = {
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "Cmd": ["/bin/sh", "-c", command] if isinstance(command, str) else list(command),
-        "Env": [f"{key}={value}" for key, value in pairs(hook.get("environment")).items()],
-        "User": hook.get("user") or "",
-        "Privileged": bool(hook.get("privileged")),
-        "WorkingDir": hook.get("working_dir") or "",
-    }
-    ident = engine.execs.create(identity, body)
+    ident = engine.execs.create(identity, exec_body(hook))
     text = b""
     with engine.execs.start(ident, tty=False) as response:
         for _, data in demultiplex(response.blocks()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path
 import posixpath
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar.ignore import Ignore, PatternError, read_patterns
 from ..errors import OperationError
@@ -13,7 +13,7 @@ from ..errors import OperationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ..model.service import Service
+    from ..model.service import Hook, Service
     from .tree import Change
 
 SYNC, REBUILD, RESTART, SYNC_RESTART, SYNC_EXEC = "sync", "rebuild", "restart", "sync+restart", "sync+exec"
@@ -51,7 +51,7 @@ class Rule:
     ignore: tuple[Ignored, ...] = ()
     include: Ignore | None = None
     command: tuple[str, ...] = ()
-    hook: Mapping[str, Any] | None = field(default=None, hash=False)
+    hook: Hook | None = field(default=None, hash=False)
     initial_sync: bool = False
 
     def matches(self, path: str) -> bool:
@@ -94,8 +94,8 @@ def rules_of(services: Mapping[str, Service], names: Sequence[str]) -> list[Rule
         service = services[name]
         for entry in (service.get("develop") or {}).get("watch") or ():
             path = os.path.normpath(str(entry["path"]))
-            hook = entry.get("exec") or None
-            command = (hook or {}).get("command")
+            hook = entry.get("exec")
+            command = hook.get("command") if hook else None
             found.append(
                 Rule(
                     service=name,
@@ -105,10 +105,10 @@ def rules_of(services: Mapping[str, Service], names: Sequence[str]) -> list[Rule
                     ignore=(
                         *_context_ignore(service),
                         Ignored(path, Ignore(ALWAYS_IGNORED)),
-                        Ignored(path, _patterns(name, entry.get("ignore"))),
+                        Ignored(path, _patterns(name, entry.get("ignore", ()))),
                     ),
-                    include=_patterns(name, entry.get("include")),
-                    command=("/bin/sh", "-c", command) if isinstance(command, str) else tuple(command or ()),
+                    include=_patterns(name, entry.get("include", ())),
+                    command=tuple(command or ()),
                     hook=hook if command else None,
                     initial_sync=bool(entry.get("initial_sync")),
                 )
@@ -124,10 +124,9 @@ def _below(path: str, base: str) -> str | None:
     return path[len(prefix) :] if path.startswith(prefix) else None
 
 
-def _patterns(service: str, value: Any) -> Ignore:
-    words = [value] if isinstance(value, str) else list(value or ())
+def _patterns(service: str, words: Iterable[str]) -> Ignore:
     try:
-        return Ignore(read_patterns("\n".join(map(_anywhere, map(str, words)))))
+        return Ignore(read_patterns("\n".join(map(_anywhere, words))))
     except PatternError as error:
         raise OperationError(f"services.{service}.develop.watch: {error}") from None
 

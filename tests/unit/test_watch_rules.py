@@ -59,11 +59,11 @@ def test_ignore_and_include() -> None:
 def test_restart_and_exec() -> None:
     found = rules(
         {"action": "sync+restart", "path": "/src/etc", "target": "/etc"},
-        {"action": "sync+exec", "path": "/src/web", "target": "/web", "exec": {"command": "reload"}},
+        {"action": "sync+exec", "path": "/src/web", "target": "/web", "exec": {"command": ["reload"]}},
     )
     (one,) = work(found, "/src/etc/a", "/src/web/b")
     assert one.restart
-    assert [rule.command for rule in one.hooks] == [("/bin/sh", "-c", "reload")]
+    assert [rule.command for rule in one.hooks] == [("reload",)]
 
 
 def test_a_watched_file() -> None:

@@ -173,6 +173,10 @@ class HostConfig(TypedDict, total=False):
     Privileged: bool
     RestartPolicy: RestartPolicy | None
     PortBindings: dict[str, list[PortBinding] | None] | None
+    Dns: list[str] | None
+    DnsOptions: list[str] | None
+    DnsSearch: list[str] | None
+    ExtraHosts: list[str] | None
 
 
 class NetworkSettings(TypedDict, total=False):

@@ -7,7 +7,7 @@ how far the earlier run came.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...dataclass import dataclass
 from ...labels import hook_container_name
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ...errors import Mark
+    from ...model.service import PreStartHook
     from ..observe import ObservedContainer
     from ..ops import Operation
 
@@ -43,7 +44,7 @@ class Steps:
 def plan_steps(
     project: str,
     service: str,
-    hooks: Sequence[Mapping[str, Any]],
+    hooks: Sequence[PreStartHook],
     fresh: Sequence[Fresh],
     recorded: Sequence[ObservedContainer],
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import labels
 from ...convert.network import network_body
@@ -15,6 +15,8 @@ from ..ops import Cause, CreateNetwork, CreateVolume, RemoveNetwork
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ...client.bodies.networks import Network, Pool
+    from ...convert.bodies import IpamPool, NetworkBody
     from ...model import Project
     from ..observe import ObservedNetwork, Snapshot
     from ..ops import Operation
@@ -108,18 +110,22 @@ def replace_networks(project: Project, plan: ResourcePlan, leaves: Mapping[str, 
     return operations
 
 
-def network_differences(body: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+def network_differences(body: NetworkBody, found: Network) -> list[str]:
     """Attributes in which an existing network contradicts the wanted one. What the model leaves open is no contradiction."""
     differences = []
     if body["Driver"] != (found.get("Driver") or "bridge"):
         differences.append("driver")
-    for name, word in (("Internal", "internal"), ("Attachable", "attachable"), ("EnableIPv6", "enable_ipv6")):
-        if bool(body.get(name)) != bool(found.get(name)) and name in found:
+    for word, wanted, actual in (
+        ("internal", body["Internal"], found.get("Internal")),
+        ("attachable", body["Attachable"], found.get("Attachable")),
+        ("enable_ipv6", body["EnableIPv6"], found.get("EnableIPv6")),
+    ):
+        if actual is not None and wanted != actual:
             differences.append(word)
     options = found.get("Options") or {}
     if any(options.get(name) != value for name, value in body["Options"].items()):
         differences.append("driver_opts")
-    pools = (body.get("IPAM") or {}).get("Config") or []
+    pools = body["IPAM"]["Config"] if "IPAM" in body else []
     existing = (found.get("IPAM") or {}).get("Config") or []
     if pools and any(not any(_same_pool(pool, other) for other in existing) for pool in pools):
         differences.append("ipam")
@@ -129,7 +135,7 @@ def network_differences(body: Mapping[str, Any], found: Mapping[str, Any]) -> li
     return differences
 
 
-def _same_pool(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+def _same_pool(wanted: IpamPool, found: Pool) -> bool:
     return all(found.get(name) == value for name, value in wanted.items())
 
 

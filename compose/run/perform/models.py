@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ...errors import OperationError
 from ..events import DONE, ERROR, WARNING, Progress
@@ -17,6 +17,7 @@ from .providers import plugin_environment
 
 if TYPE_CHECKING:
     from ...model.service import Service
+    from ...model.values import Json
     from ...plan.ops import ConfigureModel
     from .world import World
 
@@ -67,7 +68,8 @@ def model_variables(world: World, service: Service) -> dict[str, str]:
 def _available(world: World) -> set[str]:
     listed = _json(_call(world, "ls", "--json"), "ls")
     models = listed if isinstance(listed, list) else []
-    return {str(tag) for one in models if isinstance(one, dict) for tag in one.get("tags") or ()}
+    tags = [one.get("tags") for one in models if isinstance(one, dict)]
+    return {str(tag) for some in tags if isinstance(some, list) for tag in some}
 
 
 def _endpoint(world: World) -> str:
@@ -84,9 +86,9 @@ def _version(world: World) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
-def _json(text: str, verb: str) -> Any:
+def _json(text: str, verb: str) -> Json:
     try:
-        return json.loads(text or "null")
+        return cast("Json", json.loads(text or "null"))
     except ValueError:
         raise OperationError(f"docker-model {verb} did not answer with JSON") from None
 

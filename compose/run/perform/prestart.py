@@ -8,25 +8,25 @@ service. A hook that succeeded leaves nothing; one that failed leaves its contai
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import labels
 from ...client import NotFound
 from ...client.frames import demultiplex
-from ...convert.values import pairs
 from ...errors import EngineError, OperationError
 from ...labels import short_name
 from ..events import DONE, Output, Progress
 from .containers import place_files, placed_files, removed_on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ...client.bodies import containers as client
+    from ...client.bodies.containers import Container
+    from ...convert.bodies import ContainerBody, EndpointSettings, HostConfig
+    from ...model.service import PreStartHook
     from ...plan.ops import RunPreStart
     from .world import World
 
 PRE_START = "pre_start"
-_RESOLVER = ("Dns", "DnsOptions", "DnsSearch", "ExtraHosts")
 
 
 class HookFailed(OperationError):
@@ -70,22 +70,20 @@ def remove_hook_container(world: World, operation: RunPreStart) -> None:
         world.engine.containers.remove(identity, force=True, volumes=True)
 
 
-def _hook(target: Mapping[str, Any], operation: RunPreStart) -> Mapping[str, Any]:
-    from ...plan.observe import recorded_hooks
+def _hook(target: Container, operation: RunPreStart) -> PreStartHook:
+    from ...convert.hooks import read
 
-    hooks = recorded_hooks((target["Config"].get("Labels") or {}).get(labels.PRE_START))
+    hooks = read((target["Config"].get("Labels") or {}).get(labels.PRE_START))
     if operation.index >= len(hooks):
         raise OperationError(f"container {operation.target} has no record of its pre_start hooks")
     return hooks[operation.index]
 
 
-def _create(
-    world: World, operation: RunPreStart, target: Mapping[str, Any], hook: Mapping[str, Any], made: list[str]
-) -> str:
+def _create(world: World, operation: RunPreStart, target: Container, hook: PreStartHook, made: list[str]) -> str:
     engine = world.engine
     config, host = target["Config"], target["HostConfig"]
     own_labels = config.get("Labels") or {}
-    body: dict[str, Any] = {
+    body: ContainerBody = {
         "AttachStdout": True,
         "AttachStderr": True,
         "Image": hook.get("image") or config["Image"],
@@ -101,13 +99,12 @@ def _create(
         "HostConfig": {
             "VolumesFrom": [str(target["Id"])],
             "NetworkMode": host.get("NetworkMode") or "",
-            "Privileged": bool(hook.get("privileged")),
-            **{key: host[key] for key in _RESOLVER if host.get(key)},
+            "Privileged": hook.get("privileged", False),
+            **_resolver(host),
         },
     }
-    if hook.get("command"):
-        command = hook["command"]
-        body["Cmd"] = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    if command := hook.get("command"):
+        body["Cmd"] = command
     networks = _networks(target)
     at_once = networks if engine.version >= (1, 44) else networks[:1]
     body["NetworkingConfig"] = {"EndpointsConfig": dict(at_once)}
@@ -129,25 +126,43 @@ def _create(
 _INHERITED = (labels.PROJECT, labels.SERVICE, labels.NUMBER, labels.WORKING_DIR, labels.CONFIG_FILES, labels.VERSION)
 
 
-def _networks(target: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _networks(target: Container) -> list[tuple[str, EndpointSettings]]:
     """The service's networks, that of the default route first, with its links; without its addresses and aliases."""
     mode = str(target["HostConfig"].get("NetworkMode") or "")
     found = (target.get("NetworkSettings") or {}).get("Networks") or {}
     if mode in ("host", "none") or mode.startswith("container:"):
         return []
     names = sorted(found, key=lambda name: name != mode)
-    return [(name, {"Links": found[name]["Links"]} if (found[name] or {}).get("Links") else {}) for name in names]
+    endpoints: list[tuple[str, EndpointSettings]] = []
+    for name in names:
+        links = (found[name] or {}).get("Links")
+        endpoints.append((name, {"Links": links} if links else {}))
+    return endpoints
 
 
-def _environment(world: World, target: Mapping[str, Any], hook: Mapping[str, Any]) -> list[str]:
+def _resolver(host: client.HostConfig) -> HostConfig:
+    """How the service's containers look up names."""
+    found: HostConfig = {}
+    if servers := host.get("Dns"):
+        found["Dns"] = servers
+    if options := host.get("DnsOptions"):
+        found["DnsOptions"] = options
+    if domains := host.get("DnsSearch"):
+        found["DnsSearch"] = domains
+    if hosts := host.get("ExtraHosts"):
+        found["ExtraHosts"] = hosts
+    return found
+
+
+def _environment(world: World, target: Container, hook: PreStartHook) -> list[str]:
     """The service's variables with the hook's; in another image, without those that the service's image has set."""
     lines = list(target["Config"].get("Env") or ())
     if hook.get("image"):
         tree = world.engine.images.inspect(str(target["Image"]))
         inherited = set((tree.get("Config") or {}).get("Env") or ())
         lines = [line for line in lines if line not in inherited]
-    merged: dict[str, Any] = {line.partition("=")[0]: line.partition("=")[2] for line in lines if "=" in line}
-    merged |= pairs(hook.get("environment"))
+    merged: dict[str, str | None] = {line.partition("=")[0]: line.partition("=")[2] for line in lines if "=" in line}
+    merged |= hook.get("environment", {})
     return [f"{key}={value}" for key, value in merged.items() if value is not None]
 
 

@@ -10,15 +10,14 @@ import json
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import OperationError
 from ..events import DONE, ERROR, Output, Progress
 from ..plugins import find_plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ...model.values import Json
     from ...plan.ops import RunProvider
     from .world import World
 
@@ -26,11 +25,11 @@ _WORDS = {"up": ("Creating", "Created"), "stop": ("Stopping", "Stopped"), "down"
 
 
 def run_provider(world: World, operation: RunProvider) -> None:
-    provider: Mapping[str, Any] = world.project.services[operation.service]["provider"]
+    provider = world.project.services[operation.service]["provider"]
     shown = operation.service
     working, done = _WORDS[operation.action]
     world.emit(Progress(shown, working))
-    program = _program(str(provider["type"]))
+    program = _program(provider["type"])
     command = [program, "compose", "--project-name", world.project.name, operation.action]
     for name, value in (provider.get("options") or {}).items():
         command += [f"--{name}={_text(one)}" for one in (value if isinstance(value, list) else [value])]
@@ -60,7 +59,7 @@ def run_provider(world: World, operation: RunProvider) -> None:
     world.emit(Progress(shown, done, DONE))
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
