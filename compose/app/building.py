@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .session import require_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ..build.trees import BuildFlags
     from ..model.service import Service
     from ..plan.plan import Plan
     from .converge import Convergence
@@ -42,12 +43,12 @@ def plan_build(session: Session, names: Sequence[str]) -> Plan:
 def build(
     session: Session,
     services: Sequence[str],
-    settings: Mapping[str, Any],
+    settings: BuildFlags,
     *,
     dependencies: bool = False,
     quiet: bool = False,
 ) -> Convergence:
-    """Build. ``settings`` are ``no_cache``, ``pull``, ``args``, ``memory`` (bytes) and ``ssh``. Returns with failures
+    """Build. Returns with failures
     recorded, not raised."""
     from ..plan.observe import Snapshot
     from ..run.execute import run_plan
@@ -80,13 +81,9 @@ def _with_contexts(services: Mapping[str, Service], names: Sequence[str]) -> lis
     def visit(name: str) -> None:
         if name in order:
             return
-        contexts = (services[name].get("build") or {}).get("additional_contexts") or {}
-        sources = (
-            contexts.values() if isinstance(contexts, dict) else [str(item).partition("=")[2] for item in contexts]
-        )
-        for source in sources:
-            other = str(source).removeprefix("service:")
-            if str(source).startswith("service:") and other in services:
+        for source in services[name].get("build", {}).get("additional_contexts", {}).values():
+            other = source.removeprefix("service:")
+            if source.startswith("service:") and other in services:
                 visit(other)
         order.append(name)
 

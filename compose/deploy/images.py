@@ -11,6 +11,7 @@ from ..labels import image_name
 from ..run.events import DONE, ERROR, WARNING, BuildStep, Output, Progress
 
 if TYPE_CHECKING:
+    from ..build.trees import BuildFlags
     from collections.abc import Mapping
 
     from ..client import Engine
@@ -62,7 +63,7 @@ def check_registry(project: Project, registry: str) -> None:
         raise LoadError(findings)
 
 
-def build_images(engine: Engine, project: Project, overrides: Mapping[str, object], emit: Emit) -> None:
+def build_images(engine: Engine, project: Project, overrides: BuildFlags, emit: Emit) -> None:
     """Build every service that has a build section, those first whose images are contexts of others."""
     from ..build import build_service
 
@@ -121,7 +122,7 @@ def push_image(engine: Engine, local: str, ref: str, emit: Emit) -> str:
 
 
 def publish(
-    engine: Engine, project: Project, registry: str, overrides: Mapping[str, object], emit: Emit, *, build: bool
+    engine: Engine, project: Project, registry: str, overrides: BuildFlags, emit: Emit, *, build: bool
 ) -> dict[str, str]:
     """Build (unless told not to) and push what the project builds; service -> reference by digest."""
     if build:
@@ -136,7 +137,7 @@ def publish(
 
 
 def offer(
-    engine: Engine, project: Project, address: str, overrides: Mapping[str, object], emit: Emit, *, build: bool
+    engine: Engine, project: Project, address: str, overrides: BuildFlags, emit: Emit, *, build: bool
 ) -> dict[str, str]:
     """Build, and let the nodes pull from this machine's engine; service -> reference by digest. Raises `OperationError`."""
     if not engine.is_pycompose:

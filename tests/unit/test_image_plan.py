@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.composing import make_project
 
-from pycompose.compose.build import one_platform
+from pycompose.compose.build import agents, one_platform
 from pycompose.compose.errors import OperationError, PlanError
+from pycompose.compose.load import load_project
+from pycompose.compose.model import LoadOptions
 from pycompose.compose.plan.observe import ObservedImage, Snapshot
 from pycompose.compose.plan.reconcile.images import plan_images
 from pycompose.compose.plan.reconcile.options import UpOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOUR = 3600.0
 
@@ -73,3 +78,21 @@ def test_one_platform(wanted: list[str], default: str, chosen: list[str]) -> Non
 def test_no_platform_of_this_machine() -> None:
     with pytest.raises(OperationError, match="choose one with platform"):
         one_platform(["linux/arm64", "linux/s390x"], "", lambda: "linux/amd64")
+
+
+def test_agents_of_flags_and_of_the_loaded_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    assert agents(["default", "mine=/tmp/one", "other: /tmp/two"]) == {
+        "default": "/run/agent",
+        "mine": "/tmp/one",
+        "other": "/tmp/two",
+    }
+    monkeypatch.delenv("SSH_AUTH_SOCK")
+    with pytest.raises(OperationError, match="no agent for 'default'"):
+        agents(["default"])
+
+
+def test_an_agent_of_the_file_reaches_the_build(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {a: {build: {context: ., ssh: [mine=/tmp/one]}}}\n")
+    project = load_project(LoadOptions(environment={"HOME": "/"}, cwd=tmp_path), cached=False)
+    assert agents(project.services["a"]["build"]["ssh"]) == {"mine": "/tmp/one"}

@@ -12,6 +12,7 @@ from ..show import legible
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ...build.trees import BuildFlags
     from ...model import Project
     from ..flags.parser import Parser
 
@@ -46,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
 
-def overrides(args: Namespace) -> dict[str, object]:
+def overrides(args: Namespace) -> BuildFlags:
     """Build settings that the flags say."""
     from ....grammar import sizes
 
@@ -74,8 +75,10 @@ def run(args: Namespace) -> int:
     if args.print and names:
         import json
 
+        from ...model.values import written
+
         tree = {name: {**project.services[name]["build"], "tags": [image_name(project, name)]} for name in names}
-        print(json.dumps({"target": tree}, indent=2, default=str))
+        print(json.dumps({"target": written(tree)}, indent=2, default=str))
         return 0
     if args.check and names and not args.dry_run:
         return _check(session, project, names, overrides(args))
@@ -99,7 +102,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _check(session: Session, project: Project, names: list[str], settings: dict[str, object]) -> int:
+def _check(session: Session, project: Project, names: list[str], settings: BuildFlags) -> int:
     from ...build import check_service
     from ..show.building.checks import report
 

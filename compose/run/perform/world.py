@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...dataclass import dataclass, field
 from ...errors import OperationError
@@ -11,17 +11,22 @@ from ...errors import OperationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ...build.trees import BuildFlags
     from ...client import Engine
     from ...model import Project
     from ...plan.observe import Snapshot
     from ..events import Emit, Event
 
 
+def _no_flags() -> BuildFlags:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How to carry out, as far as a plan does not say: build options, registry credentials."""
 
-    build: Mapping[str, Any] = field(default_factory=dict)
+    build: BuildFlags = field(default_factory=_no_flags)
     quiet_pull: bool = False
     quiet_build: bool = False
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ...client.bodies.images import ImageRow
     from ...client.bodies.stats import Stats
 
-    from ...client.bodies.containers import ContainerRow
 
 _CONDITIONS = {"service_healthy": "healthy", "service_completed_successfully": "completed"}
 _ANYWHERE = ("", "0.0.0.0", "::")

@@ -14,7 +14,11 @@ from ...session import Session
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ....build.request import BuildRequest
+    from ....build.trees import BuildOutput
     from ....client import Engine
+    from ....model.build import Build
+    from ....model.parts import Ulimit
     from ...flags.parser import Parser
 
 _PROGRESS = ("auto", "plain", "tty", "quiet", "rawjson")
@@ -89,39 +93,41 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ....build.request import BuildRequest
     from .output import outputs, standard_input
 
     with ExitStack() as stack:
         tree = _tree(args)
+        tar: str | None = None
         if args.path == "-" or args.dockerfile == "-":
             if args.path == "-" and args.dockerfile == "-":
                 raise FlagError("invalid argument: can't use stdin for both build context and dockerfile")
-            tree["dockerfile_inline"], tree["context_tar"] = stack.enter_context(standard_input(sys.stdin.buffer))
-            if args.dockerfile == "-" and tree["dockerfile_inline"] is None:
+            inline, tar = stack.enter_context(standard_input(sys.stdin.buffer))
+            if args.dockerfile == "-" and inline is None:
                 raise FlagError("--file -: standard input is a tar, not a Dockerfile")
+            if inline is not None:
+                tree["dockerfile_inline"] = inline
         if args.check:
-            return _check(args, tree)
-        tree["output"] = stack.enter_context(outputs(args.output))
-        return _build(args, tree)
+            return _check(args, BuildRequest(tree, environment=os.environ, context_tar=tar or ""))
+        result = stack.enter_context(outputs(args.output))
+        return _build(args, _request(args, tree, tar, result))
 
 
-def _check(args: Namespace, tree: dict[str, object]) -> int:
+def _check(args: Namespace, request: BuildRequest) -> int:
     from ....build import check_image
     from ...show.building.checks import report
 
-    text, code = report(check_image(Session(args).engine, tree, os.environ))
+    text, code = report(check_image(Session(args).engine, request))
     print(text, end="")
     return code
 
 
-def _build(args: Namespace, tree: dict[str, object]) -> int:
+def _build(args: Namespace, request: BuildRequest) -> int:
     from ....build import build_image
     from ....errors import EngineError
     from ...show.building import choose
     from .output import write_metadata
 
-    secrets = dict(_secret(item) for item in args.secret)
-    memory = _bytes(args.memory, "--memory") if args.memory else None
     engine = Session(args).engine
     mode = "quiet" if args.quiet else args.build_progress or {"json": "rawjson"}.get(args.progress, args.progress)
     said: list[str] = []
@@ -135,17 +141,7 @@ def _build(args: Namespace, tree: dict[str, object]) -> int:
 
     try:
         with choose(mode if mode in _PROGRESS else "auto", sys.stderr) as view:
-            image_id = build_image(
-                engine,
-                tree,
-                args.tag,
-                [args.platform] if args.platform else [],
-                output,
-                secrets=secrets,
-                environment=os.environ,
-                memory=memory,
-                events=view.handle,
-            )
+            image_id = build_image(engine, request, output, view.handle)
     except EngineError:
         if mode == "quiet" and said:
             sys.stderr.write("".join(said))
@@ -162,13 +158,28 @@ def _build(args: Namespace, tree: dict[str, object]) -> int:
     return 0
 
 
-def _tree(args: Namespace) -> dict[str, object]:
+def _request(args: Namespace, tree: Build, tar: str | None, output: BuildOutput | None) -> BuildRequest:
+    from ....build.request import BuildRequest
+
+    return BuildRequest(
+        tree,
+        tags=args.tag,
+        platforms=[args.platform] if args.platform else [],
+        secrets=dict(_secret(item) for item in args.secret),
+        environment=os.environ,
+        memory=_bytes(args.memory, "--memory") if args.memory else None,
+        context_tar=tar or "",
+        output=output,
+    )
+
+
+def _tree(args: Namespace) -> Build:
     """The flags as a Compose ``build`` section with absolute paths."""
     from .....grammar.git import is_remote
     from ....build import absolute_cache
     from ....convert.values import pairs
 
-    tree: dict[str, object] = {
+    tree: Build = {
         "args": {
             key: (value if equals else None) for key, equals, value in (item.partition("=") for item in args.build_arg)
         },
@@ -180,29 +191,41 @@ def _tree(args: Namespace) -> dict[str, object]:
         "pull": args.pull,
         "extra_hosts": args.add_host,
         "entitlements": [name for item in args.allow for name in item.split(",") if name],
-        "ssh": args.ssh or None,
-        "network": args.network or None,
-        "target": args.target or None,
-        "shm_size": _bytes(args.shm_size, "--shm-size") if args.shm_size else None,
-        "ulimits": dict(_ulimit(item) for item in args.ulimit) or None,
-        "provenance": args.provenance,
-        "sbom": args.sbom,
     }
+    _add_given(args, tree)
     if args.build_context:
         tree["additional_contexts"] = {
             name: value if is_remote(value) or "://" in value or value.startswith("target:") else os.path.abspath(value)
             for name, _, value in (item.partition("=") for item in args.build_context)
         }
     path = args.path
-    if path == "-":
-        tree["context"] = None
-    else:
+    if path != "-":
         tree["context"] = path if is_remote(path) else os.path.abspath(path)
         if not is_remote(path) and not os.path.isdir(path):
             raise FlagError(f"{path}: no such directory" if not os.path.exists(path) else f"{path}: not a directory")
     if args.dockerfile and args.dockerfile != "-":
         tree["dockerfile"] = args.dockerfile if path == "-" or is_remote(path) else os.path.abspath(args.dockerfile)
     return tree
+
+
+def _add_given(args: Namespace, tree: Build) -> None:
+    """What stays the engine's choice unless a flag says it."""
+    from ....model.values import Size
+
+    if args.ssh:
+        tree["ssh"] = args.ssh
+    if args.network:
+        tree["network"] = args.network
+    if args.target:
+        tree["target"] = args.target
+    if args.shm_size:
+        tree["shm_size"] = Size(_bytes(args.shm_size, "--shm-size"))
+    if args.ulimit:
+        tree["ulimits"] = dict(_ulimit(item) for item in args.ulimit)
+    if args.provenance is not None:
+        tree["provenance"] = args.provenance
+    if args.sbom is not None:
+        tree["sbom"] = args.sbom
 
 
 def _bytes(text: str, flag: str) -> int:
@@ -214,7 +237,7 @@ def _bytes(text: str, flag: str) -> int:
         raise FlagError(f"{flag}: {error}") from None
 
 
-def _ulimit(text: str) -> tuple[str, dict[str, int]]:
+def _ulimit(text: str) -> tuple[str, Ulimit]:
     name, _, limits = text.partition("=")
     soft, colon, hard = limits.partition(":")
     try:

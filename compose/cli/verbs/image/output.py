@@ -6,23 +6,17 @@ import json
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, TypedDict
+from typing import TYPE_CHECKING, BinaryIO
 
 from ...flags.parser import FlagError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ....build.trees import BuildOutput
+
 _TAR_BLOCK = 512
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
-
-
-class BuildOutput(TypedDict, total=False):
-    """Where a build's result goes, as the engine takes it; without ``tar`` an OCI layout is a directory."""
-
-    type: str
-    dest: str
-    tar: bool
 
 
 @contextmanager
