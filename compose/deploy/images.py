@@ -11,9 +11,9 @@ from ..labels import image_name
 from ..run.events import DONE, ERROR, WARNING, BuildStep, Output, Progress
 
 if TYPE_CHECKING:
-    from ..build.trees import BuildFlags
     from collections.abc import Mapping
 
+    from ..build.trees import BuildFlags
     from ..client import Engine
     from ..client.bodies.builds import Event
     from ..model import Project
