@@ -6,13 +6,15 @@ import io
 import os
 import stat
 import tarfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar.ignore import Ignore, PatternError, read_patterns
 from ..errors import OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from _typeshed import ReadableBuffer
 
     from ...grammar.ignore import Verdict
 
@@ -93,9 +95,10 @@ class TarSink(io.RawIOBase):
         super().__init__()
         self._buffer = bytearray()
 
-    def write(self, data: Any, /) -> int:
-        self._buffer += data
-        return len(data)
+    def write(self, data: ReadableBuffer, /) -> int:
+        block = memoryview(data)
+        self._buffer += block
+        return block.nbytes
 
     def take(self, *, final: bool = False) -> Iterator[bytes]:
         if len(self._buffer) >= _BLOCK or (final and self._buffer):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from ...grammar.jsontree import mapping, text
 from .. import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ...grammar.jsontree import Object
 
 _LARGEST = 16 << 20
 _PROXIES = (
@@ -29,13 +32,12 @@ class Configuration(NamedTuple):
     """``tree`` is empty without a usable file; ``fault`` is why, as ``file:line:column: reason``, else empty."""
 
     path: str
-    tree: Mapping[str, Any]
+    tree: Object
     fault: str = ""
 
-    def table(self, name: str) -> Mapping[str, Any]:
+    def table(self, name: str) -> Object:
         """A member that is an object; empty when it is none."""
-        value = self.tree.get(name)
-        return value if isinstance(value, dict) else {}
+        return mapping(self.tree.get(name))
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Configuration:
@@ -63,5 +65,5 @@ def proxies(configuration: Configuration, host: str = "") -> dict[str, str]:
     chosen = table.get(host) if host in table else table.get("default")
     if not isinstance(chosen, dict):
         return {}
-    found = [(name, chosen[key]) for key, name in _PROXIES if isinstance(chosen.get(key), str) and chosen[key]]
-    return {form: value for name, value in found for form in (name, name.lower())}
+    found = {name: value for key, name in _PROXIES if (value := text(chosen.get(key)))}
+    return {form: value for name, value in found.items() for form in (name, name.lower())}

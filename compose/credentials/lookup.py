@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...grammar.references import DEFAULT_DOMAIN, LEGACY_DOMAIN, split_domain
 from ..errors import OperationError
@@ -18,6 +18,7 @@ from . import docker_config
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...grammar.jsontree import Json, Object
     from .docker_config import Configuration
 
 DOCKER_HUB = "https://index.docker.io/v1/"
@@ -75,7 +76,7 @@ def _hosts(configuration: Configuration) -> list[str]:
     return list(dict.fromkeys(DOCKER_HUB if host_of(key) in _HUB_NAMES else host_of(key) for key in keys))
 
 
-def _encode(value: Any) -> str:
+def _encode(value: Mapping[str, object]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 
@@ -84,7 +85,7 @@ def host_of(key: str) -> str:
     return key.partition("://")[2 if "://" in key else 0].partition("/")[0]
 
 
-def find(table: Mapping[str, Any], host: str) -> Any:
+def find(table: Object, host: str) -> Json:
     """What a table of registries has for ``host``: under that very key, else under another form of it."""
     if host in table:
         return table[host]
@@ -100,7 +101,7 @@ def _lookup(configuration: Configuration, host: str) -> dict[str, str] | None:
     return _from_entry(entry, host) if isinstance(entry, dict) else None
 
 
-def _from_entry(entry: Mapping[str, Any], host: str) -> dict[str, str] | None:
+def _from_entry(entry: Object, host: str) -> dict[str, str] | None:
     """An entry as the Engine API takes it; None when it says nothing. ``auth`` wins over ``username`` and ``password``."""
     found = {name: str(entry[name]) for name in ("username", "password", *_TOKENS) if entry.get(name)}
     if entry.get("auth"):

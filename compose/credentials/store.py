@@ -11,11 +11,15 @@ import json
 import os
 import subprocess
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
+from ...grammar.jsontree import mapping, text
 from .. import files
 from ..errors import OperationError
 from .lookup import HELPER_TIMEOUT, find
+
+if TYPE_CHECKING:
+    from ...grammar.jsontree import Json, Object
 
 TOKEN_USER = "<token>"
 
@@ -25,7 +29,7 @@ def configuration_file() -> str:
     return os.path.join(directory, "config.json")
 
 
-def _read() -> dict[str, Any]:
+def _read() -> dict[str, Json]:
     path = configuration_file()
     try:
         tree = json.loads(files.read(path, 16 << 20))
@@ -38,10 +42,10 @@ def _read() -> dict[str, Any]:
     for name in ("auths", "credHelpers"):
         if not isinstance(tree.get(name) or {}, dict):
             raise OperationError(f"{path}: {name} is no JSON object")
-    return tree
+    return cast("dict[str, Json]", tree)
 
 
-def _write(tree: dict[str, Any]) -> None:
+def _write(tree: Object) -> None:
     path = os.path.realpath(configuration_file())
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -59,9 +63,9 @@ def _write(tree: dict[str, Any]) -> None:
         raise OperationError(f"{path}: {error.strerror}") from error
 
 
-def helper_of(tree: dict[str, Any], host: str) -> str | None:
+def helper_of(tree: Object, host: str) -> str | None:
     """The credential helper in charge of ``host``, if any."""
-    return find(tree.get("credHelpers") or {}, host) or tree.get("credsStore") or None
+    return text(find(mapping(tree.get("credHelpers")), host)) or text(tree.get("credsStore")) or None
 
 
 def _ask(helper: str, verb: str, data: str) -> None:
@@ -89,16 +93,16 @@ def keep(host: str, username: str, password: str, identity_token: str = "") -> s
     if helper:
         user, secret = (TOKEN_USER, identity_token) if identity_token else (username, password)
         _ask(helper, "store", json.dumps({"ServerURL": host, "Username": user, "Secret": secret}))
-        if host not in (tree.get("auths") or {}):
+        if host not in mapping(tree.get("auths")):
             # A build sends credentials for the registries that stand here.
-            tree["auths"] = {**(tree.get("auths") or {}), host: {}}
+            tree["auths"] = {**mapping(tree.get("auths")), host: {}}
             _write(tree)
         return None
     shown = "" if identity_token else password
-    entry = {"auth": base64.b64encode(f"{username}:{shown}".encode()).decode()}
+    entry: dict[str, Json] = {"auth": base64.b64encode(f"{username}:{shown}".encode()).decode()}
     if identity_token:
         entry["identitytoken"] = identity_token
-    tree.setdefault("auths", {})[host] = entry
+    tree["auths"] = {**mapping(tree.get("auths")), host: entry}
     _write(tree)
     return configuration_file()
 
@@ -109,5 +113,7 @@ def forget(host: str) -> None:
     helper = helper_of(tree, host)
     if helper:
         _ask(helper, "erase", host)
-    if (tree.get("auths") or {}).pop(host, None) is not None:
+    auths = mapping(tree.get("auths"))
+    if host in auths:
+        tree["auths"] = {name: entry for name, entry in auths.items() if name != host}
         _write(tree)

@@ -6,14 +6,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
+from ...grammar.jsontree import mapping, mappings, text
 from ..errors import OperationError
 from .checked import made_whole, version_directory
 from .registry import Registry, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ...grammar.jsontree import Object
 
 ARTIFACT = "application/vnd.docker.compose.project"
 FILE = "application/vnd.docker.compose.file+yaml"
@@ -30,11 +33,20 @@ _MANY = 200
 SWITCH = "COMPOSE_EXPERIMENTAL_OCI_REMOTE"
 
 
-def fetch_artifact(text: str, environment: Mapping[str, str]) -> str:
-    """The Compose file of the artifact ``text`` (a reference without ``oci://``)."""
+class Descriptor(TypedDict):
+    """A layer (OCI image specification, descriptor.md)."""
+
+    mediaType: str
+    digest: str
+    size: int
+    annotations: dict[str, str]
+
+
+def fetch_artifact(written: str, environment: Mapping[str, str]) -> str:
+    """The Compose file of the artifact ``written`` (a reference without ``oci://``)."""
     if environment.get(SWITCH, "").lower() in ("0", "f", "false"):
-        raise OperationError(f"oci://{text}: OCI resources are disabled by {SWITCH}")
-    reference = parse_reference(text)
+        raise OperationError(f"oci://{written}: OCI resources are disabled by {SWITCH}")
+    reference = parse_reference(written)
     registry = Registry(reference)
     manifest = registry.manifest(reference.version)
     version = version_directory(environment, "oci", reference.name, manifest.digest[7:])
@@ -42,32 +54,33 @@ def fetch_artifact(text: str, environment: Mapping[str, str]) -> str:
     if not os.path.isdir(version):
         tree = manifest.tree
         if manifest.media_type in _INDEXES:
-            tree = _of_index(registry, tree, text)
+            tree = _of_index(registry, tree, written)
         with made_whole(version) as temporary:
             directory = os.path.join(temporary, name)
             os.mkdir(directory, 0o700)
-            _write(registry, tree, directory, text)
+            _write(registry, tree, directory, written)
     return os.path.join(version, name, _MAIN)
 
 
-def _of_index(registry: Registry, tree: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+def _of_index(registry: Registry, tree: Object, name: str) -> Object:
     """An application is published as an index of its images beside the project's manifest."""
-    for entry in tree.get("manifests") or ():
-        if isinstance(entry, dict) and entry.get("artifactType") == ARTIFACT:
-            return registry.manifest(str(entry.get("digest"))).tree
-    raise OperationError(f"oci://{text} is an index without a Compose project")
+    for entry in mappings(tree.get("manifests")):
+        if entry.get("artifactType") == ARTIFACT:
+            return registry.manifest(text(entry.get("digest"))).tree
+    raise OperationError(f"oci://{name} is an index without a Compose project")
 
 
-def _write(registry: Registry, manifest: Mapping[str, Any], directory: str, text: str) -> None:
-    kind = manifest.get("artifactType") or (manifest.get("config") or {}).get("mediaType")
+def _write(registry: Registry, manifest: Object, directory: str, reference: str) -> None:
+    kind = manifest.get("artifactType") or mapping(manifest.get("config")).get("mediaType")
     if kind not in (ARTIFACT, EMPTY):
-        raise OperationError(f"oci://{text} is no Compose project but {kind}")
-    layers = manifest.get("layers") or ()
+        raise OperationError(f"oci://{reference} is no Compose project but {kind}")
+    layers = mappings(manifest.get("layers"))
     if len(layers) > _MANY:
-        raise OperationError(f"oci://{text} has {len(layers)} files, more than {_MANY}")
+        raise OperationError(f"oci://{reference} has {len(layers)} files, more than {_MANY}")
     documents: list[bytes] = []
     for layer in layers:
-        notes = layer.get("annotations") or {}
+        notes = mapping(layer.get("annotations"))
+        digest = text(layer.get("digest"))
         if layer.get("mediaType") == ENV_FILE:
             name = notes.get("com.docker.compose.envfile")
         elif layer.get("mediaType") != FILE:
@@ -75,13 +88,13 @@ def _write(registry: Registry, manifest: Mapping[str, Any], directory: str, text
         elif "com.docker.compose.extends" in notes:
             name = notes.get("com.docker.compose.file")
         else:
-            documents.append(registry.blob(str(layer["digest"])))
+            documents.append(registry.blob(digest))
             continue
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name == _MAIN:
-            raise OperationError(f"oci://{text}: {name!r} is no name of a file")
-        _save(directory, name, registry.blob(str(layer["digest"])))
+            raise OperationError(f"oci://{reference}: {name!r} is no name of a file")
+        _save(directory, name, registry.blob(digest))
     if not documents:
-        raise OperationError(f"oci://{text} holds no Compose file")
+        raise OperationError(f"oci://{reference} holds no Compose file")
     _save(directory, _MAIN, b"\n---\n".join(documents))
 
 
@@ -90,7 +103,7 @@ def _save(directory: str, name: str, content: bytes) -> None:
         file.write(content)
 
 
-def manifest_of(layers: list[dict[str, Any]], created: str, *, version: str = "1.1") -> bytes:
+def manifest_of(layers: list[Descriptor], created: str, *, version: str = "1.1") -> bytes:
     """The manifest of a project whose files are ``layers``, as OCI 1.1 has it or, without an artifact type, 1.0."""
     old = version == "1.0"
     tree = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
@@ -21,6 +21,8 @@ from .registry import Registry, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from ..remote.oci import Descriptor
 
 _PREFIX = "com.docker.compose."
 
@@ -51,7 +53,7 @@ def send(layers: Sequence[Layer], target: str, created: str, version: str) -> st
     reference = parse_reference(target)
     registry = Registry(reference)
     registry.put_blob(b"{}")
-    described: list[dict[str, Any]] = []
+    described: list[Descriptor] = []
     for layer in layers:
         notes = {f"{_PREFIX}{name}": value for name, value in layer.notes.items()} | {
             f"{_PREFIX}version": COMPATIBLE_VERSION
@@ -105,7 +107,7 @@ def _published_name(use: _Use, path: str, base: str, done: dict[str, Layer]) -> 
     return name
 
 
-def _pairs(node: Any) -> Iterator[tuple[str, Any]]:
+def _pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
     """The entries of a mapping node, those that it merges included."""
     if not isinstance(node, yaml.MappingNode):
         return
@@ -117,7 +119,7 @@ def _pairs(node: Any) -> Iterator[tuple[str, Any]]:
             yield str(key.value), value
 
 
-def _scalars(node: Any, key: str) -> Iterator[yaml.ScalarNode]:
+def _scalars(node: yaml.Node, key: str) -> Iterator[yaml.ScalarNode]:
     """A scalar, a list of them, or mappings that have one under ``key``."""
     if isinstance(node, yaml.ScalarNode):
         if node.value:
@@ -133,7 +135,7 @@ def _scalars(node: Any, key: str) -> Iterator[yaml.ScalarNode]:
                 yield from _scalars(value, key)
 
 
-def _uses(document: Any) -> Iterator[_Use]:
+def _uses(document: yaml.Node | None) -> Iterator[_Use]:
     for section, services in _pairs(document):
         if section != "services":
             continue
@@ -145,7 +147,7 @@ def _uses(document: Any) -> Iterator[_Use]:
                     yield from (_Use(node, True) for node in _scalars(value, "file"))
 
 
-def _includes(document: Any) -> Iterator[str]:
+def _includes(document: yaml.Node | None) -> Iterator[str]:
     for key, value in _pairs(document):
         if key == "include":
             yield from (str(node.value) for node in _scalars(value, "path"))

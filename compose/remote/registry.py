@@ -14,7 +14,7 @@ import re
 import ssl
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from ...grammar import references
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from http.client import HTTPResponse
 
+    from ...grammar.jsontree import Object
     from ...grammar.references import Reference
 
 _ACCEPTED = (
@@ -41,7 +42,7 @@ _HUB = "registry-1.docker.io"
 class Manifest(NamedTuple):
     digest: str
     media_type: str
-    tree: Mapping[str, Any]
+    tree: Object
 
 
 def parse_reference(text: str) -> Reference:
