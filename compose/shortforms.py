@@ -20,6 +20,42 @@ def parse_volume(spec: str) -> Mount:
         raise ValueError("invalid empty volume spec")
     if len(spec.encode()) <= 2:
         return {"type": "volume", "target": clean_target(spec)}
+    fields = _fields(spec)
+    if not all(fields):
+        raise ValueError(f"invalid spec: {spec}: empty section between colons")
+    if len(fields) > 3:
+        raise ValueError(f"invalid spec: {spec}: too many colons")
+    source = fields[0] if len(fields) > 1 else ""
+    options = fields[2].split(",") if len(fields) == 3 else []
+    volume: Mount = {"type": "volume"}
+    if source:
+        volume["source"] = source
+    volume["target"] = clean_target(fields[1] if len(fields) > 1 else fields[0])
+    if [one for one in options if one in ("ro", "rw")][-1:] == ["ro"]:
+        volume["read_only"] = True
+    bind: BindOptions = {}
+    for option in options:
+        if option in _PROPAGATIONS:
+            bind["propagation"] = option
+        elif option in ("z", "Z"):
+            bind["selinux"] = option
+        elif option == "idmap" and is_file_path(source):
+            bind["x-idmap"] = "match-user"
+    kept: VolumeOptions = {"nocopy": True} if "nocopy" in options else {}
+    if is_file_path(source):
+        volume["type"] = "bind"
+        volume["bind"] = {**bind, "create_host_path": True}
+        if kept:
+            volume["volume"] = kept
+    else:
+        volume["volume"] = kept
+        if bind:
+            volume["bind"] = bind
+    return volume
+
+
+def _fields(spec: str) -> list[str]:
+    """What stands between the colons."""
     fields: list[str] = []
     buffer = ""
     for char in spec:
@@ -28,41 +64,7 @@ def parse_volume(spec: str) -> Mount:
             buffer = ""
         else:
             buffer += char
-    fields.append(buffer)
-    if not all(fields):
-        raise ValueError(f"invalid spec: {spec}: empty section between colons")
-    if len(fields) > 3:
-        raise ValueError(f"invalid spec: {spec}: too many colons")
-    source = fields[0] if len(fields) > 1 else ""
-    volume: Mount = {"type": "volume"}
-    if source:
-        volume["source"] = source
-    volume["target"] = clean_target(fields[1] if len(fields) > 1 else fields[0])
-    bind: BindOptions = {}
-    options: VolumeOptions | None = None
-    for option in fields[2].split(",") if len(fields) == 3 else ():
-        if option in ("ro", "rw"):
-            volume["read_only"] = option == "ro"
-        elif option == "nocopy":
-            options = {"nocopy": True}
-        elif option in _PROPAGATIONS:
-            bind["propagation"] = option
-        elif option in ("z", "Z"):
-            bind["selinux"] = option
-        elif option == "idmap" and is_file_path(source):
-            bind["x-idmap"] = "match-user"
-    if not volume.get("read_only"):
-        volume.pop("read_only", None)
-    if is_file_path(source):
-        volume["type"] = "bind"
-        volume["bind"] = {**bind, "create_host_path": True}
-        if options:
-            volume["volume"] = options
-    else:
-        volume["volume"] = options or {}
-        if bind:
-            volume["bind"] = bind
-    return volume
+    return [*fields, buffer]
 
 
 def clean_target(target: str) -> str:
@@ -95,52 +97,78 @@ def parse_device(text: str) -> dict[str, str]:
 def split_command(text: str) -> list[str]:
     """The words of a command line: quotes, backslashes and backquotes as in a shell, without expansion of anything.
 
-    What follows an unquoted ``;``, ``&``, ``|``, ``<`` or ``>`` is dropped, as Docker Compose does.
+    What follows an unquoted ``;``, ``&``, ``|``, ``<`` or ``>`` is dropped, as Docker Compose does. Raises ValueError.
     """
-    words: list[str] = []
-    buffer = ""
-    escaped = single = double = back = dollar = got = False
+    splitter = _Splitter()
     for char in text:
-        if escaped:
-            escaped = False
-            buffer += char
-            got = True
-        elif char == "\\":
-            if single:
-                buffer += char
-            else:
-                escaped = True
-        elif char in " \t\r\n":
-            if single or double or back or dollar:
-                buffer += char
-            elif got:
-                words.append(buffer)
-                buffer = ""
-                got = False
-        elif char == '"' and not (single or dollar):
-            got = got or double
-            double = not double
-        elif char == "'" and not (double or dollar):
-            got = got or single
-            single = not single
-        elif char == "(" and not (single or double or back):
-            if dollar or not buffer.endswith("$"):
-                raise ValueError("invalid command line string")
-            dollar = True
-            buffer += char
-        elif char in ";&|<>" and not (single or double or back or dollar):
-            if char == ">" and buffer[:1] in tuple("0123456789"):
-                got = False
+        if not splitter.take(char):
             break
+    return splitter.end()
+
+
+class _Splitter:
+    """The state between two characters of a command line: the quotes that are open, and whether a word has begun (``got``)."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.buffer = ""
+        self.escaped = self.single = self.double = self.back = self.dollar = self.got = False
+
+    def quoted(self) -> bool:
+        return self.single or self.double or self.back or self.dollar
+
+    def take(self, char: str) -> bool:
+        """Read one character; False where the command ends."""
+        if self.escaped:
+            self.escaped = False
+            self._keep(char)
+        elif char == "\\" and not self.single:
+            self.escaped = True
+        elif char == "\\":
+            self.buffer += char
+        elif char in " \t\r\n":
+            self._space(char)
+        elif char == '"' and not (self.single or self.dollar):
+            self.got = self.got or self.double
+            self.double = not self.double
+        elif char == "'" and not (self.double or self.dollar):
+            self.got = self.got or self.single
+            self.single = not self.single
+        elif char == "(" and not (self.single or self.double or self.back):
+            if self.dollar or not self.buffer.endswith("$"):
+                raise ValueError("invalid command line string")
+            self.dollar = True
+            self.buffer += char
+        elif char in ";&|<>" and not self.quoted():
+            if char == ">" and self.buffer[:1] in tuple("0123456789"):
+                self.got = False
+            return False
         else:
-            if char == "`" and not (single or double or dollar):
-                back = not back
-            elif char == ")" and not (single or double or back):
-                dollar = not dollar
-            got = True
-            buffer += char
-    if got:
-        words.append(buffer)
-    if escaped or single or double or back or dollar:
-        raise ValueError("invalid command line string")
-    return words
+            self._toggle(char)
+            self._keep(char)
+        return True
+
+    def _keep(self, char: str) -> None:
+        self.buffer += char
+        self.got = True
+
+    def _space(self, char: str) -> None:
+        if self.quoted():
+            self.buffer += char
+        elif self.got:
+            self.words.append(self.buffer)
+            self.buffer = ""
+            self.got = False
+
+    def _toggle(self, char: str) -> None:
+        if char == "`" and not (self.single or self.double or self.dollar):
+            self.back = not self.back
+        elif char == ")" and not (self.single or self.double or self.back):
+            self.dollar = not self.dollar
+
+    def end(self) -> list[str]:
+        if self.got:
+            self.words.append(self.buffer)
+        if self.escaped or self.quoted():
+            raise ValueError("invalid command line string")
+        return self.words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..dataclass import dataclass, field
 from ..errors import ComposeError, OperationError, PlanError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..plan.observe import Snapshot
     from ..plan.plan import Plan
     from ..plan.reconcile.options import UpOptions
+    from ..run.events import Emit
     from ..run.execute import Outcome
     from ..run.perform import Settings, World
     from .session import Session
@@ -98,7 +99,7 @@ def converge(
         if stage is not None:
             check_supported(project, session)
             check_contradictions(project, options, snapshot, images_change=True)
-            _run(session, result, stage, snapshot, contents, settings or Settings())
+            _run(session, result, _Stage(stage, snapshot, contents, settings or Settings()))
             if result.failures:
                 return result
             snapshot = prepare(session, options)[1]
@@ -116,17 +117,8 @@ def converge(
             changing = stage is None and any(isinstance(one, (PullImage, BuildImage)) for one in plan.operations)
             check_contradictions(project, options, snapshot, images_change=changing)
             _check_of_this_machine(session, project, plan)
-        _run(
-            session,
-            result,
-            plan,
-            snapshot,
-            contents,
-            settings or Settings(),
-            wait_timeout,
-            attach,
-            starts=options.start,
-        )
+        last = _Stage(plan, snapshot, contents, settings or Settings())
+        _run(session, result, last, wait_timeout, attach, starts=options.start)
     return result
 
 
@@ -193,25 +185,36 @@ def _without_images(plan: Plan) -> Plan:
     )
 
 
+class _Stage(NamedTuple):
+    """A plan to carry out, and what it was made from."""
+
+    plan: Plan
+    snapshot: Snapshot
+    contents: dict[tuple[str, str], str]
+    settings: Settings
+
+    def world(self, session: Session, emit: Emit) -> World:
+        from ..run.perform import World
+
+        return World(session.engine, self.snapshot, emit, session.project, self.contents, self.settings)
+
+
 def _run(
     session: Session,
     result: Convergence,
-    plan: Plan,
-    snapshot: Snapshot,
-    contents: dict[tuple[str, str], str],
-    settings: Settings,
+    stage: _Stage,
     wait_timeout: float | None = None,
     attach: Callable[[World, Plan], None] | None = None,
     *,
     starts: bool = True,
 ) -> None:
     from ..plan.ops import StartContainer
-    from ..run.perform import World
 
+    plan = stage.plan
     result.plans.append(plan)
-    result.snapshot = snapshot
+    result.snapshot = stage.snapshot
     display = session.listener.progress()
-    world = World(session.engine, snapshot, display.handle, session.project, contents, settings)
+    world = stage.world(session, display.handle)
     result.world = world
     first, second = split(plan) if attach is not None else ([one.key for one in plan.operations], [])
     with display:
@@ -241,7 +244,7 @@ def _run(
             if isinstance(operation, StartContainer) and operation.id and operation.key in second:
                 display.handle(Progress(f"Container {operation.name}", "Created", DONE))
     if attach is not None and not result.failures:
-        world = World(session.engine, snapshot, lambda event: None, session.project, contents, settings)
+        world = stage.world(session, lambda event: None)
         world.container_ids |= result.world.container_ids
         world.service_containers |= result.world.service_containers
         world.image_ids |= result.world.image_ids

@@ -46,48 +46,62 @@ def look(
 
 
 def judge(tree: Container, operation: WaitHealthy | WaitCompleted | MonitorContainer) -> Ready | Progressing:
-    state = tree["State"]
-    status = state.get("Status")
-    name = operation.name
-    restarts = str(((tree.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no") not in ("no", "")
+    """As `look`, of a container's details."""
     if isinstance(operation, WaitCompleted):
-        if status not in ("exited", "dead"):
-            return Progressing()
-        if _exit_code(state) == 0:
-            return Ready("Exited")
-        raise NotReady(
-            f'service "{operation.service}" didn\'t complete successfully: exit {_exit_code(state)}{_addition(state)}',
-            name,
-            state,
-        )
-    health = (state.get("Health") or {}).get("Status")
+        return _completed(tree["State"], operation)
     if isinstance(operation, MonitorContainer):
-        if status in ("exited", "dead", "restarting") or tree.get("RestartCount"):
-            raise NotReady(f"container {name} {_ending(state)} while it was monitored", name, state)
-        if health == "unhealthy":
-            raise NotReady(f"container {name} is unhealthy", name, state)
+        return _monitored(tree, operation)
+    return _healthy(tree, operation)
+
+
+def _completed(state: ContainerState, operation: WaitCompleted) -> Ready | Progressing:
+    if state.get("Status") not in ("exited", "dead"):
         return Progressing()
+    if _exit_code(state) == 0:
+        return Ready("Exited")
+    raise NotReady(
+        f'service "{operation.service}" didn\'t complete successfully: exit {_exit_code(state)}{_addition(state)}',
+        operation.name,
+        state,
+    )
+
+
+def _monitored(tree: Container, operation: MonitorContainer) -> Progressing:
+    state, name = tree["State"], operation.name
+    if state.get("Status") in ("exited", "dead", "restarting") or tree.get("RestartCount"):
+        raise NotReady(f"container {name} {_ending(state)} while it was monitored", name, state)
+    if _health(state) == "unhealthy":
+        raise NotReady(f"container {name} is unhealthy", name, state)
+    return Progressing()
+
+
+def _healthy(tree: Container, operation: WaitHealthy) -> Ready | Progressing:
+    state, name = tree["State"], operation.name
+    status, health = state.get("Status"), _health(state)
     if status in ("exited", "dead"):
+        restarts = ((tree.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") not in (None, "", "no")
         if operation.running_is_enough and not restarts and _exit_code(state) == 0:
             return Ready("Exited")
         raise NotReady(f"container {name} {_ending(state)}", name, state)
     if status == "restarting":
         # What health it has is that of the run before; with a check the next run may do better, a few times.
-        has_check = health not in (None, "", "none")
-        if has_check and int(tree.get("RestartCount") or 0) < PATIENCE:
+        if health and (tree.get("RestartCount") or 0) < PATIENCE:
             return Progressing()
-        if has_check or operation.running_is_enough:
+        if health or operation.running_is_enough:
             raise NotReady(f"container {name} is restarting: it {_ending(state)}", name, state)
     if health == "healthy":
         return Ready("Healthy")
     if health == "unhealthy":
         raise NotReady(f"container {name} is unhealthy", name, state)
-    if health in (None, "", "none"):
-        if not operation.running_is_enough:
-            raise NotReady(f"container {name} has no healthcheck configured", name, state)
-        if status == "running":
-            return Ready("Running" if operation.running_is_enough else "Healthy")
-    return Progressing()
+    if not health and not operation.running_is_enough:
+        raise NotReady(f"container {name} has no healthcheck configured", name, state)
+    return Ready("Running") if not health and status == "running" else Progressing()
+
+
+def _health(state: ContainerState) -> str:
+    """The engine's word; empty for a container without a check."""
+    word = (state.get("Health") or {}).get("Status") or ""
+    return "" if word == "none" else word
 
 
 def _exit_code(state: ContainerState) -> int:

@@ -29,6 +29,16 @@ _TEMPORARY = re.compile(r"[0-9a-f]{12}_")
 
 
 @dataclass(frozen=True, slots=True)
+class Situation:
+    """What is decided upon: what the model wants, what is there, what was asked for, and what becomes of networks and volumes."""
+
+    project: Project
+    snapshot: Snapshot
+    options: UpOptions
+    resources: ResourcePlan
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """One container as it shall be. ``observed`` None: to be created; ``cause`` set: to be created or replaced."""
 
@@ -76,42 +86,23 @@ def desired_count(service: Service, override: int | None) -> int:
 
 
 def decide(
-    project: Project,
-    name: str,
-    snapshot: Snapshot,
-    digest: ServiceDigest,
-    options: UpOptions,
-    resources: ResourcePlan,
-    decided: Mapping[str, ServiceState],
-    *,
-    selected: bool,
+    situation: Situation, name: str, digest: ServiceDigest, decided: Mapping[str, ServiceState], *, selected: bool
 ) -> ServiceState:
     """``decided`` holds the services this one depends on; ``selected``: the user named it (or all)."""
+    project, options, snapshot = situation.project, situation.options, situation.snapshot
     service = project.services[name]
     state = ServiceState(name, unfinished=snapshot.unfinished_of(name))
-    observed: list[ObservedContainer] = []
-    everything = snapshot.of_service(name)
-    settled = {one.name for one in everything if not _TEMPORARY.match(one.name)}
-    for one in everything:
-        final = one.replaces or container_name(project, name, one.number)
-        if not _TEMPORARY.match(one.name):
-            observed.append(one)
-        elif final in settled:
-            state.leftovers.append((one, None))
-        else:
-            state.leftovers.append((one, final))
-            observed.append(one)
+    observed = _sort_out(project, name, snapshot, state)
     count = desired_count(service, options.scale.get(name))
     if count > 1 and service.get("container_name"):
         raise PlanError(
             f'the "{name}" service is using the custom container name "{service["container_name"]}". Each container needs'
             " a name of its own: remove the custom name to scale the service"
         )
-    observed.sort(key=lambda one: (one.number, one.name))
     kept, state.surplus = observed[:count], observed[count:]
     mode = options.recreate if selected else options.recreate_dependencies
     for one in kept:
-        cause = _divergence(project, name, service, one, snapshot, digest, resources, decided, mode)
+        cause = _divergence(situation, name, one, digest, decided, mode)
         if cause is None and options.renew_volumes and mode != NEVER and _anonymous_volumes(one):
             cause = Cause("its anonymous volumes are to be renewed")
         final = next((target for left, target in state.leftovers if left is one and target), one.name)
@@ -128,18 +119,35 @@ def decide(
     return state
 
 
+def _sort_out(project: Project, name: str, snapshot: Snapshot, state: ServiceState) -> list[ObservedContainer]:
+    """The containers that count as the service's, by number; what an `up` that was cut off has left goes to ``state``."""
+    observed: list[ObservedContainer] = []
+    everything = snapshot.of_service(name)
+    settled = {one.name for one in everything if not _TEMPORARY.match(one.name)}
+    for one in everything:
+        final = one.replaces or container_name(project, name, one.number)
+        if not _TEMPORARY.match(one.name):
+            observed.append(one)
+        elif final in settled:
+            state.leftovers.append((one, None))
+        else:
+            state.leftovers.append((one, final))
+            observed.append(one)
+    observed.sort(key=lambda one: (one.number, one.name))
+    return observed
+
+
 def _divergence(
-    project: Project,
+    situation: Situation,
     name: str,
-    service: Service,
     one: ObservedContainer,
-    snapshot: Snapshot,
     digest: ServiceDigest,
-    resources: ResourcePlan,
     decided: Mapping[str, ServiceState],
     mode: str,
 ) -> Cause | None:
     """Why the container must be replaced; None when it is as the model says."""
+    project, snapshot, resources = situation.project, situation.snapshot, situation.resources
+    service = project.services[name]
     for other in shared_services(service):
         if other in decided and decided[other].recreated:
             return Cause(

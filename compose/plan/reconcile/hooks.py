@@ -7,7 +7,7 @@ how far the earlier run came.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...dataclass import dataclass
 from ...labels import hook_container_name
@@ -33,6 +33,13 @@ class Fresh:
     own: tuple[str, ...] = ()
 
 
+class Order(NamedTuple):
+    """Keys of what every step comes after: what must have succeeded, and what must merely be over."""
+
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """``operations`` to add, and by container the keys its start needs."""
@@ -44,16 +51,14 @@ class Steps:
 def plan_steps(
     project: str,
     service: str,
-    hooks: Sequence[PreStartHook],
+    hooks: Sequence[tuple[PreStartHook, Mark | None]],
     fresh: Sequence[Fresh],
     recorded: Sequence[ObservedContainer],
     *,
     settled: bool,
-    needs: tuple[str, ...] = (),
-    after: tuple[str, ...] = (),
-    marks: Sequence[Mark | None] = (),
+    order: Order,
 ) -> Steps:
-    """The steps of ``hooks`` for the containers in ``fresh``. Steps once for the service run beside the container with the
+    """The steps of ``hooks``, each with its place in the file, for the containers in ``fresh``. Steps once for the service run beside the container with the
     lowest number, before any other starts, unless the service is ``settled``: another container of the same definition has
     been started. ``recorded`` are the containers that earlier runs of hooks have left."""
     if not fresh:
@@ -63,7 +68,7 @@ def plan_steps(
     operations: list[Operation] = []
     shared: list[str] = []
     last = {one.name: () for one in fresh}  # type: dict[str, tuple[str, ...]]
-    for index, hook in enumerate(hooks):
+    for index, (hook, mark) in enumerate(hooks):
         each = bool(hook.get("per_replica"))
         if settled and not each:
             continue
@@ -77,9 +82,9 @@ def plan_steps(
                 index=index,
                 target=one.name,
                 id=one.id,
-                needs=tuple(dict.fromkeys((*one.own, *needs, *shared[-1:], *last[one.name]))),
-                after=after,
-                cause=Cause(f"it has not run for {one.name}", mark=marks[index] if index < len(marks) else None),
+                needs=tuple(dict.fromkeys((*one.own, *order.needs, *shared[-1:], *last[one.name]))),
+                after=order.after,
+                cause=Cause(f"it has not run for {one.name}", mark=mark),
             )
             operations.append(step)
             last[one.name] = (step.key,)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...model import Project
-    from ...model.service import Service
     from ..observe import Snapshot
     from ..ops import Operation
     from .options import UpOptions
@@ -52,7 +51,7 @@ def plan_images(
             plan.keys[name] = made[ref]
             continue
         maker = _maker(project, name, ref)
-        operations = _decide(project, maker, project.services[maker], ref, present, snapshot, options, now)
+        operations = _decide(project, maker, ref, present, snapshot, options, now)
         plan.operations += operations
         made[ref] = plan.keys[name] = tuple(operation.key for operation in operations)
     for name, keys in plan.keys.items():
@@ -107,13 +106,13 @@ def _maker(project: Project, name: str, ref: str) -> str:
 def _decide(
     project: Project,
     name: str,
-    service: Service,
     ref: str,
     present: bool,
     snapshot: Snapshot,
     options: UpOptions,
     now: float,
 ) -> list[Operation]:
+    service = project.services[name]
     policy = _policy(project, name, options)
     mark = project.mark("services", name, "pull_policy") or project.mark("services", name, "image")
     build_mark = project.mark("services", name, "build")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..graph import COMPLETED, HEALTHY
 from ..ops import Cause, StartContainer, StopContainer, WaitCompleted, WaitHealthy
 from ..plan import Plan, assemble
-from .hooks import Fresh, left_over, plan_steps
+from .hooks import Fresh, Order, left_over, plan_steps
 from .order import has_pre_stop, recorded_dependencies
 
 if TYPE_CHECKING:
@@ -74,12 +74,11 @@ def _with_pre_start(
         steps = plan_steps(
             project,
             service,
-            fresh[0].pre_start,
+            [(hook, None) for hook in fresh[0].pre_start],
             [Fresh(one.name, one.number, one.id) for one in fresh],
             left,
             settled=any(one.service == service and one.state != "created" for one in containers),
-            needs=first.needs,
-            after=first.after,
+            order=Order(first.needs, first.after),
         )
         result += [*steps.operations, *left_over(left, (operation.subject for operation in steps.operations))]
         for one in fresh:

@@ -17,16 +17,13 @@ from ..ops import (
     WaitCompleted,
     WaitHealthy,
 )
-from .hooks import Fresh, left_over, plan_steps
+from .hooks import Fresh, Order, left_over, plan_steps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ...model import Project
-    from ..observe import Snapshot
     from ..ops import Operation
-    from .containers import Replica, ServiceState
-    from .options import UpOptions
+    from .containers import Replica, ServiceState, Situation
 
 
 class Starting:
@@ -35,25 +32,23 @@ class Starting:
 
     def __init__(
         self,
-        project: Project,
-        options: UpOptions,
+        situation: Situation,
         names: Sequence[str],
         states: Mapping[str, ServiceState],
         restarting: Mapping[str, Cause],
         operations: list[Operation],
         removed: Sequence[str],
-        snapshot: Snapshot,
     ) -> None:
-        self.project = project
-        self.options = options
+        self.project = situation.project
+        self.options = situation.options
         self.names = names
         self.states = states
         self.restarting = restarting
         self.operations = operations
         self.removed = removed
-        self.snapshot = snapshot
+        self.snapshot = situation.snapshot
         self.starting: dict[str, set[str]] = {}
-        self.followers = dependants(project.services)
+        self.followers = dependants(self.project.services)
         """Those that depend on a service, for each: made once, since it takes a look at all of them."""
 
     def decide(self, name: str) -> None:
@@ -112,13 +107,11 @@ class Starting:
         steps = plan_steps(
             self.project.name,
             name,
-            hooks,
+            [(hook, self.project.mark("services", name, "pre_start", index)) for index, hook in enumerate(hooks)],
             fresh,
             recorded,
             settled=settled,
-            needs=needs,
-            after=(*after, *self.removed),
-            marks=[self.project.mark("services", name, "pre_start", index) for index in range(len(hooks))],
+            order=Order(needs, (*after, *self.removed)),
         )
         self.operations += steps.operations
         self.operations += left_over(recorded, (operation.subject for operation in steps.operations))

@@ -24,7 +24,7 @@ from ..ops import (
     Unchanged,
 )
 from ..plan import Plan, assemble
-from .containers import Replica, ServiceState, decide, orphans
+from .containers import Replica, ServiceState, Situation, decide, orphans
 from .images import plan_images
 from .jobs import plan_jobs, scheduled
 from .models import plan_models
@@ -123,9 +123,8 @@ class _Planner:
         self.updates: dict[str, Update] = {}
         self.leaving: dict[str, list[str]] = {}
         self.left_over: dict[str, list[str]] = {}
-        self.starts = Starting(
-            project, options, self.names, self.states, self.restarting, self.operations, self.removed, snapshot
-        )
+        self.situation = Situation(project, snapshot, options, self.resources)
+        self.starts = Starting(self.situation, self.names, self.states, self.restarting, self.operations, self.removed)
 
     def plan(self) -> Plan:
         self._keep_networks_in_use()
@@ -154,17 +153,7 @@ class _Planner:
 
     def _decide(self, name: str) -> None:
         selected = not self.options.services or name in self.options.services
-        state = decide(
-            self.project,
-            name,
-            self.snapshot,
-            self.digests[name],
-            self.options,
-            self.resources,
-            self.states,
-            selected=selected,
-        )
-        self.states[name] = state
+        self.states[name] = decide(self.situation, name, self.digests[name], self.states, selected=selected)
         self.restarts.decide(name)
 
     def _provider(self, name: str) -> None:
