@@ -21,10 +21,6 @@ def parse_volume(spec: str) -> Mount:
     if len(spec.encode()) <= 2:
         return {"type": "volume", "target": clean_target(spec)}
     fields = _fields(spec)
-    if not all(fields):
-        raise ValueError(f"invalid spec: {spec}: empty section between colons")
-    if len(fields) > 3:
-        raise ValueError(f"invalid spec: {spec}: too many colons")
     source = fields[0] if len(fields) > 1 else ""
     options = fields[2].split(",") if len(fields) == 3 else []
     volume: Mount = {"type": "volume"}
@@ -54,8 +50,14 @@ def parse_volume(spec: str) -> Mount:
     return volume
 
 
+def volume_target(spec: str) -> str:
+    """Where a mount's short form goes, without reading the rest. Raises ValueError."""
+    fields = _fields(spec)
+    return clean_target(fields[1] if len(fields) > 1 else fields[0])
+
+
 def _fields(spec: str) -> list[str]:
-    """What stands between the colons."""
+    """What stands between the colons: one to three texts, none of them empty. Raises ValueError."""
     fields: list[str] = []
     buffer = ""
     for char in spec:
@@ -64,7 +66,12 @@ def _fields(spec: str) -> list[str]:
             buffer = ""
         else:
             buffer += char
-    return [*fields, buffer]
+    fields.append(buffer)
+    if not all(fields):
+        raise ValueError(f"invalid spec: {spec}: empty section between colons")
+    if len(fields) > 3:
+        raise ValueError(f"invalid spec: {spec}: too many colons")
+    return fields
 
 
 def clean_target(target: str) -> str:

@@ -260,7 +260,7 @@ def _by_target(item: Node, path: Path) -> object:
             raise ValueError("service volume is missing a mount target")
         return target
     if isinstance(item, str):
-        return shortforms.parse_volume(item)["target"] if len(item.encode()) > 2 else item
+        return shortforms.volume_target(item) if len(item.encode()) > 2 else item
     return ""
 
 
