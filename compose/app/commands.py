@@ -68,9 +68,11 @@ def output(
     engine: Engine, identity: str, *, tail: int | None = None, since: str | None = None, timestamps: bool = False
 ) -> Completed:
     """What a container has written so far; its exit code is not looked at."""
+    from ..client.containers import LogWindow
+
     tty = bool((engine.containers.inspect(identity).get("Config") or {}).get("Tty"))
-    number = None if tail is None else str(tail)
-    out, err = _collected(engine.containers.logs(identity, tty=tty, since=since, timestamps=timestamps, tail=number))
+    window = LogWindow(since=since, timestamps=timestamps, tail=None if tail is None else str(tail))
+    out, err = _collected(engine.containers.logs(identity, window, tty=tty))
     return Completed(0, out, err)
 
 

@@ -146,17 +146,36 @@ def _value(options: Namespace, action: Action) -> Iterator[str]:
 
 
 def _names(options: Namespace, group: str, verb: str, words: Sequence[str], current: str) -> Iterable[str]:
-    match group, verb:
-        case "container", "run" | "create":
+    match group:
+        case "container":
+            return _container_names(options, verb, words, current)
+        case "image" | "network" | "volume":
+            return _object_names(options, group, verb, words)
+        case "jobs":
+            return () if verb == "ls" else [name for name in _jobs(options) if name not in words]
+        case "snapshot":
+            of_one = verb in ("restore", "rm")
+            return [name for name in _snapshots(options) if name not in words] if of_one else ()
+        case "":
+            return _service_names(options, verb, words, current)
+    return ()
+
+
+def _container_names(options: Namespace, verb: str, words: Sequence[str], current: str) -> Iterable[str]:
+    match verb:
+        case "run" | "create":
             return _listed(options, "image") if not words else ()
-        case "container", "cp":
+        case "cp":
             return [f"{name}:" for name in _containers(options, _ANY)] + [FILES] if ":" not in current else ()
-        case "container", "exec" | "top" | "port" | "rename" | "commit" if words:
+        case "exec" | "top" | "port" | "rename" | "commit" if words:
             return ()
-        case "container", "ls" | "prune":
+        case "ls" | "prune":
             return ()
-        case "container", _:
-            return [name for name in _containers(options, _STATES.get(verb, _ANY)) if name not in words]
+    return [name for name in _containers(options, _STATES.get(verb, _ANY)) if name not in words]
+
+
+def _object_names(options: Namespace, group: str, verb: str, words: Sequence[str]) -> Iterable[str]:
+    match group, verb:
         case "image", "build" | "load" | "import":
             return (FILES,)
         case "volume", "import" if words:
@@ -165,31 +184,24 @@ def _names(options: Namespace, group: str, verb: str, words: Sequence[str], curr
             return ()
         case "network", "connect" | "disconnect" if words:
             return _containers(options, _ANY)
-        case "jobs", "ls":
+        case _, "create" | "prune" | "bootstrap":
             return ()
-        case "jobs", _:
-            return [name for name in _jobs(options) if name not in words]
-        case "snapshot", "restore" | "rm":
-            return [name for name in _snapshots(options) if name not in words]
-        case "snapshot", _:
-            return ()
-        case "image" | "network" | "volume", "create" | "prune" | "bootstrap":
-            return ()
-        case "image" | "network" | "volume", _:
-            return [name for name in _listed(options, group) if name not in words]
-        case "", "completion":
+    return [name for name in _listed(options, group) if name not in words]
+
+
+def _service_names(options: Namespace, verb: str, words: Sequence[str], current: str) -> Iterable[str]:
+    match verb:
+        case "completion":
             return ("bash", "zsh", "fish")
-        case "", "exec" | "run" | "debug" | "port" | "export" | "commit" | "attach" if words:
+        case "exec" | "run" | "debug" | "port" | "export" | "commit" | "attach" if words:
             return ()
-        case "", "cp":
+        case "cp":
             return [f"{name}:" for name in _services(options)] + [FILES] if ":" not in current else ()
-        case "", "config" | "ls" | "version" | "login" | "logout" | "search" | "conformance" | "explain":
+        case "config" | "ls" | "version" | "login" | "logout" | "search" | "conformance" | "explain":
             return ()
-        case "", "scale":
+        case "scale":
             return [f"{name}=" for name in _services(options)]
-        case "", _:
-            return [name for name in _services(options) if name not in words]
-    return ()
+    return [name for name in _services(options) if name not in words]
 
 
 def _engine(options: Namespace) -> Engine:

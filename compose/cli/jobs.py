@@ -12,6 +12,7 @@ from ..labels import PROJECT, SERVICE
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..app.oneoff import OneOffOptions
     from ..client import Engine
     from ..client.bodies.jobs import Job, Run
     from .session import Session
@@ -38,13 +39,12 @@ def full_name(session: Session, name: str) -> str:
     raise NoSuchService(f"the engine has no job {name} ({hint})")
 
 
-def run_job(session: Session, args: Namespace, name: str) -> int:
+def run_job(session: Session, args: Namespace, name: str, options: OneOffOptions) -> int:
     """Dependencies first, then one recorded run with its output; the exit code is the run's."""
     from ..app.converge import check_supported
     from ..app.oneoff import prepare_world
     from ..plan.reconcile.jobs import job_name
     from ..run.perform.jobs import register
-    from .verbs.run import one_off_options
 
     job = session.project.jobs[name]
     if args.command:
@@ -55,7 +55,7 @@ def run_job(session: Session, args: Namespace, name: str) -> int:
     chain = _with_dependencies(session, name)
     session.project = before.with_jobs(*chain)
     check_supported(session.project, session)
-    world = prepare_world(session, name, one_off_options(args))
+    world = prepare_world(session, name, options)
     if args.dry_run:
         print(job_name(before, name))
         return 0

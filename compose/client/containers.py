@@ -7,6 +7,7 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
+from ..dataclass import dataclass
 from .answers import MAYBE_OBJECTS, OBJECT, OBJECTS, Shape, decoded
 from .caller import ANSWER_TIMEOUT, TAR, UPGRADE, Request
 from .frames import demultiplex, raw
@@ -36,6 +37,31 @@ _STAT: Shape[bodies.PathStat] = Shape(OBJECT)
 
 GRACE_SLACK = 120.0
 """Seconds a stop may take beyond its grace period before the engine counts as hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogWindow:
+    """Which output is wanted. ``since`` and ``until`` are in seconds since the epoch as text, ``tail`` a number of lines or all."""
+
+    follow: bool = False
+    since: str | None = None
+    until: str | None = None
+    timestamps: bool = False
+    tail: str | None = None
+    details: bool = False
+
+    def query(self) -> Query:
+        """As GET /containers/{id}/logs takes it, both streams."""
+        return {
+            "follow": self.follow or None,
+            "stdout": 1,
+            "stderr": 1,
+            "since": self.since,
+            "until": self.until,
+            "timestamps": self.timestamps or None,
+            "tail": self.tail,
+            "details": self.details or None,
+        }
 
 
 class Containers:
@@ -111,32 +137,9 @@ class Containers:
         """As `wait`, in two steps: the engine has registered the wait when this returns."""
         return Wait(self._engine.stream(Request("POST", _of(ref, "wait"), {"condition": condition})))
 
-    def logs(
-        self,
-        ref: str,
-        *,
-        tty: bool = False,
-        follow: bool = False,
-        stdout: bool = True,
-        stderr: bool = True,
-        since: str | None = None,
-        until: str | None = None,
-        timestamps: bool = False,
-        tail: str | None = None,
-        details: bool = False,
-    ) -> Iterator[tuple[int, bytes]]:
+    def logs(self, ref: str, wanted: LogWindow, *, tty: bool = False) -> Iterator[tuple[int, bytes]]:
         """Output as ``(stream, bytes)``; ``tty`` says whether the container has a terminal."""
-        query: Query = {
-            "follow": follow or None,
-            "stdout": stdout or None,
-            "stderr": stderr or None,
-            "since": since,
-            "until": until,
-            "timestamps": timestamps or None,
-            "tail": tail,
-            "details": details or None,
-        }
-        with self.log_stream(ref, query) as response:
+        with self.log_stream(ref, wanted.query()) as response:
             yield from (raw if tty else demultiplex)(response.blocks())
 
     def log_stream(self, ref: str, query: Query) -> Response:

@@ -17,6 +17,7 @@ import termios
 import tty as raw_mode
 from typing import TYPE_CHECKING
 
+from ..dataclass import dataclass
 from .frames import STDERR, demultiplex
 
 if TYPE_CHECKING:
@@ -91,23 +92,31 @@ def _write_all(fd: int, data: bytes) -> None:
             select.select([], [fd], [])
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Our end of a session, as descriptors; ``stdin`` None sends nothing."""
+
+    stdin: int | None
+    stdout: int = 1
+    stderr: int = 2
+
+
 def run_session(
     response: Response,
+    ends: Ends,
     *,
     tty: bool,
-    stdin: int | None,
-    stdout: int = 1,
-    stderr: int = 2,
     resize: Callable[[int, int], None] | None = None,
     detach_keys: bytes = DETACH_KEYS,
     on_signal: Callable[[int], None] | None = None,
 ) -> bool:
     """Run until the other side ends (False) or the user detaches (True).
 
-    ``tty`` tells the format of the stream. ``stdin`` None sends nothing. ``resize(rows, columns)`` is called at the
-    start and on every change of the window. ``on_signal`` gets SIGINT and SIGTERM instead of their default effect.
+    ``tty`` tells the format of the stream. ``resize(rows, columns)`` is called at the start and on every change of the
+    window. ``on_signal`` gets SIGINT and SIGTERM instead of their default effect.
     """
     connection, early = response.hijack()
+    stdin = ends.stdin
     interactive = tty and stdin is not None and os.isatty(stdin)
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     handled = {signal.SIGWINCH} if resize is not None else set()
@@ -121,20 +130,10 @@ def run_session(
             assert stdin is not None
             saved = termios.tcgetattr(stdin)
             raw_mode.setraw(stdin, termios.TCSANOW)
-        window = _Window(stdin if stdin is not None else stdout, resize)
+        window = _Window(stdin if stdin is not None else ends.stdout, resize)
         window.follow()
-        return _copy(
-            connection,
-            early,
-            tty,
-            stdin,
-            stdout,
-            stderr,
-            window,
-            detach_keys if interactive else b"",
-            on_signal,
-            wake_read,
-        )
+        keys = _DetachFilter(detach_keys if interactive else b"")
+        return _Copy(connection, ends, _Output(ends, tty), keys).run(early, _Signals(wake_read, window, on_signal))
     finally:
         if saved is not None and stdin is not None:
             termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
@@ -178,90 +177,124 @@ class _Window:
         return RESIZE_PAUSE * (RESIZE_TRIES - self._tries) if self._tries > 0 else None
 
 
-def _copy(
-    connection: socket.socket,
-    early: bytes,
-    tty: bool,
-    stdin: int | None,
-    stdout: int,
-    stderr: int,
-    window: _Window,
-    detach_keys: bytes,
-    on_signal: Callable[[int], None] | None,
-    wake: int,
-) -> bool:
-    frames = None if tty else _Demultiplexer()
+class _Output:
+    """What comes from the other side, to our standard streams."""
 
-    def deliver(data: bytes) -> None:
-        if frames is None:
-            _write_all(stdout, data)
+    def __init__(self, ends: Ends, tty: bool) -> None:
+        self._ends = ends
+        self._frames = None if tty else _Demultiplexer()
+
+    def deliver(self, data: bytes) -> None:
+        if self._frames is None:
+            _write_all(self._ends.stdout, data)
             return
-        for stream, payload in frames.feed(data):
-            _write_all(stderr if stream == STDERR else stdout, payload)
+        for stream, payload in self._frames.feed(data):
+            _write_all(self._ends.stderr if stream == STDERR else self._ends.stdout, payload)
 
-    if early:
-        deliver(early)
-    connection.setblocking(False)
-    outgoing = bytearray()
-    source_open = stdin is not None
-    shut = stdin is None
-    keys = _DetachFilter(detach_keys)
-    poller = select.poll()
-    poller.register(wake, select.POLLIN)
-    while True:
-        poller.register(connection, select.POLLIN | (select.POLLOUT if outgoing else 0))
-        if source_open and stdin is not None:
-            if len(outgoing) < _HIGH_WATER:
-                poller.register(stdin, select.POLLIN)
-            else:
-                with contextlib.suppress(KeyError):
-                    poller.unregister(stdin)
-        ready = poller.poll(window.patience)
-        if not ready:
-            window.offer()
-        for fd, events in ready:
-            if fd == wake:
-                for number in os.read(wake, 64):
-                    if number == signal.SIGWINCH:
-                        window.follow()
-                    elif on_signal is not None:
-                        on_signal(number)
-            elif fd == connection.fileno():
-                if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
-                    try:
-                        data = connection.recv(_BLOCK)
-                    except BlockingIOError:
-                        data = None
-                    except OSError:
-                        data = b""
-                    if data == b"":
+
+class _Signals:
+    """The pipe that Python writes the numbers of signals to, and who wants to know of them."""
+
+    def __init__(self, fd: int, window: _Window, on_signal: Callable[[int], None] | None) -> None:
+        self.fd, self.window = fd, window
+        self._on_signal = on_signal
+
+    def read(self) -> None:
+        for number in os.read(self.fd, 64):
+            if number == signal.SIGWINCH:
+                self.window.follow()
+            elif self._on_signal is not None:
+                self._on_signal(number)
+
+
+class _Copy:
+    """Both directions of one session at once."""
+
+    def __init__(self, connection: socket.socket, ends: Ends, output: _Output, keys: _DetachFilter) -> None:
+        self._connection = connection
+        self._source = ends.stdin  # None once there is nothing more to send
+        self._shut = ends.stdin is None
+        self._output = output
+        self._keys = keys
+        self._outgoing = bytearray()
+        self._poller = select.poll()
+
+    def run(self, early: bytes, signals: _Signals) -> bool:
+        """As `run_session`. ``early`` is what came with the answer's head."""
+        if early:
+            self._output.deliver(early)
+        self._connection.setblocking(False)
+        self._poller.register(signals.fd, select.POLLIN)
+        while True:
+            self._register()
+            ready = self._poller.poll(signals.window.patience)
+            if not ready:
+                signals.window.offer()
+            for fd, events in ready:
+                if fd == signals.fd:
+                    signals.read()
+                elif fd == self._connection.fileno():
+                    if events & ~select.POLLOUT and self._receive():
                         return False
-                    if data:
-                        deliver(data)
-                if events & select.POLLOUT and outgoing:
-                    try:
-                        del outgoing[: connection.send(outgoing)]
-                    except BlockingIOError:
-                        pass
-                    except OSError:
-                        outgoing.clear()
-                        source_open = False
-            elif stdin is not None and fd == stdin:
-                try:
-                    typed = os.read(stdin, _BLOCK)
-                except OSError:
-                    typed = b""
-                passed, detached = keys.feed(typed)
-                outgoing += passed
-                if detached:
+                    if events & select.POLLOUT and self._outgoing:
+                        self._send()
+                elif fd == self._source and self._read(fd):
                     return True
-                if not typed:
-                    source_open = False
-                    poller.unregister(stdin)
-        if not source_open and not outgoing and not shut:
-            shut = True
+            self._end_input()
+
+    def _register(self) -> None:
+        self._poller.register(self._connection, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
+        if self._source is None:
+            return
+        if len(self._outgoing) < _HIGH_WATER:
+            self._poller.register(self._source, select.POLLIN)
+        else:
+            with contextlib.suppress(KeyError):
+                self._poller.unregister(self._source)
+
+    def _receive(self) -> bool:
+        """Whether the other side has ended."""
+        try:
+            data = self._connection.recv(_BLOCK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self._output.deliver(data)
+        return not data
+
+    def _send(self) -> None:
+        try:
+            del self._outgoing[: self._connection.send(self._outgoing)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._outgoing.clear()
+            self._stop_reading()
+
+    def _read(self, fd: int) -> bool:
+        """Take what was typed or piped; whether it has the keys that detach."""
+        try:
+            typed = os.read(fd, _BLOCK)
+        except OSError:
+            typed = b""
+        passed, detached = self._keys.feed(typed)
+        self._outgoing += passed
+        if not typed and not detached:
+            self._stop_reading()
+        return detached
+
+    def _stop_reading(self) -> None:
+        if self._source is not None:
+            with contextlib.suppress(KeyError):
+                self._poller.unregister(self._source)
+            self._source = None
+
+    def _end_input(self) -> None:
+        if self._source is None and not self._outgoing and not self._shut:
+            self._shut = True
             with contextlib.suppress(OSError):
-                connection.shutdown(1)  # SHUT_WR: the container's stdin ends, its output goes on
+                self._connection.shutdown(1)  # SHUT_WR: the container's stdin ends, its output goes on
 
 
 class _Demultiplexer:

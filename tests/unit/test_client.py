@@ -17,6 +17,7 @@ from support.scripted_engine import Exchange, ScriptedEngine
 
 from pycompose.compose.cli.show.logprinter import LineSplitter, LogPrinter
 from pycompose.compose.client import Conflict, Endpoint, Engine, NotFound, choose
+from pycompose.compose.client.containers import LogWindow
 from pycompose.compose.client.endpoint import run_directory
 from pycompose.compose.client.frames import demultiplex, json_lines
 from pycompose.compose.client.http import Address, ConnectionLost, Refused, quote, target
@@ -156,7 +157,7 @@ def test_a_refusal_in_the_middle_of_a_long_body_is_read(tmp_path: Path) -> None:
 def test_logs_are_demultiplexed(tmp_path: Path) -> None:
     frame = b"\1\0\0\0\0\0\0\3out\2\0\0\0\0\0\0\3err"
     with ScriptedEngine(tmp_path, lambda one: one.chunked([frame[:5], frame[5:]])) as engine:
-        assert list(engine.client().containers.logs("c")) == [(1, b"out"), (2, b"err")]
+        assert list(engine.client().containers.logs("c", LogWindow())) == [(1, b"out"), (2, b"err")]
 
 
 def test_wait_reports_code_and_refuses_to_guess(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...app.converge import converge
+from ...client.containers import LogWindow
 from ...errors import EngineError, OperationError
 from ...labels import HOOK, ONEOFF, SERVICE, short_name
 from ...plan.graph import COMPLETED, dependants
@@ -21,7 +22,7 @@ from ...run.parallel import in_parallel
 from ...run.watch_events import ContainerEvents
 from ..session import report_failures
 from ..show.logprinter import LineSplitter, LogPrinter, want_color
-from .follow import Follower, log_query
+from .follow import Follower
 from .menu import Menu, wants_menu
 
 if TYPE_CHECKING:
@@ -130,9 +131,9 @@ class _Attachment:
             moment = self.last_end.get(identity)
         elif since == "now":
             moment = f"{time.time():.9f}"
-        query = log_query(follow=True, since=moment, timestamps=self.args.timestamps)
+        wanted = LogWindow(follow=True, since=moment, timestamps=self.args.timestamps)
         follower = Follower(
-            self.session.engine, identity, self.name(name), self.printer, query, bool(tree["Config"].get("Tty"))
+            self.session.engine, identity, self.name(name), self.printer, wanted, bool(tree["Config"].get("Tty"))
         )
         follower.start()
         self.followers[identity] = follower

@@ -12,19 +12,22 @@ from ..show.logprinter import LineSplitter
 
 if TYPE_CHECKING:
     from ...client import Engine
-    from ...client.http import Query, Response
+    from ...client.containers import LogWindow
+    from ...client.http import Response
     from ..show.logprinter import LogPrinter
 
 
 class Follower:
     """One thread that prints one container's output until it ends or `close`."""
 
-    def __init__(self, engine: Engine, container: str, name: str, printer: LogPrinter, query: Query, tty: bool) -> None:
+    def __init__(
+        self, engine: Engine, container: str, name: str, printer: LogPrinter, wanted: LogWindow, tty: bool
+    ) -> None:
         self._engine = engine
         self.container = container
         self._name = name
         self._printer = printer
-        self._query = query
+        self._wanted = wanted
         self._tty = tty
         self._response: Response | None = None
         self._closed = False
@@ -43,7 +46,7 @@ class Follower:
     def _run(self) -> None:
         splitter = LineSplitter(self._printer, self._name)
         try:
-            with self._engine.containers.log_stream(self.container, self._query) as response:
+            with self._engine.containers.log_stream(self.container, self._wanted.query()) as response:
                 self._response = response
                 for stream, data in (raw if self._tty else demultiplex)(response.blocks()):
                     splitter.feed(stream, data)
@@ -61,22 +64,3 @@ class Follower:
         if self._response is not None:
             with contextlib.suppress(OSError):
                 self._response.connection.socket.shutdown(socket.SHUT_RDWR)
-
-
-def log_query(
-    *,
-    follow: bool = False,
-    since: str | None = None,
-    until: str | None = None,
-    timestamps: bool = False,
-    tail: str | None = None,
-) -> Query:
-    return {
-        "stdout": 1,
-        "stderr": 1,
-        "follow": 1 if follow else None,
-        "since": since,
-        "until": until,
-        "timestamps": 1 if timestamps else None,
-        "tail": tail,
-    }

@@ -12,7 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...client.terminal import DETACH_KEYS, parse_detach_keys, run_session
+from ...client.terminal import DETACH_KEYS, Ends, parse_detach_keys, run_session
+from ...dataclass import dataclass
 from ...errors import EngineError
 from ..flags.parser import FlagError
 
@@ -37,35 +38,41 @@ _LAUNCH_FAILED = (400, 500)
 """Then a container that removes itself does so, and is waited for like one that has run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """How one is attached. ``keys`` detach, as the user writes them; ``removes_itself``: the container goes with its end.
+
+    With ``sig_proxy`` SIGINT and SIGTERM are passed on. With ``grace`` nothing can be held up by a program that has no ear
+    for them: a second signal kills it, and so does a SIGTERM that it has not followed after ``grace`` seconds.
+    """
+
+    stdin: bool
+    keys: str | None = None
+    sig_proxy: bool = True
+    removes_itself: bool = False
+    grace: float | None = None
+
+
 def attach_and_run(
     engine: Engine,
     container: str,
-    *,
-    stdin: bool,
+    how: Interaction,
     start: Callable[[], None] | None = None,
-    keys: str | None = None,
-    sig_proxy: bool = True,
-    removes_itself: bool = False,
-    grace: float | None = None,
 ) -> int:
-    """Attach, start, copy until the end; the container's exit code. After a detach 0 where it was started, 1 where not.
-
-    SIGINT and SIGTERM are passed on. With ``grace`` nothing can be held up by a program that has no ear for them: a
-    second signal kills it, and so does a SIGTERM that it has not followed after ``grace`` seconds.
-    """
+    """Attach, start, copy until the end; the container's exit code. After a detach 0 where it was started, 1 where not."""
     tty = bool((engine.containers.inspect(container).get("Config") or {}).get("Tty"))
     wait = None
     if start is not None:
-        condition = "removed" if removes_itself else "next-exit"
+        condition = "removed" if how.removes_itself else "next-exit"
         wait = engine.containers.wait_begin(container, condition)
-    response = engine.containers.attach(container, stdin=stdin, detach_keys=keys)
+    response = engine.containers.attach(container, stdin=how.stdin, detach_keys=how.keys)
     if start is not None:
         try:
             start()
         except EngineError as error:
             response.close()
             if wait is not None:
-                if removes_itself and error.status in _LAUNCH_FAILED:
+                if how.removes_itself and error.status in _LAUNCH_FAILED:
                     with suppress(EngineError):  # the reason is what is told
                         wait.finish()
                 wait.cancel()
@@ -81,11 +88,11 @@ def attach_and_run(
     timers: list[threading.Timer] = []
 
     def forward(number: int) -> None:
-        if grace is None:
+        if how.grace is None:
             send(signal.Signals(number).name)
             return
         send("SIGKILL" if timers else signal.Signals(number).name)
-        timers.append(threading.Timer(grace, send, ["SIGKILL"]))
+        timers.append(threading.Timer(how.grace, send, ["SIGKILL"]))
         timers[-1].daemon = True
         if number == signal.SIGTERM:
             timers[-1].start()
@@ -93,11 +100,11 @@ def attach_and_run(
     sys.stdout.flush()
     detached = run_session(
         response,
+        Ends(sys.stdin.fileno() if how.stdin else None),
         tty=tty,
-        stdin=sys.stdin.fileno() if stdin else None,
         resize=partial(engine.containers.resize, container) if tty else None,
-        detach_keys=detach_keys(keys),
-        on_signal=forward if sig_proxy and not tty else None,
+        detach_keys=detach_keys(how.keys),
+        on_signal=forward if how.sig_proxy and not tty else None,
     )
     for timer in timers:
         timer.cancel()

@@ -26,7 +26,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ..streams.interactive import attach_and_run
+    from ..streams.interactive import Interaction, attach_and_run
 
     if args.dry_run:
         raise OperationError("interactive attach is not supported in dry-run mode")
@@ -35,7 +35,5 @@ def run(args: Namespace) -> int:
     return attach_and_run(
         session.engine,
         found["Id"],
-        stdin=not args.no_stdin,
-        keys=args.detach_keys,
-        sig_proxy=args.sig_proxy,
+        Interaction(stdin=not args.no_stdin, keys=args.detach_keys, sig_proxy=args.sig_proxy),
     )

@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
     from ...app.debugging import TARGET, VOLUMES, Modes, debugged, request, tool_image, view_of
     from ...labels import DEBUG, SERVICE
     from ...plan.observe import container
-    from ..streams.interactive import attach_and_run
+    from ..streams.interactive import Interaction, attach_and_run
 
     session = Session(args)
     engine = session.engine
@@ -79,7 +79,7 @@ def run(args: Namespace) -> int:
             text = f"inside {found.name}: its processes, its network, its files in {TARGET}"
         session.listener.note("\n".join([f"{text}. Tools: {image}", *view.notes]))
         start = partial(engine.containers.start, identity)
-        return attach_and_run(engine, identity, stdin=True, start=start, removes_itself=True, grace=GRACE)
+        return attach_and_run(engine, identity, Interaction(stdin=True, removes_itself=True, grace=GRACE), start)
 
 
 def _create(engine: Engine, body: Request, name: str) -> str:

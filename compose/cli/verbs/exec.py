@@ -79,15 +79,15 @@ def execute(engine: Engine, container: str, args: Namespace, *, tty: bool, keys:
     if args.detach:
         engine.execs.start_detached(ident, tty=tty)
         return 0
-    from ...client.terminal import run_session
+    from ...client.terminal import Ends, run_session
     from ..streams.interactive import detach_keys
 
     sys.stdout.flush()
     response = engine.execs.start(ident, tty=tty)
     detached = run_session(
         response,
+        Ends(sys.stdin.fileno() if interactive else None),
         tty=tty,
-        stdin=sys.stdin.fileno() if interactive else None,
         resize=partial(engine.execs.resize, ident) if tty else None,
         detach_keys=detach_keys(keys),
     )

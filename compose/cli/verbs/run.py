@@ -150,7 +150,7 @@ def run(args: Namespace) -> int:
     if args.service in project.jobs and session.engine.is_pycompose:
         from ..jobs import run_job
 
-        return run_job(session, args, args.service)
+        return run_job(session, args, args.service, one_off_options(args))
     if args.service in project.jobs:
         print(f"warning: job {args.service} leaves no record: only pycompose's own engine keeps jobs", file=sys.stderr)
         project = session.project = project.with_jobs(args.service)
@@ -179,13 +179,15 @@ def run(args: Namespace) -> int:
         engine.containers.start(identity)
         print(identity)
         return 0
-    from ..streams.interactive import attach_and_run
+    from ..streams.interactive import Interaction, attach_and_run
 
     return attach_and_run(
         engine,
         identity,
-        stdin=args.interactive,
-        start=partial(engine.containers.start, identity),
-        removes_itself=args.rm,
-        grace=stop_grace(overridden(project, args.service, options)),
+        Interaction(
+            stdin=args.interactive,
+            removes_itself=args.rm,
+            grace=stop_grace(overridden(project, args.service, options)),
+        ),
+        partial(engine.containers.start, identity),
     )

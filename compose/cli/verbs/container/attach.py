@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ...streams.interactive import attach_and_run
+    from ...streams.interactive import Interaction, attach_and_run
 
     engine = Session(args).engine
     state = engine.containers.inspect(args.container).get("State") or {}
@@ -34,5 +34,7 @@ def run(args: Namespace) -> int:
     if not state.get("Running"):
         raise OperationError("You cannot attach to a stopped container, start it first")
     return attach_and_run(
-        engine, args.container, stdin=not args.no_stdin, keys=args.detach_keys, sig_proxy=args.sig_proxy
+        engine,
+        args.container,
+        Interaction(stdin=not args.no_stdin, keys=args.detach_keys, sig_proxy=args.sig_proxy),
     )

@@ -33,18 +33,14 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ....client.containers import LogWindow
+
     engine = Session(args).engine
     tty = bool((engine.containers.inspect(args.container).get("Config") or {}).get("Tty"))
-    lines = engine.containers.logs(
-        args.container,
-        tty=tty,
-        follow=args.follow,
-        since=moment(args.since),
-        until=moment(args.until),
-        timestamps=args.timestamps,
-        tail=args.tail,
-        details=args.details,
+    wanted = LogWindow(
+        args.follow, moment(args.since), moment(args.until), args.timestamps, args.tail, details=args.details
     )
+    lines = engine.containers.logs(args.container, wanted, tty=tty)
     for stream, data in lines:
         os.write(2 if stream == 2 else 1, data)
     return 0

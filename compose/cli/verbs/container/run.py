@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ...streams.interactive import attach_and_run
+    from ...streams.interactive import Interaction, attach_and_run
 
     changes: dict[str, bool] = {}
     if args.detach:
@@ -55,11 +55,8 @@ def run(args: Namespace) -> int:
         return attach_and_run(
             engine,
             identity,
-            stdin=stdin,
-            start=partial(engine.containers.start, identity),
-            keys=args.detach_keys,
-            sig_proxy=args.sig_proxy,
-            removes_itself=args.rm,
+            Interaction(stdin, args.detach_keys, args.sig_proxy, args.rm),
+            partial(engine.containers.start, identity),
         )
     except EngineError as error:
         refused = NotRun(f"pycompose: {_words(error)}.")

@@ -42,7 +42,7 @@ def run(args: Namespace) -> int:
         return code
     if len(args.containers) > 1:
         raise FlagError("you cannot start and attach multiple containers at once")
-    from ...streams.interactive import attach_and_run
+    from ...streams.interactive import Interaction, attach_and_run
 
     name = args.containers[0]
-    return attach_and_run(engine, name, stdin=args.interactive, start=partial(engine.containers.start, name))
+    return attach_and_run(engine, name, Interaction(stdin=args.interactive), partial(engine.containers.start, name))
