@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from .errors import InvalidParameter
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     Members: TypeAlias = "Mapping[str, Field] | None"
 
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-"""What a JSON text can hold."""
+    from ..grammar.jsontree import Json as Json
+
 Kind = Literal[
     "string",
     "int",

@@ -7,10 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
-    """What a file says freely (options of providers, ``x-`` keys), and what an engine answers."""
+    # What a file says freely: options of providers, ``x-`` keys.
+    from ...grammar.jsontree import Json as Json
 
 
 class Quantity(int):
