@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..client.bodies.builds import Event as BuildEvent
+    from ..client.bodies.images import Transfer
 
 WORKING, DONE, WARNING, ERROR = "working", "done", "warning", "error"
 
@@ -44,6 +45,17 @@ class BuildStep:
 
     id: str
     body: BuildEvent
+
+
+def transfer_part(line: Transfer, parent: str, over: tuple[str, ...]) -> Progress | None:
+    """A layer's line of a pull or push, as a part of ``parent``; None for a line that is about the whole. ``over`` are the beginnings of
+    words for one that is done."""
+    status, detail = line.get("status") or "", line.get("progressDetail")
+    if not line.get("id") or detail is None:
+        return None
+    state = DONE if status.startswith(over) else WORKING
+    current, total = int(detail.get("current") or 0), int(detail.get("total") or 0)
+    return Progress(line["id"], status, state, parent=parent, current=current, total=total)
 
 
 if TYPE_CHECKING:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...app.session import require_services
-from ...credentials.lookup import registry_auth
-from ...errors import EngineError
-from ...run.events import DONE, ERROR, Progress
 from ..session import Session
 from ..show import legible
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..flags.parser import Parser
-
-_OVER = ("Pushed", "Layer already exists", "Mounted")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -39,67 +33,20 @@ def push_images(
     quiet: bool = False,
     ignore_failures: bool = False,
 ) -> int:
-    """Push the image of each service, one after the other; the exit code. ``images`` are service -> reference, ``skipped``
-    services that have none to push."""
-    from ..show.render import choose_renderer
+    """Push, and tell what could not be pushed; the exit code."""
+    from ...app.pushing import push
 
-    args = session.args
-    failures: list[str] = []
-    pushed: set[str] = set()
-    renderer = choose_renderer("quiet" if quiet else args.progress, args.ansi, "Pushing")
-    with renderer:
-        for name in skipped:
-            renderer.handle(Progress(name, "Skipped", DONE))
-        for service, ref in images.items():
-            if ref in pushed:
-                continue
-            pushed.add(ref)
-            shown = f"{'DRY-RUN MODE -  ' if args.dry_run else ''}{service}"
-            renderer.handle(Progress(shown, "Pushing"))
-            try:
-                if not args.dry_run:
-                    _push(session, ref, shown, renderer.handle)
-            except EngineError as error:
-                failures.append(f"{ref}: {error}")
-                renderer.handle(Progress(shown, "Error", ERROR, detail=str(error)))
-                continue
-            renderer.handle(Progress(shown, "Pushed", DONE))
-    for text in failures:
-        legible.complain(text)
+    if quiet:
+        session.args.progress = "quiet"
+    failures = push(session, images, skipped)
+    for ref, error in failures:
+        legible.complain(f"{ref}: {error}")
     return 1 if failures and not ignore_failures else 0
 
 
-def _push(session: Session, ref: str, shown: str, handle: Callable[[Progress], None]) -> None:
-    for line in session.engine.images.push(ref, auth=registry_auth(ref)):
-        status = str(line.get("status") or "")
-        detail = line.get("progressDetail")
-        if not line.get("id") or detail is None or not status:
-            continue
-        handle(
-            Progress(
-                str(line["id"]),
-                status,
-                DONE if status.startswith(_OVER) else "working",
-                parent=shown,
-                current=int(detail.get("current") or 0),
-                total=int(detail.get("total") or 0),
-            )
-        )
-
-
 def run(args: Namespace) -> int:
-    from ...plan.graph import closure
+    from ...app.pushing import pushable
 
     session = Session(args)
-    project = session.project
-    require_services(args.services, list(project.services))
-    names = list(args.services) or list(project.services)
-    if args.include_deps:
-        names = closure(project.services, names)
-    images = {
-        name: str(project.services[name]["image"])
-        for name in names
-        if project.services[name].get("build") and project.services[name].get("image")
-    }
-    others = [name for name in names if name not in images]
+    images, others = pushable(session, args.services, include_deps=args.include_deps)
     return push_images(session, images, others, quiet=args.quiet, ignore_failures=args.ignore_push_failures)

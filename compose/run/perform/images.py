@@ -9,7 +9,7 @@ from ....grammar import references
 from ...credentials.lookup import registry_auth
 from ...errors import EngineError, OperationError
 from ...plan.remedies import missing_image
-from ..events import DONE, ERROR, WARNING, BuildStep, Output, Progress
+from ..events import DONE, ERROR, WARNING, BuildStep, Output, Progress, transfer_part
 
 if TYPE_CHECKING:
     from ...client.bodies.builds import Event as BuildEvent
@@ -33,6 +33,10 @@ class BuildFailed(OperationError):
     exit_code = BUILD_FAILED
 
 
+_PULLED = ("Pull complete", "Already exists")
+"""How the words for a layer begin that is there."""
+
+
 def pull_image(world: World, operation: PullImage) -> None:
     shown = operation.service
     world.emit(Progress(shown, "Pulling"))
@@ -40,20 +44,8 @@ def pull_image(world: World, operation: PullImage) -> None:
         for line in world.engine.images.pull(
             operation.ref, platform=operation.platform, auth=registry_auth(operation.ref)
         ):
-            if not world.settings.quiet_pull and line.get("id") and line.get("progressDetail") is not None:
-                detail = line.get("progressDetail") or {}
-                status = str(line.get("status") or "")
-                over = status in ("Pull complete", "Already exists")
-                world.emit(
-                    Progress(
-                        str(line["id"]),
-                        status,
-                        DONE if over else "working",
-                        parent=shown,
-                        current=int(detail.get("current") or 0),
-                        total=int(detail.get("total") or 0),
-                    )
-                )
+            if not world.settings.quiet_pull and (part := transfer_part(line, shown, _PULLED)):
+                world.emit(part)
         world.image_ids[operation.ref] = str(world.engine.images.inspect(operation.ref)["Id"])
     except EngineError as error:
         if operation.optional:
