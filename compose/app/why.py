@@ -77,16 +77,18 @@ def explain(session: Session, project: Project, snapshot: Snapshot, plan: Plan |
     chain = tuple(blame(project, snapshot, name))
     found = snapshot.of_service(name)
     if not found:
-        return [
-            Why(
-                name,
-                "",
-                "has no container",
-                chain,
-                fix=plan if isinstance(plan, str) else f"pycompose up {name} creates it",
-            )
-        ]
+        remedy = plan if isinstance(plan, str) else _before_creation(session, project, name)
+        return [Why(name, "", "has no container", chain, fix=remedy)]
     return [_of(session, project, plan, name, one, chain) for one in found]
+
+
+def _before_creation(session: Session, project: Project, name: str) -> str:
+    """What `up` would refuse the service for; a port that somebody has keeps its container from being made at all."""
+    from ..plan.preflight import fixed_ports
+    from .holders import ports_in_use
+
+    taken = ports_in_use(session.engine, project, fixed_ports(project, [name]))
+    return str(taken[0]) if taken else f"pycompose up {name} creates it"
 
 
 def _of(
