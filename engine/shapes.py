@@ -16,10 +16,11 @@ from .errors import InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    Members: TypeAlias = "Mapping[str, Field] | None"
+    from typing import TypeAlias
 
     from ..grammar.jsontree import Json as Json
+
+    Members: TypeAlias = "Mapping[str, Field] | None"
 
 Kind = Literal[
     "string",

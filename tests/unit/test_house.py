@@ -105,12 +105,12 @@ def loose() -> list[str]:
 
 
 COUNTS = {
-    "dict[str, Any] and Mapping[str, Any]": lambda: Count(103, matching(r"(?:dict|Mapping)\[str, Any\]")),
-    "lines with Any": lambda: Count(248, sorted(set(matching(r"\bAny\b")))),
-    "functions over complexity 15": lambda: Count(10, ruff("C901", "lint.mccabe.max-complexity=15")),
-    "functions with more than seven parameters": lambda: Count(19, ruff("PLR0913", "lint.pylint.max-args=7")),
+    "dict[str, Any] and Mapping[str, Any]": lambda: Count(19, matching(r"(?:dict|Mapping)\[str, Any\]")),
+    "lines with Any": lambda: Count(132, sorted(set(matching(r"\bAny\b")))),
+    "functions over complexity 15": lambda: Count(0, ruff("C901", "lint.mccabe.max-complexity=15")),
+    "functions with more than seven parameters": lambda: Count(8, ruff("PLR0913", "lint.pylint.max-args=7")),
     f"files over {LINES} lines": lambda: Count(
-        4, [str(path.relative_to(ROOT)) for path in sources() if len(path.read_text().splitlines()) > LINES]
+        0, [str(path.relative_to(ROOT)) for path in sources() if len(path.read_text().splitlines()) > LINES]
     ),
     "import circles": lambda: Count(7, circles()),
     "loose modules without a reason": lambda: Count(0, loose()),
