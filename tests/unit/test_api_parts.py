@@ -167,6 +167,7 @@ def test_a_failure_nobody_foresaw_is_told_in_the_stream() -> None:
     from pycompose.engine.api import transfer
     from pycompose.engine.api.http import Connection
     from pycompose.engine.api.wire import Wire
+    from pycompose.engine.containers.life.workers import Workers
 
     async def handler(request: Any) -> None:
         def work(progress: Any) -> None:
@@ -174,7 +175,12 @@ def test_a_failure_nobody_foresaw_is_told_in_the_stream() -> None:
             raise OSError(28, "No space left on device", "layer")
 
         layout = SimpleNamespace(state="/", run="/")
-        await transfer.with_progress(SimpleNamespace(transfers=None, layout=layout), request, work)
+        workers = Workers(2)
+        workers.begin()
+        try:
+            await transfer.with_progress(SimpleNamespace(transfers=workers, layout=layout), request, work)
+        finally:
+            workers.close()
 
     async def exchange() -> bytes:
         ours, theirs = socket.socketpair()

@@ -62,13 +62,17 @@ class Ulimit(TypedDict, total=False):
     Hard: int
 
 
+class IdMapping(TypedDict):
+    Source: str
+
+
 class BindOptions(TypedDict, total=False):
     Propagation: str
     NonRecursive: bool
     CreateMountpoint: bool
     ReadOnlyNonRecursive: bool
     ReadOnlyForceRecursive: bool
-    IDMapping: dict[str, str]
+    IDMapping: IdMapping
 
 
 class DriverConfig(TypedDict, total=False):

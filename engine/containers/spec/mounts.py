@@ -198,7 +198,8 @@ def _bind_mount(
     propagation = options.get("Propagation") or "rprivate"
     if propagation not in _PROPAGATIONS:
         raise refuse(f"invalid propagation mode: {propagation}")
-    mapping = (options.get("IDMapping") or {}).get("Source") or ""
+    asked = options.get("IDMapping")
+    mapping = asked["Source"] if asked else ""
     if mapping not in ("", MATCH):
         raise refuse(f"invalid IDMapping: Source: {mapping!r}: want {MATCH}")
     recursion = ""
