@@ -277,7 +277,7 @@ def test_container_cannot_reach_loopback_of_the_host(instance: Instance) -> None
         )
         # a route to 127.0.0.1 through the bridge: what an attacker with NET_ADMIN would set
         client.run(
-            "from engine.networks.netlink import Request, attribute\n"
+            "from pycompose.engine.networks.netlink import Request, attribute\n"
             "payload = struct.pack('=8BI', 2, 32, 0, 0, 254, 3, 0, 1, 0)\n"
             "payload += attribute(1, socket.inet_aton('127.0.0.9'))\n"  # RTA_DST
             f"payload += attribute(5, socket.inet_aton('{gateway}'))\n"  # RTA_GATEWAY
