@@ -210,7 +210,8 @@ def test_what_is_passed_to_others_or_is_another_socket(faked: Instance, tmp_path
 
 def test_a_keeper_outlives_a_killed_starter(faked: Instance) -> None:
     """Clients are connected as soon as there is a socket; who has started it all may be gone by then."""
-    killed = WITH_FAKE.replace("sys.exit(", "import os; os.read = lambda *_: os._exit(9)\nsys.exit(")
+    dying = "import os; me, read = os.getpid(), os.read\nos.read = lambda *a: os._exit(9) if os.getpid() == me else read(*a)\n"
+    killed = WITH_FAKE.replace("sys.exit(", f"{dying}sys.exit(")
     command = [sys.executable, "-I", "-S", "-E", "-c", killed, str(REPOSITORY), str(faked.program)]
     assert subprocess.run([*command, "--root", str(faked.layout.root)], timeout=20, check=False).returncode == 9
     until(faked.layout.socket.exists)
