@@ -59,7 +59,7 @@ class Control:
             _HEALTH: one(messages.ops.Position, self._healthy),
         }
 
-    async def _solve(self, request: Any, call: ServerCall) -> Any:
+    async def _solve(self, request: control.SolveRequest, call: ServerCall) -> control.SolveResponse:
         answer = control.SolveResponse()
         messages.update(answer.ExporterResponse, await self._solver.solve(request))
         return answer
@@ -78,7 +78,9 @@ class Control:
         async for event in self._history.listen(await call.request(control.BuildHistoryRequest)):
             await call.send(event)
 
-    async def _update(self, request: Any, call: ServerCall) -> Any:
+    async def _update(
+        self, request: control.UpdateBuildHistoryRequest, call: ServerCall
+    ) -> control.UpdateBuildHistoryResponse:
         await self._history.update(request)
         return control.UpdateBuildHistoryResponse()
 
@@ -91,17 +93,17 @@ class Control:
             methods=call.all("x-docker-expose-session-grpc-method"),
         )
 
-    async def _healthy(self, request: Any, call: ServerCall) -> Any:
+    async def _healthy(self, request: messages.ops.Position, call: ServerCall) -> messages.rpc.HealthCheckResponse:
         return messages.rpc.HealthCheckResponse(status=1)
 
-    async def _workers(self, request: Any, call: ServerCall) -> Any:
+    async def _workers(self, request: control.ListWorkersRequest, call: ServerCall) -> control.ListWorkersResponse:
         gateway = await anyio.to_thread.run_sync(self._gateway)
         return control.ListWorkersResponse(record=[worker(self._instance, gateway)])
 
-    async def _info(self, request: Any, call: ServerCall) -> Any:
+    async def _info(self, request: control.InfoRequest, call: ServerCall) -> control.InfoResponse:
         return control.InfoResponse(buildkitVersion=_buildkit())
 
-    async def _usage(self, request: Any, call: ServerCall) -> Any:
+    async def _usage(self, request: control.DiskUsageRequest, call: ServerCall) -> control.DiskUsageResponse:
         _no_filters(request)
         entries = await anyio.to_thread.run_sync(self._builder.usage)
         return control.DiskUsageResponse(record=[_record(entry) for entry in entries])
@@ -124,7 +126,7 @@ class Control:
             await call.send(_record(entry))
 
 
-def _no_filters(request: Any) -> None:
+def _no_filters(request: control.DiskUsageRequest | control.PruneRequest) -> None:
     """buildx sends one empty filter where it has none."""
     if any(request.filter):
         raise NotImplemented_(
@@ -132,7 +134,7 @@ def _no_filters(request: Any) -> None:
         )
 
 
-def worker(instance: str, gateway: str) -> Any:
+def worker(instance: str, gateway: str) -> control.WorkerRecord:
     host = Platform.host()
     record = control.WorkerRecord(ID=instance, BuildkitVersion=_buildkit())
     record.platforms.add(OS=host.os, Architecture=host.architecture, Variant=host.variant)
@@ -141,11 +143,11 @@ def worker(instance: str, gateway: str) -> Any:
     return record
 
 
-def _buildkit() -> Any:
+def _buildkit() -> control.BuildkitVersion:
     return control.BuildkitVersion(package="github.com/moby/buildkit", version=_VERSION)
 
 
-def _record(entry: Mapping[str, Any]) -> Any:
+def _record(entry: Mapping[str, Any]) -> control.UsageRecord:
     record = control.UsageRecord(
         ID=entry["ID"],
         InUse=entry.get("InUse", False),

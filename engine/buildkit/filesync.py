@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .. import bounds
 from ..errors import InvalidParameter, Unprocessable
@@ -53,18 +53,6 @@ class Packets(Protocol):
     def end(self) -> None: ...
 
 
-class Entry(Protocol):
-    """``fsutil.types.Stat``. ``modTime`` is in nanoseconds, ``linkname`` a link's target or, of a file, its first name."""
-
-    path: str
-    mode: int
-    size: int
-    linkname: str
-    modTime: int
-    devmajor: int
-    devminor: int
-
-
 def mode_of(go: int) -> int:
     """A POSIX mode for one of Go's. Raises InvalidParameter for a type that there is not."""
     kind = _GO_TYPES.get(go & _GO_TYPE)
@@ -87,7 +75,7 @@ class Receiver:
         self._packets, self._cancelled = packets, cancelled
         self._tree = _Tree(root)
         self._directories: dict[str, tuple[int, int]] = {"": (0o755, 0)}
-        self._files: dict[int, tuple[str, Entry]] = {}
+        self._files: dict[int, tuple[str, messages.fsutil.Stat]] = {}
         self._wanted: deque[int] = deque()
         self._asked: set[int] = set()
         self._open: dict[int, int] = {}
@@ -134,15 +122,15 @@ class Receiver:
         while self._wanted and len(self._asked) < _ASKED:
             id = self._wanted.popleft()
             self._asked.add(id)
-            requests.append(messages.fsutil.Packet(type=_REQ, ID=id).SerializeToString())
+            requests.append(messages.fsutil.Packet(type="PACKET_REQ", ID=id).SerializeToString())
         done = self._listed and not self._asked
         if done:
-            requests.append(messages.fsutil.Packet(type=_FIN).SerializeToString())
+            requests.append(messages.fsutil.Packet(type="PACKET_FIN").SerializeToString())
         if requests:
             self._packets.put(requests)
         return done
 
-    def _packet(self, packet: Any) -> None:
+    def _packet(self, packet: messages.fsutil.Packet) -> None:
         if packet.type == _STAT:
             if not packet.HasField("stat"):
                 self._listed = True
@@ -155,7 +143,7 @@ class Receiver:
         elif packet.type == _ERR:
             raise Unprocessable(f"error from sender: {packet.data.decode('utf-8', 'replace')}")
 
-    def _entry(self, entry: Entry) -> None:
+    def _entry(self, entry: messages.fsutil.Stat) -> None:
         path, number = entry.path, len(self._paths)
         self._check(path, number)
         self._paths.add(path)
@@ -261,7 +249,7 @@ class _Tree:
         else:
             os.unlink(name, dir_fd=parent)
 
-    def make(self, path: str, kind: int, mode: int, entry: Entry) -> None:
+    def make(self, path: str, kind: int, mode: int, entry: messages.fsutil.Stat) -> None:
         """Make a new entry; modes and times of files and directories come when they are full."""
         parent, name = self._place(path)
         match kind:
@@ -300,7 +288,7 @@ def _settle(fd: int, path: str, mode: int, mtime: int) -> None:
         raise InvalidParameter(f"{path}: time {mtime} is no time") from None
 
 
-def _looks_same(earlier: os.stat_result, mode: int, entry: Entry) -> bool:
+def _looks_same(earlier: os.stat_result, mode: int, entry: messages.fsutil.Stat) -> bool:
     same = earlier.st_mode == mode and earlier.st_size == entry.size and earlier.st_mtime_ns == entry.modTime
     return same and earlier.st_nlink == 1  # what has several names is sent again, whichever of them has changed
 
@@ -331,8 +319,8 @@ class Sender:
         for number, (path, status, target) in enumerate(_walk(self._root)):
             if stat.S_ISREG(status.st_mode):
                 self._files[number] = path
-            self._put(type=_STAT, stat=_stat(path, status, target, links))
-        self._put(type=_STAT)
+            self._put(messages.fsutil.Packet(stat=_stat(path, status, target, links)))
+        self._put(messages.fsutil.Packet())
         self._flush()
 
     def _answer(self) -> None:
@@ -344,7 +332,7 @@ class Sender:
                     self._send(packet.ID)
                 elif packet.type == _FIN and not finished:
                     finished = True
-                    self._put(type=_FIN)
+                    self._put(messages.fsutil.Packet(type="PACKET_FIN"))
                     self._flush()
                     self._packets.end()
                 elif packet.type == _ERR:
@@ -362,11 +350,11 @@ class Sender:
             while data := file.read(_CHUNK):
                 if self._cancelled():
                     raise Unprocessable("context canceled")
-                self._put(type=_DATA, ID=id, data=data)
-        self._put(type=_DATA, ID=id)
+                self._put(messages.fsutil.Packet(type="PACKET_DATA", ID=id, data=data))
+        self._put(messages.fsutil.Packet(type="PACKET_DATA", ID=id))
 
-    def _put(self, **fields: Any) -> None:
-        raw = messages.fsutil.Packet(**fields).SerializeToString()
+    def _put(self, packet: messages.fsutil.Packet) -> None:
+        raw = packet.SerializeToString()
         self._batch.append(raw)
         self._size += len(raw)
         if self._size >= _BATCH:
@@ -379,11 +367,11 @@ class Sender:
             self._batch, self._size = [], 0
 
 
-def _stat(path: str, status: os.stat_result, target: str, links: dict[tuple[int, int], str]) -> Entry:
+def _stat(path: str, status: os.stat_result, target: str, links: dict[tuple[int, int], str]) -> messages.fsutil.Stat:
     """The entry on the wire. ``links`` are the paths of files with several names, by device and inode."""
     if any("\udc80" <= char <= "\udcff" for char in path + target):
         raise Unprocessable(f"cannot send {path!r}: the name is not UTF-8")
-    entry: Entry = messages.fsutil.Stat(
+    entry = messages.fsutil.Stat(
         path=path, mode=go_mode(status.st_mode), uid=status.st_uid, gid=status.st_gid, modTime=status.st_mtime_ns
     )
     entry.linkname = target

@@ -6,7 +6,7 @@ import errno
 import os
 import posixpath
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio.to_thread
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..build.trees import Tree
     from ..images.service import Images
     from .solver import Job, Result, Solver
+
+V = TypeVar("V")
 
 _SERVICE = "/moby.buildkit.v1.frontend.LLBBridge/"
 _LARGEST_FILE = 3 << 20
@@ -68,7 +70,7 @@ class Gateway:
     async def _job(self, call: ServerCall) -> Job:
         return await self._solver.job(call.metadata.get("buildkit-controlapi-buildid", ""))
 
-    async def _ping(self, request: Any, call: ServerCall) -> Any:
+    async def _ping(self, request: gateway.PingRequest, call: ServerCall) -> gateway.PongResponse:
         answer = gateway.PongResponse(Workers=[worker(self._instance, "")])
         for name in _GATEWAY_CAPABILITIES:
             answer.FrontendAPICaps.add(ID=name, Enabled=True)
@@ -76,7 +78,7 @@ class Gateway:
             answer.LLBCaps.add(ID=name, Enabled=True)
         return answer
 
-    async def _solve(self, request: Any, call: ServerCall) -> Any:
+    async def _solve(self, request: gateway.SolveRequest, call: ServerCall) -> gateway.SolveResponse:
         job = await self._job(call)
         if getattr(request.Definition, "def"):
             raise NotImplemented_("build definitions (LLB) are not offered by this engine: it builds from Dockerfiles")
@@ -99,10 +101,10 @@ class Gateway:
         getattr(ref, "def").CopyFrom(self._solver.definition(result))
         return gateway.SolveResponse(result=gateway.Result(ref=ref))
 
-    async def _inputs(self, request: Any, call: ServerCall) -> Any:
+    async def _inputs(self, request: gateway.InputsRequest, call: ServerCall) -> gateway.InputsResponse:
         return gateway.InputsResponse()
 
-    async def _return(self, request: Any, call: ServerCall) -> Any:
+    async def _return(self, request: gateway.ReturnRequest, call: ServerCall) -> gateway.ReturnResponse:
         job = await self._job(call)
         if request.HasField("error"):
             job.failure = error_of(request.error)
@@ -117,19 +119,19 @@ class Gateway:
         job.returned.set()
         return gateway.ReturnResponse()
 
-    async def _warn(self, request: Any, call: ServerCall) -> Any:
+    async def _warn(self, request: gateway.WarnRequest, call: ServerCall) -> gateway.WarnResponse:
         return gateway.WarnResponse()
 
     # looking into results --------------------------------------------------------------------------------------------
-    async def _evaluate(self, request: Any, call: ServerCall) -> Any:
+    async def _evaluate(self, request: gateway.EvaluateRequest, call: ServerCall) -> gateway.EvaluateResponse:
         await self._solver.evaluate(self._solver.find(await self._job(call), request.Ref))
         return gateway.EvaluateResponse()
 
-    async def _look(self, call: ServerCall, ref: str, look: Callable[[Tree], Any]) -> Any:
+    async def _look(self, call: ServerCall, ref: str, look: Callable[[Tree], V]) -> V:
         result: Result = self._solver.find(await self._job(call), ref)
         image = self._images.resolve(await self._solver.evaluate(result))
 
-        def work() -> Any:
+        def work() -> V:
             lower = [self._images.layer_path(layer) for layer in reversed(image.layers)]
             if not lower:
                 raise GrpcError("the result has no files", NOT_FOUND)
@@ -143,7 +145,7 @@ class Gateway:
 
         return await anyio.to_thread.run_sync(work)
 
-    async def _read_file(self, request: Any, call: ServerCall) -> Any:
+    async def _read_file(self, request: gateway.ReadFileRequest, call: ServerCall) -> gateway.ReadFileResponse:
         def read(tree: Tree) -> bytes:
             fd = tree.open_kind(_real(tree, request.FilePath), stat.S_IFREG)
             if fd is None:
@@ -158,8 +160,8 @@ class Gateway:
 
         return gateway.ReadFileResponse(Data=await self._look(call, request.Ref, read))
 
-    async def _read_dir(self, request: Any, call: ServerCall) -> Any:
-        def read(tree: Tree) -> list[Any]:
+    async def _read_dir(self, request: gateway.ReadDirRequest, call: ServerCall) -> gateway.ReadDirResponse:
+        def read(tree: Tree) -> list[messages.fsutil.Stat]:
             directory = _real(tree, request.DirPath)
             fd = tree.open(directory)
             try:
@@ -169,8 +171,8 @@ class Gateway:
 
         return gateway.ReadDirResponse(entries=await self._look(call, request.Ref, read))
 
-    async def _stat_file(self, request: Any, call: ServerCall) -> Any:
-        def look(tree: Tree) -> Any:
+    async def _stat_file(self, request: gateway.StatFileRequest, call: ServerCall) -> gateway.StatFileResponse:
+        def look(tree: Tree) -> messages.fsutil.Stat:
             real = _real(tree, request.Path)
             status = tree.status(real) if real else os.fstat(tree.fd)
             if status is None:
@@ -187,7 +189,7 @@ def _real(tree: Tree, path: str) -> str:
     return real
 
 
-def _stat(name: str, status: os.stat_result) -> Any:
+def _stat(name: str, status: os.stat_result) -> messages.fsutil.Stat:
     return messages.fsutil.Stat(
         path=name,
         mode=go_mode(status.st_mode),

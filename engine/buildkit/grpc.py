@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, unquote
 
 import anyio
@@ -20,6 +20,10 @@ from .http2 import Connection, Stream, StreamLost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from google.protobuf.message import Message
+
+    from .messages import M, rpc
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +98,7 @@ class ClientCall:
         self._stream.discard()
 
 
-async def unary(peer: Peer, path: str, request: Any, answer: Any, *, seconds: float = 30.0) -> Any:
+async def unary(peer: Peer, path: str, request: Message, answer: type[M], *, seconds: float = 30.0) -> M:
     """One message there, one of kind ``answer`` back. Raises GrpcError."""
     call = peer.call(path)
     try:
@@ -141,14 +145,14 @@ class ServerCall:
         """Messages of a call that streams them, as they come; [] at the end. Raises StreamLost."""
         return await self._stream.receive()
 
-    async def request(self, kind: Any) -> Any:
+    async def request(self, kind: type[M]) -> M:
         """The one message of a call that has one."""
         found = await self._stream.receive()
         if len(found) != 1:
             raise GrpcError("want one request message", INVALID_ARGUMENT)
         return messages.parse(kind, found[0])
 
-    async def send(self, *answers: Any) -> None:
+    async def send(self, *answers: Message) -> None:
         await self.begin()
         await self._stream.send(answer.SerializeToString() for answer in answers)
 
@@ -172,7 +176,9 @@ class ServerCall:
 Method = "Callable[[ServerCall], Awaitable[None]]"
 
 
-def one(kind: Any, function: Callable[[Any, ServerCall], Awaitable[Any]]) -> Callable[[ServerCall], Awaitable[None]]:
+def one(
+    kind: type[M], function: Callable[[M, ServerCall], Awaitable[Message]]
+) -> Callable[[ServerCall], Awaitable[None]]:
     """A method with one request message of ``kind`` and one answer."""
 
     async def serve(call: ServerCall) -> None:
@@ -230,6 +236,6 @@ def _details(text: str) -> list[tuple[str, bytes]]:
         return []
 
 
-def error_of(status: Any) -> GrpcError:
+def error_of(status: rpc.Status) -> GrpcError:
     """A google.rpc.Status as the error it stands for."""
     return GrpcError(status.message, status.code or UNKNOWN, [(one.type_url, one.value) for one in status.details])

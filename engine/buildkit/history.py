@@ -14,18 +14,24 @@ import logging
 import os
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
 
 from .. import documents
 from ..errors import NotFound, NotImplemented_
+from ..shapes import text
 from .messages import control, parse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
+    from typing import Literal
+
+    from google.protobuf.message import Message
+
+    _Kind = Literal["STARTED", "COMPLETE", "DELETED"]
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +39,9 @@ KEPT = 50
 VERSION = 1
 _LARGEST = 1 << 20
 _REF = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_STARTED, _COMPLETE, _DELETED = 0, 1, 2
+_STARTED: Final = "STARTED"
+_COMPLETE: Final = "COMPLETE"
+_DELETED: Final = "DELETED"
 _FILTER = re.compile(r"(status|ref)(==|!=)(.+)")
 
 
@@ -42,26 +50,26 @@ class History:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._records: dict[str, Any] | None = None
+        self._records: dict[str, control.BuildHistoryRecord] | None = None
         self._opening = anyio.Lock()
-        self._events: list[tuple[int, Any]] = []
+        self._events: list[tuple[_Kind, control.BuildHistoryRecord]] = []
         self._told = 0  # events that were dropped from the list's beginning
         self._changed = anyio.Event()
         self._listeners = 0
 
-    async def _open(self) -> dict[str, Any]:
+    async def _open(self) -> dict[str, control.BuildHistoryRecord]:
         async with self._opening:
             if self._records is None:
                 self._records = await anyio.to_thread.run_sync(_load, self._directory)
             return self._records
 
     # what builds tell ------------------------------------------------------------------------------------------------
-    async def began(self, record: Any) -> None:
+    async def began(self, record: control.BuildHistoryRecord) -> None:
         if _REF.fullmatch(record.Ref):
             (await self._open())[record.Ref] = record
             self._say(_STARTED, record)
 
-    async def ended(self, record: Any, told: Any) -> None:
+    async def ended(self, record: control.BuildHistoryRecord, told: control.StatusResponse) -> None:
         """``told`` is all that the build has said, as one StatusResponse."""
         records = await self._open()
         if record.Ref not in records:
@@ -75,21 +83,21 @@ class History:
             self._say(_DELETED, records.pop(ref))
         await anyio.to_thread.run_sync(_save, self._directory, record, shortened(told), superfluous)
 
-    def _say(self, kind: int, record: Any) -> None:
+    def _say(self, kind: _Kind, record: control.BuildHistoryRecord) -> None:
         if self._listeners:
             self._events.append((kind, record))
         self._changed.set()
         self._changed = anyio.Event()
 
     # what clients ask ------------------------------------------------------------------------------------------------
-    async def told(self, ref: str) -> Any | None:
+    async def told(self, ref: str) -> control.StatusResponse | None:
         """What a build of the past has told, or None."""
         record = (await self._open()).get(ref)
         if record is None or not record.HasField("CompletedAt"):
             return None
         return await anyio.to_thread.run_sync(_read_told, self._directory, ref)
 
-    async def listen(self, request: Any) -> AsyncIterator[Any]:
+    async def listen(self, request: control.BuildHistoryRequest) -> AsyncIterator[control.BuildHistoryEvent]:
         """BuildHistoryEvents: what there is, and unless the client wants no more, what comes."""
         records = await self._open()
         self._listeners += 1
@@ -111,7 +119,7 @@ class History:
                 self._told += len(self._events)
                 self._events.clear()
 
-    async def update(self, request: Any) -> None:
+    async def update(self, request: control.UpdateBuildHistoryRequest) -> None:
         """Pin, unpin or forget a build. Raises NotFound."""
         records = await self._open()
         record = records.get(request.Ref)
@@ -130,7 +138,9 @@ class History:
 
 
 # deciding ----------------------------------------------------------------------------------------------------------------
-def chosen(records: Iterable[Any], request: Any) -> list[Any]:
+def chosen(
+    records: Iterable[control.BuildHistoryRecord], request: control.BuildHistoryRequest
+) -> list[control.BuildHistoryRecord]:
     """The builds that a BuildHistoryRequest means, newest first. Raises NotImplemented_ for filters of other fields."""
     wanted = [_filter(text) for text in request.Filter if text]
     found = [
@@ -150,7 +160,7 @@ def _filter(text: str) -> tuple[str, bool, str]:
     return match[1], match[2] == "==", match[3]
 
 
-def _field(record: Any, name: str) -> str:
+def _field(record: control.BuildHistoryRecord, name: str) -> str:
     if name == "ref":
         return str(record.Ref)
     if not record.HasField("CompletedAt"):
@@ -160,11 +170,11 @@ def _field(record: Any, name: str) -> str:
     return "canceled" if record.error.code == 1 else "error"
 
 
-def _by_age(records: Iterable[Any]) -> list[Any]:
+def _by_age(records: Iterable[control.BuildHistoryRecord]) -> list[control.BuildHistoryRecord]:
     return sorted(records, key=lambda one: (one.CreatedAt.seconds, one.CreatedAt.nanos), reverse=True)
 
 
-def count(record: Any, told: Any) -> None:
+def count(record: control.BuildHistoryRecord, told: control.StatusResponse) -> None:
     """Fill in a record's numbers of steps and warnings."""
     last = {vertex.digest: vertex for vertex in told.vertexes}
     record.numTotalSteps = len(last)
@@ -173,19 +183,21 @@ def count(record: Any, told: Any) -> None:
     record.numWarnings = len(told.warnings)
 
 
-def shortened(told: Any) -> Any:
+def shortened(told: control.StatusResponse) -> control.StatusResponse:
     """Without the oldest output, where there is too much of it to keep."""
     while told.logs and told.ByteSize() > _LARGEST:
         del told.logs[: max(1, len(told.logs) // 2)]
     return told
 
 
-def _event(kind: int, record: Any) -> Any:
+def _event(kind: _Kind, record: control.BuildHistoryRecord) -> control.BuildHistoryEvent:
     return control.BuildHistoryEvent(type=kind, record=record)
 
 
 # files -------------------------------------------------------------------------------------------------------------------
-def _save(directory: Path, record: Any, told: Any, superfluous: Iterable[str]) -> None:
+def _save(
+    directory: Path, record: control.BuildHistoryRecord, told: control.StatusResponse, superfluous: Iterable[str]
+) -> None:
     body = {"record": _text(record), "told": _text(told)}
     fresh = directory / f".{record.Ref}"
     try:
@@ -204,23 +216,23 @@ def _remove(directory: Path, name: str) -> None:
         (directory / name).unlink(missing_ok=True)
 
 
-def _load(directory: Path) -> dict[str, Any]:
+def _load(directory: Path) -> dict[str, control.BuildHistoryRecord]:
     found = {}
     with suppress(FileNotFoundError):
         for entry in list(os.scandir(directory)):
             if not _REF.fullmatch(entry.name):
                 _remove(directory, entry.name)  # half written
             elif (body := _read(directory, entry.name)) is not None:
-                found[entry.name] = parse(control.BuildHistoryRecord, base64.b64decode(body["record"]))
+                found[entry.name] = parse(control.BuildHistoryRecord, base64.b64decode(text(body["record"])))
     return found
 
 
-def _read_told(directory: Path, ref: str) -> Any | None:
+def _read_told(directory: Path, ref: str) -> control.StatusResponse | None:
     body = _read(directory, ref)
-    return None if body is None else parse(control.StatusResponse, base64.b64decode(body["told"]))
+    return None if body is None else parse(control.StatusResponse, base64.b64decode(text(body["told"])))
 
 
-def _read(directory: Path, ref: str) -> dict[str, Any] | None:
+def _read(directory: Path, ref: str) -> dict[str, object] | None:
     path = directory / ref
     try:
         return documents.checked(json.loads(path.read_text()), VERSION, str(path))
@@ -229,5 +241,5 @@ def _read(directory: Path, ref: str) -> dict[str, Any] | None:
         return None
 
 
-def _text(message: Any) -> str:
+def _text(message: Message) -> str:
     return base64.b64encode(message.SerializeToString()).decode("ascii")

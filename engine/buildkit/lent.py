@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import BinaryIO
 
+    from _typeshed import ReadableBuffer, WriteableBuffer
     from anyio.abc import TaskGroup
+    from google.protobuf.message import Message
 
     from ..bridge import Bridge
     from .grpc import ClientCall
+    from .messages import M
     from .sessions import Session, Sessions
 
 V = TypeVar("V")
@@ -97,7 +100,7 @@ class Lender:
         fields = {name.replace("_", "-"): values for name, values in metadata.items()}
         return OpenCall(self._bridge, self._bridge.call(self._begin, path, fields), self._end)
 
-    def ask(self, path: str, request: Any, answer: Any) -> Any:
+    def ask(self, path: str, request: Message, answer: type[M]) -> M:
         """One message there and one back. Raises GrpcError."""
         return self._bridge.call(_unary, self.session, path, request, answer)
 
@@ -109,7 +112,7 @@ class Lender:
         self._group.start_soon(function, *arguments)
 
 
-async def _unary(session: Session, path: str, request: Any, answer: Any) -> Any:
+async def _unary(session: Session, path: str, request: Message, answer: type[M]) -> M:
     return await unary(session, path, request, answer)
 
 
@@ -173,7 +176,7 @@ class UploadedTar(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         while not self._rest:
             if not self._pieces:
                 found = self._call.take()
@@ -181,8 +184,9 @@ class UploadedTar(io.RawIOBase):
                     return 0
                 self._pieces = [messages.parse(messages.session.BytesMessage, one).data for one in reversed(found)]
             self._rest = self._pieces.pop()
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
+        target = memoryview(buffer).cast("B")
+        count = min(len(target), len(self._rest))
+        target[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
 
@@ -202,7 +206,7 @@ class SentFile(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         raw = bytes(data)
         pieces = [raw[at : at + _PIECE] for at in range(0, len(raw), _PIECE)]
         self._call.put([messages.session.BytesMessage(data=piece).SerializeToString() for piece in pieces])

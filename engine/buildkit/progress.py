@@ -51,7 +51,7 @@ class Told:
         self._lock = threading.Lock()
         self._entries: list[tuple[str, Any]] = []
         self._dropped = self._logged = 0
-        self._vertexes: dict[int, Any] = {}
+        self._vertexes: dict[int, messages.control.Vertex] = {}
         self._internal: set[int] = set()
         self._moved = anyio.Event()
         self._ended = False
@@ -175,7 +175,7 @@ class Told:
         self._ended = True
         self._stir()
 
-    def all(self) -> Any:
+    def all(self) -> messages.control.StatusResponse:
         """All that is remembered, as one StatusResponse."""
         response = messages.control.StatusResponse()
         with self._lock:
@@ -185,7 +185,7 @@ class Told:
                 getattr(response, field).append(message)
         return response
 
-    async def read(self) -> AsyncIterator[Any]:
+    async def read(self) -> AsyncIterator[messages.control.StatusResponse]:
         """StatusResponses until the end."""
         self.readers += 1
         at = 0

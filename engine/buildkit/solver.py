@@ -21,7 +21,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -79,7 +79,7 @@ class Job:
     """One Control.Solve. ``body`` is a context that came with it. ``returned`` is set when the gateway's client has said what the result is."""
 
     ref: str
-    request: Any
+    request: messages.control.SolveRequest
     lender: Lender
     told: Told
     cancel: threading.Event
@@ -128,7 +128,7 @@ class Solver:
         return ref in self._jobs or any(job.ref == ref for job in self._finished)
 
     @asynccontextmanager
-    async def _job(self, request: Any, body: BinaryIO | None) -> AsyncIterator[Job]:
+    async def _job(self, request: messages.control.SolveRequest, body: BinaryIO | None) -> AsyncIterator[Job]:
         ref = request.Ref
         if not ref or ref in self._jobs:
             raise Conflict(f"job ID {ref} exists")
@@ -157,7 +157,7 @@ class Solver:
                     self._finished.append(job)
                 group.cancel_scope.cancel()
 
-    async def solve(self, request: Any, body: BinaryIO | None = None) -> dict[str, str]:
+    async def solve(self, request: messages.control.SolveRequest, body: BinaryIO | None = None) -> dict[str, str]:
         """Control.Solve: the exporter's answer. ``body`` is the build context, as a tar. Raises EngineError."""
         exporters = [(one.Type, dict(one.Attrs)) for one in request.Exporters]
         if not exporters and request.ExporterDeprecated:
@@ -180,7 +180,7 @@ class Solver:
         return answer
 
     @asynccontextmanager
-    async def _remembered(self, job: Job) -> AsyncIterator[Any]:
+    async def _remembered(self, job: Job) -> AsyncIterator[messages.control.BuildHistoryRecord]:
         """The build's entry in the history, to be filled in. One that is cut off was canceled."""
         request = job.request
         record = messages.control.BuildHistoryRecord(
@@ -228,7 +228,7 @@ class Solver:
         job: Job,
         frontend: str,
         attributes: Mapping[str, str],
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, messages.ops.Definition],
         cache_imports: tuple[CacheImport, ...],
     ) -> Result:
         """A result that is yet to be made. ``inputs`` are definitions by name, as ``definition`` gave them out."""
@@ -256,7 +256,7 @@ class Solver:
 
         return await self._explained(work)
 
-    def _input(self, definition: Any) -> Result:
+    def _input(self, definition: messages.ops.Definition) -> Result:
         for raw in getattr(definition, "def"):
             identifier = messages.parse(messages.ops.Op, raw).source.identifier
             if identifier.startswith(_RESULT):
@@ -266,7 +266,7 @@ class Solver:
                         return job.results[id]
         raise NotImplemented_("an input that is not another build's result is not offered by this engine")
 
-    def definition(self, result: Result) -> Any:
+    def definition(self, result: Result) -> messages.ops.Definition:
         """A build definition that stands for a result: clients hand it back as an input of another build."""
         op = messages.ops.Op(source=messages.ops.SourceOp(identifier=_RESULT + result.id)).SerializeToString()
         digest = f"sha256:{hashlib.sha256(op).hexdigest()}"
@@ -326,7 +326,7 @@ class Solver:
             details = [] if error.place is None else [_source(error.place)]
             raise GrpcError(str(error), details=details) from None
 
-    async def _in_thread(self, function: Callable[..., V], *arguments: Any) -> V:
+    async def _in_thread(self, function: Callable[..., V], *arguments: object) -> V:
         return await self._threads.run(partial(function, *arguments))
 
     # exports ---------------------------------------------------------------------------------------------------------

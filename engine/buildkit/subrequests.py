@@ -10,7 +10,7 @@ import posixpath
 import tempfile
 from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..build import plan as planning
 from ..build.contexts import received_definition
@@ -47,9 +47,9 @@ def answer(asked: str, options: BuildOptions, scratch: Path, builder: Builder) -
     if asked not in _OFFERED:
         raise NotImplemented_(f"{asked}: unsupported request")
     if asked == _DESCRIBE:
-        body: Any = [_request(name, text) for name, text in _OFFERED.items()]
+        body = [_request(name, text) for name, text in _OFFERED.items()]
         text = _table(
-            ("NAME", "VERSION", "DESCRIPTION"), [(_short(one["name"]), _VERSION, one["description"]) for one in body], 1
+            ("NAME", "VERSION", "DESCRIPTION"), [(_short(name), _VERSION, text) for name, text in _OFFERED.items()], 1
         )
         return _result(body, text)
     if asked == _LINT:
@@ -77,8 +77,8 @@ def _dockerfile(options: BuildOptions, scratch: Path) -> Dockerfile:
 
 def _lint(options: BuildOptions, builder: Builder) -> dict[str, bytes]:
     """A Dockerfile that cannot be read is a finding as well."""
-    warnings: list[dict[str, Any]] = []
-    body: dict[str, Any] = {"warnings": warnings}
+    warnings: list[dict[str, object]] = []
+    body: dict[str, object] = {"warnings": warnings}
     try:
         checked = builder.check(options)
     except DockerfileError as error:
@@ -94,10 +94,11 @@ def _lint(options: BuildOptions, builder: Builder) -> dict[str, bytes]:
             warnings.append({**warning, "detail": one.message, "location": _location(one.span.first, one.span.last)})
             text += f"\nWARNING: {one.rule} - {one.url}\n{one.message}\n{excerpt(source, one.span, name)}\n"
         if checked.error is not None:
-            body["buildError"] = {"message": str(checked.error)}
+            failure: dict[str, object] = {"message": str(checked.error)}
+            body["buildError"] = failure
             text += f"{checked.error}\n"
             if span := checked.error.span:
-                body["buildError"]["location"] = _location(span.first, span.last)
+                failure["location"] = _location(span.first, span.last)
                 text += f"{excerpt(source, span, name)}\n"
     body["sources"] = [{"filename": name, "data": _base64(source), "language": "Dockerfile"}]
     failed = b"1" if warnings or "buildError" in body else b"0"
@@ -110,7 +111,7 @@ def _targets(dockerfile: Dockerfile) -> dict[str, bytes]:
     rows = []
     for index, stage in enumerate(dockerfile.stages):
         start = stage.start
-        entry: dict[str, Any] = {"name": start.name, "default": index == last, "base": start.base}
+        entry: dict[str, object] = {"name": start.name, "default": index == last, "base": start.base}
         entry |= {"platform": start.platform, "location": _location(start.span.first, start.span.last)}
         entries.append({name: value for name, value in entry.items() if value})
         shown = f"{start.name} (default)" if start.name and index == last else start.name
@@ -126,8 +127,8 @@ def _outline(dockerfile: Dockerfile, options: BuildOptions) -> dict[str, bytes]:
     plan = planning.plan(
         dockerfile, target=options.target, arguments=values, contexts=options.contexts, triggers=lambda base: ()
     )
-    arguments: dict[str, dict[str, Any]] = {}
-    found: dict[str, dict[str, dict[str, Any]]] = {"secret": {}, "ssh": {}, "cache": {}}
+    arguments: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, dict[str, object]]] = {"secret": {}, "ssh": {}, "cache": {}}
     instructions = [*dockerfile.arguments, *(one for index in plan.order for one in plan.stages[index].instructions)]
     for instruction in instructions:
         where = _location(instruction.span.first, instruction.span.last)
@@ -145,15 +146,16 @@ def _outline(dockerfile: Dockerfile, options: BuildOptions) -> dict[str, bytes]:
                     entry = found[mount.type].setdefault(name, {key: name, "location": where})
                     if mount.required and mount.type != "cache":
                         entry["required"] = True
-    sections: dict[str, list[Any]] = {"args": list(arguments.values())}
+    sections: dict[str, object] = {"args": list(arguments.values())}
     sections |= {("secrets" if kind == "secret" else kind): list(entries.values()) for kind, entries in found.items()}
-    body: dict[str, Any] = {"name": plan.stages[plan.target].name, **sections, "sources": [_base64(dockerfile.source)]}
-    parts = [_table(("TARGET:", body["name"]), [], 1)] if body["name"] else []
+    target = plan.stages[plan.target].name
+    body: dict[str, object] = {"name": target, **sections, "sources": [_base64(dockerfile.source)]}
+    parts = [_table(("TARGET:", target), [], 1)] if target else []
     if arguments:
         parts.append(
             _table(
                 ("BUILD ARG", "VALUE", "DESCRIPTION"),
-                [(one["name"], one.get("value", ""), "") for one in arguments.values()],
+                [(name, str(one.get("value", "")), "") for name, one in arguments.items()],
                 3,
             )
         )
@@ -164,7 +166,7 @@ def _outline(dockerfile: Dockerfile, options: BuildOptions) -> dict[str, bytes]:
     return _result({name: value for name, value in body.items() if value}, "".join(f"{part}\n" for part in parts))
 
 
-def _location(first: int, last: int) -> dict[str, Any]:
+def _location(first: int, last: int) -> dict[str, object]:
     return {"ranges": [{"start": {"line": first}, "end": {"line": last}}]}
 
 
@@ -172,7 +174,7 @@ def _base64(text: str) -> str:
     return b64encode(text.encode("utf-8", "replace")).decode("ascii")
 
 
-def _request(name: str, description: str) -> dict[str, Any]:
+def _request(name: str, description: str) -> dict[str, object]:
     opts = [{"name": "target", "description": "Target build stage"}] if name == _OUTLINE else []
     names = ("result.json", "result.txt", *(("result.statuscode",) if name == _LINT else ()))
     metadata = [{"name": one, "description": ""} for one in names]
@@ -193,6 +195,6 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]], gap: int) -> s
     )
 
 
-def _result(body: Any, text: str) -> dict[str, bytes]:
+def _result(body: object, text: str) -> dict[str, bytes]:
     shown = json.dumps(body, indent=2, ensure_ascii=False).encode("utf-8", "replace")
     return {"result.json": shown, "result.txt": text.encode("utf-8", "replace"), "version": _VERSION.encode()}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import keyword
 import os
+import re
 import socket
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +20,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
-from grpc_tools import protoc
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import protos
 
 import pycompose.engine.buildkit.messages as wire
 from pycompose.engine.build.options import ReceivedContext, RemoteContext
@@ -33,24 +37,55 @@ from pycompose.engine.buildkit.progress import Told
 from pycompose.engine.errors import InvalidParameter, NotImplemented_
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from pycompose.engine.buildkit.lent import Lender
+
+SCALARS = {
+    FieldDescriptorProto.TYPE_STRING: "str",
+    FieldDescriptorProto.TYPE_BYTES: "bytes",
+    FieldDescriptorProto.TYPE_BOOL: "bool",
+}
 
 
 def test_the_compiled_descriptors_are_those_of_the_sources(tmp_path: Path) -> None:
-    proto = Path(wire.__file__).with_name("proto")
-    compiled = tmp_path / "buildkit.binpb"
-    sources = [str(proto / name) for name in ("gateway.proto", "session.proto")]
-    well_known = str(Path(protoc.__file__).with_name("_proto"))
-    words = [
-        "protoc",
-        f"-I{proto}",
-        f"-I{well_known}",
-        "--include_imports",
-        f"--descriptor_set_out={compiled}",
-        *sources,
-    ]
-    assert protoc.main(words) == 0
-    assert compiled.read_bytes() == (proto / "buildkit.binpb").read_bytes()
+    protos.descriptors(tmp_path / "buildkit.binpb")
+    assert (tmp_path / "buildkit.binpb").read_bytes() == (protos.PROTO / "buildkit.binpb").read_bytes()
+
+
+def stubbed(nodes: Sequence[ast.stmt], prefix: str = "") -> Iterator[tuple[str, dict[str, str]]]:
+    """The messages of a stub, and the innermost types of their fields."""
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) and ast.unparse(node.bases[0]) == "_message.Message":
+            fields = {
+                ast.unparse(one.target): re.findall(r"\w+", ast.unparse(one.annotation))[-1].removeprefix("_")
+                for one in node.body
+                if isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one.annotation)
+            }
+            yield prefix + node.name, fields
+            yield from stubbed(node.body, f"{prefix}{node.name}.")
+
+
+def described(messages: Iterable[DescriptorProto], prefix: str = "") -> Iterator[tuple[str, dict[str, str]]]:
+    for message in messages:
+        inner = {one.name: one for one in message.nested_type}
+        fields = {value.name: enum.name for enum in message.enum_type for value in enum.value}
+        for field in message.field:
+            entry = inner.get(field.type_name.rpartition(".")[2])
+            told = entry.field[1] if entry is not None and entry.options.map_entry else field
+            fields[field.name] = told.type_name.rpartition(".")[2] or SCALARS.get(told.type, "int")
+        yield prefix + message.name, {name: kind for name, kind in fields.items() if not keyword.iskeyword(name)}
+        yield from described(message.nested_type, f"{prefix}{message.name}.")
+
+
+def test_the_stubs_are_those_of_the_descriptors() -> None:
+    """Names of fields and their innermost types; the layout is that of whichever protoc has written them."""
+    found = FileDescriptorSet.FromString((protos.PROTO / "buildkit.binpb").read_bytes())
+    own = {file.name: file for file in found.file if not file.name.startswith("google/")}
+    assert {f"{Path(name).stem}_pb2.pyi" for name in own} == {path.name for path in protos.PROTO.glob("*.pyi")}
+    for name, file in own.items():
+        stub = ast.parse((protos.PROTO / f"{Path(name).stem}_pb2.pyi").read_text())
+        assert dict(stubbed(stub.body)) == dict(described(file.message_type)), name
 
 
 def test_bytes_that_are_no_message_are_refused() -> None:

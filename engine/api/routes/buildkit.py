@@ -7,7 +7,7 @@ import base64
 import os
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import BinaryIO
 
+    from ...buildkit.messages import control
     from ...buildkit.service import BuildKit
     from ..daemon import Daemon
     from ..http import Request
@@ -99,7 +100,7 @@ async def build(daemon: Daemon, request: Request) -> Response | None:
 async def _solve(
     service: BuildKit,
     id: str,
-    asked: Any,
+    asked: control.SolveRequest,
     body: BinaryIO | None,
     write: Callable[[bytes], Awaitable[None]],
     *,
@@ -138,9 +139,9 @@ async def _solve(
             await write(encode({"stream": f"{image}\n"}) + b"\r\n")
 
 
-def _solve_request(request: Request) -> Any:
+def _solve_request(request: Request) -> control.SolveRequest:
     """The query of ``POST /build`` as a Control.Solve."""
-    from ...buildkit.messages import control, update  # here: it loads protobuf
+    from ...buildkit import messages  # here: it loads protobuf
 
     remote = request.text("remote")
     attributes = {
@@ -161,8 +162,10 @@ def _solve_request(request: Request) -> Any:
     args = query.texts(request, "buildargs")
     attributes |= {f"build-arg:{name}": value for name, value in args.items()}
     attributes |= {f"label:{name}": str(value) for name, value in query.json_map(request, "labels").items()}
-    asked = control.SolveRequest(Ref=os.urandom(16).hex(), Session=request.text("session"), Frontend="dockerfile.v0")
-    update(asked.FrontendAttrs, attributes)
+    asked = messages.control.SolveRequest(
+        Ref=os.urandom(16).hex(), Session=request.text("session"), Frontend="dockerfile.v0"
+    )
+    messages.update(asked.FrontendAttrs, attributes)
     if mode == "host":
         asked.Entitlements.append("network.host")
     if args.get("BUILDKIT_INLINE_CACHE") in ("1", "true"):
@@ -174,7 +177,7 @@ def _solve_request(request: Request) -> Any:
         if output.get("Type") == "cacheonly":
             continue
         exporter = asked.Exporters.add(Type=str(output.get("Type")))
-        update(exporter.Attrs, {name: str(value) for name, value in members(output.get("Attrs")).items()})
+        messages.update(exporter.Attrs, {name: str(value) for name, value in members(output.get("Attrs")).items()})
         if exporter.Type in ("moby", "image"):
             exporter.Attrs["name"] = ",".join(request.query.get("t", ()))
     return asked

@@ -1,0 +1,1 @@
+"""BuildKit's messages as descriptors and, for type checkers, as stubs."""
