@@ -15,12 +15,12 @@ from .. import files as bounded
 from ..errors import FileMissing, LoadError, UsageError
 from ..labels import normalize_project_name, valid_project_name
 from ..remote import is_remote
+from .outline import written_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_NAME = re.compile(r"^(?:name|\"name\"|'name')\s*:[ \t]*(.*?)[ \t]*(?:[ \t]#.*)?$", re.MULTILINE)
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(COMPOSE_[A-Z_]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 
 
@@ -70,7 +70,7 @@ def find_identity(
         directory = cwd if paths[0] == "-" else os.path.dirname(paths[0])
     if name:
         return Identity(name, directory, paths, explicit=True)
-    written = _written_name(paths)
+    written = written_name(paths)
     if written is None or directory is None:
         return Identity(None, directory, paths, explicit=False)
     return Identity(
@@ -125,23 +125,3 @@ def _discover(start: str) -> tuple[str, ...]:
         if parent == directory:
             return ()
         directory = parent
-
-
-def _written_name(paths: Sequence[str]) -> str | None:
-    """The last plain top-level ``name:``; "" when there is none; None when it takes a loader to tell."""
-    result = ""
-    for path in paths:
-        if path == "-":
-            return None
-        try:
-            text = bounded.text(path, errors="replace")
-        except OSError:
-            return None
-        if text.lstrip().startswith("{"):
-            return None
-        for value in _NAME.findall(text):
-            plain = value[1:-1] if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"" else value
-            if not valid_project_name(plain):
-                return None
-            result = plain
-    return result

@@ -73,7 +73,7 @@ class Session:
         """The enabled services of the Compose files; None where there is no file, or none that loads: then what the engine
         has recorded counts."""
         from ..errors import LoadError
-        from .declared import declared_in
+        from .outline import declared_in
 
         if not self.identity.files:
             return None
