@@ -41,7 +41,9 @@ def settled(session: Session, result: Convergence) -> Convergence:
 
 def failure_report(session: Session, result: Convergence) -> str:
     """The whole report as text, one paragraph per failure."""
-    operations = {operation.key: operation for plan in result.plans for operation in plan.operations}
+    operations: dict[str, Operation] = {
+        operation.key: operation for plan in result.plans for operation in plan.operations
+    }
     parts: list[str] = []
     for key, error in result.failures:
         operation = operations.get(key)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..errors import Path
     from ..model import Project
-    from ..plan.ops import Change, Operation
+    from ..plan.ops import Change, Key, Operation
     from ..plan.plan import Plan
     from .objects import Cluster, Found, Wanted
 
@@ -109,7 +109,7 @@ class _Planner:
         self._cluster = cluster
         self._rules = rules
         self._waits: dict[str, AwaitService] = {}
-        self._changes: dict[str, str] = {}
+        self._changes: dict[str, Key] = {}
         self.unchanged: list[Unchanged] = []
         self._made: list[Operation] = []
 
@@ -139,9 +139,9 @@ class _Planner:
             cause = Cause("it failed before" if again else "it differs", changes, mark)
         self._change(wanted, found, cause, self._edges(wanted, gates))
 
-    def _edges(self, wanted: Wanted, gates: Sequence[Gate]) -> tuple[list[str], list[str]]:
+    def _edges(self, wanted: Wanted, gates: Sequence[Gate]) -> tuple[list[Key], list[Key]]:
         needs = [self._changes[key] for key in wanted.needs if key in self._changes]
-        after: list[str] = []
+        after: list[Key] = []
         for gate in gates:
             if gate.key not in self._wanted:
                 continue
@@ -154,7 +154,7 @@ class _Planner:
                 (needs if gate.required else after).append(self._changes[gate.key])
         return needs, after
 
-    def _change(self, wanted: Wanted, found: Found | None, cause: Cause, edges: tuple[list[str], list[str]]) -> None:
+    def _change(self, wanted: Wanted, found: Found | None, cause: Cause, edges: tuple[list[Key], list[Key]]) -> None:
         needs, after = tuple(edges[0]), tuple(edges[1])
         operation: Operation
         if found is None:
@@ -202,7 +202,7 @@ class _Planner:
     def prune(self) -> None:
         """Remove what the project made and no longer wants, once everything else has gone well. Services go before what they use."""
         settled = tuple(one.key for one in self.operations)
-        removed: list[str] = []
+        removed: list[Key] = []
         for services_first in (True, False):
             for key, found in self._cluster.objects.items():
                 if key in self._wanted or found.kept or bool(found.service) != services_first:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def failure_report(plan: Plan, outcomes: Mapping[str, Outcome]) -> str:
     """A paragraph for each failure."""
-    operations = {one.key: one for one in plan.operations}
+    operations: dict[str, Operation] = {one.key: one for one in plan.operations}
     parts = []
     for key, outcome in outcomes.items():
         if outcome.state != FAILED or outcome.error is None:

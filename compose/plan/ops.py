@@ -6,12 +6,17 @@ users read it: ``create demo-db-1``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NewType
 
 from ..dataclass import dataclass
 
 if TYPE_CHECKING:
     from ..errors import Mark
+
+
+Key = NewType("Key", str)
+"""The name of an operation, by which others wait for it. Only operations make one (`Operation.key`, `Operation.key_of`): a plan is
+made in several passes, and most of them speak of operations that a later one makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,8 @@ class Cause:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     cause: Cause
-    needs: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    needs: tuple[Key, ...] = ()
+    after: tuple[Key, ...] = ()
 
     verb: ClassVar[str] = ""
     noun: ClassVar[str] = ""
@@ -53,9 +58,14 @@ class Operation:
     def subject(self) -> str:
         raise NotImplementedError
 
+    @classmethod
+    def key_of(cls, subject: str) -> Key:
+        """The key of this kind's operation on ``subject``, which need not have been made yet."""
+        return Key(f"{cls.verb} {subject}")
+
     @property
-    def key(self) -> str:
-        return f"{self.verb} {self.subject}"
+    def key(self) -> Key:
+        return self.key_of(self.subject)
 
 
 # -- images
@@ -295,7 +305,7 @@ class RollBack(Operation):
 
     service: str
     replicas: tuple[tuple[str, str, bool], ...]
-    watched: tuple[str, ...]
+    watched: tuple[Key, ...]
     batch: int = 0
     delay: float = 0.0
     start_first: bool = False
@@ -321,9 +331,13 @@ class RunProvider(Operation):
     def subject(self) -> str:
         return self.service
 
+    @staticmethod
+    def key_for(action: str, service: str) -> Key:
+        return Key(f"{action} provider {service}")
+
     @property
-    def key(self) -> str:
-        return f"{self.action} provider {self.service}"
+    def key(self) -> Key:
+        return self.key_for(self.action, self.service)
 
 
 # -- models

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..model.values import Json
-    from .ops import Operation, Unchanged
+    from .ops import Key, Operation, Unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Plan:
         }
 
 
-def _order(operation: Operation, numbers: dict[str, int]) -> str:
+def _order(operation: Operation, numbers: dict[Key, int]) -> str:
     waits = sorted(numbers[key] for key in {*operation.needs, *operation.after} if key in numbers)
     return f"  [after {', '.join(map(str, waits))}]" if waits else ""
 
@@ -88,9 +88,9 @@ def assemble(
     if len(by_key) != len(operations):
         raise ValueError("two operations with one key")
     done: dict[str, Operation] = {}
-    active: set[str] = set()
+    active: set[Key] = set()
 
-    def visit(root: str) -> None:
+    def visit(root: Key) -> None:
         stack = [(root, iter(_edges(by_key[root], by_key)))]
         active.add(root)
         while stack:
@@ -113,5 +113,5 @@ def assemble(
     return Plan(project, tuple(done.values()), tuple(unchanged), tuple(warnings))
 
 
-def _edges(operation: Operation, known: dict[str, Operation]) -> list[str]:
+def _edges(operation: Operation, known: dict[Key, Operation]) -> list[Key]:
     return [key for key in (*operation.needs, *operation.after) if key in known]

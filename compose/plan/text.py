@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ..client.bodies.containers import Container
     from ..model.service import Service
-    from .ops import Operation
+    from .ops import Key, Operation
     from .plan import Plan
 
 _PARTS = ("create", "stop", "remove", "rename", "start")
@@ -49,14 +49,14 @@ def outline(plan: Plan, change_of: Callable[[Operation, str], str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _groups(plan: Plan) -> dict[str, str]:
+def _groups(plan: Plan) -> dict[Key, Key]:
     """The key of every operation that is part of a replacement -> the key of its creation."""
-    found: dict[str, str] = {}
+    found: dict[Key, Key] = {}
     for operation in plan.operations:
         if isinstance(operation, CreateContainer) and operation.replaces:
             found[operation.key] = operation.key
     for operation in plan.operations:
-        create = f"{CreateContainer.verb} {operation.subject}"
+        create = CreateContainer.key_of(operation.subject)
         if create in found and operation.verb in _PARTS and operation.cause.reason == _FOLDED:
             found[operation.key] = create
     return found

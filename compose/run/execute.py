@@ -230,7 +230,7 @@ class _Executor:
 
     def _unsettled(self, operation: WaitHealthy | WaitCompleted | MonitorContainer, verdict: Ready) -> float:
         """Seconds until a container without a health check counts as running and not as about to fail."""
-        start = self.outcomes.get(f"{StartContainer.verb} {operation.name}")
+        start = self.outcomes.get(StartContainer.key_of(operation.name))
         if verdict.word != "Running" or start is None:
             return 0.0
         return start.finished + _SETTLED - time.monotonic()

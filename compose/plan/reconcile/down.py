@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ...model import Project
     from ..observe import BuiltImage, ObservedContainer, Snapshot
-    from ..ops import Operation
+    from ..ops import Key, Operation
     from .options import DownOptions
 
 
@@ -85,16 +85,16 @@ def reconcile_down(
 
 def _containers(
     containers: Sequence[ObservedContainer], options: DownOptions, project: Project | None, operations: list[Operation]
-) -> tuple[str, ...]:
+) -> tuple[Key, ...]:
     cause = Cause("the project is taken down")
     needs = recorded_dependencies(containers)
-    stops: dict[str, list[str]] = {}
+    stops: dict[str, list[Key]] = {}
     for one in containers:
         if one.running:
-            stops.setdefault(one.service, []).append(f"{StopContainer.verb} {one.name}")
-    removals: list[str] = []
+            stops.setdefault(one.service, []).append(StopContainer.key_of(one.name))
+    removals: list[Key] = []
     for one in containers:
-        before: tuple[str, ...] = ()
+        before: tuple[Key, ...] = ()
         if one.running:
             followers = tuple(
                 key
@@ -130,7 +130,7 @@ def _containers(
     return tuple(removals)
 
 
-def _acyclic(one: ObservedContainer, followers: tuple[str, ...], needs: Mapping[str, set[str]]) -> tuple[str, ...]:
+def _acyclic(one: ObservedContainer, followers: tuple[Key, ...], needs: Mapping[str, set[str]]) -> tuple[Key, ...]:
     """Labels of two generations of a model may contradict each other: then nobody waits."""
     seen: set[str] = set()
     front = set(needs.get(one.service, ()))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...errors import Mark
     from ...model.service import PreStartHook
     from ..observe import ObservedContainer
-    from ..ops import Operation
+    from ..ops import Key, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Fresh:
     name: str
     number: int
     id: str = ""
-    own: tuple[str, ...] = ()
+    own: tuple[Key, ...] = ()
 
 
 class Order(NamedTuple):
     """Keys of what every step comes after: what must have succeeded, and what must merely be over."""
 
-    needs: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    needs: tuple[Key, ...] = ()
+    after: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Steps:
     """``operations`` to add, and by container the keys its start needs."""
 
     operations: tuple[Operation, ...]
-    gates: Mapping[str, tuple[str, ...]]
+    gates: Mapping[str, tuple[Key, ...]]
 
 
 def plan_steps(
@@ -66,8 +66,8 @@ def plan_steps(
     first = min(fresh, key=lambda one: one.number)
     done = {one.name: _done(one, recorded) for one in fresh}
     operations: list[Operation] = []
-    shared: list[str] = []
-    last = {one.name: () for one in fresh}  # type: dict[str, tuple[str, ...]]
+    shared: list[Key] = []
+    last = {one.name: () for one in fresh}  # type: dict[str, tuple[Key, ...]]
     for index, (hook, mark) in enumerate(hooks):
         each = bool(hook.get("per_replica"))
         if settled and not each:

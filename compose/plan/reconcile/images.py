@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ...model import Project
     from ..observe import Snapshot
-    from ..ops import Operation
+    from ..ops import Key, Operation
     from .options import UpOptions
 
 _EVERY = {"daily": 86400.0, "weekly": 7 * 86400.0}
@@ -30,8 +30,8 @@ class ImagePlan:
     and may change, so that only after these operations it is known whether their containers are out of date."""
 
     operations: list[Operation] = field(default_factory=list)
-    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    dependents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: dict[str, tuple[Key, ...]] = field(default_factory=dict)
+    dependents: dict[str, tuple[Key, ...]] = field(default_factory=dict)
     refreshed: set[str] = field(default_factory=set)
 
 
@@ -40,7 +40,7 @@ def plan_images(
 ) -> ImagePlan:
     """Raises `PlanError` for an image that is missing and may be neither pulled nor built."""
     plan = ImagePlan()
-    made: dict[str, tuple[str, ...]] = {}
+    made: dict[str, tuple[Key, ...]] = {}
     for name in names:
         service = project.services[name]
         if service.get("provider"):
@@ -70,12 +70,12 @@ def _dependents(
     snapshot: Snapshot,
     options: UpOptions,
     now: float,
-    made: dict[str, tuple[str, ...]],
+    made: dict[str, tuple[Key, ...]],
     plan: ImagePlan,
-) -> list[str]:
+) -> list[Key]:
     """Keys of the operations for images that the service needs besides its own: pulled by its policy, never built here
     unless another service builds them."""
-    keys: list[str] = []
+    keys: list[Key] = []
     for ref in dependent_images(project, name):
         if ref not in made:
             policy = _policy(project, name, options)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..observe import ObservedContainer
-    from ..ops import Operation
+    from ..ops import Key, Operation
 
 
 def conditions(one: ObservedContainer) -> dict[str, tuple[str, bool]]:
@@ -109,13 +109,13 @@ def plan_restart(
                 services.add(one.service)
                 grown = True
     needs = recorded_dependencies(picked)
-    stops: dict[str, str] = {}
+    stops: dict[str, Key] = {}
     operations: list[Operation] = []
     for one in picked:
         if not one.running:
             continue
         followers = tuple(
-            f"{StopContainer.verb} {other.name}"
+            StopContainer.key_of(other.name)
             for other in picked
             if other.running and one.service in needs.get(other.service, ()) and other.service != one.service
         )
@@ -136,7 +136,7 @@ def plan_restart(
 
 
 def _starts(
-    starting: Sequence[ObservedContainer], everything: Sequence[ObservedContainer], stops: dict[str, str], wait: bool
+    starting: Sequence[ObservedContainer], everything: Sequence[ObservedContainer], stops: dict[str, Key], wait: bool
 ) -> list[Operation]:
     operations: dict[str, Operation] = {}
     names = {one.name for one in starting}
@@ -146,7 +146,7 @@ def _starts(
             for other in everything:
                 if other.service != service or other.service == one.service:
                     continue
-                start = f"{StartContainer.verb} {other.name}"
+                start = StartContainer.key_of(other.name)
                 own = (start,) if other.name in names else ()
                 cause = Cause(f"service {one.service} waits for it")
                 gate: Operation
@@ -163,7 +163,7 @@ def _starts(
                     continue
                 operations.setdefault(gate.key, gate)
                 needs.append(gate.key)
-        operations[f"{StartContainer.verb} {one.name}"] = StartContainer(
+        operations[StartContainer.key_of(one.name)] = StartContainer(
             id=one.id,
             name=one.name,
             service=one.service,
@@ -174,7 +174,7 @@ def _starts(
         )
     if wait:
         for one in starting:
-            if f"{WaitCompleted.verb} {one.name}" in operations:
+            if WaitCompleted.key_of(one.name) in operations:
                 continue
             gate = WaitHealthy(
                 id=one.id,
@@ -182,7 +182,7 @@ def _starts(
                 service=one.service,
                 number=one.number,
                 running_is_enough=True,
-                needs=(f"{StartContainer.verb} {one.name}",),
+                needs=(StartContainer.key_of(one.name),),
                 cause=Cause("--wait was given"),
             )
             operations.setdefault(gate.key, gate)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...convert.bodies import IpamPool, NetworkBody
     from ...model import Project
     from ..observe import ObservedNetwork, Snapshot
-    from ..ops import Operation
+    from ..ops import Key, Operation
 
 PREDEFINED = frozenset({"bridge", "host", "none"})
 
@@ -30,8 +30,8 @@ class ResourcePlan:
     that exist with another configuration: their containers must leave before the removal in ``removals``."""
 
     operations: list[Operation] = field(default_factory=list)
-    network_keys: dict[str, str] = field(default_factory=dict)
-    volume_keys: dict[str, str] = field(default_factory=dict)
+    network_keys: dict[str, Key] = field(default_factory=dict)
+    volume_keys: dict[str, Key] = field(default_factory=dict)
     replaced: dict[str, ObservedNetwork] = field(default_factory=dict)
     reasons: dict[str, Cause] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -95,10 +95,10 @@ def _network(project: Project, key: str, snapshot: Snapshot, plan: ResourcePlan)
         cause = Cause(f"network {name} has another configuration ({', '.join(differences)})", mark=mark)
         plan.replaced[key] = found
         plan.reasons[key] = cause
-        plan.network_keys[key] = f"{CreateNetwork.verb} {name}"
+        plan.network_keys[key] = CreateNetwork.key_of(name)
 
 
-def replace_networks(project: Project, plan: ResourcePlan, leaves: Mapping[str, Sequence[str]]) -> list[Operation]:
+def replace_networks(project: Project, plan: ResourcePlan, leaves: Mapping[str, Sequence[Key]]) -> list[Operation]:
     """Remove and create again the networks in ``plan.replaced``; ``leaves`` are the operations after which nobody uses them."""
     operations: list[Operation] = []
     for key, found in plan.replaced.items():

@@ -12,6 +12,7 @@ from ..ops import (
     CreateContainer,
     RenameContainer,
     RollBack,
+    RunProvider,
     StartContainer,
     StopContainer,
     WaitCompleted,
@@ -22,7 +23,7 @@ from .hooks import Fresh, Order, left_over, plan_steps
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ..ops import Operation
+    from ..ops import Key, Operation
     from .containers import Replica, ServiceState, Situation
 
 
@@ -37,7 +38,7 @@ class Starting:
         states: Mapping[str, ServiceState],
         restarting: Mapping[str, Cause],
         operations: list[Operation],
-        removed: Sequence[str],
+        removed: Sequence[Key],
     ) -> None:
         self.project = situation.project
         self.options = situation.options
@@ -88,8 +89,8 @@ class Starting:
                     self._wait_for(name)
 
     def _pre_start(
-        self, name: str, needs: tuple[str, ...], after: tuple[str, ...], *, start_first: bool
-    ) -> Mapping[str, tuple[str, ...]]:
+        self, name: str, needs: tuple[Key, ...], after: tuple[Key, ...], *, start_first: bool
+    ) -> Mapping[str, tuple[Key, ...]]:
         """Adds the steps that come before the first start of the service's containers; what each start needs of them."""
         recorded = self.snapshot.hooks_of(name)
         hooks = self.project.services[name].get("pre_start") or ()
@@ -117,33 +118,33 @@ class Starting:
         self.operations += left_over(recorded, (operation.subject for operation in steps.operations))
         return steps.gates
 
-    def _own(self, replica: Replica, *, start_first: bool) -> tuple[tuple[str, ...], Cause | None]:
+    def _own(self, replica: Replica, *, start_first: bool) -> tuple[tuple[Key, ...], Cause | None]:
         """The operations on the container itself that come before its start, and why it starts, as far as they say."""
         one = replica.observed
-        own: tuple[str, ...] = ()
+        own: tuple[Key, ...] = ()
         cause = (
             None if replica.cause is None else Cause("it is replaced" if one else "it is new", mark=replica.cause.mark)
         )
         if one is None:
-            own = (f"{CreateContainer.verb} {replica.name}",)
+            own = (CreateContainer.key_of(replica.name),)
         elif replica.cause is not None:
             known = {operation.key for operation in self.operations}
-            rename = f"{RenameContainer.verb} {replica.name}"
-            created, stopped = f"{CreateContainer.verb} {replica.name}", f"{StopContainer.verb} {one.name}"
+            rename = RenameContainer.key_of(replica.name)
+            created, stopped = CreateContainer.key_of(replica.name), StopContainer.key_of(one.name)
             if start_first or rename not in known:
                 own = (created,)
-            elif any(operation.key == f"{RollBack.verb} {replica.service}" for operation in self.operations):
+            elif any(operation.key == RollBack.key_of(replica.service) for operation in self.operations):
                 own = (created, stopped) if stopped in known else (created,)
             else:
                 own = (rename,)
         elif replica.name != one.name:
-            own = (f"{RenameContainer.verb} {replica.name}",)
+            own = (RenameContainer.key_of(replica.name),)
         elif one.running and replica.service in self.restarting:
-            own, cause = (f"{StopContainer.verb} {replica.name}",), self.restarting[replica.service]
+            own, cause = (StopContainer.key_of(replica.name),), self.restarting[replica.service]
         return own, cause
 
     def _start(
-        self, replica: Replica, needs: tuple[str, ...], after: tuple[str, ...], hooks: bool, *, start_first: bool
+        self, replica: Replica, needs: tuple[Key, ...], after: tuple[Key, ...], hooks: bool, *, start_first: bool
     ) -> None:
         one = replica.observed
         own, cause = self._own(replica, start_first=start_first)
@@ -166,17 +167,17 @@ class Starting:
 
     def dependency_keys(
         self, name: str, only: Collection[str] | None = None
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    ) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
         """Operations that must succeed, and those that must be over, before ``name`` starts; of all its dependencies, or
         ``only`` of these."""
-        needs: list[str] = []
-        after: list[str] = []
+        needs: list[Key] = []
+        after: list[Key] = []
         for other, dependency in dependencies(self.project.services[name]).items():
             if other not in self.names or (only is not None and other not in only):
                 continue
             keys = needs if dependency.required else after
             if other not in self.states:
-                keys.append(f"up provider {other}")
+                keys.append(RunProvider.key_for("up", other))
                 continue
             cause = Cause(
                 f"service {name} waits for it to be {'healthy' if dependency.condition == HEALTHY else 'completed'}",
@@ -186,10 +187,10 @@ class Starting:
                 keys += self._condition(replica, dependency.condition, cause, optional=not dependency.required)
         return tuple(dict.fromkeys(needs)), tuple(dict.fromkeys(after))
 
-    def _condition(self, replica: Replica, condition: str, cause: Cause, *, optional: bool) -> list[str]:
+    def _condition(self, replica: Replica, condition: str, cause: Cause, *, optional: bool) -> list[Key]:
         """The operation after which the replica meets ``condition``; none when it does already."""
         starts = replica.name in self.starting[replica.service]
-        start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
+        start = (StartContainer.key_of(replica.name),) if starts else ()
         one = replica.observed
         identity = one.id if one is not None and replica.cause is None else ""
         if condition == HEALTHY:
@@ -227,7 +228,7 @@ class Starting:
         """`--wait`: everything runs, and is healthy where there is a check, or has ended well."""
         known = {operation.key for operation in self.operations}
         for replica in self.states[name].replicas:
-            if f"{WaitCompleted.verb} {replica.name}" in known:
+            if WaitCompleted.key_of(replica.name) in known:
                 continue
             one = replica.observed
             starts = replica.name in self.starting[name]
@@ -236,7 +237,7 @@ class Starting:
             # What restarts at this moment has no health in the listing.
             if not starts and one is not None and one.state != "restarting" and one.health in ("", "healthy"):
                 continue
-            start = (f"{StartContainer.verb} {replica.name}",) if starts else ()
+            start = (StartContainer.key_of(replica.name),) if starts else ()
             self._add_wait(
                 WaitHealthy(
                     id=one.id if one is not None and replica.cause is None else "",

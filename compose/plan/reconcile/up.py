@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ...model.service import Service
     from ..digest import ServiceDigest
     from ..observe import ObservedContainer, Snapshot
-    from ..ops import Operation
+    from ..ops import Key, Operation
     from .images import ImagePlan
     from .options import UpOptions
 
@@ -119,9 +119,9 @@ class _Planner:
         self.warnings = list(self.resources.warnings)
         self.restarts = Restarts(project, self.states, self._starts_first)
         self.restarting = self.restarts.causes
-        self.removed: list[str] = []
+        self.removed: list[Key] = []
         self.updates: dict[str, Update] = {}
-        self.leaving: dict[str, list[str]] = {}
+        self.leaving: dict[str, list[Key]] = {}
         self.left_over: dict[str, list[str]] = {}
         self.situation = Situation(project, snapshot, options, self.resources)
         self.starts = Starting(self.situation, self.names, self.states, self.restarting, self.operations, self.removed)
@@ -178,12 +178,12 @@ class _Planner:
             self.removed.append(self._remove(one, Cause(f"the model has no service {one.service}")))
 
     def _remove(
-        self, one: ObservedContainer, cause: Cause, *, needs: tuple[str, ...] = (), volumes: bool = False
-    ) -> str:
+        self, one: ObservedContainer, cause: Cause, *, needs: tuple[Key, ...] = (), volumes: bool = False
+    ) -> Key:
         """Stop and remove; the removal's key."""
         before = needs
         for network in self._replaced_networks(one):
-            self.leaving.setdefault(network, []).append(f"{RemoveContainer.verb} {one.name}")
+            self.leaving.setdefault(network, []).append(RemoveContainer.key_of(one.name))
         if one.running:
             stop = self._stop(one, needs, cause)
             self.operations.append(stop)
@@ -202,7 +202,7 @@ class _Planner:
         return remove.key
 
     def _stop(
-        self, one: ObservedContainer, needs: tuple[str, ...], cause: Cause, *, removing: bool = True
+        self, one: ObservedContainer, needs: tuple[Key, ...], cause: Cause, *, removing: bool = True
     ) -> StopContainer:
         return StopContainer(
             id=one.id,
@@ -245,20 +245,22 @@ class _Planner:
         for extra in state.surplus:
             self._remove(extra, Cause(f"service {name} is scaled to {count}", mark=self.project.mark("services", name)))
         update = self._update_config(name)
-        replaced: list[str] = []
+        replaced: list[Key] = []
         kept: list[tuple[Replica, ObservedContainer]] = []
         for replica in state.replicas:
             one = replica.observed
             if one is None:
                 self._create(replica, ())
             elif replica.cause is not None:
-                gate = replaced[len(replaced) - update.batch] if update.batch and len(replaced) >= update.batch else ""
+                gate = (
+                    replaced[len(replaced) - update.batch] if update.batch and len(replaced) >= update.batch else None
+                )
                 if update.rolls_back and not self._replaced_networks(one):
                     self._replace_and_keep(replica, one, gate, update)
                     kept.append((replica, one))
                 else:
                     self._replace(replica, one, gate, update)
-                started = f"{StartContainer.verb} {replica.name}"
+                started = StartContainer.key_of(replica.name)
                 if update.monitor:
                     watch = monitor(self.project, replica, update, started)
                     self.operations.append(watch)
@@ -287,7 +289,7 @@ class _Planner:
         replaced = [one.observed for one in self.states[name].replicas if one.cause is not None and one.observed]
         return self._update_config(name).start_first and not any(map(self._replaced_networks, replaced))
 
-    def _before_restart(self, name: str) -> tuple[str, ...]:
+    def _before_restart(self, name: str) -> tuple[Key, ...]:
         """What the stop of a container that is restarted waits for."""
         if not self.restarts.are_late(name):
             return ()
@@ -314,7 +316,7 @@ class _Planner:
             return replace(update, rolls_back=False)
         return update
 
-    def _create(self, replica: Replica, gate: tuple[str, ...], delay: float = 0.0, after: tuple[str, ...] = ()) -> str:
+    def _create(self, replica: Replica, gate: tuple[Key, ...], delay: float = 0.0, after: tuple[Key, ...] = ()) -> Key:
         one = replica.observed
         assert replica.cause is not None
         create = CreateContainer(
@@ -333,7 +335,7 @@ class _Planner:
         self.operations.append(create)
         return create.key
 
-    def _replace(self, replica: Replica, one: ObservedContainer, gate: str, update: Update) -> None:
+    def _replace(self, replica: Replica, one: ObservedContainer, gate: Key | None, update: Update) -> None:
         """Create under a temporary name, stop and remove the old one, rename; or start the new one first. All of it after
         ``gate``, where the update is gradual.
 
@@ -352,9 +354,9 @@ class _Planner:
         needs, after = ((), gates) if update.goes_on else (gates, ())
         created = self._create(replica, needs, update.delay if gate else 0.0, after)
         shared = self._sharing_stops(replica.service, replaced=True)
-        before: tuple[str, ...] = (created, *shared)
+        before: tuple[Key, ...] = (created, *shared)
         if update.start_first:
-            before = (f"{StartContainer.verb} {replica.name}", *shared)
+            before = (StartContainer.key_of(replica.name), *shared)
         replaced = Cause("it is replaced", mark=replica.cause.mark)
         removal = self._remove(one, replaced, needs=before)
         self.operations.append(
@@ -367,7 +369,7 @@ class _Planner:
             )
         )
 
-    def _replace_and_keep(self, replica: Replica, one: ObservedContainer, gate: str, update: Update) -> None:
+    def _replace_and_keep(self, replica: Replica, one: ObservedContainer, gate: Key | None, update: Update) -> None:
         """Create under a temporary name and stop the old one, which stays until the whole update has gone well."""
         assert replica.cause is not None
         gates = (gate,) if gate else ()
@@ -376,16 +378,16 @@ class _Planner:
             cause = Cause("it is replaced", mark=replica.cause.mark)
             self.operations.append(self._stop(one, (created,), cause))
 
-    def _sharing_stops(self, name: str, *, replaced: bool) -> tuple[str, ...]:
+    def _sharing_stops(self, name: str, *, replaced: bool) -> tuple[Key, ...]:
         """Stops of running dependants that are restarted around the replacement of ``name`` (where it starts first, the
         starts that end their restarts) and, with ``replaced``, stops of those that share its namespaces and are replaced
         themselves."""
-        result = []
+        result: list[Key] = []
         for other, dependency in self.starts.followers[name].items():
             if dependency.restart and other in self.restarting:
-                verb = StartContainer.verb if self.restarts.are_late(other) else StopContainer.verb
+                kind = StartContainer if self.restarts.are_late(other) else StopContainer
                 result += [
-                    f"{verb} {replica.name}"
+                    kind.key_of(replica.name)
                     for replica in self.states[other].replicas
                     if replica.observed is not None and replica.observed.running and replica.cause is None
                 ]
@@ -393,19 +395,19 @@ class _Planner:
             gradual = bool((tree.get("deploy") or {}).get("update_config"))  # its stops wait for starts
             if replaced and not gradual and other in self.states and name in shared_services(tree):
                 result += [
-                    f"{StopContainer.verb} {replica.observed.name}"
+                    StopContainer.key_of(replica.observed.name)
                     for replica in self.states[other].replicas
                     if replica.observed is not None and replica.observed.running and replica.cause is not None
                 ]
         return tuple(result)
 
-    def _creation_needs(self, name: str) -> tuple[str, ...]:
+    def _creation_needs(self, name: str) -> tuple[Key, ...]:
         service = self.project.services[name]
         needs = list(self.images.keys.get(name, ()))
         if len(needs) > 1:
             needs = needs[-1:]  # a pull that may fail, and the build that stands in for it
         needs += self.images.dependents.get(name, ())
-        needs += [f"{ConfigureModel.verb} {model}" for model in service.get("models") or ()]
+        needs += [ConfigureModel.key_of(model) for model in service.get("models") or ()]
         needs += [
             self.resources.network_keys[key]
             for key in service.get("networks") or ()
@@ -416,10 +418,10 @@ class _Planner:
                 needs.append(self.resources.volume_keys[item["source"]])
         for other, dependency in dependencies(service).items():
             if other in self.names and other not in self.states and dependency.required:
-                needs.append(f"up provider {other}")  # it gives variables
+                needs.append(RunProvider.key_for("up", other))  # it gives variables
             if other in self.states and self._tied(service, other):
                 needs += [
-                    f"{CreateContainer.verb} {one.name}" for one in self.states[other].replicas if one.cause is not None
+                    CreateContainer.key_of(one.name) for one in self.states[other].replicas if one.cause is not None
                 ]
         return tuple(dict.fromkeys(needs))
 

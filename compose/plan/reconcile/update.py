@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ...model import Project
     from ...model.deploy import UpdateConfig
     from ..observe import ObservedContainer
-    from ..ops import Operation, StopContainer
+    from ..ops import Key, Operation, StopContainer
     from .containers import Replica
 
 
@@ -52,7 +52,7 @@ def update_config(tree: UpdateConfig, rollback: UpdateConfig) -> Update:
     )
 
 
-def monitor(project: Project, replica: Replica, update: Update, started: str) -> MonitorContainer:
+def monitor(project: Project, replica: Replica, update: Update, started: Key) -> MonitorContainer:
     """What the next batch waits for: the time after ``started``, the start's key, in which the container must not fail."""
     mark = project.mark("services", replica.service, "deploy", "update_config", "monitor")
     return MonitorContainer(
@@ -69,9 +69,9 @@ def settle(
     project: Project,
     name: str,
     kept: Sequence[tuple[Replica, ObservedContainer]],
-    watched: Sequence[str],
+    watched: Sequence[Key],
     update: Update,
-    stop: Callable[[ObservedContainer, tuple[str, ...], Cause], StopContainer],
+    stop: Callable[[ObservedContainer, tuple[Key, ...], Cause], StopContainer],
 ) -> list[Operation]:
     """Remove what an update of service ``name`` has replaced once all of it has gone well, which ``watched`` tells; roll it
     back otherwise. ``kept`` are the replicas with the containers they replace; ``stop`` makes the operation that stops one."""
