@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..client import NotFound
 from ..client.frames import demultiplex, raw
 from ..errors import ComposeError, EngineError
-from ..plan.ops import ContainerOperation, WaitCompleted
+from ..plan.ops import ContainerOperation, RunPreStart, StartContainer, WaitCompleted, WaitHealthy
 from ..plan.readiness import NotReady
 from ..run.perform.prestart import HookFailed
 from .results import StackError
@@ -54,7 +54,9 @@ def failure_report(session: Session, result: Convergence) -> str:
         if operation is not None and isinstance(operation, ContainerOperation) and result.world is not None:
             identity = result.world.container_ids.get(operation.name, "")
             # A container that never existed has nothing to tell.
-            if identity and (isinstance(error, (NotReady, HookFailed)) or operation.verb.startswith("wait")):
+            if identity and (
+                isinstance(error, (NotReady, HookFailed)) or isinstance(operation, (WaitHealthy, WaitCompleted))
+            ):
                 lines += container_lines(session.engine, identity)
         parts.append("\n".join(lines))
     return "\n".join(parts)
@@ -75,9 +77,9 @@ def _in_terms_of_the_file(world: World | None, operation: Operation | None, erro
 
 def _headline(operation: Operation | None, error: ComposeError) -> str:
     message = str(error)
-    if operation is None or isinstance(operation, ContainerOperation) is False or operation.verb == "run":
+    if operation is None or not isinstance(operation, ContainerOperation) or isinstance(operation, RunPreStart):
         return message
-    if operation.verb.startswith("wait"):
+    if isinstance(operation, (WaitHealthy, WaitCompleted)):
         prefixed = operation.cause.reason.startswith("service ") and not isinstance(operation, WaitCompleted)
         return f"dependency failed to start: {message}" if prefixed else message
     refused = isinstance(error, EngineError) and error.status
@@ -86,7 +88,6 @@ def _headline(operation: Operation | None, error: ComposeError) -> str:
 
 def blocked_by(result: Convergence, key: str) -> list[str]:
     """Services whose start was skipped because of ``key``, directly or through others, nearest first."""
-    blocked: list[str] = []
     front = {key}
     grown = True
     while grown:
@@ -95,13 +96,13 @@ def blocked_by(result: Convergence, key: str) -> list[str]:
             if outcome.state == "skipped" and name not in front and outcome.blocked_by in front:
                 front.add(name)
                 grown = True
-    for plan in result.plans:
-        for operation in plan.operations:
-            if operation.key in front and operation.key != key and operation.verb == "start":
-                service = getattr(operation, "service", "")
-                if service and service not in blocked:
-                    blocked.append(service)
-    return blocked
+    blocked = [
+        operation.service
+        for plan in result.plans
+        for operation in plan.operations
+        if isinstance(operation, StartContainer) and operation.key in front and operation.key != key
+    ]
+    return list(dict.fromkeys(filter(None, blocked)))
 
 
 def container_lines(engine: Engine, identity: str) -> list[str]:

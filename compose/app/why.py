@@ -13,6 +13,7 @@ from ..client.frames import demultiplex, raw
 from ..dataclass import dataclass
 from ..errors import ComposeError, EngineError
 from ..plan.graph import COMPLETED, HEALTHY, dependencies
+from ..plan.ops import CreateContainer
 from .report import ending, hint_for, last_lines
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _changes(plan: Plan | str, container: str) -> list[str]:
     return [
         str(change)
         for operation in plan.operations
-        if operation.verb == "create" and operation.subject == container
+        if isinstance(operation, CreateContainer) and operation.name == container
         for change in operation.cause.changes
     ]
 

@@ -53,6 +53,8 @@ class Operation:
 
     verb: ClassVar[str] = ""
     noun: ClassVar[str] = ""
+    words: ClassVar[tuple[str, str]] = ("", "")
+    """What is shown while it is carried out ("" for nothing), and when it is done ("" for its verb)."""
 
     @property
     def subject(self) -> str:
@@ -77,6 +79,7 @@ class PullImage(Operation):
 
     verb: ClassVar[str] = "pull"
     noun: ClassVar[str] = "image"
+    words: ClassVar[tuple[str, str]] = ("Pulling", "Pulled")
 
     ref: str
     service: str
@@ -94,6 +97,7 @@ class BuildImage(Operation):
 
     verb: ClassVar[str] = "build"
     noun: ClassVar[str] = "image"
+    words: ClassVar[tuple[str, str]] = ("Building", "Built")
 
     ref: str
     service: str
@@ -108,6 +112,7 @@ class BuildImage(Operation):
 class RemoveImage(Operation):
     verb: ClassVar[str] = "remove image"
     noun: ClassVar[str] = "image"
+    words: ClassVar[tuple[str, str]] = ("Removing", "Removed")
 
     ref: str
 
@@ -123,6 +128,7 @@ class RemoveImage(Operation):
 class CreateNetwork(Operation):
     verb: ClassVar[str] = "create network"
     noun: ClassVar[str] = "network"
+    words: ClassVar[tuple[str, str]] = ("Creating", "Created")
 
     network: str
     name: str
@@ -136,6 +142,7 @@ class CreateNetwork(Operation):
 class RemoveNetwork(Operation):
     verb: ClassVar[str] = "remove network"
     noun: ClassVar[str] = "network"
+    words: ClassVar[tuple[str, str]] = ("Removing", "Removed")
 
     id: str
     name: str
@@ -149,6 +156,7 @@ class RemoveNetwork(Operation):
 class CreateVolume(Operation):
     verb: ClassVar[str] = "create volume"
     noun: ClassVar[str] = "volume"
+    words: ClassVar[tuple[str, str]] = ("Creating", "Created")
 
     volume: str
     name: str
@@ -162,6 +170,7 @@ class CreateVolume(Operation):
 class RemoveVolume(Operation):
     verb: ClassVar[str] = "remove volume"
     noun: ClassVar[str] = "volume"
+    words: ClassVar[tuple[str, str]] = ("Removing", "Removed")
 
     name: str
 
@@ -196,6 +205,7 @@ class CreateContainer(ContainerOperation):
     """
 
     verb: ClassVar[str] = "create"
+    words: ClassVar[tuple[str, str]] = ("Creating", "Created")
 
     config_hash: str
     replaces: str = ""
@@ -208,6 +218,7 @@ class StartContainer(ContainerOperation):
     """``id`` is empty for a container that this plan creates. ``hooks``: run the service's post_start commands."""
 
     verb: ClassVar[str] = "start"
+    words: ClassVar[tuple[str, str]] = ("Starting", "Started")
 
     id: str = ""
     hooks: bool = False
@@ -220,6 +231,7 @@ class RunPreStart(ContainerOperation):
     """
 
     verb: ClassVar[str] = "run"
+    words: ClassVar[tuple[str, str]] = ("Running", "Exited")
 
     index: int
     target: str
@@ -229,6 +241,7 @@ class RunPreStart(ContainerOperation):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopContainer(ContainerOperation):
     verb: ClassVar[str] = "stop"
+    words: ClassVar[tuple[str, str]] = ("Stopping", "Stopped")
 
     id: str
     timeout: int | None = None
@@ -240,6 +253,7 @@ class StopContainer(ContainerOperation):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveContainer(ContainerOperation):
     verb: ClassVar[str] = "remove"
+    words: ClassVar[tuple[str, str]] = ("Removing", "Removed")
 
     id: str
     volumes: bool = False
@@ -251,15 +265,9 @@ class RenameContainer(ContainerOperation):
     """Give the replacement its final name. ``id`` is empty for a container that this plan creates."""
 
     verb: ClassVar[str] = "rename"
+    words: ClassVar[tuple[str, str]] = ("Recreate", "Recreated")
 
     id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnpauseContainer(ContainerOperation):
-    verb: ClassVar[str] = "unpause"
-
-    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +276,7 @@ class WaitHealthy(ContainerOperation):
     and one that ended with 0 and is not restarted counts too (``up --wait``)."""
 
     verb: ClassVar[str] = "wait until healthy"
+    words: ClassVar[tuple[str, str]] = ("Waiting", "Healthy")
 
     id: str = ""
     running_is_enough: bool = False
@@ -280,6 +289,7 @@ class WaitCompleted(ContainerOperation):
     """Until the container has ended with exit code 0."""
 
     verb: ClassVar[str] = "wait until completed"
+    words: ClassVar[tuple[str, str]] = ("Waiting", "Exited")
 
     id: str = ""
     optional: bool = False
@@ -290,6 +300,7 @@ class MonitorContainer(ContainerOperation):
     """See that a container that has just been replaced still runs, and is not unhealthy, ``seconds`` later."""
 
     verb: ClassVar[str] = "monitor"
+    words: ClassVar[tuple[str, str]] = ("Monitoring", "Monitored")
 
     seconds: float
     id: str = ""
@@ -302,6 +313,7 @@ class RollBack(Operation):
 
     verb: ClassVar[str] = "roll back"
     noun: ClassVar[str] = "service"
+    words: ClassVar[tuple[str, str]] = ("", "Rolled back if the update fails")
 
     service: str
     replicas: tuple[tuple[str, str, bool], ...]
@@ -349,6 +361,7 @@ class ConfigureModel(Operation):
 
     verb: ClassVar[str] = "configure model"
     noun: ClassVar[str] = "model"
+    words: ClassVar[tuple[str, str]] = ("Configuring", "Configured")
 
     model: str
 

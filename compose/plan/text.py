@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .ops import CreateContainer, StartContainer
+from .ops import CreateContainer, RemoveContainer, RenameContainer, StartContainer, StopContainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .ops import Key, Operation
     from .plan import Plan
 
-_PARTS = ("create", "stop", "remove", "rename", "start")
+_PARTS = (CreateContainer, StopContainer, RemoveContainer, RenameContainer, StartContainer)
 _FOLDED = "it is replaced"
 """The cause of what comes after a creation that replaces something."""
 
@@ -25,7 +25,8 @@ def outline(plan: Plan, change_of: Callable[[Operation, str], str]) -> str:
         return plan.text()
     groups = _groups(plan)
     places = {one.key: index for index, one in enumerate(plan.operations)}
-    begins = {groups[key]: places[key] for key in groups if key.startswith(f"{StartContainer.verb} ")}
+    starts = [one.key for one in plan.operations if isinstance(one, StartContainer)]
+    begins = {groups[key]: places[key] for key in starts if key in groups}
     # A replacement stands where the new container starts: what it waits for comes before.
     shown = sorted(
         (one for one in plan.operations if groups.get(one.key, one.key) == one.key),
@@ -57,7 +58,7 @@ def _groups(plan: Plan) -> dict[Key, Key]:
             found[operation.key] = operation.key
     for operation in plan.operations:
         create = CreateContainer.key_of(operation.subject)
-        if create in found and operation.verb in _PARTS and operation.cause.reason == _FOLDED:
+        if create in found and isinstance(operation, _PARTS) and operation.cause.reason == _FOLDED:
             found[operation.key] = create
     return found
 
