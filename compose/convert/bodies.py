@@ -197,9 +197,9 @@ class ContainerConfig(TypedDict, total=False):
     AttachStderr: bool
     AttachStdin: bool
     AttachStdout: bool
-    Cmd: list[str] | None
+    Cmd: list[str]
     Domainname: str
-    Entrypoint: list[str] | None
+    Entrypoint: list[str]
     Env: list[str]
     ExposedPorts: dict[str, dict[str, str]]
     Healthcheck: Healthcheck

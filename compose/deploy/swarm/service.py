@@ -223,7 +223,9 @@ def _update(tree: UpdateConfig) -> bodies.UpdateConfig:
     if order := tree.get("order"):
         body["Order"] = order
     if (ratio := tree.get("max_failure_ratio")) is not None:
-        body["MaxFailureRatio"] = float(ratio)
+        body["MaxFailureRatio"] = float(
+            f"{ratio:.7g}"
+        )  # of 32 bits, as loader and manager have it: 0.1, not 0.10000000149
     return body
 
 

@@ -50,6 +50,8 @@ def create_request(args: Namespace, api: tuple[int, int], proxies: Mapping[str, 
     count = len(networks) if api >= MANY_ENDPOINTS else 1
     body: dict[str, object] = {
         **config,
+        "Cmd": list(args.command) or None,
+        "Entrypoint": None if args.entrypoint is None else [args.entrypoint],
         "HostConfig": host,
         "NetworkingConfig": {"EndpointsConfig": dict(networks[:count])},
     }
@@ -70,11 +72,9 @@ def _config(args: Namespace) -> bodies.ContainerConfig:
         "OpenStdin": args.interactive,
         "StdinOnce": False,
         "Env": environment(args.container_env_file, args.env),
-        "Cmd": list(args.command) or None,
         "Image": args.image,
         "Volumes": anonymous,
         "WorkingDir": args.workdir or "",
-        "Entrypoint": None if args.entrypoint is None else [args.entrypoint],
         "Labels": key_values([*_from_files(args.label_file), *args.label]),
     }
     config["StdinOnce"] = config["OpenStdin"] and config["AttachStdin"]
