@@ -63,6 +63,10 @@ def service_tree(project: Project, name: str, flags: BuildFlags) -> Build:
     tree["pull"] = tree.get("pull", False) or flags.get("pull", False)
     if flags.get("ssh"):
         tree["ssh"] = flags["ssh"]
+    if (provenance := flags.get("provenance")) is not None:
+        tree["provenance"] = provenance
+    if (sbom := flags.get("sbom")) is not None:
+        tree["sbom"] = sbom
     if contexts := tree.get("additional_contexts"):
         tree["additional_contexts"] = {key: _context(project, value) for key, value in contexts.items()}
     if sources := tree.get("cache_from"):

@@ -6,13 +6,16 @@ from typing import TypedDict
 
 
 class BuildFlags(TypedDict, total=False):
-    """What the flags of `build` say over the file. ``memory`` is in bytes; ``ssh`` are ``ID`` or ``ID=SOCKET``."""
+    """What the flags of `build` say over the file. ``memory`` is in bytes; ``ssh`` are ``ID`` or ``ID=SOCKET``; ``provenance`` and
+    ``sbom`` are those of the build section, None where the flag is not given."""
 
     no_cache: bool
     pull: bool
     args: dict[str, str | None]
     memory: int | None
     ssh: list[str]
+    provenance: str | None
+    sbom: str | None
 
 
 class BuildOutput(TypedDict, total=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS
 from typing import TYPE_CHECKING
 
-from ..flags.parser import FlagError
+from ..flags.building import build_arguments, byte_size
 from ..session import Session
 from ..show import legible
 
@@ -49,19 +49,15 @@ def add_arguments(parser: Parser) -> None:
 
 def overrides(args: Namespace) -> BuildFlags:
     """Build settings that the flags say."""
-    from ....grammar import sizes
-
-    memory = None
-    if args.memory:
-        try:
-            memory = sizes.parse(args.memory)
-        except ValueError as error:
-            raise FlagError(f"--memory: {error}") from None
-    arguments: dict[str, str | None] = {}
-    for item in args.build_arg:
-        name, equals, value = item.partition("=")
-        arguments[name] = value if equals else None
-    return {"no_cache": args.no_cache, "pull": args.pull, "args": arguments, "memory": memory, "ssh": list(args.ssh)}
+    return {
+        "no_cache": args.no_cache,
+        "pull": args.pull,
+        "args": build_arguments(args.build_arg),
+        "memory": byte_size(args.memory, "--memory") if args.memory else None,
+        "ssh": list(args.ssh),
+        "provenance": args.provenance,
+        "sbom": args.sbom,
+    }
 
 
 def run(args: Namespace) -> int:

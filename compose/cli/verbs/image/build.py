@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from .... import files
+from ...flags.building import build_arguments, byte_size
 from ...flags.parser import FlagError
 from ...session import Session
 
@@ -167,7 +168,7 @@ def _request(args: Namespace, tree: Build, tar: str | None, output: BuildOutput 
         platforms=[args.platform] if args.platform else [],
         secrets=dict(_secret(item) for item in args.secret),
         environment=os.environ,
-        memory=_bytes(args.memory, "--memory") if args.memory else None,
+        memory=byte_size(args.memory, "--memory") if args.memory else None,
         context_tar=tar or "",
         output=output,
     )
@@ -180,9 +181,7 @@ def _tree(args: Namespace) -> Build:
     from ....convert.values import pairs
 
     tree: Build = {
-        "args": {
-            key: (value if equals else None) for key, equals, value in (item.partition("=") for item in args.build_arg)
-        },
+        "args": build_arguments(args.build_arg),
         "cache_from": [absolute_cache(item, "src", os.getcwd()) for item in args.cache_from],
         "cache_to": [absolute_cache(item, "dest", os.getcwd()) for item in args.cache_to],
         "labels": pairs(args.label),
@@ -219,22 +218,13 @@ def _add_given(args: Namespace, tree: Build) -> None:
     if args.target:
         tree["target"] = args.target
     if args.shm_size:
-        tree["shm_size"] = Size(_bytes(args.shm_size, "--shm-size"))
+        tree["shm_size"] = Size(byte_size(args.shm_size, "--shm-size"))
     if args.ulimit:
         tree["ulimits"] = dict(_ulimit(item) for item in args.ulimit)
     if args.provenance is not None:
         tree["provenance"] = args.provenance
     if args.sbom is not None:
         tree["sbom"] = args.sbom
-
-
-def _bytes(text: str, flag: str) -> int:
-    from .....grammar import sizes
-
-    try:
-        return sizes.parse(text)
-    except ValueError as error:
-        raise FlagError(f"{flag}: {error}") from None
 
 
 def _ulimit(text: str) -> tuple[str, Ulimit]:
