@@ -31,8 +31,9 @@ class Networks:
         query = {"filters": json.dumps(filters) if filters else None}
         return self._engine.ask(Request("GET", "/networks", query), _NETWORKS)
 
-    def inspect(self, ref: str) -> Network:
-        return self._engine.ask(Request("GET", f"/networks/{quote(ref)}"), _NETWORK)
+    def inspect(self, ref: str, *, verbose: bool = False) -> Network:
+        """``verbose``: a swarm's network with its services and tasks."""
+        return self._engine.ask(Request("GET", f"/networks/{quote(ref)}", {"verbose": verbose or None}), _NETWORK)
 
     def create(self, body: Mapping[str, object]) -> Identified:
         return self._engine.ask(Request("POST", "/networks/create", None, dict(body)), _MADE)

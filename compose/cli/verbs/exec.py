@@ -31,7 +31,12 @@ def add_arguments(parser: Parser) -> None:
     )
     flag("-i", "--interactive", action="store_true", default=True, help="Keep STDIN open even if not attached")
     flag("-T", "--no-TTY", "--no-tty", action="store_true", dest="no_tty", help="Disable pseudo-TTY allocation")
-    flag("-t", "--tty", action="store_true", help="Allocate a pseudo-TTY (default where there is a terminal)")
+    flag(
+        "-t",
+        "--tty",
+        action="store_true",
+        help="Accepted for compatibility: there is a pseudo-TTY where there is a terminal",
+    )
     flag("--privileged", action="store_true", help="Give extended privileges to the process")
     flag("-u", "--user", default="", metavar="USER", help="Run the command as this user")
     flag("-w", "--workdir", default="", metavar="DIR", help="Path to workdir directory for this command")

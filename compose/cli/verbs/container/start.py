@@ -31,7 +31,7 @@ def run(args: Namespace) -> int:
 
         def start(name: str) -> None:
             try:
-                engine.containers.start(name)
+                engine.containers.start(name, args.detach_keys)
             except EngineError:
                 failed.append(name)
                 raise
@@ -45,4 +45,5 @@ def run(args: Namespace) -> int:
     from ...streams.interactive import Interaction, attach_and_run
 
     name = args.containers[0]
-    return attach_and_run(engine, name, Interaction(stdin=args.interactive), partial(engine.containers.start, name))
+    how = Interaction(stdin=args.interactive, keys=args.detach_keys)
+    return attach_and_run(engine, name, how, partial(engine.containers.start, name, args.detach_keys))

@@ -21,4 +21,4 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     engine = Session(args).engine
-    return inspect(args.networks, engine.networks.inspect, args.format)
+    return inspect(args.networks, lambda name: engine.networks.inspect(name, verbose=args.verbose), args.format)
