@@ -97,6 +97,11 @@ class Layout(NamedTuple):
         return self.run / "netns"
 
     @property
+    def lifeline(self) -> Path:
+        """The FIFO by which that namespace's uplink knows whether somebody is left to be served."""
+        return self.run / "uplink"
+
+    @property
     def ids(self) -> Path:
         """How ids are mapped, of an engine without root: what is below ``state`` depends on it."""
         return self.state / "ids.json"

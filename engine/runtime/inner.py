@@ -63,8 +63,9 @@ def remove(layout: Layout) -> None:
     """Let go of it: it lasts for as long as a container is in it."""
     with contextlib.suppress(OSError):  # not mounted: an engine that has never come that far
         mount.umount(str(layout.network), mount.MNT_DETACH)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(layout.network)
+    for path in (layout.network, layout.lifeline):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def _make(layout: Layout) -> int:

@@ -46,6 +46,14 @@ def isolate(layout: Layout) -> Host:
     return Host(hierarchies, outside, private, controls_devices, oom_score, network)
 
 
+def shims_live(layout: Layout) -> bool:
+    """Whether a shim of this root is alive: what it stands in must stay."""
+    found = namespace_of_shims(layout, "mnt")
+    if found is not None:
+        os.close(found)
+    return found is not None
+
+
 def namespace_of_shims(layout: Layout, kind: str) -> int | None:
     """A handle on the ``mnt`` or ``user`` namespace of a shim of this root; None when none is alive."""
     try:

@@ -39,7 +39,7 @@ from ..layout import Layout
 from ..linux import cgroup, process
 from . import activation, guard, inner, lockfile, ownlog, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
-from .isolation import isolate
+from .isolation import isolate, shims_live
 from .loop import Loop
 from .outlet import Outlet
 
@@ -52,6 +52,8 @@ _CRASHES = 5
 _EARLY = 5.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
+_PATIENCE = 2.0
+"""Seconds that the uplink gets to end."""
 
 EX_TEMPFAIL = 75
 EX_CONFIG = 78
@@ -72,16 +74,18 @@ class Keeper:
         self._shims: dict[int, ShimSpec] = {}
         self._finishing = False
         self._terminating = False
+        self._outlet: Outlet | None = None
         self.exit_code = 0
 
     def run(self) -> int:
         """Keep until the engine has finished. Returns the exit code."""
         self.catch_signals()
-        outlet = None if self._host.network is None else Outlet(self.loop, self._host.network)
+        if self._host.network is not None:
+            self._outlet = Outlet(self.loop, self._host.network, self._layout.lifeline)
         self._start_engine()
         self.loop.run()
-        if outlet is not None:
-            outlet.close()
+        if self._outlet is not None:
+            self._outlet.close(0.0 if shims_live(self._layout) else _PATIENCE)
         return self.exit_code
 
     # -- the engine --------------------------------------------------------------------------------------------------
@@ -247,6 +251,8 @@ class Keeper:
             signal.set_wakeup_fd(-1)
             keep = [0, 1, 2, control]
             keep += [handle for handle in (self._host.mount_namespace, self._host.network) if handle is not None]
+            if self._outlet is not None and self._outlet.lifeline >= 0:
+                keep.append(self._outlet.lifeline)
             process.close_all_except(keep)
             shim.main(spec, socket.socket(fileno=control), self._host)
             code = 0
@@ -414,7 +420,8 @@ def _clean_up(layout: Layout, hierarchies: cgroup.Hierarchies) -> None:
     """Remove what belongs to a running instance only. Whatever still holds something stays."""
     residence.move_back(layout.instance, hierarchies)
     cgroup.remove_instance(layout.instance)
-    inner.remove(layout)
+    if not shims_live(layout):
+        inner.remove(layout)
     try:
         ownlog.put_aside(layout)
     except OSError as error:  # no room, or nothing was ever stored here

@@ -6,7 +6,8 @@
     UDP: one socket here for each destination ◄───────────────┼─► one socket there for each client and destination
 
 What is for an address of the bridges themselves is meant for the host, and goes to the address that the host has. Forked
-by the keeper and forked again when it ends: it holds nothing but connections. It ends with the keeper, for the next one forks its own.
+by the keeper and forked again when it ends: it holds nothing but connections. It goes on without a keeper, as shims do, until the last
+of them has gone (outlet.py).
 
 Sockets belong to the namespace of the thread that makes them. The main thread stays in the host's, nobody may go back there;
 a second one enters the other and makes sockets when it is told to.
@@ -41,14 +42,14 @@ _ANYWHERE = {socket.AF_INET: ("192.0.2.1", 9), socket.AF_INET6: ("2001:db8::1", 
 _IPV4_ADDRESS, _IPV6_ADDRESS = struct.Struct("!2xH4s"), struct.Struct("!2xH4x16s")
 
 
-def main(inner: int, keeper: int) -> None:
-    """Serve until killed, or until the keeper has ended. ``inner`` is a handle on the engine's network namespace, ``keeper``
-    one on the keeper."""
+def main(inner: int, lifeline: int) -> None:
+    """Serve until killed, or until nobody is left to be served. ``inner`` is a handle on the engine's network namespace,
+    ``lifeline`` the reading end of what keeper and shims hold."""
     os.setsid()
     process.reset_signals()
     loop = Loop()
     Uplink(loop, inner)
-    loop.watch(keeper, lambda _: loop.stop())
+    loop.watch(lifeline, lambda _: loop.stop(), 0)
     process.set_title("pycompose-uplink")
     loop.run()
 

@@ -273,13 +273,67 @@ def test_what_is_killed_comes_back_and_containers_go_on(user: OrdinaryUser, port
                 os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not user.processes("keeper.py"), lambda: "the keeper lives")
         assert fetch("127.0.0.1", port).endswith(b"hello\n")  # with nobody but the shim
+        assert way_out(before) == b"out"  # and the uplink, which outlives the keeper
+        (uplink,) = user.processes("pycompose-uplink")
         assert first_process(user, "site") == before
         assert fetch("127.0.0.1", port).endswith(b"hello\n")
         (keeper,) = user.processes("keeper.py")
         assert os.stat(f"/proc/{keeper}/ns/user").st_ino == os.stat(f"/proc/{before}/ns/user").st_ino
+        assert user.processes("pycompose-uplink") == [uplink]  # the next keeper has found it
         assert user.run("container", "exec", "site", "cat", "/index.html").stdout == "hello\n"
+        os.kill(uplink, signal.SIGKILL)
+        wait_for(lambda: user.processes("pycompose-uplink") not in ([], [uplink]), lambda: "no uplink follows")
+        wait_for(lambda: way_out(before) == b"out", lambda: "no way out")
     finally:
         user.run("container", "rm", "-f", "site")
+
+
+def test_an_engine_that_is_ended_in_order_leaves_containers_their_network(user: OrdinaryUser, port: int) -> None:
+    """SIGTERM: containers go on, with the way out, and the next engine's containers are in the same network."""
+    web = ("-p", f"{port}:80", "busybox:test", "sh", "-c", "echo hello >/index.html; exec httpd -f -p 80 -h /")
+    user.run("container", "run", "-d", "--name", "site", *web)
+    try:
+        wait_for(lambda: _answers(port), lambda: "the site does not answer")
+        site = first_process(user, "site")
+        (keeper,) = user.processes("keeper.py")
+        os.kill(keeper, signal.SIGTERM)
+        wait_for(lambda: not user.processes("keeper.py"), lambda: "the keeper lives")
+        assert fetch("127.0.0.1", port).endswith(b"hello\n")
+        assert way_out(site) == b"out"
+        address = user.run("container", "inspect", "-f", "{{.NetworkSettings.IPAddress}}", "site").stdout.strip()
+        seen = user.run("container", "run", "--rm", "busybox:test", "wget", "-qO-", f"http://{address}/")
+        assert seen.stdout == "hello\n"
+    finally:
+        user.run("container", "rm", "-f", "site")
+
+
+def test_all_killed_leaves_nothing(user: OrdinaryUser) -> None:
+    """Keeper, engine, uplink and shims at once: the container goes with its shim, and the uplink with the last one."""
+    user.run("container", "run", "-d", "--name", "gone", "busybox:test", "sleep", "1000")
+    for title in ("keeper.py", "pycompose.engine", "pycompose-shim"):
+        for pid in user.processes(title):
+            os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not user.processes(), lambda: user.processes())
+    user.run("container", "rm", "-f", "gone")
+
+
+def way_out(container: int) -> bytes:
+    """What a server at the host's own address gets from a container, and answers; empty where it cannot be reached."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        host = probe.getsockname()[0]
+    with socket.create_server((host, 0)) as server, within(container, socket.SOCK_STREAM) as client:
+        for one in (server, client):
+            one.settimeout(5)
+        try:
+            client.connect(server.getsockname())
+            client.sendall(b"out")
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(connection.recv(3))
+            return client.recv(3)
+        except OSError:
+            return b""
 
 
 def _answers(port: int) -> bool:
