@@ -86,7 +86,7 @@ def _rootless(ids: int) -> Iterator[Finding]:
         yield Finding("user namespaces", OK, f"without root: a container's root is the engine's user, one of {ids} ids")
     else:
         yield Finding(
-            "user namespaces", WEAK, "without root, with one id: a container has no other user than root",
+            "user namespaces", WEAK, "without root, with one id: a container has one user, root or the one of user:",
             "install the package uidmap, give the user a range in /etc/subuid and /etc/subgid, and begin with a new root directory",
         )  # fmt: skip
     yield Finding(

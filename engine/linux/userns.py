@@ -65,8 +65,19 @@ def _last_without_gap(ranges: tuple[Range, ...]) -> int:
 
 def map_own_id(uid: int, gid: int) -> None:
     """Map root here to the one id that needs nobody's permission: that of the process. Raises OSError."""
-    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
+    directory = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        map_one_id(directory, Range(0, uid, 1), Range(0, gid, 1))
+    finally:
+        os.close(directory)
+
+
+def map_one_id(directory: int, user: Range, group: Range, prefix: str = "") -> None:
+    """Map one user and one group, those of this process in the namespace that it has left. ``directory``, with ``prefix``, is
+    our own in /proc. Raises OSError."""
+    maps = (("uid_map", user), ("gid_map", group))
+    for name, text in (("setgroups", "deny"), *((name, " ".join(map(str, one))) for name, one in maps)):
+        descriptor = os.open(prefix + name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
         try:
             os.write(descriptor, text.encode())
         finally:

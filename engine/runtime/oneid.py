@@ -3,13 +3,21 @@
 With one mapped id every chown and setuid to somebody else fails, though there is nobody to be kept out: package managers
 and servers that drop their rights would end there. Owners and device nodes are passed over in the kernel; who a program wants
 to be, and asks whether it is, the shim answers (supervisor.py).
+
+A container whose user is another one from the beginning needs none of this: its processes are in a user namespace below, in which
+the one id has that user's number. All files of the container belong to that user there.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..linux import userns
+
+if TYPE_CHECKING:
+    from .users import Identity
 
 _LOAD, _JUMP_EQUAL, _AND, _RETURN = 0x20, 0x15, 0x54, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
@@ -38,6 +46,20 @@ _MACHINES = {
     ),
     "aarch64": _Machine(0xC00000B7, (55, 54, 151, 152), dict(zip(_IDS, _AARCH64, strict=True)), ((33, 2),)),
 }
+
+
+def is_another(identity: Identity) -> bool:
+    """Whether this is not root."""
+    return bool(identity.uid or identity.gid)
+
+
+def become(identity: Identity, descriptors: int) -> None:
+    """Be the user in a namespace of one's own, for the only id there is. ``descriptors`` is our ``fd`` in the host's /proc. Other
+    groups than the first have no id, and need none: no file belongs to them. Raises OSError."""
+    userns.unshare()
+    userns.map_one_id(
+        descriptors, userns.Range(identity.uid, 0, 1), userns.Range(identity.gid, 0, 1), prefix=os.pardir + "/"
+    )
 
 
 def program(machine: str | None = None) -> bytes:

@@ -16,16 +16,13 @@ from ...grammar import sysctls
 from ..linux import caps, lsm, namespace, owners, process, tty, userns
 from ..linux.cgroup import Cgroup
 from ..linux.libc import KernelError
-from . import init, users
+from . import init, oneid, users
 from .program import find_program, not_executable
 
 if TYPE_CHECKING:
     from ..linux import oci
     from ..linux.cgroup import Hierarchies
     from .stage import Stage
-
-
-_ONE_ID = "this engine has one user id only: install the package uidmap, and give the user a range in /etc/subuid and /etc/subgid"
 
 
 class NewSession(NamedTuple):
@@ -238,7 +235,8 @@ class SetLimits(NamedTuple):
 
 
 class ResolveUser(NamedTuple):
-    """Look the user up in the container's own passwd and group files. Needs the root."""
+    """Look the user up in the container's own passwd and group files. Needs the root. Where root is the only user there is,
+    another one is who root is called in a user namespace below (oneid.py)."""
 
     user: str
     additional_groups: tuple[str, ...]
@@ -246,8 +244,10 @@ class ResolveUser(NamedTuple):
     def execute(self, stage: Stage) -> None:
         passwd = stage.read_small_file("/etc/passwd", users.MAX_FILE)
         group = stage.read_small_file("/etc/group", users.MAX_FILE)
+        identity = stage.identity = users.resolve(self.user, passwd, group, self.additional_groups)
+        if userns.has_one_id() and oneid.is_another(identity):
+            oneid.become(identity, stage.descriptors_fd)
         stage.nothing_more_to_read()
-        stage.identity = users.resolve(self.user, passwd, group, self.additional_groups)
 
     def describe(self) -> str:
         return f"resolve user {self.user!r}"
@@ -310,11 +310,14 @@ class LoadSeccomp(NamedTuple):
 
 
 class AskShim(NamedTuple):
-    """A filter some of whose calls the shim answers; from here on we make none of them ourselves."""
+    """A filter some of whose calls the shim answers; from here on we make none of them ourselves. Not for a user other than
+    root, whom the kernel lets do nothing of the kind either."""
 
     program: bytes
 
     def execute(self, stage: Stage) -> None:
+        if oneid.is_another(stage.identity):
+            return
         stage.send_listener(process.load_asking_seccomp(self.program))
 
     def describe(self) -> str:
@@ -334,9 +337,6 @@ class ChangeIdentity(NamedTuple):
         # Groups first: after setuid nobody may change them.
         if not userns.has_one_id():
             os.setgroups(identity.groups)
-        elif identity.uid or identity.gid:
-            raise KernelError(errno.EINVAL, "setuid", f"{identity.uid}:{identity.gid}", _ONE_ID)
-        if not userns.has_one_id():
             os.setresgid(identity.gid, identity.gid, identity.gid)
             os.setresuid(identity.uid, identity.uid, identity.uid)
         if self.sets is not None:

@@ -190,12 +190,28 @@ def test_what_root_alone_may_do_is_refused_in_one_line(user: OrdinaryUser) -> No
         assert refused.returncode == 126
         assert "ip_unprivileged_port_start" in refused.stderr
         assert "Traceback" not in refused.stderr
-    other = user.run("container", "run", "--rm", "-u", "1000", "busybox:test", "id", "-u", check=False)
-    if user.kind == "range":
-        assert other.stdout == "1000\n"
-    else:
-        assert other.returncode != 0
-        assert "uidmap" in other.stderr
+
+
+def test_another_user_is_a_real_one(user: OrdinaryUser) -> None:
+    """With one id in a user namespace below, without root's rights: nothing is pretended there."""
+    text = (
+        "id -u; id -g; touch /tmp/x /dev/shm/y; stat -c %u:%g /tmp/x; chown 5 /tmp/x 2>/dev/null; stat -c %u /tmp/x;"
+        " grep CapEff /proc/self/status; mount -t tmpfs x /mnt 2>/dev/null || echo no; echo out >/dev/stdout"
+    )
+    capabilities = "CapEff:\t0000000000000000"
+    wanted = ["1000", "7", "1000:7", "1000", capabilities, "no", "out"]
+    shown = user.run("container", "run", "--rm", "-u", "1000:7", "busybox:test", "sh", "-c", text)
+    assert shown.stdout.splitlines() == wanted
+    user.run("container", "run", "-d", "--init", "--name", "other", "-u", "user", "busybox:test", "sleep", "1000")
+    try:
+        assert user.run("container", "exec", "other", "id", "-u").stdout == "1000\n"
+        assert user.run("container", "exec", "other", "sh", "-c", "kill -0 1 && id -u").stdout == "1000\n"
+        shown = user.run("container", "exec", "-u", "1000:7", "other", "sh", "-c", text)
+        assert shown.stdout.splitlines() == wanted
+        assert user.run("container", "exec", "-u", "0", "other", "id", "-u").stdout == "0\n"
+        assert user.run("container", "top", "other").stdout.count("sleep")
+    finally:
+        user.run("container", "rm", "-f", "other")
 
 
 def test_owners_are_given_where_there_are_ids_and_never_stand_in_the_way(user: OrdinaryUser) -> None:
