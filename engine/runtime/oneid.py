@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LOAD, _JUMP_EQUAL, _AND, _RETURN = 0x20, 0x15, 0x54, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
 _ALLOW, _PRETEND, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
+_PR_SET_KEEPCAPS = 8
 _FORMAT, _CHARACTER, _BLOCK = 0o170000, 0o020000, 0o060000
 
 
@@ -32,6 +33,7 @@ class _Machine(NamedTuple):
     ids: dict[str, int]
     nodes: tuple[tuple[int, int], ...]
     """mknod and its like, each with the number of the argument that is the mode."""
+    prctl: int
 
 
 _IDS = (
@@ -42,9 +44,9 @@ _X86_64 = (105, 106, 113, 114, 117, 119, 116, 102, 107, 104, 108, 118, 120, 115)
 _AARCH64 = (146, 144, 145, 143, 147, 149, 159, 174, 175, 176, 177, 148, 150, 158)
 _MACHINES = {
     "x86_64": _Machine(
-        0xC000003E, (92, 93, 94, 260, 122, 123), dict(zip(_IDS, _X86_64, strict=True)), ((133, 1), (259, 2))
+        0xC000003E, (92, 93, 94, 260, 122, 123), dict(zip(_IDS, _X86_64, strict=True)), ((133, 1), (259, 2)), 157
     ),
-    "aarch64": _Machine(0xC00000B7, (55, 54, 151, 152), dict(zip(_IDS, _AARCH64, strict=True)), ((33, 2),)),
+    "aarch64": _Machine(0xC00000B7, (55, 54, 151, 152), dict(zip(_IDS, _AARCH64, strict=True)), ((33, 2),), 167),
 }
 
 
@@ -81,6 +83,9 @@ def program(machine: str | None = None) -> bytes:
         ]
     for number in known.owners:
         steps += [_jump(number, 0, 1), _step(_RETURN, _PRETEND)]
+    # One of its many options: rights that are to be kept when root becomes somebody else (setpriv).
+    keep = [_step(_LOAD, 16), _jump(_PR_SET_KEEPCAPS, 0, 1), _step(_RETURN, _ASK), _step(_RETURN, _ALLOW)]
+    steps += [_jump(known.prctl, 0, len(keep)), *keep]
     for number in known.ids.values():
         steps += [_jump(number, 0, 1), _step(_RETURN, _ASK)]
     return b"".join([*steps, _step(_RETURN, _ALLOW)])
@@ -89,7 +94,9 @@ def program(machine: str | None = None) -> bytes:
 def names(machine: str | None = None) -> dict[int, str]:
     """The calls that the shim answers, by their numbers."""
     known = _MACHINES.get(machine or os.uname().machine)
-    return {} if known is None else {number: name for name, number in known.ids.items()}
+    if known is None:
+        return {}
+    return {known.prctl: "prctl"} | {number: name for name, number in known.ids.items()}
 
 
 def _step(code: int, value: int) -> bytes:

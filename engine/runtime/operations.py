@@ -333,9 +333,11 @@ class ChangeIdentity(NamedTuple):
         identity = stage.identity
         if self.sets is not None:
             caps.limit_bounding(self.sets.bounding)
-            caps.keep_over_setuid()
-        # Groups first: after setuid nobody may change them.
+        # Where there is one id, who we are has been settled already, and the shim would be asked (AskShim).
         if not userns.has_one_id():
+            if self.sets is not None:
+                caps.keep_over_setuid()
+            # Groups first: after setuid nobody may change them.
             os.setgroups(identity.groups)
             os.setresgid(identity.gid, identity.gid, identity.gid)
             os.setresuid(identity.uid, identity.uid, identity.uid)

@@ -59,10 +59,24 @@ class Credentials(NamedTuple):
     user: Ids = Ids()
     group: Ids = Ids()
     groups: tuple[int, ...] = ()
+    program: str = ""
+    """The program for which the next two hold: execve(2) ends them."""
+    keeps: bool = False
+    """PR_SET_KEEPCAPS: becoming another user takes no rights away."""
+    kept: bool = False
+    """Root's rights, of somebody who is another user now."""
 
     @property
     def privileged(self) -> bool:
-        return self.user.effective == 0
+        return self.user.effective == 0 or self.kept
+
+    def become(self, user: Ids) -> Credentials:
+        """Another user, with the rights that are kept."""
+        return self._replace(user=user, kept=self.kept or (self.keeps and self.privileged))
+
+    def running(self, program: str) -> Credentials:
+        """The same, in a process that runs this program."""
+        return self if program == self.program else self._replace(program="", keeps=False, kept=False)
 
 
 ROOT = Credentials()

@@ -91,10 +91,11 @@ class Supervisor:
 
     def _of(self, pid: int) -> Credentials:
         """What the process believes, or those it comes from: its other threads, its parents."""
+        asking = pid
         for _ in range(64):
             known = self._known.get(pid)
             if known is not None and process.start_time(pid) == known[0]:
-                return known[1]
+                return known[1].running(program_of(asking)) if known[1].program else known[1]
             above = process.parent(pid)
             if above <= 1 or not self._known:
                 return ROOT
@@ -132,6 +133,14 @@ class Supervisor:
         fcntl.ioctl(self._listener, _VALID, bytearray(ctypes.c_uint64(call.id)))
 
 
+def program_of(pid: int) -> str:
+    """What a process runs, as a name to compare with; empty when it has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
 def _id(argument: int) -> int:
     return argument & 0xFFFFFFFF
 
@@ -145,7 +154,7 @@ def _set(kind: str, way: str) -> Callable[[Supervisor, Call, Credentials], Answe
             raise OSError(errno.EINVAL, "")
         ids = before.user if kind == "user" else before.group
         after = getattr(ids, way)(*wanted, privileged=before.privileged)
-        return 0, before._replace(user=after) if kind == "user" else before._replace(group=after)
+        return 0, before.become(after) if kind == "user" else before._replace(group=after)
 
     return handle
 
@@ -165,6 +174,10 @@ def _get_three(kind: str) -> Callable[[Supervisor, Call, Credentials], Answer]:
         return 0, None
 
     return handle
+
+
+def _keep_rights(supervisor: Supervisor, call: Call, before: Credentials) -> Answer:
+    return 0, before._replace(keeps=bool(call.arguments[1]), program=program_of(call.pid))
 
 
 def _set_groups(supervisor: Supervisor, call: Call, before: Credentials) -> Answer:
@@ -199,6 +212,7 @@ _HANDLERS: dict[str, Callable[[Supervisor, Call, Credentials], Answer]] = {
     "getegid": _get("group", "effective"),
     "getresuid": _get_three("user"),
     "getresgid": _get_three("group"),
+    "prctl": _keep_rights,
     "setgroups": _set_groups,
     "getgroups": _get_groups,
 }

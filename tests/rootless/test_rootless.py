@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -232,6 +233,30 @@ def test_who_becomes_somebody_else_is_told_so(user: OrdinaryUser) -> None:
         assert user.run("container", "exec", "asked", "sh", "-c", refused, check=False).returncode != 0
     finally:
         user.run("container", "rm", "-f", "asked")
+
+
+def test_rights_that_are_kept_while_becoming_somebody_else(user: OrdinaryUser) -> None:
+    """As setpriv does it: the user first, then the group. What it executes has none of them."""
+    copy = project(user, "setpriv", "services: {}")
+    for path in ("/usr/bin/setpriv", *linked("/usr/bin/setpriv")):
+        target = copy / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    user.give(copy)
+    tool = f"{copy}/usr/bin/setpriv:/usr/bin/setpriv:ro"
+    volumes = [word for name in ("lib", "lib64") if (copy / name).is_dir() for word in ("-v", f"{copy}/{name}:/{name}")]
+    text = "id -u; id -g; setpriv --reuid=0 true 2>/dev/null || echo refused"
+    shown = user.run(
+        *("container", "run", "--rm", "-v", tool, *volumes, "busybox:test"),
+        *("setpriv", "--reuid=7", "--regid=8", "--clear-groups", "sh", "-c", text),
+    )
+    assert shown.stdout.split() == ["7", "8", "refused"]
+
+
+def linked(program: str) -> list[str]:
+    """The libraries of a program, by their absolute names."""
+    shown = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return [word for word in shown.split() if word.startswith("/")]
 
 
 def test_files_of_other_users_are_reached_by_unshare(user: OrdinaryUser) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pycompose.engine.linux import userns
 from pycompose.engine.runtime import oneid
-from pycompose.engine.runtime.pretended import KEEP, Ids
+from pycompose.engine.runtime.pretended import KEEP, ROOT, Ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,10 +69,20 @@ def test_the_filter_ends_in_a_verdict_wherever_it_leads(machine: str) -> None:
         if code == 0x15:
             assert number + 1 + max(equal, other) < len(steps)
     assert steps[-1][0] == 0x06
-    assert len(oneid.names(machine)) == 14
+    assert len(oneid.names(machine)) == 15
     assert oneid.program("other") == b""
 
 
 def test_maps_are_read_lowest_first() -> None:
     text = "         1     100000      65536\n         0       1000          1\n"
     assert userns.parse_map(text) == ((0, 1000, 1), (1, 100000, 65536))
+
+
+def test_rights_are_kept_for_as_long_as_the_program_runs_that_has_asked_for_it() -> None:
+    """setpriv becomes the user first, and then the group."""
+    asked = ROOT._replace(program="/usr/bin/setpriv", keeps=True)
+    other = asked.become(Ids(7, 7, 7))
+    assert other.privileged and other.running("/usr/bin/setpriv").privileged
+    assert not other.running("/usr/bin/redis-server").privileged
+    assert not ROOT.become(Ids(7, 7, 7)).privileged
+    assert not ROOT.become(Ids(7, 7, 7))._replace(keeps=True).become(Ids(7, 7, 7)).privileged
