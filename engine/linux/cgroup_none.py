@@ -1,4 +1,5 @@
-"""A container without control groups: its processes are those of its pid namespace, and are counted and stopped one by one."""
+"""A container without control groups: its processes are those of its pid namespace, or where it has none of its own, of its mount
+namespace. They are counted and stopped one by one."""
 
 from __future__ import annotations
 
@@ -19,11 +20,12 @@ _ROUNDS = 16
 
 
 class Unconfined(Cgroup):
-    """``first`` is the container's first process, as the engine sees it. What has ended counts no more in :meth:`stats`."""
+    """``first`` is the container's first process, as the engine sees it, ``kind`` the namespace that tells its own. What has ended counts no more in :meth:`stats`."""
 
-    def __init__(self, path: str, first: int) -> None:
+    def __init__(self, path: str, first: int, kind: str) -> None:
         super().__init__(Hierarchies({}, None), path)
         self._first = first
+        self._kind = kind
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ class Unconfined(Cgroup):
         """There is nothing to join."""
 
     def procs(self) -> list[int]:
-        return process.of_pid_namespace(self._first)
+        return process.of_same_namespace(self._kind, self._first)
 
     def freeze(self, timeout: float = 2.0) -> None:
         """With SIGSTOP, until nobody is left who runs. Raises TimeoutError, thawed again."""
@@ -52,21 +54,21 @@ class Unconfined(Cgroup):
             running = [pid for pid in self.procs() if not process.is_stopped(pid)]
             if not running:
                 return
-            _signal(running, signal.SIGSTOP)
+            process.signal_all(running, signal.SIGSTOP)
             if time.monotonic() >= deadline:
                 break
         self.thaw()
         raise TimeoutError(errno.ETIMEDOUT, f"processes did not stop within {timeout} s", str(self._first))
 
     def thaw(self) -> None:
-        _signal(self.procs(), signal.SIGCONT)
+        process.signal_all(self.procs(), signal.SIGCONT)
 
     def frozen(self) -> bool:
         found = self.procs()
         return bool(found) and all(process.is_stopped(pid) for pid in found)
 
     def kill(self) -> None:
-        _signal(self.procs(), signal.SIGKILL)
+        process.signal_all(self.procs(), signal.SIGKILL)
 
     def stats(self) -> oci.Counters:
         found = self.procs()
@@ -79,11 +81,3 @@ class Unconfined(Cgroup):
 
     def oom_fd(self) -> int | None:
         return None
-
-
-def _signal(pids: list[int], number: int) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue

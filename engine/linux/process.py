@@ -164,23 +164,35 @@ def is_ending(pid: int, started: int | None) -> bool:
     return not fields or int(fields[19]) != started or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & _PF_EXITING)
 
 
-def of_pid_namespace(first: int) -> list[int]:
-    """The processes in the pid namespace of ``first``: it alone when that is the caller's own; none when it is gone."""
+def of_same_namespace(kind: str, first: int) -> list[int]:
+    """The processes in the ``pid`` or ``mnt`` namespace of ``first``: it alone when that is the caller's own; none when it is gone."""
     try:
-        own, caller = os.stat(f"/proc/{first}/ns/pid"), os.stat("/proc/self/ns/pid")
+        own, caller = os.stat(f"/proc/{first}/ns/{kind}"), os.stat(f"/proc/self/ns/{kind}")
     except OSError:
         return []
-    if os.path.samestat(own, caller):
-        return [first]
+    return [first] if os.path.samestat(own, caller) else of_namespace(kind, own)
+
+
+def of_namespace(kind: str, own: os.stat_result) -> list[int]:
+    """The processes in this namespace that can be looked at and have not ended."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                if os.path.samestat(os.stat(f"/proc/{name}/ns/pid"), own):
+                if os.path.samestat(os.stat(f"/proc/{name}/ns/{kind}"), own):
                     found.append(int(name))
             except OSError:  # gone, or somebody else's
                 continue
     return found
+
+
+def signal_all(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each of them that is still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
 
 
 def is_stopped(pid: int) -> bool:

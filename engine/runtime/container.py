@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..linux import process
 from ..linux.cgroup import Cgroup
-from . import bundle, child, foreign, restart, spaces, statusfile
+from . import bundle, child, foreign, leftover, restart, spaces, statusfile
 from .foreign import Console
 from .launch import Launch
 from .logcompress import Compressor
@@ -73,6 +73,7 @@ class Container:
         self._user, self.network = spaces.make(spec)
         self.cgroup: Cgroup | None = None
         self.run: Run | None = None
+        self._mounts = -1
         self.status = statusfile.created()
         self._log: LogWriter | None = None
         self._compressor: Compressor | None = None
@@ -257,6 +258,7 @@ class Container:
         started = statusfile.started(self.status, [*self._warnings, *self._report.warnings])
         done(started, None)
         self._publish("started", {"started": started})
+        self._mounts = leftover.hold(self.spec, self._host.hierarchies, run.child.pid)
         self._loop.watch(run.child.pidfd, lambda _: self._on_exit())
         if self.cgroup is not None:
             known = self._memory.kills if self._memory is not None else 0
@@ -301,6 +303,7 @@ class Container:
         if self.cgroup is not None and self.spec.pid_namespace != "new":
             # Without a pid namespace of its own the container's other processes outlive the first.
             self.cgroup.kill()
+        leftover.kill(self._mounts)
         run.streams.finish()
         if self._forwarder is not None:
             self._forwarder.flush()

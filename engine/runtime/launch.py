@@ -242,11 +242,12 @@ def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> _Binds:
             steps.append(filesystem.MountJoinedProc(destination, attributes, _owner(spec, spec.namespaces["pid"])))
         elif kind in ("cgroup", "cgroup2"):
             steps.append(_cgroups(destination, spec, host, attributes, private=private_cgroup))
-        elif kind == "sysfs" and spec.network_mode != "new" and not userns.is_initial():
-            # It would show a network namespace that is not ours: the host's own stands for it.
-            shown = attributes._replace(recursive_set=attributes.set, propagation=((mount.MS_PRIVATE, True),), data=())
-            steps.append(filesystem.Bind(len(sources), "/sys", destination, shown))
-            sources.append(("/sys", True))
+        elif shown := _of_the_host(kind, spec):
+            if os.path.ismount(shown):  # a host need not have message queues
+                private = ((mount.MS_PRIVATE, True),)
+                attributes = attributes._replace(recursive_set=attributes.set, propagation=private, data=())
+                steps.append(filesystem.Bind(len(sources), shown, destination, attributes))
+                sources.append((shown, True))
         else:
             if kind == "devpts" and userns.has_one_id():
                 attributes = attributes._replace(data=tuple(one for one in attributes.data if one[:4] != "gid="))
@@ -255,6 +256,20 @@ def _mounts(spec: LaunchSpec, host: Host, *, private_cgroup: bool) -> _Binds:
                 attributes = attributes._replace(data=(*attributes.data, f"context={label}"))
             steps.append(filesystem.MountFilesystem(kind, entry.get("source") or kind, destination, attributes))
     return _Binds(sources, steps, changed[False], changed[True])
+
+
+def _of_the_host(kind: str, spec: LaunchSpec) -> str:
+    """What shows a namespace that is not the container's own, and in a user namespace cannot be mounted anew: where the host has it;
+    empty for everything else."""
+    if userns.is_initial():
+        return ""
+    shared = {
+        "sysfs": ("/sys", spec.network_mode != "new"),
+        "proc": ("/proc", "pid" not in spec.namespaces),
+        "mqueue": ("/dev/mqueue", "ipc" not in spec.namespaces),
+    }
+    path, is_shared = shared.get(kind, ("", False))
+    return path if is_shared else ""
 
 
 def _cgroups(

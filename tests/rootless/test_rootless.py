@@ -235,6 +235,35 @@ def test_who_becomes_somebody_else_is_told_so(user: OrdinaryUser) -> None:
         user.run("container", "rm", "-f", "asked")
 
 
+@pytest.mark.parametrize("where", ["host", "container:first"])
+def test_processes_of_another_pid_namespace_are_told_apart(user: OrdinaryUser, where: str) -> None:
+    """Paused, counted and ended are the container's own, though the namespace has others."""
+    user.run("container", "run", "-d", "--name", "first", "busybox:test", "sleep", "1001")
+    text = "sleep 1002 & exec sleep 1003"
+    user.run("container", "run", "-d", "--name", "second", "--pid", where, "busybox:test", "sh", "-c", text)
+    try:
+        wait_for(lambda: len(user.processes("sleep 100")) == 3, lambda: user.processes("sleep"))
+        if where == "host":
+            seen = user.run("container", "exec", "second", "cat", f"/proc/{first_process(user, 'second')}/comm")
+            assert seen.stdout == "sleep\n"
+        told = user.run("container", "top", "second").stdout
+        assert "sleep 1002" in told and "sleep 1003" in told and "sleep 1001" not in told
+        user.run("container", "pause", "second")
+        state = Path(f"/proc/{first_process(user, 'first')}/stat").read_text().split()[2]
+        user.run("container", "unpause", "second")
+        assert state == "S"
+        user.run("container", "stop", "-t", "1", "second")
+        wait_for(lambda: len(user.processes("sleep 100")) == 1, lambda: user.processes("sleep"))
+        assert first_process(user, "first") in user.processes("sleep 1001")
+    finally:
+        user.run("container", "rm", "-f", "second", "first")
+
+
+def test_message_queues_of_the_host_need_not_be_there(user: OrdinaryUser) -> None:
+    shown = user.run("container", "run", "--rm", "--ipc", "host", "busybox:test", "readlink", "/proc/self/ns/ipc")
+    assert shown.stdout.strip() == os.readlink("/proc/self/ns/ipc")
+
+
 def test_rights_that_are_kept_while_becoming_somebody_else(user: OrdinaryUser) -> None:
     """As setpriv does it: the user first, then the group. What it executes has none of them."""
     copy = project(user, "setpriv", "services: {}")

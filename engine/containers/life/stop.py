@@ -112,7 +112,7 @@ def cgroup(containers: Containers, container: Container) -> Cgroup:
     """The container's control group, or what stands for it where there are none."""
     path, hierarchies = bundle.cgroup_path(container.record, containers.layout), Hierarchies.discover()
     if not hierarchies.any:
-        return Unconfined(path, container.state.pid)
+        return Unconfined(path, container.state.pid, "mnt" if container.record.spec.pid.word else "pid")
     return Cgroup.at(path, hierarchies)
 
 
