@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
+from ..linux import userns
 from .netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, Request, attribute, nested, text, values
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _INNER_PORTS = frozenset({"veth", "tun", "dummy"})  # tun: taps too
 _SIOCGIFMTU = 0x8921
+_RELAYED_MTU = 65520
+"""As with slirp4netns and pasta: the largest multiple of 16 that an IP packet can be."""
 _SIOCGIFINDEX = 0x8933
 _NAME_SIZE = 16
 
@@ -288,7 +291,10 @@ def _addresses(netlink: Netlink) -> list[tuple[bytes, int, int]]:
 
 
 def uplink_mtu(netlink: Netlink) -> int:
-    """The MTU of the link that carries the default route, 1500 without one."""
+    """The MTU of the link that carries the default route, 1500 without one. Without root nothing is routed: what leaves is read
+    by the uplink, and larger packets are fewer."""
+    if not userns.is_initial():
+        return _RELAYED_MTU
     names = {link.index: link.name for link in all_links(netlink)}
     for index in default_links(netlink):
         if index in names:

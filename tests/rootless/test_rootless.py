@@ -259,6 +259,20 @@ def test_processes_of_another_pid_namespace_are_told_apart(user: OrdinaryUser, w
         user.run("container", "rm", "-f", "second", "first")
 
 
+def test_limits_are_told_of_once(user: OrdinaryUser) -> None:
+    limits = ("-m", "64m", "--cpus", "1", "--pids-limit", "50")
+    made = user.run("container", "create", "--name", "limited", *limits, "busybox:test", "true")
+    try:
+        words = "limits of memory, CPU, processes are not applied: an engine without root has no control groups here"
+        assert made.stderr.count(words) == 1
+        started = user.run("container", "start", "limited")
+        assert "limits" not in started.stdout + started.stderr
+        assert "processes are not" in user.run("container", "update", "--pids-limit", "60", "limited").stderr
+    finally:
+        user.run("container", "rm", "-f", "limited")
+    assert user.run("container", "run", "--rm", "busybox:test", "true").stderr == ""
+
+
 def test_message_queues_of_the_host_need_not_be_there(user: OrdinaryUser) -> None:
     shown = user.run("container", "run", "--rm", "--ipc", "host", "busybox:test", "readlink", "/proc/self/ns/ipc")
     assert shown.stdout.strip() == os.readlink("/proc/self/ns/ipc")

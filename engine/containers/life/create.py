@@ -15,7 +15,7 @@ import anyio
 
 from ...errors import EngineError, InvalidParameter, NotFound
 from ...images.types import Platform
-from ...linux import paths
+from ...linux import paths, userns
 from ...linux.libc import KernelError
 from ...networks.ipam import check_mac
 from ...networks.types import EndpointRequest, endpoint_settings
@@ -53,6 +53,8 @@ async def create(
     host["RestartPolicy"] = validate.restart_policy(host["RestartPolicy"])
     validate.config(wanted)
     warnings = validate.host_config(host, wanted)
+    if not userns.is_initial():
+        warnings += resources.not_applied(resources.limits(host))
     if wanted["MacAddress"] and not one_network:
         warnings.append(
             "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."

@@ -8,6 +8,7 @@ import anyio
 
 from ... import shapes
 from ...errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound
+from ...linux import userns
 from ...linux.cgroup import CgroupError
 from ...networks.types import EndpointRequest
 from ...runtime.client import ShimError
@@ -78,6 +79,8 @@ async def update(containers: Containers, container: Container, body: Mapping[str
                 "update the memoryswap at the same time"
             )
         warnings = validate.host_config(after, spec.config)
+        if not userns.is_initial():
+            warnings += resources.not_applied(resources.update(before, after))
         with anyio.CancelScope(shield=True):
             if container.state.running and changed:
                 try:

@@ -83,6 +83,15 @@ def limits(host: Limits) -> oci.Resources:
     return result
 
 
+def not_applied(given: oci.Resources) -> list[str]:
+    """The warning for limits where there are no control groups; none without a limit."""
+    names = {"memory": "memory", "cpu": "CPU", "pids": "processes", "blockIO": "block devices"}
+    asked = [words for name, words in names.items() if name in given]
+    if not asked:
+        return []
+    return [f"limits of {', '.join(asked)} are not applied: an engine without root has no control groups here"]
+
+
 def update(before: Limits, after: Limits) -> oci.Resources:
     """The resources to apply to a running container whose HostConfig changes: only what differs, unlimited spelt out."""
     result = limits(after)
