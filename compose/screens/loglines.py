@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+import re2
 
 LINE_LIMIT = 16 * 1024
 """Bytes of one line that are shown; what a program writes without line ends comes in lines of this length."""
+
+SEARCH_LIMIT = 1000
+"""Characters of a search at most."""
+
+_SEARCH_MEMORY = 1024 * 1024
+"""Bytes that a compiled search may take; what wants more is refused."""
 
 LEVELS = ("error", "warning", "info", "debug")
 
@@ -66,11 +74,21 @@ class Splitter:
         return Line(at, self.source, stream, plain(text))
 
 
+class Pattern(Protocol):
+    """What is used of a compiled search."""
+
+    def search(self, text: str) -> object | None: ...
+
+
+class SearchError(ValueError):
+    """A search that cannot be made; its text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which lines are wanted. ``pattern`` None for all; ``levels`` empty for all."""
 
-    pattern: re.Pattern[str] | None = None
+    pattern: Pattern | None = None
     levels: frozenset[str] = frozenset()
 
     @property
@@ -84,6 +102,23 @@ class Filter:
 
 
 def make_filter(text: str, levels: str, *, regex: bool) -> Filter:
-    """Raises `re.error` for what is no regular expression."""
-    pattern = re.compile(text if regex else re.escape(text), re.IGNORECASE) if text else None
-    return Filter(pattern, frozenset(one for one in levels.split(",") if one in LEVELS))
+    """Letters of both cases are the same. Raises `SearchError` for what is no regular expression of RE2, or is too long."""
+    wanted = frozenset(one for one in levels.split(",") if one in LEVELS)
+    return Filter(_compiled(text, regex=regex) if text else None, wanted)
+
+
+def _compiled(text: str, *, regex: bool) -> Pattern:
+    """RE2 takes time in proportion to its input, whatever the pattern: Python's re could hold the server up for years."""
+    if len(text) > SEARCH_LIMIT:
+        raise SearchError(f"a search has at most {SEARCH_LIMIT} characters")
+    options = re2.Options()
+    options.literal = not regex
+    options.case_sensitive = False
+    options.log_errors = False
+    options.max_mem = _SEARCH_MEMORY
+    try:
+        pattern: Pattern = re2.compile(text, options)  # type: ignore[no-untyped-call]
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        raise SearchError(f"no regular expression: {reason}") from None
+    return pattern

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import statistics
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
-from support.screening import page_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -195,27 +192,3 @@ def test_keys_reach_everything(page: Page) -> None:
     page.locator("#tab-logs").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("#tab-stats").get_attribute("aria-selected") == "true"
-
-
-def test_read_only_changes_nothing_and_strangers_see_nothing(stack: Command, browser: object) -> None:
-    with page_of(stack, "--read-only") as address:
-        own = address.partition("?")[0]
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{own}about", timeout=10)
-        assert refused.value.code == 403
-        refused.value.close()
-        opened = browser.new_page()  # type: ignore[attr-defined]
-        opened.goto(address)
-        opened.get_by_text("This page only shows").first.wait_for()
-        body = '{"action": "down", "project": "shop", "preview": false}'
-        status = opened.evaluate("(body) => fetch('/act', {method: 'POST', body}).then((one) => one.status)", body)
-        assert status == 403
-        # Another origin's page: its form, its fetch and its WebSocket reach nothing.
-        opened.goto(f"{own.replace('127.0.0.1', 'localhost')}static/icon.svg")
-        tried = opened.evaluate(
-            "(own) => fetch(own + 'about', {mode: 'no-cors', credentials: 'include'}).then(() => 'sent', () => 'refused')",
-            own,
-        )
-        assert tried in ("sent", "refused")
-        opened.close()
-    assert stack.ps()["shop-db-1"]["State"] == "running"

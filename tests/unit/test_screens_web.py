@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from support.screening import asked
 
 from pycompose.compose.errors import UsageError
 from pycompose.compose.screens import commands
-from pycompose.compose.screens.loglines import Splitter, level, make_filter, plain
+from pycompose.compose.screens.loglines import SEARCH_LIMIT, SearchError, Splitter, level, make_filter, plain
 from pycompose.compose.screens.logreader import BACKLOG, FRAME, Tail
 from pycompose.compose.screens.store import fold
 from pycompose.compose.screens.store.state import State
@@ -134,9 +133,22 @@ def test_lines_are_text() -> None:
         "DEBUG": "debug",
     }
     assert {text: level(text) for text in words} == words
-    assert make_filter("a.c", "", regex=False).pattern.search("abc") is None  # type: ignore[union-attr]
-    with pytest.raises(re.error):
-        make_filter("(", "", regex=True)
+
+
+def test_a_search_takes_time_in_proportion_to_the_line() -> None:
+    def finds(text: str, line: str, *, regex: bool = True) -> bool:
+        return make_filter(text, "", regex=regex).wants(Splitter("web").feed(1, f"t {line}\n".encode())[0])
+
+    assert finds("A.C", "xabcx") and not finds("A.C", "xabcx", regex=False) and finds("A.C", "xa.cx", regex=False)
+    assert finds("größe|ärger", "GRÖSSE GRÖßE")
+    # Python's re would try the ways to part 16,000 letters: more than there are atoms.
+    for evil in ("(a+)+b", "(a|aa)*b", "(.*)*x(.*)*y", "^(([a-z])+.)+[0-9]([a-z])+$"):
+        assert not finds(evil, "a" * 16_000)
+    for wrong in ("(", "*", "(?=ahead)", "(a)\\1", "((a{1000}){1000}){1000}"):
+        with pytest.raises(SearchError, match="no regular expression: "):
+            make_filter(wrong, "", regex=True)
+    with pytest.raises(SearchError, match="at most 1000 characters"):
+        make_filter("a" * (SEARCH_LIMIT + 1), "", regex=False)
 
 
 def test_a_reader_that_is_too_slow_loses_the_oldest_lines_and_is_told() -> None:
@@ -164,6 +176,31 @@ def test_the_terminal_screen_takes_anything() -> None:
     assert screen.changes() is None
     screen.resize(2, 10)
     assert screen.changes()["lines"] == 2  # type: ignore[index]
+
+
+def test_the_terminal_screen_is_bounded_whatever_is_written() -> None:
+    screen = Screen(4, 20)
+    screen.feed(b"x")
+    # Marks on one cell, in a run and with the cursor brought back in between; saved cursors; sequences that never end.
+    screen.feed("\u0300".encode() * 8_000)
+    for _ in range(50):
+        screen.feed("\x1b[2G\u0301".encode() * 100 + b"\x1b7" * 1000)
+    for unfinished in (b"\x1b]0;", b"\x1bP", b"\x1b[", b"\x1b[1;", b"\xc2\x9d", b"\x1b#\x1b\x1b]"):
+        screen.feed(unfinished)
+        for _ in range(20):
+            screen.feed(b"9" * 16_000)
+        screen.feed(b"m\x1b\\")
+    inner = screen._screen
+    assert len(inner.savepoints) <= 16 and inner.title == inner.icon_name == ""
+    assert all(len(char.data) <= 9 for line in inner.buffer.values() for char in line.values())
+    assert screen._sequences._rest == ""
+    screen.feed(b"\x1bc\x1b[3")
+    screen.feed(b"2mgreen\x1b")
+    screen.feed(b"[0m \x1b]2;title\x1b")
+    screen.feed("\\e\u0301nd\x1b(B\x9b1mbold".encode())
+    changes = screen.changes()
+    assert changes is not None
+    assert [tuple(run) for run in changes["rows"][0]][:3] == [("green", "fg-green"), (" énd", ""), ("bold", "bold")]
 
 
 def test_actions_are_command_lines() -> None:

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Footer, Input, RichLog, Static, TabbedCon
 from ...app.report import container_lines
 from ...errors import ComposeError
 from .. import commands
-from ..loglines import Filter, level, make_filter, plain
+from ..loglines import SEARCH_LIMIT, Filter, level, make_filter, plain
 from ..logreader import Reader, Tail
 from . import rows
 
@@ -301,7 +301,7 @@ class View(App[None]):
         self.search.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._wanted = make_filter(event.value, "", regex=False)
+        self._wanted = make_filter(event.value[:SEARCH_LIMIT], "", regex=False)
         event.input.remove_class("shown")
         self.list.focus()
         self._read()

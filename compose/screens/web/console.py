@@ -15,6 +15,7 @@ import pyte
 from starlette.websockets import WebSocketDisconnect
 
 from ...errors import ComposeError
+from .emulator import Emulator, Sequences
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -32,16 +33,17 @@ class Screen:
 
     def __init__(self, rows: int, columns: int) -> None:
         self._lock = threading.Lock()
-        self._screen = pyte.Screen(columns, rows)
+        self._screen = Emulator(columns, rows)
         self._screen.dirty.update(range(rows))
         self._stream = pyte.Stream(self._screen)
+        self._sequences = Sequences()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> None:
         # pyte takes a sequence with the wrong number of parameters as a call with wrong arguments: nothing is shown for it.
         wrong = contextlib.suppress(TypeError, ValueError, IndexError, KeyError, AttributeError)
         with self._lock, wrong:
-            self._stream.feed(self._decoder.decode(data))
+            self._stream.feed(self._sequences.feed(self._decoder.decode(data)))
 
     def resize(self, rows: int, columns: int) -> None:
         with self._lock:

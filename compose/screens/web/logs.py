@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect
 
-from ..loglines import Filter, level, make_filter
+from ..loglines import Filter, SearchError, level, make_filter
 from ..logreader import Reader, Tail
 from .live import gone_from
 
@@ -31,8 +30,8 @@ async def logs(socket: WebSocket, engine: Engine) -> None:
     query = socket.query_params
     try:
         wanted = make_filter(query.get("q", ""), query.get("levels", ""), regex=query.get("regex") == "1")
-    except re.error as error:
-        await socket.send_text(json.dumps({"error": f"no regular expression: {error}"}))
+    except SearchError as error:
+        await socket.send_text(json.dumps({"error": str(error)}))
         await socket.close()
         return
     follow = query.get("follow") != "0"
