@@ -38,29 +38,52 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """``needs_files``: works only where the Compose file is; ``value`` is what the user types: a number of replicas, a name."""
+    """Command lines with ``{service}`` and ``{value}`` (what the user types or chooses: a number of replicas, a name). A word that
+    is ``{service}`` alone is left out without one. ``needs_files``: works only where the Compose file is; ``of_engine``: of no
+    project."""
 
     run: tuple[str, ...]
     preview: tuple[str, ...]
     needs_files: bool = True
-    of_service: bool = True
-    value: str = ""
+    of_engine: bool = False
+
+    @property
+    def of_service(self) -> bool:
+        return any("{service}" in word for word in self.run)
+
+    @property
+    def has_value(self) -> bool:
+        return any("{value}" in word for word in self.run)
+
+    @property
+    def shows_value(self) -> bool:
+        """Whether the preview depends on the value."""
+        return any("{value}" in word for word in self.preview)
 
 
 _DRY = "--dry-run"
+_OF = "{service}"
 
 ACTIONS = {
-    "up": Action(("up", "--detach", "--yes"), ("plan",)),
-    "rebuild": Action(("up", "--detach", "--yes", "--build"), ("plan", "--build")),
-    "start": Action(("start",), (_DRY, "start")),
-    "stop": Action(("stop",), (_DRY, "stop"), needs_files=False),
-    "restart": Action(("restart",), (_DRY, "restart"), needs_files=False),
-    "scale": Action(("scale",), (_DRY, "scale"), value="{service}={value}"),
-    "run": Action(("run", "--rm", "--no-TTY"), ("config", "--no-interpolate", "--quiet")),
-    "down": Action(("down",), (_DRY, "down"), needs_files=False, of_service=False),
-    "snapshot save": Action(("snapshot", "save"), ("snapshot", "ls"), of_service=False, value="{value}"),
-    "snapshot restore": Action(("snapshot", "restore"), ("snapshot", "ls"), of_service=False, value="{value}"),
-    "prune": Action(("system", "prune", "--force"), ("system", "df"), needs_files=False, of_service=False),
+    "up": Action(("up", "--detach", "--yes", _OF), ("plan", _OF)),
+    "rebuild": Action(("up", "--detach", "--yes", "--build", _OF), ("plan", "--build", _OF)),
+    "start": Action(("start", _OF), (_DRY, "start", _OF)),
+    "stop": Action(("stop", _OF), (_DRY, "stop", _OF), needs_files=False),
+    "restart": Action(("restart", _OF), (_DRY, "restart", _OF), needs_files=False),
+    "scale": Action(("scale", "{service}={value}"), (_DRY, "scale", "{service}={value}")),
+    "run": Action(("run", "--rm", "--no-TTY", _OF), ("config", "--no-interpolate", "--quiet")),
+    "down": Action(("down",), (_DRY, "down"), needs_files=False),
+    "snapshot save": Action(("snapshot", "save", "{value}"), ("snapshot", "ls")),
+    "snapshot restore": Action(("snapshot", "restore", "{value}"), ("snapshot", "ls")),
+    "snapshot rm": Action(("snapshot", "rm", "{value}"), ("snapshot", "ls")),
+    "job trigger": Action(("jobs", "trigger", "{value}"), ("jobs", "ls")),
+    "job cancel": Action(("jobs", "cancel", "{value}"), ("jobs", "history", "{value}")),
+    "job pause": Action(("jobs", "pause", "{value}"), ("jobs", "ls")),
+    "job resume": Action(("jobs", "resume", "{value}"), ("jobs", "ls")),
+    "job logs": Action(("jobs", "logs", "{value}"), ("jobs", "logs", "{value}")),
+    "lease end": Action(("lease", "end", "{value}"), ("lease", "ls"), needs_files=False, of_engine=True),
+    "lease release": Action(("lease", "release", "{value}"), ("lease", "ls"), needs_files=False, of_engine=True),
+    "prune": Action(("system", "prune", "--force"), ("system", "df"), needs_files=False, of_engine=True),
 }
 """By the name that a screen sends."""
 
@@ -72,25 +95,20 @@ def command(
     action = ACTIONS.get(name)
     if action is None:
         raise UsageError(f"no such action: {name}")
-    if name == "prune":
-        return list(action.preview if preview else action.run)
-    if target is None:
+    if target is None and not action.of_engine:
         raise UsageError(f"{name} needs a project")
-    if action.needs_files and not target.files:
+    if target is not None and action.needs_files and not target.files:
         raise UsageError(f"{name} needs the Compose file of {target.project}, which is not on this machine")
     for word in (service, value):
         if word.startswith("-") or len(word) > VALUE_LIMIT or "\0" in word:
             raise UsageError(f"{word[:40]!r} is no value for {name}")
-    if action.value and not value:
+    words = action.preview if preview else action.run
+    if not value and any("{value}" in word for word in words):
         raise UsageError(f"{name} needs a value")
-    if "{service}" in action.value and not service:
+    if not service and any("{service}" in word and word != _OF for word in words):
         raise UsageError(f"{name} needs a service")
-    words = list(action.preview if preview else action.run)
-    if action.value:
-        words += [] if preview and name.startswith("snapshot") else [action.value.format(service=service, value=value)]
-    elif action.of_service and service and words[0] != "config":
-        words.append(service)
-    return [*target.options, *words]
+    filled = [word.replace("{service}", service).replace("{value}", value) for word in words if service or word != _OF]
+    return filled if action.of_engine or target is None else [*target.options, *filled]
 
 
 def of_state(state: State, project: str, here: Target | None = None) -> Target | None:

@@ -38,6 +38,11 @@ services:
     environment: {MARKUP: "<script>document.title=3</script>"}
     depends_on: {db: {condition: service_healthy}}
   job: {<<: *base, command: [sh, -c, "echo cannot reach the queue; exit 3"], depends_on: [db]}
+jobs:
+  nightly:
+    image: box
+    command: [sh, -c, "echo '<i>no table</i>'; exit 4"]
+    triggers: {schedule: [{cron: "0 3 1 1 *"}]}
 volumes: {data: {}}
 """
 

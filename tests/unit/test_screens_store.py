@@ -92,6 +92,13 @@ def test_the_timeline_and_its_critical_path() -> None:
     assert [(one.service, one.critical) for one in bars] == [("db", True), ("cache", False), ("web", True)]
     first = bars[0]
     assert (first.created, first.started, first.ready) == (0.0, 0.5, 4.0)
+    # A job's run, and one by hand, are no start of the stack.
+    for service, action, at in (("nightly", "create", 500), ("nightly", "start", 501)):
+        state = fold.happened(state, event(service, action, at))
+    assert derive.timeline(found, state.happenings) == bars
+    state = fold.happened(state, event("web", "create", 600))
+    oneoff = frozenset((state.happenings[-1].container,))
+    assert {one.service for one in derive.timeline(found, state.happenings, oneoff)} <= {"db", "cache"}
 
 
 def test_a_service_that_was_never_created_is_seen() -> None:

@@ -12,6 +12,7 @@ from support.screening import asked
 
 from pycompose.compose.errors import UsageError
 from pycompose.compose.screens import commands
+from pycompose.compose.screens.excerpts import Excerpts, hidden
 from pycompose.compose.screens.loglines import SEARCH_LIMIT, SearchError, Splitter, level, make_filter, plain
 from pycompose.compose.screens.logreader import BACKLOG, FRAME, Tail
 from pycompose.compose.screens.store import fold
@@ -21,6 +22,8 @@ from pycompose.compose.screens.web.guard import Guard
 from pycompose.compose.screens.web.views import Framer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.types import Receive, Scope, Send
 
 HOST = {"host": "127.0.0.1:9000"}
@@ -203,6 +206,37 @@ def test_the_terminal_screen_is_bounded_whatever_is_written() -> None:
     assert [tuple(run) for run in changes["rows"][0]][:3] == [("green", "fg-green"), (" énd", ""), ("bold", "bold")]
 
 
+def test_excerpts_show_lines_of_the_project_only_and_hide_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services:\n  web: {image: box, ports: ['1:2']}\n")
+    elsewhere = tmp_path.parent / "elsewhere.yaml"
+    elsewhere.write_text("secret\n")
+    (tmp_path / "link.yaml").symlink_to(elsewhere)
+    excerpts = Excerpts(commands.Target("demo", str(tmp_path), (str(file),)))
+    assert excerpts.under(f"  ports changed ({file}:2:3): 1 → 2") == "      2 | web: {image: box, ports: ['1:2']}\n"
+    for nothing in (
+        "no place",
+        f"({file}:9:1)",
+        f"({file}:0:1)",
+        f"({elsewhere}:1:1)",
+        f"({tmp_path}/link.yaml:1:1)",
+        f"({tmp_path}/../elsewhere.yaml:1:1)",
+        f"({tmp_path}/gone.yaml:1:1)",
+        f"X changed ({file}:2:3): ******** → ********",
+    ):
+        assert excerpts.under(nothing) == ""
+    lines = {
+        "environment: {DB_PASSWORD: a b, MODE: fast}": "environment: {DB_PASSWORD: ********, MODE: fast}",
+        'environment: {"API_TOKEN": "x, y}", MODE: fast}': 'environment: {"API_TOKEN": ********, MODE: fast}',
+        "DB_PASSWORD: correct horse, battery": "DB_PASSWORD: ********",
+        "- DB_PASSWORD=x y": "- DB_PASSWORD=********",
+        'command: ["--password=x", "--port=1"]': 'command: ["--password=********, "--port=1"]',
+        "content: key material": "content: ********",
+        "image: registry.example:5000/box": "image: registry.example:5000/box",
+    }
+    assert {line: hidden(line) for line in lines} == lines
+
+
 def test_actions_are_command_lines() -> None:
     here = commands.Target("demo", "/src", ("/src/compose.yaml",))
     options = ["--project-name", "demo", "--project-directory", "/src", "--file", "/src/compose.yaml"]
@@ -213,6 +247,12 @@ def test_actions_are_command_lines() -> None:
     assert words("up", here, "web") == [*options, "up", "--detach", "--yes", "web"]
     assert words("up", here, preview=True) == [*options, "plan"]
     assert words("scale", here, "web", "3", preview=True) == [*options, "--dry-run", "scale", "web=3"]
+    assert words("job trigger", here, "", "nightly") == [*options, "jobs", "trigger", "nightly"]
+    assert words("snapshot restore", here, "", "old", preview=True) == [*options, "snapshot", "ls"]
+    assert words("lease end", here, "", "abc") == ["lease", "end", "abc"] and words("prune", None)[:2] == [
+        "system",
+        "prune",
+    ]
     assert words("down", commands.target("demo", "/src", "/src/gone.yaml", []), preview=True) == [
         *("--project-name", "demo", "--dry-run", "down")
     ]
@@ -223,6 +263,10 @@ def test_actions_are_command_lines() -> None:
         ("stop", here, "--volumes"),
         ("scale", here, "web"),
         ("snapshot save", here, "", "--x"),
+        ("snapshot restore", here),
+        ("job trigger", here),
+        ("job trigger", None, "", "nightly"),
+        ("lease end", None, "", "--all"),
     ):
         with pytest.raises(UsageError):
             words(*given)

@@ -145,9 +145,18 @@ START_PAUSE = 60.0
 """Seconds without a creation or a start that part one `up` from the next."""
 
 
-def timeline(found: Project, happenings: Sequence[Happening]) -> list[Bar]:
-    """The last `up` as a waterfall: when each container was created, started and ready, with the chain that took longest."""
-    own = [one for one in happenings if one.kind == "container" and one.project == found.name]
+def timeline(found: Project, happenings: Sequence[Happening], oneoff: frozenset[str] = frozenset()) -> list[Bar]:
+    """The last `up` as a waterfall: when each container was created, started and ready, with the chain that took longest.
+    Runs of jobs and of `run` (``oneoff``: their containers) belong to no `up`."""
+    services = {one.name for one in found.services}
+    own = [
+        one
+        for one in happenings
+        if one.kind == "container"
+        and one.project == found.name
+        and one.service in services
+        and one.container not in oneoff
+    ]
     moments = [one.at for one in own if one.action in ("create", "start")]
     if not moments:
         return []

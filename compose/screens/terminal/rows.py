@@ -106,7 +106,9 @@ def events(state: State, project: str) -> list[str]:
 def start(state: State, project: str) -> list[str]:
     """The last start as a waterfall of characters."""
     own = [one for one in state.containers.values() if one.project == project]
-    bars = derive.timeline(derive.project(project, own), state.happenings)
+    bars = derive.timeline(
+        derive.project(project, own), state.happenings, frozenset(one.id for one in own if one.oneoff)
+    )
     if not bars:
         return ["Nothing was started in the last hour."]
     end = max(max(one.created, one.started or 0.0, one.ready or 0.0) for one in bars) or 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
@@ -14,7 +15,8 @@ from starlette.staticfiles import StaticFiles
 
 from ...errors import ComposeError
 from .. import commands
-from . import details
+from ..excerpts import annotated
+from . import details, holdings
 from .console import console
 from .live import live
 from .logs import logs
@@ -57,7 +59,11 @@ def make_app(context: Context) -> Starlette:
             Route("/container/{id}", site.container),
             Route("/container/{id}/directory", site.directory),
             Route("/container/{id}/archive", site.archive),
+            Route("/container/{id}/file", site.file),
             Route("/image", site.image),
+            Route("/holdings", site.holdings),
+            Route("/leases", site.leases),
+            Route("/disk", site.disk),
             Route("/explain", site.explain),
             Route("/act", site.act, methods=["POST"]),
             WebSocketRoute("/live", site.live),
@@ -81,7 +87,7 @@ class Site:
                 "read_only": self._context.read_only,
                 "here": here.project if here is not None else "",
                 "actions": {
-                    name: {"value": bool(one.value), "service": one.of_service, "files": one.needs_files}
+                    name: {"value": one.has_value, "shows": one.shows_value, "files": one.needs_files}
                     for name, one in commands.ACTIONS.items()
                 },
             }
@@ -106,6 +112,25 @@ class Site:
     async def directory(self, request: Request) -> Response:
         path = request.query_params.get("path") or "/"
         return await self._answer(details.directory, self._context.engine, request.path_params["id"], path)
+
+    async def file(self, request: Request) -> Response:
+        path = request.query_params.get("path") or "/"
+        return await self._answer(details.file, self._context.engine, request.path_params["id"], path)
+
+    async def holdings(self, request: Request) -> Response:
+        """Jobs, snapshots and leases of a project."""
+        project = request.query_params.get("project", "")
+        return await self._answer(holdings.of_project, self._context.engine, project)
+
+    async def leases(self, request: Request) -> Response:
+        return await self._answer(holdings.leases, self._context.engine)
+
+    async def disk(self, request: Request) -> Response:
+        """What images, containers, volumes and the build cache take, in the words of `system df`."""
+        code, text = await asyncio.to_thread(self._context.runner.ask, ["system", "df", "--format", "json"])
+        if code:
+            return JSONResponse({"error": text}, 404)
+        return JSONResponse({"rows": [json.loads(line) for line in text.splitlines()]})
 
     async def image(self, request: Request) -> Response:
         return await self._answer(details.image, self._context.engine, request.query_params.get("ref", ""))
@@ -148,7 +173,11 @@ class Site:
             return PlainTextResponse(f"{error}\n", 400)
         if self._context.read_only and not preview:
             return PlainTextResponse("this page only shows (--read-only)\n", 403)
-        return StreamingResponse(self._context.runner.run(words), media_type="text/plain; charset=utf-8")
+        output = self._context.runner.run(words)
+        target = self._target(project)
+        if preview and "plan" in words and target is not None:
+            output = annotated(output, target)
+        return StreamingResponse(output, media_type="text/plain; charset=utf-8")
 
     def _target(self, project: str) -> commands.Target | None:
         return commands.of_state(self._context.store.latest[1], project, self._context.here)

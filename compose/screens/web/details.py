@@ -26,6 +26,9 @@ LISTING_LIMIT = 32 * 1024 * 1024
 
 PROBES = 20
 
+TEXT_LIMIT = 256 * 1024
+"""Bytes of a file that are shown."""
+
 
 def container(engine: Engine, identity: str, state: State) -> Section:
     """Environment (secrets masked), probes, limits and what it tells of its trouble."""
@@ -119,6 +122,7 @@ def _top(engine: Engine, identity: str) -> Section:
     paths = [f"/{name}" for name in TOP]
     paths += [str((tree.get("Config") or {}).get("WorkingDir") or "")]
     paths += [str(one.get("Destination")) for one in tree.get("Mounts") or ()]
+    paths += [f"/{str(one['Path']).split('/')[1]}" for one in engine.containers.changes(identity)]
     found = []
     for path in sorted(set(paths)):
         stat = engine.containers.stat(identity, path) if path.strip("/") else None
@@ -149,11 +153,35 @@ def directory(engine: Engine, identity: str, path: str) -> Section:
     except (tarfile.TarError, EOFError):
         whole = False
     finally:
-        close = getattr(blocks, "close", None)
-        if close is not None:
-            close()
+        _close(blocks)
     return {
         "stat": dict(stat),
         "entries": sorted(found, key=lambda one: (one["kind"] != "directory", one["name"])),
         "whole": whole,
     }
+
+
+def file(engine: Engine, identity: str, path: str) -> Section:
+    """The beginning of a regular file as text; ``binary`` says that it is none."""
+    _, blocks = engine.containers.get_archive(identity, path)
+    raw, size = b"", 0
+    try:
+        with tarfile.open(fileobj=_Source(blocks), mode="r|") as archive:
+            member = archive.next()
+            content = archive.extractfile(member) if member is not None and member.isreg() else None
+            if member is None or content is None:
+                return {"error": f"{path} is no regular file"}
+            raw, size = content.read(TEXT_LIMIT), member.size
+    except (tarfile.TarError, EOFError):
+        return {"error": f"{path} cannot be read"}
+    finally:
+        _close(blocks)
+    text = "\n".join(plain(line) for line in raw.decode("utf-8", "replace").split("\n"))
+    return {"text": "" if b"\0" in raw else text, "binary": b"\0" in raw, "size": size, "whole": size <= TEXT_LIMIT}
+
+
+def _close(blocks: Iterator[bytes]) -> None:
+    """Let go of an answer that was not read to its end."""
+    close = getattr(blocks, "close", None)
+    if close is not None:
+        close()

@@ -113,6 +113,7 @@ def project_view(state: State, name: str) -> Section | None:
     found = derive.project(name, containers)
     services = {one.name: one for one in found.services}
     blamed = derive.chain(services)
+    oneoff = frozenset(one.id for one in containers if one.oneoff)
     return {
         **_glance(found),
         "services": [
@@ -128,7 +129,7 @@ def project_view(state: State, name: str) -> Section | None:
         ],
         "jobs": [_container(one) for one in containers if one.oneoff],
         "graph": graph(services, blamed),
-        "timeline": [asdict(bar) for bar in derive.timeline(found, state.happenings)],
+        "timeline": [asdict(bar) for bar in derive.timeline(found, state.happenings, oneoff)],
     }
 
 

@@ -10,39 +10,55 @@ export function actions(state, project, service, names) {
     h("button", { type: "button", "data-key": `do ${name}`, onclick: () => start(state, project, service, name) }, name)));
 }
 
-async function run(body, place) {
-  const answer = await fetch("/act", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+// The output of one request as it comes. A preview is let go of when the thing itself is done.
+async function run(body, place, signal) {
   let text = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    text += value;
-    place.textContent = text.slice(-200000);
-    place.scrollTop = place.scrollHeight;
+  try {
+    const answer = await fetch("/act", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || signal.aborted) break;
+      text += value;
+      place.textContent = text.slice(-200000);
+      if (!body.preview) place.scrollTop = place.scrollHeight;
+    }
+  } catch (error) {
+    if (!signal.aborted) place.textContent = `${text}\nThe server of this page is gone: ${error.message}`;
   }
-  return answer.ok;
+  // `plan` ends with 2 when there is something to do: no news for somebody who reads what.
+  if (body.preview && !signal.aborted) place.textContent = place.textContent.replace(/\n*exit code [02]\s*$/, "\n");
 }
 
-function start(state, project, service, name) {
-  const wants = state.about.actions[name].value;
-  const output = h("pre", { tabindex: "0", "aria-live": "polite", "aria-label": "Output" }, wants ? "" : "Asking what would be done…");
+// A row of a table and what can be done with it: the value is chosen already.
+export const choices = (state, project, value, names) => !state.about.read_only && h("span", { class: "bar" }, names.map((name) =>
+  h("button", { type: "button", "data-key": `do ${name} ${value}`, "aria-label": `${name} ${value}`, onclick: () => start(state, project, "", name, value) }, name.split(" ").pop())));
+
+function start(state, project, service, name, chosen = "") {
+  const { value: takes, shows } = state.about.actions[name];
+  const wants = takes && !chosen;
+  const output = h("pre", { tabindex: "0", "aria-live": "polite", "aria-label": "Output" }, wants && shows ? "" : "Asking what would be done…");
   const input = wants && h("input", { id: "value", required: true, autocomplete: "off", maxlength: "100" });
-  const what = `${name} ${service || project}`.trim();
+  const what = `${name} ${chosen || service || project}`.trim();
+  const title = h("p", { class: "quiet" }, "What would be done:");
   const go = h("button", { type: "button", class: "main" }, `Do it: ${what}`);
   const close = h("button", { type: "button", onclick: () => dialog.close() }, "Close");
-  const body = (preview) => ({ action: name, project, service, value: input ? input.value : "", preview });
-  const preview = () => run(body(true), output);
+  const body = (preview) => ({ action: name, project, service, value: input ? input.value : chosen, preview });
+  let current = new AbortController();
+  const next = (shown) => { current.abort(); current = new AbortController(); return run(body(shown), output, current.signal); };
+  const preview = () => next(true);
   go.addEventListener("click", async () => {
     if (input && !input.reportValidity()) return;
     go.disabled = true;
+    title.textContent = "What is done:";
     output.textContent = "Running…";
-    await run(body(false), output);
+    await next(false);
+    window.dispatchEvent(new Event("acted"));
     close.focus();
   });
-  if (input) input.addEventListener("change", () => { if (input.value) preview(); });
+  if (input && shows) input.addEventListener("change", () => { if (input.value) preview(); });
   dialog.replaceChildren(...[h("h2", { id: "action-title" }, what), input && h("p", null, h("label", { for: "value" }, name === "scale" ? "Number of containers " : "Name "), input),
-    h("p", { class: "quiet" }, "What would be done:"), output, h("div", { class: "bar" }, go, close)].filter(Boolean));
+    title, output, h("div", { class: "bar" }, go, close)].filter(Boolean));
   dialog.showModal();
-  if (!wants || name.startsWith("snapshot")) preview();
+  if (!wants || !shows) preview();
 }

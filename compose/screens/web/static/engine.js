@@ -1,7 +1,7 @@
 // Views of the whole engine: projects, images, volumes, networks, events.
 
-import { actions } from "./actions.js";
-import { ask, clock, h, link, put, size, table, word } from "./dom.js";
+import { actions, choices } from "./actions.js";
+import { ask, clock, h, link, moment, put, size, table, word } from "./dom.js";
 
 export function projects(state) {
   const here = state.about.here;
@@ -18,11 +18,53 @@ export function projects(state) {
         h("p", { class: "quiet" }, one.directory)))),
     state.others.length > 0 && [h("h2", null, "Containers of no project"),
       table("Containers of no project", ["Name", "State", "Image", "Ports"], state.others.map((one) => [one.name, [word(one.condition), " ", one.status], one.image, ports(one)]))],
-    h("h2", null, "Disk"), actions(state, "", "", ["prune"]),
   ];
 }
 
 export const ports = (one) => one.ports.map((port, at) => [at ? ", " : "", port.url ? h("a", { href: port.url.replace("//127.0.0.1:", "//localhost:"), rel: "noreferrer noopener", target: "_blank" }, port.text) : port.text]);
+
+// The engine itself: what it is, what the disk holds, whom it keeps stacks for. Asked for anew when something has happened.
+export class EngineView {
+  constructor(main, state) {
+    this.state = state; this.disk = this.leases = null; this.seen = -1; this.at = 0;
+    this.place = h("section", null);
+    main.replaceChildren(this.place);
+  }
+
+  update() {
+    const last = this.state.events.length ? this.state.events[this.state.events.length - 1].number : 0;
+    if (last !== this.seen && Date.now() - this.at > 2000) { this.seen = last; this.at = Date.now(); this.look(); }
+    this.draw();
+  }
+
+  acted() { this.at = Date.now(); this.look(); }
+
+  async look() {
+    [this.disk, this.leases] = await Promise.all([ask("/disk"), ask("/leases")]);
+    this.draw();
+  }
+
+  draw() {
+    const { engine, about } = this.state;
+    if (!engine) return;
+    put(this.place, h("h1", null, "Engine"),
+      h("dl", null, [["Name", engine.name], ["Engine", `${engine.own ? "pycompose" : "Docker"} ${engine.version}`], ["Address", engine.address], ["Processors", String(engine.processors)], ["Memory", size(engine.memory)], ["This page", about.read_only ? "only shows" : "shows and changes"]]
+        .map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
+      h("h2", null, "Disk"),
+      !this.disk ? h("p", { class: "quiet" }, "The engine is adding up what is on the disk…") : this.disk.error ? h("p", { class: "bad" }, this.disk.error)
+        : table("Disk", ["What", "Number", "In use", "Size", "Can be freed"], this.disk.rows.map((one) => [one.Type, one.TotalCount, one.Active, one.Size, one.Reclaimable])),
+      actions(this.state, "", "", ["prune"]),
+      h("h2", null, "Leases"), this.leases && leases(this.state, this.leases.leases));
+  }
+
+  close() {}
+}
+
+export function leases(state, found) {
+  if (!found.length) return h("p", { class: "quiet" }, "No stack is bound to an owner.");
+  return table("Leases", ["Project", "Owner", "State", "Since", ""], found.map((one) => [
+    one.project ? h("a", { href: link("p", one.project) }, one.project) : "", one.owner, [word(one.state === "held" ? "running" : "starting", one.state), " ", one.reason], moment(one.at * 1000), choices(state, "", one.id, ["lease release", "lease end"])]));
+}
 
 export function images(state) {
   return [h("h1", null, "Images"), table("Images", ["Tags", "Size", "Id", "Layers"], state.images.map((one) => [
@@ -54,5 +96,5 @@ export function events(state) { return [h("h1", null, "Events"), eventList(state
 
 export function eventList(found) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Events" }, h("table", null, h("tbody", null,
-    found.slice(-150).reverse().map((one) => h("tr", null, h("td", { class: "quiet" }, clock(one.at)), h("td", { class: one.grave ? "bad" : null }, one.words), h("td", { class: "quiet wide" }, one.project))))));
+    found.slice(-150).reverse().map((one) => h("tr", null, h("td", { class: "quiet when" }, clock(one.at)), h("td", { class: one.grave ? "bad" : null }, one.words), h("td", { class: "quiet wide" }, one.project))))));
 }

@@ -1,7 +1,7 @@
 // The page: one subscription, one place, and the view that the address names.
 
 import { ask, h, put, stream } from "./dom.js";
-import { projects, images, volumes, networks, events } from "./engine.js";
+import { EngineView, projects, images, volumes, networks, events } from "./engine.js";
 import { Project } from "./project.js";
 import { Service } from "./service.js";
 
@@ -25,6 +25,7 @@ function open() {
   main.replaceChildren(h("p", { class: "quiet" }, "Reading from the engine…"));
   if (first === "p" && second === "s") view = new Service(main, state, name, service);
   else if (first === "p") view = new Project(main, state, name);
+  else if (first === "engine") view = new EngineView(main, state);
   else view = new Simple({ images, volumes, networks, events }[first] || projects);
   document.title = `${[service, name].filter(Boolean).join(" · ") || "pycompose"}${name ? " · pycompose" : ""}`;
   for (const one of document.querySelectorAll("nav a")) {
@@ -73,5 +74,6 @@ function draw() {
 }
 
 window.addEventListener("hashchange", open);
+window.addEventListener("acted", () => { if (view && view.acted) view.acted(); });
 ask("/about").then((about) => { state.about = about; draw(); });
 open();

@@ -95,8 +95,15 @@ export class Service {
     const archive = (where) => h("a", { href: `/container/${encodeURIComponent(id)}/archive?${new URLSearchParams({ path: where })}`, download: "files.tar" }, "download");
     put(this.panel, h("p", null, h("code", null, path), " ", path !== "/" && h("button", { type: "button", onclick: () => this.files(up) }, "up"), " ", archive(path)),
       found.error ? h("p", { class: "bad" }, found.error) : table("Files", ["Name", "Size", "Changed", ""], found.entries.map((one) => [
-        one.kind === "directory" ? h("button", { type: "button", onclick: () => this.files(join(one.name)) }, `${one.name}/`) : one.name, one.kind === "file" ? size(one.size) : one.kind, moment(one.at * 1000), archive(join(one.name))])),
+        one.kind === "directory" ? h("button", { type: "button", onclick: () => this.files(join(one.name)) }, `${one.name}/`) : one.kind === "file" ? h("button", { type: "button", onclick: () => this.look(join(one.name), path) }, one.name) : one.name, one.kind === "file" ? size(one.size) : one.kind, moment(one.at * 1000), archive(join(one.name))])),
       found.whole === false && h("p", { class: "quiet" }, "There is more than is shown here."));
+  }
+
+  async look(path, back) {
+    const id = this.container, found = await ask(`/container/${encodeURIComponent(id)}/file`, { path });
+    if (this.tab !== "files" || this.container !== id) return;
+    put(this.panel, h("p", null, h("code", null, path), " ", h("button", { type: "button", onclick: () => this.files(back) }, "back"), " ", h("a", { href: `/container/${encodeURIComponent(id)}/archive?${new URLSearchParams({ path })}`, download: "files.tar" }, "download")),
+      found.error ? h("p", { class: "bad" }, found.error) : found.binary ? h("p", null, `${size(found.size)} of binary data.`) : [!found.whole && h("p", { class: "quiet" }, `The first part of ${size(found.size)}.`), h("pre", { class: "file", tabindex: "0", "aria-label": `Content of ${path}` }, found.text)]);
   }
 
   close() { if (this.part && this.part.close) this.part.close(); }
