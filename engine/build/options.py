@@ -78,10 +78,10 @@ class BuildOptions:
     ``dockerfile_inline`` replaces it, or what a client sends from its ``definition``. ``args`` are build arguments. ``contexts`` are named contexts: an absolute
     directory, a URL, ``docker-image://ref`` or ``target:stage``; those in ``received`` the client sends. ``secrets`` are the bytes by id; ``ssh`` the path of an
     agent's socket by id. ``cache_from`` and ``cache_to`` are ``type=local,src=…``/``dest=…`` with absolute directories,
-    ``type=inline``, or an image reference. ``platforms`` may hold one. ``ulimits`` map a name to (soft, hard), ``shm_size``
+    ``type=inline``, or an image reference. the result for several ``platforms`` is an image index. ``ulimits`` map a name to (soft, hard), ``shm_size``
     is in bytes, ``resources`` as in the OCI runtime specification. ``entitlements`` are those of BuildKit
     (``security.insecure``, ``network.host``); ``privileged`` grants both and runs every step unconfined.
-    ``provenance`` ("min", "max" or "" for none) and ``sbom`` ask for attestations of the image.
+    ``several`` makes an index even for one platform. ``provenance`` ("min", "max" or "" for none) and ``sbom`` ask for attestations of the image.
     ``workers`` is how many stages are built at a time, 0 for the engine's own setting.
     ``auth`` are credentials by registry host. Setting ``cancel`` ends the build.
     """
@@ -98,6 +98,7 @@ class BuildOptions:
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     platforms: tuple[str, ...] = ()
+    several: bool = False
     contexts: Mapping[str, str] = field(default_factory=dict)
     received: Mapping[str, FileSource] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)

@@ -18,10 +18,11 @@ from ..shapes import members
 from .progress import StepNote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..images.service import Images
     from .progress import Steps
+    from .service import Trees
 
 Kind = Literal["local", "tar", "oci", "docker"]
 _KINDS: tuple[Kind, ...] = ("local", "tar", "oci", "docker")
@@ -51,10 +52,10 @@ def parse_output(body: object) -> Output | None:
     return Output(kind, Path(dest), unpacked=given.get("tar") is False)
 
 
-def write_files(output: Output, images: Images, lower: Sequence[Path], steps: Steps) -> None:
-    """Write the files of the layers ``lower`` (top-most first)."""
+def write_files(output: Output, images: Images, trees: Trees, steps: Steps) -> None:
+    """Write the files of the layers (top-most first), of several platforms each in a directory of its own."""
     what = "directory" if output.kind == "local" else "tarball"
-    with steps.internal(f"exporting to client {what}") as step, images.mounted(lower) as root:
+    with steps.internal(f"exporting to client {what}") as step, images.joined(trees) as root:
         try:
             if output.kind == "tar":
                 with output.dest.open("wb") as file:
@@ -71,24 +72,16 @@ def write_files(output: Output, images: Images, lower: Sequence[Path], steps: St
 def write_archive(output: Output, images: Images, image: str, tags: Sequence[str]) -> None:
     """Write the image as an archive; one without names leaves the store afterwards."""
     form = "oci-archive" if output.kind == "oci" else "docker-archive"
-    refs = list(tags) or [image]
     try:
         if output.unpacked:
             output.dest.mkdir(parents=True, exist_ok=True)
-            with Produced(lambda write: images.save(refs, _Sink(write), format=form)) as produced:  # type: ignore[arg-type]
+            with Produced(lambda write: images.archive(image, tags, write, form)) as produced:
                 unpack(produced, output.dest, layer=False)
         else:
             with output.dest.open("wb") as file:
-                images.save(refs, file, format=form)
+                images.archive(image, tags, file.write, form)
     except OSError as error:
         raise Unprocessable(f"output {output.dest}: {error.strerror}") from error
     finally:
         if not tags and not images.resolve(image).repo_tags:
             images.remove(image, in_use=lambda _: ())
-
-
-class _Sink:
-    """A file that only takes."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self.write = write

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import Forbidden, InvalidParameter, Unprocessable
-from ..linux import entries, owners
+from ..images.types import Platform
+from ..linux import binfmt, entries, owners
 from ..linux.overlay import OPAQUE, PREFIX
 from .cache import key_of
 from .copying import Destination, Ownership
@@ -375,6 +376,13 @@ def _is_marked(destination: Destination, path: str) -> bool:
     return any(name == OPAQUE or not name.startswith(PREFIX) for name in names)
 
 
-def describe_failure(argv: Sequence[str], code: int) -> str:
-    """BuildKit's words for a command that failed."""
-    return f'process "{" ".join(argv)}" did not complete successfully: exit code: {code}'
+def describe_failure(argv: Sequence[str], code: int, platform: str = "") -> str:
+    """BuildKit's words for a command that failed, and ours where this machine is known not to run its platform's programs."""
+    text = f'process "{" ".join(argv)}" did not complete successfully: exit code: {code}'
+    host, wanted = Platform.host(), Platform.parse(platform) if platform else Platform.host()
+    if binfmt.runs(wanted.architecture, host.architecture) is not False:
+        return text
+    return (
+        f"{text}: this machine ({host}) does not run programs for {wanted}: RUN needs an emulator that is registered with"
+        " binfmt_misc and its flag F, as Debian's qemu-user-static does; stages FROM --platform=$BUILDPLATFORM run natively"
+    )

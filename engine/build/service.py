@@ -12,21 +12,20 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...grammar import sizes
-from ...version import __version__ as VERSION
-from ..errors import EngineError, InvalidParameter, Unprocessable
+from ..errors import EngineError, InvalidParameter
 from ..images import reference
 from ..images.types import Platform
 from ..linux.spread import spread
 from ..linux.tree import remove_directory
 from ..meters import Operations
-from . import attest
 from . import plan as planning
-from .cache import BuildCache, key_of, timestamp
+from .cache import BuildCache
 from .cachedir import MEMBER, CacheStores, parse_cache
 from .checks import checked
 from .contexts import open_context, received_definition
@@ -36,14 +35,15 @@ from .dockerfile.errors import Place, excerpt
 from .filecache import FileDigests
 from .mountcache import MountCache
 from .progress import Finished, Notice, Planned, StepFailed, StepNote, Steps, StepStatus
+from .result import Made, bound, default_of, finish
 from .session import Session
 from .stage import StageBuild
-from .state import COMMENT, platform_arguments
+from .state import platform_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ..images.bodies import History, ImageConfig
+    from ..images.bodies import ImageConfig
     from ..images.service import Images
     from ..layout import Layout
     from ..store import Store
@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from .steps import StepRunner
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
-    Export = Callable[[tuple[Path, ...], Steps], None]
+    Trees = Mapping[str, tuple[Path, ...]]
+    Export = Callable[[Trees, Steps], None]
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 _KEPT = 48 * 3600  # seconds that a client's files are kept for its next build, as BuildKit does
@@ -148,11 +149,11 @@ class Builder:
     ) -> str:
         """Build and return the image ID (``sha256:…``). Progress comes from several threads, one call at a time.
 
-        With ``export`` no image is made, and "" returned: it is called with the target's layers, top-most first, and does
-        with them what it likes. Raises EngineError; a failing step is told as StepFailed first.
+        With ``export`` no image is made, and "" returned: it is called with the target's layers, top-most first, by the name
+        of each platform's directory ("" where there is one platform), and does with them what it likes. Raises EngineError; a failing step is told as StepFailed first.
         """
         stop, steps = _Stop(options.cancel, self._ending), Steps(progress)
-        platform = _platform(options)
+        platforms = _platforms(options)
         tags = [str(reference.parse(tag).with_default_tag.familiar) for tag in options.tags]
         targets = [parse_cache(text) for text in options.cache_to]
         started = time.time_ns()
@@ -162,26 +163,35 @@ class Builder:
             with self._builds.measured(), self._counted(), ExitStack() as resources:
                 context = resources.enter_context(self._context(options, workdir, stop, steps))
                 stores = CacheStores(self._images, lambda text: steps.emit(Notice(text)))
-                session = self._session(options, context, platform, workdir, stop, resources, steps, stores)
-                stores.load(options.cache_from, lambda ref: session.image(planning.ImageSource(ref)))
-                plan = self._plan(session)
-                session.receive_context(plan)
-                self._build_stages(session, plan)
+                made: list[Made] = []
+                for platform in platforms:
+                    one = replace(options, platforms=(str(platform),)) if len(platforms) > 1 else options
+                    session = self._session(
+                        one,
+                        context,
+                        platform,
+                        workdir,
+                        stop,
+                        resources,
+                        steps,
+                        stores,
+                        tell=not made,
+                        several=len(platforms) > 1,
+                    )
+                    if not made:
+                        stores.load(options.cache_from, lambda ref: session.image(planning.ImageSource(ref)))  # noqa: B023 - called here
+                    plan = self._plan(session)
+                    session.receive_context(plan)
+                    self._build_stages(session, plan)
+                    made.append(Made(session, plan))
                 image = ""
                 if export is not None:
-                    export(session.lower(session.results[plan.target].layers), steps)
+                    export(_trees(made, several=len(platforms) > 1), steps)
                 else:
-                    with steps.internal("exporting to image") as step:
-                        state = session.results[plan.target]
-                        image = self._finish(session, state, inline=any(t.kind == "inline" for t in targets))
-                        steps.emit(StepNote(step, f"writing image {image}"))
-                        self._attest(session, plan, image, tags, started)
-                        for tag in tags:
-                            self._images.tag(image, tag)
-                            steps.emit(StepNote(step, f"naming to {reference.parse(tag)}"))
+                    image = self._image(made, tags, started, inline=any(t.kind == "inline" for t in targets))
                 for target in targets:
                     with steps.internal(f"exporting cache to {target.kind} {target.place}".rstrip()):
-                        self._export(session, plan, target)
+                        self._export(made[0], target)
         finally:
             remove_directory(workdir)
             self._files.flush()
@@ -189,6 +199,22 @@ class Builder:
             return ""
         steps.emit(Finished(image, tuple(tags)))
         self._publish("builder", "build", image, {"name": tags[0] if tags else image})
+        return image
+
+    def _image(self, made: Sequence[Made], tags: Sequence[str], started: int, *, inline: bool) -> str:
+        """Store what was built, as an image or an index of images, and name it. The image's id, of several the default one's."""
+        session = made[0].session
+        options, steps = session.options, session.steps
+        with steps.internal("exporting to image") as step, self._images.lease():
+            ids = [finish(one.session, one.state, inline=inline) for one in made]
+            image, index = default_of(session, ids), ""
+            steps.emit(StepNote(step, f"writing image {image}"))
+            if len(ids) > 1 or options.several or options.provenance or options.sbom:
+                index = bound(made, ids, tags, started, step)
+                steps.emit(StepNote(step, f"exporting manifest list {index}"))
+            for tag in tags:
+                self._images.tag(image, tag, index)
+                steps.emit(StepNote(step, f"naming to {reference.parse(tag)}"))
         return image
 
     def check(self, options: BuildOptions) -> Checked:
@@ -250,6 +276,9 @@ class Builder:
         resources: ExitStack,
         steps: Steps,
         stores: CacheStores,
+        *,
+        tell: bool,
+        several: bool,
     ) -> Session:
         dockerfile = self._parse(context, steps)
         predefined = platform_arguments(Platform.host(), platform, options.target, options.args)
@@ -257,9 +286,10 @@ class Builder:
             found = checked(dockerfile, options, self._images, context.tree.ignore, every=False)
         except DockerfileError as error:
             raise _explained(error, dockerfile, steps) from None
-        found.tell(steps)
+        if tell:
+            found.tell(steps)
         unused = unused_arguments(dockerfile, options.args)
-        if unused:
+        if unused and tell:
             steps.emit(Notice(f"One or more build-args [{' '.join(unused)}] were not consumed"))
         try:
             arguments = planning.global_arguments(dockerfile, options.args, predefined)
@@ -285,6 +315,7 @@ class Builder:
             stop=stop,
             resources=resources,
             steps=steps,
+            among_others=several,
         )
 
     @staticmethod
@@ -344,56 +375,8 @@ class Builder:
         if failure is not None:
             raise failure
 
-    def _finish(self, session: Session, state: ImageState, *, inline: bool) -> str:
-        """Store the target's configuration as an image; all times come from the layers' making, or from the epoch."""
-        process = state.process.copy()
-        if session.options.labels:
-            process["Labels"] = {**(process.get("Labels") or {}), **session.options.labels}
-        config: ImageConfig = {**state.other, "config": process}
-        if inline:
-            config[MEMBER] = session.stores.index()
-        own = [entry for entry in state.history if entry.get("created") == ""]
-        stamps = [stamp for entry in state.history if (stamp := entry.get("created"))]
-        if session.epoch is not None:
-            created = timestamp(session.epoch)
-        elif own or not stamps:
-            # Settled once per configuration, so that an unchanged build gives the same image again.
-            key = key_of("config", config, state.history, [layer.chain_id for layer in state.layers])
-            created = session.cache.memo(key, lambda: timestamp(time.time()))
-        else:
-            created = stamps[-1]
-        history: list[History] = []
-        for entry in state.history:
-            settled = entry.get("created") and not (session.epoch is not None and entry.get("comment") == COMMENT)
-            history.append(entry if settled else {**entry, "created": created})
-        config["created"] = created
-        config["history"] = history
-        return self._images.add(config, state.layers).id
-
-    def _attest(self, session: Session, plan: Plan, image: str, tags: Sequence[str], started: int) -> None:
-        """Make the statements that were asked for, and keep them with the image."""
-        options = session.options
-        if not options.provenance and not options.sbom:
-            return
-        bases = {
-            stage.base.reference: session.image(stage.base)
-            for stage in plan.stages.values()
-            if isinstance(stage.base, planning.ImageSource)
-        }
-        names = [str(reference.parse(tag)) for tag in tags]
-        known = [(str(reference.parse(name).with_default_tag), base) for name, base in sorted(bases.items())]
-        built = attest.Built(image, names, session.platform, known, os.urandom(16).hex(), started, time.time_ns())
-        statements: list[tuple[str, bytes]] = []
-        if options.sbom:
-            with self._images.mounted(session.lower(session.results[plan.target].layers)) as root:
-                predicate = attest.spdx(built, attest.packages(root), VERSION)
-            statements.append((attest.SPDX, attest.statement(built, attest.SPDX, predicate)))
-        if options.provenance:
-            predicate = attest.provenance(built, options, VERSION)
-            statements.append((attest.PROVENANCE, attest.statement(built, attest.PROVENANCE, predicate)))
-        self._images.attach(image, statements)
-
-    def _export(self, session: Session, plan: Plan, target: CacheTarget) -> None:
+    def _export(self, made: Made, target: CacheTarget) -> None:
+        session, plan = made.session, made.plan
         if target.kind == "local":
             session.stores.export(Path(target.place))
         elif target.kind == "registry":
@@ -403,7 +386,7 @@ class Builder:
                 config: ImageConfig = {**state.other, "config": {}, MEMBER: session.stores.index()}
                 carrier = self._images.add(config, session.stores.all_layers(state.layers)).id
             else:
-                carrier = self._finish(session, state, inline=True)
+                carrier = finish(session, state, inline=True)
             self._images.tag(carrier, target.place)
             domain = reference.parse(target.place).domain
             self._images.push(
@@ -424,10 +407,17 @@ class _Stop(threading.Event):
         return super().is_set() or any(one.is_set() for one in self._outer)
 
 
-def _platform(options: BuildOptions) -> Platform:
-    if len(options.platforms) > 1:
-        raise Unprocessable("one build makes an image for one platform: give a single platform")
-    return Platform.parse(options.platforms[0]) if options.platforms else Platform.host()
+def _platforms(options: BuildOptions) -> list[Platform]:
+    """What to build for, each once; never none."""
+    return list(dict.fromkeys(map(Platform.parse, options.platforms))) or [Platform.host()]
+
+
+def _trees(made: Sequence[Made], *, several: bool) -> Trees:
+    """The layers of each result by the name of its directory, as BuildKit calls them; "" where there is one platform only."""
+    return {
+        str(one.session.platform).replace("/", "_") if several else "": one.session.lower(one.state.layers)
+        for one in made
+    }
 
 
 def _explained(error: DockerfileError, dockerfile: Dockerfile, steps: Steps) -> DockerfileError:

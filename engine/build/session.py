@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ class Origin:
 class Session:
     """``workdir`` is the build's own directory, on the file system of the layers. ``epoch`` is SOURCE_DATE_EPOCH.
 
-    ``results`` are finished stages; a stage reads only those it depends on. ``resources`` is closed with the build.
+    ``among_others`` is one platform's part of a build for several. ``results`` are finished stages; a stage reads only those it depends on. ``resources`` is closed with the build.
     """
 
     options: BuildOptions
@@ -71,6 +71,7 @@ class Session:
     stop: threading.Event
     resources: ExitStack
     steps: Steps
+    among_others: bool = False
     results: dict[int, ImageState] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -131,6 +132,8 @@ class Session:
         if self.options.pull and not is_id:
             return None
         try:
+            with suppress(NotFound):
+                return self.images.resolve(reference, platform)
             image = self.images.resolve(reference)
         except NotFound:
             if is_id:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError, InvalidParameter
+from ..images.types import Platform
 from ..linux import entries
 from ..linux.tree import remove_directory
 from ..runtime.users import MAX_FILE, UserError, resolve
@@ -110,6 +111,8 @@ class StageBuild:
         self._tail.clear()
         text = f"ONBUILD {instruction.code}" if trigger else instruction.code
         label = self._stage.label if len(session.dockerfile.stages) > 1 else ""
+        if session.among_others:
+            label = f"{session.platform} {label}".rstrip()
         self._index += kind != "config"
         place = (self._index, self._stage.work) if kind != "config" else (0, 0)
         title = self._title(instruction, trigger=trigger) if kind == "layer" else ""
@@ -164,7 +167,8 @@ class StageBuild:
         elif isinstance(base, ImageSource):
             self._state = ImageState.of_image(session.image(base))
         elif isinstance(base, Scratch):
-            self._state = ImageState.scratch(session.platform)
+            wanted = self._stage.platform
+            self._state = ImageState.scratch(Platform.parse(wanted) if wanted else session.platform)
         else:
             return self._context_base(base)
         return None
@@ -317,7 +321,7 @@ class StageBuild:
             code = plan.run(upper, work, self._log)
             self._session.check()
             if code:
-                raise self._failed(instruction, describe_failure(plan.argv, code), code)
+                raise self._failed(instruction, describe_failure(plan.argv, code, state.platform), code)
             return True
 
         return self._layer(self._key("run", plan.key()), state.run_text(plan.argv), make)

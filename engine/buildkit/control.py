@@ -138,6 +138,8 @@ def worker(instance: str, gateway: str) -> control.WorkerRecord:
     host = Platform.host()
     record = control.WorkerRecord(ID=instance, BuildkitVersion=_buildkit())
     record.platforms.add(OS=host.os, Architecture=host.architecture, Variant=host.variant)
+    # By this label clients know that images of several platforms, archives and attestations can be asked for.
+    record.Labels["org.mobyproject.buildkit.worker.snapshotter"] = "overlayfs"
     if gateway:
         record.Labels[_HOST_GATEWAY] = gateway
     return record

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from ..build.options import Context, FileSource, Network
+    from ..images.types import Auth
     from ..linux.oci import Resources
     from .lent import Lender
 
@@ -47,7 +48,7 @@ class Asked:
 
     attributes: Mapping[str, str]
     entitlements: frozenset[str] = frozenset()
-    inline_cache: bool = False
+    cache_exports: tuple[CacheImport, ...] = ()
     cache_imports: tuple[CacheImport, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
     body: BinaryIO | None = None
@@ -76,12 +77,13 @@ def options(asked: Asked, lender: Lender, agents: Path) -> BuildOptions:
         no_cache_filter=tuple(filter(None, (no_cache or "").split(","))),
         pull=asked.text("image-resolve-mode") == "pull",
         platforms=tuple(filter(None, asked.text("platform").split(","))),
+        several=asked.text("multi-platform") in ("1", "true"),
         contexts=contexts,
         received=received,
         secrets=Secrets(lender),
         ssh=Agents(lender, agents),
         cache_from=_cache_imports(asked),
-        cache_to=("type=inline",) if asked.inline_cache else (),
+        cache_to=_cache_exports(asked),
         network=_network(asked),
         extra_hosts=tuple(host.replace("=", ":", 1) for host in asked.text("add-hosts").split(",") if host),
         shm_size=_number(asked, "shm-size") or None,
@@ -119,8 +121,6 @@ def _check(asked: Asked) -> None:
             raise NotImplemented_(f"{name} attestations are not made by this engine")
         if "generator=" in given:
             raise NotImplemented_("SBOM generators from images are not offered: this engine makes SBOMs itself")
-    if asked.text("multi-platform") in ("1", "true"):
-        raise NotImplemented_("images for several platforms are not made by this engine")
 
 
 def _context(asked: Asked, lender: Lender) -> Context:
@@ -179,6 +179,28 @@ def _cache_imports(asked: Asked) -> tuple[str, ...]:
     refs = [one.attributes.get("ref", "") for one in entries if one.kind == "registry"]
     refs += asked.text("cache-from").split(",")
     return tuple(dict.fromkeys(filter(None, refs)))
+
+
+def _cache_exports(asked: Asked) -> tuple[str, ...]:
+    """Where the cache is to go: into the image itself, or to a registry."""
+    found = []
+    for one in asked.cache_exports:
+        ref = one.attributes.get("ref", "")
+        if one.kind == "inline":
+            found.append("type=inline")
+        elif one.kind == "registry" and ref:
+            mode = one.attributes.get("mode", "min")
+            found.append(f"type=registry,ref={ref},mode={mode}")
+        else:
+            raise NotImplemented_(
+                f"cache export of type {one.kind} is not offered by this engine: inline and registry are"
+            )
+    return tuple(found)
+
+
+def logins(lender: Lender) -> Mapping[str, Auth]:
+    """The client's credentials by registry host."""
+    return Logins(lender)
 
 
 def _network(asked: Asked) -> Network:

@@ -10,7 +10,6 @@ A job ends with its request, and with its session: a client that is gone has its
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -25,23 +24,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from ...grammar import sizes
 from ..bridge import Bridge
 from ..build.dockerfile.errors import DockerfileError
-from ..build.progress import StepNote, Steps
+from ..build.progress import Steps
 from ..build.stage import StepError
-from ..errors import Conflict, EngineError, InvalidParameter, NotImplemented_
-from ..images import reference
+from ..errors import Conflict, EngineError, NotImplemented_
 from . import messages, subrequests
+from .exports import FILES, IMAGES, Exporter, chosen
 from .frontend import FRONTENDS, Asked, CacheImport, options
 from .grpc import CANCELLED, NOT_FOUND, UNKNOWN, GrpcError
-from .lent import Lender, SentFile, send_directory
+from .lent import Lender
 from .progress import Told
 from .sessions import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-    from pathlib import Path
     from typing import BinaryIO
 
     from ..build.dockerfile.errors import Place
@@ -57,9 +54,7 @@ V = TypeVar("V")
 _RESULT = "pycompose-result://"
 _SOURCE = "github.com/moby/buildkit/errdefs.Source+json"
 _LARGEST_EXCERPT = 256 << 10
-_BUFFER = 256 << 10
 _FINISHED = 2
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 
 @dataclass(slots=True)
@@ -162,15 +157,16 @@ class Solver:
         exporters = [(one.Type, dict(one.Attrs)) for one in request.Exporters]
         if not exporters and request.ExporterDeprecated:
             exporters = [(request.ExporterDeprecated, dict(request.ExporterAttrsDeprecated))]
-        if len(exporters) > 1:
-            raise NotImplemented_("several outputs of one build are not offered by this engine")
+        asked = chosen(exporters)
         answer: dict[str, str] = {}
         failure: EngineError | None = None
         async with self._job(request, body) as job, self._remembered(job) as record:
             try:
                 result = await self._result(job)
                 if result is not None:
-                    answer = await self._export(result, *exporters[0]) if exporters else await self._only(result)
+                    answer = (
+                        await self._export(result, self._exporter(job, *asked)) if asked else await self._only(result)
+                    )
             except EngineError as error:
                 failure = error
                 record.error.message, record.error.code = str(error), getattr(error, "code", UNKNOWN)
@@ -239,7 +235,7 @@ class Solver:
         asked = Asked(
             attributes=attributes,
             entitlements=frozenset(request.Entitlements),
-            inline_cache=any(one.Type == "inline" for one in request.Cache.Exports),
+            cache_exports=tuple(CacheImport(one.Type, dict(one.Attrs)) for one in request.Cache.Exports),
             body=job.body,
             cache_imports=(*cache_imports, *(CacheImport(one.Type, dict(one.Attrs)) for one in imports)),
         )
@@ -293,11 +289,14 @@ class Solver:
             await self._in_thread(self._images.tag, result.image, tag)
         return result.image
 
+    def _exporter(self, job: Job, kind: str, attributes: Mapping[str, str]) -> Exporter:
+        return Exporter(kind, attributes, self._images, job.lender, self._agents)
+
     async def _only(self, result: Result) -> dict[str, str]:
         """Build and keep nothing but the cache."""
         async with result.lock:
             if not result.image:
-                await self._build(result, (), lambda lower, steps: None)
+                await self._build(result, (), lambda trees, steps: None)
         return {}
 
     async def _build(self, result: Result, tags: tuple[str, ...], export: Export | None = None) -> str:
@@ -330,44 +329,25 @@ class Solver:
         return await self._threads.run(partial(function, *arguments))
 
     # exports ---------------------------------------------------------------------------------------------------------
-    async def _export(self, result: Result, kind: str, attributes: Mapping[str, str]) -> dict[str, str]:
-        lender = result.job.lender
-        if kind in ("moby", "image"):
-            return await self._export_image(result, attributes)
-        if kind == "local":
-
-            def send(lower: tuple[Path, ...], steps: Steps) -> None:
-                with steps.internal("exporting to client directory") as step, self._images.mounted(lower) as root:
-                    size = send_directory(lender, root, 0)
-                    steps.emit(StepNote(step, f"copying files {sizes.decimal(size)}"))
-
-        elif kind == "tar":
-
-            def send(lower: tuple[Path, ...], steps: Steps) -> None:
-                with steps.internal("exporting to client tarball") as step:
-                    raw = SentFile(lender, 0)
-                    with io.BufferedWriter(raw, _BUFFER) as out:
-                        self._images.export(lower, None, out)
-                    raw.finish()
-                    steps.emit(StepNote(step, "sending tarball"))
-
+    async def _export(self, result: Result, exporter: Exporter) -> dict[str, str]:
+        exporter.check()
+        if exporter.kind in FILES:
+            async with result.lock:
+                await self._build(result, (), exporter.files())
+            return {}
+        steps = Steps(result.job.told.tell)
+        before = await self._in_thread(self._images.ids)
+        image = await self.evaluate(result, exporter.tags)
+        if exporter.kind in IMAGES:
+            digest = await self._in_thread(self._images.index_of, image)
+            if exporter.pushes:
+                digest = await self._in_thread(exporter.push, image, steps)
+            answer = exporter.answer(image, digest)
         else:
-            raise NotImplemented_(f"the {kind} exporter is not offered by this engine; use docker save, local or tar")
-        async with result.lock:
-            await self._build(result, (), send)
-        return {}
-
-    async def _export_image(self, result: Result, attributes: Mapping[str, str]) -> dict[str, str]:
-        if attributes.get("push-by-digest") in _TRUE:
-            raise NotImplemented_("push-by-digest is not offered by this engine")
-        names = tuple(
-            str(reference.parse(name).with_default_tag) for name in attributes.get("name", "").split(",") if name
-        )
-        if any(reference.parse(name).digest for name in names):
-            raise InvalidParameter("refusing to create a tag with a digest reference")
-        image = await self.evaluate(result, names)
-        answer = {"containerimage.digest": image, "containerimage.config.digest": image}
-        return {**answer, "image.name": ",".join(names)} if names else answer
+            answer = await self._in_thread(exporter.archive, image, steps)
+        if not exporter.tags and exporter.kind != "moby" and image not in before:
+            await self._in_thread(self._images.drop_nameless, image)
+        return answer
 
 
 def _source(place: Place) -> tuple[str, bytes]:

@@ -115,6 +115,58 @@ class ImageMetadata(TypedDict):
     LastTagTime: str
 
 
+class ManifestSize(TypedDict):
+    """``Content`` is what is kept of it as at a registry, ``Total`` that and what is unpacked."""
+
+    Content: int
+    Total: int
+
+
+class UnpackedSize(TypedDict):
+    Unpacked: int
+
+
+class ManifestImage(TypedDict):
+    Platform: PlatformJson
+    Containers: list[str]
+    Size: UnpackedSize
+    Identity: NotRequired[Identity]
+
+
+class ManifestAttestation(TypedDict):
+    """``For`` is the digest of the manifest that is attested."""
+
+    For: str
+
+
+class ManifestSummary(TypedDict):
+    """One manifest that an image's name stands for; ``Kind`` is image, attestation or unknown."""
+
+    ID: str
+    Descriptor: DescriptorJson
+    Available: bool
+    Size: ManifestSize
+    Kind: str
+    ImageData: NotRequired[ManifestImage]
+    AttestationData: NotRequired[ManifestAttestation]
+
+
+class PullIdentity(TypedDict):
+    Repository: str
+
+
+class BuildIdentity(TypedDict):
+    Ref: str
+    CreatedAt: str
+
+
+class Identity(TypedDict, total=False):
+    """Where an image is from."""
+
+    Pull: list[PullIdentity]
+    Build: list[BuildIdentity]
+
+
 class ImageInspect(TypedDict):
     """GET /images/{name}/json; ``Config`` is the image's own with defaults for what it does not say."""
 
@@ -138,6 +190,9 @@ class ImageInspect(TypedDict):
     OsVersion: NotRequired[str]
     Container: NotRequired[str]
     ContainerConfig: NotRequired[dict[str, object]]
+    Descriptor: NotRequired[DescriptorJson]
+    Manifests: NotRequired[list[ManifestSummary]]
+    Identity: NotRequired[Identity]
 
 
 class ImageSummary(TypedDict):
@@ -153,6 +208,8 @@ class ImageSummary(TypedDict):
     SharedSize: int
     Labels: dict[str, str]
     Containers: int
+    Descriptor: NotRequired[DescriptorJson]
+    Manifests: NotRequired[list[ManifestSummary]]
 
 
 class HistoryEntry(TypedDict):
@@ -234,19 +291,31 @@ class AttestationRecord(TypedDict):
 
 class ImageRecordChanges(TypedDict, total=False):
     """Members of an image's record that are not always there. ``tagged`` in seconds since the epoch; ``manifest`` is the digest
-    of what the image came by, ``blobs`` what is kept with it."""
+    of what the image came by, ``blobs`` what is kept with it; ``builds`` are
+    pairs of a build's ref and its RFC 3339 time, ``index`` the index that was built with the image and lives as long."""
 
     parent: str
     tagged: float
     manifest: str
     blobs: list[str]
     attestations: list[AttestationRecord]
+    builds: list[list[str]]
+    index: str
 
 
 class ImageRecord(ImageRecordChanges):
     """``layers`` are chain IDs, bottom first."""
 
     layers: list[str]
+
+
+class IndexRecord(TypedDict):
+    """An image index that is kept. ``images`` are ids by the digest of the manifest, ``blobs`` what is kept with it, ``origin`` the
+    repository that it came from, or ""."""
+
+    images: dict[str, str]
+    blobs: list[str]
+    origin: str
 
 
 class CompressedRecord(TypedDict):

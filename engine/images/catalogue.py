@@ -9,21 +9,22 @@ import json
 import os
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import InvalidParameter, NotFound
 from ..linux import libc
-from ..shapes import truth
 from . import reference, shapes
 from .blobs import Blobs
 from .compression import chunks, decompress
+from .contents import Contents
 from .durability import Durability
+from .indexes import Indexes
 from .layers import Layers, chain
 from .manifest import IN_TOTO, PREDICATE_TYPE, Descriptor
 from .records import Records
-from .removal import untag
-from .types import Image, Platform
+from .types import Image, Platform, platform_of
 from .views import Views
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .bodies import (
         Attestation,
         HistoryEntry,
+        Identity,
         ImageConfig,
         ImageInspect,
         ImageRecord,
@@ -46,10 +48,11 @@ if TYPE_CHECKING:
         ProgressMessage,
     )
     from .tarstream import Limits
-    from .types import ImageUser, Layer
+    from .types import Layer
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
     Progress = Callable[[ProgressMessage], None]
+    Users = Callable[[str], Sequence[str]]
 
 
 class Catalogue:
@@ -72,6 +75,8 @@ class Catalogue:
         self._blobs = Blobs(layout)
         self._layers = Layers(layout, store, self._blobs, self._durability, limits, trash)
         self._records = Records(store, self._blobs, self._layers)
+        self._indexes = Indexes(store, self._blobs)
+        self.contents = Contents(self._blobs, self._records, self._indexes)
         self._views = Views(layout.mounts)
         self._sources: list[Callable[[], Iterable[str]]] = []
 
@@ -102,6 +107,9 @@ class Catalogue:
         for id, record in self._records.records().items():
             if id in damaged or not self._blobs.has(id) or lost.intersection(record["layers"]):
                 self._records.delete(id)
+        for digest in self._indexes.records():
+            if digest in damaged or not self._blobs.has(digest):
+                self._indexes.forget(digest)
         partial = ".partial"  # downloads that can go on where they stopped
         for entry in list(os.scandir(self._layout.ingest)):
             if entry.name.endswith(partial):
@@ -117,7 +125,7 @@ class Catalogue:
         return self._blobs.collect(lambda: self._used_blobs(compressed=not compressed))
 
     def _used_blobs(self, *, compressed: bool) -> set[str]:
-        used: set[str] = set()
+        used: set[str] = set(self._indexes.used_blobs())
         for id, record in self._records.records().items():
             used.add(id)
             used.update(record.get("blobs", ()))
@@ -137,28 +145,81 @@ class Catalogue:
         self._sources.append(source)
 
     # look-up -------------------------------------------------------------------------------------------------------
-    def resolve(self, ref: str) -> Image:
-        """By name[:tag], name@digest, image ID or unique ID prefix; NotFound "No such image: REF"."""
-        id, _ = self._records.resolve(ref)
+    def resolve(self, ref: str, platform: Platform | None = None) -> Image:
+        """By name[:tag], name@digest, image ID or unique ID prefix; NotFound "No such image: REF".
+
+        With ``platform`` the image for it, under the names of what ``ref`` means without; NotFound when there is none here.
+        """
+        id, found = self._records.resolve(ref)
         image = self._records.get(id)
         if image is None:
             raise NotFound(f"No such image: {ref}")
-        return image
+        if platform is None or platform_of(image) == platform:
+            return image
+        index = self._index(id, found)
+        chosen = self._records.get(self._indexes.choose(index, platform)[0]) if index else None
+        if chosen is None:
+            raise NotFound(
+                f"image with reference {ref} was found but does not provide the specified platform ({platform}): it is for"
+                f" {', '.join(self._platforms(index)) or platform_of(image)}"
+            )
+        return replace(chosen, repo_tags=image.repo_tags, repo_digests=image.repo_digests)
+
+    def _index(self, id: str, ref: reference.Reference | None) -> str:
+        """The index that a name stands for, or that an image belongs to; "" for none."""
+        return self._indexes.named(ref) if ref is not None else self._indexes.of_image(id)
+
+    def _platforms(self, index: str) -> builtins.list[str]:
+        here = self._indexes.images(index) if index else {}
+        return [
+            str(one.platform) for one in (self._indexes.entries(index) if here else ()) if one.descriptor.digest in here
+        ]
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[Image]:
         """Newest first. Filters as Docker's: reference, dangling, label, before, since, until."""
-        found = self._records.all()
+        found = self._listed()
         found.sort(key=lambda image: (-shapes.timestamp(image.created), image.id))
         return shapes.selected(found, filters, self.resolve) if filters else found
 
-    def inspect(self, image: Image) -> ImageInspect:
-        """Docker's ImageInspect."""
-        record = self._records.record(image.id)
-        return shapes.inspect(image, self.layer_paths(image), record.get("tagged", 0.0) if record else 0.0)
+    def _listed(self) -> builtins.list[Image]:
+        """All images but those that only stand for a platform of another's name."""
+        members = self._indexes.members()
+        every = self._records.all()
+        return [image for image in every if image.repo_tags or image.repo_digests or image.id not in members]
 
-    def summary(self, image: Image) -> ImageSummary:
-        """Docker's ImageSummary, as GET /images/json lists (Containers is -1)."""
-        return shapes.summary(image)
+    def inspect(self, image: Image, *, one: bool = False, users: Users | None = None) -> ImageInspect:
+        """Docker's ImageInspect. With ``one`` it is about the image of a platform alone; with ``users``, which tells an image's
+        containers, the manifests are told."""
+        record: ImageRecord | None = self._records.record(image.id)
+        shown = shapes.inspect(image, self.layer_paths(image), record.get("tagged", 0.0) if record else 0.0)
+        index = self._indexes.of_image(image.id)
+        described = self.contents.of_platform(image.id) if one and index else self.contents.target(image, index)
+        if described is not None:
+            shown["Descriptor"] = described
+            if users is not None:
+                shown["Manifests"] = self.contents.manifests(image, index, users)
+        identity = self.identity(image)
+        if identity:
+            shown["Identity"] = identity
+        return shown
+
+    def identity(self, image: Image) -> Identity:
+        """Where an image is from; empty when nothing is known."""
+        record = self._records.record(image.id)
+        return self.contents.identity(
+            image, [(ref, when) for ref, when in (record.get("builds", ()) if record else ())]
+        )
+
+    def summary(self, image: Image, users: Users | None = None) -> ImageSummary:
+        """Docker's ImageSummary, as GET /images/json lists (Containers is -1); with ``users`` the manifests are told."""
+        shown = shapes.summary(image)
+        index = self._indexes.of_image(image.id)
+        described = self.contents.target(image, index)
+        if described is not None:
+            shown["Descriptor"] = described
+        if users is not None:
+            shown["Manifests"] = self.contents.manifests(image, index, users)
+        return shown
 
     def history(self, image: Image) -> builtins.list[HistoryEntry]:
         """Docker's history entries, newest first."""
@@ -170,7 +231,8 @@ class Catalogue:
         """The in-toto statements that are kept of an image: of these predicate types or all, and with ``bodies`` as they are."""
         found = []
         record = self._records.record(image.id)
-        for one in record.get("attestations", ()) if record else ():
+        kept_here = record.get("attestations", ()) if record else ()
+        for one in kept_here or self._indexes.attestations(self._indexes.of_image(image.id), image.id):
             if types and one["predicate"] not in types:
                 continue
             kept = Descriptor(IN_TOTO, one["digest"], one["size"])
@@ -203,91 +265,19 @@ class Catalogue:
         return tuple(self._layers.path(layer.chain_id) for layer in reversed(image.layers))
 
     # change --------------------------------------------------------------------------------------------------------
-    def tag(self, image_id: str, ref: str) -> None:
-        """Point a name (``:latest`` when it has no tag) at an image; publishes ``tag``."""
+    def tag(self, image_id: str, ref: str, index: str = "") -> None:
+        """Point a name (``:latest`` when it has no tag) at an image, the default one of ``index``; publishes ``tag``."""
         parsed = reference.parse(ref)
         if parsed.digest:
             raise InvalidParameter("refusing to create a tag with a digest reference")
         parsed = parsed.with_default_tag
         with self._lock:
-            id, _ = self._records.resolve(image_id)
-            self._records.tag(id, parsed)
+            id, found = self._records.resolve(image_id)
+            # A name stands for all platforms of what it is given to; an ID is one platform's image.
+            self._records.tag(id, parsed, index or (self._indexes.named(found) if found is not None else ""))
             image = self._records.get(id)
         labels = (image.process.get("Labels") if image else None) or {}
         self._publish("image", "tag", id, {**labels, "name": parsed.familiar})
-
-    def remove(
-        self, ref: str, *, force: bool = False, prune: bool = True, in_use: Callable[[str], Sequence[ImageUser]]
-    ) -> builtins.list[dict[str, str]]:
-        """Untag, or delete with all tags; returns [{"Untagged": …}, {"Deleted": …}]; Conflict in Docker's words."""
-        with self._lock:
-            image, names, delete = untag(self._records, ref, force=force, in_use=in_use)
-            removed = [{"Untagged": name} for name in names]
-            layers = self._delete(image) if delete else []
-        for _ in names:
-            self._publish("image", "untag", image.id, {"name": image.id})
-        if delete:
-            self._publish("image", "delete", image.id, {"name": image.id})
-            removed.append({"Deleted": image.id})
-            removed += [{"Deleted": layer.chain_id} for layer in reversed(layers)]
-        return removed
-
-    def _delete(self, image: Image) -> builtins.list[Layer]:
-        """Drop the record, and the blobs and layers that nothing else needs."""
-        self._records.delete(image.id)
-        removed = self._layers.collect(self._used(), [layer.chain_id for layer in image.layers])
-        self._drop_unused_blobs()
-        return [layer for layer, _ in removed]
-
-    def _used(self) -> builtins.list[str]:
-        used = [level for record in self._records.records().values() for level in record["layers"][-1:]]
-        for source in self._sources:
-            used.extend(source())
-        return used
-
-    def prune(
-        self,
-        *,
-        all: bool = False,
-        filters: Mapping[str, Sequence[str]] | None = None,
-        in_use: Callable[[str], Sequence[ImageUser]],
-    ) -> tuple[builtins.list[dict[str, str]], int]:
-        """Remove dangling (or all unused) images; (removed, bytes reclaimed)."""
-        rest = dict(filters or {})
-        dangling = rest.pop("dangling", ())
-        everything = all or (bool(dangling) and not truth("dangling", dangling))
-        deleted: builtins.list[dict[str, str]] = []
-        with self._lock:
-            before = {level: record["size"] for level, record in self._layers.records().items()}
-            candidates = shapes.selected(self._records.all(), rest, self.resolve)
-            doomed = [image for image in candidates if (everything or not image.repo_tags) and not in_use(image.id)]
-            for image in doomed:
-                deleted += [{"Untagged": name} for name in (*image.repo_tags, *image.repo_digests)]
-                self._records.delete(image.id)
-                deleted.append({"Deleted": image.id})
-            gone = self._layers.collect(self._used())
-            deleted += [{"Deleted": layer.chain_id} for layer, _ in gone]
-            reclaimed = sum(before.get(layer.chain_id, 0) for layer, _ in gone) + self._drop_unused_blobs(
-                compressed=True
-            )
-        self._empty_trash()
-        for image in doomed:
-            self._publish("image", "delete", image.id, {"name": image.id})
-        self._publish("image", "prune", "", {"reclaimed": str(reclaimed)})
-        return deleted, reclaimed
-
-    def collect(self) -> int:
-        """Delete layers and blobs that no image and no protecting source needs; bytes reclaimed."""
-        with self._lock:
-            gone = self._layers.collect(self._used())
-            freed = sum(layer.size for layer, _ in gone) + self._drop_unused_blobs()
-        self._empty_trash()
-        return freed
-
-    def _empty_trash(self) -> None:
-        """Who prunes wants the space now."""
-        if self._trash is not None:
-            self._trash.empty()
 
     def commit_layer(
         self, tree: Path, parents: Sequence[Layer], *, move: bool = True, clamp: int | None = None

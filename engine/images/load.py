@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import zstandard
 
 from .. import bounds
-from ..errors import InvalidParameter
+from ..errors import InvalidParameter, NotFound
 from ..shapes import members, strings
 from . import reference
 from .blobs import DigestMismatch, Ingest
 from .compression import chunks, decompress, kind
+from .indexes import blobs_of, entries
 from .layers import LOCAL_ZSTD, chain_id
 from .manifest import (
     OCI_LAYER,
@@ -34,24 +35,40 @@ from .manifest import (
 from .manifest import kind as manifest_kind
 from .pipeline import Ahead
 from .tarstream import LINK, REGULAR, SYMLINK, Limits, TarReader
+from .types import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from .blobs import Blobs
+    from .indexes import Entry
     from .layers import Layers
     from .progress import Reporter
-    from .types import Layer, Platform
+    from .types import Layer
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One image of an archive, its layers already in the store: configuration bytes, layers, names."""
+    """One image of an archive, its layers already in the store: configuration bytes, layers, names. ``manifest`` is the digest of
+    what it came by, and ``blobs`` what is kept with it, where the archive is an OCI layout."""
 
     config: bytes
     layers: tuple[Layer, ...]
     names: tuple[str, ...]
+    manifest: str = ""
+    blobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedIndex:
+    """An index of an archive and those of its platforms that the archive has, the one that its names mean first. ``blobs`` are what
+    is kept with it."""
+
+    digest: str
+    images: tuple[Loaded, ...]
+    names: tuple[str, ...]
+    blobs: tuple[str, ...]
 
 
 class Spool:
@@ -119,18 +136,22 @@ def _write(file: BinaryIO, data: memoryview) -> None:
 
 
 class Loader:
-    def __init__(self, blobs: Blobs, layers: Layers, platform: Platform, reporter: Reporter) -> None:
+    def __init__(self, blobs: Blobs, layers: Layers, platforms: Sequence[Platform], reporter: Reporter) -> None:
+        """Of an index everything is loaded, or only the images for ``platforms`` when there are any."""
         self._blobs = blobs
         self._layers = layers
-        self._platform = platform
+        self._only = platforms or None
+        self._platform = platforms[0] if platforms else Platform.host()
         self._report = reporter
 
-    def load(self, stream: BinaryIO, limits: Limits | None = None) -> Iterator[Loaded]:
+    def load(self, stream: BinaryIO, limits: Limits | None = None) -> Iterator[Loaded | LoadedIndex]:
         """The images of an archive, one by one. Raises InvalidParameter when it is none."""
         with Spool(self._blobs.ingest_path(f"{os.urandom(12).hex()}.load"), limits) as spool:
             with Ahead(decompress(chunks(stream))) as source:
                 spool.read(source)
-            if spool.has("manifest.json"):
+            if spool.has("index.json") and _has_index(spool):
+                yield from self._oci(spool)
+            elif spool.has("manifest.json"):
                 yield from self._docker(spool)
             elif spool.has("index.json"):
                 yield from self._oci(spool)
@@ -155,7 +176,7 @@ class Loader:
             yield Loaded(config, tuple(stack), tuple(_canonical(name) for name in names))
 
     # OCI layout ----------------------------------------------------------------------------------------------------
-    def _oci(self, spool: Spool) -> Iterator[Loaded]:
+    def _oci(self, spool: Spool) -> Iterator[Loaded | LoadedIndex]:
         index = document(spool.document("index.json"), "index.json")
         entries = index.get("manifests")
         if not isinstance(entries, list):
@@ -169,16 +190,79 @@ class Loader:
             value = document(spool.document(_blob(found.digest), found.digest), found.digest)
             media_type = manifest_kind(value, found.media_type)
             if is_index(media_type):
-                found = select(value, self._platform, "the archive")
-                value = document(spool.document(_blob(found.digest), found.digest), found.digest)
-                media_type = manifest_kind(value, found.media_type)
-            image = manifest(value, media_type, "the archive")
-            config = spool.document(_blob(image.config.digest), image.config.digest)
-            ids = diff_ids(document(config, "the configuration"), len(image.layers), "the archive")
-            stack: list[Layer] = []
-            for layer, diff_id in zip(image.layers, ids, strict=True):
-                stack.append(self._layer(spool.path(_blob(layer.digest)), diff_id, stack, layer))
-            yield Loaded(config, tuple(stack), names)
+                yield self._index(spool, found.digest, names)
+            else:
+                yield self._image(spool, found, names, keep=False)
+
+    def _image(self, spool: Spool, found: Descriptor, names: tuple[str, ...], *, keep: bool) -> Loaded:
+        """With ``keep`` its manifest and its blobs stay as they are."""
+        raw = spool.document(_blob(found.digest), found.digest)
+        value = document(raw, found.digest)
+        image = manifest(value, manifest_kind(value, found.media_type), "the archive")
+        config = spool.document(_blob(image.config.digest), image.config.digest)
+        ids = diff_ids(document(config, "the configuration"), len(image.layers), "the archive")
+        stack: list[Layer] = []
+        for layer, diff_id in zip(image.layers, ids, strict=True):
+            stack.append(self._layer(spool.path(_blob(layer.digest)), diff_id, stack, layer))
+        if not keep:
+            return Loaded(config, tuple(stack), names)
+        self._blobs.add(raw)
+        for layer in image.layers:
+            self._as_it_is(spool, layer)
+        return Loaded(config, tuple(stack), names, found.digest, (found.digest, *(one.digest for one in image.layers)))
+
+    def _index(self, spool: Spool, digest: str, names: tuple[str, ...]) -> LoadedIndex:
+        """Everything of an index that the archive has. Raises NotFound where that is no image for a platform that is wanted."""
+        raw = spool.document(_blob(digest), digest)
+        every = entries(document(raw, digest), digest)
+        self._blobs.add(raw)
+        kept = [digest]
+        images: dict[str, Loaded] = {}
+        for entry in every:
+            if not self._whole(spool, entry):
+                continue
+            if entry.platform is not None and (self._only is None or entry.platform in self._only):
+                images[entry.descriptor.digest] = self._image(spool, entry.descriptor, (), keep=True)
+            elif entry.platform is None:
+                kept += self._attestation(spool, entry)
+        here = [entry.json() for entry in every if entry.descriptor.digest in images]
+        try:
+            main = select({"manifests": here}, self._platform, "the archive").digest
+        except NotFound:
+            if self._only is not None or not images:
+                raise
+            main = next(iter(images))
+        ordered = (images[main], *(one for name, one in images.items() if name != main))
+        kept += [blob for one in ordered for blob in one.blobs]
+        return LoadedIndex(digest, ordered, names, tuple(dict.fromkeys(kept)))
+
+    def _whole(self, spool: Spool, entry: Entry) -> bool:
+        """Whether the archive has a manifest and all that it names; one within another index counts as not there."""
+        name = _blob(entry.descriptor.digest)
+        if not spool.has(name):
+            return False
+        value = document(spool.document(name, entry.descriptor.digest), entry.descriptor.digest)
+        if is_index(manifest_kind(value, entry.descriptor.media_type)):
+            return False
+        return all(spool.has(_blob(one.digest)) for one in blobs_of(value, entry.descriptor.digest))
+
+    def _attestation(self, spool: Spool, entry: Entry) -> list[str]:
+        """Keep what is no image as it is: digests."""
+        digest = entry.descriptor.digest
+        raw = spool.document(_blob(digest), digest)
+        self._blobs.add(raw)
+        parts = blobs_of(document(raw, digest), digest)
+        for part in parts:
+            self._as_it_is(spool, part)
+        return [digest, *(part.digest for part in parts)]
+
+    def _as_it_is(self, spool: Spool, blob: Descriptor) -> None:
+        if self._blobs.has(blob.digest):
+            return
+        with Ingest(self._blobs) as ingest, spool.path(_blob(blob.digest)).open("rb") as file:
+            for data in chunks(file, 1 << 20):
+                ingest.write(data)
+            ingest.commit(blob.digest, blob.size)
 
     # layers --------------------------------------------------------------------------------------------------------
     def _layer(self, path: Path, diff_id: str, parents: list[Layer], told: Descriptor | None) -> Layer:
@@ -222,6 +306,13 @@ class Loader:
             ingest.write(compressor.flush())
             digest = ingest.commit()
             return Descriptor(LOCAL_ZSTD, digest, ingest.offset)
+
+
+def _has_index(spool: Spool) -> bool:
+    """Whether any of an archive's images is an index, which its manifest.json does not tell."""
+    listed = document(spool.document("index.json"), "index.json").get("manifests")
+    entries = listed if isinstance(listed, list) else []
+    return any(is_index(str(members(entry).get("mediaType"))) for entry in entries)
 
 
 def _strings(value: object) -> tuple[str, ...] | None:

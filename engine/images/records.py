@@ -4,6 +4,9 @@
     tag     docker.io/library/debian:bookworm    {"image": id, "at": seconds}
     digest  docker.io/library/debian@sha256:…    {"image": id}
 
+A tag or digest that stands for an image index has its digest as ``index``; ``image`` is what the name means where no platform is
+said (indexes.py).
+
 The configuration itself is a blob whose digest is the image's id.
 """
 
@@ -20,6 +23,8 @@ from . import reference
 from .types import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..store import Store
     from .blobs import Blobs
     from .bodies import ImageConfig, ImageRecord
@@ -42,7 +47,7 @@ class Records:
     # images --------------------------------------------------------------------------------------------------------
     def get(self, id: str) -> Image | None:
         """The image with its current names, or None."""
-        image = self._bare(id)
+        image = self.nameless(id)
         if image is None:
             return None
         tags = tuple(sorted(_familiar(name) for name, record in self._store.all(TAG).items() if record["image"] == id))
@@ -51,7 +56,8 @@ class Records:
         )
         return replace(image, repo_tags=tags, repo_digests=digests)
 
-    def _bare(self, id: str) -> Image | None:
+    def nameless(self, id: str) -> Image | None:
+        """The image as it is whatever it is called, or None."""
         with self._lock:
             image = self._parsed.get(id)
         if image is not None:
@@ -98,7 +104,7 @@ class Records:
             digests.setdefault(str(record["image"]), []).append(_familiar(name))
         images = []
         for id in self._store.all(IMAGE):
-            image = self._bare(id)
+            image = self.nameless(id)
             if image is not None:
                 images.append(
                     replace(
@@ -120,20 +126,30 @@ class Records:
             self._parsed.pop(id, None)
 
     # names ---------------------------------------------------------------------------------------------------------
-    def tag(self, id: str, ref: Reference) -> str:
-        """Point a name at an image; returns the id it pointed at before, or ""."""
+    def tag(self, id: str, ref: Reference, index: str = "") -> str:
+        """Point a name at an image, which is the default one of ``index``; returns the id it pointed at before, or ""."""
+        of = {"image": id, "index": index} if index else {"image": id}
         with self._store.transaction():
             if ref.digest:
-                self._store.put(DIGEST, f"{ref.name}@{ref.digest}", {"image": id})
+                self._store.put(DIGEST, f"{ref.name}@{ref.digest}", of)
             if not ref.tag:
                 return ""
             name = f"{ref.name}:{ref.tag}"
             before = self._store.get(TAG, name)
-            self._store.put(TAG, name, {"image": id, "at": time.time()})
+            self._store.put(TAG, name, {**of, "at": time.time()})
             record = self._store.get(IMAGE, id)
             if record is not None:
                 self._store.put(IMAGE, id, {**record, "tagged": time.time()})
         return str(before["image"]) if before and before["image"] != id else ""
+
+    def move_names(self, index: str, ids: Iterable[str], to: str) -> None:
+        """Have the names of an index that mean one of these images mean another of its images."""
+        gone = set(ids)
+        with self._store.transaction():
+            for kind in (TAG, DIGEST):
+                for name, record in self._store.all(kind).items():
+                    if record.get("index") == index and record["image"] in gone:
+                        self._store.put(kind, name, {**record, "image": to})
 
     def untag(self, ref: Reference) -> str:
         """Remove a name; returns the id it pointed at, or "" when there was none."""

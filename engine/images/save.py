@@ -3,18 +3,22 @@
     oci-layout, index.json, blobs/sha256/<hex>      OCI image layout 1.1
     manifest.json, repositories                     what docker load reads; only in docker-archive
 
-Layers are uncompressed, each written once, with sizes known beforehand, so nothing is spooled.
+Layers are uncompressed, each written once, with sizes known beforehand, so nothing is spooled. An image that came with an index is
+written as it came: the index, and all of its manifests and blobs that are here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from ..errors import InvalidParameter
 from . import reference
-from .manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor, encode
+from .compression import chunks
+from .indexes import blobs_of
+from .manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor, encode, kind
 from .pack import header, padding
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from .blobs import Blobs
     from .bodies import DescriptorJson
+    from .indexes import Indexes
     from .layers import Layers
     from .types import Image
 
@@ -36,14 +41,24 @@ class DockerManifest(TypedDict):
     Layers: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An image to save with the familiar names to keep; with ``index``, a digest, all of that."""
+
+    image: Image
+    names: Sequence[str]
+    index: str = ""
+
+
 def save(
-    images: Sequence[tuple[Image, Sequence[str]]],
+    images: Sequence[Saved],
     write: Callable[[bytes | bytearray], object],
     format: str,
     blobs: Blobs,
     layers: Layers,
+    indexes: Indexes,
 ) -> None:
-    """Send the archive of images, each with the familiar names to keep, to ``write``."""
+    """Send the archive of images to ``write``."""
     if format not in (DOCKER_ARCHIVE, OCI_ARCHIVE):
         raise InvalidParameter(f"unknown image archive format {format!r}")
     archive = _Archive(write)
@@ -52,7 +67,12 @@ def save(
     index: list[DescriptorJson] = []
     docker: list[DockerManifest] = []
     repositories: dict[str, dict[str, str]] = {}
-    for image, names in images:
+    for saved in images:
+        image, names = saved.image, saved.names
+        if saved.index:
+            index += _written(archive, saved, blobs, indexes)
+            docker.append(_as_it_came(saved, blobs, indexes))
+            continue
         described = []
         for layer in image.layers:
             size = layers.tar_size(layer)
@@ -67,7 +87,13 @@ def save(
         manifest = encode(Descriptor(OCI_CONFIG, image.id, len(config)), described, OCI_MANIFEST)
         digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
         archive.file(_path(digest), manifest)
-        index += _entries(Descriptor(OCI_MANIFEST, digest, len(manifest)), image, names)
+        entry = Descriptor(OCI_MANIFEST, digest, len(manifest)).json()
+        entry["platform"] = {}
+        if architecture := image.config.get("architecture"):
+            entry["platform"]["architecture"] = architecture
+        if system := image.config.get("os"):
+            entry["platform"]["os"] = system
+        index += _entries(entry, names)
         docker.append(
             {
                 "Config": _path(image.id),
@@ -88,13 +114,31 @@ def save(
     archive.finish()
 
 
-def _entries(manifest: Descriptor, image: Image, names: Sequence[str]) -> list[DescriptorJson]:
-    entry = manifest.json()
-    entry["platform"] = {}
-    if architecture := image.config.get("architecture"):
-        entry["platform"]["architecture"] = architecture
-    if system := image.config.get("os"):
-        entry["platform"]["os"] = system
+def _written(archive: _Archive, saved: Saved, blobs: Blobs, indexes: Indexes) -> list[DescriptorJson]:
+    """Write what is here of an index; its entries in index.json."""
+    for digest in dict.fromkeys(indexes.reachable(saved.index)):
+        if archive.begin(_path(digest), blobs.size(digest)):
+            with blobs.open(digest) as file:
+                for data in chunks(file, 1 << 20):
+                    archive.data(data)
+            archive.end()
+    value = indexes.read(saved.index)
+    entry = Descriptor(kind(value, OCI_INDEX), saved.index, blobs.size(saved.index)).json()
+    return _entries(entry, saved.names)
+
+
+def _as_it_came(saved: Saved, blobs: Blobs, indexes: Indexes) -> DockerManifest:
+    """What manifest.json says of the image of an index that its name means, for who reads no index."""
+    manifest = next(one for one, id in indexes.images(saved.index).items() if id == saved.image.id)
+    config, *layers = blobs_of(indexes.read(manifest), manifest)
+    return {
+        "Config": _path(config.digest),
+        "RepoTags": list(saved.names) or None,
+        "Layers": [_path(layer.digest) for layer in layers],
+    }
+
+
+def _entries(entry: DescriptorJson, names: Sequence[str]) -> list[DescriptorJson]:
     if not names:
         return [entry]
     entries: list[DescriptorJson] = []

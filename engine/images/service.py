@@ -8,69 +8,40 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from ..errors import InvalidParameter, NotFound
-from ..meters import Operations
+from ..errors import NotFound
 from ..timestamps import rfc3339
 from . import reference
-from .catalogue import Catalogue
 from .changes import apply_changes
 from .compression import chunks, decompress
-from .load import Loader
+from .load import LoadedIndex, Loader
+from .outgoing import Outgoing
 from .pack import pack
+from .pipeline import Produced
 from .progress import Reporter
-from .save import save
+from .save import Saved, save
 from .types import Image, Platform
+from .unpack import unpack
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ..layout import Layout
-    from ..store import Store
-    from ..trash import Trash
     from .abort import Abort
     from .bodies import Distribution, ImageConfig, ProgressMessage, SearchResult
-    from .registry.endpoints import RegistryConfig
-    from .registry.served import Served
-    from .registry.session import Registries, Session
-    from .tarstream import Limits
+    from .registry.session import Session
     from .types import Auth, RootRunner
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
+    Write = Callable[[bytes | bytearray], object]
     Progress = Callable[[ProgressMessage], None]
 
 
-class Images(Catalogue):
-    def __init__(
-        self,
-        layout: Layout,
-        store: Store,
-        publish: Publish,
-        *,
-        limits: Limits | None = None,
-        trash: Trash | None = None,
-        registries: RegistryConfig | None = None,
-        pulls: Operations | None = None,
-    ) -> None:
-        super().__init__(layout, store, publish, limits=limits, trash=trash)
-        self._registry_config = registries
-        self._pulls = pulls or Operations()
-        self._opened: Registries | None = None
-
-    @property
-    def _registries(self) -> Registries:
-        # Imported when first used: HTTP and TLS are half of this package's import time, and most engines never pull.
-        from .registry.endpoints import RegistryConfig
-        from .registry.session import Registries
-
-        with self._lock:
-            if self._opened is None:
-                self._opened = Registries(self._blobs, self._registry_config or RegistryConfig(), os.environ)
-            return self._opened
-
+class Images(Outgoing):
     def import_rootfs(
         self,
         stream: BinaryIO,
@@ -108,19 +79,74 @@ class Images(Catalogue):
         with self._views.mounted(lower, upper) as tree:
             pack(tree, out.write, layer=False, top=False)
 
-    def save(self, refs: Sequence[str], out: BinaryIO, *, format: str = "docker-archive") -> None:
-        """Formats: docker-archive (with an OCI layout inside, as docker save ≥ 25 writes), oci-archive."""
-        chosen: dict[str, builtins.list[str]] = {}
+    @contextmanager
+    def joined(self, trees: Mapping[str, Sequence[Path]]) -> Iterator[Path]:
+        """The files of several merged views (layers top-most first), each in a directory of its name; one that is called "" is the
+        whole."""
+        if "" in trees:
+            with self._views.mounted(trees[""]) as root:
+                yield root
+            return
+        directory = self._layout.ingest / f"{os.urandom(12).hex()}.tree"
+        directory.mkdir(mode=0o755)
+        try:
+            for name, lower in trees.items():
+                (directory / name).mkdir(mode=0o755)
+                with self._views.mounted(lower) as root:
+                    copied = partial(pack, root, layer=False)
+                    with Produced(lambda write, copied=copied: copied(write)) as produced:  # type: ignore[misc]
+                        unpack(produced, directory / name, layer=False)
+            yield directory
+        finally:
+            self._layers.delete_tree(directory)
+
+    def export_trees(self, trees: Mapping[str, Sequence[Path]], out: BinaryIO) -> None:
+        """The files of ``joined`` as one tar."""
+        with self.joined(trees) as root:
+            pack(root, out.write, layer=False, top=False)
+
+    def archive(self, id: str, names: Sequence[str], write: Write, format: str) -> None:
+        """An image, or the index that it was built with, as an archive under names that it need not have here."""
+        image = self.resolve(id)
+        with self.hold(image.layers), self.lease():
+            index = self._indexes.built_with(id)
+            saved = Saved(image, names, index)
+            save([saved], write, format, self._blobs, self._layers, self._indexes)
+
+    def save(
+        self,
+        refs: Sequence[str],
+        out: BinaryIO,
+        *,
+        format: str = "docker-archive",
+        platforms: Sequence[Platform] = (),
+    ) -> None:
+        """Formats: docker-archive (with an OCI layout inside, as docker save ≥ 25 writes), oci-archive.
+
+        A name that stands for an index has all of it that is here saved, and the index as it is; with ``platforms`` the
+        images for these alone. Raises NotFound.
+        """
+        chosen: dict[tuple[str, str], builtins.list[str]] = {}
         for text in refs:
             for id, name in self._selected(text):
-                names = chosen.setdefault(id, [])
-                if name and name not in names:
-                    names.append(name)
-        images = [(self.resolve(id), names) for id, names in chosen.items()]
-        with self.hold([layer for image, _ in images for layer in image.layers]):
-            save(images, out.write, format, self._blobs, self._layers)
-        for image, _ in images:
-            self._publish("image", "save", image.id, {"name": image.id})
+                index = self._indexes.named(reference.parse(name)) if name else self._indexes.built_with(id)
+                for key in self._wanted(id, name, index, platforms):
+                    names = chosen.setdefault(key, [])
+                    if name and name not in names:
+                        names.append(name)
+        images = [Saved(self.resolve(id), names, index) for (id, index), names in chosen.items()]
+        with self.hold([layer for saved in images for layer in saved.image.layers]), self.lease():
+            save(images, out.write, format, self._blobs, self._layers, self._indexes)
+        for saved in images:
+            self._publish("image", "save", saved.image.id, {"name": saved.image.id})
+
+    def _wanted(self, id: str, name: str, index: str, platforms: Sequence[Platform]) -> builtins.list[tuple[str, str]]:
+        """Images to save for a name, each with the index that is saved with it or ""."""
+        if platforms:
+            return [(self.resolve(name or id, platform).id, "") for platform in platforms]
+        # Where even this platform's blobs are not all here, the image is saved as one made here would be.
+        whole = index and self._indexes.complete(self._original(self.resolve(id), index))
+        return [(id, index if whole else "")]
 
     def _selected(self, text: str) -> builtins.list[tuple[str, str]]:
         """What a name means for save: a repository without a tag stands for all its tags."""
@@ -143,18 +169,23 @@ class Images(Catalogue):
         return sorted(tags, key=lambda found: found[1])
 
     def load(
-        self, stream: BinaryIO, progress: Progress | None = None, platform: Platform | None = None
+        self, stream: BinaryIO, progress: Progress | None = None, platforms: Sequence[Platform] = ()
     ) -> builtins.list[Image]:
-        """Either format, any compression, from a stream; the images for ``platform``, else the host's."""
+        """Either format, any compression, from a stream; of an index everything that is there, or the images for ``platforms``."""
         reporter = Reporter(progress)
         images: builtins.list[Image] = []
         with self.lease():
-            loader = Loader(self._blobs, self._layers, platform or Platform.host(), reporter)
+            loader = Loader(self._blobs, self._layers, platforms, reporter)
             for loaded in loader.load(stream, self._limits):
-                image = self._add(loaded.config, loaded.layers)
+                index = ""
+                if isinstance(loaded, LoadedIndex):
+                    index = loaded.digest
+                    image = self._add_index(loaded)
+                else:
+                    image = self._add(loaded.config, loaded.layers)
                 for name in loaded.names:
                     ref = reference.parse(name)
-                    self._records.tag(image.id, ref)
+                    self._records.tag(image.id, ref, index)
                     reporter({"stream": f"Loaded image: {ref.familiar}\n"})
                     self._publish("image", "load", image.id, {"name": image.id})
                 if not loaded.names:
@@ -162,6 +193,15 @@ class Images(Catalogue):
                     self._publish("image", "load", image.id, {"name": image.id})
                 images.append(self.resolve(image.id))
         return images
+
+    def _add_index(self, loaded: LoadedIndex) -> Image:
+        """Store an index with the images that came with it; the one that its names mean."""
+        images = [
+            (one.manifest, self._add(one.config, one.layers, manifest=one.manifest, blobs=list(one.blobs)))
+            for one in loaded.images
+        ]
+        self._indexes.put(loaded.digest, {manifest: image.id for manifest, image in images}, loaded.blobs)
+        return images[0][1]
 
     def pull(
         self,
@@ -199,51 +239,14 @@ class Images(Catalogue):
             pulled = session.pull(ref, platform or Platform.host(), self._blobs, self._layers, reporter)
             image = self._add(pulled.config, pulled.layers, manifest=pulled.manifest, blobs=list(pulled.blobs))
             with self._lock:
-                self._records.tag(image.id, ref._replace(digest=pulled.digest))
+                if pulled.index:
+                    self._indexes.put(pulled.digest, {pulled.manifest: image.id}, pulled.blobs, ref.name)
+                self._records.tag(image.id, ref._replace(digest=pulled.digest), pulled.digest if pulled.index else "")
         fresh = "Downloaded newer image for" if before != image.id else "Image is up to date for"
         reporter({"status": f"Digest: {pulled.digest}"})
         reporter({"status": f"Status: {fresh} {ref.familiar}"})
         self._publish("image", "pull", ref.familiar, {"name": ref.familiar_name})
         return self.resolve(image.id)
-
-    def push(self, ref: str, *, auth: Auth | None = None, progress: Progress | None = None) -> str:
-        """Push a tag, under the name it has here. Returns the digest of the pushed manifest.
-
-        Without ``auth`` the user's own ~/.docker/config.json is asked.
-        """
-        parsed = reference.parse(ref).with_default_tag
-        if parsed.digest:
-            raise InvalidParameter("cannot push a digest reference")
-        id = self._records.named(parsed)
-        reporter = Reporter(progress)
-        reporter({"status": f"The push refers to repository [{parsed.name}]"})
-        if not id:
-            raise NotFound(f"An image does not exist locally with the tag: {parsed.familiar_name}")
-        image = self.resolve(id)
-        record = self._records.record(id)
-        opened = self._registries.session(parsed.domain, auth, tell=reporter.status)
-        with opened as session, self.hold(image.layers), self.lease():
-            pushed = session.push(
-                parsed, image, record.get("manifest", "") if record else "", self._blobs, self._layers, reporter
-            )
-        self._records.tag(id, parsed._replace(tag="", digest=pushed.digest))
-        reporter({"status": f"{parsed.tag}: digest: {pushed.digest} size: {pushed.size}"})
-        reporter({"progressDetail": {}, "aux": {"Tag": parsed.tag, "Digest": pushed.digest, "Size": pushed.size}})
-        self._publish("image", "push", parsed.familiar, {"name": parsed.familiar_name})
-        return pushed.digest
-
-    def serve(self, ref: str) -> Served:
-        """The image with tag ``ref``, ready to be pulled from here. Raises NotFound."""
-        from .registry.served import serve
-
-        parsed = reference.parse(ref).with_default_tag
-        id = self._records.named(parsed)
-        if not id:
-            raise NotFound(f"An image does not exist locally with the tag: {parsed.familiar_name}")
-        image = self.resolve(id)
-        record = self._records.record(id)
-        with self.hold(image.layers), self.lease():
-            return serve(image, record.get("manifest", "") if record else "", self._blobs, self._layers, Reporter(None))
 
     def open_blob(self, digest: str) -> BinaryIO:
         """Raises NotFound."""
@@ -254,15 +257,6 @@ class Images(Catalogue):
         parsed = reference.parse(ref).with_default_tag
         with self._registries.session(parsed.domain, auth) as session:
             return session.distribution(parsed)
-
-    def push_all(self, repository: str, *, auth: Auth | None = None, progress: Progress | None = None) -> None:
-        """Push every tag that a repository has here, as `docker push --all-tags`. Raises NotFound when it has none."""
-        name = reference.parse(repository).familiar_name
-        tags = sorted(tag for image in self._records.all() for tag in image.repo_tags if tag.rpartition(":")[0] == name)
-        if not tags:
-            raise NotFound(f"An image does not exist locally with the tag: {name}")
-        for tag in tags:
-            self.push(tag, auth=auth, progress=progress)
 
     def login(self, auth: Auth, server: str = "") -> str:
         """Check credentials against a registry; returns an identity token or ""; Unauthorized when refused."""

@@ -29,7 +29,7 @@ import pycompose.engine.buildkit.messages as wire
 from pycompose.engine.build.options import ReceivedContext, RemoteContext
 from pycompose.engine.build.progress import Notice, StepCached, StepDone, StepFailed, StepLog, StepNote, StepStarted
 from pycompose.engine.buildkit.filesync import Receiver, Sender, go_mode, mode_of
-from pycompose.engine.buildkit.frontend import Asked, options
+from pycompose.engine.buildkit.frontend import Asked, CacheImport, options
 from pycompose.engine.buildkit.grpc import ClientCall, GrpcError, ServerCall, encoded, one, serve, unary
 from pycompose.engine.buildkit.http2 import LARGEST, Connection
 from pycompose.engine.buildkit.lent import LentFiles
@@ -382,7 +382,7 @@ def test_attributes_become_options() -> None:
             "cache-imports": '[{"Type": "registry", "Attrs": {"ref": "r/c:1"}}, {"Type": "gha"}]',
             "cache-from": "r/d,r/c:1",
         },
-        inline_cache=True,
+        cache_exports=(CacheImport("inline", {}),),
         inputs={"one": "sha256:12"},
     )
     assert isinstance(found.context, ReceivedContext)
@@ -415,7 +415,6 @@ def test_a_remote_context_may_have_its_dockerfile_elsewhere() -> None:
         ({"source": "example.com/frontend:1"}, "own Dockerfile frontend"),
         ({"context:x": "oci-layout://a@sha256:1"}, "unsupported context source oci-layout"),
         ({"attest:sbom": "generator=x"}, "SBOM generators"),
-        ({"multi-platform": "true"}, "several platforms"),
         ({"force-network-mode": "host"}, "network.host is not allowed"),
         ({"force-network-mode": "moon"}, "invalid netmode moon"),
         ({"ulimit": "nofile=x"}, "invalid ulimit"),

@@ -16,6 +16,7 @@ from ...build.outputs import parse_output, write_archive, write_files
 from ...build.progress import Classic, Finished, StepFailed, StepLog, lines
 from ...containers.spec import resources, validate
 from ...errors import EngineError, InvalidParameter, NotImplemented_
+from ...images import reference
 from ...images.registry.endpoints import domain_of_key
 from ...shapes import members, pairs, strings
 from ...timestamps import parse_time
@@ -26,11 +27,12 @@ from . import buildkit, query
 from .images import auth_from, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ...build.options import Context, Network
     from ...build.outputs import Output
     from ...build.progress import Event, Steps
+    from ...build.service import Trees
     from ...images.bodies import ProgressMessage
     from ...images.types import Auth
     from ..daemon import Daemon
@@ -246,13 +248,17 @@ async def _run(daemon: Daemon, request: Request, options: BuildOptions, *, quiet
     await transfer.with_progress(daemon, request, work)
 
 
+def _names(options: BuildOptions) -> list[str]:
+    return [reference.parse(tag).with_default_tag.familiar for tag in options.tags]
+
+
 async def _run_events(daemon: Daemon, request: Request, options: BuildOptions, output: Output | None = None) -> None:
     """Each event as an object of its own; a failure follows its event, in Docker's form."""
     files = output is not None and output.kind in ("local", "tar")
 
-    def export(lower: Sequence[Path], steps: Steps) -> None:
+    def export(trees: Trees, steps: Steps) -> None:
         assert output is not None
-        write_files(output, daemon.images, lower, steps)
+        write_files(output, daemon.images, trees, steps)
 
     def work(progress: Progress) -> None:
         failed: StepFailed | None = None
@@ -266,7 +272,7 @@ async def _run_events(daemon: Daemon, request: Request, options: BuildOptions, o
         try:
             image = daemon.builder.build(replace(options, cancel=progress.gone), tell, export if files else None)
             if output is not None and not files:
-                write_archive(output, daemon.images, image, options.tags)
+                write_archive(output, daemon.images, image, _names(options))
         except EngineError:
             if failed is None:
                 raise

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ... import shapes
 from ...errors import InvalidParameter, NotFound, NotImplemented_
 from ...images import reference
-from ...images.types import Auth, Image, ImageUser, Platform, platform_of
+from ...images.types import Auth, Image, ImageUser, Platform
 from .. import transfer
 from ..http import Response
 from ..router import Route
@@ -76,22 +77,21 @@ def _platforms(request: Request, name: str = "platform") -> list[Platform]:
     return found
 
 
-def _for_platforms(daemon: Daemon, request: Request, name: str, platforms: list[Platform]) -> Image:
-    """The image of this name, which must be for one of the platforms when there are any."""
-    image = daemon.images.resolve(name)
-    if platforms and platform_of(image) not in platforms:
-        shown = ", ".join(map(str, platforms))
-        raise NotFound(
-            f"image with reference {name} was found but does not provide the specified platform ({shown}): it is for"
-            f" {platform_of(image)}"
-        )
-    return image
-
-
 def _one(platforms: list[Platform]) -> list[Platform]:
     if len(platforms) > 1:
         raise InvalidParameter("multiple platforms are not supported here: give one")
     return platforms
+
+
+def _asked(daemon: Daemon, request: Request) -> tuple[Image, bool]:
+    """The image that is asked for, and whether it is one platform's that is."""
+    platforms = _one(_platforms(request))
+    image = daemon.images.resolve(request["name"], platforms[0] if platforms else None)
+    return image, bool(platforms)
+
+
+def _users(daemon: Daemon, id: str) -> list[str]:
+    return [user.container for user in users(daemon, id)]
 
 
 async def list_(daemon: Daemon, request: Request) -> Response:
@@ -105,7 +105,13 @@ async def list_(daemon: Daemon, request: Request) -> Response:
 
 def row(daemon: Daemon, image: Image, request: Request, shared: Mapping[str, int]) -> ImageSummary:
     """One element of a listing."""
-    body = daemon.images.summary(image)
+    identity = request.flag("identity") and request.version >= (1, 54)
+    told = request.flag("manifests") or identity
+    body = daemon.images.summary(image, partial(_users, daemon) if told else None)
+    if identity and (known := daemon.images.identity(image)):
+        for one in body.get("Manifests", ()):
+            if "ImageData" in one:
+                one["ImageData"]["Identity"] = known
     if request.version >= (1, 51):
         body["Containers"] = len(daemon.containers.image_users(image.id))
     if request.flag("shared-size"):
@@ -114,28 +120,27 @@ def row(daemon: Daemon, image: Image, request: Request, shared: Mapping[str, int
 
 
 async def inspect(daemon: Daemon, request: Request) -> Response:
-    platforms = _one(_platforms(request))
-    if platforms and request.flag("manifests"):
+    told = request.flag("manifests")
+    if told and _platforms(request):
         raise InvalidParameter("conflicting options: manifests and platform options cannot both be set")
     try:
-        image = _for_platforms(daemon, request, request["name"], platforms)
+        image, one = _asked(daemon, request)
     except NotFound as error:
-        if platforms:
+        if _platforms(request):
             raise
         raise NotFound(f"no such image: {request['name']}: {error}") from None
-    body = daemon.images.inspect(image)
+    body = daemon.images.inspect(image, one=one, users=partial(_users, daemon) if told else None)
     body["Container"], body["ContainerConfig"] = "", dict(body["Config"])
     return Response.json(fitted("image", body, request.version))
 
 
 async def history(daemon: Daemon, request: Request) -> Response:
-    image = _for_platforms(daemon, request, request["name"], _one(_platforms(request)))
-    return Response.json(daemon.images.history(image))
+    return Response.json(daemon.images.history(_asked(daemon, request)[0]))
 
 
 async def attestations(daemon: Daemon, request: Request) -> Response:
     """In-toto statements about an image."""
-    image = _for_platforms(daemon, request, request["name"], _one(_platforms(request)))
+    image, _ = _asked(daemon, request)
     types = request.query.get("type") or []
     return Response.json(daemon.images.attestations(image, types, bodies=request.flag("statement")))
 
@@ -186,14 +191,16 @@ async def push(daemon: Daemon, request: Request) -> None:
     auth = registry_auth(request)
     if tag:
         ref = f"{ref}:{tag}"
-    if platforms := _one(_platforms(request)):
-        _for_platforms(daemon, request, ref, platforms)
+    platforms = _one(_platforms(request))
+    platform = platforms[0] if platforms else None
+    if platform is not None:
+        daemon.images.resolve(ref, platform)
     # The API's clients add :latest themselves; without a tag all of them are meant.
     named = reference.parse(ref)
     push_ = daemon.images.push if named.tag or named.digest else daemon.images.push_all
 
     def work(progress: Progress) -> None:
-        push_(ref, auth=auth, progress=progress)
+        push_(ref, auth=auth, progress=progress, platform=platform)
 
     await transfer.with_progress(daemon, request, work)
 
@@ -205,8 +212,7 @@ async def tag(daemon: Daemon, request: Request) -> Response:
     if repo == "sha256":
         raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
     wanted = reference.tagged(repo, name)
-    image = daemon.images.resolve(request["name"])
-    await daemon.containers.blocking(daemon.images.tag, image.id, wanted)
+    await daemon.containers.blocking(daemon.images.tag, request["name"], wanted)
     return Response(201)
 
 
@@ -215,11 +221,10 @@ def users(daemon: Daemon, image_id: str) -> list[ImageUser]:
 
 
 async def remove(daemon: Daemon, request: Request) -> Response:
-    if platforms := _platforms(request, "platforms"):
-        _for_platforms(daemon, request, request["name"], platforms)
+    name, platforms = request["name"], _platforms(request, "platforms")
     removed = await daemon.containers.blocking(
-        daemon.images.remove,
-        request["name"],
+        partial(daemon.images.remove_platforms, platforms=platforms) if platforms else daemon.images.remove,
+        name,
         force=request.flag("force"),
         prune=not request.flag("noprune"),
         in_use=lambda id: users(daemon, id),
@@ -238,21 +243,22 @@ async def save(daemon: Daemon, request: Request) -> None:
     names = [request["name"]] if "name" in request.params else request.query.get("names", [])
     if not names:
         raise InvalidParameter("names: which images shall be saved?")
-    if platforms := _platforms(request):
-        for name in names:
-            _for_platforms(daemon, request, name, platforms)
-    await transfer.send_file(daemon, request, lambda out: daemon.images.save(names, out))
+    platforms = _platforms(request)
+    for name in names:  # before the answer begins
+        for platform in platforms:
+            daemon.images.resolve(name, platform)
+    await transfer.send_file(daemon, request, lambda out: daemon.images.save(names, out, platforms=platforms))
 
 
 async def load(daemon: Daemon, request: Request) -> None:
     stream = transfer.body(request)
-    quiet, platforms = request.flag("quiet"), _one(_platforms(request))
+    quiet, platforms = request.flag("quiet"), _platforms(request)
 
     def work(progress: Progress) -> None:
         daemon.images.load(
             stream,
             (lambda message: progress(message) if "stream" in message else None) if quiet else progress,
-            platforms[0] if platforms else None,
+            platforms,
         )
 
     await transfer.with_progress(daemon, request, work, at_once=True)

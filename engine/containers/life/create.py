@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from ...images.service import Images
     from ...images.types import Image
     from ...networks.bodies import EndpointSettings, HostPort
     from ..spec.bodies import Config, DriverConfig, HostConfig, LogConfig, VolumeOptions
@@ -65,7 +66,7 @@ async def create(
     draft = ContainerSpec(wanted, host)
     draft.check()
     confinement.decide(draft.security, apparmor.modules(), privileged=draft.privileged)
-    image = containers.images.resolve(wanted["Image"])
+    image = _image(containers.images, wanted["Image"], platform)
     _check_platform(image, wanted["Image"], platform)
     config = merge.with_image(wanted, image.process)
     validate.config(config)
@@ -123,6 +124,14 @@ def _make_place(state: Path) -> None:
 
 def _runtime_known(name: str) -> bool:
     return name in OWN_RUNTIMES or ("/" not in name and shutil.which(name) is not None)
+
+
+def _image(images: Images, ref: str, platform: str) -> Image:
+    """The image for a platform where the name stands for several and that one is here."""
+    if platform:
+        with contextlib.suppress(NotFound):
+            return images.resolve(ref, Platform.parse(platform))
+    return images.resolve(ref)
 
 
 def _check_platform(image: Image, ref: str, platform: str) -> None:

@@ -47,9 +47,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull brought: the digest the name stands for, the manifest's digest, configuration bytes, layers."""
+    """What a pull brought: the digest the name stands for, which may be an ``index``'s, the manifest's digest, configuration bytes,
+    layers."""
 
     digest: str
+    index: bool
     manifest: str
     config: bytes
     layers: tuple[Layer, ...]
@@ -90,7 +92,9 @@ class Puller:
         value = document(data, "the manifest")
         media_type = kind(value, content_type)
         found = digest
-        if is_index(media_type):
+        several = is_index(media_type)
+        if several:
+            self._blobs.add(data)
             chosen = select(value, self._platform, str(self._ref.familiar))
             data, content_type = fetch(registry, self._ref, chosen.digest)
             found = chosen.digest
@@ -103,7 +107,7 @@ class Puller:
         config, ids = self._config(registry, image)
         layers = self._fetch(registry, image, ids)
         kept = {found, *(layer.digest for layer in image.layers)}
-        return Pulled(digest, found, config, layers, tuple(sorted(kept)))
+        return Pulled(digest, several, found, config, layers, tuple(sorted(kept)))
 
     # manifests -----------------------------------------------------------------------------------------------------
     def _first(self) -> tuple[Registry, bytes, str]:

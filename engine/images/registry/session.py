@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -17,18 +18,21 @@ from ..transport import Transport
 from . import credentials
 from .client import Denied, Registry, failure, read
 from .endpoints import SEARCH_HOST, domain_of_key, endpoints, main
-from .manifests import distribution
+from .manifests import distribution, fetch
 from .pull import Pulled, Puller
 from .push import Pushed, Pusher
 from .transfer import Downloads
+from .whole import IndexPusher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from ...shapes import Json
     from ..blobs import Blobs
     from ..bodies import Distribution, SearchResult
     from ..layers import Layers
+    from ..manifest import Descriptor
     from ..progress import Reporter
     from ..types import Auth, Image, Platform
     from .endpoints import RegistryConfig
@@ -86,6 +90,19 @@ def _domain(text: str) -> str:
     return domain_of_key(host)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A repository as the source of what a push lacks. Its registry is asked once something is wanted of it."""
+
+    ref: Reference
+    blobs: Blobs
+    open: Callable[[], AbstractContextManager[Session]]
+
+    def bring(self, wanted: Descriptor, *, manifest: bool) -> None:
+        with self.open() as session:
+            session.bring(self.ref, wanted, self.blobs, manifest=manifest)
+
+
 class Session:
     def __init__(
         self, domain: str, registries: list[Registry], downloads: Downloads, config: RegistryConfig, stop: Abort
@@ -112,6 +129,20 @@ class Session:
         self, ref: Reference, image: Image, original: str, blobs: Blobs, layers: Layers, reporter: Reporter
     ) -> Pushed:
         return Pusher(self._registries[-1], ref, blobs, layers, reporter, self._config.uploads).push(image, original)
+
+    def push_index(
+        self, ref: Reference, digest: str, blobs: Blobs, reporter: Reporter, source: Origin | None = None
+    ) -> Pushed:
+        """Push an index whole; what is not here is had from ``source``. Raises Missing."""
+        return IndexPusher(self._registries[-1], ref, blobs, reporter, self._config.uploads, source).push(digest)
+
+    def bring(self, ref: Reference, wanted: Descriptor, blobs: Blobs, *, manifest: bool) -> None:
+        """Have a manifest, or another blob, of a repository in the store."""
+        registry = self._registries[-1]
+        if manifest:
+            blobs.add(fetch(registry, ref, wanted.digest)[0])
+        else:
+            self._downloads.fetch(registry, ref.path, wanted, lambda done: None, self._stop.is_set)
 
     def tags(self, ref: Reference) -> list[str]:
         """All tags of a repository, following the registry's pages."""

@@ -1,0 +1,159 @@
+"""What becomes of a build's result: the exporters of BuildKit that clients ask for.
+
+    local, tar    files, sent to the client          oci, docker   an archive, or a directory of its members, sent to the client
+    image, moby   names in the store, and a push when it is asked for
+
+All of it blocks: run it in threads.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...grammar import sizes
+from ..build.progress import StepNote, StepStatus
+from ..errors import InvalidParameter, NotImplemented_
+from ..images import reference
+from ..images.pipeline import Produced
+from ..images.unpack import unpack
+from ..linux.tree import remove_directory
+from .frontend import logins
+from .lent import SentFile, send_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from ..build.progress import Steps
+    from ..build.service import Export, Trees
+    from ..images.service import Images
+    from .lent import Lender
+
+FILES = ("local", "tar")
+ARCHIVES = ("oci", "docker")
+IMAGES = ("moby", "image")
+_BUFFER = 256 << 10
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+_FALSE = ("0", "f", "F", "false", "FALSE", "False")
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """One output of one build. ``scratch`` is a directory on the file system of the layers."""
+
+    kind: str
+    attributes: Mapping[str, str]
+    images: Images
+    lender: Lender
+    scratch: Path
+
+    def check(self) -> None:
+        """Raises NotImplemented_, InvalidParameter before anything is built."""
+        if self.kind not in (*FILES, *ARCHIVES, *IMAGES):
+            raise NotImplemented_(
+                f"the {self.kind} exporter is not offered by this engine; image, oci, docker, local and tar are"
+            )
+        if self.kind in IMAGES and any(reference.parse(name).digest for name in self.names):
+            raise InvalidParameter("refusing to create a tag with a digest reference")
+        if self.by_digest and not (self.pushes and self.names):
+            raise InvalidParameter("push-by-digest needs push=true and a name")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        given = filter(None, self.attributes.get("name", "").split(","))
+        return tuple(str(reference.parse(name).with_default_tag) for name in given)
+
+    @property
+    def pushes(self) -> bool:
+        return self.attributes.get("push") in _TRUE
+
+    @property
+    def by_digest(self) -> bool:
+        return self.attributes.get("push-by-digest") in _TRUE
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Names that the image gets in the store."""
+        return () if self.kind not in IMAGES or self.by_digest else self.names
+
+    # files -----------------------------------------------------------------------------------------------------------
+    def files(self) -> Export:
+        return self._local if self.kind == "local" else self._tar
+
+    def _local(self, trees: Trees, steps: Steps) -> None:
+        with steps.internal("exporting to client directory") as step, self.images.joined(trees) as root:
+            size = send_directory(self.lender, root, 0)
+            steps.emit(StepNote(step, f"copying files {sizes.decimal(size)}"))
+
+    def _tar(self, trees: Trees, steps: Steps) -> None:
+        with steps.internal("exporting to client tarball") as step:
+            self._send(partial(self.images.export_trees, trees))
+            steps.emit(StepNote(step, "sending tarball"))
+
+    def _send(self, write: Callable[[BinaryIO], None]) -> None:
+        raw = SentFile(self.lender, 0)
+        with io.BufferedWriter(raw, _BUFFER) as out:
+            write(out)
+        raw.finish()
+
+    # archives --------------------------------------------------------------------------------------------------------
+    def archive(self, image: str, steps: Steps) -> dict[str, str]:
+        """Send an image, or the index that it was built with."""
+        form = f"{self.kind}-archive"
+        names = [reference.parse(name).familiar for name in self.names]
+        with steps.internal(f"exporting to {self.kind} image format") as step:
+            if self.attributes.get("tar") in _FALSE:
+                directory = self.scratch / f"archive-{os.urandom(8).hex()}"
+                directory.mkdir(parents=True, mode=0o755)
+                try:
+                    with Produced(lambda write: self.images.archive(image, names, write, form)) as produced:
+                        unpack(produced, directory, layer=False)
+                    send_directory(self.lender, directory, 0)
+                finally:
+                    remove_directory(directory)
+            else:
+                self._send(lambda out: self.images.archive(image, names, out.write, form))
+            steps.emit(StepNote(step, "sending tarball"))
+        return self.answer(image, self.images.index_of(image))
+
+    # images ----------------------------------------------------------------------------------------------------------
+    def push(self, image: str, steps: Steps) -> str:
+        """Push the image under its names; the digest that it has at the registry."""
+        digest, known = "", logins(self.lender)
+        for name in self.names:
+            with steps.internal(f"pushing {name}") as step:
+                push = partial(self.images.push_by_digest, image) if self.by_digest else self.images.push
+                domain = reference.parse(name).domain
+                tell = partial(_tell, steps, step)
+                digest = push(name, auth=known.get(domain), progress=tell)
+                steps.emit(StepNote(step, f"pushing manifest for {name}@{digest}"))
+        return digest
+
+    def answer(self, image: str, digest: str) -> dict[str, str]:
+        """What the client is told: ``digest`` is the index's or the pushed manifest's, "" where there is none yet."""
+        answer = {"containerimage.digest": digest or image, "containerimage.config.digest": image}
+        described = self.images.described(digest) if digest else None
+        if described is not None:
+            answer["containerimage.descriptor"] = b64encode(json.dumps(described).encode()).decode("ascii")
+        if self.names:
+            shown = [f"{reference.parse(name).name}@{digest}" if self.by_digest else name for name in self.names]
+            answer["image.name"] = ",".join(shown)
+        return answer
+
+
+def _tell(steps: Steps, step: int, status: object) -> None:
+    steps.emit(StepStatus(step, status))  # type: ignore[arg-type]
+
+
+def chosen(exporters: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[str, Mapping[str, str]] | None:
+    """The one output that is asked for, or None. Raises NotImplemented_ for several."""
+    if len(exporters) > 1:
+        raise NotImplemented_("several outputs of one build are not offered by this engine")
+    return exporters[0] if exporters else None
