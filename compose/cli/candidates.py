@@ -140,8 +140,8 @@ def _value(options: Namespace, action: Action) -> Iterator[str]:
         elif name in ("--volumes-from", "--link"):
             yield from _containers(options, _ANY)
         elif name == "--from":
-            yield from _snapshots(options)
-        elif name in _FILE_OPTIONS:
+            yield from (FILES,) if action.dest == "source" else _snapshots(options)
+        elif name in _FILE_OPTIONS or (name == "--to" and action.metavar == "HOST"):
             yield FILES
 
 
@@ -195,6 +195,8 @@ def _service_names(options: Namespace, verb: str, words: Sequence[str], current:
             return ("bash", "zsh", "fish")
         case "exec" | "run" | "debug" | "port" | "export" | "commit" | "attach" if words:
             return ()
+        case "import":
+            return () if words else ("docker",)
         case "cp":
             return [f"{name}:" for name in _services(options)] + [FILES] if ":" not in current else ()
         case "config" | "ls" | "version" | "login" | "logout" | "search" | "conformance" | "explain":

@@ -59,6 +59,7 @@ COMPOSE: Table = {
 PLAIN: Table = {
     "completion": ("completion", "Print the completion script for a shell (bash, zsh, fish)"),
     "docs": ("docs", "Open the documentation of this version in the browser"),
+    "import": ("import_", "Bring images, volumes, networks and containers over from Docker's or podman's engine"),
     "login": ("login", "Log in to a registry"),
     "logout": ("logout", "Log out from a registry"),
     "search": ("search", "Search Docker Hub for images"),
@@ -219,7 +220,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
 
 _SHOWS = (
     "attach build commit cp create deploy down exec export kill pause publish pull push restart rm run scale start stop unpause"
-    " up"
+    " up import"
 )
 _ONLY_READS = "diff df du events export history info inspect logs ls port publish stats status top viz wait"
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from .http import Query
 
 _ROWS: Shape[list[bodies.ImageRow]] = Shape(OBJECTS, {"Created": "number", "Containers": "number"})
-_IMAGE: Shape[bodies.Image] = Shape(OBJECT, {"Created": "string", "Config": "object"})
+_IMAGE: Shape[bodies.Image] = Shape(
+    OBJECT, {"Created": "string", "Config": "object", "RootFS": "object", "Layers": "strings"}
+)
 _HISTORY: Shape[list[bodies.Layer]] = Shape(OBJECTS, {"Created": "number"})
 _REMOVED: Shape[list[bodies.Removed] | None] = Shape(MAYBE_OBJECTS)
 _PRUNED: Shape[bodies.ImagesPruned] = Shape(OBJECT)

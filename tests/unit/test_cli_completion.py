@@ -41,6 +41,10 @@ def test_flags_and_values() -> None:
     assert _names("volume", "export", "data", "") == []
     assert _names("volume", "export", "-o", "") == [":files"]
     assert _names("completion", "") == ["bash", "zsh", "fish"]
+    assert _names("import", "") == ["docker"]
+    assert _names("import", "docker", "") == []
+    assert _names("import", "docker", "--from", "") == [":files"]
+    assert "--project" in _names("import", "docker", "--")
 
 
 def test_services_come_from_the_files(nowhere: Path) -> None:

@@ -28,6 +28,13 @@ class Tagged(TypedDict, total=False):
     LastTagTime: str
 
 
+class RootFs(TypedDict, total=False):
+    """``Layers`` are digests of the uncompressed layers, the lowest first."""
+
+    Type: str
+    Layers: list[str] | None
+
+
 class Image(TypedDict, total=False):
     """GET /images/{name}/json."""
 
@@ -40,6 +47,7 @@ class Image(TypedDict, total=False):
     Variant: str
     Os: str
     Config: ContainerConfig | None
+    RootFS: RootFs
     Metadata: Tagged | None
 
 
