@@ -41,6 +41,7 @@ from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
 from .containers.life import memory, recover, supervise
 from .containers.life.service import Containers
+from .containers.view.hour import Hours
 from .documents import Incomplete, NewerFormat
 from .errors import EngineError, Unavailable
 from .events import Events
@@ -212,6 +213,7 @@ async def _run(
         networks=networks,
         volumes=volumes,
         containers=containers,
+        hours=Hours(containers),
         leases=leases,
         jobs=jobs,
         snapshots=snapshots,
@@ -260,6 +262,7 @@ async def _run(
                 shown_there = Server(MetricsApplication(daemon), [], most=STRANGERS)
                 serving.start_soon(shown_there.serve, listeners.metrics)
             serving.start_soon(jobs.watch)
+            serving.start_soon(daemon.hours.watch)
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
             serving.start_soon(_catch_up, daemon)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..build.service import Builder
     from ..buildkit.service import BuildKit
     from ..containers.life.service import Containers
+    from ..containers.view.hour import Hours
     from ..events import Events
     from ..images.service import Images
     from ..images.types import RootRunner
@@ -47,6 +48,7 @@ class Daemon:
     networks: Networks
     volumes: Volumes
     containers: Containers
+    hours: Hours
     leases: Leases
     jobs: Jobs
     snapshots: Snapshots

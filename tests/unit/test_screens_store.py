@@ -6,8 +6,8 @@ from typing import Any
 
 from support.listings import event, row
 
-from pycompose.compose.screens.store import derive, fold
-from pycompose.compose.screens.store.state import HAPPENINGS, SAMPLES, State
+from pycompose.compose.screens.store import derive, fold, read
+from pycompose.compose.screens.store.state import HAPPENINGS, SAMPLES, State, Usage
 
 
 def test_an_event_holds_before_the_next_listing() -> None:
@@ -101,6 +101,27 @@ def test_the_timeline_and_its_critical_path() -> None:
     assert {one.service for one in derive.timeline(found, state.happenings, oneoff)} <= {"db", "cache"}
 
 
+def test_what_others_need_healthy_is_not_done_when_it_ends() -> None:
+    rows = [
+        row("db"),
+        row("job"),
+        row("web", needs="db:service_healthy:false,job:service_completed_successfully:false"),
+    ]
+    state = fold.listed(State(), rows)
+    for service in ("db", "job"):
+        state = fold.happened(state, event(service, "die", 5, exitCode="0"))
+    (found,) = derive.projects(state)
+    assert [(one.name, one.condition, one.detail) for one in found.services] == [
+        ("db", "stopped", "stopped"),
+        ("job", "done", "done"),
+        ("web", "running", "running"),
+    ]
+    assert (found.condition, found.blame) == ("stopped", ("db",))
+    # With everything stopped nobody misses anything.
+    state = fold.happened(state, event("web", "die", 6, exitCode="0"))
+    assert [(one.condition, one.blame) for one in derive.projects(state)] == [("done", ())]
+
+
 def test_a_service_that_was_never_created_is_seen() -> None:
     state = fold.listed(State(), [row("web", needs="db:service_healthy:false")])
     (found,) = derive.projects(state)
@@ -117,3 +138,24 @@ def test_ports_lead_to_where_a_browser_finds_them() -> None:
     state = fold.listed(State(), [row("web", Ports=ports)])
     (one,) = state.containers.values()
     assert one.ports == (("8080→80", "http://127.0.0.1:8080/"), ("127.0.0.2:53→53/udp", ""))
+
+
+def test_the_engines_hour_stands_before_what_was_seen_here() -> None:
+    hour: Any = {name: [float(value) for value in range(5)] for name in ("Memory", "Limit", "Received", "Sent", "Read")}
+    hour |= {"Written": [0.0] * 5, "Pids": [1.0] * 5, "At": [0.0, 10.0, 20.0, 30.0, 40.0]}
+    hour |= {"Processor": [0.0, 1e9, 11e9, 12e9, 13e9]}
+    first = Usage(33.0, 0.0, 1, 1, 1, 1, 1, 1, 2, 15e9)
+    found = read.history(hour, (first, first._replace(at=36.0, processor=50.0)))
+    # 1, 10 and 1 seconds of processor time in ten, 3 in three; then what was computed here.
+    assert [(one.at, round(one.processor, 3)) for one in found] == [
+        (0, 0),
+        (10, 10),
+        (20, 100),
+        (30, 10),
+        (33, 100),
+        (36, 50),
+    ]
+    assert found[1].memory == 1 and found[1].pids == 1
+    assert [one.at for one in read.history(hour, ())] == [0, 10, 20, 30, 40]
+    many: Any = {name: [float(value) for value in range(5000)] for name in hour}
+    assert len(read.history(many, ())) == SAMPLES

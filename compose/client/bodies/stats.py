@@ -42,6 +42,21 @@ class PidsStats(TypedDict, total=False):
     current: int
 
 
+class Hour(TypedDict, total=False):
+    """GET /pycompose/containers/{id}/hour: as many numbers in each, oldest first. ``At`` is in seconds since the epoch,
+    ``Processor`` in nanoseconds so far."""
+
+    At: list[float]
+    Processor: list[float]
+    Memory: list[float]
+    Limit: list[float]
+    Received: list[float]
+    Sent: list[float]
+    Read: list[float]
+    Written: list[float]
+    Pids: list[float]
+
+
 class Stats(TypedDict, total=False):
     """One sample; ``precpu_stats`` is the processor's part of the one before."""
 

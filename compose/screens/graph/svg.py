@@ -26,13 +26,14 @@ FILL = {
     "unhealthy": "#f8c9c4",
     "failed": "#f8c9c4",
     "dead": "#f8c9c4",
+    "stopped": "#f8c9c4",
     "restarting": "#f8c9c4",
     "exited": "#e8e8e8",
     "starting": "#fdf1c7",
     "created": "#fdf1c7",
     "paused": "#dfe8f5",
 }
-BROKEN = ("unhealthy", "failed", "dead", "restarting")
+BROKEN = ("unhealthy", "failed", "stopped", "dead", "restarting")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..graph.layout import Edge, levels
@@ -12,8 +12,20 @@ if TYPE_CHECKING:
 
     from .state import Container, Happening, Need, State
 
-_WORST = ("unhealthy", "dead", "failed", "restarting", "starting", "exited", "created", "paused", "running", "healthy")
-BROKEN = frozenset(("unhealthy", "dead", "failed", "restarting"))
+_WORST = (
+    "unhealthy",
+    "dead",
+    "failed",
+    "stopped",
+    "restarting",
+    "starting",
+    "exited",
+    "created",
+    "paused",
+    "running",
+    "healthy",
+)
+BROKEN = frozenset(("unhealthy", "dead", "failed", "stopped", "restarting"))
 
 
 def condition(one: Container) -> str:
@@ -77,6 +89,7 @@ def project(name: str, containers: Sequence[Container]) -> Project:
     for service in list(found.values()):
         for need in service.needs:
             found.setdefault(need.service, Service(need.service, "absent", "not created"))
+    found |= {one.name: one for one in _missed(found)}
     services = tuple(found[key] for key in sorted(found))
     return Project(
         name=name,
@@ -88,6 +101,20 @@ def project(name: str, containers: Sequence[Container]) -> Project:
         services=services,
         blame=blame(found),
     )
+
+
+def _missed(services: Mapping[str, Service]) -> Iterable[Service]:
+    """What ended with exit code 0 while a service runs that needs it healthy: that is no job which is done."""
+    needed = {
+        need.service
+        for one in services.values()
+        if any(each.running for each in one.containers)
+        for need in one.needs
+        if need.condition == "healthy"
+    }
+    for key in sorted(needed & services.keys()):
+        if services[key].condition == "done":
+            yield replace(services[key], condition="stopped", detail="stopped")
 
 
 def _service(name: str, containers: Sequence[Container]) -> Service:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ... import labels
 from ...plan import observe
-from .state import Container, Image, Mount, Need, Network, Port, Usage, Volume
+from .state import SAMPLES, Container, Image, Mount, Need, Network, Port, Usage, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...client.bodies import networks, volumes
     from ...client.bodies.containers import ContainerRow, PortRow
     from ...client.bodies.images import ImageRow
-    from ...client.bodies.stats import Stats
+    from ...client.bodies.stats import Hour, Stats
 
 
 _CONDITIONS = {"service_healthy": "healthy", "service_completed_successfully": "completed"}
@@ -129,3 +129,21 @@ def usage(tree: Stats, at: float, before: Usage | None) -> Usage | None:
         pids=int((tree.get("pids_stats") or {}).get("current") or 0),
         spent=spent,
     )
+
+
+def history(hour: Hour, seen: tuple[Usage, ...]) -> list[Usage]:
+    """What the engine has kept, up to the first sample that was taken here, and ``seen`` from then on."""
+    columns = (hour["At"], hour["Memory"], hour["Limit"], hour["Received"], hour["Sent"], hour["Read"], hour["Written"])
+    kept = [
+        Usage(at, 0.0, memory, limit, received, sent, read, written, int(pids), spent)
+        for at, memory, limit, received, sent, read, written, pids, spent in zip(
+            *columns, hour["Pids"], hour["Processor"], strict=False
+        )
+        if not seen or at < seen[0].at
+    ]
+    found = [*kept, *seen][-SAMPLES:]
+    for at in range(1, min(len(kept) + 1, len(found))):
+        one, before = found[at], found[at - 1]
+        if one.at > before.at and one.spent > before.spent:
+            found[at] = one._replace(processor=(one.spent - before.spent) / 1e9 / (one.at - before.at) * 100)
+    return found

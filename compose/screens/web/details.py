@@ -8,15 +8,17 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from ...app.report import container_lines
+from ...client import NotFound
 from ...load.explain import mask
 from ..loglines import plain
+from ..store import read
 from .views import sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ...client import Engine
-    from ..store.state import State
+    from ..store.state import State, Usage
 
 Section = dict[str, object]
 
@@ -60,8 +62,19 @@ def container(engine: Engine, identity: str, state: State) -> Section:
             for one in (health.get("Log") or [])[-PROBES:]
         ],
         "report": [plain(line) for line in container_lines(engine, identity)],
-        "usage": [sample(one) for one in state.usage.get(identity, ())],
+        "usage": [sample(one) for one in _hour(engine, str(tree.get("Id")), state)],
     }
+
+
+def _hour(engine: Engine, identity: str, state: State) -> Sequence[Usage]:
+    """The last hour: what our own engine has kept, and what was sampled here."""
+    seen = state.usage.get(identity, ())
+    if not engine.is_pycompose:
+        return seen
+    try:
+        return read.history(engine.containers.hour(identity), seen)
+    except NotFound:
+        return seen  # it is gone, or the engine is one that keeps none
 
 
 def image(engine: Engine, ref: str) -> Section:

@@ -333,6 +333,12 @@ async def stats(daemon: Daemon, request: Request) -> None:
                 await container.until(lambda: container.removed)
 
 
+async def hour(daemon: Daemon, request: Request) -> Response:
+    """What a container has used in the last hour: a list for each quantity, oldest first."""
+    columns = daemon.hours.of(daemon.containers.get(request["id"]).id)
+    return Response.json({name.capitalize(): values for name, values in columns.items()})
+
+
 ROUTES = (
     Route("GET", "/containers/json", list_),
     Route("POST", "/containers/create", create),
@@ -350,6 +356,7 @@ ROUTES = (
     Route("POST", "/containers/{id}/resize", resize),
     Route("GET", "/containers/{id}/top", top_),
     Route("GET", "/containers/{id}/stats", stats),
+    Route("GET", "/pycompose/containers/{id}/hour", hour),
     Route("DELETE", "/containers/{id}", remove_),
     Route("DELETE", "/containers/{id}/{alias:path}", remove_link),
 )

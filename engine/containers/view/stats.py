@@ -34,9 +34,9 @@ class Meter:
         now = rfc3339(time.time_ns())
         if container.state.running:
             cgroup = stop.cgroup(self._containers, container)
-            counters = await self._containers.blocking(_counters, cgroup, container.state.pid)
+            found = await self._containers.blocking(counters, cgroup, container.state.pid)
         else:
-            counters = _NOTHING
+            found = _NOTHING
         empty_cpu: CpuStats = {
             "cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
             "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
@@ -44,24 +44,26 @@ class Meter:
         document: Stats = {
             "read": now if container.state.running else ZERO_TIME,
             "preread": self._read,
-            "pids_stats": counters.pids,
-            "blkio_stats": counters.blkio,
+            "pids_stats": found.pids,
+            "blkio_stats": found.blkio,
             "num_procs": 0,
             "storage_stats": {},
-            "cpu_stats": counters.cpu or empty_cpu,
+            "cpu_stats": found.cpu or empty_cpu,
             "precpu_stats": self._before or empty_cpu,
-            "memory_stats": counters.memory,
+            "memory_stats": found.memory,
             "name": f"/{container.name}",
             "id": container.id,
             "os_type": "linux",
         }
-        if counters.networks is not None:
-            document["networks"] = counters.networks
-        self._before, self._read = counters.cpu, document["read"]
+        if found.networks is not None:
+            document["networks"] = found.networks
+        self._before, self._read = found.cpu, document["read"]
         return document
 
 
-class _Counters(NamedTuple):
+class Counters(NamedTuple):
+    """What the kernel counts of one container; ``cpu`` and ``networks`` None where it counts nothing."""
+
     pids: PidsStats
     blkio: dict[str, list[BlockEntry]]
     cpu: CpuStats | None
@@ -69,14 +71,15 @@ class _Counters(NamedTuple):
     networks: dict[str, InterfaceStats] | None
 
 
-def _counters(cgroup: Cgroup, pid: int) -> _Counters:
+def counters(cgroup: Cgroup, pid: int) -> Counters:
+    """Read a control group, and the interfaces of process ``pid``. Blocks."""
     raw = cgroup.stats()
     pids: PidsStats = {}
     if "pids" in raw:
         pids["current"] = raw["pids"]["current"]
         if limit := raw["pids"].get("limit"):
             pids["limit"] = limit
-    return _Counters(
+    return Counters(
         pids, _block(raw.get("blkio")), _cpu(raw.get("cpu") or {}), _memory(raw.get("memory")), _interfaces(pid)
     )
 
@@ -143,7 +146,7 @@ def _block(raw: oci.BlockCounters | None) -> dict[str, list[BlockEntry]]:
     return shown | {name: [] for name in _BLOCK_EMPTY}
 
 
-_NOTHING = _Counters({}, _block(None), None, {}, None)
+_NOTHING = Counters({}, _block(None), None, {}, None)
 
 
 def _interfaces(pid: int) -> dict[str, InterfaceStats] | None:
