@@ -49,10 +49,11 @@ def asked(
 
 
 @contextlib.contextmanager
-def page_of(command: Command, *options: str) -> Iterator[str]:
-    """`pycompose ui` in the command's directory; gives the address with its token."""
+def page_of(command: Command, *options: str, host: str = "") -> Iterator[str]:
+    """`pycompose ui` in the command's directory, over its engine or that at ``host``; gives the address with its token."""
+    engine = ("--host", host) if host else ("--root", str(command.root))
     process = subprocess.Popen(
-        [str(PYCOMPOSE), "--root", str(command.root), "ui", "--no-open", *options],
+        [str(PYCOMPOSE), *engine, "ui", "--no-open", *options],
         cwd=command.directory,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
