@@ -19,15 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..linux import process
 from ..linux.cgroup import Cgroup
 from . import bundle, child, foreign, leftover, restart, spaces, statusfile
+from .containerlog import ContainerLog
 from .foreign import Console
 from .launch import Launch
-from .logcompress import Compressor
-from .logfile import LogWriter, limits
 from .memorywatch import MemoryWatch
 from .stage import Failure, ProgramError
 from .streams import Streams
 from .supervisor import supervise
-from .syslog import Forwarder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,9 +73,7 @@ class Container:
         self.run: Run | None = None
         self._mounts = -1
         self.status = statusfile.created()
-        self._log: LogWriter | None = None
-        self._compressor: Compressor | None = None
-        self._forwarder: Forwarder | None = None
+        self._log = ContainerLog(loop, spec.log)
         self._report = child.Report()
         self._launching: Done | None = None
         self._delayed_signals: list[int] = []
@@ -127,7 +123,7 @@ class Container:
         self.policy = self.spec.restart
         self._user = spaces.renewed(self._user, before, self.spec)
         if self.spec.log != before.log:
-            self._close_log()
+            self._log.close()
 
     def _launch(self, done: Done) -> None:
         try:
@@ -144,7 +140,7 @@ class Container:
     def _fork(self, console: str) -> tuple[child.Child, Streams]:
         spec = self.spec
         network = self.network.descriptor if self.network is not None else -1
-        streams = Streams(self._loop, self._open_log(), terminal=spec.terminal, stdin=spec.stdin_open)
+        streams = Streams(self._loop, self._log.open(), terminal=spec.terminal, stdin=spec.stdin_open)
         try:
             if spec.runtime:
                 process.become_subreaper()
@@ -160,29 +156,6 @@ class Container:
         finally:
             streams.forked()
         return forked, streams
-
-    def _open_log(self) -> LogWriter:
-        if self._log is None:
-            log = self.spec.log
-            size = limits(log.driver, log.max_size, log.max_file)
-            if log.compress:
-                self._compressor = Compressor(self._loop, log.directory)
-            rotated = self._compressor.add if self._compressor is not None else None
-            self._log = LogWriter(log.directory, size.max_size, size.max_file, rotated)
-            if log.syslog is not None:
-                self._forwarder = Forwarder(self._loop, log.directory, log.syslog)
-        return self._log
-
-    def _close_log(self) -> None:
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-        if self._forwarder is not None:
-            self._forwarder.close()
-            self._forwarder = None
-        if self._compressor is not None:
-            self._compressor.close()
-            self._compressor = None
 
     def _on_report(self) -> None:
         assert self.run is not None
@@ -273,8 +246,7 @@ class Container:
         if self._report.terminal >= 0:
             os.close(self._report.terminal)
         run.streams.finish()
-        if self._forwarder is not None:
-            self._forwarder.flush()
+        self._log.flush()
         self.run = None
         self._hold_files(-1)
         self._delayed_signals = []
@@ -305,8 +277,7 @@ class Container:
             self.cgroup.kill()
         leftover.kill(self._mounts)
         run.streams.finish()
-        if self._forwarder is not None:
-            self._forwarder.flush()
+        self._log.flush()
         self.run = None
         oom = self._memory is not None and self._memory.end()
         ran_for = time.monotonic() - run.clock
@@ -440,7 +411,7 @@ class Container:
         """Give everything back. Raises Refused while the container runs."""
         if self.run is not None or self._restart is not None:
             raise Refused("the container is running")
-        self._close_log()
+        self._log.close()
         if self.cgroup is not None:
             self.cgroup.remove()
 
