@@ -73,7 +73,7 @@ def words(kind: Any) -> set[str]:
             found.add(KINDS[one])
         elif get_origin(one) is list:
             inner = arguments[0]
-            known = {str: "strings", int: "numbers"}.get(inner, "objects")
+            known = {str: "strings", int: "numbers", float: "numbers"}.get(inner, "objects")
             found.add("lists" if get_origin(inner) is list else known)
         else:
             found.add("texts" if arguments == (str, str) else "object")
