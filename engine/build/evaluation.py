@@ -33,7 +33,7 @@ from .dockerfile.instructions import (
 from .dockerfile.lint import Finding, quoted
 from .dockerfile.mounts import parse_mount
 from .dockerfile.values import chmod
-from .dockerfile.words import Budget, Expansion, ExpansionError, expand
+from .dockerfile.words import Budget, Expansion, ExpansionError, Keep, expand
 from .plan import ImageSource, Scratch, StageSource, global_arguments, plan
 from .remote import is_remote
 from .state import ImageState, exposed_ports, stop_signal
@@ -208,7 +208,7 @@ class _Stage:
             self.state.env,
             escape=self._escape,
             quoting=quoting,
-            keep_unset=not self.known,
+            keep=Keep(unset=not self.known),
             budget=self._budget,
         )
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...grammar import sizes
 from ..errors import EngineError, InvalidParameter
@@ -64,6 +64,16 @@ if TYPE_CHECKING:
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 _KEPT = 48 * 3600  # seconds that a client's files are kept for its next build, as BuildKit does
+
+
+class _Begun(NamedTuple):
+    """What a build has until it ends."""
+
+    workdir: Path
+    stop: threading.Event
+    resources: ExitStack
+    steps: Steps
+    stores: CacheStores
 
 
 class Builder:
@@ -163,21 +173,11 @@ class Builder:
             with self._builds.measured(), self._counted(), ExitStack() as resources:
                 context = resources.enter_context(self._context(options, workdir, stop, steps))
                 stores = CacheStores(self._images, lambda text: steps.emit(Notice(text)))
+                begun = _Begun(workdir, stop, resources, steps, stores)
                 made: list[Made] = []
                 for platform in platforms:
                     one = replace(options, platforms=(str(platform),)) if len(platforms) > 1 else options
-                    session = self._session(
-                        one,
-                        context,
-                        platform,
-                        workdir,
-                        stop,
-                        resources,
-                        steps,
-                        stores,
-                        tell=not made,
-                        several=len(platforms) > 1,
-                    )
+                    session = self._session(one, context, platform, begun, tell=not made, several=len(platforms) > 1)
                     if not made:
                         stores.load(options.cache_from, lambda ref: session.image(planning.ImageSource(ref)))  # noqa: B023 - called here
                     plan = self._plan(session)
@@ -271,15 +271,12 @@ class Builder:
         options: BuildOptions,
         context: OpenContext,
         platform: Platform,
-        workdir: Path,
-        stop: threading.Event,
-        resources: ExitStack,
-        steps: Steps,
-        stores: CacheStores,
+        begun: _Begun,
         *,
         tell: bool,
         several: bool,
     ) -> Session:
+        steps = begun.steps
         dockerfile = self._parse(context, steps)
         predefined = platform_arguments(Platform.host(), platform, options.target, options.args)
         try:
@@ -307,13 +304,13 @@ class Builder:
             cache=self._cache,
             mounts=self._mounts,
             files=self._files,
-            stores=stores,
-            workdir=workdir,
+            stores=begun.stores,
+            workdir=begun.workdir,
             platform=platform,
             arguments=arguments,
             epoch=int(epoch) if epoch else None,
-            stop=stop,
-            resources=resources,
+            stop=begun.stop,
+            resources=begun.resources,
             steps=steps,
             among_others=several,
         )

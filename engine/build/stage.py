@@ -39,7 +39,7 @@ from .dockerfile.instructions import (
     Workdir,
 )
 from .dockerfile.mounts import parse_mount
-from .dockerfile.words import ExpansionError, expand
+from .dockerfile.words import ExpansionError, Keep, expand
 from .plan import WORK, ImageSource, NamedContext, Scratch, StageSource
 from .progress import StepCached, StepDone, StepFailed, StepLog, StepStarted
 from .runstep import RunPlan, describe_failure, is_heredoc
@@ -140,7 +140,7 @@ class StageBuild:
             first, *more = instruction.heredocs[0].text.strip().splitlines() or [""]
             text += f" ({first}{'...' if more else ''})"
         with suppress(ExpansionError):
-            text = expand(text, self._state.env, escape=self._escape, keep_quotes=True, keep_unset=True).text
+            text = expand(text, self._state.env, escape=self._escape, keep=Keep(quotes=True, unset=True)).text
         word, space, rest = text.partition(" ")
         return f"{'ONBUILD ' if trigger else ''}{word.upper()}{space}{rest}"
 

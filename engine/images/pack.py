@@ -12,7 +12,8 @@ import errno
 import os
 import stat
 from itertools import islice
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import bounds
 from ..linux import entries, idmap, overlay, owners, sparse, userns
@@ -20,7 +21,7 @@ from .tarstream import BLOCK, TarError
 from .unpack import OPAQUE_MARKER, WHITEOUT_PREFIX, is_portable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _BUFFER = 1 << 20
@@ -103,6 +104,30 @@ def clamp_times(tree: Path, limit: int) -> None:
         os.close(fd)
 
 
+class _About(NamedTuple):
+    """``owned`` is by whom, as it was remembered, where no other can be given (linux/owners.py); ``more`` are further PAX
+    records."""
+
+    xattrs: Mapping[str, bytes] = MappingProxyType({})
+    owned: tuple[int, int] | None = None
+    more: Mapping[bytes, bytes] = MappingProxyType({})
+
+
+class _Fields(NamedTuple):
+    """What a header says beyond its name, mode, size and type. ``names`` are the owner's, padded."""
+
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    link: bytes = b""
+    device: int = 0
+    names: bytes = bytes(64)
+
+
+_NOTHING = _About()
+_PLAIN = _Fields()
+
+
 class _Packer:
     def __init__(
         self,
@@ -138,7 +163,7 @@ class _Packer:
         xattrs = _xattrs(fd)
         opaque = xattrs.pop(overlay.OPAQUE, None)
         owner = owners.remembered(fd) if userns.has_one_id() else None
-        self._header(name, status, b"5", xattrs=_portable(xattrs), owned=owner)
+        self._header(name, status, b"5", about=_About(_portable(xattrs), owner))
         if self._layer:
             if any(mark in xattrs for mark in _MOVED):
                 raise TarError("a layer holds redirected directories: mount its overlay with redirect_dir=off")
@@ -229,7 +254,7 @@ class _Packer:
             self.size += size
             extents = _extents(fd, now) if self._exact and sparse.has_holes(now) else None
             if extents is None:
-                self._header(path, now, b"0", size=size, xattrs=xattrs, owned=owner)
+                self._header(path, now, b"0", size=size, about=_About(xattrs, owner))
                 self._content(fd, size)
                 return
             table, stored = _sparse_map(extents), sum(length for _, length in extents)
@@ -238,9 +263,7 @@ class _Packer:
                 now,
                 b"0",
                 size=len(table) + stored,
-                xattrs=xattrs,
-                owned=owner,
-                more=_sparse_records(path, size),
+                about=_About(xattrs, owner, _sparse_records(path, size)),
             )
             self._buffer += table
             for offset, length in extents:
@@ -275,23 +298,19 @@ class _Packer:
         size: int = 0,
         link: bytes = b"",
         mode: int | None = None,
-        xattrs: dict[str, bytes] | None = None,
-        owned: tuple[int, int] | None = None,
-        more: dict[bytes, bytes] | None = None,
+        about: _About = _NOTHING,
     ) -> None:
-        """``owned`` is by whom, as it was remembered, where no other can be given (linux/owners.py); ``more`` are further PAX
-        records."""
         mtime = status.st_mtime_ns // 1_000_000_000
         if self._clamp is not None and mtime > self._clamp:
             mtime = self._clamp
         permissions = stat.S_IMODE(status.st_mode) if mode is None else mode
         device = status.st_rdev if type in b"34" else 0
-        records: dict[bytes, bytes] = dict(more or {})
+        records: dict[bytes, bytes] = dict(about.more)
         if len(name) > 100 or not name.isascii():
             records[b"path"] = name
         if len(link) > 100 or not link.isascii():
             records[b"linkpath"] = link
-        uid, gid = owned or (status.st_uid, status.st_gid)
+        uid, gid = about.owned or (status.st_uid, status.st_gid)
         uid, gid = seen = tuple(one - self._ids.start if one in self._ids else one for one in (uid, gid))
         if uid > 0o7777777:
             records[b"uid"] = b"%d" % uid
@@ -308,28 +327,29 @@ class _Packer:
             mtime = 0
         if self._exact and status.st_mtime_ns % 1_000_000_000:
             records[b"mtime"] = _seconds(status.st_mtime_ns)
-        for key in xattrs or ():
-            records[b"SCHILY.xattr." + os.fsencode(key)] = (xattrs or {})[key]
+        for key, value in about.xattrs.items():
+            records[b"SCHILY.xattr." + os.fsencode(key)] = value
         if records:
             body = b"".join(_record(key, records[key]) for key in sorted(records))
             base = name.rstrip(b"/").rpartition(b"/")[2][:80]
-            self._buffer += _block(b"PaxHeaders.0/" + base, 0o644, 0, 0, len(body), 0, b"x", b"", 0)
+            self._buffer += _block(b"PaxHeaders.0/" + base, 0o644, len(body), b"x")
             self._buffer += body
             self._buffer += bytes(-len(body) % BLOCK)
-        owner = bytes(64)
+        names = bytes(64)
         if not self._layer:
             # An archive for people names the owner that has a name everywhere; a layer's bytes depend on no name.
-            owner = b"".join((b"" if number else b"root").ljust(32, b"\0") for number in seen)
-        self._buffer += _block(name[:100], permissions, uid, gid, stored, mtime, type, link[:100], device, owner)
+            names = b"".join((b"" if number else b"root").ljust(32, b"\0") for number in seen)
+        fields = _Fields(uid, gid, mtime, link[:100], device, names)
+        self._buffer += _block(name[:100], permissions, stored, type, fields)
 
 
 def header(name: bytes, mode: int, size: int, type: bytes) -> bytes:
     """One plain header for generated archives: root's, without a time; a size above 8 GiB becomes a PAX record."""
     if size <= 0o77777777777:
-        return _block(name, mode, 0, 0, size, 0, type, b"", 0)
+        return _block(name, mode, size, type)
     body = _record(b"size", b"%d" % size)
-    extended = _block(b"PaxHeaders.0/" + name[:80], 0o644, 0, 0, len(body), 0, b"x", b"", 0)
-    return extended + body + padding(len(body)) + _block(name, mode, 0, 0, 0, 0, type, b"", 0)
+    extended = _block(b"PaxHeaders.0/" + name[:80], 0o644, len(body), b"x")
+    return extended + body + padding(len(body)) + _block(name, mode, 0, type)
 
 
 def padding(size: int) -> bytes:
@@ -348,20 +368,16 @@ def _record(key: bytes, value: bytes) -> bytes:
 def _block(
     name: bytes,
     mode: int,
-    uid: int,
-    gid: int,
     size: int,
-    mtime: int,
     type: bytes,
-    link: bytes,
-    device: int,
-    owner: bytes = bytes(64),
+    fields: _Fields = _PLAIN,
 ) -> bytes:
+    uid, gid, mtime, link, device, names = fields
     head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
     tail = b"%s%sustar\00000%s%07o\0%07o\0%s" % (
         type,
         link.ljust(100, b"\0"),
-        owner,
+        names,
         os.major(device),
         os.minor(device),
         bytes(167),

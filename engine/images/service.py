@@ -287,7 +287,7 @@ class Images(Outgoing):
         checked.
         """
         from .bootstrap.archive import Archive  # as seldom used, and as heavy, as registries
-        from .bootstrap.base import build
+        from .bootstrap.base import Places, build
         from .bootstrap.freshness import NewestDates
         from .bootstrap.labels import bootstrap_config
         from .bootstrap.suites import distribution
@@ -315,9 +315,7 @@ class Images(Outgoing):
                 target,
                 chosen.architecture,
                 archive,
-                directory / "fs",
-                directory / "work",
-                directory / "empty",
+                Places(directory / "fs", directory / "work", directory / "empty"),
                 runner,
                 reporter,
             )

@@ -56,7 +56,7 @@ class LogReader:
 
     As in Docker, ``tail`` counts lines of both streams before ``since``, ``until`` and ``streams`` select among them.
     ``tail=0`` starts at the end. ``lines=False`` hands out raw chunks (attach). Without ``follow`` just iterate.
-    ``notify`` is closed with the reader. Raises FileNotFoundError when asked to follow a log whose directory does not exist.
+    ``follow`` is True or what to be woken by, which is closed with the reader. Raises FileNotFoundError when asked to follow a log whose directory does not exist.
     """
 
     def __init__(
@@ -68,8 +68,7 @@ class LogReader:
         tail: int | None = None,
         streams: Collection[int] = (STDOUT, STDERR),
         lines: bool = True,
-        follow: bool = False,
-        notify: Notify | None = None,
+        follow: Notify | bool | None = False,
     ) -> None:
         if tail and not lines:
             raise ValueError("a tail is counted in lines")
@@ -92,7 +91,7 @@ class LogReader:
         self.ended = False
         """True once an entry later than ``until`` was met: nothing more will come."""
         if follow:
-            self._notify = inotify.Inotify() if notify is None else notify
+            self._notify = inotify.Inotify() if follow is True else follow
             try:
                 self._notify.add(directory, inotify.IN_CREATE | inotify.IN_ONLYDIR)
             except OSError:

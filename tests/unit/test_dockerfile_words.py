@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycompose.engine.build.dockerfile.words import ExpansionError, expand
+from pycompose.engine.build.dockerfile.words import ExpansionError, Keep, expand
 
 ENV = {"HOME": "/home", "EMPTY": "", "SHELL": "bash", "P": "/a/b/c.tar.gz", "한글": "값", "X2": "two", "STAR": "a*b"}
 
@@ -123,7 +123,7 @@ def test_words_split_after_expansion(source: str, words: list[str]) -> None:
 
 def test_keeping_what_is_not_known() -> None:
     text = "$A ${B} ${C:-d} ${E/f/g} 'q' \\x"
-    kept = expand(text, {}, keep_unset=True, keep_quotes=True, keep_escapes=True)
+    kept = expand(text, {}, keep=Keep(quotes=True, escapes=True, unset=True))
     assert kept.text == text
     assert kept.unmatched == {"A", "B", "C", "E"}
     assert expand("$A $HOME", ENV).matched == {"HOME"}

@@ -14,7 +14,7 @@ from ....grammar.ignore import SPACES
 from ... import bounds
 from .arguments import ArgumentError, json_list
 from .errors import DockerfileError, Span
-from .words import ExpansionError, expand
+from .words import ExpansionError, Keep, expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,10 +234,10 @@ def parse_heredoc(word: str) -> Heredoc | None:
     match = _HEREDOC.match(word)
     if match is None or not match.group(3):
         return None
-    bare = expand(match.group(3), {}, keep_unset=True).words
+    bare = expand(match.group(3), {}, keep=Keep(unset=True)).words
     if len(bare) != 1:
         return None
-    quoted = expand(match.group(3), {}, keep_unset=True, keep_quotes=True).words
+    quoted = expand(match.group(3), {}, keep=Keep(quotes=True, unset=True)).words
     plain = _quotes(bare[0]) == _quotes("".join(quoted))
     return Heredoc(bare[0], expand=plain, chomp=match.group(2) == "-")
 
@@ -261,7 +261,7 @@ def _heredocs(statement: Statement, escape: str) -> list[Heredoc]:
     except ArgumentError as error:
         raise DockerfileError(str(error), statement.span) from None
     try:
-        words = expand(statement.original, {}, keep_quotes=True, keep_escapes=True, keep_unset=True).words
+        words = expand(statement.original, {}, keep=Keep(quotes=True, escapes=True, unset=True)).words
     except ExpansionError:
         return []
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ....grammar.ignore import SPACES
 from ....grammar.wildcards import Automaton, Token, literal, many, one
@@ -40,26 +40,34 @@ class Expansion:
     unmatched: frozenset[str]
 
 
+class Keep(NamedTuple):
+    """What an expansion leaves as it is: quotes, escapes, and references to variables that are not set."""
+
+    quotes: bool = False
+    escapes: bool = False
+    unset: bool = False
+
+
+_NOTHING = Keep()
+
+
 def expand(
     source: str,
     env: Mapping[str, str],
     *,
     escape: str = "\\",
-    keep_quotes: bool = False,
-    keep_escapes: bool = False,
-    keep_unset: bool = False,
+    keep: Keep = _NOTHING,
     quoting: bool = True,
     budget: Budget | None = None,
 ) -> Expansion:
     """Expand ``source`` with the variables of ``env``; raises ExpansionError.
 
-    ``keep_quotes`` and ``keep_escapes`` leave those characters in the result; ``keep_unset`` leaves references to unset
-    variables as they are; without ``quoting`` quotes are ordinary characters (as in the body of a here-document). ``budget`` is what all texts of one
+    Without ``quoting`` quotes are ordinary characters (as in the body of a here-document). ``budget`` is what all texts of one
     build may come to.
     """
-    scan = _Scan(source, env, escape, keep_quotes, keep_unset, quoting)
+    scan = _Scan(source, env, escape, keep, quoting)
     try:
-        text, words = scan.until(None, keep_escapes)
+        text, words = scan.until(None, keep.escapes)
         if budget is not None:
             budget.spend(len(text))
     except ExpansionError as error:
@@ -107,12 +115,10 @@ class _Words:
 class _Scan:
     """One pass over a source text. Characters are consumed from ``text`` at ``at``."""
 
-    def __init__(
-        self, text: str, env: Mapping[str, str], escape: str, keep_quotes: bool, keep_unset: bool, quoting: bool
-    ) -> None:
+    def __init__(self, text: str, env: Mapping[str, str], escape: str, keep: Keep, quoting: bool) -> None:
         self.text, self.at = text, 0
         self.env, self.escape = env, escape
-        self.keep_quotes, self.keep_unset, self.quoting = keep_quotes, keep_unset, quoting
+        self.keep_quotes, self.keep_unset, self.quoting = keep.quotes, keep.unset, quoting
         self.keep_escapes = False
         self.matched: set[str] = set()
         self.unmatched: set[str] = set()

@@ -47,7 +47,7 @@ async def attach(containers: Containers, container: Container, client: pump.Clie
 
     def make(notify: Notify | None) -> LogReader:
         tail = None if wish.logs else 0
-        return LogReader(directory, tail=tail, streams=outputs, lines=False, follow=True, notify=notify)
+        return LogReader(directory, tail=tail, streams=outputs, lines=False, follow=notify)
 
     async with reading(containers, make, follow=True, from_end=not wish.logs) as feed:
         if not wish.stream:

@@ -80,7 +80,7 @@ async def opened(containers: Containers, container: Container, check: Check) -> 
             since = container.state.started_at
 
             def make(notify: Notify | None) -> LogReader:
-                return LogReader(directory, since=since, follow=True, notify=notify)
+                return LogReader(directory, since=since, follow=notify)
 
             async with reading(containers, make, follow=True) as feed:
                 yield _Logged(container, feed, wanted)

@@ -1,6 +1,6 @@
 """A container's log as tasks of the event loop read it: what is large or cold is read and unpacked in a thread.
 
-async with reading(containers, lambda notify: LogReader(…, follow=True, notify=notify), follow=True) as feed:
+async with reading(containers, lambda notify: LogReader(…, follow=notify), follow=True) as feed:
     while data := await feed.take(render): ...
     await feed.grown_or(container, over)
 """

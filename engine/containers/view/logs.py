@@ -48,7 +48,7 @@ async def stream(containers: Containers, container: Container, request: LogReque
     before = f"{logoptions.details(logoptions.attributes(container.record))} ".encode() if request.details else b""
     if not request.follow and container.state.running and not _written(directory):
         async with reading(
-            containers, lambda notify: LogReader(directory, follow=True, notify=notify), follow=True, from_end=True
+            containers, lambda notify: LogReader(directory, follow=notify), follow=True, from_end=True
         ) as feed:
             await feed.first_output(container)
     follow = request.follow and container.state.active
@@ -60,8 +60,7 @@ async def stream(containers: Containers, container: Container, request: LogReque
             until=request.until,
             tail=request.tail,
             streams=request.streams,
-            follow=follow,
-            notify=notify,
+            follow=notify,
         )
 
     def text(entries: list[Entry]) -> bytes:

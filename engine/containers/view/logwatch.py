@@ -1,6 +1,6 @@
 """One inotify instance for all who follow logs: the kernel gives a user 128 of them, and followers come by the dozen.
 
-    with watch.follower() as notify:  LogReader(directory, follow=True, notify=notify)
+    with watch.follower() as notify:  LogReader(directory, follow=notify)
 
 A follower is what a LogReader needs of inotify: ``add``, ``discard``, ``read`` and a descriptor that turns readable. It
 has an eventfd of its own, which the shared instance's events are passed on to. Followers are made and closed on the event

@@ -12,7 +12,7 @@ import shlex
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import EngineError, NotFound
 from ..unpack import unpack
@@ -54,17 +54,24 @@ class Base:
     releases: tuple[Release, ...]
 
 
+class Places(NamedTuple):
+    """Empty directories beside each other: ``tree`` is filled, ``work`` is overlay's, ``empty`` remains so."""
+
+    tree: Path
+    work: Path
+    empty: Path
+
+
 def build(
     distribution: Distribution,
     architecture: str,
     archive: Archive,
-    tree: Path,
-    work: Path,
-    empty: Path,
+    places: Places,
     runner: RootRunner,
     progress: Progress,
 ) -> Base:
-    """Fill the empty directory ``tree``. ``work`` is overlay's, ``empty`` an empty directory, both beside it."""
+    """Fill the empty directory ``places.tree``."""
+    tree = places.tree
     dpkg_architecture = package_architecture(architecture)
     progress({"status": f"Verifying {distribution.suite}", "id": distribution.suite})
     with ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="bootstrap") as pool:
@@ -82,7 +89,7 @@ def build(
     database.write()
     keyring = _keyring(tree, distribution.keyring)
     configuration.write(tree, distribution, [release.source for release in releases], keyring)
-    _configure(database, tree, work, empty, runner, len(packages), progress)
+    _configure(database, places, runner, len(packages), progress)
     configuration.clean(tree)
     return Base(tuple(packages), tuple(releases))
 
@@ -189,9 +196,7 @@ def _script(database: Database) -> str:
     return "\n".join(lines)
 
 
-def _configure(
-    database: Database, tree: Path, work: Path, empty: Path, runner: RootRunner, total: int, progress: Progress
-) -> None:
+def _configure(database: Database, places: Places, runner: RootRunner, total: int, progress: Progress) -> None:
     tail: deque[bytes] = deque(maxlen=50)
     pending = b""
     done = 0
@@ -213,9 +218,9 @@ def _configure(
                 tail.append(line)
 
     code = runner(
-        lower=[empty],
-        upper=tree,
-        work=work,
+        lower=[places.empty],
+        upper=places.tree,
+        work=places.work,
         args=["/bin/sh", "-c", _script(database)],
         env=_ENVIRONMENT,
         network=False,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ... import bounds
 from ...errors import EngineError
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from ..layers import Layers
     from ..progress import Reporter
     from ..reference import Reference
-    from ..signatures.policy import Rule
     from ..types import Layer, Platform
     from .client import Registry
+    from .endpoints import RegistryConfig
     from .transfer import Downloads
 
 
@@ -58,29 +58,32 @@ class Pulled:
     blobs: tuple[str, ...]
 
 
+class Into(NamedTuple):
+    """Where things that are pulled go; ``downloads`` are what several pulls share."""
+
+    blobs: Blobs
+    layers: Layers
+    downloads: Downloads
+
+
 class Puller:
     def __init__(
         self,
         registries: Sequence[Registry],
         ref: Reference,
         platform: Platform,
-        blobs: Blobs,
-        layers: Layers,
-        downloads: Downloads,
+        into: Into,
+        config: RegistryConfig,
         reporter: Reporter,
-        parallel: int,
         stop: Abort,
-        rules: Sequence[Rule],
     ) -> None:
-        self._rules = rules
+        self._rules = config.verify
         self._stop = stop
-        self._parallel = parallel
+        self._parallel = config.downloads
         self._registries = registries
         self._ref = ref
         self._platform = platform
-        self._blobs = blobs
-        self._layers = layers
-        self._downloads = downloads
+        self._blobs, self._layers, self._downloads = into
         self._report = reporter
 
     def pull(self) -> Pulled:

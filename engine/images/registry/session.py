@@ -19,7 +19,7 @@ from . import credentials
 from .client import Denied, Registry, failure, read
 from .endpoints import SEARCH_HOST, domain_of_key, endpoints, main
 from .manifests import distribution, fetch
-from .pull import Pulled, Puller
+from .pull import Into, Pulled, Puller
 from .push import Pushed, Pusher
 from .transfer import Downloads
 from .whole import IndexPusher
@@ -115,10 +115,8 @@ class Session:
 
     def pull(self, ref: Reference, platform: Platform, blobs: Blobs, layers: Layers, reporter: Reporter) -> Pulled:
         try:
-            parallel, rules = self._config.downloads, self._config.verify
-            return Puller(
-                self._registries, ref, platform, blobs, layers, self._downloads, reporter, parallel, self._stop, rules
-            ).pull()
+            into = Into(blobs, layers, self._downloads)
+            return Puller(self._registries, ref, platform, into, self._config, reporter, self._stop).pull()
         except Unavailable as error:
             raise Unavailable(f"{error}{_hint(ref)}") from error
 
