@@ -39,7 +39,7 @@ from .api.server import STRANGERS, Server
 from .build.runner import ContainerRunner, root_runner
 from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
-from .containers.life import memory, recover, supervise
+from .containers.life import memory, recover, teardown
 from .containers.life.service import Containers
 from .containers.view.hour import Hours
 from .documents import Incomplete, NewerFormat
@@ -377,7 +377,7 @@ async def _finish(daemon: Daemon, server: Server) -> int:
     running = any(one.state.active or one.shim is not None for one in daemon.containers)
     if not running:
         for one in daemon.containers:  # what a teardown without descriptors or memory has left
-            await daemon.containers.blocking(supervise.clear_run, daemon.containers, one.record)
+            await daemon.containers.blocking(teardown.clear_run, daemon.containers, one.record)
         await daemon.containers.blocking(
             recover.sweep, daemon.containers
         )  # and a removal, of containers that are no more

@@ -97,9 +97,9 @@ def main() -> None:
     arguments = sys.argv[1:]
     verb = find_verb(arguments)
     if os.environ.get("PYCOMPOSE_WARM") != "0" and verb not in ALONE:
-        directory = resident_directory()
-        if directory and _may_be_lent(verb, arguments):
-            connection = _connect(f"{directory}/{resident_name()}")
+        path = resident_path() if _may_be_lent(verb, arguments) else ""
+        if path:
+            connection = _connect(path)
             if connection is not None:
                 worker = _lend(connection)
                 if worker >= 0:
@@ -107,7 +107,7 @@ def main() -> None:
                 connection.close()
     from .warm.cold import run
 
-    run(resident_wanted=verb not in ALONE)
+    run(resident_path if verb not in ALONE else None, inherited, INTERPRETER)
 
 
 def find_verb(arguments: list[str]) -> str:
@@ -128,6 +128,12 @@ def resident_directory() -> str:
         return "/run/pycompose-warm"
     base = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
     return f"{base}/pycompose-warm" if base.startswith("/") else ""
+
+
+def resident_path() -> str:
+    """The socket of the resident that can serve this process; "" when there can be none."""
+    directory = resident_directory()
+    return f"{directory}/{resident_name()}" if directory else ""
 
 
 def resident_name() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..containers.life.workers import Workers
 from ..meters import Meters
@@ -27,11 +27,20 @@ if TYPE_CHECKING:
     from ..volumes import Volumes
     from ..volumes.exchange import Exchange
     from ..volumes.snapshots import Snapshots
-    from .pulls import Pulls
 
 T = TypeVar("T")
 
 TRANSFERS = 64
+
+
+class Offers(Protocol):
+    """Images served to other machines (pulls.py)."""
+
+    @property
+    def is_serving(self) -> bool: ...
+
+    async def offer(self, address: str, refs: list[str]) -> dict[str, str]:
+        """Serve ``refs`` at ``address``; the digest of each. Raises EngineError."""
 
 
 @dataclass(slots=True)
@@ -59,7 +68,7 @@ class Daemon:
     keeper_pid: int
     buildkit: BuildKit | None = None
     remote: tuple[str, ...] = ()
-    pulls: Pulls | None = None
+    pulls: Offers | None = None
     meters: Meters = field(default_factory=Meters)
     turns: Histogram | None = None
     shows_metrics: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..containers.life import create, start
 from ..errors import EngineError, NotModified
@@ -19,10 +19,21 @@ if TYPE_CHECKING:
     from ..containers.life.container import Container
     from ..containers.life.service import Containers
     from .clock import Clock
-    from .service import Jobs
 
 
-async def carry_out(jobs: Jobs, containers: Containers, job: Job, run: Run, clock: Clock) -> None:
+class Runs(Protocol):
+    """Who keeps the runs (service.py)."""
+
+    def note(self, run: Run) -> None:
+        """Remember how a run stands."""
+
+    def latest(self, run: Run) -> Run | None:
+        """The run as it is known now; None when its job is gone."""
+
+    def containers_of(self, run: Run) -> list[Container]: ...
+
+
+async def carry_out(jobs: Runs, containers: Containers, job: Job, run: Run, clock: Clock) -> None:
     """Bring the run to its end, whatever that is."""
     while True:
         run = await _attempt(jobs, containers, job, run)
@@ -42,7 +53,7 @@ async def carry_out(jobs: Jobs, containers: Containers, job: Job, run: Run, cloc
         jobs.note(run)
 
 
-async def _attempt(jobs: Jobs, containers: Containers, job: Job, run: Run) -> Run:
+async def _attempt(jobs: Runs, containers: Containers, job: Job, run: Run) -> Run:
     """The run after its current attempt, with an exit code or an error."""
     try:
         container = _found(jobs, run) or await _made(containers, job, run)
@@ -65,7 +76,7 @@ async def _attempt(jobs: Jobs, containers: Containers, job: Job, run: Run) -> Ru
     return replace(run, exit_code=state.exit_code, error=state.error)
 
 
-def _found(jobs: Jobs, run: Run) -> Container | None:
+def _found(jobs: Runs, run: Run) -> Container | None:
     """The container that an earlier engine has made for this attempt."""
     for container in jobs.containers_of(run):
         if container.record.labels.get(ATTEMPT_LABEL) == str(run.attempt):

@@ -1,7 +1,7 @@
 """Control groups of a container: found, created, limited, counted, frozen, killed, removed.
 
     hierarchies = Hierarchies.discover()                 # once per process; parses mountinfo
-    group = Cgroup.for_container(instance, id, hierarchies=hierarchies)
+    group = cgroups.for_container(instance, id, hierarchies=hierarchies)
     group.create(); group.apply(oci_resources)           # both return warnings: what this machine cannot do
     group.join_self()                                    # in the single-threaded child, before it changes namespaces
 
@@ -14,7 +14,6 @@ This module is not a policy: default limits and device rules come in the OCI res
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,27 +80,6 @@ class Cgroup:
     def __init__(self, hierarchies: Hierarchies, path: str) -> None:
         self.hierarchies = hierarchies
         self.path = path
-
-    @staticmethod
-    def for_container(
-        instance: str, container_id: str, parent: str | None = None, hierarchies: Hierarchies | None = None
-    ) -> Cgroup:
-        """The group of a container; nothing is created yet. ``parent`` (``cgroup_parent``) replaces the instance's
-        directory. Raises ValueError when ``parent`` leaves the hierarchy."""
-        base = parent.strip("/") if parent else f"pycompose-{instance}"
-        if not base or any(part in ("", ".", "..") for part in base.split("/")) or "\0" in base:
-            raise ValueError(f"invalid cgroup parent {parent!r}")
-        return Cgroup.at(f"/{base}/{container_id}", hierarchies)
-
-    @staticmethod
-    def at(path: str, hierarchies: Hierarchies | None = None) -> Cgroup:
-        """The group with this name, in the layout this machine has."""
-        # The backends are leaves that import this base.
-        from .cgroup_v1 import CgroupV1
-        from .cgroup_v2 import CgroupV2
-
-        found = hierarchies or Hierarchies.discover()
-        return (CgroupV2 if found.pure_v2 else CgroupV1)(found, path)
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -193,17 +171,6 @@ class Cgroup:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-
-
-def remove_instance(instance: str, hierarchies: Hierarchies | None = None) -> None:
-    """Remove the empty directories of an instance; where containers are left they stay."""
-    group = Cgroup.at(f"/pycompose-{instance}", hierarchies)
-    for directory in group.directories:
-        try:
-            os.rmdir(directory)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.EBUSY, errno.ENOTEMPTY):
-                raise
 
 
 def make(directory: str) -> str | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 
-from . import libc, process
+from . import libc
 
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
@@ -58,28 +57,6 @@ def is_own(descriptor: int, kind: str) -> bool:
 def is_network(descriptor: int) -> bool:
     """Whether the descriptor is of a network namespace; OSError when it is of none at all."""
     return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == CLONE_NEWNET
-
-
-def open_of(pid: int, started: int | None, kind: str) -> int:
-    """A handle on a namespace of the process with this pid *and* start time. Raises ProcessLookupError when it is gone."""
-    try:
-        handle = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
-    # The handle first, the identity after: what it refers to cannot change any more.
-    if started is None or not process.is_alive(pid, started):
-        os.close(handle)
-        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
-    return handle
-
-
-def open_root(pid: int, started: int | None) -> int:
-    """A handle on the root directory of the process with this pid *and* start time. Raises OSError when it is gone."""
-    handle = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    if started is None or not process.is_alive(pid, started):
-        os.close(handle)
-        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
-    return handle
 
 
 def set_hostname(name: str) -> None:

@@ -158,6 +158,28 @@ def is_alive(pid: int, started: int | None) -> bool:
     return bool(fields) and int(fields[19]) == started and fields[0] not in (b"Z", b"X")
 
 
+def open_namespace(pid: int, started: int | None, kind: str) -> int:
+    """A handle on a namespace of the process with this pid *and* start time. Raises ProcessLookupError when it is gone."""
+    try:
+        handle = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
+    # The handle first, the identity after: what it refers to cannot change any more.
+    if started is None or not is_alive(pid, started):
+        os.close(handle)
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return handle
+
+
+def open_root(pid: int, started: int | None) -> int:
+    """A handle on the root directory of the process with this pid *and* start time. Raises OSError when it is gone."""
+    handle = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    if started is None or not is_alive(pid, started):
+        os.close(handle)
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return handle
+
+
 def is_ending(pid: int, started: int | None) -> bool:
     """Whether the process has ended or is about to: the first one of a namespace ends after all others were killed."""
     fields = _stat(pid)

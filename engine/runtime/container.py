@@ -16,8 +16,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..linux import process
-from ..linux.cgroup import Cgroup
+from ..linux import cgroups, process
 from . import bundle, child, foreign, leftover, restart, spaces, statusfile
 from .containerlog import ContainerLog
 from .foreign import Console
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
+    from ..linux.cgroup import Cgroup
     from . import wire
     from .bundle import ShimSpec
     from .launch import Host
@@ -105,7 +105,7 @@ class Container:
         try:
             self._renew()
             if self.spec.cgroup:
-                self.cgroup = Cgroup.at(self.spec.cgroup, self._host.hierarchies)
+                self.cgroup = cgroups.at(self.spec.cgroup, self._host.hierarchies)
                 self._warnings = self.cgroup.create()
         except (OSError, ValueError) as error:
             self._refuse(Failure.of("prepare", error), done)

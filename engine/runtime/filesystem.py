@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..linux import mount, namespace, overlay, paths
+from ..linux import mount, namespace, overlay, paths, process
 from ..linux.libc import KernelError
 from . import shields
 
@@ -171,7 +171,7 @@ class MountJoinedProc(NamedTuple):
         """Before Linux 6.17: that of the other container itself, without what covers parts of it."""
         if self.owner is None:
             raise KernelError(errno.ENOSYS, "mount", "proc", "this kernel cannot show a pid namespace given by path")
-        inside, own = namespace.open_of(*self.owner, "mnt"), namespace.open_own("mnt")
+        inside, own = process.open_namespace(*self.owner, "mnt"), namespace.open_own("mnt")
         try:
             namespace.setns(inside, namespace.CLONE_NEWNS)
             found = os.open("/proc", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -11,7 +11,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from ..linux import cgroup, mount, namespace, process, userns
+from ..linux import cgroup, cgroups, mount, namespace, process, userns
 from ..linux.libc import KernelError
 from . import inner, statusfile
 from .launch import Host
@@ -34,7 +34,7 @@ def isolate(layout: Layout) -> Host:
         os.close(inside)
     hierarchies = cgroup.Hierarchies.discover()
     # Import the backend now, once, rather than in every shim.
-    controls_devices = cgroup.Cgroup.at("/pycompose", hierarchies).controls_devices
+    controls_devices = cgroups.at("/pycompose", hierarchies).controls_devices
     oom_score = process.oom_score()
     with contextlib.suppress(KernelError):
         mount.takes_single_layers()  # asked of the kernel once, and remembered in every shim
@@ -66,5 +66,5 @@ def namespace_of_shims(layout: Layout, kind: str) -> int | None:
             continue
         # Where not, it has just ended.
         with contextlib.suppress(ProcessLookupError):
-            return namespace.open_of(status["shim_pid"], status["shim_starttime"], kind)
+            return process.open_namespace(status["shim_pid"], status["shim_starttime"], kind)
     return None

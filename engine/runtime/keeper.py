@@ -36,7 +36,7 @@ if not __package__:
 
 from ..documents import NewerFormat
 from ..layout import Layout
-from ..linux import cgroup, process
+from ..linux import cgroup, cgroups, process
 from . import activation, guard, inner, lockfile, ownlog, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
 from .isolation import isolate, shims_live
@@ -419,7 +419,7 @@ def _has_pending_connection(listener: socket.socket) -> bool:
 def _clean_up(layout: Layout, hierarchies: cgroup.Hierarchies) -> None:
     """Remove what belongs to a running instance only. Whatever still holds something stays."""
     residence.move_back(layout.instance, hierarchies)
-    cgroup.remove_instance(layout.instance)
+    cgroups.remove_instance(layout.instance)
     if not shims_live(layout):
         inner.remove(layout)
     try:

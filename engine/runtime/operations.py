@@ -13,8 +13,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...grammar import sysctls
-from ..linux import caps, lsm, namespace, owners, process, tty, userns
-from ..linux.cgroup import Cgroup
+from ..linux import caps, cgroups, lsm, namespace, owners, process, tty, userns
 from ..linux.libc import KernelError
 from . import init, oneid, users
 from .program import find_program, not_executable
@@ -60,7 +59,7 @@ class LimitResources(NamedTuple):
     resources: oci.Resources
 
     def execute(self, stage: Stage) -> None:
-        stage.warn(Cgroup.at(self.path, self.hierarchies).apply(self.resources))
+        stage.warn(cgroups.at(self.path, self.hierarchies).apply(self.resources))
 
     def describe(self) -> str:
         return "limits " + " ".join(name for name, value in self.resources.items() if value)
@@ -73,7 +72,7 @@ class JoinCgroup(NamedTuple):
     hierarchies: Hierarchies
 
     def execute(self, stage: Stage) -> None:
-        Cgroup.at(self.path, self.hierarchies).join_self()
+        cgroups.at(self.path, self.hierarchies).join_self()
 
     def describe(self) -> str:
         return f"join cgroup {self.path}"
@@ -103,7 +102,7 @@ class JoinNamespace(NamedTuple):
         if self.owner is None:
             return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return namespace.open_of(*self.owner, os.path.basename(self.path))
+            return process.open_namespace(*self.owner, os.path.basename(self.path))
         except ProcessLookupError as error:
             raise KernelError(error.errno or 0, "open", self.path, "the container it belongs to has ended") from None
 

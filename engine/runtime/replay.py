@@ -15,8 +15,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..linux import process
-from ..linux.cgroup import Cgroup, Hierarchies
+from ..linux import cgroups, process
+from ..linux.cgroup import Hierarchies
 from . import bundle, child, launch, spaces
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def replay(path: str) -> int:
     spec = bundle.read(path).for_shim()
     hierarchies = Hierarchies.discover()
     user, network = spaces.make(spec._replace(resolver=None))
-    group = Cgroup.at(spec.cgroup, hierarchies) if spec.cgroup else None
+    group = cgroups.at(spec.cgroup, hierarchies) if spec.cgroup else None
     try:
         if group is not None:
             group.create()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..linux import idmap, namespace
+from ..linux import idmap, process
 from . import netns
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ def pids(spec: ShimSpec) -> str:
 
 def _shared(owner: str) -> int:
     pid, _, started = owner.partition(":")
-    return namespace.open_of(int(pid), int(started), "user")
+    return process.open_namespace(int(pid), int(started), "user")

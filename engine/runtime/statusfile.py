@@ -14,11 +14,11 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from .. import documents
-from ..linux import process
-from ..linux.cgroup import Cgroup, Hierarchies
+from ..linux import cgroups, process
 from . import protocol
 
 if TYPE_CHECKING:
+    from ..linux.cgroup import Hierarchies
     from .wire import Answer, ExitDocument, Status
 
 VERSION = 1
@@ -123,7 +123,7 @@ def bury(path: str, cgroup: str, hierarchies: Hierarchies | None = None, *, mess
             process.send_signal(pidfd, signal.SIGKILL)
             os.close(pidfd)
     if cgroup:
-        group = Cgroup.at(cgroup, hierarchies)
+        group = cgroups.at(cgroup, hierarchies)
         group.thaw()
         group.kill()
         group.remove()

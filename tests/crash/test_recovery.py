@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.engine_root import EngineRoot, wait_for
 
-from pycompose.engine.linux.cgroup import Cgroup
+from pycompose.engine.linux import cgroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -281,7 +281,7 @@ def test_an_adopted_shim_is_killed(engine: EngineRoot) -> None:
     assert state(engine, id)["ExitCode"] == 255
     wait_for(lambda: not Path(f"/proc/{first}").exists(), lambda: "its program goes on")
     engine.json("DELETE", f"/containers/{id}")
-    group = Cgroup.at(f"/pycompose-{engine.layout.instance}")
+    group = cgroups.at(f"/pycompose-{engine.layout.instance}")
     assert [path for directory in group.directories for path in Path(directory).glob("*/")] == []
 
 

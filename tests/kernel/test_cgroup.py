@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pycompose.engine.linux.cgroup import Cgroup, CgroupError, Hierarchies, remove_instance
+from pycompose.engine.linux import cgroups
+from pycompose.engine.linux.cgroup import Cgroup, CgroupError, Hierarchies
 from pycompose.engine.linux.cgroup_v2 import CgroupV2
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ def group(request: pytest.FixtureRequest) -> Iterator[Cgroup]:
         pytest.skip("no cgroup2 mount")
     hierarchies = FOUND if request.param == "host" else unified_only()
     instance = uuid.uuid4().hex[:6]
-    group = Cgroup.for_container(instance, "c" * 64, hierarchies=hierarchies)
+    group = cgroups.for_container(instance, "c" * 64, hierarchies=hierarchies)
     assert group.create() == ()
     yield group
     group.kill()
     group.remove()
     group.remove()
-    remove_instance(instance, hierarchies)
+    cgroups.remove_instance(instance, hierarchies)
     assert not [directory for directory in group.directories if os.path.exists(os.path.dirname(directory))]
 
 
@@ -114,7 +115,7 @@ def test_nested_groups_go_with_the_group(group: Cgroup) -> None:
 @v1_only
 def test_limits_v1() -> None:
     instance = uuid.uuid4().hex[:6]
-    group = Cgroup.for_container(instance, "limits", hierarchies=FOUND)
+    group = cgroups.for_container(instance, "limits", hierarchies=FOUND)
     group.create()
     megabyte = 1 << 20
 
@@ -155,13 +156,13 @@ def test_limits_v1() -> None:
             group.apply({"blockIO": {"throttleReadBpsDevice": [{"major": 4000, "minor": 0, "rate": 1}]}})
     finally:
         group.remove()
-        remove_instance(instance)
+        cgroups.remove_instance(instance)
 
 
 @v1_only
 def test_device_rules_hold_v1() -> None:
     instance = uuid.uuid4().hex[:6]
-    group = Cgroup.for_container(instance, "devices", hierarchies=FOUND)
+    group = cgroups.for_container(instance, "devices", hierarchies=FOUND)
     group.create()
     try:
         group.apply(
@@ -176,13 +177,13 @@ def test_device_rules_hold_v1() -> None:
         assert spawn(group, code).wait(10) == 7
     finally:
         group.remove()
-        remove_instance(instance)
+        cgroups.remove_instance(instance)
 
 
 @v1_only
 def test_stats_and_oom_v1() -> None:
     instance = uuid.uuid4().hex[:6]
-    group = Cgroup.for_container(instance, "oom", hierarchies=FOUND)
+    group = cgroups.for_container(instance, "oom", hierarchies=FOUND)
     group.create()
     event = group.oom_fd()
     assert event is not None
@@ -203,13 +204,13 @@ def test_stats_and_oom_v1() -> None:
     finally:
         os.close(event)
         group.remove()
-        remove_instance(instance)
+        cgroups.remove_instance(instance)
 
 
 @pytest.mark.cgroup2
 @v2_only
 def test_limits_v2() -> None:
-    group = Cgroup.for_container(uuid.uuid4().hex[:6], "limits", hierarchies=FOUND)
+    group = cgroups.for_container(uuid.uuid4().hex[:6], "limits", hierarchies=FOUND)
     assert group.create() == ()
     megabyte = 1 << 20
 
@@ -255,7 +256,7 @@ def test_limits_v2() -> None:
 @pytest.mark.cgroup2
 @v2_only
 def test_limits_bite_v2() -> None:
-    group = Cgroup.for_container(uuid.uuid4().hex[:6], "bite", hierarchies=FOUND)
+    group = cgroups.for_container(uuid.uuid4().hex[:6], "bite", hierarchies=FOUND)
     group.create()
     try:
         assert group.apply({"pids": {"limit": 3}, "cpu": {"quota": 10000, "period": 50000}}) == ()
@@ -276,7 +277,7 @@ def test_limits_bite_v2() -> None:
 @pytest.mark.cgroup2
 @v2_only
 def test_device_rules_hold_v2() -> None:
-    group = Cgroup.for_container(uuid.uuid4().hex[:6], "devices", hierarchies=FOUND)
+    group = cgroups.for_container(uuid.uuid4().hex[:6], "devices", hierarchies=FOUND)
     group.create()
     allowed = {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rwm"}
     script = """
@@ -306,7 +307,7 @@ for name, minor in (("null", 3), ("zero", 5)):
 @pytest.mark.cgroup2
 @v2_only
 def test_stats_and_oom_v2() -> None:
-    group = Cgroup.for_container(uuid.uuid4().hex[:6], "oom", hierarchies=FOUND)
+    group = cgroups.for_container(uuid.uuid4().hex[:6], "oom", hierarchies=FOUND)
     group.create()
     event = group.oom_fd()
     assert event is not None
@@ -332,14 +333,14 @@ def discard(group: Cgroup) -> None:
     instance = group.path.split("/")[1].removeprefix("pycompose-")
     group.kill()
     group.remove()
-    remove_instance(instance)
+    cgroups.remove_instance(instance)
     assert not os.path.exists(os.path.dirname(group.directories[0]))
 
 
 @pytest.mark.skipif(FOUND.unified is None, reason="no cgroup2 mount")
 def test_unified_stats_and_clone_fd() -> None:
     instance = uuid.uuid4().hex[:6]
-    group = Cgroup.for_container(instance, "stats", hierarchies=unified_only())
+    group = cgroups.for_container(instance, "stats", hierarchies=unified_only())
     assert isinstance(group, CgroupV2)
     assert group.clone_fd() is None
     group.create()
@@ -353,4 +354,4 @@ def test_unified_stats_and_clone_fd() -> None:
             assert group.apply({"pids": {"limit": 5}}) == ("pids limit is ignored: this machine has no pids.max",)
     finally:
         group.remove()
-        remove_instance(instance, unified_only())
+        cgroups.remove_instance(instance, unified_only())

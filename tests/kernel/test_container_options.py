@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.engine_root import EngineRoot, wait_for
 
-from pycompose.engine.linux.cgroup import Cgroup, Hierarchies
+from pycompose.engine.linux import cgroups
+from pycompose.engine.linux.cgroup import Hierarchies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ class Running:
         return any(line.split()[4] == destination for line in self.proc("mountinfo").splitlines())
 
     def cgroup(self, controller: str, name: str) -> str:
-        group = Cgroup.at(f"/pycompose-{self.engine.layout.instance}/{self.id}")
+        group = cgroups.at(f"/pycompose-{self.engine.layout.instance}/{self.id}")
         for directory in group.directories:
             if os.path.exists(f"{directory}/{name}"):
                 with open(f"{directory}/{name}") as file:
@@ -423,7 +424,7 @@ def test_cgroup_parent(run: Callable[..., Running], engine: EngineRoot) -> None:
         assert any(f"{parent}/{container.id}" in line for line in container.proc("cgroup").splitlines())
     finally:
         engine.json("POST", f"/containers/{container.id}/stop?t=0")
-        for directory in Cgroup.at(parent).directories:  # the user's own, so the engine leaves it
+        for directory in cgroups.at(parent).directories:  # the user's own, so the engine leaves it
             os.rmdir(directory)
 
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.runtime_bench import bench, discard, exited, until
 
-from pycompose.engine.linux.cgroup import Cgroup
+from pycompose.engine.linux import cgroups
 from pycompose.engine.runtime import defaults
 from pycompose.engine.runtime.client import LaunchError, RequestError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pycompose.engine.linux.cgroup import Cgroup
 
 pytestmark = pytest.mark.root
 
@@ -487,7 +489,7 @@ def test_cgroup_has_the_process(tmp_path: Path) -> None:
         async with bench(tmp_path / "root") as (made, client):
             shim = await client.fork_shim(made.launch("a", "/bin/sleep", "1000"))
             started = await shim.start()
-            group = Cgroup.at(f"/pycompose-{made.layout.instance}/{made.id('a')}")
+            group = cgroups.at(f"/pycompose-{made.layout.instance}/{made.id('a')}")
             assert group.procs() == [started.pid]
             await discard(shim)
             return group

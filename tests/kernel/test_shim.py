@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.runtime_bench import Bench, bench, discard, exited, until
 
-from pycompose.engine.linux import process
-from pycompose.engine.linux.cgroup import Cgroup
+from pycompose.engine.linux import cgroups, process
 from pycompose.engine.runtime import statusfile
 from pycompose.engine.runtime.client import ExecSpec, Exited, LaunchError, Lost, ShimClient, ShimLost, Started
 from pycompose.engine.runtime.defaults import PATH
@@ -180,7 +179,7 @@ def test_stop_of_a_frozen_container(tmp_path: Path) -> None:
     async def steps(made: Bench, client: KeeperClient) -> None:
         shim = await client.fork_shim(made.launch("a", "/bin/sleep", "1000"))
         await shim.start()
-        Cgroup.at(f"/pycompose-{made.layout.instance}/{made.id('a')}").freeze()
+        cgroups.at(f"/pycompose-{made.layout.instance}/{made.id('a')}").freeze()
         await shim.stop(signal.SIGTERM, 0.1)
         assert made.status("a")["exit_code"] == 137
         await shim.release()

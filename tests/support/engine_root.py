@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pycompose.engine.layout import Layout
-from pycompose.engine.linux.cgroup import Cgroup
+from pycompose.engine.linux import cgroups
 
 from .busybox_image import busybox_rootfs
 
@@ -227,7 +227,7 @@ def _alive(pid: int) -> bool:
 
 def processes(layout: Layout) -> list[int]:
     """Keeper, engine and shims of this root, and whatever runs in its control groups."""
-    found = {pid for pid in Cgroup.at(f"/pycompose-{layout.instance}").procs()}
+    found = {pid for pid in cgroups.at(f"/pycompose-{layout.instance}").procs()}
     root = str(layout.root)
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -254,7 +254,7 @@ def leftovers(layout: Layout) -> list[str]:
     prefixes = (f"pc{layout.instance}", f"pv{layout.instance}")
     found += [f"link {name}" for name in os.listdir("/sys/class/net") if name.startswith(prefixes)]
     found += [f"nftables table {name}" for name in _tables() if layout.instance in name]
-    group = Cgroup.at(f"/pycompose-{layout.instance}")
+    group = cgroups.at(f"/pycompose-{layout.instance}")
     found += [f"control group {directory}" for directory in group.directories if os.path.isdir(directory)]
     if layout.run.is_dir():
         found += [

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pycompose.engine.linux.cgroup import Cgroup
+from pycompose.engine.linux import cgroups
 
 from .engine_root import processes
 
@@ -44,7 +44,7 @@ def kill_all(layout: Layout) -> None:
 def victims(layout: Layout, client: int) -> dict[str, list[int]]:
     """Pids by kind: command, keeper, engine, shim, guard, program. An exited process counts as nobody."""
     kinds: dict[str, list[int]] = {}
-    programs = set(Cgroup.at(f"/pycompose-{layout.instance}").procs())
+    programs = set(cgroups.at(f"/pycompose-{layout.instance}").procs())
     supervisors = dict(_supervisors(layout))
     for pid in {*processes(layout), *supervisors, client} - {0}:
         words = _command_line(pid)

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pycompose.engine.containers.spec import userspace
 from pycompose.engine.layout import Layout
-from pycompose.engine.linux import idmap, process
-from pycompose.engine.linux.cgroup import Cgroup, remove_instance
+from pycompose.engine.linux import cgroups, idmap, process
 from pycompose.engine.runtime import defaults, protocol, statusfile
 from pycompose.engine.runtime.client import Exited, KeeperClient, Lost, ShimClient
 
@@ -172,7 +171,7 @@ class Bench:
                 if any(f"pycompose-{self.layout.instance}" in text or root in text for text in [*texts, *held]):
                     found.append(f"process {entry.name} {texts[1]!r}")
         found += [f"mount {line}" for line in Path("/proc/self/mountinfo").read_text().splitlines() if root in line]
-        instance = Cgroup.at(f"/pycompose-{self.layout.instance}")
+        instance = cgroups.at(f"/pycompose-{self.layout.instance}")
         for directory in instance.directories:
             found += [f"cgroup {path}" for path in Path(directory).glob("*/")]
         return found
@@ -246,4 +245,4 @@ async def settled(made: Bench) -> None:
         await asyncio.sleep(0.02)
     left = made.leftovers()
     assert not left, left
-    remove_instance(made.layout.instance)
+    cgroups.remove_instance(made.layout.instance)

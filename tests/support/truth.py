@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pycompose.engine.linux.cgroup import Cgroup
+from pycompose.engine.linux import cgroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def lies(engine: EngineRoot) -> list[str]:
 
 def _of_container(engine: EngineRoot, row: dict[str, Any], details: dict[str, Any]) -> Iterator[str]:
     state, name = details["State"], row["Names"][0]
-    group = Cgroup.at(f"/pycompose-{engine.layout.instance}/{row['Id']}")
+    group = cgroups.at(f"/pycompose-{engine.layout.instance}/{row['Id']}")
     inside = group.procs()
     if row["State"] != state["Status"]:
         yield f"{name} is listed as {row['State']} and is {state['Status']}"
@@ -57,7 +57,7 @@ def _of_container(engine: EngineRoot, row: dict[str, Any], details: dict[str, An
 
 def _of_instance(engine: EngineRoot, known: set[str], active: set[str]) -> Iterator[str]:
     layout = engine.layout
-    group = Cgroup.at(f"/pycompose-{layout.instance}")
+    group = cgroups.at(f"/pycompose-{layout.instance}")
     for directory in group.directories:
         with suppress(FileNotFoundError):
             if strays := {entry.name for entry in os.scandir(directory) if entry.is_dir()} - active:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pycompose.engine.linux import cgroups
 from pycompose.engine.linux.cgroup import Cgroup, CgroupError, Hierarchies
 from pycompose.engine.linux.cgroup_v1 import CgroupV1, device_rule
 from pycompose.engine.linux.cgroup_v2 import CgroupV2, io_weight, memory_files, weight_from_shares
@@ -53,7 +54,7 @@ def test_discover_hybrid() -> None:
     }
     assert found.unified == "/sys/fs/cgroup/unified"
     assert not found.pure_v2
-    group = Cgroup.for_container("abc", "id", hierarchies=found)
+    group = cgroups.for_container("abc", "id", hierarchies=found)
     assert isinstance(group, CgroupV1)
     assert group.directories[0] == "/sys/fs/cgroup/cpu,cpuacct/pycompose-abc/id"
     assert len(group.directories) == 4
@@ -62,7 +63,7 @@ def test_discover_hybrid() -> None:
 def test_discover_v2() -> None:
     found = Hierarchies.discover("30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n")
     assert found == Hierarchies({}, "/sys/fs/cgroup")
-    assert isinstance(Cgroup.for_container("abc", "id", "/my/parent", hierarchies=found), CgroupV2)
+    assert isinstance(cgroups.for_container("abc", "id", "/my/parent", hierarchies=found), CgroupV2)
 
 
 def test_a_named_hierarchy_alone_is_not_v1() -> None:
@@ -72,14 +73,14 @@ def test_a_named_hierarchy_alone_is_not_v1() -> None:
 @pytest.mark.parametrize("parent", ["..", "/a/../b", "a//b", "/", "a/./b", "a\0b"])
 def test_a_parent_stays_below_the_mount(parent: str) -> None:
     with pytest.raises(ValueError, match="parent"):
-        Cgroup.for_container("abc", "id", parent, hierarchies=Hierarchies({}, "/u"))
+        cgroups.for_container("abc", "id", parent, hierarchies=Hierarchies({}, "/u"))
 
 
 @pytest.fixture
 def group(tmp_path: Path) -> Cgroup:
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids rdma\n")
     (tmp_path / "cgroup.subtree_control").write_text("cpu\n")
-    group = Cgroup.for_container("abc", "id", hierarchies=Hierarchies({}, str(tmp_path)))
+    group = cgroups.for_container("abc", "id", hierarchies=Hierarchies({}, str(tmp_path)))
     assert group.create() == ()
     for name in FILES:
         (tmp_path / "pycompose-abc" / "id" / name).write_text("")
@@ -198,7 +199,7 @@ def test_device_rule(rule: dict[str, Any], line: str) -> None:
 
 
 def test_a_host_without_cgroups_warns() -> None:
-    group = Cgroup.for_container("abc", "id", hierarchies=Hierarchies({}, None))
+    group = cgroups.for_container("abc", "id", hierarchies=Hierarchies({}, None))
     assert group.create() == ()
     (warning,) = group.apply({"pids": {"limit": 5}})
     assert "pids limit is ignored" in warning

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycompose.engine.containers.life import health, pump, state
+from pycompose.engine.containers.life import health, healthstate, pump, state
 from pycompose.engine.containers.spec import fields, healthcheck, merge, mounts, resources, security, validate
 from pycompose.engine.containers.spec.container import ContainerSpec
 from pycompose.engine.containers.spec.record import ContainerRecord, MemoryFile, MountPoint
@@ -235,18 +235,18 @@ def test_sizes_in_bytes_are_themselves(size: int) -> None:
 CHECK = healthcheck.Check(("x",), interval=10, start_period=0, retries=3)
 
 
-def probe(code: int) -> health.Probe:
-    return health.Probe(0, 0, code, "")
+def probe(code: int) -> healthstate.Probe:
+    return healthstate.Probe(0, 0, code, "")
 
 
 def test_probes_come_early_and_ever_less_often() -> None:
-    delays = [health.next_delay(CHECK, health.Health(), age / 10) for age in range(2000)]
+    delays = [health.next_delay(CHECK, healthstate.Health(), age / 10) for age in range(2000)]
     assert delays[0] == health.FIRST_DELAY and delays == sorted(delays) and delays[-1] == CHECK.interval
-    assert health.next_delay(CHECK, health.Health("healthy"), 1) == CHECK.interval
+    assert health.next_delay(CHECK, healthstate.Health("healthy"), 1) == CHECK.interval
 
 
 def test_early_failures_count_no_more_often_than_dockers_schedule() -> None:
-    found = health.Health()
+    found = healthstate.Health()
     moments = [0.05, 0.2, 1, 5, 9.9]
     for age in moments:
         found = found.after(CHECK, probe(1), age)
@@ -259,7 +259,7 @@ def test_early_failures_count_no_more_often_than_dockers_schedule() -> None:
 
 def test_failures_within_the_start_period_are_free() -> None:
     check = healthcheck.Check(("x",), interval=1, start_period=60, retries=1)
-    found = health.Health()
+    found = healthstate.Health()
     for age in range(60):
         found = found.after(check, probe(1), age)
     assert (found.status, found.streak) == ("starting", 0)
@@ -269,16 +269,16 @@ def test_failures_within_the_start_period_are_free() -> None:
 
 def test_a_success_in_the_start_period_ends_it() -> None:
     check = healthcheck.Check(("x",), interval=1, start_period=60, retries=2)
-    found = health.Health().after(check, probe(0), 1).after(check, probe(1), 2).after(check, probe(1), 3)
+    found = healthstate.Health().after(check, probe(0), 1).after(check, probe(1), 2).after(check, probe(1), 3)
     assert found.status == "unhealthy"
 
 
 def test_the_log_keeps_the_last_five() -> None:
-    found = health.Health()
+    found = healthstate.Health()
     for code in range(9):
         found = found.after(CHECK, probe(code), code)
     assert [entry.exit_code for entry in found.log] == [4, 5, 6, 7, 8]
-    assert health.Health.from_body(found.body()) == found
+    assert healthstate.Health.from_body(found.body()) == found
 
 
 # words -----------------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_one_who_sends_all_the_time_is_listened_to_now_and_then() -> None:
         count, ends = 0, time.monotonic() + 0.6
         while time.monotonic() < ends:
             theirs.send(b"STATUS=busy")
-            await inbox.more_or(container, lambda: False)
+            await inbox.more_or(lambda: container.until(lambda: False))
             inbox.take()
             count += 1
         return count

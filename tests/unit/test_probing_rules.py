@@ -11,7 +11,8 @@ from pycompose.compose.convert.healthcheck import healthcheck
 from pycompose.compose.load.conformance import own_probes
 from pycompose.compose.model.values import Duration
 from pycompose.compose.plan.preflight import contradictions
-from pycompose.engine.containers.life.health import Health, Probe, next_delay
+from pycompose.engine.containers.life.health import next_delay
+from pycompose.engine.containers.life.healthstate import Health, Probe
 from pycompose.engine.containers.spec import probing
 from pycompose.engine.containers.spec.healthcheck import Check
 

@@ -9,7 +9,7 @@ import anyio
 
 from ....grammar import signals
 from ...containers.life import create as creation
-from ...containers.life import remove, start, stop, update
+from ...containers.life import remove, restarting, start, stop, update
 from ...containers.spec import resources, validate
 from ...containers.view import filters, inspect, top
 from ...errors import Conflict, EngineError, InvalidParameter, NotFound
@@ -193,7 +193,7 @@ async def stop_(daemon: Daemon, request: Request) -> Response:
 async def restart(daemon: Daemon, request: Request) -> Response:
     grace = _grace(request)
     container = daemon.containers.get(request["id"])
-    await stop.restart(daemon.containers, container, grace=grace, signal=request.text("signal"))
+    await restarting.restart(daemon.containers, container, grace=grace, signal=request.text("signal"))
     return Response(204)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ...runtime.logread import Entry, Notify
     from .container import Container
-    from .execs import Exec
+    from .execution import Exec
     from .service import Containers
 
 
@@ -143,7 +143,7 @@ async def _input(
 
 
 async def serve_exec(
-    containers: Containers, execution: Exec, client: pump.Client, *, framed: bool, keys: bytes
+    containers: Containers, execution: Exec[Container], client: pump.Client, *, framed: bool, keys: bytes
 ) -> None:
     """Connect a client with a started exec until the process has ended and its output is sent, or the client leaves.
 
@@ -198,7 +198,7 @@ async def _copy(reader: pump.Reader, send: pump.Send) -> None:
 
 
 async def _exec_input(
-    containers: Containers, execution: Exec, client: pump.Client, keys: bytes, scope: anyio.CancelScope
+    containers: Containers, execution: Exec[Container], client: pump.Client, keys: bytes, scope: anyio.CancelScope
 ) -> None:
     process = execution.process
     descriptor = None if process is None else process.terminal if process.terminal is not None else process.stdin
@@ -219,12 +219,12 @@ async def _exec_input(
     scope.cancel()
 
 
-def _drain_later(containers: Containers, execution: Exec) -> None:
+def _drain_later(containers: Containers, execution: Exec[Container]) -> None:
     """Nobody is attached any more, but the process goes on: take its output, so that it does not block."""
     containers.spawn(f"output of exec {execution.id[:12]}", lambda: drain(execution))
 
 
-async def drain(execution: Exec) -> None:
+async def drain(execution: Exec[Container]) -> None:
     process = execution.process
     if process is None:
         return

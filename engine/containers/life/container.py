@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from ...runtime.client import ShimClient
     from ..spec.record import ContainerRecord
-    from .execs import Exec
-    from .health import Health
-    from .notified import Inbox
+    from .execution import Exec
+    from .healthstate import Health
+    from .inbox import Inbox
     from .state import State
 
 
@@ -39,7 +39,7 @@ class Container:
         self.keep = False
         self.removed = False
         self.exits = 0
-        self.execs: dict[str, Exec] = {}
+        self.execs: dict[str, Exec[Container]] = {}
         self.health: Health | None = None
         self.inbox: Inbox | None = None
         self.last_signal = 0

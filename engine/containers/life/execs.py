@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -19,11 +19,12 @@ from ...runtime.client import ExecProcess, ExecSpec, LaunchError, RequestError, 
 from ...shapes import Field, normalize
 from ..spec import bundle, security
 from . import pump
+from .execution import Exec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..spec.shown import ExecConfig, ExecInspect, ExecProcessConfig
+    from ..spec.shown import ExecConfig
     from .container import Container
     from .service import Containers
 
@@ -58,45 +59,6 @@ class ContainerGone(EngineError):
     status = 409
 
 
-@dataclass(slots=True)
-class Exec:
-    """One exec instance. ``exit_code`` is None until it has ended; ``attached`` while a client holds its streams."""
-
-    id: str
-    container: Container
-    config: ExecConfig
-    process: ExecProcess | None = None
-    started: bool = False
-    running: bool = False
-    attached: bool = False
-    exit_code: int | None = None
-    size: tuple[int, int] = field(default=(0, 0))
-
-    def to_docker(self) -> ExecInspect:
-        command = self.config["Cmd"] or [""]
-        process: ExecProcessConfig = {
-            "tty": self.config["Tty"],
-            "entrypoint": command[0],
-            "arguments": command[1:],
-            "privileged": self.config["Privileged"],
-        }
-        if self.config["User"]:
-            process["user"] = self.config["User"]
-        return {
-            "ID": self.id,
-            "Running": self.running,
-            "ExitCode": self.exit_code,
-            "ProcessConfig": process,
-            "OpenStdin": self.config["AttachStdin"],
-            "OpenStderr": self.config["AttachStderr"],
-            "OpenStdout": self.config["AttachStdout"],
-            "CanRemove": False,  # Docker's note to itself, which nobody ever sees set
-            "ContainerID": self.container.id,
-            "DetachKeys": self.config["DetachKeys"],
-            "Pid": self.process.pid if self.process else 0,
-        }
-
-
 def _words(command: Sequence[str]) -> str:
     """The command as Docker's events have it: program, blank, arguments."""
     program, *arguments = command
@@ -114,7 +76,7 @@ def configuration(body: Mapping[str, object]) -> ExecConfig:
     return config
 
 
-def create(containers: Containers, container: Container, config: ExecConfig) -> Exec:
+def create(containers: Containers, container: Container, config: ExecConfig) -> Exec[Container]:
     """A new exec instance of this ``configuration``; nothing runs yet."""
     check_running(container)
     pump.parse_keys(config["DetachKeys"])
@@ -130,7 +92,7 @@ def forget_unstarted(container: Container) -> None:
         del container.execs[id]
 
 
-def find(containers: Containers, id: str) -> Exec:
+def find(containers: Containers, id: str) -> Exec[Container]:
     for container in containers:
         if execution := container.execs.get(id):
             return execution
@@ -146,7 +108,7 @@ def check_running(container: Container) -> None:
         raise Conflict(f"Container {container.id} is not running")
 
 
-def check_startable(execution: Exec) -> None:
+def check_startable(execution: Exec[Container]) -> None:
     if execution.started:
         raise Conflict(
             f"Error: Exec command {execution.id} is already running"
@@ -156,7 +118,7 @@ def check_startable(execution: Exec) -> None:
     check_running(execution.container)
 
 
-async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns: int = 0) -> ExecProcess:
+async def run(containers: Containers, execution: Exec[Container], *, rows: int = 0, columns: int = 0) -> ExecProcess:
     """Start the process. Raises ExecFailed, ContainerGone."""
     config, container = execution.config, execution.container
     execution.started = True
@@ -196,7 +158,7 @@ async def run(containers: Containers, execution: Exec, *, rows: int = 0, columns
     return process
 
 
-def ended(containers: Containers, execution: Exec, code: int) -> None:
+def ended(containers: Containers, execution: Exec[Container], code: int) -> None:
     execution.exit_code = code
     execution.running = False
     execution.container.notify()

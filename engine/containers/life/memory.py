@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...errors import Conflict, EngineError, InvalidParameter
-from ...linux import mount, namespace, owners
+from ...linux import mount, owners, process
 from ...linux.libc import KernelError
 from ...linux.tree import remove_directory
 from ..spec.record import MemoryFile
@@ -105,7 +105,7 @@ def adopt(layout: Layout, record: ContainerRecord, shim_pid: int, started: int) 
     directory = layout.container_files(record.id)
     if not record.files or directory.is_dir():
         return
-    root = namespace.open_root(shim_pid, started)
+    root = process.open_root(shim_pid, started)
     found = []
     try:
         for index, file in enumerate(record.files):

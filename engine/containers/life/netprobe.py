@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 import h11
 
-from ...linux import namespace
+from ...linux import process
 from ...networks.inside import inside
 from ..spec.probing import HttpProbe
 
@@ -57,7 +57,7 @@ async def probe(containers: Containers, container: Container, target: HttpProbe 
 
 async def _connect(containers: Containers, container: Container, port: int) -> socket.socket:
     state = container.state
-    network = namespace.open_of(state.pid, state.pid_starttime, "net")
+    network = process.open_namespace(state.pid, state.pid_starttime, "net")
     try:
         failure: OSError | None = None
         for family, address in ADDRESSES:

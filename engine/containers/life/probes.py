@@ -10,44 +10,25 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from ...errors import EngineError
 from ...linux.process import is_ending
-from ...timestamps import rfc3339
 from ..spec.probing import HttpProbe, LogProbe, NotifyProbe, TcpProbe
 from . import netprobe, notified
+from .healthstate import Probe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from ...runtime.logread import Entry, Notify
     from ..spec.healthcheck import Check
-    from ..spec.shown import ProbeShown
     from ..view.logfeed import Feed
     from .container import Container
     from .service import Containers
 
 OUTPUT_LIMIT = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One result. Times in ns since the epoch; ``exit_code`` -1 means it could not be run or took too long."""
-
-    start: int
-    end: int
-    exit_code: int
-    output: str
-
-    def to_docker(self) -> ProbeShown:
-        return {
-            "Start": rfc3339(self.start),
-            "End": rfc3339(self.end),
-            "ExitCode": self.exit_code,
-            "Output": self.output,
-        }
 
 
 class Prober(Protocol):
@@ -195,7 +176,7 @@ class _Notified:
             if inbox.take():
                 self._ready = True
                 return
-            await inbox.more_or(self._container, over)
+            await inbox.more_or(partial(self._container.until, over))
         await self._container.until(over)
 
     async def probe(self) -> Probe | None:

@@ -21,9 +21,10 @@ from ...runtime import restart, statusfile
 from ...runtime.client import ShimClient, ShimError, ShimState
 from ..spec import bundle
 from ..spec.record import ContainerRecord
-from . import autoports, health, ipc, memory, remove, start, stop, supervise
+from . import autoports, health, healthstate, ipc, memory, remove, start, stop, supervise
 from .container import Container
 from .state import State, from_facts
+from .teardown import clear_run, teardown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,14 +88,14 @@ async def _recover_one(containers: Containers, record: ContainerRecord, found: R
         container = Container(record, from_facts(facts, alive=False, error=record.error, exit_code=record.exit_code))
     containers.add(container)
     if (saved := containers.store.get("health", record.id)) is not None:
-        container.health = health.Health.from_body(saved)
+        container.health = healthstate.Health.from_body(saved)
     if shim is not None and not container.state.active:
         # The engine was killed between the shim's birth and the program's start (or its end and the release).
-        await supervise.teardown(containers, container)
+        await teardown(containers, container)
     if container.state.active:
         await _resume(containers, container, found)
     elif record.removing or (record.spec.auto_remove and record.intent != "created"):
-        await containers.blocking(supervise.clear_run, containers, record)
+        await containers.blocking(clear_run, containers, record)
         remove.discard(layout, containers.trash, record.id)
         containers.forget(container)
     else:
@@ -182,7 +183,7 @@ async def _resume(containers: Containers, container: Container, found: Recovered
 async def _settle(containers: Containers, container: Container, found: Recovered) -> None:
     """A container that does not run: let go of what it held, record its end, and decide about a restart."""
     record = container.record
-    await containers.blocking(supervise.clear_run, containers, record)
+    await containers.blocking(clear_run, containers, record)
     await containers.blocking(autoports.rest, containers, record)
     was_running = record.intent == "running"
     if was_running:

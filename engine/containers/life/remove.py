@@ -13,7 +13,8 @@ import anyio
 
 from ...errors import Conflict, NotFound
 from ..view import filters
-from . import autoports, memory, stop, supervise
+from . import autoports, memory, stop
+from .teardown import teardown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ async def remove(containers: Containers, container: Container, *, force: bool, v
             try:
                 await container.settled.wait()
                 if container.shim is not None:
-                    await supervise.teardown(containers, container)
+                    await teardown(containers, container)
                 await containers.blocking(_delete, containers, container)
             except BaseException:
                 containers.note(container, removing=False)

@@ -18,12 +18,13 @@ import anyio
 
 from ... import refusals
 from ...errors import Conflict, EngineError, InvalidParameter, NotFound, NotModified
-from ...linux import lsm, namespace
+from ...linux import lsm, process
 from ...networks.types import ContainerRef
 from ...runtime.client import LaunchError, RequestError, ShimLost
 from ..spec import apparmor, bundle, confinement, links, logoptions, probing, seccomp
 from . import autoports, ipc, memory, notified, supervise, users
 from .state import State
+from .teardown import teardown
 
 if TYPE_CHECKING:
     from ...linux.oci import Seccomp
@@ -79,7 +80,7 @@ async def run(containers: Containers, container: Container) -> None:
         started = await shim.start()
     except BaseException as error:
         failure = _failure(error)
-        await supervise.teardown(containers, container)
+        await teardown(containers, container)
         state = container.state
         changed = State(
             "created" if state.started_at is None else "exited",
@@ -108,7 +109,7 @@ async def _open_inbox(containers: Containers, container: Container) -> None:
         container.inbox = await containers.blocking(notified.bind, container.id, shim.netns_fd)
     elif record.spec.network.joins:
         donor = _donor(containers, "network", record.spec.network.donor, record).state
-        network = namespace.open_of(donor.pid, donor.pid_starttime, "net")
+        network = process.open_namespace(donor.pid, donor.pid_starttime, "net")
         try:
             container.inbox = await containers.blocking(notified.bind, container.id, network)
         finally:

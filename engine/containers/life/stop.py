@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ...errors import Conflict, EngineError, NotModified
-from ...linux import process
+from ...linux import cgroups, process
 from ...linux.cgroup import Cgroup, Hierarchies
 from ...linux.cgroup_none import Unconfined
 from ...runtime.client import RequestError, ShimLost
 from ..spec import bundle, validate
-from . import start
 
 if TYPE_CHECKING:
     from .container import Container
@@ -89,31 +88,12 @@ async def kill(containers: Containers, container: Container, number: int = KILL)
             await container.until(lambda: not container.state.running or container.exits > exits)
 
 
-async def restart(containers: Containers, container: Container, *, grace: int | None = None, signal: str = "") -> None:
-    """Stop and start again, keeping the network namespace: addresses, ports and names survive."""
-    async with container.lock:
-        if container.removed or container.record.removing:
-            raise Conflict("container is marked for removal and cannot be started")
-        with anyio.CancelScope(shield=True):
-            container.keep = container.state.running
-            try:
-                if container.state.active:
-                    await end(containers, container, grace, signal)
-                    containers.publish(container, "stop")
-            finally:
-                container.keep = False
-            if container.shim is None:
-                await container.settled.wait()
-            await start.run(containers, container)
-    containers.publish(container, "restart")
-
-
 def cgroup(containers: Containers, container: Container) -> Cgroup:
     """The container's control group, or what stands for it where there are none."""
     path, hierarchies = bundle.cgroup_path(container.record, containers.layout), Hierarchies.discover()
     if not hierarchies.any:
         return Unconfined(path, container.state.pid, "mnt" if container.record.spec.pid.word else "pid")
-    return Cgroup.at(path, hierarchies)
+    return cgroups.at(path, hierarchies)
 
 
 async def pause(containers: Containers, container: Container) -> None:

@@ -7,20 +7,21 @@ whose answer says the same as the event that follows it.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 
-from ...errors import Conflict, EngineError, NotFound
+from ...errors import Conflict, NotFound
 from ...linux import process
 from ...runtime import statusfile
-from ...runtime.client import Exited, Lost, OutOfMemory, RequestError, ShimLost, Started
+from ...runtime.client import Exited, Lost, OutOfMemory, Started
 from ..spec import bundle
-from . import autoports, execs, health, ipc
+from . import execs, health
+from .remove import remove
 from .state import UNKNOWN_EXIT, State
+from .teardown import teardown
 
 if TYPE_CHECKING:
     from ..spec.record import ContainerRecord
@@ -169,52 +170,8 @@ async def _bury(containers: Containers, record: ContainerRecord) -> None:
             os.close(pidfd)
 
 
-async def teardown(containers: Containers, container: Container) -> None:
-    """Let go of networks, ports, namespaces and the shim. Idempotent; failures are collected, nothing is skipped."""
-    failures: list[Exception] = []
-    with anyio.CancelScope(shield=True):
-        try:
-            namespace = container.shim.netns_fd if container.shim is not None else None
-            await containers.blocking(containers.networks.detach, container.id, namespace)
-        except (EngineError, OSError) as error:
-            failures.append(error)
-        if container.inbox is not None:
-            container.inbox.close()
-            container.inbox = None
-        shim, container.shim = container.shim, None
-        if shim is not None:
-            try:
-                await shim.release()
-            except (ShimLost, RequestError) as error:
-                failures.append(error)
-                shim.close()
-        failures += await containers.blocking(_clear, containers, container.record)
-        container.settled.set()
-        container.notify()
-    for failure in failures:
-        containers.warn(f"teardown of {container.id[:12]}: {failure}")
-
-
-def _clear(containers: Containers, record: ContainerRecord) -> list[Exception]:
-    """What is left when the shim is gone, in one go; the failures on the way."""
-    failures: list[Exception] = []
-    for step in (autoports.rest, clear_run):
-        try:
-            step(containers, record)
-        except (EngineError, OSError) as error:
-            failures.append(error)
-    return failures
-
-
-def clear_run(containers: Containers, record: ContainerRecord) -> None:
-    """Unmount and delete what a run has left under the run directory."""
-    ipc.forget(containers, record)
-    shutil.rmtree(containers.layout.container_run(record.id), ignore_errors=True)
-
-
 def remove_soon(containers: Containers, container: Container) -> None:
     """Remove an AutoRemove container with its anonymous volumes, after whoever holds its lock."""
-    from .remove import remove
 
     async def work() -> None:
         try:
