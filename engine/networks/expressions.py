@@ -222,6 +222,16 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """The packet is of the other side."""
+
+    text: str = "ct direction reply"
+
+    def encode(self) -> bytes:
+        return expression("ct", be32(1, REG_1), be32(2, 1)) + compare(CMP_EQ, bytes([1]))
+
+
+@dataclass(frozen=True, slots=True)
 class Protocol4:
     """The transport protocol."""
 
@@ -251,6 +261,21 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Mark the packet."""
+
+    mark: int
+
+    @property
+    def text(self) -> str:
+        return f"meta mark set {self.mark:#010x}"
+
+    def encode(self) -> bytes:
+        mark = expression("immediate", be32(1, REG_1), value(2, struct.pack("=I", self.mark)))
+        return mark + expression("meta", be32(2, Meta.MARK), be32(3, REG_1))
+
+
+@dataclass(frozen=True, slots=True)
 class HandOver:
     """Give the packet to the local socket at ``port`` as it is, and mark it, so that it is not routed away."""
 
@@ -259,13 +284,11 @@ class HandOver:
 
     @property
     def text(self) -> str:
-        return f"meta mark set {self.mark:#010x} tproxy to :{self.port}"
+        return f"{Mark(self.mark).text} tproxy to :{self.port}"
 
     def encode(self) -> bytes:
-        mark = expression("immediate", be32(1, REG_1), value(2, struct.pack("=I", self.mark)))
-        marked = expression("meta", be32(2, Meta.MARK), be32(3, REG_1))
         port = expression("immediate", be32(1, REG_1), value(2, struct.pack("!H", self.port)))
-        return mark + marked + port + expression("tproxy", be32(1, 0), be32(3, REG_1))
+        return Mark(self.mark).encode() + port + expression("tproxy", be32(1, 0), be32(3, REG_1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,14 @@ from .expressions import (
     TRANSLATED,
     AddressIn,
     AddressWithin,
+    Answering,
     Asking,
     Decide,
     HandOver,
     LinkIn,
     LinkIs,
     LinkPairIn,
+    Mark,
     Marked,
     Masquerade,
     Meta,
@@ -155,7 +157,8 @@ CHAINS: tuple[Chain, ...] = (
 
 
 def _handed_over() -> tuple[tuple[Statement, ...], ...]:
-    """To the uplink: what the shims have marked, what leads nowhere here, and what is for the host itself."""
+    """To the uplink: what the shims have marked, what leads nowhere here, and what is for the host itself. An answer that leads
+    nowhere is for a shim's relay, which speaks to the container with the client's address (runtime/relay.py)."""
     rules: list[tuple[Statement, ...]] = []
     for protocol in ("tcp", "udp"):
         number = Protocol4(protocol, PROTOCOLS[protocol])
@@ -169,6 +172,7 @@ def _handed_over() -> tuple[tuple[Statement, ...], ...]:
             ),
             (number, _NOT_LOOPBACK, Asking(), Nowhere(), HandOver(handover.OUTSIDE, handover.MARK), ACCEPT),
             (number, _NOT_LOOPBACK, Asking(), ToLocal(), HandOver(handover.HOST, handover.MARK), ACCEPT),
+            (number, _NOT_LOOPBACK, Answering(), Nowhere(), Mark(handover.MARK), ACCEPT),
         ]
     return ((LinkIn(Meta.IIFNAME, "internal"), RETURN), *rules)
 

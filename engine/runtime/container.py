@@ -127,7 +127,7 @@ class Container:
 
     def _launch(self, done: Done) -> None:
         try:
-            console = Console(self._runtime_files) if self.spec.runtime and self.spec.terminal else None
+            console = Console(foreign.Files.of(self.spec)) if self.spec.runtime and self.spec.terminal else None
             forked, streams = self._fork(console.address if console is not None else "")
         except (OSError, ValueError) as error:
             self._refuse(Failure.of("launch", error), done)
@@ -191,7 +191,7 @@ class Container:
         try:
             if code:
                 raise ValueError
-            with open(self._runtime_files.pid) as handle:
+            with open(foreign.Files.of(self.spec).pid) as handle:
                 pid = int(handle.read())
             pidfd = os.pidfd_open(pid)
             if run.console is not None:
@@ -206,10 +206,6 @@ class Container:
             child=child.Child(pid, pidfd, run.child.channel), pid_starttime=process.start_time(pid) or 0, console=None
         )
         self._running(self.run)
-
-    @property
-    def _runtime_files(self) -> foreign.Files:
-        return foreign.Files(os.path.dirname(self.spec.launch))
 
     def _running(self, run: Run) -> None:
         done, self._launching = self._launching, None

@@ -23,6 +23,7 @@ from .stage import Failure, ProgramError
 
 if TYPE_CHECKING:
     from ..linux import oci
+    from .bundle import ShimSpec
     from .launch import Host
     from .stage import Operation, Stage
 
@@ -31,6 +32,11 @@ class Files(NamedTuple):
     """Where the runtime keeps and leaves things, all in the bundle directory."""
 
     bundle: str
+
+    @classmethod
+    def of(cls, spec: ShimSpec) -> Files:
+        """Those of this container."""
+        return cls(os.path.dirname(spec.launch))
 
     @property
     def state(self) -> str:
@@ -154,13 +160,13 @@ def configuration(spec: bundle.LaunchSpec, network: str, identity: users.Identit
 
 
 def run_arguments(spec: bundle.ShimSpec, console: str) -> tuple[str, ...]:
-    files = Files(os.path.dirname(spec.launch))
+    files = Files.of(spec)
     terminal = ("--console-socket", console) if console else ()
     return (*_common(files), "run", "--detach", "--pid-file", files.pid, *terminal, "--bundle", files.bundle, spec.id)
 
 
 def delete_arguments(spec: bundle.ShimSpec) -> tuple[str, ...]:
-    return (*_common(Files(os.path.dirname(spec.launch))), "delete", "--force", spec.id)
+    return (*_common(Files.of(spec)), "delete", "--force", spec.id)
 
 
 def _common(files: Files) -> tuple[str, ...]:
@@ -204,7 +210,7 @@ def failure(spec: bundle.ShimSpec, code: int) -> Failure:
     """What the runtime's log says about its failure."""
     message = f"{spec.runtime} ended with exit code {code}"
     try:
-        with open(Files(os.path.dirname(spec.launch)).log, "rb") as handle:
+        with open(Files.of(spec).log, "rb") as handle:
             for line in handle:
                 entry = json.loads(line)
                 if entry.get("level") == "error":

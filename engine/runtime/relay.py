@@ -8,7 +8,8 @@ where the container is, and a container that moves to another network stays reac
 
 Without root (runtime/inner.py) there is no translation in the host's network at all: every port comes here, IPv4 and UDP as
 well, and the shim is in the network namespace where nftables knows the containers. A port of one host address has an
-address of its own there, since another container may have the same port of another.
+address of its own there, since another container may have the same port of another. The container sees the client's address
+(behalf.py).
 
 Memory is bounded: MAX_CONNECTIONS, and one chunk a direction, for nothing is read before the other side took what was.
 """
@@ -20,6 +21,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from ..linux import userns
+from . import behalf
 from .datagrams import Flow, Flows
 from .loop import READ, WRITE
 
@@ -90,16 +92,18 @@ class Relay:
 
     def _accept(self) -> None:
         try:
-            client, _ = self._listener.accept()
+            client, address = self._listener.accept()
         except OSError:
             return  # the client is gone already
         if len(self._connections) >= MAX_CONNECTIONS:
             abort(client)
             return
-        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            server = behalf.connect(socket.SOCK_STREAM, address, (self._address, self._port))
+        except OSError:
+            abort(client)
+            return
         client.setblocking(False)
-        server.setblocking(False)
-        server.connect_ex((self._address, self._port))  # in progress; a refusal shows at the first use
         self._connections.add(Connection(self._loop, client, server, self._connections.discard))
 
 
@@ -126,8 +130,7 @@ class DatagramRelay:
 
     def _open(self, client: tuple[str, int]) -> Flow | None:
         try:
-            towards = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-            towards.connect(self._target)
+            towards = behalf.connect(socket.SOCK_DGRAM, client, self._target)
         except OSError:
             return None
         return self._flows.add(client, towards, lambda data: self._socket.sendto(data, client))

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from ..linux import namespace, process
 from .datagrams import Flow, Flows
-from .handover import HOST, OUTSIDE
+from .handover import HOST, OUTSIDE, transparent
 from .loop import Loop
 from .relay import Connection, abort
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 4096
 _BACKLOG = 512
-_IP_TRANSPARENT, _IPV6_TRANSPARENT = 19, 75
 _IP_RECVORIGDSTADDR, _IPV6_RECVORIGDSTADDR = 20, 74
 _ANYWHERE = {socket.AF_INET: ("192.0.2.1", 9), socket.AF_INET6: ("2001:db8::1", 9)}
 _IPV4_ADDRESS, _IPV6_ADDRESS = struct.Struct("!2xH4s"), struct.Struct("!2xH4x16s")
@@ -144,7 +143,7 @@ class Uplink:
 def _listeners(family: socket.AddressFamily, port: int) -> tuple[socket.socket, socket.socket]:
     made = []
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        one = _transparent(family, kind)
+        one = transparent(family, kind)
         one.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
         made.append(one)
     made[0].listen(_BACKLOG)
@@ -156,23 +155,12 @@ def _listeners(family: socket.AddressFamily, port: int) -> tuple[socket.socket, 
 
 
 def _foreign(family: socket.AddressFamily, address: Address) -> socket.socket:
-    one = _transparent(family, socket.SOCK_DGRAM)
+    one = transparent(family, socket.SOCK_DGRAM)
     try:
         one.bind(address)
     except OSError:
         one.close()
         raise
-    return one
-
-
-def _transparent(family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-    one = socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
-    else:
-        one.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
     return one
 
 

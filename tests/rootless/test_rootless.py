@@ -171,12 +171,22 @@ def test_the_network_leads_out_and_in(user: OrdinaryUser, port: int, kind: socke
             assert client.recv(100) == b"out " + host.encode()
             thread.join(5)
         with within(container, kind) as server, socket.socket(socket.AF_INET, kind) as client:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server.bind(("0.0.0.0", 7))
             thread = answering(server)
             client.settimeout(5)
             client.connect(("127.0.0.1", port))
             client.send(b"in ")
             assert client.recv(100).startswith(b"in ")
+            thread.join(5)
+        with within(container, kind) as server, socket.socket(socket.AF_INET, kind) as client:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("0.0.0.0", 7))
+            thread = answering(server)
+            client.settimeout(5)
+            client.connect((host, port))
+            client.send(b"from ")
+            assert client.recv(100) == b"from " + host.encode()  # the client's own address
             thread.join(5)
     finally:
         user.run("container", "rm", "-f", "ends")
