@@ -170,8 +170,10 @@ def _handed_over() -> tuple[tuple[Statement, ...], ...]:
                 HandOver(handover.OUTSIDE, handover.MARK),
                 ACCEPT,
             ),
-            (number, _NOT_LOOPBACK, Asking(), Nowhere(), HandOver(handover.OUTSIDE, handover.MARK), ACCEPT),
+            # In this order: to fib, a local address leads nowhere as well.
             (number, _NOT_LOOPBACK, Asking(), ToLocal(), HandOver(handover.HOST, handover.MARK), ACCEPT),
+            (number, _NOT_LOOPBACK, Answering(), ToLocal(), ACCEPT),
+            (number, _NOT_LOOPBACK, Asking(), Nowhere(), HandOver(handover.OUTSIDE, handover.MARK), ACCEPT),
             (number, _NOT_LOOPBACK, Answering(), Nowhere(), Mark(handover.MARK), ACCEPT),
         ]
     return ((LinkIn(Meta.IIFNAME, "internal"), RETURN), *rules)

@@ -162,14 +162,16 @@ def test_the_network_leads_out_and_in(user: OrdinaryUser, port: int, kind: socke
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(("192.0.2.1", 9))
             host = probe.getsockname()[0]
-        with socket.socket(socket.AF_INET, kind) as server, within(container, kind) as client:
-            server.bind((host, 0))
-            thread = answering(server)
-            client.settimeout(5)
-            client.connect(server.getsockname())
-            client.send(b"out ")
-            assert client.recv(100) == b"out " + host.encode()
-            thread.join(5)
+        gateway = user.run("container", "inspect", "-f", "{{.NetworkSettings.Gateway}}", "ends").stdout.strip()
+        for there in (host, gateway):  # the gateway stands for the host
+            with socket.socket(socket.AF_INET, kind) as server, within(container, kind) as client:
+                server.bind((host, 0))
+                thread = answering(server)
+                client.settimeout(5)
+                client.connect((there, server.getsockname()[1]))
+                client.send(b"out ")
+                assert client.recv(100) == b"out " + host.encode()
+                thread.join(5)
         with within(container, kind) as server, socket.socket(socket.AF_INET, kind) as client:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server.bind(("0.0.0.0", 7))
