@@ -125,10 +125,24 @@ def container_lines(engine: Engine, identity: str) -> list[str]:
     if tail:
         lines.append(f"  last {len(tail)} log line{'s'[: len(tail) != 1]}:")
         lines += [f"    {one}" for one in tail]
-    hint = hint_for(tree, state)
+    hint = hint_for(tree, state) or _hint_of_one_id(engine, tree, state)
     if hint:
         lines.append(f"  hint: {hint}")
     return lines
+
+
+def _hint_of_one_id(engine: Engine, tree: Container, state: ContainerState) -> str:
+    """Where root is the only user, programs are told that they have become another one; some find out, by their files' owners."""
+    if state.get("Status") not in ("exited", "restarting") or not state.get("ExitCode"):
+        return ""
+    if tree["Config"].get("User") not in ("", "0", "root"):
+        return ""
+    if not any(warning.startswith("WARNING: One user id") for warning in engine.system.info().get("Warnings") or ()):
+        return ""
+    return (
+        "this engine has one user id, so a program that gives up root (gosu, su) does so in appearance only: where it minds,"
+        " name its user in user:, or install the package uidmap"
+    )
 
 
 def ending(state: ContainerState) -> str:

@@ -271,6 +271,20 @@ def test_processes_of_another_pid_namespace_are_told_apart(user: OrdinaryUser, w
         user.run("container", "rm", "-f", "second", "first")
 
 
+def test_who_minds_being_root_is_told_what_to_do(user: OrdinaryUser) -> None:
+    """PostgreSQL looks at the owner of its directory; with one id that is root for whoever is root."""
+    command = 'su -s /bin/sh user -c "test -O /tmp/data" || { echo wrong ownership; exit 1; }'
+    text = f"services: {{db: {{image: 'busybox:test', command: [sh, -c, 'mkdir /tmp/data; chown user /tmp/data; {command}; exec sleep 1000']}}}}"
+    directory = project(user, "minds", text)
+    up = user.run("up", "-d", "--wait", cwd=directory, check=False)
+    try:
+        told = up.stdout + up.stderr
+        assert ("install the package uidmap" in told) == (user.kind == "one") == (up.returncode != 0)
+        assert ("One user id" in user.run("system", "info").stderr) == (user.kind == "one")
+    finally:
+        user.run("down", "-t", "0", cwd=directory)
+
+
 def test_limits_are_told_of_once(user: OrdinaryUser) -> None:
     limits = ("-m", "64m", "--cpus", "1", "--pids-limit", "50")
     made = user.run("container", "create", "--name", "limited", *limits, "busybox:test", "true")

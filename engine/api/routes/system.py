@@ -181,10 +181,22 @@ def _info(daemon: Daemon, images: int) -> Info:
             *(["name=cgroupns"] if os.path.exists("/proc/self/ns/cgroup") else []),
             *([] if userns.is_initial() else ["name=rootless"]),
         ],
-        "Warnings": [],
+        "Warnings": _withheld(),
         "CDISpecDirs": [str(directory) for directory in cdi.DIRECTORIES],
         "FirewallBackend": {"Driver": "nftables", "Info": []},
     }
+
+
+def _withheld() -> list[str]:
+    """What this engine lacks, in the way in which dockerd says so."""
+    warnings = []
+    if not userns.is_initial():
+        warnings.append("WARNING: No limits of resources: without root there are no control groups")
+    if userns.has_one_id():
+        warnings.append(
+            "WARNING: One user id: install uidmap, and give the user a range in /etc/subuid and /etc/subgid"
+        )
+    return warnings
 
 
 def _flag(path: str) -> bool:
