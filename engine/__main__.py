@@ -30,6 +30,7 @@ import anyio.to_thread
 
 from ..version import __version__
 from . import journal, refusals, watchdog
+from .api import upkeep
 from .api.access import make_private, open_to_group
 from .api.application import Application
 from .api.daemon import Daemon
@@ -266,6 +267,7 @@ async def _run(
             serving.start_soon(_watch_signals, daemon)
             serving.start_soon(_watch_keeper, daemon)
             serving.start_soon(_catch_up, daemon)
+            serving.start_soon(upkeep.watch, daemon, settings.upkeep)
             serving.start_soon(
                 _watch_idle,
                 daemon,

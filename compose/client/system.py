@@ -42,7 +42,10 @@ DISK: Shape[bodies.DiskUsage] = Shape(
     },
 )
 _SIGNED_IN: Shape[bodies.SignedIn] = Shape(OBJECT)
-_STATUS: Shape[bodies.EngineStatus] = Shape(OBJECT)
+_STATUS: Shape[bodies.EngineStatus] = Shape(
+    OBJECT,
+    {"gc": "object", "Time": "number", "Caches": "number", "Images": "number", "Logs": "number", "Reclaimed": "number"},
+)
 _FINDINGS: Shape[list[bodies.Finding]] = Shape(OBJECTS)
 
 

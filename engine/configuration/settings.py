@@ -19,7 +19,7 @@ from ..images.registry.endpoints import RegistryConfig
 from ..linux.idmap import IDS
 from ..networks.ipam import DEFAULT_POOLS, DefaultPool
 from ..networks.types import Resolver
-from . import verification
+from . import upkeep, verification
 from .document import ConfigurationError, parse
 from .schema import faults
 
@@ -82,6 +82,7 @@ Tree = TypedDict(
         "metrics-addr": str,
         "idle-timeout": str | int,
         "userns": IdsTree,
+        "gc": upkeep.UpkeepTree,
         "build": BuildTree,
     },
     total=False,
@@ -103,7 +104,8 @@ class Remote:
 class Settings:
     """``idle`` in seconds, 0 for never, None when the file says nothing. ``workers`` is how many stages of one build are
     built at a time. ``log`` is a LogConfig for containers that give none; ``log_level`` and ``log_format`` are the engine's own
-    log. ``metrics`` is the TCP address (host, port) at which they are served. ``ids`` are for containers' user namespaces."""
+    log. ``metrics`` is the TCP address (host, port) at which they are served. ``ids`` are for containers' user namespaces, ``upkeep`` is what is
+    cleared away in the background."""
 
     registries: RegistryConfig = field(default_factory=RegistryConfig)
     pools: tuple[DefaultPool, ...] = DEFAULT_POOLS
@@ -116,6 +118,7 @@ class Settings:
     log_format: str = "text"
     metrics: tuple[str, int] | None = None
     ids: userspace.Ids = field(default_factory=userspace.Ids)
+    upkeep: upkeep.Upkeep = field(default_factory=upkeep.Upkeep)
 
 
 def load(path: Path, *, required: bool = False, given: Tree | None = None) -> Settings:
@@ -204,6 +207,8 @@ def _senseless(document: Value) -> Iterator[Fault]:
                 userns.column,
                 f"userns: {ids.ranges} ranges of {IDS} ids from {ids.first} on end above {_LAST_ID}",
             )
+    if "gc" in members:
+        yield from upkeep.senseless(members["gc"], tree["gc"])
     if "log" in members:
         log = members["log"]
         chosen = _log(tree["log"])
@@ -239,6 +244,7 @@ def _settings(tree: Tree) -> Settings:
         workers=tree["build"].get("workers", standard.workers) if "build" in tree else standard.workers,
         remote=_remote(tree) if tree.get("hosts") else None,
         ids=userspace.Ids(**tree.get("userns", {})),
+        upkeep=upkeep.upkeep(tree.get("gc", {})),
     )
     return _observed(settings, tree)
 

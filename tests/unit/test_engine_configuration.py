@@ -12,6 +12,7 @@ from pycompose.engine.configuration import ConfigurationError, Settings, load, s
 from pycompose.engine.configuration.document import parse
 from pycompose.engine.configuration.schema import faults
 from pycompose.engine.configuration.settings import schema
+from pycompose.engine.configuration.upkeep import Upkeep
 from pycompose.engine.layout import Layout
 from pycompose.engine.networks.ipam import DEFAULT_POOLS, DefaultPool
 
@@ -33,6 +34,7 @@ dns-search: [example.org]
 dns-options: ["ndots:2"]
 log: {driver: local, options: {max-size: 5m, max-file: 2, compress: true}}
 idle-timeout: 5m
+gc: {every: 30m, build-cache: {size: 20GB, unused: 7d}, images: {unused: 720h}, logs: {unused: 60}}
 build: {workers: 3}
 """
 
@@ -55,6 +57,8 @@ def test_complete(tmp_path: Path) -> None:
     assert settings.log == {"Type": "local", "Config": {"max-size": "5m", "max-file": "2", "compress": "true"}}
     assert settings.idle == 300
     assert settings.workers == 3
+    assert settings.upkeep == Upkeep(1800, 604_800, 20_000_000_000, 2_592_000, 60)
+    assert settings.upkeep.is_wanted and not Settings().upkeep.is_wanted
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}", "~"])
@@ -84,6 +88,10 @@ def test_no_file(tmp_path: Path) -> None:
         ("idle-timeout: soon", "1:15: idle-timeout: 'soon' is not of the form"),
         ("idle-timeout: -1", "1:15: idle-timeout: must not be less than 0"),
         ("build:\n  workers: 0", "2:12: build.workers: must not be less than 1"),
+        ("gc: {build-cache: {size: much}}", "1:26: gc.build-cache.size: 'much' is no size, such as 20GB"),
+        ("gc: {images: {unused: 3w}}", "1:23: gc.images.unused: '3w' is not of the form"),
+        ("gc: {volumes: {unused: 1h}}", "1:6: gc.volumes: unknown key"),
+        ("gc: {every: 0}", "1:13: gc.every: at least a second"),
         ("downloads: yes please", "1:12: downloads: must be a whole number"),
         ("downloads: true", "1:12: downloads: must be a whole number"),
         ("a: 1\na: 2", "2:1: a: given twice"),

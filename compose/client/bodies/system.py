@@ -88,8 +88,18 @@ class SignedIn(TypedDict, total=False):
     IdentityToken: str
 
 
+class Cleared(TypedDict, total=False):
+    """What the last look of `gc` has taken away: counts and bytes. ``Time`` in seconds since the epoch."""
+
+    Time: float
+    Caches: int
+    Images: int
+    Logs: int
+    Reclaimed: int
+
+
 class EngineStatus(TypedDict, total=False):
-    """GET /pycompose/engine: processes, paths, and containers by state."""
+    """GET /pycompose/engine: processes, paths, containers by state, and the last look of `gc` if there was one."""
 
     version: str
     root: str
@@ -97,6 +107,7 @@ class EngineStatus(TypedDict, total=False):
     pid: int
     keeper_pid: int
     containers: dict[str, int]
+    gc: Cleared | None
 
 
 class Finding(TypedDict, total=False):

@@ -10,7 +10,7 @@ from ...check import judge, read
 from ...check.facts import Instance
 from ...containers.life import memory, stop
 from ...errors import Conflict, InvalidParameter, NotModified
-from .. import metrics, transfer
+from .. import metrics, transfer, upkeep
 from ..http import Response
 from ..router import Route
 
@@ -30,6 +30,7 @@ async def engine(daemon: Daemon, request: Request) -> Response:
             "keeper_pid": daemon.keeper_pid,
             "log": str(daemon.layout.engine_log) if daemon.layout.engine_log.exists() else "",
             "containers": daemon.containers.counts(),
+            "gc": daemon.store.get(upkeep.KIND, upkeep.LAST),
         }
     )
 

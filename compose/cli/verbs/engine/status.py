@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ....client import Engine
+    from ....client.bodies.system import Cleared
     from ...flags.parser import Parser
 
 
@@ -55,8 +56,25 @@ def run(args: Namespace) -> int:
     if args.format == "json":
         print(json.dumps(status))
         return 0
+    cleared = status.pop("gc", None)
     for key, value in status.items():
         if isinstance(value, dict):
             value = ", ".join(f"{number} {word}" for word, number in value.items())
         print(f"{key.replace('_', ' ') + ':':<14}{value}")
+    if cleared:
+        print(f"{'gc:':<14}{last_look(cleared)}")
     return 0
+
+
+def last_look(cleared: Cleared) -> str:
+    """When it was, and what it took away."""
+    from ...show.format import ago, size
+
+    counts = (
+        (cleared.get("Caches", 0), "of the build cache"),
+        (cleared.get("Images", 0), "images"),
+        (cleared.get("Logs", 0), "logs"),
+    )
+    parts = [f"{count} {words}" for count, words in counts if count]
+    when = f"last look {ago(cleared.get('Time', 0.0))}"
+    return f"{when}: {', '.join(parts)} ({size(cleared.get('Reclaimed', 0))})" if parts else when
