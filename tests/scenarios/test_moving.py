@@ -8,13 +8,18 @@ import signal
 import subprocess
 from pathlib import Path
 from shutil import which
+from typing import TYPE_CHECKING
 
 import pytest
 from support.busybox_image import busybox_rootfs
 from support.command import PYCOMPOSE, Command
+from support.cutting_proxy import CuttingProxy
 from support.engine_root import assert_nothing_left
 from support.peering import dockerd
 from support.peering.engines import Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.root
 
@@ -142,6 +147,65 @@ def test_a_project_comes_over_and_up_has_only_to_start_it(tmp_path: Path) -> Non
             command("engine", "stop", "--force", check=False)
     for root in (tmp_path / "target", tmp_path / "source"):
         assert_nothing_left(root)
+
+
+@pytest.mark.timeout(600)
+def test_an_engine_that_has_only_the_engine_api(tmp_path: Path) -> None:
+    """Ours behind a socket that hides it. A volume of this machine is copied with what no archive of dockerd's holds; on the way back
+    a helper container takes it in, and marks it as unfinished for as long."""
+    source, target = Command(tmp_path / "source", tmp_path), Command(tmp_path / "target", tmp_path)
+    socket = tmp_path / "docker.sock"
+    words = ("docker", "--format", "json")
+    for command in (source, target):
+        command("engine", "status", check=False)
+    try:
+        source("image", "import", "-", "busybox", stdin=busybox_rootfs().read())
+        source("container", "run", "--rm", "-v", "shop_data:/data", "busybox", "sh", "-c", SEED)
+        content = looked(source)
+        data = tmp_path / "source/state/volumes/shop_data/_data"
+        os.setxattr(data / "big", "user.colour", b"red")
+        os.utime(data / "big", ns=(1, 1_600_000_000_123_456_789))
+        names, before = sorted(os.listdir(data)), had(source)
+        with relay(socket, tmp_path / "source", "nothing", lambda: None):
+            told = rows(target("import", *words, "--from", f"unix://{socket}").stdout)
+            assert told["volume", "shop_data"]["State"] == "brought"
+        copied = tmp_path / "target/state/volumes/shop_data/_data"
+        assert os.getxattr(copied / "big", "user.colour") == b"red"
+        assert (copied / "big").stat().st_mtime_ns == 1_600_000_000_123_456_789
+        assert (copied / "holes").stat().st_blocks * 512 < 1 << 20
+        assert looked(target) == content
+        assert target("volume", "ls", "-q").stdout == "shop_data\n", "nothing is left to read by"
+        assert had(source) == before and sorted(os.listdir(data)) == names
+
+        source("volume", "rm", "shop_data")
+        running: list[subprocess.Popen[bytes]] = []
+        export = [str(PYCOMPOSE), "--root", str(target.root), "export", *words, "--to", f"unix://{socket}"]
+        with relay(socket, tmp_path / "source", "PUT .*/archive", lambda: running[0].kill()) as proxy:
+            process = subprocess.Popen(
+                export, env={**os.environ, "PYCOMPOSE_WARM": "0"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            running.append(process)
+            assert process.wait(timeout=120) == -signal.SIGKILL
+            assert proxy.reached.is_set()
+        helpers = ("container", "ls", "-aq", "--filter", "label=io.pycompose.moving.into=shop_data")
+        assert source(*helpers).stdout != ""
+        with relay(socket, tmp_path / "source", "nothing", lambda: None):
+            told = rows(target("export", *words, "--to", f"unix://{socket}").stdout)
+            assert told["volume", "shop_data"]["State"] == "brought"
+            again = rows(target("export", *words, "--to", f"unix://{socket}").stdout)
+        assert {row["State"] for row in again.values()} == {"there already"}
+        assert source("container", "ls", "-aq").stdout == ""
+        assert looked(source) == content
+    finally:
+        for command in (target, source):
+            command("engine", "stop", "--force", check=False)
+    for root in (tmp_path / "target", tmp_path / "source"):
+        assert_nothing_left(root)
+
+
+def relay(socket: Path, root: Path, pattern: str, cut: Callable[[], None]) -> CuttingProxy:
+    engine = str(root / "run/engine.sock")
+    return CuttingProxy(socket, engine, pattern, cut, answered=False, stranger=True)
 
 
 _LACKING = dockerd.missing() or (None if which("docker", path=dockerd.search_path()) else "not installed: docker")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from ...client import NotFound
+from ...client import Conflict, NotFound
 from ...client.http import ConnectionLost, Refused
 from ...errors import EngineError, OperationError
 from ...labels import PROJECT, SERVICE
@@ -77,7 +77,11 @@ class Move:
             self._each("container", container["Name"].lstrip("/"), self._container, (container, adoption))
 
     def _sweep(self) -> None:
-        """Take away what an earlier run has left at the source to read by."""
+        """Take away what an earlier run that was killed has left to read by."""
+        if self._target.is_pycompose:
+            for volume in self._target.volumes.list({"label": [HELPER]}):
+                with contextlib.suppress(NotFound, Conflict):  # another run may be at it
+                    self._target.volumes.remove(volume["Name"])
         if not self._source.is_pycompose:
             for row in self._source.containers.list({"label": [HELPER]}, all=True):
                 with contextlib.suppress(NotFound):
