@@ -60,6 +60,7 @@ from .store import Store
 from .trash import Trash
 from .volumes import Volumes
 from .volumes.exchange import Exchange
+from .volumes.shipping import Shipping
 from .volumes.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ async def _run(
         jobs=jobs,
         snapshots=snapshots,
         exchange=Exchange(layout, store, volumes, trash),
+        shipping=Shipping(layout, store, volumes, snapshots, trash),
         builder=builder,
         bootstrap_runner=root_runner(runner),
         keeper=keeper,

@@ -154,7 +154,7 @@ def _names(options: Namespace, group: str, verb: str, words: Sequence[str], curr
         case "jobs":
             return () if verb == "ls" else [name for name in _jobs(options) if name not in words]
         case "snapshot":
-            of_one = verb in ("restore", "rm")
+            of_one = verb in ("restore", "rm") or (verb == "push" and not words)
             return [name for name in _snapshots(options) if name not in words] if of_one else ()
         case "":
             return _service_names(options, verb, words, current)

@@ -188,6 +188,8 @@ GROUPS: dict[str, tuple[str, Table]] = {
         "Manage snapshots of a stack's volumes",
         {
             "ls": ("ls", "List snapshots of the project's volumes"),
+            "pull": ("pull", "Fetch a snapshot from a registry"),
+            "push": ("push", "Send a snapshot to a registry"),
             "restore": ("restore", "Bring the project's volumes back to a snapshot"),
             "rm": ("rm", "Remove snapshots"),
             "save": ("save", "Save the project's volumes"),

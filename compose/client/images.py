@@ -29,7 +29,7 @@ _REMOVED: Shape[list[bodies.Removed] | None] = Shape(MAYBE_OBJECTS)
 _PRUNED: Shape[bodies.ImagesPruned] = Shape(OBJECT)
 _CACHE_PRUNED: Shape[Pruned] = Shape(OBJECT)
 _FOUND: Shape[list[bodies.Found] | None] = Shape(MAYBE_OBJECTS)
-_TRANSFER: Shape[bodies.Transfer] = Shape(OBJECT)
+TRANSFER: Shape[bodies.Transfer] = Shape(OBJECT)
 _BUILD: Shape[builds.Line] = Shape(OBJECT, {"status": "string or object"})
 _CHECKED: Shape[builds.Checked] = Shape(OBJECT)
 _DIGESTS: Shape[dict[str, str]] = Shape("texts")
@@ -81,14 +81,14 @@ class Images:
         repository, tag = split_version(ref)
         query = {"fromImage": repository, "tag": tag, "platform": platform or None}
         headers = {"X-Registry-Auth": auth} if auth else None
-        return self._engine.lines(Request("POST", "/images/create", query, headers=headers), _TRANSFER)
+        return self._engine.lines(Request("POST", "/images/create", query, headers=headers), TRANSFER)
 
     def push(self, ref: str, *, auth: str | None = None) -> Iterator[bodies.Transfer]:
         repository, tag = split_version(ref)
         # dockerd insists on the header, be it empty
         headers = {"X-Registry-Auth": auth or "e30="}
         request = Request("POST", f"/images/{_path(repository)}/push", {"tag": tag}, headers=headers)
-        return self._engine.lines(request, _TRANSFER)
+        return self._engine.lines(request, TRANSFER)
 
     def import_(
         self,
@@ -107,10 +107,10 @@ class Images:
             "message": message,
             "platform": platform,
         }
-        return self._engine.lines(Request("POST", "/images/create", query, stream, TAR), _TRANSFER)
+        return self._engine.lines(Request("POST", "/images/create", query, stream, TAR), TRANSFER)
 
     def load(self, stream: Iterable[bytes], *, quiet: bool = False) -> Iterator[bodies.Transfer]:
-        return self._engine.lines(Request("POST", "/images/load", {"quiet": quiet}, stream, TAR), _TRANSFER)
+        return self._engine.lines(Request("POST", "/images/load", {"quiet": quiet}, stream, TAR), TRANSFER)
 
     def save(self, refs: Sequence[str]) -> Iterator[bytes]:
         with self._engine.stream(Request("GET", "/images/get", {"names": list(refs)})) as response:
@@ -146,7 +146,7 @@ class Images:
     ) -> Iterator[bodies.Transfer]:
         """Our engine only: build a base image from the distribution's signed archive."""
         query: Query = {"ref": ref, "mirror": mirror or None, "allow_expired": allow_expired or None}
-        return self._engine.lines(Request("POST", "/pycompose/images/bootstrap", query, versioned=False), _TRANSFER)
+        return self._engine.lines(Request("POST", "/pycompose/images/bootstrap", query, versioned=False), TRANSFER)
 
 
 def _path(ref: str) -> str:

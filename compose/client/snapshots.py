@@ -8,10 +8,12 @@ from ..errors import UsageError
 from .answers import OBJECTS, Shape
 from .caller import Request
 from .http import quote
+from .images import TRANSFER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from .bodies.images import Transfer
     from .bodies.volumes import Snapshot
     from .caller import Caller
 
@@ -44,3 +46,14 @@ class Snapshots:
 
     def remove(self, group: str, name: str) -> None:
         self._engine.call(Request("DELETE", f"{PATH}/{quote(group)}/{quote(name)}", versioned=False))
+
+    def push(self, group: str, name: str, ref: str, auth: str | None = None) -> Iterator[Transfer]:
+        """Send the snapshot to the registry that ``ref`` names."""
+        path, headers = f"{PATH}/{quote(group)}/{quote(name)}/push", {"X-Registry-Auth": auth} if auth else None
+        return self._engine.lines(Request("POST", path, {"ref": ref}, headers=headers, versioned=False), TRANSFER)
+
+    def pull(self, group: str, ref: str, name: str | None = None, auth: str | None = None) -> Iterator[Transfer]:
+        """Fetch a snapshot from a registry; ``name`` is the one it gets, None for the one that it was saved under."""
+        path, headers = f"{PATH}/{quote(group)}/pull", {"X-Registry-Auth": auth} if auth else None
+        query = {"ref": ref, "name": name or None}
+        return self._engine.lines(Request("POST", path, query, headers=headers, versioned=False), TRANSFER)

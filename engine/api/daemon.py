@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..store import Store
     from ..volumes import Volumes
     from ..volumes.exchange import Exchange
+    from ..volumes.shipping import Shipping
     from ..volumes.snapshots import Snapshots
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Daemon:
     jobs: Jobs
     snapshots: Snapshots
     exchange: Exchange
+    shipping: Shipping
     builder: Builder
     keeper: KeeperClient
     bootstrap_runner: RootRunner

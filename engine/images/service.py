@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from .abort import Abort
     from .bodies import Distribution, ImageConfig, ProgressMessage, SearchResult
+    from .registry.artifacts import Artifacts
     from .registry.session import Session
     from .types import Auth, RootRunner
 
@@ -257,6 +258,13 @@ class Images(Outgoing):
         parsed = reference.parse(ref).with_default_tag
         with self._registries.session(parsed.domain, auth) as session:
             return session.distribution(parsed)
+
+    @contextmanager
+    def artifacts(self, ref: str, *, auth: Auth | None, report: Reporter) -> Iterator[Artifacts]:
+        """What is no image, under ``ref`` at its registry. Without ``auth`` the user's own configuration is asked."""
+        parsed = reference.parse(ref).with_default_tag
+        with self._registries.session(parsed.domain, auth, tell=report.status) as session:
+            yield session.artifacts(parsed)
 
     def login(self, auth: Auth, server: str = "") -> str:
         """Check credentials against a registry; returns an identity token or ""; Unauthorized when refused."""

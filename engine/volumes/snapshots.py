@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
@@ -19,7 +21,7 @@ from . import driver, layers
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..layout import Layout
     from ..store import Store
@@ -74,6 +76,23 @@ class Snapshots:
         self._store = store
         self._volumes = volumes
         self._trash = trash
+        self._readers: Counter[str] = Counter()
+
+    @contextmanager
+    def reading(self, group: str, name: str) -> Iterator[Snapshot]:
+        """The snapshot, for something long that reads it: it is neither removed nor replaced meanwhile."""
+        with self._volumes.changing():
+            snapshot = self.get(group, name)
+            self._readers[snapshot.id] += 1
+        try:
+            yield snapshot
+        finally:
+            with self._volumes.changing():
+                self._readers[snapshot.id] -= 1
+
+    def _refuse_while_read(self, group: str, name: str) -> None:
+        if self._readers[f"{group}/{name}"]:
+            raise Conflict(f"snapshot {name} of {group} is being pushed: try again when that is done")
 
     def list(self, group: str = "") -> builtins.list[Snapshot]:
         """Oldest first; of one group or of all."""
@@ -88,13 +107,14 @@ class Snapshots:
 
     def save(self, group: str, name: str, volumes: Mapping[str, str], lease: str = "") -> Snapshot:
         """Save ``volumes`` (key -> volume name); an earlier snapshot of this name is replaced at the end, at once."""
-        _check(group)
-        _check(name)
+        check_name(group)
+        check_name(name)
         found = {key: self._volumes.get(volume) for key, volume in volumes.items()}
         for volume in found.values():
             if volume.options:
                 raise InvalidParameter(f"volume {volume.name} has driver options: its data is not the engine's to save")
         with self._volumes.changing():
+            self._refuse_while_read(group, name)
             try:
                 snapshot = self._save(group, name, found, lease)
             except BaseException:
@@ -166,12 +186,14 @@ class Snapshots:
         """Volumes that were restored from it keep what they have."""
         snapshot = self.get(group, name)
         with self._volumes.changing():
+            self._refuse_while_read(group, name)
             self._store.delete(layers.SNAPSHOT, snapshot.id)
             doomed = layers.collect(self._layout, self._store)
         self._trash.take(doomed)
 
 
-def _check(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises InvalidParameter for what cannot be the name of a snapshot or of a group."""
     if not _NAME.fullmatch(name):
         raise InvalidParameter(f"invalid snapshot name {name!r}: letters, digits, underscore, dot and dash")
 

@@ -42,6 +42,7 @@ def test_flags_and_values() -> None:
     assert _names("volume", "export", "-o", "") == [":files"]
     assert _names("completion", "") == ["bash", "zsh", "fish"]
     assert _names("import", "") == ["docker"]
+    assert _names("snapshot", "pull", "") == []
     assert _names("import", "docker", "") == []
     assert _names("import", "docker", "--from", "") == [":files"]
     assert "--project" in _names("import", "docker", "--")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from ...client.bodies.images import Amount, Transfer
 
 _BAR, _SHORTEST_BAR = 50, 10
+
+
+def show(lines: Iterable[Transfer], form: str | None, *, quiet: bool = False) -> None:
+    """As `show_lines`; with ``form`` json each line as it came."""
+    if form != "json":
+        show_lines(lines, quiet=quiet)
+        return
+    for line in lines:
+        print(json.dumps(line), flush=True)
 
 
 def show_lines(lines: Iterable[Transfer], *, quiet: bool = False, out: TextIO | None = None) -> None:

@@ -6,14 +6,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ...errors import Conflict, InvalidParameter
+from ...images.progress import Reporter
+from .. import transfer
 from ..http import Response
 from ..router import Route
+from .images import registry_auth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
     from ..daemon import Daemon
     from ..http import Request
+    from ..transfer import Progress
 
 
 async def list_(daemon: Daemon, request: Request) -> Response:
@@ -46,6 +50,38 @@ async def remove(daemon: Daemon, request: Request) -> Response:
     return Response(204)
 
 
+async def push(daemon: Daemon, request: Request) -> None:
+    ref, auth, group, name = _ref(request), registry_auth(request), request["group"], request["name"]
+    daemon.snapshots.get(group, name)
+
+    def work(progress: Progress) -> None:
+        report = Reporter(progress)
+        with daemon.images.artifacts(ref, auth=auth, report=report) as artifacts:
+            digest = daemon.shipping.push(group, name, artifacts, report)
+        report({"status": f"{ref}: digest: {digest}", "aux": {"Digest": digest}, "progressDetail": {}})
+
+    await transfer.with_progress(daemon, request, work)
+
+
+async def pull(daemon: Daemon, request: Request) -> None:
+    """``name``: that of the snapshot here; without it that which it was saved under."""
+    ref, auth, group, name = _ref(request), registry_auth(request), request["group"], request.text("name")
+
+    def work(progress: Progress) -> None:
+        report = Reporter(progress)
+        with daemon.images.artifacts(ref, auth=auth, report=report) as artifacts:
+            snapshot = daemon.shipping.pull(group, name, artifacts.find(), artifacts, report)
+        report({"status": f"{snapshot.name}: {', '.join(sorted(snapshot.volumes))}"})
+
+    await transfer.with_progress(daemon, request, work)
+
+
+def _ref(request: Request) -> str:
+    if not request.text("ref"):
+        raise InvalidParameter("ref: which name shall the snapshot have at the registry?")
+    return request.text("ref")
+
+
 @asynccontextmanager
 async def at_rest(daemon: Daemon, names: Collection[str]) -> AsyncIterator[None]:
     """Hold the containers that have these volumes, none of which may run. Raises Conflict."""
@@ -69,4 +105,6 @@ ROUTES = (
     Route("POST", "/pycompose/snapshots", save),
     Route("POST", "/pycompose/snapshots/{group}/{name}/restore", restore),
     Route("DELETE", "/pycompose/snapshots/{group}/{name}", remove),
+    Route("POST", "/pycompose/snapshots/{group}/{name}/push", push),
+    Route("POST", "/pycompose/snapshots/{group}/pull", pull),
 )

@@ -16,6 +16,7 @@ from ..manifest import document
 from ..reference import DEFAULT_DOMAIN, Reference, is_tag
 from ..transport import Transport
 from . import credentials
+from .artifacts import Artifacts
 from .client import Denied, Registry, failure, read
 from .endpoints import SEARCH_HOST, domain_of_key, endpoints, main
 from .manifests import distribution, fetch
@@ -119,6 +120,9 @@ class Session:
             return Puller(self._registries, ref, platform, into, self._config, reporter, self._stop).pull()
         except Unavailable as error:
             raise Unavailable(f"{error}{_hint(ref)}") from error
+
+    def artifacts(self, ref: Reference) -> Artifacts:
+        return Artifacts(self._registries[-1], ref)
 
     def distribution(self, ref: Reference) -> Distribution:
         return distribution(self._registries[-1], ref)

@@ -1,0 +1,28 @@
+"""`pycompose snapshot push`: a seeded database for colleagues and CI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....credentials.lookup import registry_auth
+from ...session import Session
+from ...show.transfer import show
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ...flags.parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
+    parser.add_argument("--format", choices=("plain", "json"), help="plain, or json (one object a line)")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("ref", metavar="REPOSITORY[:TAG]")
+
+
+def run(args: Namespace) -> int:
+    session = Session(args)
+    lines = session.engine.snapshots.push(session.name, args.name, args.ref, registry_auth(args.ref))
+    show(lines, args.format, quiet=args.quiet)
+    return 0
