@@ -46,10 +46,12 @@ def build_service(
 
     Raises `EngineError` with the engine's message when the build fails.
     """
+    if flags.get("every_platform") and not engine.is_pycompose:
+        flags = {**flags, "every_platform": False}  # the classic build call knows one
     request = service_request(project, name, flags, lambda: _host_platform(engine))
     left_out = [one for one in request.tree.get("platforms", ()) if one not in request.platforms]
     if left_out:
-        output(f"one build makes an image for one platform: {request.platforms[0]}, without {', '.join(left_out)}\n")
+        output(f"built for one platform: {request.platforms[0]}, without {', '.join(left_out)}\n")
     return build_image(engine, request, output, events)
 
 

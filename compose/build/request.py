@@ -44,7 +44,7 @@ def service_request(project: Project, name: str, flags: BuildFlags, host: Callab
     return BuildRequest(
         tree,
         tags=[ref, *(tag for tag in tree.get("tags", ()) if tag != ref)],
-        platforms=one_platform(tree.get("platforms", ()), default, host),
+        platforms=_platforms(tree.get("platforms", ()), default, host, every=flags.get("every_platform", False)),
         secrets=_secrets(project, tree),
         environment=project.environment,
         memory=flags.get("memory"),
@@ -76,6 +76,10 @@ def service_tree(project: Project, name: str, flags: BuildFlags) -> Build:
     return tree
 
 
+def _platforms(wanted: Sequence[str], default: str, host: Callable[[], str], *, every: bool) -> list[str]:
+    return list(wanted) if every and wanted else one_platform(wanted, default, host)
+
+
 def one_platform(wanted: Sequence[str], default: str, host: Callable[[], str]) -> list[str]:
     """The platform to build for, of those that ``build.platforms`` names: the service's own or the environment's
     (``default``), else that of the engine's machine, else the only one. Empty for the engine's choice. Raises
@@ -90,7 +94,7 @@ def one_platform(wanted: Sequence[str], default: str, host: Callable[[], str]) -
     found = next((one for one in wanted if one == own or one.startswith(f"{own}/")), None)
     if found is None:
         raise OperationError(
-            f"one build makes an image for one platform, and none of {', '.join(wanted)} is this machine's ({own}):"
+            f"what is built to be run is for one platform, and none of {', '.join(wanted)} is this machine's ({own}):"
             " choose one with platform"
         )
     return [found]

@@ -7,7 +7,8 @@ from typing import TypedDict
 
 class BuildFlags(TypedDict, total=False):
     """What the flags of `build` say over the file. ``memory`` is in bytes; ``ssh`` are ``ID`` or ``ID=SOCKET``; ``provenance`` and
-    ``sbom`` are those of the build section, None where the flag is not given."""
+    ``sbom`` are those of the build section, None where the flag is not given; ``every_platform`` builds for all that the section names,
+    as `build` does, where what is built to be run at once is for one."""
 
     no_cache: bool
     pull: bool
@@ -16,6 +17,7 @@ class BuildFlags(TypedDict, total=False):
     ssh: list[str]
     provenance: str | None
     sbom: str | None
+    every_platform: bool
 
 
 class BuildOutput(TypedDict, total=False):

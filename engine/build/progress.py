@@ -124,10 +124,11 @@ Progress = Callable[[Event], None]
 class Steps:
     """The steps of one build, numbered; ``emit`` may be called from any thread."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, after: int = 0) -> None:
+        """``after`` keeps what follows a build from taking its steps' numbers."""
         self._progress = progress
         self._lock = threading.Lock()
-        self._last = 0
+        self._last = after
 
     def emit(self, event: Event) -> None:
         with self._lock:

@@ -1,6 +1,6 @@
 """What becomes of a build's result: the exporters of BuildKit that clients ask for.
 
-    local, tar    files, sent to the client          oci, docker   an archive, or a directory of its members, sent to the client
+    local, tar    files, sent to the client          oci, docker   an archive, sent to the client
     image, moby   names in the store, and a push when it is asked for
 
 All of it blocks: run it in threads.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import partial
@@ -20,15 +19,11 @@ from ...grammar import sizes
 from ..build.progress import StepNote, StepStatus
 from ..errors import InvalidParameter, NotImplemented_
 from ..images import reference
-from ..images.pipeline import Produced
-from ..images.unpack import unpack
-from ..linux.tree import remove_directory
 from .frontend import logins
 from .lent import SentFile, send_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
     from typing import BinaryIO
 
     from ..build.progress import Steps
@@ -46,19 +41,22 @@ _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """One output of one build. ``scratch`` is a directory on the file system of the layers."""
+    """One output of one build."""
 
     kind: str
     attributes: Mapping[str, str]
     images: Images
     lender: Lender
-    scratch: Path
 
     def check(self) -> None:
         """Raises NotImplemented_, InvalidParameter before anything is built."""
         if self.kind not in (*FILES, *ARCHIVES, *IMAGES):
             raise NotImplemented_(
                 f"the {self.kind} exporter is not offered by this engine; image, oci, docker, local and tar are"
+            )
+        if self.kind in ARCHIVES and self.attributes.get("tar") in _FALSE:
+            raise NotImplemented_(
+                f"{self.kind} archives as a directory (tar=false) are not offered by this engine: name a file"
             )
         if self.kind in IMAGES and any(reference.parse(name).digest for name in self.names):
             raise InvalidParameter("refusing to create a tag with a digest reference")
@@ -109,17 +107,7 @@ class Exporter:
         form = f"{self.kind}-archive"
         names = [reference.parse(name).familiar for name in self.names]
         with steps.internal(f"exporting to {self.kind} image format") as step:
-            if self.attributes.get("tar") in _FALSE:
-                directory = self.scratch / f"archive-{os.urandom(8).hex()}"
-                directory.mkdir(parents=True, mode=0o755)
-                try:
-                    with Produced(lambda write: self.images.archive(image, names, write, form)) as produced:
-                        unpack(produced, directory, layer=False)
-                    send_directory(self.lender, directory, 0)
-                finally:
-                    remove_directory(directory)
-            else:
-                self._send(lambda out: self.images.archive(image, names, out.write, form))
+            self._send(lambda out: self.images.archive(image, names, out.write, form))
             steps.emit(StepNote(step, "sending tarball"))
         return self.answer(image, self.images.index_of(image))
 

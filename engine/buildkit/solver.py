@@ -55,6 +55,7 @@ _RESULT = "pycompose-result://"
 _SOURCE = "github.com/moby/buildkit/errdefs.Source+json"
 _LARGEST_EXCERPT = 256 << 10
 _FINISHED = 2
+_EXPORTS = 1 << 20  # more steps than a build has
 
 
 @dataclass(slots=True)
@@ -290,7 +291,7 @@ class Solver:
         return result.image
 
     def _exporter(self, job: Job, kind: str, attributes: Mapping[str, str]) -> Exporter:
-        return Exporter(kind, attributes, self._images, job.lender, self._agents)
+        return Exporter(kind, attributes, self._images, job.lender)
 
     async def _only(self, result: Result) -> dict[str, str]:
         """Build and keep nothing but the cache."""
@@ -335,7 +336,7 @@ class Solver:
             async with result.lock:
                 await self._build(result, (), exporter.files())
             return {}
-        steps = Steps(result.job.told.tell)
+        steps = Steps(result.job.told.tell, after=_EXPORTS)
         before = await self._in_thread(self._images.ids)
         image = await self.evaluate(result, exporter.tags)
         if exporter.kind in IMAGES:

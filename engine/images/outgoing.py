@@ -102,6 +102,9 @@ class Outgoing(Removals):
                     described = Descriptor(OCI_MANIFEST, pushed.digest, pushed.size)
                     reporter({"aux": instead_of(self.contents.target(image, index), described)})
         if whole:
+            known = self._indexes.record(index)
+            if known is not None and not known["origin"]:
+                self._indexes.put(index, {}, (), parsed.name)
             self._records.tag(id, parsed._replace(tag="", digest=pushed.digest), index)
         elif not index or platform is None:
             self._records.tag(id, parsed._replace(tag="", digest=pushed.digest))

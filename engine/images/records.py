@@ -151,6 +151,15 @@ class Records:
                     if record.get("index") == index and record["image"] in gone:
                         self._store.put(kind, name, {**record, "image": to})
 
+    def tags_of(self, repository: str, index: str) -> set[str]:
+        """The tags of a repository (its canonical name) that stand for an index."""
+        found = set()
+        for name, record in self._store.all(TAG).items():
+            ref = reference.parse(name)
+            if ref.name == repository and record.get("index") == index:
+                found.add(ref.tag)
+        return found
+
     def untag(self, ref: Reference) -> str:
         """Remove a name; returns the id it pointed at, or "" when there was none."""
         kind, name = (DIGEST, f"{ref.name}@{ref.digest}") if ref.digest else (TAG, f"{ref.name}:{ref.tag}")

@@ -100,7 +100,10 @@ class Removals(Catalogue):
         """Untag, or delete with all tags; returns [{"Untagged": …}, {"Deleted": …}]; Conflict in Docker's words."""
         with self._lock:
             alive = self._indexes.alive()
+            digest = self._index_of_name(ref)
             image, names, delete = untag(self._records, ref, force=force, in_use=in_use)
+            if digest is not None and self._records.untag(digest):
+                names.append(digest.familiar)
             removed = [{"Untagged": name} for name in names]
             layers = self._delete(image) if delete else []
             others = self._orphans(alive, in_use)
@@ -148,6 +151,15 @@ class Removals(Catalogue):
         for image in doomed:
             self._publish("image", "delete", image.id, {"name": image.id})
         return [{"Deleted": image.id} for image in doomed] + [{"Deleted": layer.chain_id} for layer in reversed(gone)]
+
+    def _index_of_name(self, text: str) -> Reference | None:
+        """The digest under which a repository has the index of its tag ``text``, when no other tag of the repository needs it: it goes
+        with the tag, whichever of the platforms either of them means."""
+        _, ref = self._records.resolve(text)
+        index = self._indexes.named(ref) if ref is not None and not ref.digest else ""
+        if ref is None or not index or self._records.tags_of(ref.name, index) != {ref.tag}:
+            return None
+        return ref._replace(tag="", digest=index)
 
     def _orphans(self, alive: set[str], in_use: Callable[[str], Sequence[ImageUser]]) -> list[Image]:
         """Forget the indexes that have lost their last name since these were ``alive``; the nameless images that go with them."""

@@ -10,6 +10,7 @@ from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.registry import available, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,50 @@ def test_bake_of_targets_that_use_one_another(docker_: Any, tmp_path: Path) -> N
         assert docker_("buildx", "history", "ls", "--format", "{{.Ref}}").stdout.strip() == ""
     finally:
         docker_("rmi", "-f", "bake-one:1", "bake-two:1")
+
+
+_SEVERAL = """FROM --platform=$BUILDPLATFORM busybox AS tools
+RUN echo $BUILDPLATFORM > /made
+FROM scratch
+ARG TARGETARCH
+COPY --from=tools /made /made-for-$TARGETARCH
+"""
+
+
+@needs_buildx
+@pytest.mark.skipif(not available(), reason="docker-registry is not installed")
+def test_buildx_builds_for_two_platforms_and_pushes_all_of_it(docker_: Any, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(_SEVERAL)
+    both = ("--platform", "linux/amd64,linux/arm64")
+    before = docker_("images", "-aq").stdout
+    with registry(tmp_path / "registry") as address:
+        name, meta = f"{address}/several:1", tmp_path / "meta.json"
+        asked = ("--provenance=mode=max", "--sbom=true", "--metadata-file", str(meta), "--push", "-t", name)
+        docker_("buildx", "build", *both, *asked, ".")
+        digest = json.loads(meta.read_text())["containerimage.digest"]
+        shown = json.loads(docker_("buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", name).stdout)
+        assert shown["digest"] == digest
+        kinds = [one["platform"]["architecture"] for one in shown["manifests"]]
+        assert kinds == ["amd64", "arm64", "unknown", "unknown"]
+        provenance = docker_("buildx", "imagetools", "inspect", "--format", "{{json .Provenance}}", name).stdout
+        assert set(json.loads(provenance)) == {"linux/amd64", "linux/arm64"}
+        # All of it goes on from the registry, and back through here.
+        docker_("buildx", "imagetools", "create", "-t", f"{address}/created:1", name)
+        docker_("pull", f"{address}/created:1")
+        docker_("tag", f"{address}/created:1", f"{address}/again:1")
+        docker_("push", f"{address}/again:1")
+        again = docker_("buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", f"{address}/again:1")
+        assert json.loads(again.stdout)["digest"] == digest
+        for one in ("created", "again", "several"):
+            docker_("rmi", f"{address}/{one}:1")
+    docker_("buildx", "build", *both, "-o", f"type=oci,dest={tmp_path}/both.oci,name=both:1", ".")
+    docker_("load", "-i", f"{tmp_path}/both.oci")
+    found = docker_("inspect", "--format", "{{.Descriptor.mediaType}}", "both:1").stdout
+    assert "index" in found
+    docker_("rmi", "both:1")
+    docker_("buildx", "build", *both, "-o", "out", ".")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*/made-*")) == ["made-for-amd64", "made-for-arm64"]
+    assert docker_("images", "-aq").stdout == before
 
 
 @needs_compose

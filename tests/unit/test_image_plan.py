@@ -8,6 +8,7 @@ import pytest
 from support.composing import make_project
 
 from pycompose.compose.build import agents, one_platform
+from pycompose.compose.build.request import service_request
 from pycompose.compose.errors import OperationError, PlanError
 from pycompose.compose.load import load_project
 from pycompose.compose.model import LoadOptions
@@ -17,6 +18,8 @@ from pycompose.compose.plan.reconcile.options import UpOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pycompose.compose.build.trees import BuildFlags
 
 HOUR = 3600.0
 
@@ -73,6 +76,18 @@ def test_images_of_hooks_and_mounts_are_pulled_by_the_same_policy() -> None:
 )
 def test_one_platform(wanted: list[str], default: str, chosen: list[str]) -> None:
     assert one_platform(wanted, default, lambda: "linux/amd64") == chosen
+
+
+def test_a_build_alone_is_for_every_platform() -> None:
+    build = {"context": ".", "platforms": ["linux/arm64", "linux/amd64"]}
+    project = make_project({"web": {"image": "app", "build": build}, "one": {"build": {"context": "."}}})
+
+    def platforms(name: str, flags: BuildFlags) -> list[str]:
+        return list(service_request(project, name, flags, lambda: "linux/amd64").platforms)
+
+    assert platforms("web", {"every_platform": True}) == ["linux/arm64", "linux/amd64"]
+    assert platforms("web", {}) == ["linux/amd64"]
+    assert platforms("one", {"every_platform": True}) == []
 
 
 def test_no_platform_of_this_machine() -> None:

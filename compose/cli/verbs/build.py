@@ -57,6 +57,7 @@ def overrides(args: Namespace) -> BuildFlags:
         "ssh": list(args.ssh),
         "provenance": args.provenance,
         "sbom": args.sbom,
+        "every_platform": True,
     }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 from ...networks.bodies import EndpointSettings, HostPort
 
 if TYPE_CHECKING:
-    from ...images.bodies import GraphDriver
+    from ...images.bodies import DescriptorJson, GraphDriver
     from .bodies import MountPoint
 
 
@@ -99,6 +99,7 @@ class ContainerInspect(TypedDict):
     Mounts: list[MountPoint]
     Config: dict[str, object]
     NetworkSettings: NetworkSettings
+    ImageManifestDescriptor: NotRequired[DescriptorJson]
     SizeRw: NotRequired[int]
     SizeRootFs: NotRequired[int]
 
@@ -137,6 +138,7 @@ class ContainerSummary(TypedDict):
     HostConfig: SummaryHost
     NetworkSettings: SummaryNetworks
     Mounts: list[MountPoint]
+    ImageManifestDescriptor: NotRequired[DescriptorJson]
     SizeRw: NotRequired[int]
     SizeRootFs: NotRequired[int]
 

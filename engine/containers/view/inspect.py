@@ -43,7 +43,7 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
     host = fields.shown(fields.HOST_CONFIG, spec.host)
     host["Runtime"] = host["Runtime"] or "runc"  # what Docker calls the default; an explicit "runc" is the real one
     config = fields.shown(fields.CONFIG, spec.config)
-    return {
+    body: ContainerInspect = {
         "Id": record.id,
         "Created": rfc3339(record.created),
         "Path": command[0] if command else "",
@@ -76,6 +76,9 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
         "Config": config,
         "NetworkSettings": network_settings(containers, container, version=version),
     }
+    if (described := containers.images.contents.of_platform(record.image)) is not None:
+        body["ImageManifestDescriptor"] = described
+    return body
 
 
 def health_of(container: Container) -> HealthShown | None:
@@ -222,7 +225,7 @@ def summary(
     if annotations := record.spec.annotations:
         shown["Annotations"] = dict(annotations)
     health = container.health.status if container.health else None
-    return {
+    row: ContainerSummary = {
         "Id": record.id,
         "Names": [f"/{record.name}", *_link_names(containers, record.id)],
         "Image": image_name,
@@ -237,6 +240,9 @@ def summary(
         "NetworkSettings": {"Networks": {name: _brief(one) for name, one in settings["Networks"].items()}},
         "Mounts": mount_points(containers, container),
     }
+    if (described := containers.images.contents.of_platform(record.image)) is not None:
+        row["ImageManifestDescriptor"] = described
+    return row
 
 
 def _brief(endpoint: EndpointSettings) -> EndpointSettings:

@@ -65,7 +65,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="DEST",
         help="type=local|tar|oci|docker,dest=PATH, a directory, or - (a tar); without a dest the image store",
     )
-    flag("--platform", metavar="PLATFORM", help="Set target platform for build")
+    flag("--platform", metavar="PLATFORM[,PLATFORM]", help="Platforms to build for; several make an image index")
     flag("--progress", dest="build_progress", choices=_PROGRESS, help="Type of progress output")
     flag("--provenance", metavar="MODE", help="Attest where the image came from (true, mode=min, mode=max)")
     flag("--pull", action="store_true", help="Always attempt to pull a newer version of the image")
@@ -165,7 +165,7 @@ def _request(args: Namespace, tree: Build, tar: str | None, output: BuildOutput 
     return BuildRequest(
         tree,
         tags=args.tag,
-        platforms=[args.platform] if args.platform else [],
+        platforms=args.platform.split(",") if args.platform else [],
         secrets=dict(_secret(item) for item in args.secret),
         environment=os.environ,
         memory=byte_size(args.memory, "--memory") if args.memory else None,
