@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .state import ImageState
     from .steps import Output
 
+_NOT_EXECUTABLE = 126
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 # What the runtime itself mounts or writes: made in the upper directory when the image lacks it, and no part of the layer.
 _STUBS = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
@@ -380,7 +381,8 @@ def describe_failure(argv: Sequence[str], code: int, platform: str = "") -> str:
     """BuildKit's words for a command that failed, and ours where this machine is known not to run its platform's programs."""
     text = f'process "{" ".join(argv)}" did not complete successfully: exit code: {code}'
     host, wanted = Platform.host(), Platform.parse(platform) if platform else Platform.host()
-    if binfmt.runs(wanted.architecture, host.architecture) is not False:
+    runs = binfmt.runs(wanted.architecture, host.architecture)
+    if runs or (runs is None and code != _NOT_EXECUTABLE):
         return text
     return (
         f"{text}: this machine ({host}) does not run programs for {wanted}: RUN needs an emulator that is registered with"

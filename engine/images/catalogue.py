@@ -210,10 +210,14 @@ class Catalogue:
             image, [(ref, when) for ref, when in (record.get("builds", ()) if record else ())]
         )
 
-    def summary(self, image: Image, users: Users | None = None) -> ImageSummary:
+    def indexed(self) -> Mapping[str, str]:
+        """The digest of the index that each image belongs to; for ``summary``."""
+        return self._indexes.by_image()
+
+    def summary(self, image: Image, indexed: Mapping[str, str], users: Users | None = None) -> ImageSummary:
         """Docker's ImageSummary, as GET /images/json lists (Containers is -1); with ``users`` the manifests are told."""
         shown = shapes.summary(image)
-        index = self._indexes.of_image(image.id)
+        index = indexed.get(image.id, "")
         described = self.contents.target(image, index)
         if described is not None:
             shown["Descriptor"] = described

@@ -145,15 +145,21 @@ class Indexes:
         return digest if self.record(digest) is not None else ""
 
     def of_image(self, id: str) -> str:
-        """A living index that has this image for its name's default, or else among its images; ""."""
-        if built := self.built_with(id):
-            return built
-        for kind_ in ("tag", "digest"):
-            for record in self._store.all(kind_).values():
-                if record["image"] == id and record.get("index") and self.record(str(record["index"])) is not None:
-                    return str(record["index"])
+        """A living index that has this image for its default one, or else among its images; ""."""
+        return self.by_image().get(id, "")
+
+    def by_image(self) -> dict[str, str]:
+        """``of_image`` for all images that have one."""
         records = self.records()
-        return next((one for one in sorted(self.alive()) if id in records[one]["images"].values()), "")
+        if not records:
+            return {}
+        found = {id: digest for digest in sorted(self.alive()) for id in records[digest]["images"].values()}
+        for kind_ in ("digest", "tag"):
+            for record in self._store.all(kind_).values():
+                if str(record.get("index") or "") in records:
+                    found[str(record["image"])] = str(record["index"])
+        built = ((id, str(record.get("index") or "")) for id, record in self._store.all("image").items())
+        return {**found, **{id: digest for id, digest in built if digest in records}}
 
     def used_blobs(self) -> Iterator[str]:
         """Digests of what living indexes need."""

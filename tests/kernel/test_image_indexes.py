@@ -250,7 +250,11 @@ def test_a_context_that_comes_once_serves_all_platforms(bench: Bench) -> None:
     assert bench.listing(bench.images.resolve("app:1", ARM).id)["program"][3] == "y"
 
 
-def test_a_foreign_program_that_cannot_run_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pycompose.engine.linux.binfmt.runs", lambda *_: False)
+@pytest.mark.parametrize(("runs", "code"), [(False, 127), (False, 126), (None, 126)])
+def test_a_foreign_program_that_cannot_run_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, runs: bool | None, code: int
+) -> None:
+    monkeypatch.setattr("pycompose.engine.linux.binfmt.runs", lambda *_: runs)
+    monkeypatch.setattr(bench.runner, "run", lambda step: code)
     with pytest.raises(EngineError, match=r"does not run programs for linux/s390x: RUN needs an emulator"):
         bench.build('FROM scratch\nRUN ["/nothing"]\n', platforms=("linux/s390x",))

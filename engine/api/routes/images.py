@@ -100,14 +100,17 @@ async def list_(daemon: Daemon, request: Request) -> Response:
         filters.setdefault("reference", []).append(request.text("filter"))
     images = await daemon.containers.blocking(daemon.images.list, filters)
     shared = shared_sizes(images)
-    return Response.json([row(daemon, image, request, shared) for image in images])
+    indexed = await daemon.containers.blocking(daemon.images.indexed)
+    return Response.json([row(daemon, image, request, shared, indexed) for image in images])
 
 
-def row(daemon: Daemon, image: Image, request: Request, shared: Mapping[str, int]) -> ImageSummary:
+def row(
+    daemon: Daemon, image: Image, request: Request, shared: Mapping[str, int], indexed: Mapping[str, str]
+) -> ImageSummary:
     """One element of a listing."""
     identity = request.flag("identity") and request.version >= (1, 54)
     told = request.flag("manifests") or identity
-    body = daemon.images.summary(image, partial(_users, daemon) if told else None)
+    body = daemon.images.summary(image, indexed, partial(_users, daemon) if told else None)
     if identity and (known := daemon.images.identity(image)):
         for one in body.get("Manifests", ()):
             if "ImageData" in one:

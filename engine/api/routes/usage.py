@@ -92,8 +92,9 @@ async def _images(daemon: Daemon, request: Request) -> _Part:
     shared = shared_sizes(images)
     used = [image for image in images if daemon.containers.image_users(image.id)]
     rows = []
+    indexed = await daemon.containers.blocking(daemon.images.indexed)
     for image in images:
-        row = daemon.images.summary(image)
+        row = daemon.images.summary(image, indexed)
         row["Containers"] = len(daemon.containers.image_users(image.id))
         row["SharedSize"] = shared[image.id]
         rows.append(fitted("image row", row, request.version))
