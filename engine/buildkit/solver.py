@@ -29,6 +29,7 @@ from ..build.dockerfile.errors import DockerfileError
 from ..build.progress import Steps
 from ..build.stage import StepError
 from ..errors import Conflict, EngineError, NotImplemented_
+from ..timestamps import rfc3339
 from . import messages, subrequests
 from .exports import FILES, IMAGES, Exporter, chosen
 from .frontend import FRONTENDS, Asked, CacheImport, options
@@ -340,6 +341,7 @@ class Solver:
         before = await self._in_thread(self._images.ids)
         image = await self.evaluate(result, exporter.tags)
         if exporter.kind in IMAGES:
+            await self._in_thread(self._images.contents.note_build, image, result.job.ref, rfc3339(time.time_ns()))
             digest = await self._in_thread(self._images.index_of, image)
             if exporter.pushes:
                 digest = await self._in_thread(exporter.push, image, steps)

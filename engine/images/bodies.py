@@ -292,7 +292,7 @@ class AttestationRecord(TypedDict):
 class ImageRecordChanges(TypedDict, total=False):
     """Members of an image's record that are not always there. ``tagged`` in seconds since the epoch; ``manifest`` is the digest
     of what the image came by, ``blobs`` what is kept with it; ``builds`` are
-    pairs of a build's ref and its RFC 3339 time, ``index`` the index that was built with the image and lives as long."""
+    pairs of a build's ref and its RFC 3339 time, ``pulled`` repositories that it was pulled from, ``index`` the index that was built with the image and lives as long."""
 
     parent: str
     tagged: float
@@ -300,6 +300,7 @@ class ImageRecordChanges(TypedDict, total=False):
     blobs: list[str]
     attestations: list[AttestationRecord]
     builds: list[list[str]]
+    pulled: list[str]
     index: str
 
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from .bodies import (
         Attestation,
         HistoryEntry,
-        Identity,
         ImageConfig,
         ImageInspect,
         ImageRecord,
@@ -198,17 +197,10 @@ class Catalogue:
             shown["Descriptor"] = described
             if users is not None:
                 shown["Manifests"] = self.contents.manifests(image, index, users)
-        identity = self.identity(image)
+        identity = self.contents.identity(image.id)
         if identity:
             shown["Identity"] = identity
         return shown
-
-    def identity(self, image: Image) -> Identity:
-        """Where an image is from; empty when nothing is known."""
-        record = self._records.record(image.id)
-        return self.contents.identity(
-            image, [(ref, when) for ref, when in (record.get("builds", ()) if record else ())]
-        )
 
     def indexed(self) -> Mapping[str, str]:
         """The digest of the index that each image belongs to; for ``summary``."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Users = Callable[[str], Sequence[str]]
 
 
+_BUILDS = 10  # the newest that are remembered of an image
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """Answers from what is here; nothing is fetched."""
@@ -61,16 +64,30 @@ class Contents:
         shown = self.described(digest).json()
         return [self._image(shown, image.id, _platform(image), users)]
 
-    def identity(self, image: Image, built: Sequence[tuple[str, str]]) -> Identity:
-        """Where an image is from: repositories that it was pulled from or pushed to by digest, and builds (ref and RFC 3339
-        time)."""
-        places = sorted({name.partition("@")[0] for name in image.repo_digests})
+    def identity(self, id: str) -> Identity:
+        """Where an image is from: repositories that it was pulled from, and builds of this engine's history."""
+        record: ImageRecord | None = self.records.record(id)
         shown: Identity = {}
-        if places and not built:
+        if record is None:
+            return shown
+        if places := record.get("pulled"):
             shown["Pull"] = [{"Repository": place} for place in places]
-        if built:
-            shown["Build"] = [{"Ref": ref, "CreatedAt": when} for ref, when in built]
+        if builds := record.get("builds"):
+            shown["Build"] = [{"Ref": ref, "CreatedAt": when} for ref, when in builds]
         return shown
+
+    def note_build(self, id: str, ref: str, when: str) -> None:
+        """Remember of which build an image is the result."""
+        record: ImageRecord | None = self.records.record(id)
+        if record is not None:
+            builds = [one for one in record.get("builds", ()) if one[0] != ref]
+            self.records.put(id, {**record, "builds": [*builds, [ref, when]][-_BUILDS:]})
+
+    def note_pull(self, id: str, repository: str) -> None:
+        """Remember from where an image came."""
+        record: ImageRecord | None = self.records.record(id)
+        if record is not None and repository not in record.get("pulled", ()):
+            self.records.put(id, {**record, "pulled": [*record.get("pulled", ()), repository]})
 
     # one manifest ---------------------------------------------------------------------------------------------------
     def _entries(self, index: str) -> list[Entry]:

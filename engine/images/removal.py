@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import Conflict, NotFound
@@ -101,7 +102,8 @@ class Removals(Catalogue):
         with self._lock:
             alive = self._indexes.alive()
             digest = self._index_of_name(ref)
-            image, names, delete = untag(self._records, ref, force=force, in_use=in_use)
+            users = partial(self._users_of_all, ref, in_use)
+            image, names, delete = untag(self._records, ref, force=force, in_use=users)
             if digest is not None and self._records.untag(digest):
                 names.append(digest.familiar)
             removed = [{"Untagged": name} for name in names]
@@ -130,8 +132,13 @@ class Removals(Catalogue):
     ) -> list[dict[str, str]]:
         """Delete the images for these platforms of what a name stands for; the name stays with the others, and goes with the last.
 
-        Raises NotFound, Conflict.
+        Raises NotFound, Conflict; without ``force`` always, in Docker's words.
         """
+        if not force:
+            self._records.resolve(ref)
+            raise Conflict(
+                "Content will be removed from all images referencing this variant. Use --force to force delete."
+            )
         with self._lock:
             id, found = self._records.resolve(ref)
             index = self._index(id, found)
@@ -151,6 +158,15 @@ class Removals(Catalogue):
         for image in doomed:
             self._publish("image", "delete", image.id, {"name": image.id})
         return [{"Deleted": image.id} for image in doomed] + [{"Deleted": layer.chain_id} for layer in reversed(gone)]
+
+    def _users_of_all(self, text: str, in_use: Callable[[str], Sequence[ImageUser]], id: str) -> Sequence[ImageUser]:
+        """Whom an image is in the way of: its own users, and those of the other platforms that would go with its name."""
+        index = self._index(*self._records.resolve(text))
+        others = {one for one in (self._indexes.images(index).values() if index else ()) if one != id}
+        nameless = [
+            one for other in sorted(others) if (one := self._records.get(other)) is not None and not one.repo_tags
+        ]
+        return [*in_use(id), *(user for one in nameless for user in in_use(one.id))]
 
     def _index_of_name(self, text: str) -> Reference | None:
         """The digest under which a repository has the index of its tag ``text``, when no other tag of the repository needs it: it goes

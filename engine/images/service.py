@@ -240,6 +240,7 @@ class Images(Outgoing):
             pulled = session.pull(ref, platform or Platform.host(), self._blobs, self._layers, reporter)
             image = self._add(pulled.config, pulled.layers, manifest=pulled.manifest, blobs=list(pulled.blobs))
             with self._lock:
+                self.contents.note_pull(image.id, ref.familiar_name)
                 if pulled.index:
                     self._indexes.put(pulled.digest, {pulled.manifest: image.id}, pulled.blobs, ref.name)
                 self._records.tag(image.id, ref._replace(digest=pulled.digest), pulled.digest if pulled.index else "")

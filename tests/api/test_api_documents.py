@@ -311,5 +311,6 @@ def test_platforms_are_asked_for(ask: Client, things: dict[str, str]) -> None:
         assert ask.ask("GET", f"/images/{things['image']}/{path}&platform=[[]]")[0] == 400
     status, answer = ask.ask("GET", f"/images/{things['image']}/json?manifests=1&platform={good}")
     assert status == 400 and "cannot both be set" in answer["message"]
-    assert ask.ask("DELETE", f"/images/{things['image']}?platforms=[{bad}]")[0] == 404
+    assert ask.ask("DELETE", f"/images/{things['image']}?platforms=[{bad}]")[0] == 409  # as dockerd: only by force
+    assert ask.ask("DELETE", f"/images/{things['image']}?force=1&platforms=[{bad}]")[0] == 404
     assert ask.ask("GET", "/images/nothing/attestations")[0] == 404

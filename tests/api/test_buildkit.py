@@ -459,6 +459,9 @@ RUN mkdir -p /lib/apk/db && printf 'P:musl\\nV:1\\nA:x\\n' > /lib/apk/db/install
         statement = full["Statement"]
         manifests = engine.json("GET", "/v1.55/images/attested:1/json?manifests=1")["Manifests"]
         assert [one["Kind"] for one in manifests] == ["image", "attestation"]
+        identity = engine.json("GET", "/v1.55/images/attested:1/json")["Identity"]
+        assert set(identity) == {"Build"} and identity["Build"][-1]["Ref"] == buildkit.ref.removesuffix("y")
+        assert "Identity" not in engine.json("GET", "/v1.52/images/attested:1/json")
         assert statement["subject"][0]["digest"]["sha256"] == manifests[0]["ID"].removeprefix("sha256:")
         request = statement["predicate"]["buildDefinition"]["externalParameters"]["request"]
         assert request["args"] == {"build-arg:WHO": "me"}

@@ -13,9 +13,9 @@ from support.build_bench import Bench
 from support.registry import available, registry
 
 from pycompose.engine.build.options import TarContext
-from pycompose.engine.errors import EngineError, NotFound
+from pycompose.engine.errors import Conflict, EngineError, NotFound
 from pycompose.engine.images.manifest import OCI_INDEX, OCI_MANIFEST
-from pycompose.engine.images.types import Platform
+from pycompose.engine.images.types import ImageUser, Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,6 +131,7 @@ def test_an_index_keeps_its_digest_wherever_it_goes(bench: Bench, other: Bench, 
         # Pulled for one platform, it goes on whole: within its registry, and to another one.
         image = other.images.pull(name, platform=AMD)
         assert image.repo_digests == (f"{near}/app@{digest}",)
+        assert other.images.contents.identity(image.id) == {"Pull": [{"Repository": f"{near}/app"}]}
         with pytest.raises(NotFound):
             other.images.resolve(name, ARM)
         other.images.tag(name, f"{near}/again/app:2")
@@ -218,12 +219,32 @@ def test_an_index_goes_with_its_last_name(bench: Bench) -> None:
     assert blobs() == before
 
 
+def test_a_container_of_one_platform_holds_the_name(bench: Bench) -> None:
+    bench.build(CROSS, platforms=BOTH, tags=("app:1",))
+    arm = bench.images.resolve("app:1", ARM)
+
+    def users(id: str) -> list[ImageUser]:
+        return [ImageUser("c" * 64, running=False)] if id == arm.id else []
+
+    with pytest.raises(Conflict, match="unable to remove repository reference"):
+        bench.images.remove("app:1", in_use=users)
+    with pytest.raises(Conflict, match="Use --force"):
+        bench.images.remove_platforms("app:1", [ARM], in_use=users)
+    with pytest.raises(Conflict, match="is being used by running container"):
+        bench.images.remove_platforms(
+            "app:1", [ARM], force=True, in_use=lambda id: [user._replace(running=True) for user in users(id)]
+        )
+    assert bench.images.resolve("app:1", ARM).id == arm.id
+    bench.images.tag("app:1", "app:2")
+    assert bench.images.remove("app:1", in_use=users) == [{"Untagged": "app:1"}]
+
+
 def test_one_platform_of_several_is_removed(bench: Bench) -> None:
     bench.build(CROSS, platforms=BOTH, tags=("app:1",))
     amd, arm = bench.images.resolve("app:1", AMD), bench.images.resolve("app:1", ARM)
-    assert {"Deleted": amd.id} in bench.images.remove_platforms("app:1", [AMD], in_use=lambda _: ())
+    assert {"Deleted": amd.id} in bench.images.remove_platforms("app:1", [AMD], force=True, in_use=lambda _: ())
     assert bench.images.resolve("app:1").id == arm.id
-    bench.images.remove_platforms("app:1", [ARM], in_use=lambda _: ())
+    bench.images.remove_platforms("app:1", [ARM], force=True, in_use=lambda _: ())
     with pytest.raises(NotFound):
         bench.images.resolve("app:1")
 

@@ -111,7 +111,7 @@ def row(
     identity = request.flag("identity") and request.version >= (1, 54)
     told = request.flag("manifests") or identity
     body = daemon.images.summary(image, indexed, partial(_users, daemon) if told else None)
-    if identity and (known := daemon.images.identity(image)):
+    if identity and (known := daemon.images.contents.identity(image.id)):
         for one in body.get("Manifests", ()):
             if "ImageData" in one:
                 one["ImageData"]["Identity"] = known
