@@ -43,18 +43,23 @@ class Images:
         query: Query = {"all": all or None, "filters": json.dumps(filters) if filters else None}
         return self._engine.ask(Request("GET", "/images/json", query), _ROWS)
 
-    def inspect(self, ref: str) -> bodies.Image:
-        return self._engine.ask(Request("GET", f"/images/{_path(ref)}/json"), _IMAGE)
+    # ``platform`` and ``platforms`` are OS/ARCHITECTURE[/VARIANT]: which image of several under one name is meant.
+    def inspect(self, ref: str, platform: str | None = None) -> bodies.Image:
+        query: Query = {"platform": _platform(platform)}
+        return self._engine.ask(Request("GET", f"/images/{_path(ref)}/json", query), _IMAGE)
 
-    def history(self, ref: str) -> builtins.list[bodies.Layer]:
-        return self._engine.ask(Request("GET", f"/images/{_path(ref)}/history"), _HISTORY)
+    def history(self, ref: str, platform: str | None = None) -> builtins.list[bodies.Layer]:
+        query: Query = {"platform": _platform(platform)}
+        return self._engine.ask(Request("GET", f"/images/{_path(ref)}/history", query), _HISTORY)
 
     def tag(self, ref: str, new: str) -> None:
         repository, tag = split_version(new)
         self._engine.call(Request("POST", f"/images/{_path(ref)}/tag", {"repo": repository, "tag": tag}))
 
-    def remove(self, ref: str, *, force: bool = False, no_prune: bool = False) -> builtins.list[bodies.Removed]:
-        query = {"force": force or None, "noprune": no_prune or None}
+    def remove(
+        self, ref: str, *, force: bool = False, no_prune: bool = False, platforms: Sequence[str] = ()
+    ) -> builtins.list[bodies.Removed]:
+        query: Query = {"force": force or None, "noprune": no_prune or None, "platforms": _platforms(platforms)}
         return self._engine.ask(Request("DELETE", f"/images/{_path(ref)}", query), _REMOVED) or []
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> bodies.ImagesPruned:
@@ -83,11 +88,12 @@ class Images:
         headers = {"X-Registry-Auth": auth} if auth else None
         return self._engine.lines(Request("POST", "/images/create", query, headers=headers), TRANSFER)
 
-    def push(self, ref: str, *, auth: str | None = None) -> Iterator[bodies.Transfer]:
+    def push(self, ref: str, *, auth: str | None = None, platform: str | None = None) -> Iterator[bodies.Transfer]:
         repository, tag = split_version(ref)
         # dockerd insists on the header, be it empty
         headers = {"X-Registry-Auth": auth or "e30="}
-        request = Request("POST", f"/images/{_path(repository)}/push", {"tag": tag}, headers=headers)
+        query: Query = {"tag": tag, "platform": _platform(platform)}
+        request = Request("POST", f"/images/{_path(repository)}/push", query, headers=headers)
         return self._engine.lines(request, TRANSFER)
 
     def import_(
@@ -109,11 +115,15 @@ class Images:
         }
         return self._engine.lines(Request("POST", "/images/create", query, stream, TAR), TRANSFER)
 
-    def load(self, stream: Iterable[bytes], *, quiet: bool = False) -> Iterator[bodies.Transfer]:
-        return self._engine.lines(Request("POST", "/images/load", {"quiet": quiet}, stream, TAR), TRANSFER)
+    def load(
+        self, stream: Iterable[bytes], *, quiet: bool = False, platforms: Sequence[str] = ()
+    ) -> Iterator[bodies.Transfer]:
+        query: Query = {"quiet": quiet, "platform": _platforms(platforms)}
+        return self._engine.lines(Request("POST", "/images/load", query, stream, TAR), TRANSFER)
 
-    def save(self, refs: Sequence[str]) -> Iterator[bytes]:
-        with self._engine.stream(Request("GET", "/images/get", {"names": list(refs)})) as response:
+    def save(self, refs: Sequence[str], platforms: Sequence[str] = ()) -> Iterator[bytes]:
+        query: Query = {"names": list(refs), "platform": _platforms(platforms)}
+        with self._engine.stream(Request("GET", "/images/get", query)) as response:
             yield from response.blocks()
 
     def build(self, query: Query, context: Iterable[bytes], auth: str | None = None) -> Iterator[builds.Line]:
@@ -154,3 +164,17 @@ def _path(ref: str) -> str:
     return (
         "/".join(quote(part) if part != "" else "" for part in ref.split("/")).replace("%3A", ":").replace("%40", "@")
     )
+
+
+def _platform(text: str | None) -> str | None:
+    """An OCI platform as the Engine API takes it in queries. A lone word is an architecture of Linux."""
+    if not text:
+        return None
+    system, slash, rest = text.partition("/")
+    architecture, _, variant = rest.partition("/") if slash else (system, "", "")
+    given = {"os": system if slash else "linux", "architecture": architecture, "variant": variant}
+    return json.dumps({name: value for name, value in given.items() if value}, separators=(",", ":"))
+
+
+def _platforms(texts: Sequence[str]) -> list[str] | None:
+    return [one for one in map(_platform, texts) if one] or None

@@ -169,7 +169,9 @@ class Loader:
             if paths is None or names is None or not isinstance(place, str):
                 raise InvalidParameter("invalid archive: malformed manifest.json")
             config = spool.document(place)
-            ids = diff_ids(document(config, place), len(paths), "the archive")
+            value = document(config, place)
+            ids = diff_ids(value, len(paths), "the archive")
+            self._check(value)
             stack: list[Layer] = []
             for path, diff_id in zip(paths, ids, strict=True):
                 stack.append(self._layer(spool.path(path), diff_id, stack, None))
@@ -200,7 +202,9 @@ class Loader:
         value = document(raw, found.digest)
         image = manifest(value, manifest_kind(value, found.media_type), "the archive")
         config = spool.document(_blob(image.config.digest), image.config.digest)
-        ids = diff_ids(document(config, "the configuration"), len(image.layers), "the archive")
+        described = document(config, "the configuration")
+        ids = diff_ids(described, len(image.layers), "the archive")
+        self._check(described)
         stack: list[Layer] = []
         for layer, diff_id in zip(image.layers, ids, strict=True):
             stack.append(self._layer(spool.path(_blob(layer.digest)), diff_id, stack, layer))
@@ -210,6 +214,13 @@ class Loader:
         for layer in image.layers:
             self._as_it_is(spool, layer)
         return Loaded(config, tuple(stack), names, found.digest, (found.digest, *(one.digest for one in image.layers)))
+
+    def _check(self, config: Mapping[str, object]) -> None:
+        """Raises NotFound for an image of another platform than those that are wanted."""
+        own = Platform.of(config)
+        if self._only is not None and own not in self._only:
+            wanted = ", ".join(map(str, self._only))
+            raise NotFound(f"the archive's image is for {own}, and does not provide the requested platform ({wanted})")
 
     def _index(self, spool: Spool, digest: str, names: tuple[str, ...]) -> LoadedIndex:
         """Everything of an index that the archive has. Raises NotFound where that is no image for a platform that is wanted."""

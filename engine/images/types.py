@@ -133,18 +133,20 @@ class Platform:
             variant = "v7"
         return Platform(parts[0], architecture, variant)
 
+    @staticmethod
+    def of(config: Mapping[str, object]) -> Platform:
+        """What an image's configuration says that it runs on."""
+        host = Platform.host()
+        architecture, variant = str(config.get("architecture") or host.architecture), str(config.get("variant") or "")
+        return Platform(str(config.get("os") or host.os), architecture, variant)
+
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
 def platform_of(image: Image) -> Platform:
     """What an image says that it runs on."""
-    host, config = Platform.host(), image.config
-    return Platform(
-        str(config.get("os") or host.os),
-        str(config.get("architecture") or host.architecture),
-        str(config.get("variant") or ""),
-    )
+    return Platform.of(image.config)
 
 
 class RootRunner(Protocol):

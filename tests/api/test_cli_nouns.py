@@ -180,6 +180,28 @@ def test_images(cli: Cli, running: str) -> None:
     assert "No such image: made:1" in cli.error("image", "rm", "made:1")
 
 
+def test_images_of_several_platforms(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "for-amd64").write_text("a")
+    (tmp_path / "for-arm64").write_text("b")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nCOPY for-$TARGETARCH /file\n")
+    cli("image", "build", "--platform", "linux/amd64,linux/arm64", "-t", "several:1", str(tmp_path))
+    shown = [
+        cli.out("image", "inspect", "--platform", one, "-f", "{{.Architecture}}", "several:1")
+        for one in ("arm64", "amd64")
+    ]
+    assert shown == ["arm64\n", "amd64\n"]
+    assert "was found but does not provide" in cli.error("image", "history", "--platform", "s390x", "several:1")
+    assert "invalid platform" in cli.error("image", "inspect", "--platform", "a/b/c/d", "several:1")
+    archive = str(tmp_path / "one.tar")
+    cli("image", "save", "--platform", "linux/arm64", "-o", archive, "several:1")
+    assert "Use --force" in cli.error("image", "rm", "--platform", "linux/arm64", "several:1")
+    assert "Deleted: sha256:" in cli.out("image", "rm", "--force", "--platform", "linux/arm64", "several:1")
+    cli("image", "rm", "several:1")
+    assert "is for linux/arm64" in cli.error("image", "load", "--platform", "linux/amd64", "-i", archive)
+    assert "several:1" in cli.out("image", "load", "--platform", "linux/arm64", "-i", archive)
+    cli("image", "rm", "several:1")
+
+
 def test_volumes_and_networks(cli: Cli) -> None:
     assert cli.out("volume", "create", "--label", "a=b", "v1") == "v1\n"
     assert (

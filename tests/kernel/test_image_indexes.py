@@ -176,6 +176,8 @@ def test_saved_and_loaded_an_index_is_the_same(bench: Bench, other: Bench, tmp_p
         assert [image.repo_tags for image in other.images.list()] == [("busybox:latest",)]
         assert other.images.load(io.BytesIO(single.getvalue()))[0].config["architecture"] == "arm64"
         other.images.remove(name, force=True, in_use=lambda _: ())
+        with pytest.raises(NotFound, match=r"is for linux/arm64, and does not provide .*\(linux/amd64\)"):
+            other.images.load(io.BytesIO(single.getvalue()), platforms=[AMD])
         (chosen,) = other.images.load(io.BytesIO(archive.getvalue()), platforms=[ARM])
         assert chosen.config["architecture"] == "arm64"
         with pytest.raises(NotFound):

@@ -27,6 +27,7 @@ def add_arguments(parser: Parser) -> None:
         "-H", "--human", action="store_true", default=True, help="Print sizes and dates in human readable format"
     )
     parser.add_argument("--no-trunc", action="store_true", help="Don't truncate output")
+    parser.add_argument("--platform", metavar="PLATFORM", help="Show this of several platforms")
     parser.add_argument("-q", "--quiet", action="store_true", help="Only show image IDs")
     parser.add_argument("image")
 
@@ -35,7 +36,7 @@ def run(args: Namespace) -> int:
     human = args.human
     columns = COLUMNS if human else tuple((name, "CreatedAt" if name == "CREATED" else key) for name, key in COLUMNS)
     rows = []
-    for one in Session(args).engine.images.history(args.image):
+    for one in Session(args).engine.images.history(args.image, args.platform):
         ident = str(one.get("Id") or "<missing>")
         short = ident if args.no_trunc or not ident.startswith("sha256:") else ident.removeprefix("sha256:")[:12]
         command = str(one.get("CreatedBy") or "")

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-f", "--format", metavar="FORMAT", help="Format output using a Go template")
+    parser.add_argument("--platform", metavar="PLATFORM", help="Show this of several platforms")
     parser.add_argument("images", nargs="+", metavar="IMAGE")
 
 
 def run(args: Namespace) -> int:
     engine = Session(args).engine
-    return inspect(args.images, engine.images.inspect, args.format)
+    return inspect(args.images, lambda ref: engine.images.inspect(ref, args.platform), args.format)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-i", "--input", metavar="FILE", help="Read from tar archive file, instead of STDIN")
+    parser.add_argument(
+        "--platform", action="append", default=[], metavar="PLATFORM", help="Load only these of several platforms"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="Suppress the load output")
 
 
@@ -25,5 +28,6 @@ def run(args: Namespace) -> int:
 
     if args.input is None and sys.stdin.isatty():
         raise OperationError("requested load from stdin, but stdin is a terminal")
-    show_lines(Session(args).engine.images.load(read_blocks(args.input), quiet=args.quiet), quiet=args.quiet)
+    lines = Session(args).engine.images.load(read_blocks(args.input), quiet=args.quiet, platforms=args.platform)
+    show_lines(lines, quiet=args.quiet)
     return 0

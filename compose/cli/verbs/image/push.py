@@ -18,6 +18,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--disable-content-trust", action="store_true", help="Skip verification (always: content trust is not offered)"
     )
+    parser.add_argument("--platform", metavar="PLATFORM", help="Push only this of several platforms")
     parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
     parser.add_argument("image", metavar="NAME[:TAG]")
 
@@ -26,5 +27,6 @@ def run(args: Namespace) -> int:
     engine = Session(args).engine
     if not args.quiet and "@" not in args.image and ":" not in args.image.rpartition("/")[2]:
         print("Using default tag: latest")
-    show_lines(engine.images.push(args.image, auth=registry_auth(args.image)), quiet=args.quiet)
+    lines = engine.images.push(args.image, auth=registry_auth(args.image), platform=args.platform)
+    show_lines(lines, quiet=args.quiet)
     return 0

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="Force removal of the image")
     parser.add_argument("--no-prune", action="store_true", help="Do not delete untagged parents")
+    parser.add_argument(
+        "--platform",
+        action="append",
+        default=[],
+        metavar="PLATFORM",
+        help="Remove only these of several platforms; needs --force",
+    )
     parser.add_argument("images", nargs="+", metavar="IMAGE")
 
 
@@ -25,7 +32,8 @@ def run(args: Namespace) -> int:
     engine = Session(args).engine
 
     def remove(name: str) -> None:
-        for item in engine.images.remove(name, force=args.force, no_prune=args.no_prune):
+        removed = engine.images.remove(name, force=args.force, no_prune=args.no_prune, platforms=args.platform)
+        for item in removed:
             for word in ("Untagged", "Deleted"):
                 if item.get(word):
                     print(f"{word}: {item[word]}")
