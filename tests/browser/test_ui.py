@@ -160,7 +160,7 @@ def test_axe_finds_nothing_serious(context: BrowserContext, address: str, look: 
     page.goto(f"{own}#/p/shop")
     page.wait_for_selector(".graph [data-service=db]")
     found = []
-    for place in ("#/", "#/p/shop", "#/p/shop/s/db", "#/images", "#/volumes", "#/networks", "#/events"):
+    for place in ("#/", "#/p/shop", "#/p/shop/s/db", "#/images", "#/volumes", "#/networks", "#/events", "#/engine"):
         page.goto(own + place)
         page.wait_for_selector("h1")
         if place.endswith("/db"):
@@ -192,3 +192,21 @@ def test_keys_reach_everything(page: Page) -> None:
     page.locator("#tab-logs").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("#tab-stats").get_attribute("aria-selected") == "true"
+
+
+def test_what_is_opened_stays_open_while_the_page_goes_on(page: Page, stack: Command) -> None:
+    page.goto(f"{page.url.partition('#')[0]}#/images")
+    layers = page.locator("tr", has_text="box").locator("details")
+    layers.locator("summary").click()
+    layers.locator("li").first.wait_for()
+    for verb in ("pause", "unpause"):
+        stack(verb, "db")
+    # Everything is listed anew after an event; that the list of events has it says that the page has drawn since.
+    page.goto(f"{page.url.partition('#')[0]}#/events")
+    page.get_by_text("shop-db-1 unpause").first.wait_for()
+    page.goto(f"{page.url.partition('#')[0]}#/images")
+    layers.locator("li").first.wait_for()
+    layers.evaluate("(one) => { one.dataset.drawn = 'before'; }")
+    page.evaluate("() => dispatchEvent(new Event('redraw'))")
+    assert layers.get_attribute("data-drawn") is None, "nothing was drawn anew"
+    assert layers.get_attribute("open") is not None and layers.locator("li").count() >= 1

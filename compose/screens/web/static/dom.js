@@ -30,6 +30,14 @@ export function put(place, ...children) {
   return true;
 }
 
+// What is opened stays open when its surroundings are drawn anew. `loaded` is called when it opens.
+const opened = new Set();
+export const fold = (key, summary, content, loaded) => h("details", { open: opened.has(key), "data-key": key, ontoggle: (event) => {
+  if (!event.target.open) opened.delete(key);
+  else { opened.add(key); if (loaded) loaded(); }
+} }, h("summary", null, summary), content);
+export const redraw = () => window.dispatchEvent(new Event("redraw"));
+
 export const word = (condition, text) => h("span", { class: `word ${condition}` }, text || condition);
 export const link = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
 

@@ -1,7 +1,7 @@
 // Views of the whole engine: projects, images, volumes, networks, events.
 
 import { actions, choices } from "./actions.js";
-import { ask, clock, h, link, moment, put, size, table, word } from "./dom.js";
+import { ask, clock, fold, h, link, moment, put, redraw, size, table, word } from "./dom.js";
 
 export function projects(state) {
   const here = state.about.here;
@@ -66,18 +66,26 @@ export function leases(state, found) {
     one.project ? h("a", { href: link("p", one.project) }, one.project) : "", one.owner, [word(one.state === "held" ? "running" : "starting", one.state), " ", one.reason], moment(one.at * 1000), choices(state, "", one.id, ["lease release", "lease end"])]));
 }
 
+const known = new Map();
+
 export function images(state) {
   return [h("h1", null, "Images"), table("Images", ["Tags", "Size", "Id", "Layers"], state.images.map((one) => [
     one.tags.join(", ") || "(no tag)", size(one.size), h("code", null, one.id.replace("sha256:", "").slice(0, 12)),
-    h("details", { ontoggle: (event) => layers(event.target, one.id) }, h("summary", null, "layers"), h("div", null)),
+    fold(`layers ${one.id}`, "layers", layers(known.get(one.id)), () => look(one.id)),
   ]))];
 }
 
-async function layers(place, ref) {
-  if (!place.open || place.dataset.asked) return;
-  place.dataset.asked = "yes";
-  const found = await ask("/image", { ref });
-  put(place.lastChild, found.error ? h("p", { class: "bad" }, found.error) : h("ol", null, found.layers.map((one) => h("li", null, `${size(one.size)}  `, h("code", null, one.by)))));
+function layers(found) {
+  if (!found) return h("p", { class: "quiet" }, "Asking…");
+  if (found.error) return h("p", { class: "bad" }, found.error);
+  return h("ol", null, found.layers.map((one) => h("li", null, `${size(one.size)}  `, h("code", null, one.by || one.tags.join(", ") || "(not told)"))));
+}
+
+async function look(id) {
+  if (known.has(id)) return;
+  known.set(id, null);
+  known.set(id, await ask("/image", { ref: id }));
+  redraw();
 }
 
 const users = (state, test) => (state.projects || []).map((one) => one.name).filter(test);

@@ -22,7 +22,7 @@ export function timeline(bars) {
   const end = Math.max(1, ...bars.map((one) => Math.max(one.created, one.started || 0, one.ready || 0)));
   const wide = 640, left = 150, row = 22, x = (at) => left + (at / end) * (wide - left - 70);
   return h("div", { class: "fall scroll", tabindex: "0", role: "region", "aria-label": "Timeline of the last start" },
-    s("svg", { width: wide, height: bars.length * row + 24, viewBox: `0 0 ${wide} ${bars.length * row + 24}`, role: "img", "aria-label": bars.map((one) => `${one.service} ready after ${one.ready === null ? "never" : one.ready.toFixed(1) + " seconds"}`).join(", ") },
+    s("svg", { width: wide, height: bars.length * row + 4, viewBox: `0 0 ${wide} ${bars.length * row + 4}`, role: "img", "aria-label": bars.map((one) => `${one.service} ready after ${one.ready === null ? "never" : one.ready.toFixed(1) + " seconds"}`).join(", ") },
       bars.map((one, at) => {
         const started = one.started === null ? end : one.started, ready = one.ready === null ? end : one.ready;
         return s("g", { class: one.critical ? "critical" : null },
@@ -30,6 +30,5 @@ export function timeline(bars) {
           s("rect", { class: "make", x: x(one.created), y: at * row + 4, width: Math.max(1, x(started) - x(one.created)), height: 14 }),
           s("rect", { class: "wait", x: x(started), y: at * row + 4, width: Math.max(1, x(ready) - x(started)), height: 14 }),
           s("text", { x: x(Math.max(started, ready)) + 6, y: at * row + 15 }, one.ready === null ? "not ready" : `${one.ready.toFixed(1)} s`));
-      }),
-      s("text", { x: 0, y: bars.length * row + 18 }, "created → started → ready; bold: the chain that took longest")));
+      })), h("p", { class: "quiet" }, "created → started → ready; bold: the chain that took longest"));
 }

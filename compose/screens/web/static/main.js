@@ -74,6 +74,7 @@ function draw() {
 }
 
 window.addEventListener("hashchange", open);
+window.addEventListener("redraw", draw);
 window.addEventListener("acted", () => { if (view && view.acted) view.acted(); });
 ask("/about").then((about) => { state.about = about; draw(); });
 open();

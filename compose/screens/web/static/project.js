@@ -1,7 +1,7 @@
 // One project: what broke first, the graph, services, timeline, jobs, events.
 
 import { actions, choices } from "./actions.js";
-import { ask, h, link, moment, put, table, word } from "./dom.js";
+import { ask, fold, h, link, moment, put, table, word } from "./dom.js";
 import { eventList, leases, ports } from "./engine.js";
 import { graph, timeline } from "./graph.js";
 import { LogView } from "./logs.js";
@@ -64,9 +64,9 @@ export class Project {
     const ended = (one) => (one.state === "failed" ? "failed" : one.state === "succeeded" ? "done" : "starting");
     const words = (one) => `${one.state}${one.code ? `, exit code ${one.code}` : ""}`;
     return [h("h2", null, "Jobs"), table("Jobs", ["Job", "Runs", "Last run", "Next run", ""], found.map((one) => [
-      [one.name, one.paused && [" ", word("paused", "paused")]], one.trigger, one.runs.length ? word(ended(one.runs[0]), words(one.runs[0])) : "never", one.paused ? "" : moment(one.next) || "by hand",
+      [one.name, one.paused && [" ", word("paused", "paused")]], h("span", { class: "whole" }, one.trigger), one.runs.length ? word(ended(one.runs[0]), words(one.runs[0])) : "never", h("span", { class: "whole" }, one.paused ? "" : moment(one.next) || "by hand"),
       choices(this.state, this.name, one.name, ["job trigger", one.paused ? "job resume" : "job pause", ...(one.state === "idle" ? [] : ["job cancel"]), "job logs"])])),
-    found.filter((one) => one.runs.length).map((one) => h("details", { "data-job": one.name }, h("summary", null, `History of ${one.name} (${one.runs.length})`),
+    found.filter((one) => one.runs.length).map((one) => fold(`history ${this.name} ${one.name}`, `History of ${one.name} (${one.runs.length})`,
       table(`History of ${one.name}`, ["Run", "State", "Started by", "Attempts", "Started", "Took"], one.runs.map((each) => [
         String(each.number), [word(ended(each), words(each)), " ", each.error], each.trigger, String(each.attempts), moment(each.started), took(each)]))))];
   }
