@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import BrowserContext, Page
     from support.command import Command
 
@@ -210,3 +212,37 @@ def test_what_is_opened_stays_open_while_the_page_goes_on(page: Page, stack: Com
     page.evaluate("() => dispatchEvent(new Event('redraw'))")
     assert layers.get_attribute("data-drawn") is None, "nothing was drawn anew"
     assert layers.get_attribute("open") is not None and layers.locator("li").count() >= 1
+
+
+CHORUS = """
+name: chorus
+x-base: &base
+  image: box
+  stop_grace_period: 0s
+  command: [sh, -c, "i=0; while [ $$i -lt 1200 ]; do echo line $$i; i=$$((i+1)); usleep 2000; done"]
+services:
+  alto: *base
+  bass: *base
+"""
+
+
+def test_lines_of_several_containers_are_in_the_order_of_their_times(
+    page: Page, stack: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "chorus.yaml").write_text(CHORUS)
+    words = ("--file", str(tmp_path / "chorus.yaml"))
+    stack(*words, "up", "--detach")
+    try:
+        stack(*words, "wait", "alto", "bass")
+        page.goto(f"{page.url.partition('#')[0]}#/p/chorus")
+        # A thousand of each, in many frames.
+        page.get_by_text("2000 lines").wait_for()
+        log = page.get_by_label("Log lines")
+        log.get_by_text("line 1199").first.wait_for()
+        log.evaluate("(one) => { one.scrollTop = one.scrollHeight / 2; }")
+        page.wait_for_function(
+            "() => { const all = [...document.querySelectorAll('.log .line')].map((one) => one.textContent);"
+            " return all.some((one) => one.includes('alto')) && all.some((one) => one.includes('bass')) && !all.some((one) => one.includes('1199')); }"
+        )
+    finally:
+        stack(*words, "down", "-t", "0")

@@ -48,13 +48,32 @@ export class LogView {
       if (own !== this.socket) return;
       const frame = JSON.parse(message.data);
       if (frame.error) { this.note.textContent = frame.error; return; }
-      if (frame.skipped) { this.skipped += frame.skipped; this.lines.push(["", "", 0, "note", `… ${frame.skipped} lines were faster than anybody reads; search finds them`]); }
-      for (const line of frame.lines) this.lines.push(line);
+      if (frame.skipped) { this.skipped += frame.skipped; this.lines.push(["", "", 0, "note", `… ${frame.skipped} lines were faster than anybody reads; search finds them`, this.lines.length ? this.lines[this.lines.length - 1][5] : ""]); }
+      this.merge(frame.lines);
       if (this.lines.length > KEPT * 1.1) this.lines = this.lines.slice(-KEPT);
       this.note.textContent = `${this.lines.length} lines${frame.end ? ", complete" : ""}`;
       this.plan();
     };
     this.plan();
+  }
+
+  // Containers are read side by side, so a frame may hold lines that belong before some of the last. The sixth member of a line
+  // is what it is ordered by: its time, or that of the line before it.
+  merge(fresh) {
+    const { lines } = this;
+    let before = lines.length ? lines[lines.length - 1][5] || "" : "", low = null, ordered = true;
+    for (const one of fresh) {
+      one[5] = one[0] ? one[0].replace(/Z$/, "") : before;
+      if (one[5] < before) ordered = false;
+      if (low === null || one[5] < low) low = one[5];
+      before = one[5];
+    }
+    let from = lines.length;
+    if (!ordered) {
+      while (from > 0 && (lines[from - 1][5] || "") > low) from -= 1;
+      fresh = lines.splice(from).concat(fresh).sort((one, other) => (one[5] < other[5] ? -1 : one[5] > other[5] ? 1 : 0));
+    }
+    for (const one of fresh) lines.push(one);
   }
 
   plan() {
