@@ -151,7 +151,7 @@ def test_read_only_changes_nothing(stack: Command, browser: Browser) -> None:
     with page_of(stack, "--read-only") as address:
         opened = browser.new_page()
         opened.goto(address)
-        opened.get_by_text("This page only shows").first.wait_for()
+        opened.get_by_text("this page only shows").first.wait_for()
         ask = "(body) => fetch('/act', {method: 'POST', body}).then((one) => one.status)"
         assert opened.evaluate(ask, json.dumps(DOWN)) == 403
         assert opened.evaluate(ask, json.dumps({**DOWN, "preview": True})) == 200

@@ -68,7 +68,7 @@ function say(text, bad) {
 
 function draw() {
   const engine = state.engine;
-  if (engine) say(engine.connected ? `${engine.name} · ${engine.own ? "pycompose" : "Docker"} ${engine.version} · ${engine.processors} processors`
+  if (engine) say(engine.connected ? `${engine.name} · ${engine.own ? "pycompose" : "Docker"} ${engine.version} · ${engine.processors} processors${state.about && state.about.read_only ? " · this page only shows" : ""}`
     : engine.trouble ? `The engine is away: ${engine.trouble}. What you see is old.` : "Connecting to the engine…", !engine.connected && engine.trouble);
   if (state.projects && state.about) view.update();
 }

@@ -68,7 +68,7 @@ export class Project {
       choices(this.state, this.name, one.name, ["job trigger", one.paused ? "job resume" : "job pause", ...(one.state === "idle" ? [] : ["job cancel"]), "job logs"])])),
     found.filter((one) => one.runs.length).map((one) => fold(`history ${this.name} ${one.name}`, `History of ${one.name} (${one.runs.length})`,
       table(`History of ${one.name}`, ["Run", "State", "Started by", "Attempts", "Started", "Took"], one.runs.map((each) => [
-        String(each.number), [word(ended(each), words(each)), " ", each.error], each.trigger, String(each.attempts), moment(each.started), took(each)]))))];
+        String(each.number), [word(ended(each), words(each)), " ", each.error], each.trigger, String(each.attempts), h("span", { class: "whole" }, moment(each.started)), took(each)]))))];
   }
 
   alarm(found) {
