@@ -246,3 +246,11 @@ def test_lines_of_several_containers_are_in_the_order_of_their_times(
         )
     finally:
         stack(*words, "down", "-t", "0")
+
+
+def test_a_dialog_goes_with_the_page_that_it_was_opened_on(page: Page) -> None:
+    page.locator('[data-key="do down"]').click()
+    page.locator("dialog[open]").wait_for()
+    page.evaluate("() => { location.hash = '#/images'; }")
+    page.locator("h1", has_text="Images").wait_for()
+    assert page.locator("dialog[open]").count() == 0

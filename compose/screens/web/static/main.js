@@ -21,6 +21,8 @@ function open() {
   const [first, name, second, service] = parts();
   const project = first === "p" ? name : "";
   if (view) view.close();
+  // A dialog is of the page that it was opened on; what it runs goes on.
+  document.getElementById("action").close();
   delete state.project;
   main.replaceChildren(h("p", { class: "quiet" }, "Reading from the engine…"));
   if (first === "p" && second === "s") view = new Service(main, state, name, service);
