@@ -40,7 +40,7 @@ from .api.server import STRANGERS, Server
 from .build.runner import ContainerRunner, root_runner
 from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
-from .containers.life import memory, recover, teardown
+from .containers.life import memory, recover, takeover, teardown
 from .containers.life.service import Containers
 from .containers.view.hour import Hours
 from .documents import Incomplete, NewerFormat
@@ -242,6 +242,7 @@ async def _run(
             await containers.blocking(_tidy, builder.recover)
             found = await recover.recover(containers)
             await containers.blocking(networks.recover, found.live)
+            await takeover.recover(containers)
             await containers.blocking(_tidy, volumes.recover)
             await leases.recover()
             await jobs.recover()

@@ -66,6 +66,8 @@ From Docker Compose 2.26, which was run beside it.
 | `up` after the content of a config or secret, or a network's labels or options, changed | goes on with what was | replaces the containers concerned | |
 | `up` after a dependency with `restart: true` was replaced | may replace the dependant | restarts it | what newer versions do |
 | `up` with `order: start-first` and a dependant with `restart: true` | stops the dependant first | restarts it when what it depends on has come anew, before the old containers go | requests go through meanwhile |
+| `up` with `order: start-first` | ignores it | starts the new container beside the old one, leads published ports to it once it is healthy, and lets connections end | no request is lost, on a fixed port either |
+| `up` with `order: start-first` on the dependant with `restart: true` itself | restarts it | replaces it, the same way | a restart has a gap, a replacement has none |
 | `up` after a network was removed by hand | fails, each time | connects the containers anew | |
 | `up --wait`, a service ends with 0 and is not restarted | ends with 1 | counts it as ready | a job has done its work |
 | `up --abort-on-container-exit`, `--exit-code-from`: a job ends with 0 for which others waited | stops everything | goes on | it was meant to end |

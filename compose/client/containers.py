@@ -105,6 +105,20 @@ class Containers:
     def start(self, ref: str, detach_keys: str | None = None) -> None:
         self._act(ref, "start", {"detachKeys": detach_keys})
 
+    def start_behind(self, ref: str, other: str) -> None:
+        """Start a container that stands by for the published ports of another one, which goes on having them: our own engine's.
+        NotFound where that is of an earlier release."""
+        self._engine.call(
+            Request("POST", f"/pycompose/containers/{quote(ref)}/start", {"behind": other}, versioned=False)
+        )
+
+    def take_over(self, ref: str, drain: float) -> None:
+        """Lead to the container the ports that it stands by for, and give what the one before has under way ``drain`` seconds to
+        end. Nothing to do for a container that stands by for nothing."""
+        path = f"/pycompose/containers/{quote(ref)}/take-over"
+        limit = drain + GRACE_SLACK
+        self._engine.call(Request("POST", path, None, {"drain": drain}, timeout=limit, versioned=False))
+
     def stop(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
         """Stop; ``timeout`` in seconds (None: the container's own, -1: for ever)."""
         limit = None if timeout == -1 else (timeout or 0) + 3600.0 if timeout is None else timeout + GRACE_SLACK

@@ -215,13 +215,25 @@ class CreateContainer(ContainerOperation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartContainer(ContainerOperation):
-    """``id`` is empty for a container that this plan creates. ``hooks``: run the service's post_start commands."""
+    """``id`` is empty for a container that this plan creates. ``hooks``: run the service's post_start commands.
+    ``behind``: a container whose published ports it is to have later, by `TakeOverPorts`."""
 
     verb: ClassVar[str] = "start"
     words: ClassVar[tuple[str, str]] = ("Starting", "Started")
 
     id: str = ""
     hooks: bool = False
+    behind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOverPorts(ContainerOperation):
+    """Lead the published ports to the container, and wait until those who were connected to the one before are done, for
+    ``drain`` seconds at most."""
+
+    verb: ClassVar[str] = "lead ports to"
+
+    drain: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

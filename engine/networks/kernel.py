@@ -51,6 +51,11 @@ class Kernel:
         """Whether it acts in a network namespace of the engine's own."""
         return self._outside is not None
 
+    @property
+    def is_active(self) -> bool:
+        """Whether any network is up."""
+        return bool(self._up)
+
     def bridge_name(self, network_id: str) -> str:
         """Interface names have at most 15 characters."""
         return f"{self.prefix}{network_id[:7]}"
@@ -166,15 +171,18 @@ class Kernel:
         except (EngineError, OSError) as error:
             log.warning("links %s stay until their namespace goes: %s", ", ".join(names), error)
 
-    def publish(self, container_id: str, ports: Iterable[PublishedPort]) -> None:
-        """Make exactly these the published ports of a container (none withdraws them)."""
-        before = self._ports.pop(container_id, ())
+    def publish(self, container_id: str, ports: Iterable[PublishedPort], instead_of: str = "") -> None:
+        """Make exactly these the published ports of a container (none withdraws them), in the same moment in which those of
+        ``instead_of`` are withdrawn. Where the kernel refuses nothing has changed."""
+        before = (*self._ports.get(container_id, ()), *self._ports.get(instead_of, ()))
         after = tuple(ports)
         if before == after and not after:
             return
         if not self._table_written:
             self._write_table()
         self.table.change(ruleset.port_elements(after), ruleset.port_elements(before))
+        self._ports.pop(instead_of, None)
+        self._ports.pop(container_id, None)
         if after:
             self._ports[container_id] = after
         changed = [port for port in {*before, *after} if port.protocol == "udp"]

@@ -3,8 +3,8 @@
 One thread changes them at a time. Any may read meanwhile, the event loop's among them, which cannot wait for a lock that is
 held over the kernel's work: what is gone through is copied first, by one call that other threads do not come between.
 
-Kinds in the store: ``network`` and ``endpoint`` by their id; ``published`` (a container's actual host ports) and
-``resolver`` (its DNS wishes) by container id.
+Kinds in the store: ``network`` and ``endpoint`` by their id; ``published`` (a container's actual host ports), ``heir`` (whose
+ports it is to have next) and ``resolver`` (its DNS wishes) by container id.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter, NotFound
 from ..shapes import objects
+from .succession import Heir, Moved
 from .types import Endpoint, Network, PortBinding, Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ..store import Store
 
@@ -35,6 +36,7 @@ class Registry:
             id: tuple(PortBinding.from_record(binding) for binding in objects(body.get("ports")))
             for id, body in store.all("published").items()
         }
+        self._heirs = {id: Heir.from_record(body) for id, body in store.all("heir").items()}
         self._resolvers = {id: Resolver.from_record(body) for id, body in store.all("resolver").items()}
 
     def networks(self) -> list[Network]:
@@ -116,9 +118,35 @@ class Registry:
         self._store.put("published", container_id, {"ports": [binding.record() for binding in items]})
         self._published[container_id] = items
 
+    def heirs(self) -> Mapping[str, Heir]:
+        """Who is to have whose ports next, by container id."""
+        return dict(self._heirs)
+
+    def move_ports(self, moved: Moved) -> None:
+        """Published ports change hands, all in one transaction. When it fails nothing has changed."""
+        with self._store.transaction():
+            for id, bindings in moved.published.items():
+                self._write("published", id, {"ports": [one.record() for one in bindings]} if bindings else None)
+            for id, heir in moved.heirs.items():
+                self._write("heir", id, heir.record() if heir else None)
+        for id, bindings in moved.published.items():
+            self._published.pop(id, None)
+            if bindings:
+                self._published[id] = bindings
+        for id, heir in moved.heirs.items():
+            self._heirs.pop(id, None)
+            if heir is not None:
+                self._heirs[id] = heir
+
+    def _write(self, kind: str, id: str, body: Mapping[str, object] | None) -> None:
+        if body is None:
+            self._store.delete(kind, id)
+        else:
+            self._store.keep(kind, id, body)
+
     def known_containers(self) -> set[str]:
         """Every container that anything is recorded of."""
-        return {*self._endpoints, *self._published, *self._resolvers}
+        return {*self._endpoints, *self._published, *self._heirs, *self._resolvers}
 
     def resolver(self, container_id: str) -> Resolver:
         return self._resolvers.get(container_id, Resolver())

@@ -23,8 +23,8 @@ from ..errors import Conflict, Forbidden, NotFound
 from ..timestamps import rfc3339
 from . import apart, definition, drivers, endpoints, interface, listing, ports, zones
 from .ipam import DEFAULT_POOLS
-from .kernel import published_ports
 from .names import Names
+from .publication import Publication
 from .registry import Registry
 from .subnets import Subnets, choosing
 from .types import Allocation, Resolver
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from .bodies import NetworkInspect
     from .holding import Place
     from .ipam import DefaultPool
-    from .ruleset import PublishedPort
     from .types import ContainerRef, Endpoint, EndpointRequest, Network, PortBinding
 
     Publish = Callable[[str, str, str, Mapping[str, str]], None]
@@ -70,6 +69,7 @@ class Networks:
         self._registry = Registry(store)
         self._kernel = apart.kernel(layout)
         self._subnets = Subnets(layout.instance, self._registry, self._kernel, pools)
+        self._publication = Publication(self._registry, self._kernel)
         self._names = Names(layout, self._registry, resolver or Resolver())
         for name in definition.PREDEFINED:
             if self._registry.named(name) is None:
@@ -157,9 +157,11 @@ class Networks:
         requests: Sequence[EndpointRequest],
         bindings: Sequence[PortBinding],
         kept: Mapping[Place, socket.socket] | None = None,
+        heir_of: str = "",
     ) -> Allocation:
         """Reserve addresses (recorded) and bind host ports; all or nothing. Reservations the container already had are
         given up first. ``kept`` are sockets that have been bound for these bindings before. Interfaces are numbered in the order of ``requests``, higher ``priority`` first.
+        ``heir_of`` is a container that has the ports now: they lead to this one only once it takes over, or that one is gone.
 
         Requests for host and none give endpoints without addresses. Ports are not published when no network can (host,
         none, internal, macvlan): then Allocation.ports is empty. Raises NotFound (network), InvalidParameter, Forbidden
@@ -179,7 +181,7 @@ class Networks:
             if any(drivers.of(network).publishes and not network.internal for network in networks):
                 actual, sockets = ports.bind(bindings, self._registry.all_published(), pairs, kept)
             self._registry.put_endpoints(reserved)
-            self._registry.set_published(container.id, actual)
+            self._publication.reserve(container.id, actual, heir_of)
             return Allocation(tuple(reserved), actual, sockets)
 
     def attach(self, container_id: str, netns_fd: int, rtnl_fd: int | None = None) -> tuple[Endpoint, ...]:
@@ -198,22 +200,34 @@ class Networks:
             after = tuple(replace(endpoint, attached=True) for endpoint in before)
             self._registry.put_endpoints(after)
             self._names.write({endpoint.network_id for endpoint in after}, container_id)
-            self._publish_ports(container_id)
+            self._publication.lead(container_id)
         for endpoint in after:
             self._tell_endpoint("connect", endpoint)
         return after
 
-    def detach(self, container_id: str, netns_fd: int | None = None) -> None:
-        """Forget the container: ports, names, addresses. The links go with the namespace, those with an address on somebody
+    def take_over(self, container_id: str) -> str:
+        """The ports that the container stands by for lead to it from now on, in one step for all of them; the id of the one
+        that had them, which stands by in its turn. Conflict when it stands by for nobody's."""
+        with self._lock:
+            return self._publication.take_over(container_id)
+
+    def stands_by(self, container_id: str) -> bool:
+        """Whether the container's ports are another one's at present."""
+        return container_id in self._registry.heirs()
+
+    def detach(self, container_id: str, netns_fd: int | None = None) -> str:
+        """Forget the container: ports, names, addresses. The id of the one that stood by for its ports and has them now, if
+        any. The links go with the namespace, those with an address on somebody
         else's link at once. ``netns_fd``: the namespace, if it is still there. Idempotent, also on a full disk."""
         with self._lock:
             if netns_fd is not None:
                 self._kernel.free_parents(self._registry.of_container(container_id), netns_fd)
-            gone = self._release(container_id)
+            gone, successor = self._release(container_id)
             self._registry.set_resolver(container_id, None)
         for endpoint in gone:
             if endpoint.attached:
                 self._tell_endpoint("disconnect", endpoint)
+        return successor
 
     def connect(self, container: ContainerRef, request: EndpointRequest, netns_fd: int | None) -> Endpoint:
         """Join one more network. With ``netns_fd`` at once; without (container not running) the request is only checked
@@ -234,7 +248,7 @@ class Networks:
             endpoint = replace(endpoint, attached=True)
             self._registry.put_endpoints([endpoint])
             self._names.write({network.id}, container.id)
-            self._publish_ports(container.id)
+            self._publication.lead(container.id)
         self._tell_endpoint("connect", endpoint)
         return endpoint
 
@@ -258,7 +272,7 @@ class Networks:
             # It has left, whatever the disk takes.
             self._names.note_zones({network.id})
             self._names.note_resolvers([container_id])
-            self._publish_ports(container_id)
+            self._publication.lead(container_id)
         if endpoint.attached:
             self._tell_endpoint("disconnect", endpoint)
 
@@ -324,12 +338,11 @@ class Networks:
         Endpoints of all other containers are dropped. Networks without live endpoints come up again at first use.
         """
         with self._lock:
-            for container_id in self._registry.known_containers() - live.keys():
+            gone = self._registry.known_containers() - live.keys()
+            for container_id in gone:
                 self._registry.delete_endpoints(self._registry.of_container(container_id))
-                self._registry.set_published(container_id, ())
                 self._registry.set_resolver(container_id, None)
-            for container_id, bindings in live.items():
-                self._registry.set_published(container_id, bindings)
+            led = self._publication.recover(live, gone)
             networks = self._registry.networks()
             self._kernel.remove_strays({network.bridge for network in networks})
             busy = [
@@ -340,7 +353,7 @@ class Networks:
             ]
             self._kernel.rebuild(
                 busy,
-                {container: self._published_ports(live[container], container) for container in live},
+                led,
             )
             self._kernel.reattach(
                 (network, endpoint)
@@ -410,27 +423,13 @@ class Networks:
         fresh = endpoints.Fresh(id, self._kernel.veth_name(id), time_ns() + len(own))
         return endpoints.reserve(network, container, request, fresh, used, taken)
 
-    def _release(self, container_id: str) -> tuple[Endpoint, ...]:
+    def _release(self, container_id: str) -> tuple[tuple[Endpoint, ...], str]:
+        """What the container had, and who has its ports now."""
         gone = self._registry.of_container(container_id)
-        self._registry.set_published(container_id, ())
-        self._kernel.publish(container_id, ())
+        successor = self._publication.release(container_id)
         self._registry.delete_endpoints(gone)
         self._names.note_zones({endpoint.network_id for endpoint in gone if endpoint.attached})
-        return gone
-
-    def _pairs(self, container_id: str) -> builtins.list[tuple[Network, Endpoint]]:
-        return [
-            (self._registry.network(endpoint.network_id), endpoint)
-            for endpoint in self._registry.of_container(container_id)
-            if endpoint.attached
-        ]
-
-    def _published_ports(self, bindings: Sequence[PortBinding], container_id: str) -> tuple[PublishedPort, ...]:
-        return published_ports(bindings, self._pairs(container_id), apart=self._kernel.is_apart)
-
-    def _publish_ports(self, container_id: str) -> None:
-        bindings = self._registry.published(container_id)
-        self._kernel.publish(container_id, self._published_ports(bindings, container_id))
+        return gone, successor
 
     def _tell(self, action: str, network: Network) -> None:
         self._publish("network", action, network.id, {"name": network.name, "type": network.driver})

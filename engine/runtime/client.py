@@ -164,9 +164,12 @@ class KeeperClient:
         """Set when the keeper died (or the channel was closed): no more shims can be had, time to drain and exit."""
         return self._connection.closed
 
-    async def fork_shim(self, launch: Path | bundle.ShimSpec, fds: Sequence[int] = ()) -> ShimClient:
+    async def fork_shim(
+        self, launch: Path | bundle.ShimSpec, fds: Sequence[int] = (), *, relaying: bool = True
+    ) -> ShimClient:
         """A shim for the container described by ``launch``, a launch.json or what it says of the shim. ``fds`` (bound sockets of published ports)
-        are duplicated into the shim, which merely holds them until it is released; the caller's stay the caller's.
+        are duplicated into the shim, which merely holds them until it is released; the caller's stay the caller's. Without
+        ``relaying`` it leaves connections that come to them to another shim, until `relay`.
 
         Raises ShimLost when the keeper is gone, RequestError when it cannot fork, LaunchError when launch.json is no
         launch.
@@ -191,7 +194,7 @@ class KeeperClient:
         shim = ShimClient(ours, reply["pid"])
         try:
             for first in range(0, len(fds), protocol.MOST_DESCRIPTORS):
-                await shim.hold(fds[first : first + protocol.MOST_DESCRIPTORS])
+                await shim.hold(fds[first : first + protocol.MOST_DESCRIPTORS], relaying=relaying)
         except BaseException:
             shim.close()
             raise
@@ -307,9 +310,31 @@ class ShimClient:
         known = policy.document() if self._connection.peer.v else list[object](policy)
         await self._connection.request("restart_policy", policy=known)
 
-    async def hold(self, fds: Sequence[int]) -> None:
+    async def hold(self, fds: Sequence[int], *, relaying: bool = True) -> None:
         """Let the shim keep duplicates of ``fds`` (at most 200 a call) until it is released."""
-        await self._connection.request("hold", tuple(fds))
+        await self._connection.request("hold", tuple(fds), on=relaying)
+
+    @property
+    def shares_ports(self) -> bool:
+        """Whether it knows the two requests that follow, as shims of before them do not."""
+        return "relay" in (self._connection.peer.ops or ())
+
+    async def ports(self) -> list[int]:
+        """The sockets that the shim holds, as descriptors of the caller's. RequestError for a shim of before these requests."""
+        found: list[int] = []
+        try:
+            while True:
+                _, some = await self._connection.request("ports", first=len(found))
+                found += some
+                if len(some) < protocol.MOST_DESCRIPTORS:
+                    return found
+        except BaseException:
+            close_all(found)
+            raise
+
+    async def relay(self, *, on: bool) -> None:
+        """Have the shim carry on what comes to its ports, or not; then it returns when what is under way has ended."""
+        await self._connection.request("relay", on=on)
 
     async def exec(self, spec: ExecSpec) -> ExecProcess:
         """Run one more process in the container. Raises LaunchError (126, 127 as for the container itself)."""

@@ -15,7 +15,7 @@ The keeper also forks guards of leases: {"op":"guard","lease":…,"control":path
 of the owner (guard.py draws what follows).
 
 Requests to the shim: start, signal, kill, stop, resize, refresh_files, close_stdin, stdin, exec, restart_policy, hold,
-release.
+ports, relay, release. ``relay`` with ``on`` false gets its reply when the connections under way have ended.
 Every request gets exactly one reply, ``ok`` or ``error``; ``stop`` gets it when the container has ended. A peer that
 goes away fails all that is pending. A restarted engine connects to the shim's ``control`` socket; the newest
 connection wins and the one before is closed.

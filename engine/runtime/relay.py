@@ -49,15 +49,13 @@ def wanted(descriptor: int) -> bool:
         held.detach()
 
 
-def serve(loop: Loop, descriptor: int) -> None:
-    """Carry on what comes to the descriptor, which is the relay's from here on."""
+def serve(loop: Loop, descriptor: int, idle: Callable[[], None] = lambda: None) -> Relay | DatagramRelay:
+    """Carry on what comes to the descriptor, which is the relay's from here on. ``idle`` is called whenever the last
+    connection has ended."""
     held = socket.socket(fileno=descriptor)
     kind = held.type
     held.detach()
-    if kind == socket.SOCK_DGRAM:
-        DatagramRelay(loop, descriptor)
-    else:
-        Relay(loop, descriptor)
+    return DatagramRelay(loop, descriptor) if kind == socket.SOCK_DGRAM else Relay(loop, descriptor, idle)
 
 
 def address_of(host_ip: str) -> str:
@@ -74,14 +72,28 @@ def address_of(host_ip: str) -> str:
 class Relay:
     """Serves one listener (a descriptor it takes over) on the shim's loop until closed."""
 
-    def __init__(self, loop: Loop, descriptor: int) -> None:
+    def __init__(self, loop: Loop, descriptor: int, idle: Callable[[], None] = lambda: None) -> None:
         self._loop = loop
+        self._idle = idle
         self._listener = socket.socket(fileno=descriptor)
         host, self._port = self._listener.getsockname()[:2]
         self._address = address_of(host)
         self._connections: set[Connection] = set()
         self._listener.setblocking(False)
-        loop.watch(descriptor, lambda _: self._accept())
+        self.resume()
+
+    @property
+    def busy(self) -> bool:
+        """Whether connections are under way."""
+        return bool(self._connections)
+
+    def resume(self) -> None:
+        """Take what comes."""
+        self._loop.watch(self._listener.fileno(), lambda _: self._accept())
+
+    def pause(self) -> None:
+        """Leave what comes to others who have the same listener; what is under way goes on."""
+        self._loop.forget(self._listener.fileno())
 
     def close(self) -> None:
         """Stop listening, and cut what is under way."""
@@ -104,7 +116,12 @@ class Relay:
             abort(client)
             return
         client.setblocking(False)
-        self._connections.add(Connection(self._loop, client, server, self._connections.discard))
+        self._connections.add(Connection(self._loop, client, server, self._over))
+
+    def _over(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._idle()
 
 
 class DatagramRelay:
@@ -116,7 +133,16 @@ class DatagramRelay:
         host, port = self._socket.getsockname()[:2]
         self._target = (address_of(host), port)
         self._flows = Flows(loop)
-        loop.watch(descriptor, lambda _: self._receive())
+        self._loop = loop
+        self.resume()
+
+    busy = False  # a datagram has no connection that ends
+
+    def resume(self) -> None:
+        self._loop.watch(self._socket.fileno(), lambda _: self._receive())
+
+    def pause(self) -> None:
+        self._loop.forget(self._socket.fileno())
 
     def _receive(self) -> None:
         for _ in range(_BURST):

@@ -63,6 +63,9 @@ class Shim:
         self._host = host
         self._connection: socket.socket | None = control
         self._held: list[int] = []
+        self._relays: list[relay.Relay | relay.DatagramRelay] = []
+        self._relaying = True
+        self._drained: list[Reply] = []  # who waits for the end of what the relays have under way
         self._execs: list[_Exec] = []
         self.container = Container(loop, host, spec, self.publish)
         self._listener = protocol.listen(spec.control)
@@ -234,12 +237,34 @@ class Shim:
         reply()
 
     def _do_hold(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
+        self._relaying = message.get("on", True)
         self._held += descriptors
         for descriptor in descriptors:
             if relay.wanted(descriptor):
-                relay.serve(self._loop, descriptor)
+                self._relays.append(relay.serve(self._loop, descriptor, self._relays_idle))
+                if not self._relaying:
+                    self._relays[-1].pause()
         descriptors.clear()
         reply()
+
+    def _do_ports(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
+        """The sockets of published ports from number ``first`` on, as many as a message takes."""
+        reply(fds=self._held[message["first"] :][: protocol.MOST_DESCRIPTORS])
+
+    def _do_relay(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
+        """``on``: carry on what comes to the ports. Off: leave it to another shim that has the same sockets; the answer comes
+        when the connections under way have ended, or the relays are on again."""
+        self._relaying = message["on"]
+        for one in self._relays:
+            (one.resume if self._relaying else one.pause)()
+        self._drained.append(reply)
+        self._relays_idle()
+
+    def _relays_idle(self) -> None:
+        if self._relaying or not any(one.busy for one in self._relays):
+            waiting, self._drained = self._drained, []
+            for reply in waiting:
+                reply()
 
     def _do_release(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         self._release()

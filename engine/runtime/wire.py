@@ -208,7 +208,8 @@ class ExecDocument(TypedDict, total=False):
 
 
 class Fields(ExecDocument, total=False):
-    """Members of requests: ``exec`` numbers an exec, ``grace`` and ``seconds`` are seconds (None: never)."""
+    """Members of requests: ``exec`` numbers an exec, ``grace`` and ``seconds`` are seconds (None: never), ``first``
+    numbers a published port's socket, ``on`` says whether relays take what comes."""
 
     shim: ShimDocument | list[object]
     lease: str
@@ -219,6 +220,8 @@ class Fields(ExecDocument, total=False):
     sources: list[str]
     policy: PolicyDocument | list[object]
     exec: int
+    first: int
+    on: bool
 
 
 class Message(Fields, total=False):

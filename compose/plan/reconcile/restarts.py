@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...labels import container_name
 from ..graph import dependencies
 from ..ops import Cause
+from .containers import Replica, kept_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ...model import Project
+    from ..observe import Snapshot
     from .containers import ServiceState
 
 
@@ -25,6 +28,21 @@ class Restarts:
         self._states = states
         self._starts_first = starts_first
         self.causes: dict[str, Cause] = {}
+        self.instead: set[str] = set()
+        """Those that are replaced, since they can be without a gap, and a restart cannot."""
+
+    def replace_instead(self, name: str, snapshot: Snapshot) -> None:
+        """Replace the running containers of a service with ``order: start-first`` for the cause for which they would have been
+        restarted."""
+        cause = self.causes.pop(name)
+        state = self._states[name]
+        for index, replica in enumerate(state.replicas):
+            one = replica.observed
+            if one is not None and one.running and replica.cause is None:
+                final = str(self._project.services[name].get("container_name") or container_name(self._project, name, one.number))  # fmt: skip
+                kept = kept_volumes(self._project, name, one, snapshot)
+                state.replicas[index] = Replica(final, name, one.number, one, cause, kept)
+        self.instead.add(name)
 
     def decide(self, name: str) -> None:
         """Once its dependencies are decided."""

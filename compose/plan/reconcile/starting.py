@@ -19,6 +19,7 @@ from ..ops import (
     WaitHealthy,
 )
 from .hooks import Fresh, Order, left_over, plan_steps
+from .update import publishes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -159,6 +160,7 @@ class Starting:
                 service=replica.service,
                 number=replica.number,
                 hooks=hooks,
+                behind=one.id if start_first and one is not None and publishes(self.project, replica, one) else "",
                 needs=(*own, *needs),
                 after=(*after, *self.removed),
                 cause=cause,
@@ -216,10 +218,11 @@ class Starting:
         return [wait.key]
 
     def _add_wait(self, wait: WaitHealthy | WaitCompleted) -> None:
-        """Add it once; a wait that one service can do without and another cannot is one that must succeed."""
+        """Add it once; a wait that one service can do without and another cannot is one that must succeed, and
+        one for health is not met by running."""
         for index, known in enumerate(self.operations):
             if known.key == wait.key and isinstance(known, (WaitHealthy, WaitCompleted)):
-                if known.optional and not wait.optional:
+                if (known.optional and not wait.optional) or (_enough(known) and not _enough(wait)):
                     self.operations[index] = wait
                 return
         self.operations.append(wait)
@@ -249,6 +252,10 @@ class Starting:
                     cause=Cause("--wait was given"),
                 )
             )
+
+
+def _enough(wait: WaitHealthy | WaitCompleted) -> bool:
+    return isinstance(wait, WaitHealthy) and wait.running_is_enough
 
 
 def _never_started(replica: Replica) -> bool:

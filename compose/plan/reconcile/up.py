@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ... import labels
 from ...errors import Diagnostic, PlanError
 from ..digest import service_digest
 from ..graph import check, closure, dependencies, shared_services
@@ -25,6 +24,7 @@ from ..ops import (
 )
 from ..plan import Plan, assemble
 from .containers import Replica, ServiceState, Situation, decide, orphans
+from .identity import check_identity
 from .images import plan_images
 from .jobs import plan_jobs, scheduled
 from .models import plan_models
@@ -33,10 +33,10 @@ from .order import has_pre_stop
 from .resources import plan_resources, replace_networks
 from .restarts import Restarts
 from .starting import Starting
-from .update import Update, monitor, settle, update_config
+from .update import Update, monitor, settle, succession, update_config
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ...model import Project
     from ...model.service import Service
@@ -98,7 +98,7 @@ class _Planner:
         now: float,
     ) -> None:
         check(project)
-        _check_identity(project, snapshot)
+        check_identity(project, snapshot)
         self.project = project
         self.snapshot = snapshot
         self.options = options
@@ -155,6 +155,9 @@ class _Planner:
         selected = not self.options.services or name in self.options.services
         self.states[name] = decide(self.situation, name, self.digests[name], self.states, selected=selected)
         self.restarts.decide(name)
+        mode = self.options.recreate if selected else self.options.recreate_dependencies
+        if mode != NEVER and self.restarts.are_late(name) and self._update_config(name).start_first:
+            self.restarts.replace_instead(name, self.snapshot)
 
     def _provider(self, name: str) -> None:
         needs = self.starts.dependency_keys(name)
@@ -261,6 +264,8 @@ class _Planner:
                 else:
                     self._replace(replica, one, gate, update)
                 started = StartContainer.key_of(replica.name)
+                if update.start_first and not self._replaced_networks(one):
+                    started = self._succeed(replica, one, update)
                 if update.monitor:
                     watch = monitor(self.project, replica, update, started)
                     self.operations.append(watch)
@@ -305,7 +310,8 @@ class _Planner:
         if not self.options.start:
             return Update()
         deploy = self.project.services[name].get("deploy") or {}
-        update = update_config(deploy.get("update_config") or {}, deploy.get("rollback_config") or {})
+        grace = self.project.services[name].get("stop_grace_period")
+        update = update_config(deploy.get("update_config") or {}, deploy.get("rollback_config") or {}, grace)
         services = self.project.services if update.rolls_back else {}
         if sharers := [other for other, tree in services.items() if name in shared_services(tree)]:
             path = ("services", name, "deploy", "update_config", "failure_action")
@@ -356,7 +362,7 @@ class _Planner:
         shared = self._sharing_stops(replica.service, replaced=True)
         before: tuple[Key, ...] = (created, *shared)
         if update.start_first:
-            before = (StartContainer.key_of(replica.name), *shared)
+            before = (succession(self.project, replica, one, update)[-1].key, *shared)
         replaced = Cause("it is replaced", mark=replica.cause.mark)
         removal = self._remove(one, replaced, needs=before)
         self.operations.append(
@@ -369,6 +375,12 @@ class _Planner:
             )
         )
 
+    def _succeed(self, replica: Replica, one: ObservedContainer, update: Update) -> Key:
+        """Between the start of the new container and the end of the old one; the key of what that waits for."""
+        steps = succession(self.project, replica, one, update)
+        self.operations += steps
+        return steps[-1].key
+
     def _replace_and_keep(self, replica: Replica, one: ObservedContainer, gate: Key | None, update: Update) -> None:
         """Create under a temporary name and stop the old one, which stays until the whole update has gone well."""
         assert replica.cause is not None
@@ -379,11 +391,13 @@ class _Planner:
             self.operations.append(self._stop(one, (created,), cause))
 
     def _sharing_stops(self, name: str, *, replaced: bool) -> tuple[Key, ...]:
-        """Stops of running dependants that are restarted around the replacement of ``name`` (where it starts first, the
-        starts that end their restarts) and, with ``replaced``, stops of those that share its namespaces and are replaced
+        """Stops of running dependants that are restarted around the replacement of ``name``, or replaced instead (where it
+        starts first, the starts that end their restarts) and, with ``replaced``, stops of those that share its namespaces and are replaced
         themselves."""
         result: list[Key] = []
         for other, dependency in self.starts.followers[name].items():
+            if dependency.restart and other in self.restarts.instead:
+                result += self._replaced_stops(other)
             if dependency.restart and other in self.restarting:
                 kind = StartContainer if self.restarts.are_late(other) else StopContainer
                 result += [
@@ -394,12 +408,15 @@ class _Planner:
             tree = self.project.services[other]
             gradual = bool((tree.get("deploy") or {}).get("update_config"))  # its stops wait for starts
             if replaced and not gradual and other in self.states and name in shared_services(tree):
-                result += [
-                    StopContainer.key_of(replica.observed.name)
-                    for replica in self.states[other].replicas
-                    if replica.observed is not None and replica.observed.running and replica.cause is not None
-                ]
+                result += self._replaced_stops(other)
         return tuple(result)
+
+    def _replaced_stops(self, name: str) -> list[Key]:
+        return [
+            StopContainer.key_of(replica.observed.name)
+            for replica in self.states[name].replicas
+            if replica.observed is not None and replica.observed.running and replica.cause is not None
+        ]
 
     def _creation_needs(self, name: str) -> tuple[Key, ...]:
         service = self.project.services[name]
@@ -428,19 +445,4 @@ class _Planner:
     def _tied(self, service: Service, other: str) -> bool:
         return other in shared_services(service) or any(
             str(link).partition(":")[0] == other for link in service.get("links") or ()
-        )
-
-
-def _check_identity(project: Project, snapshot: Snapshot) -> None:
-    """Two directories with one project name are two projects: refuse the second, naming both."""
-    from ...remote import place
-
-    here = place(str(project.directory), project.environment)
-    others: Sequence[str] = sorted({one.working_dir for one in snapshot.containers if one.working_dir})
-    foreign = [other for other in others if place(other, project.environment) != here]
-    if foreign and len(foreign) == len(others):
-        raise PlanError(
-            f'project "{project.name}" already exists, made from {foreign[0]}; this is {project.directory}.'
-            f" Choose another name with -p, COMPOSE_PROJECT_NAME or the top-level name, or take the other one down first"
-            f" ({labels.PROJECT}={project.name})."
         )

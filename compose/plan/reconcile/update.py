@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dataclass import dataclass
-from ..ops import Cause, MonitorContainer, RemoveContainer, RenameContainer, RollBack
+from ..ops import (
+    Cause,
+    MonitorContainer,
+    RemoveContainer,
+    RenameContainer,
+    RollBack,
+    StartContainer,
+    TakeOverPorts,
+    WaitHealthy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...model import Project
     from ...model.deploy import UpdateConfig
+    from ...model.values import Duration
     from ..observe import ObservedContainer
     from ..ops import Key, Operation, StopContainer
     from .containers import Replica
@@ -21,12 +31,14 @@ if TYPE_CHECKING:
 class Update:
     """``batch`` containers at a time (0: all), ``delay`` seconds between batches, each watched for ``monitor`` seconds.
     ``goes_on``: one that fails does not keep the rest from being replaced. ``rolls_back``: the containers before stay,
-    stopped, until all are replaced, and come back when one fails, as ``rollback_config`` says."""
+    stopped, until all are replaced, and come back when one fails, as ``rollback_config`` says. ``start_first``: one is
+    stopped once the new one is ready, has its published ports, and ``drain`` seconds at most after that."""
 
     batch: int = 0
     delay: float = 0.0
     monitor: float = 0.0
     start_first: bool = False
+    drain: float = 10.0
     goes_on: bool = False
     rolls_back: bool = False
     back_batch: int = 0
@@ -34,8 +46,9 @@ class Update:
     back_start_first: bool = False
 
 
-def update_config(tree: UpdateConfig, rollback: UpdateConfig) -> Update:
-    """A delay or a time of monitoring says that not all are replaced at once: then one at a time, as Swarm has it."""
+def update_config(tree: UpdateConfig, rollback: UpdateConfig, grace: Duration | None = None) -> Update:
+    """A delay or a time of monitoring says that not all are replaced at once: then one at a time, as Swarm has it. ``grace``
+    is the service's stop_grace_period, which those who are connected to an old container have as well."""
     delay, monitor = (time.seconds if time else 0.0 for time in (tree.get("delay"), tree.get("monitor")))
     back_delay = rollback.get("delay")
     batch = tree.get("parallelism")
@@ -44,12 +57,42 @@ def update_config(tree: UpdateConfig, rollback: UpdateConfig) -> Update:
         delay=delay,
         monitor=monitor,
         start_first=tree.get("order") == "start-first",
+        drain=grace.seconds if grace else 10.0,
         goes_on=tree.get("failure_action") == "continue",
         rolls_back=tree.get("failure_action") == "rollback",
         back_batch=int(rollback.get("parallelism") or 0),
         back_delay=back_delay.seconds if back_delay else 0.0,
         back_start_first=rollback.get("order") == "start-first",
     )
+
+
+def succession(
+    project: Project, replica: Replica, old: ObservedContainer, update: Update
+) -> tuple[WaitHealthy | TakeOverPorts, ...]:
+    """What lies between the start of a new container and the end of the ``old`` one, where the new one starts first: it gets
+    ready, and has the published ports; the last one's key is what the end waits for."""
+    service, number = replica.service, replica.number
+    mark = project.mark("services", service, "deploy", "update_config", "order")
+    wait = WaitHealthy(
+        name=replica.name,
+        service=service,
+        number=number,
+        running_is_enough=True,
+        needs=(StartContainer.key_of(replica.name),),
+        cause=Cause("the old container stays until the new one is ready", mark=mark),
+    )
+    if not publishes(project, replica, old):
+        return (wait,)
+    cause = Cause("the new container is ready", mark=mark)
+    lead = TakeOverPorts(
+        name=replica.name, service=service, number=number, drain=update.drain, needs=(wait.key,), cause=cause
+    )
+    return wait, lead
+
+
+def publishes(project: Project, replica: Replica, old: ObservedContainer) -> bool:
+    """Whether there are published ports to take over from ``old``."""
+    return old.running and replica.cause is not None and bool(project.services[replica.service].get("ports"))
 
 
 def monitor(project: Project, replica: Replica, update: Update, started: Key) -> MonitorContainer:

@@ -36,6 +36,7 @@ def _table() -> dict[type[ops.Operation], Callable[[World, ops.Operation], None]
             _entry(ops.RemoveVolume, resources.remove_volume),
             _entry(ops.CreateContainer, containers.create_container),
             _entry(ops.StartContainer, containers.start_container),
+            _entry(ops.TakeOverPorts, containers.take_over_ports),
             _entry(ops.RunPreStart, prestart.run_pre_start),
             _entry(ops.RollBack, containers.roll_back),
             _entry(ops.StopContainer, containers.stop_container),

@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from ...client import Engine
     from ...convert.mounts import PlacedFile
     from ...model.service import Service
-    from ...plan.ops import CreateContainer, RemoveContainer, RenameContainer, RollBack, StartContainer, StopContainer
+    from ...plan.ops import (
+        CreateContainer,
+        RemoveContainer,
+        RenameContainer,
+        RollBack,
+        StartContainer,
+        StopContainer,
+        TakeOverPorts,
+    )
     from .world import World
 
 
@@ -191,7 +199,7 @@ def start_container(world: World, operation: StartContainer) -> None:
     identity = world.container_id(operation.name, operation.id)
     world.emit(Progress(shown, "Starting"))
     try:
-        world.engine.containers.start(identity)
+        _start(world, identity, operation.behind)
     except EngineError as error:
         if error.status != 409 or not _files_again(world, operation):
             raise
@@ -202,6 +210,25 @@ def start_container(world: World, operation: StartContainer) -> None:
         hooks = post_start_hooks(world, operation.service, identity)
         run_hooks(world.engine, world.emit, operation.name, identity, "post_start", hooks)
     world.emit(Progress(shown, "Started", DONE))
+
+
+def _start(world: World, identity: str, behind: str) -> None:
+    if behind and world.engine.is_pycompose:
+        try:
+            world.engine.containers.start_behind(identity, behind)
+        except NotFound:
+            pass  # an engine of an earlier release, or the other one has been removed: as if there were none
+        else:
+            return
+    world.engine.containers.start(identity)
+
+
+def take_over_ports(world: World, operation: TakeOverPorts) -> None:
+    """On other engines there is nothing to lead: there the container could only start with ports that nobody has."""
+    if not world.engine.is_pycompose:
+        return
+    with contextlib.suppress(NotFound):
+        world.engine.containers.take_over(world.container_id(operation.name), operation.drain)
 
 
 def stop_container(world: World, operation: StopContainer) -> None:

@@ -1,4 +1,4 @@
-"""Routes of pycompose's own: the engine instance, its end, and base images from a distribution's archive."""
+"""Routes of pycompose's own: the engine instance, its end, files and ports of containers, and base images from a distribution's archive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ....version import __version__ as VERSION
 from ...check import judge, read
 from ...check.facts import Instance
-from ...containers.life import memory, stop
+from ...containers.life import memory, start, stop, takeover
 from ...errors import Conflict, InvalidParameter, NotModified
 from .. import metrics, transfer, upkeep
 from ..http import Response
@@ -102,6 +102,22 @@ async def put_files(daemon: Daemon, request: Request) -> Response:
     return Response(204)
 
 
+async def start_behind(daemon: Daemon, request: Request) -> Response:
+    """Start a container that stands by for the published ports of ``behind``."""
+    container, behind = (daemon.containers.get(ref) for ref in (request["id"], request.text("behind")))
+    await start.start(daemon.containers, container, None if behind is container else behind)
+    return Response(204)
+
+
+async def take_over(daemon: Daemon, request: Request) -> Response:
+    """Lead to a container the ports that it stands by for; ``drain`` seconds at most for what the one before has under way."""
+    drain = (await request.json()).get("drain", 0)
+    if isinstance(drain, bool) or not isinstance(drain, int | float) or not 0 <= drain <= 86400:
+        raise InvalidParameter("drain: a number of seconds, a day at most")
+    await takeover.take_over(daemon.containers, daemon.containers.get(request["id"]), float(drain))
+    return Response(204)
+
+
 async def offer(daemon: Daemon, request: Request) -> Response:
     """Let others pull images from an address of this machine."""
     given = await request.json()
@@ -120,5 +136,7 @@ ROUTES = (
     Route("GET", "/pycompose/engine/check", check),
     Route("POST", "/pycompose/engine/stop", stop_),
     Route("PUT", "/pycompose/containers/{id}/files", put_files),
+    Route("POST", "/pycompose/containers/{id}/start", start_behind),
+    Route("POST", "/pycompose/containers/{id}/take-over", take_over),
     Route("POST", "/pycompose/images/bootstrap", bootstrap),
 )

@@ -22,7 +22,7 @@ from ...linux import lsm, process
 from ...networks.types import ContainerRef
 from ...runtime.client import LaunchError, RequestError, ShimLost
 from ..spec import apparmor, bundle, confinement, links, logoptions, probing, seccomp
-from . import autoports, ipc, memory, notified, supervise, users
+from . import autoports, ipc, memory, notified, supervise, takeover, users
 from .state import State
 from .teardown import teardown
 
@@ -46,13 +46,14 @@ class StartFailed(EngineError):
         self.status = status
 
 
-async def start(containers: Containers, container: Container) -> None:
-    """Run the container. Raises NotModified when it runs already, and EngineError with Docker's words."""
+async def start(containers: Containers, container: Container, behind: Container | None = None) -> None:
+    """Run the container, with the sockets of the ports of ``behind``, for which it stands by (takeover.py). Raises
+    NotModified when it runs already, and EngineError with Docker's words."""
     async with container.lock:
         check_startable(container)
         await container.settled.wait()
         with anyio.CancelScope(shield=True):
-            await run(containers, container)
+            await run(containers, container, behind)
 
 
 def check_startable(container: Container) -> None:
@@ -64,12 +65,12 @@ def check_startable(container: Container) -> None:
         raise NotModified("")
 
 
-async def run(containers: Containers, container: Container) -> None:
+async def run(containers: Containers, container: Container, behind: Container | None = None) -> None:
     """The whole launch; the lock is held and nothing of an earlier run is left (or the shim is kept for a restart)."""
     try:
         await users.renew(containers, container)
         if container.shim is None:
-            await _prepare(containers, container)
+            await _prepare(containers, container, behind)
         else:
             await _prepare_again(containers, container)
         shim = container.shim
@@ -146,23 +147,31 @@ def _failure(error: BaseException) -> StartFailed:
     return StartFailed("cannot start the container: internal error, see the engine's log", 128, 500)
 
 
-async def _prepare(containers: Containers, container: Container) -> None:
+async def _prepare(containers: Containers, container: Container, behind: Container | None) -> None:
     record = container.record
     container.settled.clear()
-    allocation, launch = await containers.blocking(_make_ready, containers, record)
+    async with takeover.shared(behind) as shared:
+        allocation, launch = await containers.blocking(_make_ready, containers, record, shared)
+    waits = containers.networks.stands_by(record.id)
     try:
-        shim = container.shim = await containers.keeper.fork_shim(launch.for_shim(), allocation.sockets)
+        shim = container.shim = await containers.keeper.fork_shim(
+            launch.for_shim(), allocation.sockets, relaying=not waits
+        )
     finally:
         for descriptor in allocation.sockets:
             os.close(descriptor)
     supervise.watch(containers, container)
     prepared = await shim.prepared()
     await containers.blocking(_connect, containers, record, prepared, allocation)
+    if waits and not containers.networks.stands_by(record.id):
+        await takeover.carry_on(containers, record.id)  # the other one has gone meanwhile
 
 
-def _make_ready(containers: Containers, record: ContainerRecord) -> tuple[Allocation, LaunchSpec]:
+def _make_ready(
+    containers: Containers, record: ContainerRecord, shared: takeover.Shared
+) -> tuple[Allocation, LaunchSpec]:
     """What is reserved and written before there is a process, in one go. The sockets of the allocation are the caller's."""
-    allocation = _reserve(containers, record)
+    allocation = _reserve(containers, record, shared)
     try:
         return allocation, _write_launch(containers, record)
     except BaseException:
@@ -182,7 +191,7 @@ def reference(record: ContainerRecord) -> ContainerRef:
     return ContainerRef(record.id, record.name, record.spec.hostname, record.spec.domainname)
 
 
-def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
+def _reserve(containers: Containers, record: ContainerRecord, shared: takeover.Shared) -> Allocation:
     containers.networks.set_resolver(record.id, record.spec.resolver)
     try:
         return autoports.allocate(
@@ -190,7 +199,11 @@ def _reserve(containers: Containers, record: ContainerRecord) -> Allocation:
             record,
             record.spec.ports,
             lambda ports: containers.networks.allocate(
-                reference(record), record.spec.endpoints, ports, containers.holding.of(record.id)
+                reference(record),
+                record.spec.endpoints,
+                ports,
+                {**containers.holding.of(record.id), **shared.sockets},
+                shared.of,
             ),
         )
     except Conflict as error:

@@ -9,7 +9,7 @@ import anyio
 
 from ...errors import EngineError
 from ...runtime.client import RequestError, ShimLost
-from . import autoports, ipc
+from . import autoports, ipc, takeover
 
 if TYPE_CHECKING:
     from ..spec.record import ContainerRecord
@@ -23,7 +23,9 @@ async def teardown(containers: Containers, container: Container) -> None:
     with anyio.CancelScope(shield=True):
         try:
             namespace = container.shim.netns_fd if container.shim is not None else None
-            await containers.blocking(containers.networks.detach, container.id, namespace)
+            successor = await containers.blocking(containers.networks.detach, container.id, namespace)
+            if successor:
+                await takeover.carry_on(containers, successor)
         except (EngineError, OSError) as error:
             failures.append(error)
         if container.inbox is not None:
