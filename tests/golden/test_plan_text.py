@@ -138,6 +138,18 @@ def start_first() -> Plan:
     return reconcile_up(site(web={**update, "user": "1000"}), state.snapshot(), UpOptions(), {})
 
 
+def start_first_on_a_port() -> Plan:
+    """The port changes hands; a dependant that would be restarted is replaced in its turn, before what it used ends."""
+    first: dict[str, Any] = {
+        "deploy": {"update_config": {"order": "start-first"}},
+        "ports": [{"target": 80, "published": "8080", "protocol": "tcp"}],
+    }
+    before = site(web=first, db={"deploy": first["deploy"]})
+    return reconcile_up(
+        site(web=first, db={"deploy": first["deploy"], "user": "7"}), running(before).snapshot(), UpOptions(), {}
+    )
+
+
 def interrupted_recreation() -> Plan:
     project = site()
     state = running(project)
@@ -200,6 +212,7 @@ CASES: tuple[Callable[[], Plan], ...] = (
     stopped,
     restarting,
     start_first,
+    start_first_on_a_port,
     interrupted_recreation,
     provider,
     shared_network,
