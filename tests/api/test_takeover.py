@@ -144,6 +144,33 @@ def test_a_killed_engine(engine: EngineRoot, pair: int, taken_over: bool, dies: 
         assert answers(pair) == (left or {""})
 
 
+def test_automatic_ports_stay(engine: EngineRoot) -> None:
+    """What the engine has picked for the old one is the new one's as well, and again after a restart of that."""
+    body = {
+        "Image": "busybox",
+        "Cmd": ["sleep", "1000"],
+        "StopSignal": "SIGKILL",
+        "Labels": {"io.pycompose.ports": "auto"},
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": ""}, {"HostPort": ""}], "81/tcp": [{"HostPort": ""}]}},
+    }
+
+    def ports(name: str) -> object:
+        return engine.json("GET", f"/containers/{name}/json")["NetworkSettings"]["Ports"]
+
+    for name in ("old", "new"):
+        engine.json("POST", f"/containers/create?name={name}", body)
+    engine.json("POST", "/containers/old/start")
+    before = ports("old")
+    engine.json("POST", "/pycompose/containers/new/start?behind=old")
+    engine.json("POST", "/pycompose/containers/new/take-over", {"drain": 0})
+    assert ports("new") == before
+    engine.json("DELETE", "/containers/old?force=1")
+    engine.json("POST", "/containers/new/rename?name=old")
+    engine.json("POST", "/containers/old/stop")
+    engine.json("POST", "/containers/old/start")
+    assert ports("old") == before
+
+
 def test_a_restart_of_who_stands_by(engine: EngineRoot, pair: int) -> None:
     engine.json("POST", "/containers/new/restart?t=0")
     assert answers(pair) == {"old"}

@@ -70,6 +70,24 @@ def allocate(
     raise AssertionError("the loop returns or raises")
 
 
+def inherited(
+    record: ContainerRecord, bindings: Sequence[PortBinding], former: Sequence[PortBinding]
+) -> Sequence[PortBinding]:
+    """The bindings, with the host ports that another container, whose place this one is to take, has for the same ports."""
+    if not _is_automatic(record, bindings):
+        return bindings
+    known: dict[tuple[int, str], list[int]] = {}
+    for one in former:
+        ports = known.setdefault((one.container_port, one.protocol), [])
+        if one.host_port not in ports:
+            ports.append(one.host_port)
+    found = []
+    for one in bindings:
+        left = known.get((one.container_port, one.protocol))
+        found.append(replace(one, host_port=left.pop(0)) if left and not one.host_port else one)
+    return found
+
+
 def rest(containers: Containers, record: ContainerRecord) -> None:
     """The container does not run: hold its ports for its next start. An engine that has not started it binds them."""
     bindings = list(record.spec.ports)

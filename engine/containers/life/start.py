@@ -197,7 +197,7 @@ def _reserve(containers: Containers, record: ContainerRecord, shared: takeover.S
         return autoports.allocate(
             containers,
             record,
-            record.spec.ports,
+            autoports.inherited(record, record.spec.ports, containers.networks.published(shared.of)),
             lambda ports: containers.networks.allocate(
                 reference(record),
                 record.spec.endpoints,
