@@ -216,7 +216,7 @@ class CreateContainer(ContainerOperation):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartContainer(ContainerOperation):
     """``id`` is empty for a container that this plan creates. ``hooks``: run the service's post_start commands.
-    ``behind``: a container whose published ports it is to have later, by `TakeOverPorts`."""
+    ``behind``: a container whose published ports and names it is to have later, by `TakeOverPorts`."""
 
     verb: ClassVar[str] = "start"
     words: ClassVar[tuple[str, str]] = ("Starting", "Started")
@@ -228,10 +228,10 @@ class StartContainer(ContainerOperation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeOverPorts(ContainerOperation):
-    """Lead the published ports to the container, and wait until those who were connected to the one before are done, for
+    """Lead the published ports and the names on its networks to the container, and wait until those who were connected to the one before are done, for
     ``drain`` seconds at most."""
 
-    verb: ClassVar[str] = "lead ports to"
+    verb: ClassVar[str] = "lead clients to"
 
     drain: float
 

@@ -156,7 +156,13 @@ class Names:
         zones.write(path, zones.resolver(paths, names, upstream))
 
     def _present(self, network_id: str) -> list[Endpoint]:
-        return [endpoint for endpoint in self._registry.of_network(network_id) if endpoint.attached]
+        """Those that names lead to: not to one that stands by for another one's place."""
+        waiting = self._registry.heirs()
+        return [
+            endpoint
+            for endpoint in self._registry.of_network(network_id)
+            if endpoint.attached and endpoint.container.id not in waiting
+        ]
 
 
 def host_gateway(own: Sequence[Endpoint]) -> str:

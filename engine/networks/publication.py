@@ -29,7 +29,7 @@ class Publication:
 
     def reserve(self, container_id: str, bindings: tuple[PortBinding, ...], heir_of: str) -> None:
         """Record the container's ports; nothing leads there yet. With ``heir_of`` they are those of that container still."""
-        if heir_of and bindings:
+        if heir_of:
             self._registry.move_ports(succession.stand_by(container_id, heir_of, bindings))
         else:
             self._registry.set_published(container_id, bindings)
@@ -44,7 +44,7 @@ class Publication:
         moved = succession.take_over(container_id, self._registry.heirs(), self._registry.published)
         if moved is None:
             raise Conflict(f"container {container_id} stands by for nobody's ports")
-        former = next(id for id, bindings in moved.published.items() if not bindings)
+        (former,) = moved.published.keys() - {container_id}
         self._kernel.publish(container_id, self._led(container_id, moved.published[container_id]), former)
         try:
             self._registry.move_ports(moved)

@@ -206,10 +206,13 @@ class Networks:
         return after
 
     def take_over(self, container_id: str) -> str:
-        """The ports that the container stands by for lead to it from now on, in one step for all of them; the id of the one
-        that had them, which stands by in its turn. Conflict when it stands by for nobody's."""
+        """The ports that the container stands by for lead to it from now on, in one step for all of them, and its names; the
+        id of the one that had them, which stands by in its turn. Conflict when it stands by for nobody's."""
         with self._lock:
-            return self._publication.take_over(container_id)
+            former = self._publication.take_over(container_id)
+            both = (*self._registry.of_container(container_id), *self._registry.of_container(former))
+            self._names.note_zones({endpoint.network_id for endpoint in both if endpoint.attached})
+            return former
 
     def stands_by(self, container_id: str) -> bool:
         """Whether the container's ports are another one's at present."""
@@ -428,7 +431,8 @@ class Networks:
         gone = self._registry.of_container(container_id)
         successor = self._publication.release(container_id)
         self._registry.delete_endpoints(gone)
-        self._names.note_zones({endpoint.network_id for endpoint in gone if endpoint.attached})
+        changed = (*gone, *(self._registry.of_container(successor) if successor else ()))
+        self._names.note_zones({endpoint.network_id for endpoint in changed if endpoint.attached})
         return gone, successor
 
     def _tell(self, action: str, network: Network) -> None:

@@ -1,7 +1,7 @@
 """Published ports that change hands without a moment in which nobody has them. Pure: registry.py writes what is decided here.
 
-A container that is started to replace another one binds nothing: it gets the same sockets, and *stands by*. Its ports lead
-to it once it takes over, or in the moment in which the other one goes, for whatever reason; so a command that is killed
+A container that is started to replace another one binds nothing: it gets the same sockets, and *stands by*. Its ports and
+its names lead to it once it takes over, or in the moment in which the other one goes, for whatever reason; so a command that is killed
 between two steps leaves the old or the new one, never none. Who has handed its ports over stands by in its turn, for as long
 as it runs: should the new one be removed again, they are its own once more.
 """
@@ -56,9 +56,7 @@ def take_over(
     if mine is None:
         return None
     former = holder(mine.of, heirs)
-    changed: dict[str, Heir | None] = {container: None}
-    if ports := published(former):
-        changed[former] = Heir(container, ports)
+    changed: dict[str, Heir | None] = {container: None, former: Heir(container, published(former))}
     changed |= _behind(former, container, heirs, but=container)
     return Moved({container: mine.ports, former: ()}, changed)
 

@@ -193,3 +193,29 @@ def test_refusals(engine: EngineRoot, pair: int) -> None:
     create(engine, "elsewhere", other)
     engine.json("POST", "/pycompose/containers/elsewhere/start?behind=new")  # which does not run: an ordinary start
     wait_for(lambda: answers(other) == {"elsewhere"}, lambda: "elsewhere does not answer")
+
+
+def test_names_change_hands_as_well(engine: EngineRoot) -> None:
+    """Who asks for the service by name is sent to who has the place, and to nobody who is not ready for it."""
+    engine.json("POST", "/networks/create", {"Name": "net"})
+    for name in ("old", "new", "client"):
+        endpoint = {"net": {"Aliases": [] if name == "client" else ["web"]}}
+        body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL"}
+        body |= {"HostConfig": {"NetworkMode": "net"}, "NetworkingConfig": {"EndpointsConfig": endpoint}}
+        engine.json("POST", f"/containers/create?name={name}", body)
+
+    def asked() -> set[str]:
+        lines = engine.run("client", "nslookup", "web", "127.0.0.11").split("Name:", 1)[1].splitlines()
+        return {line.split()[-1] for line in lines if line.startswith("Address")}
+
+    def address(name: str) -> str:
+        return str(engine.json("GET", f"/containers/{name}/json")["NetworkSettings"]["Networks"]["net"]["IPAddress"])
+
+    for name in ("old", "client"):
+        engine.json("POST", f"/containers/{name}/start")
+    engine.json("POST", "/pycompose/containers/new/start?behind=old")
+    assert asked() == {address("old")}
+    engine.json("POST", "/pycompose/containers/new/take-over", {"drain": 0})
+    assert asked() == {address("new")}
+    engine.json("DELETE", "/containers/new?force=1")
+    assert asked() == {address("old")}

@@ -15,11 +15,12 @@ from ..ops import (
     RunProvider,
     StartContainer,
     StopContainer,
+    TakeOverPorts,
     WaitCompleted,
     WaitHealthy,
 )
 from .hooks import Fresh, Order, left_over, plan_steps
-from .update import publishes
+from .update import stands_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -160,7 +161,7 @@ class Starting:
                 service=replica.service,
                 number=replica.number,
                 hooks=hooks,
-                behind=one.id if start_first and one is not None and publishes(self.project, replica, one) else "",
+                behind=one.id if start_first and one is not None and stands_by(replica, one) else "",
                 needs=(*own, *needs),
                 after=(*after, *self.removed),
                 cause=cause,
@@ -193,6 +194,9 @@ class Starting:
         """The operation after which the replica meets ``condition``; none when it does already."""
         starts = replica.name in self.starting[replica.service]
         start = (StartContainer.key_of(replica.name),) if starts else ()
+        # Where the old container still runs beside it, who starts now shall find the new one behind its name.
+        lead = TakeOverPorts.key_of(replica.name)
+        led = [lead] if any(operation.key == lead for operation in self.operations) else []
         one = replica.observed
         identity = one.id if one is not None and replica.cause is None else ""
         if condition == HEALTHY:
@@ -202,7 +206,7 @@ class Starting:
             kind = WaitCompleted
             met = one is not None and one.state == "exited"
         else:
-            return list(start)
+            return [*start, *led]
         if met and not starts:
             return []
         wait = kind(
@@ -215,7 +219,7 @@ class Starting:
             cause=cause,
         )
         self._add_wait(wait)
-        return [wait.key]
+        return [wait.key, *led]
 
     def _add_wait(self, wait: WaitHealthy | WaitCompleted) -> None:
         """Add it once; a wait that one service can do without and another cannot is one that must succeed, and

@@ -81,7 +81,7 @@ def succession(
         needs=(StartContainer.key_of(replica.name),),
         cause=Cause("the old container stays until the new one is ready", mark=mark),
     )
-    if not publishes(project, replica, old):
+    if not stands_by(replica, old):
         return (wait,)
     cause = Cause("the new container is ready", mark=mark)
     lead = TakeOverPorts(
@@ -90,9 +90,9 @@ def succession(
     return wait, lead
 
 
-def publishes(project: Project, replica: Replica, old: ObservedContainer) -> bool:
-    """Whether there are published ports to take over from ``old``."""
-    return old.running and replica.cause is not None and bool(project.services[replica.service].get("ports"))
+def stands_by(replica: Replica, old: ObservedContainer) -> bool:
+    """Whether there is somebody whose published ports and names the new container is to have."""
+    return old.running and replica.cause is not None
 
 
 def monitor(project: Project, replica: Replica, update: Update, started: Key) -> MonitorContainer:
