@@ -223,6 +223,9 @@ class State:
         one = self._find(operation.name, operation.id)
         assert one.running or one.service in self.one_shots
 
+    def _TakeOverPorts(self, operation: ops.TakeOverPorts) -> None:
+        assert self._find(operation.name, "").running, "not running"
+
     def _WaitHealthy(self, operation: ops.WaitHealthy) -> None:
         one = self._find(operation.name, operation.id)
         if operation.running_is_enough:
