@@ -16,7 +16,8 @@ from pycompose.compose.cli.show.fault import WORDS
 
 PYCOMPOSE = Path(sys.executable).with_name("pycompose")
 
-_BYTECODE = tempfile.TemporaryDirectory(prefix="pycompose-bytecode-")
+# A resident process may still write into it when the tests have ended.
+_BYTECODE = tempfile.TemporaryDirectory(prefix="pycompose-bytecode-", ignore_cleanup_errors=True)
 
 
 def free_port() -> int:

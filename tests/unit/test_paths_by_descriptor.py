@@ -58,6 +58,7 @@ ALLOWED = {
     "images/durability.py": STORE,
     "images/layers.py": STORE,
     "images/load.py": OWN,
+    "images/save.py": STORE,
     "images/service.py": OWN,
     "images/trust.py": "certificates of the administrator, in /etc",
     "images/views.py": OWN,
