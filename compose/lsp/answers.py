@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+import yaml
 from lsprotocol import types
 
 from ..errors import dotted
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from ..load.explain import Explanation
     from ..screens.store.derive import Project as Live
     from .analysis import Analysis
+    from .family import Family, Occurrence
+
+_NAME = re.compile(r"[._-]*[a-zA-Z0-9][a-zA-Z0-9._-]*")
 
 _REFERENCES = {
     "depends_on": "services",
@@ -29,6 +34,7 @@ _REFERENCES = {
     "configs": "configs",
     "secrets": "secrets",
     "volumes": "volumes",
+    "models": "models",
 }
 
 
@@ -128,14 +134,20 @@ def _wanted(place: Place) -> str:
     return "images" if path[2:] == ("image",) else ""
 
 
-def definition(text: str, path: str, line: int, column: int, found: Analysis) -> types.Location | None:
-    """Where the name under the cursor is defined, in this file or in one that it includes; or the file that is named there."""
+def definition(
+    text: str, path: str, line: int, column: int, near: Family, found: Callable[[], Analysis]
+) -> types.Location | None:
+    """Where the name under the cursor is defined, in this file or in one that it is merged with or extends; or the file that is
+    named there. ``found`` is asked only for what neither says."""
     symbol = symbols.at(text, line, column)
     if symbol is not None:
-        own = next((one for one in symbols.symbols(text) if one.defines and one[:2] == symbol[:2]), None)
-        if own is not None:
-            return types.Location(uri_of(path), _range(own.line, own.start, own.end))
-        mark = found.project.mark(symbol.kind, symbol.name) if found.project is not None else None
+        places = [one for one in near.occurrences(path, symbol) if one.symbol.defines]
+        other = [one for one in places if one != (path, symbol)]
+        own = next((one for one in other or places if one.path == path), next(iter(other), None))
+        if own is not None or places:
+            return location(own or places[0])
+        project = found().project
+        mark = project.mark(symbol.kind, symbol.name) if project is not None else None
         if mark is not None:
             return types.Location(uri_of(mark.file), _range(mark.line - 1, mark.column - 1, mark.column - 1))
         return None
@@ -148,19 +160,39 @@ def definition(text: str, path: str, line: int, column: int, found: Analysis) ->
     return None
 
 
-def references(text: str, line: int, column: int) -> list[symbols.Symbol]:
-    """Every occurrence of the name under the cursor in this file."""
+def location(one: Occurrence) -> types.Location:
+    return types.Location(uri_of(one.path), span(one.symbol))
+
+
+def references(text: str, path: str, line: int, column: int, near: Family) -> list[Occurrence]:
+    """Every occurrence of the name under the cursor, in all files that share it."""
     symbol = symbols.at(text, line, column)
-    return [one for one in symbols.symbols(text) if symbol is not None and one[:2] == symbol[:2]]
+    return near.occurrences(path, symbol) if symbol is not None else []
 
 
 def span(one: symbols.Symbol) -> types.Range:
     return _range(one.line, one.start, one.end)
 
 
-def rename(text: str, path: str, line: int, column: int, name: str) -> types.WorkspaceEdit | None:
-    edits = [types.TextEdit(span(one), name) for one in references(text, line, column)]
-    return types.WorkspaceEdit(changes={uri_of(path): edits}) if edits else None
+def refusal(symbol: symbols.Symbol | None, path: str, name: str, near: Family) -> str:
+    """Why the name under the cursor cannot become ``name``; "" when it can."""
+    if symbol is None:
+        return "there is no name of a service, network, volume, config, secret or model here"
+    if not _NAME.fullmatch(name):  # with a letter or digit: YAML reads - and ... as punctuation
+        return f"{name[:60]!r} is no name: letters, digits, '.', '_' and '-' only"
+    node = yaml.compose(name, Loader=yaml.SafeLoader)
+    if node is None or node.tag != "tag:yaml.org,2002:str":
+        return f"YAML reads {name} as something else than text"
+    if name != symbol.name and near.taken(path, symbol, name):
+        return f"{symbol.kind}.{name} is there already"
+    return ""
+
+
+def rename(found: Sequence[Occurrence], name: str) -> types.WorkspaceEdit | None:
+    edits: dict[str, list[types.TextEdit]] = {}
+    for one in found:
+        edits.setdefault(uri_of(one.path), []).append(types.TextEdit(span(one.symbol), name))
+    return types.WorkspaceEdit(changes=edits) if edits else None
 
 
 def lenses(text: str, live: Live | None) -> list[types.CodeLens]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from ...version import __version__
 from ..errors import ComposeError
 from ..screens.store import derive, read
-from . import analysis, answers
+from . import analysis, answers, family, symbols
 from .place import key_at
+from .positions import Text, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..client import Engine
+
+QUIET = 0.2
+"""Seconds without a key that make a pause in typing, in which the files are looked at."""
 
 
 class Files:
@@ -26,9 +32,36 @@ class Files:
     def __init__(self, server: LanguageServer, engine: Engine | None) -> None:
         self._server = server
         self._engine = engine
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def content(self, path: str) -> Text:
+        """A file as the editor holds it, else as it is on disk."""
+        held = self._server.workspace.text_documents
+        uri = next((uri for uri in held if answers.path_of(uri) == path), None)
+        content = held[uri].source if uri is not None else family.read(path) or ""
+        return Text(normalised(content), str(self._server.workspace.position_encoding))
 
     def text(self, uri: str) -> str:
-        return str(self._server.workspace.get_text_document(uri).source)
+        return self.content(answers.path_of(uri)).content
+
+    def column(self, uri: str, at: types.Position) -> int:
+        return self.content(answers.path_of(uri)).column(at)
+
+    def outward(self, path: str, found: types.Range) -> types.Range:
+        return self.content(path).outward(found)
+
+    def placed(self, one: types.Location) -> types.Location:
+        return types.Location(one.uri, self.outward(answers.path_of(one.uri), one.range))
+
+    def near(self, uri: str) -> family.Family:
+        """The files of the workspace that may share names with this one."""
+        path = answers.path_of(uri)
+        held = {answers.path_of(one) for one in self._server.workspace.text_documents}
+        roots = [answers.path_of(one) for one in self._server.workspace.folders]
+        if not roots and self._server.workspace.root_uri:
+            roots = [answers.path_of(self._server.workspace.root_uri)]
+        texts = {one: self.content(one).content for one in dict.fromkeys((*held, *family.candidates(path, roots)))}
+        return family.Family(path, texts)
 
     def texts(self) -> dict[str, bytes]:
         """Everything that is open, by path."""
@@ -40,20 +73,29 @@ class Files:
     def analyse(self, uri: str) -> analysis.Analysis:
         return analysis.analyse(answers.path_of(uri), self.texts(), dict(os.environ))
 
+    def check_soon(self) -> None:
+        """Once nothing has been typed for a moment."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = asyncio.get_running_loop().call_later(QUIET, self.check)
+
     def check(self) -> None:
         """Publish the findings of every open file: one may be part of another's project."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
         for uri in list(self._server.workspace.text_documents):
             path = answers.path_of(uri)
             if path.endswith((".yaml", ".yml")):
                 found = answers.diagnostics(self.analyse(uri), path, self.text(uri))
+                for one in found:
+                    one.range = self.outward(path, one.range)
                 self._server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found))
 
     def names(self, uri: str, kind: str) -> Sequence[str]:
         if kind == "images":
             return self._images()
-        from .symbols import symbols
-
-        here = [one.name for one in symbols(self.text(uri)) if one.kind == kind and one.defines]
+        here = [one.name for one in symbols.symbols(self.text(uri)) if one.kind == kind and one.defines]
         project = self.analyse(uri).project
         return sorted({*here, *(getattr(project, kind) if project is not None else ())})
 
@@ -91,6 +133,11 @@ def make_server(engine: Engine | None) -> LanguageServer:
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def changed(given: types.DidChangeTextDocumentParams) -> None:
+        files.check_soon()
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def closed(given: types.DidCloseTextDocumentParams) -> None:
+        server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(given.text_document.uri, []))
         files.check()
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
@@ -110,30 +157,67 @@ def make_server(engine: Engine | None) -> LanguageServer:
         return answers.completions(
             files.text(uri),
             at.line,
-            at.character,
+            files.column(uri, at),
             lambda kind: files.names(uri, kind),
             lambda: analysis.variables(answers.path_of(uri), files.texts(), dict(os.environ)),
         )
 
-    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
-    def define(given: types.DefinitionParams) -> types.Location | None:
-        uri, at = given.text_document.uri, given.position
-        return answers.definition(files.text(uri), answers.path_of(uri), at.line, at.character, files.analyse(uri))
-
-    @server.feature(types.TEXT_DOCUMENT_REFERENCES)
-    def refer(given: types.ReferenceParams) -> list[types.Location]:
-        uri, at = given.text_document.uri, given.position
-        found = answers.references(files.text(uri), at.line, at.character)
-        return [types.Location(uri, answers.span(one)) for one in found]
-
-    @server.feature(types.TEXT_DOCUMENT_RENAME)
-    def rename(given: types.RenameParams) -> types.WorkspaceEdit | None:
-        uri, at = given.text_document.uri, given.position
-        return answers.rename(files.text(uri), answers.path_of(uri), at.line, at.character, given.new_name)
+    _answer_about_names(server, files)
 
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS)
     def lens(given: types.CodeLensParams) -> list[types.CodeLens]:
         uri = given.text_document.uri
-        return answers.lenses(files.text(uri), files.live(uri))
+        found = answers.lenses(files.text(uri), files.live(uri))
+        for one in found:
+            one.range = files.outward(answers.path_of(uri), one.range)
+        return found
 
     return server
+
+
+def _answer_about_names(server: LanguageServer, files: Files) -> None:
+    """Definition, references, renaming."""
+
+    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
+    def define(given: types.DefinitionParams) -> types.Location | None:
+        uri, at = given.text_document.uri, given.position
+        found = answers.definition(
+            files.text(uri),
+            answers.path_of(uri),
+            at.line,
+            files.column(uri, at),
+            files.near(uri),
+            lambda: files.analyse(uri),
+        )
+        return files.placed(found) if found is not None else None
+
+    @server.feature(types.TEXT_DOCUMENT_REFERENCES)
+    def refer(given: types.ReferenceParams) -> list[types.Location]:
+        uri, at = given.text_document.uri, given.position
+        found = answers.references(
+            files.text(uri), answers.path_of(uri), at.line, files.column(uri, at), files.near(uri)
+        )
+        return [
+            files.placed(answers.location(one))
+            for one in found
+            if given.context.include_declaration or not one.symbol.defines
+        ]
+
+    @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
+    def prepare(given: types.PrepareRenameParams) -> types.Range | None:
+        uri, at = given.text_document.uri, given.position
+        symbol = symbols.at(files.text(uri), at.line, files.column(uri, at))
+        return files.outward(answers.path_of(uri), answers.span(symbol)) if symbol is not None else None
+
+    @server.feature(types.TEXT_DOCUMENT_RENAME)
+    def rename(given: types.RenameParams) -> types.WorkspaceEdit | None:
+        uri, at, near = given.text_document.uri, given.position, files.near(given.text_document.uri)
+        text, path, column = files.text(uri), answers.path_of(uri), files.column(uri, at)
+        why = answers.refusal(symbols.at(text, at.line, column), path, given.new_name, near)
+        if why:
+            raise JsonRpcInvalidParams(why)
+        edit = answers.rename(answers.references(text, path, at.line, column, near), given.new_name)
+        for name, edits in (edit.changes or {}).items() if edit is not None else ():
+            for one in edits:
+                one.range = files.outward(answers.path_of(name), one.range)
+        return edit

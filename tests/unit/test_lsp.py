@@ -14,7 +14,8 @@ from support.command import PYCOMPOSE
 
 from pycompose.compose.errors import LoadError
 from pycompose.compose.load.pipeline import load_project
-from pycompose.compose.lsp import analysis, symbols
+from pycompose.compose.lsp import analysis, answers, symbols
+from pycompose.compose.lsp.family import Family
 from pycompose.compose.lsp.place import key_at, place_at, variable_before
 
 FILE = """\
@@ -100,6 +101,101 @@ def test_occurrences() -> None:
     assert symbols.symbols("a: [") == [] and symbols.symbols("{" * 5000) == []
 
 
+def test_names_behind_merges_builds_and_jobs() -> None:
+    text = """\
+x-base: &base
+  depends_on: [db]
+services:
+  web:
+    <<: *base
+    build: {context: ., additional_contexts: {base: "service:db"}, secrets: [key]}
+    volumes_from: ["container:db", db:ro]
+    models: [llm]
+  db: {}
+jobs:
+  clean: {image: box, depends_on: {db: {}}}
+models: {llm: {}}
+secrets: {key: {}}
+"""
+    found = [(one.kind, one.line, one.defines) for one in symbols.symbols(text) if one.name in ("db", "llm", "key")]
+    assert found == [
+        ("services", 1, False),
+        ("services", 5, False),
+        ("secrets", 5, False),
+        ("services", 6, False),
+        ("models", 7, False),
+        ("services", 8, True),
+        ("services", 10, False),
+        ("models", 11, True),
+        ("secrets", 12, True),
+    ]
+    assert symbols.symbols("# \u2028\x85\nservices: {a: {depends_on: [a]}}\n")[0].line == 1
+    assert symbols.symbols("a: &a {<<: *a}\nservices: &s {<<: *s, b: {}}\n")[0].name == "b"
+
+
+FAMILY = {
+    "/p/compose.yaml": "include: [infra/compose.yaml, {path: [more.yml]}]\n"
+    "services:\n  web: {extends: {file: base.yml, service: web}, depends_on: [db]}\n  own: {extends: web}\n"
+    "networks: {back: {}}\n",
+    "/p/compose.override.yaml": "services: {web: {}, db: {}}\n",
+    "/p/infra/compose.yaml": "services: {db: {networks: [back]}}\n",
+    "/p/more.yml": "services: {mail: {depends_on: [db, web]}}\n",
+    "/p/base.yml": "services: {web: {networks: [back], depends_on: [db, helper]}, helper: {}}\n",
+    "/q/compose.yaml": "services: {web: {}, db: {}}\n",
+}
+
+
+def test_names_over_files() -> None:
+    def places(path: str, line: int, column: int) -> list[tuple[str, int, int]]:
+        found = answers.references(FAMILY[path], path, line, column, Family(path, FAMILY))
+        return [(one.path, one.symbol.line, one.symbol.start) for one in found]
+
+    web = places("/p/compose.yaml", 2, 2)
+    assert web == [
+        ("/p/compose.override.yaml", 0, 11),
+        ("/p/compose.yaml", 2, 2),
+        ("/p/compose.yaml", 3, 17),
+        ("/p/more.yml", 0, 35),
+    ]
+    assert places("/p/more.yml", 0, 35) == web == places("/p/compose.override.yaml", 0, 11)
+    base = [("/p/base.yml", 0, 11), ("/p/compose.yaml", 2, 43)]
+    assert places("/p/base.yml", 0, 12) == base == places("/p/compose.yaml", 2, 44)
+    assert {one[0] for one in places("/p/infra/compose.yaml", 0, 12)} == {
+        "/p/base.yml", "/p/compose.yaml", "/p/compose.override.yaml", "/p/infra/compose.yaml", "/p/more.yml",
+    }  # fmt: skip
+    assert [one[0] for one in places("/p/compose.yaml", 4, 12)] == [
+        "/p/base.yml", "/p/compose.yaml", "/p/infra/compose.yaml",
+    ]  # fmt: skip
+    assert len(places("/q/compose.yaml", 0, 11)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("store", ""), ("web", ""), ("db", "services.db is there already"), ("a b", "no name"), ("", "no name"),
+     ("123", "YAML"), ("no", "YAML"), ("2001-99-99", "YAML"), ("-", "no name"), ("...", "no name")],
+)  # fmt: skip
+def test_new_names(name: str, words: str) -> None:
+    path = "/p/more.yml"
+    symbol = symbols.at(FAMILY[path], 0, 36)
+    why = answers.refusal(symbol, path, name, Family(path, FAMILY))
+    assert words in why and bool(words) == bool(why)
+
+
+@pytest.mark.parametrize(("encoding", "units"), [("utf-16", 2), ("utf-32", 1), ("utf-8", 4)])
+def test_columns_in_units(encoding: str, units: int) -> None:
+    from lsprotocol import types
+
+    from pycompose.compose.lsp.positions import Text, normalised
+
+    text = Text(normalised("a\r\n\U0001f600b\rc"), encoding)
+    assert text.content == "a\n\U0001f600b\nc"
+    columns = [text.column(types.Position(1, one)) for one in (0, units, units + 1, units + 9)]
+    assert columns == [0, 1, 2, 2] and text.column(types.Position(9, 3)) == 0
+    assert encoding == "utf-32" or text.column(types.Position(1, units - 1)) == 0
+    found = text.outward(types.Range(types.Position(1, 1), types.Position(1, 2)))
+    assert (found.start.character, found.end.character) == (units, units + 1)
+
+
 CASES = Path(__file__).parents[1] / "golden" / "compose"
 
 
@@ -150,13 +246,17 @@ class Client:
         self._process.stdin.flush()
 
     def ask(self, method: str, parameters: Any) -> Any:
+        answer = self.answer(method, parameters)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def answer(self, method: str, parameters: Any) -> dict[str, Any]:
         self._number += 1
         self.tell(method, parameters, self._number)
         while True:
             answer = self._read()
             if answer.get("id") == self._number:
-                assert "error" not in answer, answer
-                return answer["result"]
+                return answer
             self._notes.append(answer)
 
     def published(self) -> dict[str, Any]:
@@ -232,3 +332,54 @@ def test_an_editor_over_standard_input_and_output(tmp_path: Path) -> None:
     assert client.close() == 0
     # Looking at files starts no engine.
     assert not (tmp_path / "root").exists()
+
+
+def test_columns_and_names_of_several_files_as_an_editor_sees_them(tmp_path: Path) -> None:
+    """UTF-16 columns, renaming in files that are open and in files that are not, and findings once after a burst of keys."""
+    face = "\U0001f600"
+    texts = {
+        "compose.yaml": f"include: [part/db.yaml]\nservices:\n  web: {{image: box, labels: ['{face}'], depends_on: [db]}}\n",
+        "part/db.yaml": f"services: {{other: {{image: '{face}{face}'}}, db: {{image: box}}}}\n",
+        "alone/compose.yaml": "services: {db: {image: box}}\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    uris = {name: (tmp_path / name).as_uri() for name in texts}
+    client = Client(tmp_path)
+    client.ask("initialize", {"processId": os.getpid(), "rootUri": tmp_path.as_uri(), "capabilities": {}})
+    client.tell("initialized", {})
+    main = {"uri": uris["compose.yaml"]}
+    document = {**main, "languageId": "yaml", "version": 1, "text": texts["compose.yaml"]}
+    client.tell("textDocument/didOpen", {"textDocument": document})
+    assert client.published()["diagnostics"] == []
+
+    def units(name: str, line: int, word: str) -> int:
+        before = texts[name].splitlines()[line].split(word)[0]
+        return len(before.encode("utf-16-le")) // 2
+
+    at = {"textDocument": main, "position": {"line": 2, "character": units("compose.yaml", 2, "db]")}}
+    (own,) = client.ask("textDocument/rename", {**at, "newName": "store"})["changes"][uris["compose.yaml"]]
+    changes = client.ask("textDocument/rename", {**at, "newName": "store"})["changes"]
+    assert changes.keys() == {uris["compose.yaml"], uris["part/db.yaml"]}
+    assert own["range"]["start"] == at["position"] == client.ask("textDocument/prepareRename", at)["start"]
+    (there,) = changes[uris["part/db.yaml"]]
+    assert there["range"]["start"] == {"line": 0, "character": units("part/db.yaml", 0, "db:")}
+    found = client.ask("textDocument/definition", at)
+    assert found["uri"] == uris["part/db.yaml"] and found["range"] == there["range"]
+    places = client.ask("textDocument/references", {**at, "context": {"includeDeclaration": False}})
+    assert [one["uri"] for one in places] == [uris["compose.yaml"]]
+    assert (
+        "services.web is there already"
+        in client.answer("textDocument/rename", {**at, "newName": "web"})["error"]["message"]
+    )
+    for version in range(2, 30):
+        text = texts["compose.yaml"].replace("image: box", f"imag{version}: box")
+        client.tell(
+            "textDocument/didChange", {"textDocument": {**main, "version": version}, "contentChanges": [{"text": text}]}
+        )
+    (finding,) = client.published()["diagnostics"]
+    assert "imag29" in finding["message"]
+    client.tell("textDocument/didClose", {"textDocument": main})
+    assert client.published() == {**main, "diagnostics": []}
+    assert client.close() == 0
