@@ -42,6 +42,15 @@ def registry_auth(ref: str) -> str | None:
     return _encode(entry) if entry else None
 
 
+def login_of(host: str) -> tuple[str, str] | None:
+    """Name and password for a registry, as `registry_of` names it; None when there are none, or a token in their place.
+
+    Raises `OperationError` when a credential helper is configured that cannot be asked.
+    """
+    entry = _lookup(docker_config.read(), host) or {}
+    return (entry["username"], entry.get("password", "")) if entry.get("username") else None
+
+
 def all_registries() -> str | None:
     """X-Registry-Config for a build: what there is for each registry that the file names. A helper that cannot be asked
     has nothing, since the build may need none of it."""

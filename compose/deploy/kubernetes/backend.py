@@ -93,12 +93,15 @@ class KubernetesBackend:
         return facts if minor is None else replace(facts, minor=minor)
 
     def plan(self, project: Project, images: Mapping[str, str], options: Options) -> Plan:
+        from .logins import look_up_logins
         from .observe import observe, propose
 
         findings = Findings(project)
-        wanted = convert(project, self._facts(images, self._kube.minor), findings)
-        findings.check()
         there = observe(self._kube, self._name, self._namespace)
+        logins = look_up_logins(images.values(), there.values())
+        facts = replace(self._facts(images, self._kube.minor), logins=logins)
+        wanted = convert(project, facts, findings)
+        findings.check()
         proposed = propose(self._kube, wanted, there, force=self._target.force)
         verdicts = self._watch.verdicts() if there else {}
         rules = Rules(proposed, PLACES, FIXED, frozenset({"Job"}))

@@ -30,7 +30,7 @@ def container(project: Project, name: str, facts: Facts, mounted: Mounted, findi
     tree = project.services[name]
     body: pods.Container = {
         "name": dns_name(name),
-        "image": facts.images.get(name) or image_name(project, name),
+        "image": image_of(project, name, facts),
         "imagePullPolicy": "IfNotPresent",
     }
     _add_command(body, tree)
@@ -55,6 +55,10 @@ def container(project: Project, name: str, facts: Facts, mounted: Mounted, findi
     return body
 
 
+def image_of(project: Project, name: str, facts: Facts) -> str:
+    return facts.images.get(name) or image_name(project, name)
+
+
 def _add_command(body: pods.Container, tree: Service) -> None:
     if (words := tree.get("entrypoint")) is not None:
         body["command"] = [literal(one) for one in words]
@@ -73,7 +77,7 @@ def init_containers(
 ) -> list[pods.Container]:
     """The pre_start steps: each runs to its end before the next, with the service's own environment, volumes and user."""
     tree = project.services[name]
-    image = facts.images.get(name) or image_name(project, name)
+    image = image_of(project, name, facts)
     found: list[pods.Container] = []
     for index, hook in enumerate(tree.get("pre_start") or ()):
         environment = {**(tree.get("environment") or {}), **(hook.get("environment") or {})}

@@ -9,6 +9,7 @@ from ...plan.graph import HEALTHY, STARTED, dependencies
 from ..jobs import awaited
 from ..objects import COMPLETED, READY, Wanted
 from .files import file_objects
+from .logins import login_objects
 from .names import MANAGED_BY, MANAGER, PROJECT, SET_ID, SET_KINDS, SET_TOOL, set_id, set_name
 from .policies import policies
 from .services import service_objects
@@ -46,6 +47,7 @@ def convert(project: Project, facts: Facts, findings: Findings) -> list[Wanted]:
     for noun in ("secrets", "configs"):
         made, sources[noun] = file_objects(project, facts, noun)
         objects += made
+    objects += login_objects(project, facts)
     used = {str(one.get("source")) for tree in project.services.values() for one in tree.get("volumes") or ()}
     claims = [claim(project, facts, key, findings) for key in project.volumes if key in used]
     objects += [one for one in claims if one is not None]

@@ -14,11 +14,25 @@ NEWEST = 37
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """What the Secret of a registry's login holds, and the digits that stand for it. Without content: another has put it there, and
+    it stays as it is."""
+
+    digits: str
+    content: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Login({self.digits})"
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """``images`` by service; ``minor`` is the server's version 1.x; ``users`` numeric user and group by service, for users by name."""
+    """``images`` by service; ``minor`` is the server's version 1.x; ``users`` numeric user and group by service, for users by name;
+    ``logins`` what registries let the nodes pull with, by host."""
 
     namespace: str
     images: Mapping[str, str] = field(default_factory=dict)
     minor: int = NEWEST
     users: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     allow_binds: bool = False
+    logins: Mapping[str, Login] = field(default_factory=dict)

@@ -94,7 +94,7 @@ def propose(
         if one.key not in there:
             found[one.key] = {}
             continue
-        if one.kind in ("Namespace",):
+        if one.kind == "Namespace" or (one.kind == "Secret" and "data" not in one.body):
             found[one.key] = there[one.key].body  # that it is there is all that matters
             continue
         try:

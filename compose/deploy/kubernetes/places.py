@@ -28,6 +28,7 @@ _POD: dict[tuple[str, ...], tuple[str, ...]] = {
     ("spec", "dnsConfig"): ("dns",),
     ("spec", "hostAliases"): ("extra_hosts",),
     ("spec", "hostname"): ("hostname",),
+    ("spec", "imagePullSecrets"): ("image",),
     ("spec", "initContainers"): ("pre_start",),
     ("spec", "terminationGracePeriodSeconds"): ("stop_grace_period",),
     ("spec", "volumes"): ("volumes",),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...convert.values import seconds
-from .container import LEAVING, container, init_containers, is_replaced_while_serving, user_ids
+from .container import LEAVING, container, image_of, init_containers, is_replaced_while_serving, user_ids
+from .logins import pull_secrets
 from .names import NETWORK, dns_name, is_annotation, own_labels, selector
 from .placement import placement
 from .volumes import mounted
@@ -45,6 +46,8 @@ def pod_template(
         "restartPolicy": restart,
         "terminationGracePeriodSeconds": _grace(tree),
     }
+    if keys := pull_secrets(image_of(project, name, facts), facts):
+        spec["imagePullSecrets"] = keys
     first = init_containers(project, name, facts, volumes, findings)
     if first:
         spec["initContainers"] = first

@@ -217,11 +217,18 @@ class PodSecurityContext(TypedDict, total=False):
     fsGroup: int
 
 
+class Reference(TypedDict):
+    """An object of the same namespace."""
+
+    name: str
+
+
 class PodSpec(Placement, total=False):
     automountServiceAccountToken: bool
     containers: list[Container]
     initContainers: list[Container]
     enableServiceLinks: bool
+    imagePullSecrets: list[Reference]
     restartPolicy: str
     terminationGracePeriodSeconds: int
     volumes: list[Volume]
