@@ -2,7 +2,9 @@
 
     PYCOMPOSE_TEST_SWARM        a manager's address (unix://…, tcp://…), PYCOMPOSE_TEST_SWARM_IMAGE an image that every node has or can pull
                                 PYCOMPOSE_TEST_SWARM_NODES the engines of its nodes: "n2=unix:///… n3=tcp://…"
-    PYCOMPOSE_TEST_KUBECONFIG   a kubeconfig, whose current context is used; PYCOMPOSE_TEST_KUBERNETES_IMAGE as above
+                                PYCOMPOSE_TEST_SWARM_POWER a command that takes `kill NODE` and `start K` for the K-th node
+    PYCOMPOSE_TEST_KUBECONFIG   a kubeconfig, whose current context is used; PYCOMPOSE_TEST_KUBERNETES_IMAGE and
+                                PYCOMPOSE_TEST_KUBERNETES_POWER as above
 
 The image needs `sh`, `sleep`, `cat`, `env`, `wget` and busybox's `httpd`, and a file /www/version.
 """
@@ -41,6 +43,7 @@ class Lab:
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
+    power: str = ""
 
     def write(self, text: str) -> None:
         (self.directory / "compose.yaml").write_text(f"name: {NAME}\n{text.replace('@IMAGE@', self.image)}")
@@ -102,7 +105,8 @@ def _swarm(directory: Path) -> Lab:
         pytest.skip("no swarm: PYCOMPOSE_TEST_SWARM names none")
     nodes = tuple(os.environ.get("PYCOMPOSE_TEST_SWARM_NODES", "").split())
     image = os.environ.get("PYCOMPOSE_TEST_SWARM_IMAGE", "busybox")
-    return Lab("swarm", f"swarm:{address}", image, directory, nodes=nodes)
+    power = os.environ.get("PYCOMPOSE_TEST_SWARM_POWER", "")
+    return Lab("swarm", f"swarm:{address}", image, directory, nodes=nodes, power=power)
 
 
 def _kubernetes(directory: Path) -> Lab:
@@ -110,7 +114,8 @@ def _kubernetes(directory: Path) -> Lab:
     if not config:
         pytest.skip("no Kubernetes: PYCOMPOSE_TEST_KUBECONFIG names none")
     image = os.environ.get("PYCOMPOSE_TEST_KUBERNETES_IMAGE", "busybox")
-    return Lab("kubernetes", "kubernetes", image, directory, {"KUBECONFIG": config})
+    power = os.environ.get("PYCOMPOSE_TEST_KUBERNETES_POWER", "")
+    return Lab("kubernetes", "kubernetes", image, directory, {"KUBECONFIG": config}, power=power)
 
 
 @pytest.fixture(params=["swarm", "kubernetes"])
