@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 from ...errors import OperationError
 from ..findings import Findings
+from ..jobs import awaited
 from ..objects import Cluster
 from ..plan import Gate, Rules, plan_deployment, plan_removal
 from .convert import WORKLOADS, convert, gates
 from .facts import Facts
 from .names import PROJECT, SERVICE, dns_name
 from .places import FIXED, PLACES
+from .workload import is_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,13 +95,17 @@ class KubernetesBackend:
         return facts if minor is None else replace(facts, minor=minor)
 
     def plan(self, project: Project, images: Mapping[str, str], options: Options) -> Plan:
+        from ..checks import look_up_checks
         from .logins import look_up_logins
         from .observe import observe, propose
 
         findings = Findings(project)
         there = observe(self._kube, self._name, self._namespace)
         logins = look_up_logins(images.values(), there.values())
-        facts = replace(self._facts(images, self._kube.minor), logins=logins)
+        jobs = awaited(project)
+        serving = [name for name in project.services if not is_job(project, name, jobs)]
+        checks = look_up_checks(project, images, serving)
+        facts = replace(self._facts(images, self._kube.minor), logins=logins, checks=checks)
         wanted = convert(project, facts, findings)
         findings.check()
         proposed = propose(self._kube, wanted, there, force=self._target.force)

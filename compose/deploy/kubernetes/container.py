@@ -48,7 +48,7 @@ def container(project: Project, name: str, facts: Facts, mounted: Mounted, findi
         body["securityContext"] = security
     if mounted.mounts:
         body["volumeMounts"] = mounted.mounts
-    body = {**body, **probes(tree)}
+    body = {**body, **probes(facts.checks.get(name) or tree.get("healthcheck") or {})}
     lifecycle = _lifecycle(name, tree, findings)
     if lifecycle:
         body["lifecycle"] = lifecycle

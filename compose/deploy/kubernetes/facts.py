@@ -9,6 +9,8 @@ from ...dataclass import dataclass, field
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...model.service import HealthCheck
+
 NEWEST = 37
 """The minor version that files are written for when no server is asked."""
 
@@ -28,7 +30,7 @@ class Login:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """``images`` by service; ``minor`` is the server's version 1.x; ``users`` numeric user and group by service, for users by name;
-    ``logins`` what registries let the nodes pull with, by host."""
+    ``logins`` what registries let the nodes pull with, by host; ``checks`` by service, where the check is the image's."""
 
     namespace: str
     images: Mapping[str, str] = field(default_factory=dict)
@@ -36,3 +38,4 @@ class Facts:
     users: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     allow_binds: bool = False
     logins: Mapping[str, Login] = field(default_factory=dict)
+    checks: Mapping[str, HealthCheck] = field(default_factory=dict)

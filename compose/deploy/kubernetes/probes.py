@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ...model.service import Service
+    from ...model.service import HealthCheck
     from ...model.values import Duration
     from .bodies import pods
 
@@ -14,8 +14,7 @@ INTERVAL, TIMEOUT, RETRIES, START_INTERVAL = 30, 30, 3, 5
 """What a health check has when it says nothing, in seconds and times."""
 
 
-def probes(service: Service) -> pods.Probes:
-    tree = service.get("healthcheck") or {}
+def probes(tree: HealthCheck) -> pods.Probes:
     test = tree.get("test")
     if tree.get("disable") or not test:
         return {}
