@@ -126,9 +126,9 @@ def test_a_result_is_looked_into_and_used_by_another_build(
         )
         assert read.Data == b"first\n"
         for path in ("device", "bin"):  # a device is not opened, let alone read: it would be the host's
-            request = gateway.ReadFileRequest(Ref=result.ref.id, FilePath=path)
+            asked = gateway.ReadFileRequest(Ref=result.ref.id, FilePath=path)
             with pytest.raises(grpc.RpcError, match="not a regular file"):
-                first.gateway("ReadFile", request, gateway.ReadFileResponse)
+                first.gateway("ReadFile", asked, gateway.ReadFileResponse)
         inner = sockets / "second"
         inner.mkdir()
         lent = _lent("FROM given\nRUN cat /first > /second\n")
@@ -311,7 +311,7 @@ def test_several_builds_share_a_session_within_the_control_connection(
     attributes = [{"build-arg:N": str(number)} for number in range(3)]
     with BuildKitClient(engine.layout.socket, sockets, lent, within=True) as buildkit:
         exporters = [[control.Exporter(Type="moby", Attrs={"name": f"within:{number}"})] for number in range(3)]
-        solving = []
+        solving: list[Any] = []
         for exporter, asked in zip(exporters, attributes, strict=True):
             buildkit.ref = f"{buildkit.ref[:20]}{len(solving)}"
             solving.append(buildkit.solve(Frontend="dockerfile.v0", FrontendAttrs=asked, Exporters=exporter))

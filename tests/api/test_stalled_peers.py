@@ -157,7 +157,7 @@ class _Peers:
 
 def _answers(engine: EngineRoot, seconds: float) -> list[float]:
     """How long others wait for `ps` and ping meanwhile."""
-    took = []
+    took: list[float] = []
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline or len(took) < 20:
         for path in ("/_ping", "/containers/json?all=1"):
@@ -332,7 +332,12 @@ def test_a_program_that_reads_late_gets_all(engine: EngineRoot, subjects: Subjec
     data = os.urandom(2_000_000)
     id = _exec(engine, subjects.silent, ["sh", "-c", "sleep 1; wc -c"])
     with _switched(engine, Endpoint("POST", f"/exec/{id}/start", _UPGRADE).head()) as connection:
-        threading.Thread(target=lambda: (connection.sendall(data), connection.shutdown(socket.SHUT_WR))).start()
+
+        def send() -> None:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+
+        threading.Thread(target=send).start()
         assert statistics.median(_answers(engine, 0.5)) < PROMPT
         assert _frames(connection.recv(65536)) == b"2000000\n"
 

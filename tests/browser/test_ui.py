@@ -156,7 +156,7 @@ def test_axe_finds_nothing_serious(context: BrowserContext, address: str, look: 
     from axe_playwright_python.sync_playwright import Axe
 
     page = context.new_page()
-    page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=look)
     page.set_viewport_size({"width": width, "height": 900})
     own = address.partition("?")[0]
     page.goto(f"{own}#/p/shop")

@@ -14,7 +14,7 @@ import yaml
 from pycompose.compose.deploy.kubernetes.client import connect
 
 if TYPE_CHECKING:
-    from conftest import Lab
+    from cluster.conftest import Lab
 
 NAME = "pycompose-test"
 

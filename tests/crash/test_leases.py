@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.busybox_image import busybox_rootfs
@@ -66,13 +66,13 @@ class Rig:
     def containers(self, project: str) -> dict[str, tuple[str, int]]:
         """Name -> state and pid of a project's containers."""
         rows = self.json("/containers/json?all=1&filters=" + _label(project))
-        found = {}
+        found: dict[str, tuple[str, int]] = {}
         for row in rows:
             tree = self.json(f"/containers/{row['Id']}/json")
             found[row["Names"][0]] = (row["State"], tree["State"]["Pid"])
         return found
 
-    def json(self, path: str) -> list[dict[str, object]] | dict[str, object]:
+    def json(self, path: str) -> Any:
         return self.engine.json("GET", path)
 
     def round(self, number: int, delay: float) -> None:
@@ -126,10 +126,10 @@ class Rig:
         self.command("container", "ls", "--quiet")  # starts the engine, when no lease had been registered yet
         assert self.containers(project) == {}
         assert self.json("/networks?filters=" + _label(project)) == []
-        assert self.json("/volumes?filters=" + _label(project))["Volumes"] == []  # type: ignore[call-overload]
+        assert self.json("/volumes?filters=" + _label(project))["Volumes"] == []
         state = self.engine.layout.state
-        known = {row["Id"] for row in self.json("/containers/json?all=1")}  # type: ignore[index]
-        known |= {row["Name"] for row in self.json("/volumes")["Volumes"]}  # type: ignore[attr-defined, call-overload]
+        known = {row["Id"] for row in self.json("/containers/json?all=1")}
+        known |= {row["Name"] for row in self.json("/volumes")["Volumes"]}
 
         def strangers() -> set[str]:
             return {path.name for noun in ("containers", "volumes") for path in (state / noun).iterdir()} - known

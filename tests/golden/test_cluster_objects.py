@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
@@ -151,7 +151,8 @@ def test_binds_that_are_allowed_are_paths_of_the_nodes() -> None:
     project = load("swarm")
     findings = Findings(project)
     objects = to_kubernetes(project, Facts("shop", allow_binds=True), findings)
-    (spec,) = [one.body["spec"]["template"]["spec"] for one in objects if one.key == "DaemonSet web"]
+    (body,) = [one.body for one in objects if one.key == "DaemonSet web"]
+    spec = cast("Any", body["spec"])["template"]["spec"]
     (name,) = [one["name"] for one in spec["volumes"] if one.get("hostPath")]
     (mount,) = [one for one in spec["containers"][0]["volumeMounts"] if one["name"] == name]
     assert mount["mountPropagation"] == "HostToContainer"

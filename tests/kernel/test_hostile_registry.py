@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,6 +102,11 @@ def publish(server: Registry, config: Any) -> None:
 
 def test_configurations() -> None:
     """Pure: what passes the check must be usable wherever an image's configuration is read."""
+    images: list[Image] = []
+
+    def newest(reference: str) -> Image:
+        return images[-1]
+
     for changed, label in variants(CONFIG):
         try:
             tree = document(json.dumps(changed).encode(), "the configuration")
@@ -108,9 +114,10 @@ def test_configurations() -> None:
         except EngineError:
             continue
         image = Image("sha256:" + "0" * 64, tree, (), ("app:1",), created=tree.get("created") or "")
+        images.append(image)
         for row in (shapes.inspect(image, (), 0.0), shapes.summary(image), *shapes.history(image)):
             assert encode(row), label
-        shapes.selected([image], {"label": ["a=b"], "until": ["1h"]}, lambda ref, image=image: image)
+        shapes.selected([image], {"label": ["a=b"], "until": ["1h"]}, newest)
         try:
             validate.config(merge.with_image(normalize(CONFIG_FIELDS, {"Cmd": ["x"]}, ""), image.process))
         except EngineError as error:
@@ -171,17 +178,23 @@ def test_addresses(images: Images, server: Registry, address: str) -> None:
         images.pull(f"{server.address}/app", all_tags=True)
 
 
+def answered(body: bytes, handler: Handler) -> bool:
+    return handler.reply(200, body)
+
+
 def test_tokens(images: Images, server: Registry) -> None:
     publish(server, CONFIG)
     server.token = "right"
-    for wrong in (
+    wrong: list[Any] = [None, 1, [], "\x01"]
+    tokens: tuple[Any, ...] = (
         None,
         [],
         1,
-        *({"token": value} for value in (None, 1, [], "\x01")),
+        *({"token": value} for value in wrong),
         *({"token": "x", "expires_in": value} for value in (10**400, 1e308, "x", -5)),
-    ):
+    )
+    for token in tokens:
         server.faults.clear()
-        server.fault("GET", "/token", lambda handler, wrong=wrong: handler.reply(200, json.dumps(wrong).encode()))
+        server.fault("GET", "/token", partial(answered, json.dumps(token).encode()))
         with pytest.raises(EngineError):
             images.pull(f"{server.address}/app:1")

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from support.busybox_image import busybox_rootfs
@@ -90,7 +90,7 @@ def rich(bench: Bench, ref: str) -> Image:
         (view / ("long-" * 30)).write_text("long")
         (view / "ünicode").write_text("name")
     layer = bench.images.commit_layer(upper, base.layers)
-    config = {**base.config, "history": [*base.config["history"], {"created_by": "RUN"}]}
+    config = {**base.config, "history": [*cast("list[Any]", base.config["history"]), {"created_by": "RUN"}]}
     image = bench.images.add(config, [*base.layers, layer])
     bench.images.tag(image.id, ref)
     return bench.images.resolve(ref)
@@ -221,7 +221,7 @@ def tool(name: str) -> pytest.MarkDecorator:
 def run(*command: str, **options: Any) -> str:
     result = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     assert result.returncode == 0, result.stderr
-    return result.stdout
+    return str(result.stdout)
 
 
 @pytest.mark.peer

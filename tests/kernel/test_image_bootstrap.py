@@ -74,6 +74,7 @@ def test_bookworm_slim(images: Images, tmp_path: Path) -> None:
     (root,) = images.layer_paths(image)
     assert image.repo_tags == ("debian:bookworm-slim",) and image.size < 100_000_000
     labels = image.process["Labels"]
+    assert labels is not None
     assert labels["io.pycompose.bootstrap.suite"] == "bookworm"
     assert re.fullmatch(r"[0-9A-F]{40}(, [0-9A-F]{40})*", labels["io.pycompose.bootstrap.key"])
     assert "bookworm-security 20" in labels["io.pycompose.bootstrap.date"]

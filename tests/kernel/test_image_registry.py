@@ -436,7 +436,12 @@ def test_credentials_do_not_follow_redirects(bench: Bench, server: Registry) -> 
     seen: list[str | None] = []
     with fake_registry() as storage:
         storage.blobs = server.blobs
-        storage.fault("GET", "/v2/", lambda h: bool(seen.append(h.headers.get("Authorization"))))
+
+        def note(request: Any) -> bool:
+            seen.append(request.headers.get("Authorization"))
+            return False
+
+        storage.fault("GET", "/v2/", note)
         server.fault("GET", "/blobs/", lambda h: h.reply(307, Location=f"http://{storage.address}{h.path}"))
         bench.pull(f"{server.address}/app:1", auth=Auth("joe", "secret"))
     assert seen == [None, None, None]
@@ -732,10 +737,11 @@ def test_docker_registry(
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "registry/cert.pem"))
         image = bench.images.import_rootfs(busybox_rootfs(), ref=f"{address}/a/bb:1")
         if user:
-            for action in (
+            actions: tuple[Callable[[], object], ...] = (
                 lambda: bench.images.push(f"{address}/a/bb:1"),
                 lambda: bench.images.login(Auth("joe", "x"), address),
-            ):
+            )
+            for action in actions:
                 with pytest.raises(Unauthorized):
                     action()
             bench.images.login(Auth(*user), address)

@@ -245,7 +245,12 @@ def test_port_on_ipv6_only(instance: Instance) -> None:
     # much data, in both directions at once, each closed on its own
     sent = os.urandom(1 << 21)
     with relays(allocation), socket.create_connection(("::1", allocation.ports[0].host_port), timeout=5) as peer:
-        sender = threading.Thread(target=lambda: (peer.sendall(sent), peer.shutdown(socket.SHUT_WR)))
+
+        def send() -> None:
+            peer.sendall(sent)
+            peer.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
         sender.start()
         received = b""
         while data := peer.recv(65536):

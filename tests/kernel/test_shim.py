@@ -46,7 +46,7 @@ async def read_all(descriptor: LoopFd) -> bytes:
     """Everything up to the end of file (or of the terminal)."""
 
     def read() -> bytes:
-        chunks = []
+        chunks: list[bytes] = []
         while True:
             try:
                 chunk = descriptor.read(65536)

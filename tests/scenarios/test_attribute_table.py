@@ -453,7 +453,9 @@ def test_inspect(table: Command) -> None:
     trees: dict[str, Any] = {}
     wrong = []
     for attributes, service, path, wanted in INSPECT:
-        found = trees.setdefault(service, None) or trees.__setitem__(service, tree(table, service)) or trees[service]
+        if service not in trees:
+            trees[service] = tree(table, service)
+        found = trees[service]
         for word in path.split("."):
             found = found[word]
         good = wanted.items() <= found.items() if isinstance(wanted, dict) else found == wanted

@@ -513,8 +513,8 @@ def test_copies_of_what_is_no_plain_file(stack: Stack) -> None:
     assert stat.S_ISFIFO((stack.directory / "fifo").stat().st_mode)
     with open(stack.directory / "tar", "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
         tar.add(tree / "first", "piped")
-    with open(stack.directory / "tar") as file:
-        process = stack.popen("cp", "-", "web:/tmp", stdin=file)
+    with open(stack.directory / "tar", "rb") as packed:
+        process = stack.popen("cp", "-", "web:/tmp", stdin=packed)
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
     for replica in ("1", "2"):

@@ -46,6 +46,7 @@ def killed(command: Command) -> None:
         ) as debug:  # fmt: skip
             assert debug.stdout is not None and debug.stdout.readline() == b"there\n"
             debug.send_signal(signal.SIGKILL)
+        assert events.stdout is not None
         assert select.select([events.stdout], [], [], 60)[0], "the container of the killed command stays"
         events.terminate()
 

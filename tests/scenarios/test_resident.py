@@ -108,7 +108,7 @@ def is_warm(resident: ResidentProcess, engine: Engine, *before: str, **environme
 
 def commands() -> list[tuple[str, ...]]:
     """Every verb's help, and every verb with nothing and with words that are wrong for most."""
-    verbs = [(name,) for name in (*COMPOSE, *PLAIN)]
+    verbs: list[tuple[str, ...]] = [(name,) for name in (*COMPOSE, *PLAIN)]
     verbs += [(group, name) for group, (_, table) in GROUPS.items() for name in table]
     alone = {
         ("engine", "run"),

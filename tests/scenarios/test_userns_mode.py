@@ -282,7 +282,7 @@ def test_killed_on_the_way_into_its_user_namespace(engine: EngineRoot) -> None:
         time.sleep(delay)  # a moment in the middle of it, not a condition
         os.kill(before, signal.SIGKILL)
         starting.join()
-        wait_for(lambda before=before: engine.is_up() and engine.pid != before, engine.log)  # type: ignore[misc]
+        wait_for(lambda before=before: engine.is_up() and engine.pid != before, engine.log)
         if not engine.json("GET", f"/containers/{id}/json")["State"]["Running"]:
             engine.json("POST", f"/containers/{id}/start")
         assert outside(engine, id) >= 1000000000

@@ -272,5 +272,5 @@ def assert_nothing_left(root: Path) -> None:
 def _tables() -> list[str]:
     from pyroute2.nftables.main import NFTables
 
-    with NFTables() as nft:
+    with NFTables() as nft:  # type: ignore[no-untyped-call]
         return [table.get_attr("NFTA_TABLE_NAME") for table in nft.get_tables()]

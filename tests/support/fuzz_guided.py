@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import atheris  # type: ignore[import-not-found,import-untyped]
+import atheris
 
 with atheris.instrument_imports(include=["pycompose.engine", "h11", "h2", "hpack", "hyperframe"]):
     from support.fuzz_targets import TARGETS

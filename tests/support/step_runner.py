@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import tempfile
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ class ChrootRunner:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             ) as process:
-                assert process.stdout is not None
+                assert isinstance(process.stdout, BufferedReader)
                 while data := process.stdout.read1(65536):
                     step.output("stdout", data)
             return process.returncode

@@ -62,12 +62,12 @@ def _of_instance(engine: EngineRoot, known: set[str], active: set[str]) -> Itera
         with suppress(FileNotFoundError):
             if strays := {entry.name for entry in os.scandir(directory) if entry.is_dir()} - active:
                 yield f"control groups of nobody: {directory} {sorted(strays)}"
-    for what, directory, wanted in (
+    for what, place, wanted in (
         ("state", layout.state / "containers", known),
         ("run directory", layout.run / "containers", active),
         ("step", layout.run / "build", set()),
         ("volume", layout.volumes, {one["Name"] for one in engine.json("GET", "/volumes")["Volumes"]}),
     ):
-        names = set(os.listdir(directory)) if directory.is_dir() else set()
+        names = set(os.listdir(place)) if place.is_dir() else set()
         if strays := names - wanted:
             yield f"{what} of nobody: {sorted(strays)}"

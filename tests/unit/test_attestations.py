@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_arguments_are_told_in_full_provenance_only(mode: str, told: bool) -> No
     options = BuildOptions(
         context=EmptyContext(), args={"TOKEN": "x"}, secrets={"s": b"secret"}, target="t", provenance=mode
     )
-    predicate = attest.provenance(_built(), options, "1")
+    predicate: Any = attest.provenance(_built(), options, "1")
     text = json.dumps(predicate)
     assert ("TOKEN" in text) is told and 'secret"' not in text.replace('"secrets"', "")
     definition = predicate["buildDefinition"]
@@ -74,7 +75,7 @@ def test_a_statement_is_about_the_image() -> None:
 
 
 def test_an_spdx_document_names_each_package_once() -> None:
-    document = attest.spdx(_built("docker.io/me/app:1"), list(attest.apk(_APK, "alpine")), "1")
+    document: Any = attest.spdx(_built("docker.io/me/app:1"), list(attest.apk(_APK, "alpine")), "1")
     assert document["spdxVersion"] == "SPDX-2.3" and document["name"] == "docker.io/me/app:1"
     assert [one["SPDXID"] for one in document["packages"]] == ["SPDXRef-Package-1", "SPDXRef-Package-2"]
     assert {one["relatedSpdxElement"] for one in document["relationships"]} == {

@@ -207,7 +207,7 @@ def test_arguments_before_from_that_double() -> None:
     text = "ARG a=xxxxxxxxxxxxxxxx\n" + "ARG a=$a$a\n" * 40 + "FROM scratch\n"
     with within(10), pytest.raises(DockerfileError, match="more than") as error:
         global_arguments(parse(text), {}, {})
-    assert error.value.span.first > 10
+    assert error.value.span is not None and error.value.span.first > 10
 
 
 def test_variables_within_each_other() -> None:

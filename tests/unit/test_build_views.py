@@ -112,7 +112,7 @@ def test_a_row_never_wraps() -> None:
 
 def test_the_classic_stream_counts_instructions_only() -> None:
     fold = Classic()
-    said: list[dict[str, Any]] = [message for event in _EVENTS[:9] for message in fold.render(event)]
+    said: list[Any] = [message for event in _EVENTS[:9] for message in fold.render(event)]
     assert [one["stream"] for one in said if one["stream"].startswith("Step")] == [
         "Step 1/4 : FROM debian AS a\n",
         "Step 2/4 : ENV A=1\n",

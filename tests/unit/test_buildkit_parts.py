@@ -321,6 +321,8 @@ def test_calls_between_both_roles() -> None:
         async def send(self, data: bytes) -> None:
             await self._loop.sock_sendall(self._end, data)
 
+    client: Any = None
+
     class Peer:
         def call(self, path: str, metadata: Any = None) -> ClientCall:
             return ClientCall(client, path, metadata or {})
@@ -343,7 +345,6 @@ def test_calls_between_both_roles() -> None:
                     await unary(Peer(), "/echo", kind(data=bytes(LARGEST)), kind)
             group.cancel_scope.cancel()
 
-    client: Any = None
     left, right = socket.socketpair()
     with left, right:
         anyio.run(talk)

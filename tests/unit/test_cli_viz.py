@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from support.composing import make_project
+
 from pycompose.compose.cli.verbs.alpha.viz import digraph
-from tests.support.composing import make_project
 
 
 def test_digraph() -> None:

@@ -26,7 +26,7 @@ TYPES = {
 }  # fmt: skip
 
 
-def annotations(kind: Any) -> dict[str, str]:
+def members(kind: Any) -> dict[str, str]:
     """The members of a TypedDict with their types as they are written, without what says that they need not be there."""
     assert is_typeddict(kind)
     texts = {name: str(getattr(one, "__forward_arg__", one)) for name, one in kind.__annotations__.items()}
@@ -35,7 +35,7 @@ def annotations(kind: Any) -> dict[str, str]:
 
 def disagreements(table: Mapping[str, Field], kind: Any, where: str = "") -> Iterator[str]:
     """Members that the table and the type tell differently, down to the innermost objects."""
-    said = annotations(kind)
+    said = members(kind)
     if set(said) != set(table):
         yield f"{where}: {sorted(set(said) ^ set(table))}"
     for name in set(said) & set(table):

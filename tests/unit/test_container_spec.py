@@ -46,7 +46,7 @@ def test_ports() -> None:
 
 
 def test_all_exposed_ports_are_published_each_once_ranges_too() -> None:
-    exposed = {"ExposedPorts": {"80/tcp": {}, "8000-8002/udp": {}, "8001/tcp": {}}}
+    exposed: dict[str, Any] = {"ExposedPorts": {"80/tcp": {}, "8000-8002/udp": {}, "8001/tcp": {}}}
     made = spec(exposed, PublishAllPorts=True, PortBindings={"80/tcp": [{"HostPort": "1"}]})
     assert [(one.container_port, one.protocol, one.host_port) for one in made.ports] == [
         (80, "tcp", 1),
@@ -79,7 +79,12 @@ def test_what_is_wrong_is_told_at_creation(config: Any, host: Any, networks: Any
 def test_what_does_not_change_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     parse = container.security_options
-    monkeypatch.setattr(container, "security_options", lambda given: calls.append(given) or parse(given))
+
+    def counted(given: Any) -> Any:
+        calls.append(given)
+        return parse(given)
+
+    monkeypatch.setattr(container, "security_options", counted)
     made = spec(SecurityOpt=["no-new-privileges"], RestartPolicy={"Name": "always"}, Links=["db"])
     made.check()
     assert made.restart.name == "always" and made.links == (Link("db", ""),)

@@ -28,7 +28,7 @@ def make(dataclass: Any, field: Any) -> dict[str, Any]:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Named(Point):
-        name: str
+        name: str  # type: ignore[misc]  # a stranger's decorator to mypy, and so not one of keywords
         y: int = 5
 
     @dataclass(slots=True)

@@ -13,7 +13,7 @@ from pycompose.compose.deploy.users import named_users, resolve
 from pycompose.compose.errors import LoadError, OperationError
 
 if TYPE_CHECKING:
-    from pycompose.compose.events import Event
+    from pycompose.compose.run.events import Event
 
 BUILD = {"context": "/src"}
 DIGEST = "sha256:" + "0" * 64

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pycompose.compose.plan.plan import Plan
     from pycompose.compose.run.events import Event
 
-SERVICES = {"db": {}, "migrate": {}, "web": {}}
+SERVICES: dict[str, dict[str, object]] = {"db": {}, "migrate": {}, "web": {}}
 DONE = Verdict(IS_READY, "1/1", running=True)
 
 

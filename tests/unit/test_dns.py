@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -155,7 +155,8 @@ class Upstream:
 
     def run(self) -> None:
         while True:
-            ready = select.select([self.udp, self.tcp, self.stop], [], [])[0]
+            sources: list[Any] = [self.udp, self.tcp, self.stop]
+            ready = select.select(sources, [], [])[0]
             if self.stop in ready:
                 return
             if self.udp in ready:
@@ -229,7 +230,7 @@ class Resolver:
         return False
 
     def ask(self, *question: object, **options: object) -> bytes:
-        self.client.send(ask(*question, **options))  # type: ignore[arg-type]
+        self.client.send(ask(*question, **options))
         assert self.turn(self.client.fileno())
         return self.client.recv(65535)
 

@@ -198,7 +198,7 @@ def plan(text: str = FILE, **options: object) -> planning.Plan:
     read = parse(text)
     arguments = planning.global_arguments(read, {}, {})
     settings: dict[str, object] = {"target": "", "contexts": {}, "triggers": lambda base: (), **options}
-    return planning.plan(read, arguments=arguments, **settings)  # type: ignore[arg-type]
+    return planning.plan(read, arguments=arguments, **settings)
 
 
 def test_only_what_the_target_needs() -> None:

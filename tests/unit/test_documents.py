@@ -101,7 +101,7 @@ def test_lists_of_records_before_versions() -> None:
     assert Health.from_body({"log": [[1, 2, 0, "ok"]]}).log[0].output == "ok"
 
 
-UNKNOWN = st.dictionaries(
+UNKNOWN: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.text(min_size=1, max_size=5).map(lambda name: f"new {name}"),
     st.one_of(st.none(), st.integers(), st.text(max_size=5), st.lists(st.integers(), max_size=2), st.just({"a": {}})),
     max_size=3,

@@ -16,6 +16,7 @@ from pycompose.compose.plan.observe import Snapshot, container
 from pycompose.compose.plan.ops import (
     Cause,
     CreateContainer,
+    Key,
     Operation,
     RemoveContainer,
     RemoveVolume,
@@ -41,8 +42,8 @@ def volume(name: str, needs: Sequence[str] = (), after: Sequence[str] = ()) -> R
     return RemoveVolume(
         name=name,
         cause=WHY,
-        needs=tuple(f"remove volume {one}" for one in needs),
-        after=tuple(f"remove volume {one}" for one in after),
+        needs=tuple(Key(f"remove volume {one}") for one in needs),
+        after=tuple(Key(f"remove volume {one}") for one in after),
     )
 
 

@@ -91,7 +91,7 @@ def ruff(rule: str, setting: str) -> list[str]:
 def circles() -> list[str]:
     """The modules of each circle, that of one being all that can be reached from it and reach it."""
     graph = grimp.build_graph("pycompose", exclude_type_checking_imports=False)
-    imports = networkx.DiGraph()
+    imports: networkx.DiGraph[str] = networkx.DiGraph()
     imports.add_edges_from(
         (one, other) for one in graph.modules for other in graph.find_modules_directly_imported_by(one)
     )

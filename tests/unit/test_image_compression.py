@@ -10,6 +10,7 @@ import lzma
 import os
 import random
 import zlib
+from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
@@ -20,7 +21,10 @@ from pycompose.engine.errors import InvalidParameter
 from pycompose.engine.images.compression import chunks, decompress, kind
 from pycompose.engine.images.gzipwriter import compress
 
-CODECS = {
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CODECS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bzip2": bz2.compress,
     "xz": lzma.compress,

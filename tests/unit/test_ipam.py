@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ subnets = st.builds(
 
 
 def test_docker_order() -> None:
-    used = []
+    used: list[IPv4Network] = []
     chosen = []
     for _ in range(17):
         subnet = ipam.choose_subnet(ipam.DEFAULT_POOLS, used)
@@ -42,7 +42,7 @@ def test_chosen_subnet_overlaps_nothing(used: list[ipam.Subnet]) -> None:
     except InvalidParameter:
         return
     assert not any(chosen.overlaps(other) for other in used)
-    assert any(chosen.subnet_of(ip_network(pool.base)) for pool in ipam.DEFAULT_POOLS)  # type: ignore[arg-type]
+    assert any(chosen.subnet_of(ip_network(pool.base)) for pool in ipam.DEFAULT_POOLS)
 
 
 def test_exhausted() -> None:

@@ -71,7 +71,7 @@ def test_a_thousand_fires_of_an_unruly_clock() -> None:
     ],
 )
 def test_an_engine_that_was_away(missed_fires: str, concurrency: str, expected: tuple[str, bool, int]) -> None:
-    schedule = Schedule("* * * * *", concurrency=concurrency, missed_fires=missed_fires)  # type: ignore[arg-type]
+    schedule = Schedule("* * * * *", concurrency=concurrency, missed_fires=missed_fires)
     outcome = step(schedule, State(at("2026-01-01 10:00:30")), at("2026-01-01 10:20:01"))
     assert (outcome.start, outcome.state.queued, outcome.skipped) == expected
     assert outcome.missed is (missed_fires == "skip")
@@ -137,8 +137,8 @@ def test_two_years_of_nights_fire_once_each() -> None:
     [
         Schedule("@daily"), Schedule("* * * *"), Schedule("* * * * * *"), Schedule("60 * * * *"), Schedule("0 0 * jan *"),
         Schedule("0 0 31 2 *"), Schedule("*/0 * * * *"), Schedule(""), Schedule("* * * * *", "Mars/Olympus"),
-        Schedule("* * * * *", "../../etc/passwd"), Schedule("* * * * *", concurrency="x"),  # type: ignore[arg-type]
-        Schedule("* * * * *", missed_fires="x"),  # type: ignore[arg-type]
+        Schedule("* * * * *", "../../etc/passwd"), Schedule("* * * * *", concurrency="x"),
+        Schedule("* * * * *", missed_fires="x"),
     ],
 )  # fmt: skip
 def test_malformed_schedules_are_refused(schedule: Schedule) -> None:

@@ -4,6 +4,8 @@ import errno
 import os
 import select
 import threading
+from collections import deque
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,7 +47,7 @@ def write(directory: Path, *chunks: tuple[int, bytes], max_size: int | None = No
 
 
 def read(directory: Path, **options: object) -> list[Entry]:
-    with LogReader(str(directory), **options) as reader:  # type: ignore[arg-type]
+    with LogReader(str(directory), **options) as reader:
         return list(reader)
 
 
@@ -337,7 +339,7 @@ def wait(reader: LogReader, enough: int) -> list[Entry]:
 def test_follow_over_rotations(tmp_path: Path) -> None:
     lines = [b"line %d\n" % number for number in range(500)]
     writer = LogWriter(str(tmp_path), 600, 1000)
-    thread = threading.Thread(target=lambda: [writer.write(line, STDOUT) for line in lines])
+    thread = threading.Thread(target=lambda: deque(map(writer.write, lines, repeat(STDOUT)), 0))
     with LogReader(str(tmp_path), follow=True) as reader:
         thread.start()
         assert [entry.data for entry in wait(reader, 500)] == lines

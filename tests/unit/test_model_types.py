@@ -81,7 +81,8 @@ def differences(decoder: Any, hint: Any, path: str) -> Iterator[str]:
         if get_origin(hint) is not list:
             yield f"{path}: a list, typed as {hint}"
         else:
-            yield from differences(*inner(decoder), get_args(hint)[0], f"{path}[]")
+            (each,) = inner(decoder)
+            yield from differences(each, get_args(hint)[0], f"{path}[]")
     elif name.startswith("keyed."):
         if get_origin(hint) is not dict or get_args(hint)[0] is not str:
             yield f"{path}: a mapping, typed as {hint}"
@@ -91,7 +92,8 @@ def differences(decoder: Any, hint: Any, path: str) -> Iterator[str]:
             some = (
                 [one for one in get_args(below) if one is not type(None)] if type(None) in get_args(below) else [below]
             )
-            yield from differences(*inner(decoder), some[0], f"{path}.*")
+            (each,) = inner(decoder)
+            yield from differences(each, some[0], f"{path}.*")
     else:
         yield f"{path}: no kind is known for {name}"
 

@@ -54,7 +54,7 @@ def test_dialects_and_order_make_no_difference() -> None:
     assert (expected.files, expected.size) == (7, 70005)
     assert summed(archive(TREE, "")) == expected
     assert summed(archive(TREE, form=tarfile.GNU_FORMAT), 7) == expected
-    turned = {**dict(reversed(TREE.items())), "b": TREE["a"], "a": (tarfile.LNKTYPE, b"b", 0o644)}
+    turned = {**dict(reversed(list(TREE.items()))), "b": TREE["a"], "a": (tarfile.LNKTYPE, b"b", 0o644)}
     first = {name: turned[name] for name in ("d/p", "d/e", "d", "c", "b", "a", ".")}
     assert summed(archive(first)) == expected
 

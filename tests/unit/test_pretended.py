@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,9 +15,9 @@ from pycompose.engine.runtime import oneid
 from pycompose.engine.runtime.pretended import KEEP, ROOT, Ids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-_WAYS = {"set": os.setuid, "set_two": os.setreuid, "set_three": os.setresuid}
+_WAYS: dict[str, Callable[..., None]] = {"set": os.setuid, "set_two": os.setreuid, "set_three": os.setresuid}
 _ID = st.sampled_from([KEEP, 0, 7, 33])
 _CALL = st.one_of(
     st.tuples(st.just("set"), st.sampled_from([0, 7, 33])),
@@ -26,7 +26,7 @@ _CALL = st.one_of(
 )
 
 
-def _by_the_kernel(calls: Sequence[tuple[str, ...]]) -> list[tuple[int, ...]]:
+def _by_the_kernel(calls: Sequence[tuple[Any, ...]]) -> list[tuple[int, ...]]:
     """What a child really becomes, step by step; -1 three times where it was refused."""
     reader, writer = os.pipe()
     pid = os.fork()

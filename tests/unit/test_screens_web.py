@@ -99,12 +99,12 @@ def test_our_own_page_may_ask(guard: Guard) -> None:
 def test_a_page_is_sent_what_changed() -> None:
     state = fold.listed(State(), [row("db"), row("web", needs="db:service_healthy:false")])
     framer = Framer("demo")
-    first = framer.frame(state)
+    first: Any = framer.frame(state)
     assert [one["name"] for one in first["projects"]] == ["demo"]
     assert [one["name"] for one in first["project"]["graph"]["boxes"]] == ["db", "web"]
     assert framer.frame(state) == {}
     state = fold.happened(state, event("db", "die", 5, exitCode="3"))
-    second = framer.frame(state)
+    second: Any = framer.frame(state)
     assert set(second) == {"projects", "project", "events"}
     assert second["project"]["blame"] == ["db"] and len(second["events"]) == 1
     assert [one["blamed"] for one in second["project"]["graph"]["routes"]] == [True]
@@ -116,7 +116,7 @@ def test_a_page_is_sent_what_changed() -> None:
 
 def test_a_hundred_services_are_laid_out_quickly() -> None:
     rows = [row("db"), *(row(f"s{index}", needs="db:service_started:false") for index in range(99))]
-    view = Framer("demo").frame(fold.listed(State(), rows))["project"]
+    view: Any = Framer("demo").frame(fold.listed(State(), rows))["project"]
     assert len(view["graph"]["boxes"]) == 100 and len(view["graph"]["routes"]) == 99
 
 
@@ -171,7 +171,7 @@ def test_the_terminal_screen_takes_anything() -> None:
     screen.feed(
         b"\x1b[1;31mhello\x1b[0m <b>\r\n\xff\x1b[38;2;1;2;3;4;5m\x1b[?1049h\x1b[99999;99999H\x1b[2;3;4;5;6;7r\x1b[;;;;H"
     )
-    changes = screen.changes()
+    changes: Any = screen.changes()
     assert changes is not None
     text = "".join(run for row in changes["rows"].values() for run, _ in row)
     assert "<b>" in text and "\x1b" not in text
@@ -201,7 +201,7 @@ def test_the_terminal_screen_is_bounded_whatever_is_written() -> None:
     screen.feed(b"2mgreen\x1b")
     screen.feed(b"[0m \x1b]2;title\x1b")
     screen.feed("\\e\u0301nd\x1b(B\x9b1mbold".encode())
-    changes = screen.changes()
+    changes: Any = screen.changes()
     assert changes is not None
     assert [tuple(run) for run in changes["rows"][0]][:3] == [("green", "fg-green"), (" énd", ""), ("bold", "bold")]
 

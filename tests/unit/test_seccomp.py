@@ -34,6 +34,7 @@ def run(code: bytes, number: int, *arguments: int, architecture: int = X86_64) -
     data = struct.pack("=iIQ6Q", number, architecture, 0, *(word & (1 << 64) - 1 for word in words))
     instructions = list(struct.iter_unpack("=HBBI", code))
     position, value = 0, 0
+    k: int
     while True:
         operation, yes, no, k = instructions[position]
         position += 1

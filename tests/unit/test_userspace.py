@@ -194,8 +194,8 @@ def test_what_only_root_can_do_comes_before_the_user_namespace() -> None:
     entered = kinds.index(mapped.EnterUser)
     for kind in (mapped.MappedOverlay, mapped.OwnNodes, mapped.MatchOwners, mapped.MapSources, filesystem.OpenSources):
         assert kinds.index(kind) < entered, kind
-    for kind in (operations.Unshare, operations.EnterPids, mapped.AttachRoot, filesystem.Bind, filesystem.PivotRoot):
-        assert kinds.index(kind) > entered, kind
+    for later in (operations.Unshare, operations.EnterPids, mapped.AttachRoot, filesystem.Bind, filesystem.PivotRoot):
+        assert kinds.index(later) > entered, later
     assert kinds.count(filesystem.IsolateMounts) == 2, "the second belongs to the user namespace"
     assert devices.MakeDevice not in kinds[:entered]
 

@@ -15,7 +15,7 @@ from pycompose.engine.watchdog import LIMIT, Held, watched_loop
 
 def watch(work: object) -> list[Held]:
     found: list[Held] = []
-    anyio.run(work, backend_options={"loop_factory": partial(watched_loop, found.append)})  # type: ignore[arg-type]
+    anyio.run(work, backend_options={"loop_factory": partial(watched_loop, found.append)})
     return found
 
 

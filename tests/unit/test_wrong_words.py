@@ -165,7 +165,7 @@ def test_the_last_resort(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     """It is reached by nothing known, so here a verb breaks."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("pycompose.compose.cli.verbs.version.run", lambda args: {}["nothing"])
+    monkeypatch.setattr("pycompose.compose.cli.verbs.version.run", lambda args: {"": 0}["nothing"])
     code, errors = run(monkeypatch, "version")
     assert code == 70
     (report,) = tmp_path.glob("pycompose-fault-*.txt")

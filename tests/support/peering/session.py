@@ -112,15 +112,15 @@ class Session:
             time.sleep(0.05)
         late: dict[str, str] = {}
         found = []
-        for word, side in zip(("extra", "missing"), self._told, strict=True):
-            for line in list(side):
+        for word, alone in zip(("extra", "missing"), self._told, strict=True):
+            for line in list(alone):
                 difference = f"event {word}: {line}"
                 origin = self._late.get(difference, call)
                 if self._explained(origin + difference):
-                    del side[line]
+                    del alone[line]
                 elif difference in self._late:
                     found.append(f"{difference} (since {origin.strip()})")
-                    del side[line]
+                    del alone[line]
                 else:
                     late[difference] = call
         self._late = late
