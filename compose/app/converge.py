@@ -35,6 +35,7 @@ class Convergence:
 
     @property
     def failures(self) -> list[tuple[str, ComposeError]]:
+        """The operations that failed, by their keys, each with its error; empty when all is as asked for."""
         return [(key, one.error) for key, one in self.outcomes.items() if one.error is not None]
 
 

@@ -14,7 +14,9 @@ DIVERGED, FORCE, NEVER = "diverged", "force", "never"
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """``services`` empty means all. ``pull`` overrules every pull_policy; ``build`` True builds all, False none."""
+    """``services`` empty means all. ``recreate`` and ``recreate_dependencies`` are ``diverged`` (what no longer is as the model
+    says), ``force`` (all) or ``never``. ``pull`` overrules every pull_policy; ``build`` True builds all, False none.
+    ``timeout`` is the grace in seconds of what is replaced."""
 
     services: tuple[str, ...] = ()
     with_dependencies: bool = True
@@ -35,7 +37,8 @@ class UpOptions:
 
 @dataclass(frozen=True, slots=True)
 class DownOptions:
-    """``images`` is "", ``local`` or ``all``; ``fast`` kills instead of stopping."""
+    """``services`` empty means all. ``images`` is "" (none), ``local`` (what builds have made) or ``all``;
+    ``timeout`` is the grace in seconds, 0 kills, None leaves it to the service."""
 
     services: tuple[str, ...] = ()
     volumes: bool = False
