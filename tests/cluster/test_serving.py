@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Lab
+    from cluster.conftest import Lab
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 

@@ -59,7 +59,7 @@ def test_the_services_own_words_come_first() -> None:
             raise OperationError("nobody answers")
         return {"test": ["CMD", "image"], "retries": 2} if ref.startswith("x") else {}
 
-    services = {
+    services: dict[str, Any] = {
         "plain": {"image": "x"},
         "paced": {"image": "x", "healthcheck": {"retries": 9}},
         "own": {"image": "x", "healthcheck": {"test": ["CMD", "own"]}},
