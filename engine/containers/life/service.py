@@ -48,6 +48,8 @@ WORKERS = 32
 
 
 class Containers:
+    # More than seven: these are the parts of the engine that containers need, handed over where it is put together. A value that
+    # held them would only be another name for the engine.
     def __init__(
         self,
         layout: Layout,
