@@ -243,10 +243,13 @@ def test_a_killed_client_leaves_containers_to_the_next(tmp_path: Path) -> None:
             client.close()
             for shim in (prepared, started, restarting):
                 shim.close()
-            for letter in "abc":
+            # One that nobody has asked to start goes with its engine: the next may not know of it, and would start another.
+            unused = made.layout.container_run(made.id("a")) / "shim.sock"
+            await until(lambda: not unused.exists())
+            for letter in "bc":
                 shim = await ShimClient.connect(made.layout.container_run(made.id(letter)) / "shim.sock")
                 state = (await shim.prepared()).state
-                expected = {"a": ("created",), "b": ("running",), "c": ("restarting", "running", "exited")}[letter]
+                expected = {"b": ("running",), "c": ("restarting", "running", "exited")}[letter]
                 assert state.status in expected
                 await discard(shim)
 

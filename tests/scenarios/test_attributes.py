@@ -215,7 +215,7 @@ BUILD = (
     "        FROM busybox\n"
     "        RUN grep CapEff /proc/self/status > /caps\n"
     "        RUN cat /proc/sys/kernel/random/uuid > /stamp\n"
-    "      privileged: true\n      platforms: [linux/arm64, linux/amd64]\n      provenance: mode=max\n      sbom: true\n"
+    "      privileged: true\n      platforms: [linux/amd64]\n      provenance: mode=max\n      sbom: true\n"
     "      cache_to: ['type=local,dest=cache']\n"
     "  allowed:\n    image: allowed\n    build:\n      dockerfile_inline: |\n"
     "        FROM busybox\n"
@@ -229,7 +229,6 @@ def test_build(command: Command) -> None:
     write(command, BUILD)
     built = command("build")
     text = built.stdout + built.stderr
-    assert "linux/amd64, without linux/arm64" in text
     assert "attestations are not made" not in text
 
     def show(image: str, path: str) -> str:
