@@ -58,6 +58,13 @@ class Runner:
             start_new_session=True,
         )
 
+    def foreground(self, words: Sequence[str]) -> int:
+        """Exit code of a run that has this process's terminal until it ends."""
+        environment = {name: value for name, value in self._environment.items() if name != "NO_COLOR"}
+        if "NO_COLOR" in os.environ:
+            environment["NO_COLOR"] = os.environ["NO_COLOR"]
+        return subprocess.run([*self._command, *words], env=environment, check=False).returncode
+
     async def run(self, words: Sequence[str]) -> AsyncIterator[bytes]:
         """The output as it comes; its last line is ``exit code N``."""
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from support.command import PYCOMPOSE, Command
 from support.engine_root import assert_nothing_left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 TMUX = shutil.which("tmux")
@@ -56,10 +56,14 @@ class Pane:
         done = subprocess.run([str(TMUX), "-S", self._socket, *words], capture_output=True, text=True, check=True)
         return done.stdout
 
-    def shows(self, *words: str) -> str:
-        """The screen, once every one of ``words`` is on it."""
+    def shows(self, *words: str, times: Mapping[str, int] | None = None) -> str:
+        """The screen, once every one of ``words`` is on it; with ``times`` also what was scrolled away, in which words are so often."""
         deadline = time.monotonic() + 40
-        while not all(word in (text := self("capture-pane", "-p")) for word in words):
+        history = ("-S", "-") if times else ()
+        wanted = {**dict.fromkeys(words, 1), **(times or {})}
+        while not all(
+            (text := self("capture-pane", "-p", *history)).count(word) >= count for word, count in wanted.items()
+        ):
             assert time.monotonic() < deadline, text
             time.sleep(0.05)  # tmux tells nobody that a pane has changed
         return text
@@ -87,5 +91,51 @@ def test_the_terminal_view(stack: Command, tmp_path: Path) -> None:
         pane.shows("exited, exit code 137")
         assert stack.ps()["shop-db-1"]["State"] == "exited"
         pane("send-keys", "q")
+    finally:
+        pane("kill-server")
+
+
+def test_a_shell_files_and_plots(stack: Command, tmp_path: Path) -> None:
+    pane = Pane(tmp_path, f"{PYCOMPOSE} --root {stack.root} tui; sleep 600")
+    try:
+        pane.shows("✗ ", "ready to serve")
+        pane("send-keys", "Down", "5")
+        pane.shows("processor", "memory", "processes")
+        pane("send-keys", "6")
+        pane.shows("level 1, waits for nothing", "waits for db started", "look here first")
+        pane("send-keys", "x")
+        pane.shows("/ #")
+        pane("send-keys", "echo from-$((40+2)) > /tmp/note; cat /tmp/note", "Enter")
+        pane.shows("from-42")
+        pane("send-keys", "exit", "Enter")
+        pane.shows("1 of 2 run", "level 1")
+        pane("send-keys", "f")
+        pane.shows("shop-db-1:/", "tmp/")
+        pane("send-keys", "Escape")
+        pane.shows("level 1")
+        pane("send-keys", "q")
+    finally:
+        pane("kill-server")
+
+
+def test_the_menu_of_up_opens_it(stack: Command, tmp_path: Path) -> None:
+    """An `up` of what runs already attaches to it; in the view nothing of its output is drawn, and none of it is lost."""
+    (tmp_path / "compose.yaml").write_text(FILE.replace("exec sleep 600", "while sleep 0.2; do echo tick; done"))
+    stack("up", "--detach")
+    pane = Pane(tmp_path, f"{PYCOMPOSE} --root {stack.root} up --menu; echo code $?; sleep 600")
+    try:
+        pane.shows("View", "Watch", "tick")
+        pane("send-keys", "v")
+        pane.shows("shop", "1 logs", "3 events", "db")
+        pane("send-keys", "3")
+        time.sleep(1)  # several lines come meanwhile, and the screen is to be the view's all the same
+        assert "db-1" not in "".join(line for line in pane("capture-pane", "-p").splitlines() if "| tick" in line)
+        pane("send-keys", "q")
+        # What was on the screen before comes back first; the menu is written anew once the view has ended.
+        text = pane.shows("| tick", times={"View   w": 2})
+        assert "1 logs" not in text
+        pane("send-keys", "d")
+        pane.shows("code 0")
+        assert stack.ps()["shop-db-1"]["State"] == "running"
     finally:
         pane("kill-server")

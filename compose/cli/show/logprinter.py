@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import sys
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import TextIO
 
 _COLORS = ("36", "33", "32", "35", "34", "36;1", "33;1", "32;1", "35;1", "34;1")
@@ -49,6 +50,12 @@ class LogPrinter:
         """A remark about a container, such as its exit."""
         with self._lock:
             self._write(self._out, f"{self._paint(f'{name} {text}', self._names.get(name, '0'))}\n")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Somebody else has the terminal: what is to be printed waits, and what writes it with it."""
+        with self._lock:
+            yield
 
     def _label(self, name: str) -> str:
         if not self._prefix:

@@ -286,6 +286,10 @@ class _Attachment:
             self.watching = on
             self.changed.notify_all()
 
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """While somebody else has the terminal."""
+        return self.printer.held()
+
     def drain(self) -> None:
         """Until what ended containers wrote last is printed."""
         for identity, follower in self.followers.items():

@@ -1,4 +1,5 @@
-"""The keys of an attached `up --menu`: w turns watching on and off, d leaves the containers running. Needs a terminal.
+"""The keys of an attached `up --menu`: v opens the terminal view, w turns watching on and off, d leaves the containers running.
+Needs a terminal.
 
 Only keys are read here; Ctrl-C stays a signal.
 """
@@ -18,6 +19,7 @@ from ...errors import ComposeError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from ..session import Session
@@ -36,6 +38,9 @@ class Attached(Protocol):
     def detach(self) -> None: ...
 
     def watch(self, on: bool) -> None: ...
+
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing is printed in it; what comes meanwhile is printed behind it."""
 
 
 class Menu:
@@ -70,7 +75,11 @@ class Menu:
 
     def _show(self) -> None:
         state = "Enable" if self._watcher is None else "Disable"
-        print(f"\033[1mw\033[0m {state} Watch   \033[1md\033[0m Detach", file=sys.stderr, flush=True)
+        print(
+            f"\033[1mv\033[0m View   \033[1mw\033[0m {state} Watch   \033[1md\033[0m Detach",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _read(self) -> None:
         while True:
@@ -84,9 +93,22 @@ class Menu:
             if key == b"w":
                 self._toggle()
                 self._show()
+            elif key == b"v":
+                self._view()
+                self._show()
             elif key in (b"\n", b"\r"):
                 print(file=sys.stderr)
                 self._show()
+
+    def _view(self) -> None:
+        from .viewing import open_view
+
+        termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._before)
+        try:
+            with self._attached.held():
+                open_view(self._session, self._args)
+        finally:
+            tty.setcbreak(self._keyboard)
 
     def _toggle(self) -> None:
         if self._watcher is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ComposeError, UsageError
 from ..session import Session
-from .ui import engine_options, following, project_here
+from ..streams.viewing import engine_options, following, project_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,7 +32,8 @@ def run(args: Namespace) -> int:
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ComposeError("tui needs a terminal")
-    engine, store, here = following(Session(args)), Store(), project_here(args)
+    session = Session(args)
+    engine, store, here = following(session), Store(), project_of(session)
     context = Context(
         engine,
         store,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from ...errors import ComposeError, UsageError
+from ...errors import UsageError
 from ..flags.parser import integer
 from ..session import Session
+from ..streams.viewing import engine_options, following, project_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ...client import Engine
-    from ...screens.commands import Target
     from ..flags.parser import Parser
 
 
@@ -34,36 +32,8 @@ def run(args: Namespace) -> int:
 
     if not 0 <= args.port < 65536:
         raise UsageError(f"--port: {args.port} is no port")
-    engine = following(Session(args))
-    context = Context(engine, Store(), Runner(engine_options(args)), args.read_only, project_here(args))
+    session = Session(args)
+    engine = following(session)
+    context = Context(engine, Store(), Runner(engine_options(args)), args.read_only, project_of(session))
     serve(context, args.port, browse=not args.no_open)
     return 0
-
-
-def following(session: Session) -> Engine:
-    """A client of the session's engine, which is started now but not again: who stops it means it."""
-    from ...client import Engine
-
-    session.engine.version  # noqa: B018  (the first call starts the engine)
-    return Engine(session.engine.endpoint)
-
-
-def engine_options(args: Namespace) -> list[str]:
-    """The options that name the engine, for commands that a screen runs."""
-    found = ["--host", args.host] if args.host else []
-    return [*found, "--root", os.path.abspath(args.root)] if args.root else found
-
-
-def project_here(args: Namespace) -> Target | None:
-    """The project of this directory, which a screen can bring up before it has containers; None without a sound one."""
-    from ...screens.commands import Target
-
-    session = Session(args)
-    try:
-        identity = session.identity
-    except ComposeError:
-        return None
-    files = tuple(os.path.abspath(name) for name in identity.files if os.path.exists(name))
-    if identity.name is None or not files:
-        return None
-    return Target(identity.name, identity.directory or "", files)

@@ -94,7 +94,7 @@ def add_arguments(parser: Parser) -> None:
         const=True,
         type=is_true,
         metavar="true|false",
-        help="Enable interactive shortcuts (w: watch, d: detach) when running attached (or COMPOSE_MENU)",
+        help="Enable interactive shortcuts (v: view, w: watch, d: detach) when running attached (or COMPOSE_MENU)",
     )
     flag("-y", "--yes", action="store_true", help="Accepted for compatibility: nothing is asked")
     parser.add_argument("services", nargs="*", metavar="SERVICE")

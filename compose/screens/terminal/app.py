@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, RichLog, Static, TabbedContent, TabPane
 
 from ...app.report import container_lines
+from ...client import NotFound
 from ...errors import ComposeError
 from .. import commands
 from ..loglines import SEARCH_LIMIT, Filter, level, make_filter, plain
 from ..logreader import Reader, Tail
-from . import rows
+from ..store import derive, read
+from . import levels, plots, rows
+from .files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +28,19 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from ...client import Engine
+    from ...client.bodies.stats import Hour
     from ..runner import Runner
     from ..store.feed import Store
-    from ..store.state import State
+    from ..store.state import Container, State
 
 PACE = 0.1
 """Seconds between two looks at the store and the logs: what changes faster is drawn once."""
 
 KEPT = 5000
 """Log lines that can be scrolled back to."""
+
+SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; fi; exec sh")
+"""What a terminal in a container begins with: bash where it is there."""
 
 _STYLES = {"error": "red", "warning": "yellow", "debug": "dim"}
 
@@ -106,18 +113,18 @@ class Output(ModalScreen[None]):
     BINDINGS: ClassVar = [Binding("escape,q,enter", "app.pop_screen", "Close")]
     CSS = Confirm.CSS.replace("Confirm", "Output")
 
-    def __init__(self, context: Context, title: str, what: tuple[str, str, str]) -> None:
+    def __init__(self, context: Context, title: str, what: tuple[str, str, str], *, preview: bool = False) -> None:
         super().__init__()
-        self.shared, self.heading, self.what = context, title, what
+        self.shared, self.heading, self.what, self.preview = context, title, what, preview
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():
             yield Static(Text(f"{self.heading}\n", style="bold"))
             yield Static(Text("Running…"), id="output")
-            yield Static(Text("\n[escape] close; it goes on"), id="keys")
+            yield Static(Text("\n[escape] close" + ("" if self.preview else "; it goes on")), id="keys")
 
     def on_mount(self) -> None:
-        self.run_worker(_show(self.shared, self.what, self.query_one("#output", Static), preview=False))
+        self.run_worker(_show(self.shared, self.what, self.query_one("#output", Static), preview=self.preview))
 
 
 class View(App[None]):
@@ -139,11 +146,14 @@ class View(App[None]):
         Binding("r", "act('restart')", "restart"),
         Binding("b", "act('rebuild')", "rebuild"),
         Binding("d", "act('down')", "down"),
-        Binding("1", "tab('logs')", "logs"),
-        Binding("2", "tab('report')", "report"),
-        Binding("3", "tab('events')", "events"),
-        Binding("4", "tab('timeline')", "start"),
+        Binding("p", "plan", "plan"),
+        Binding("x", "shell", "shell"),
+        Binding("f", "files", "files"),
         Binding("slash", "search", "search"),
+        *(
+            Binding(str(number), f"tab('{name}')", show=False)
+            for number, name in enumerate(("logs", "report", "events", "timeline", "use", "graph"), 1)
+        ),
         Binding("q", "quit", "quit"),
     ]
 
@@ -163,12 +173,15 @@ class View(App[None]):
         self.list: DataTable[Text] = DataTable(id="list", cursor_type="row")
         self.lines = RichLog(max_lines=KEPT, markup=False, highlight=False, wrap=False, auto_scroll=True)
         self.report, self.events, self.timeline = (Static("", markup=False) for _ in range(3))
+        self.use, self.graph = (Static("", markup=False) for _ in range(2))
+        self.tabs = TabbedContent(initial="logs")
+        self._hours: dict[str, Hour] = {}
         self.search = Input(placeholder="search in logs, Enter to apply, empty for all", id="search")
 
     def compose(self) -> ComposeResult:
         yield self.trouble
         yield self.list
-        with TabbedContent(initial="logs"):
+        with self.tabs:
             with TabPane("1 logs", id="logs"):
                 yield self.lines
             with TabPane("2 report", id="report"), VerticalScroll():
@@ -177,6 +190,10 @@ class View(App[None]):
                 yield self.events
             with TabPane("4 start", id="timeline"), VerticalScroll():
                 yield self.timeline
+            with TabPane("5 use", id="use"), VerticalScroll():
+                yield self.use
+            with TabPane("6 graph", id="graph"), VerticalScroll():
+                yield self.graph
         yield self.search
         yield Footer()
 
@@ -243,6 +260,12 @@ class View(App[None]):
         if sources != self._sources:
             self._sources = sources
             self._read()
+            self.run_worker(lambda: self._remember(sources), thread=True, exclusive=True, group="hours")
+        if self.tabs.active == "use":
+            self.use.update("\n".join(plots.plots(self._with_hours(state), sources, self.size.width - 4)))
+        elif self.tabs.active == "graph":
+            own = [one for one in state.containers.values() if one.project == project]
+            self.graph.update("\n".join(levels.graph(derive.project(project, own))))
         told = tuple(f"{one} {state.containers[one].state} {state.containers[one].health}" for one in sources)
         if told != self._reported:
             self._reported = told
@@ -259,6 +282,25 @@ class View(App[None]):
             lines += [f"{one.name if one is not None else identity[:12]}", *told, ""]
         text = "\n".join(lines) or "There is no container."
         self.call_from_thread(self.report.update, text)
+
+    def _remember(self, sources: list[str]) -> None:
+        """In a thread: what the engine has kept of the last hour, so that a plot does not begin with this view."""
+        if not self.shared.engine.is_pycompose:
+            return
+        for identity in sources[:50]:
+            try:
+                hour = self.shared.engine.containers.hour(identity)
+            except NotFound:
+                continue
+            except ComposeError:
+                return
+            self._hours = {**self._hours, identity: hour}
+
+    def _with_hours(self, state: State) -> State:
+        usage = {**state.usage}
+        for identity, hour in self._hours.items():
+            usage[identity] = tuple(read.history(hour, state.usage.get(identity, ())))
+        return replace(state, usage=usage)
 
     # logs
 
@@ -294,7 +336,10 @@ class View(App[None]):
     # keys
 
     def action_tab(self, name: str) -> None:
-        self.query_one(TabbedContent).active = name
+        self.tabs.active = name
+
+    def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
+        self._details(self.shared.store.latest[1])
 
     def action_search(self) -> None:
         self.search.add_class("shown")
@@ -306,11 +351,56 @@ class View(App[None]):
         self.list.focus()
         self._read()
 
-    def action_act(self, name: str) -> None:
-        # The cursor itself: the message that it has moved may still be on its way.
+    def _under_cursor(self) -> tuple[str, str]:
+        """Project and service; "" for none. The cursor itself: the message that it has moved may still be on its way."""
         keys = list(self._rows)
         chosen = keys[self.list.cursor_row] if 0 <= self.list.cursor_row < len(keys) else self._chosen
         project, _, service = chosen.partition("/")
+        return project, service
+
+    def _container(self) -> Container | None:
+        """The first container of the service under the cursor; says what is missing."""
+        project, service = self._under_cursor()
+        if not service:
+            self.notify("Choose a service first.", severity="warning")
+            return None
+        state = self.shared.store.latest[1]
+        found = [state.containers[one] for one in rows.containers(state, project, service)]
+        if not found:
+            self.notify(f"{service} has no container.", severity="warning")
+        return min(found, key=lambda one: (not one.running, one.number), default=None)
+
+    def action_plan(self) -> None:
+        project, service = self._under_cursor()
+        if project:
+            title = f"plan of {service or project}"
+            self.push_screen(Output(self.shared, title, ("up", project, service), preview=True))
+
+    def action_files(self) -> None:
+        one = self._container()
+        if one is not None:
+            self.push_screen(Files(self.shared.engine, one.id, one.name))
+
+    def action_shell(self) -> None:
+        one = self._container()
+        target = self.shared.target(one.project) if one is not None else None
+        if one is None or target is None:
+            return
+        if not one.running:
+            self.notify(f"{one.name} does not run: it has no terminal.", severity="warning")
+            return
+        words = [*target.options, "exec", "--index", str(one.number), one.service, *SHELL]
+        try:
+            with self.suspend():
+                code = self.shared.runner.foreground(words)
+        except SuspendNotSupported:
+            self.notify("There is no terminal here that could be lent.", severity="error")
+            return
+        if code in (126, 127):
+            self.notify(f"{one.name} has no shell: pycompose debug {one.service} brings one.", severity="error")
+
+    def action_act(self, name: str) -> None:
+        project, service = self._under_cursor()
         if not project:
             return
         title = f"{name} {service if service and commands.ACTIONS[name].of_service else project}"

@@ -3,33 +3,26 @@ from worker threads."""
 
 from __future__ import annotations
 
-import io
-import tarfile
 from typing import TYPE_CHECKING
 
 from ...app.report import container_lines
 from ...client import NotFound
+from ...errors import OperationError
 from ...load.explain import mask
+from .. import containerfiles
 from ..loglines import plain
 from ..store import read
 from .views import sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ...client import Engine
     from ..store.state import State, Usage
 
 Section = dict[str, object]
 
-ENTRIES = 500
-LISTING_LIMIT = 32 * 1024 * 1024
-"""So many entries of a directory, and so many bytes of its archive, are looked at."""
-
 PROBES = 20
-
-TEXT_LIMIT = 256 * 1024
-"""Bytes of a file that are shown."""
 
 
 def container(engine: Engine, identity: str, state: State) -> Section:
@@ -87,114 +80,15 @@ def image(engine: Engine, ref: str) -> Section:
     }
 
 
-class _Source(io.RawIOBase):
-    """Blocks of an archive as a file, to its bound."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._rest = b""
-        self._left = LISTING_LIMIT
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size and self._left > 0:
-            block = next(self._blocks, b"")
-            if not block:
-                break
-            self._left -= len(block)
-            self._rest += block
-        found, self._rest = self._rest[:size], self._rest[size:]
-        return found
-
-
-TOP = [
-    "app",
-    "bin",
-    "boot",
-    "data",
-    "etc",
-    "home",
-    "media",
-    "mnt",
-    "opt",
-    "root",
-    "run",
-    "sbin",
-    "srv",
-    "tmp",
-    "usr",
-    "var",
-]
-"""What is looked for in ``/``: its archive would be the whole file system, devices and all."""
-
-
-def _top(engine: Engine, identity: str) -> Section:
-    tree = engine.containers.inspect(identity)
-    paths = [f"/{name}" for name in TOP]
-    paths += [str((tree.get("Config") or {}).get("WorkingDir") or "")]
-    paths += [str(one.get("Destination")) for one in tree.get("Mounts") or ()]
-    paths += [f"/{str(one['Path']).split('/')[1]}" for one in engine.containers.changes(identity)]
-    found = []
-    for path in sorted(set(paths)):
-        stat = engine.containers.stat(identity, path) if path.strip("/") else None
-        if stat is not None:
-            is_directory = bool(int(stat.get("mode") or 0) & (1 << 31)) or bool(stat.get("linkTarget"))
-            kind = "directory" if is_directory else "file"
-            found.append({"name": path.strip("/"), "kind": kind, "size": stat.get("size") or 0, "at": 0})
-    return {"stat": {}, "entries": found, "whole": False}
-
-
 def directory(engine: Engine, identity: str, path: str) -> Section:
     """What is directly in ``path``; ``whole`` is False when there was more than is looked at."""
-    if not path.strip("/"):
-        return _top(engine, identity)
-    stat, blocks = engine.containers.get_archive(identity, path)
-    found: list[Section] = []
-    whole = True
-    try:
-        with tarfile.open(fileobj=_Source(blocks), mode="r|") as archive:
-            for member in archive:
-                parts = member.name.strip("/").split("/")
-                if len(parts) == 2 and parts[1]:
-                    kind = "directory" if member.isdir() else "link" if member.issym() else "file"
-                    found.append({"name": parts[1], "kind": kind, "size": member.size, "at": member.mtime})
-                if len(found) >= ENTRIES:
-                    whole = False
-                    break
-    except (tarfile.TarError, EOFError):
-        whole = False
-    finally:
-        _close(blocks)
-    return {
-        "stat": dict(stat),
-        "entries": sorted(found, key=lambda one: (one["kind"] != "directory", one["name"])),
-        "whole": whole,
-    }
+    found = containerfiles.directory(engine, identity, path)
+    return {"stat": found.stat, "entries": [one._asdict() for one in found.entries], "whole": found.whole}
 
 
 def file(engine: Engine, identity: str, path: str) -> Section:
     """The beginning of a regular file as text; ``binary`` says that it is none."""
-    _, blocks = engine.containers.get_archive(identity, path)
-    raw, size = b"", 0
     try:
-        with tarfile.open(fileobj=_Source(blocks), mode="r|") as archive:
-            member = archive.next()
-            content = archive.extractfile(member) if member is not None and member.isreg() else None
-            if member is None or content is None:
-                return {"error": f"{path} is no regular file"}
-            raw, size = content.read(TEXT_LIMIT), member.size
-    except (tarfile.TarError, EOFError):
-        return {"error": f"{path} cannot be read"}
-    finally:
-        _close(blocks)
-    text = "\n".join(plain(line) for line in raw.decode("utf-8", "replace").split("\n"))
-    return {"text": "" if b"\0" in raw else text, "binary": b"\0" in raw, "size": size, "whole": size <= TEXT_LIMIT}
-
-
-def _close(blocks: Iterator[bytes]) -> None:
-    """Let go of an answer that was not read to its end."""
-    close = getattr(blocks, "close", None)
-    if close is not None:
-        close()
+        return containerfiles.beginning(engine, identity, path)._asdict()
+    except OperationError as error:
+        return {"error": str(error)}
