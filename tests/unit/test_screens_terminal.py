@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from support.listings import event, row
 from support.scripted_engine import Exchange, ScriptedEngine
+from textual.widgets import Footer
 
 from pycompose.compose.screens import commands
 from pycompose.compose.screens.runner import Runner
@@ -178,6 +179,10 @@ def test_files_use_graph_and_a_plan_by_keyboard(tmp_path: Path, size: tuple[int,
         async def drive() -> None:
             async with view.run_test(size=size) as pilot:
                 await _until(pilot, lambda: len(view._rows) == 3)
+                footer = view.screen.query_one(Footer)
+                await _until(pilot, lambda: len(footer.query("FooterKey")) == 11)
+                await pilot.pause()
+                assert max(one.region.right for one in footer.query("FooterKey")) <= size[0]
                 await pilot.press("6")
                 await _until(pilot, lambda: "└ waits for db started" in str(view.graph.content))
                 await pilot.press("5")

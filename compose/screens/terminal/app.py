@@ -144,12 +144,12 @@ class View(App[None]):
         Binding("s", "act('stop')", "stop"),
         Binding("t", "act('start')", "start"),
         Binding("r", "act('restart')", "restart"),
-        Binding("b", "act('rebuild')", "rebuild"),
+        Binding("b", "act('rebuild')", "build"),
         Binding("d", "act('down')", "down"),
         Binding("p", "plan", "plan"),
-        Binding("x", "shell", "shell"),
+        Binding("x", "shell", "exec"),
         Binding("f", "files", "files"),
-        Binding("slash", "search", "search"),
+        Binding("slash", "search", "find"),
         *(
             Binding(str(number), f"tab('{name}')", show=False)
             for number, name in enumerate(("logs", "report", "events", "timeline", "use", "graph"), 1)
@@ -161,6 +161,7 @@ class View(App[None]):
         super().__init__()
         self.shared = context
         self._version = -1
+        self._widths: list[int] = []
         self._rows: dict[str, rows.Row] = {}
         self._chosen = f"{context.project}/" if context.project else ""
         self._tail: Tail | None = None
@@ -195,7 +196,7 @@ class View(App[None]):
             with TabPane("6 graph", id="graph"), VerticalScroll():
                 yield self.graph
         yield self.search
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         for label in ("", "service", "state", "use", "ports"):
@@ -211,6 +212,11 @@ class View(App[None]):
         if version != self._version:
             self._version = version
             self._draw_rows(state)
+        # Columns get their widths once the table is idle; lines that were drawn before that would stay as they are.
+        widths = [one.get_render_width(self.list) for one in self.list.ordered_columns]
+        if widths != self._widths:
+            self._widths = widths
+            self.list.refresh()
         self._write_logs()
 
     def _draw_rows(self, state: State) -> None:
