@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         {
             "$ref": str,
             "$schema": str,
+            "default": bool | int | str,
             "description": str,
             "additionalProperties": bool,
             "enum": list[str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,9 @@ def keys_at(path: tuple[str | int, ...]) -> list[Key]:
         for name, child in (node.get("properties") or {}).items():
             target: Schema = schema.follow(child["$ref"], home)[0] if "$ref" in child else child
             words = child.get("description") or target.get("description") or ""
+            default = child.get("default", target.get("default"))
+            if default is not None:
+                words = f"{words} Default: {json.dumps(default, ensure_ascii=False)}.".lstrip()
             values = tuple(str(one) for one in target.get("enum") or ())
             found.setdefault(name, Key(name, words, values))
     return sorted(found.values())

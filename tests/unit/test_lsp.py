@@ -13,6 +13,7 @@ import pytest
 from support.command import PYCOMPOSE
 
 from pycompose.compose.errors import LoadError
+from pycompose.compose.load import schema
 from pycompose.compose.load.pipeline import load_project
 from pycompose.compose.lsp import analysis, answers, symbols
 from pycompose.compose.lsp.family import Family
@@ -76,8 +77,30 @@ def test_keys_names_and_variables() -> None:
     assert variable_before("a: $$DB", 0, 5) is None
     keys = {one.name: one.description for one in analysis.keys_at(("services", "web"))}
     assert {"image", "depends_on", "healthcheck"} <= keys.keys() and all(keys.values())
+    told = {one.name: one.description for one in analysis.keys_at(("services", "web", "healthcheck"))}
+    assert told["interval"].endswith('Default: "30s".') and told["retries"].endswith("Default: 3.")
+    assert keys["privileged"].endswith("Default: false.") and "Default" not in keys["image"]
     assert "condition" in {one.name for one in analysis.keys_at(("services", "web", "depends_on", "db"))}
     assert "target" in {one.name for one in analysis.keys_at(("services", "web", "ports", 0))}
+
+
+def _without_description(node: Any, place: str) -> list[str]:
+    """Keys of a schema that say nothing of themselves and refer to nothing that does."""
+    if isinstance(node, list):
+        return [one for index, child in enumerate(node) for one in _without_description(child, f"{place}/{index}")]
+    if not isinstance(node, dict):
+        return []
+    keys = node.get("properties")
+    own = keys.items() if isinstance(keys, dict) else ()
+    found = [f"{place}/{name}" for name, child in own if isinstance(child, dict) and not child.get("description")]
+    return found + [one for name, child in node.items() for one in _without_description(child, f"{place}/{name}")]
+
+
+def test_every_key_of_the_schemas_is_described() -> None:
+    files = [one for one in schema.directory().glob("*.json") if not one.name.startswith("conformance")]
+    assert len(files) >= 12
+    for file in files:
+        assert _without_description(json.loads(file.read_text()), file.name) == []
 
 
 def test_occurrences() -> None:
