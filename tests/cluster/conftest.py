@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,16 @@ class Lab:
 
 def engine(lab: Lab) -> Engine:
     return Engine(choose({}, os.geteuid(), host=lab.to.removeprefix("swarm:")))
+
+
+def remove_namespace(lab: Lab) -> None:
+    """The namespace with all that is in it, whoever made it; it is gone when this returns, for the next test makes it anew."""
+    with closing(connect("", {**os.environ, **lab.environment})) as kube:
+        kube.remove("Namespace", NAME, "")
+        end = time.monotonic() + 60
+        while kube.get("Namespace", NAME, "") is not None:
+            assert time.monotonic() < end
+            time.sleep(0.3)
 
 
 def _swarm(directory: Path) -> Lab:

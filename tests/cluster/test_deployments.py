@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from conftest import remove_namespace
 
 from pycompose.compose.deploy.kubernetes.client import connect
 
@@ -178,7 +179,7 @@ def test_what_others_have_made_stays(kubernetes: Lab) -> None:
         assert len(kubernetes.units()) == 2
         kubernetes.run("down", "-v")
         assert kube.get("ConfigMap", "foreign", NAME) is not None
-        kube.remove("Namespace", NAME, "")
+    remove_namespace(kubernetes)
 
 
 def test_files_are_what_the_server_takes(kubernetes: Lab) -> None:

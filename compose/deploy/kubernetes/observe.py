@@ -35,7 +35,8 @@ _VOLATILE = frozenset(
 
 
 def observe(kube: Kube, project: str, namespace: str) -> dict[str, Found]:
-    """The project's objects by key. Only what carries its labels is its own."""
+    """The project's objects by key. Only what carries its labels is its own. Raises `OperationError` with a line for every kind that may
+    not be looked at: who gives the rights is asked once."""
     found: dict[str, Found] = {}
     labels = {MANAGED_BY: MANAGER, PROJECT: project}
     try:
@@ -49,10 +50,20 @@ def observe(kube: Kube, project: str, namespace: str) -> dict[str, Found]:
         return found
     one = _found("Namespace", there, kept=True)
     found[one.key] = one
+    refused: list[str] = []
     for kind in KINDS:
-        for tree in kube.list(kind, namespace, labels):
+        try:
+            trees = kube.list(kind, namespace, labels)
+        except KubernetesError as error:
+            if error.code != FORBIDDEN:
+                raise
+            refused.append(str(error))
+            continue
+        for tree in trees:
             one = _found(kind, tree, kept=kind == "PersistentVolumeClaim")
             found[one.key] = one
+    if refused:
+        raise OperationError("\n".join(refused))
     return found
 
 
@@ -86,8 +97,8 @@ def comparable(kind: str, tree: Object) -> dict[str, object]:
 def propose(
     kube: Kube, wanted: Iterable[Wanted], there: Mapping[str, Found], *, force: bool
 ) -> dict[str, Mapping[str, object]]:
-    """What the server would hold of each object that is there already, by its own dry run. Raises `OperationError` for conflicts,
-    all of them in one."""
+    """What the server would hold of each object that is there already, by its own dry run. Raises `OperationError` for conflicts and for
+    what may not be changed, all of them in one."""
     found: dict[str, Mapping[str, object]] = {}
     conflicts: list[str] = []
     for one in wanted:
@@ -104,6 +115,8 @@ def propose(
                 conflicts.append(conflict_words(one.key, str(error)))
             elif is_immutable(str(error)):
                 found[one.key] = {"immutable": str(error)}
+            elif error.code == FORBIDDEN:
+                conflicts.append(str(error))
             else:
                 raise
     if conflicts:
