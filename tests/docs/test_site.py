@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import webbrowser
@@ -25,6 +26,17 @@ def test_the_site_builds(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Start in five minutes" in (tmp_path / "site" / "start.html").read_text()
     assert (tmp_path / "site" / "search" / "search_index.json").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in ROOT.glob("*.md")))
+def test_links_of_the_pages_outside_the_site(page: str) -> None:
+    """mkdocs does not see them. Pictures count as well."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    links = [one.partition("#")[0] for one in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in one]
+    missing = [one for one in links if one and not (ROOT / one).exists()]
+    assert missing == []
+    if page == "README.md":
+        assert "docs/screens/project-light.png" in links and len(links) > 20
 
 
 def test_docs_opens_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
