@@ -1,4 +1,8 @@
-"""The recipes of docs/contributing.md: every file they name is there, and the walk of an attribute works on a made-up key."""
+"""The recipes of docs/contributing.md: every file they name is there, and their walks do, edit by edit, what they say.
+
+A walk is made in a copy of the code. Each edit brings about one fact, and no other: a recipe that has gone stale, or leaves out a
+step, or has a step that nothing needs, fails here.
+"""
 
 from __future__ import annotations
 
@@ -8,45 +12,107 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = (ROOT / "docs" / "contributing.md").read_text()
+PROBES = ROOT / "tests" / "data" / "recipes"
 
-_EDIT = re.compile(r"<!-- edit: (?P<file>\S+) -->\n *```\w+\n(?P<text>.*?)\n *```", re.DOTALL)
+_STEP = re.compile(r"<!-- (?P<how>edit|new): (?P<file>\S+) -->\n *```\w+\n(?P<text>.*?)\n *```", re.DOTALL)
 _NAMED = re.compile(r"`((?:compose|engine|schemas|tests|docs)/[\w/.-]+)`")
-
-PROBE = """
-from pycompose import ComposeError, load
-try:
-    project = load("compose.yaml")
-except ComposeError as error:
-    raise SystemExit(f"loaded: {error}")
-from pycompose.compose.convert.container import Facts, create_request
-from pycompose.compose.convert.bodies import ContainerConfig
-from pycompose.compose.load.conformance import table
-from pycompose.compose.model.service import Service
-from pycompose.engine.containers.spec.bodies import Config
-from pycompose.engine.containers.spec.fields import CONFIG
-print("table:", "services.*.greeting" in {row.key for row in table()})
-print("typed:", "greeting" in Service.__annotations__)
-print("bound:", project.services["web"].get("greeting"))
-print("member:", "Greeting" in ContainerConfig.__annotations__)
-print("body:", create_request(project, "web", 1, Facts()).body.get("Greeting"))
-print("field:", "Greeting" in CONFIG)
-print("kept:", "Greeting" in Config.__annotations__)
-"""
+_MISSING = "-"
+"""What a probe says of a fact that is not there yet."""
 
 
-def probe(directory: Path) -> str:
+class Recipe(NamedTuple):
+    """A section's title, and the facts that its edits bring about, in order: the word of the probe, and what it says then."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+
+
+ATTRIBUTE = Recipe(
+    "attribute",
+    (
+        ("allowed", "True"),
+        ("table", "True"),
+        ("typed", "True"),
+        ("bound", "hello"),
+        ("member", "True"),
+        ("body", "hello"),
+        ("field", "True"),
+        ("kept", "True"),
+    ),
+)
+VERB = Recipe(
+    "verb",
+    (
+        ("use case", "['hello db', 'hello web']"),
+        ("method", "['hello web']"),
+        ("awaited", "['hello db']"),
+        ("module", "True"),
+        ("command", "hello db hello web"),
+    ),
+)
+FIELD = Recipe(
+    "field of the API",
+    (
+        ("kind", "HostConfig.Manners"),
+        ("typed", "True"),
+        ("sense", "invalid manners: rude"),
+        ("value", "True"),
+        ("older", "{'HostConfig': {}}"),
+        ("read", "True"),
+    ),
+)
+DRIVER = Recipe("network driver", (("class", "empty"), ("imported", "Empty"), ("found", "empty")))
+
+
+def section(title: str) -> str:
+    return RECIPES.partition(f"## Your first {title}\n")[2].partition("\n## ")[0]
+
+
+def probe(directory: Path, recipe: Recipe) -> dict[str, str]:
+    """What there is by now, in the words of the recipe's probe."""
     done = subprocess.run(
-        [sys.executable, "-c", PROBE],
+        [sys.executable, PROBES / f"{recipe.title.split()[-1].lower()}.py"],
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(directory), "XDG_CACHE_HOME": str(directory / "cache")},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(directory), str(PROBES))),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYCOMPOSE_WARM": "0",
+            "XDG_CACHE_HOME": str(directory / "cache"),
+        },
         capture_output=True,
         text=True,
         check=False,
     )
-    return done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+
+
+def walk(directory: Path, recipe: Recipe) -> Iterator[dict[str, str]]:
+    """The probe's word before the first edit, and after each."""
+    package = directory / "pycompose"
+    shutil.copytree(ROOT / "pycompose", package, ignore=shutil.ignore_patterns("__pycache__"))  # the links' folders too
+    yield probe(directory, recipe)
+    for step in _STEP.finditer(section(recipe.title)):
+        lines = [line.removeprefix("    ") for line in step["text"].splitlines()]
+        file = package / step["file"]
+        if step["how"] == "new":
+            assert not file.exists(), step["file"]
+            file.write_text("\n".join(lines) + "\n")
+        else:  # what is new, and the line that it comes before
+            text, anchor = file.read_text(), lines[-1]
+            assert text.count(f"\n{anchor}\n") == 1, (step["file"], anchor)
+            file.write_text(text.replace(f"\n{anchor}\n", "\n" + "\n".join(lines) + "\n"))
+        yield probe(directory, recipe)
 
 
 def test_every_file_is_there() -> None:
@@ -54,22 +120,16 @@ def test_every_file_is_there() -> None:
     assert missing == []
 
 
-def test_the_walk_of_an_attribute(tmp_path: Path) -> None:
-    package = tmp_path / "pycompose"
-    shutil.copytree(ROOT / "pycompose", package, ignore=shutil.ignore_patterns("__pycache__"))  # the links' folders too
-    (tmp_path / "compose.yaml").write_text("name: demo\nservices:\n  web: {image: box, greeting: hello}\n")
-    seen = [probe(tmp_path)]
-    for edit in _EDIT.finditer(RECIPES):
-        new, anchor = (line.removeprefix("    ") for line in edit["text"].splitlines())
-        file = package / edit["file"]
-        text = file.read_text()
-        assert text.count(f"\n{anchor}") == 1, (edit["file"], anchor)
-        file.write_text(text.replace(f"\n{anchor}", f"\n{new}\n{anchor}"))
-        seen.append(probe(tmp_path))
-    assert "compose.yaml:3:21: unknown key services.web.greeting" in seen[0]
-    words = ["table:", "typed:", "bound:", "member:", "body:", "field:", "kept:"]
-    told = ["True", "True", "hello", "True", "hello", "True", "True"]
-    for number, output in enumerate(seen[1:]):
-        missing = ["False", "False", "None", "False", "None", "False", "False"]
-        expected = told[:number] + missing[number:]
-        assert output.splitlines() == [f"{word} {value}" for word, value in zip(words, expected, strict=True)]
+@pytest.mark.parametrize("recipe", [ATTRIBUTE, VERB, FIELD, DRIVER], ids=lambda one: one.title.split()[-1])
+def test_a_walk(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(
+        "name: demo\nservices:\n  db: {image: box}\n  web: {image: box, greeting: hello}\n"
+        if recipe is ATTRIBUTE
+        else "name: demo\nservices:\n  db: {image: box}\n  web: {image: box}\n"
+    )
+    seen = list(walk(tmp_path, recipe))
+    expected = [
+        {word: told if place < done else _MISSING for place, (word, told) in enumerate(recipe.facts)}
+        for done in range(len(recipe.facts) + 1)
+    ]
+    assert seen == expected

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL", "DEFAULT", "Driver", "find", "of"]
 
-ALL = (Bridge(), Host(), Null(), Macvlan(), Ipvlan())
+ALL = (
+    Bridge(),
+    Host(),
+    Null(),
+    Macvlan(),
+    Ipvlan(),
+)
 _BY_NAME = {driver.name: driver for driver in ALL}
 _SWARM = ("overlay",)
 DEFAULT = Bridge.name
