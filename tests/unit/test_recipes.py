@@ -23,8 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPES = (ROOT / "docs" / "contributing.md").read_text()
 PROBES = ROOT / "tests" / "data" / "recipes"
 
-_STEP = re.compile(r"<!-- (?P<how>edit|new): (?P<file>\S+) -->\n *```\w+\n(?P<text>.*?)\n *```", re.DOTALL)
-_NAMED = re.compile(r"`((?:compose|engine|schemas|tests|docs)/[\w/.-]+)`")
+_STEP = re.compile(
+    r"`(?P<file>[\w/.-]+)`, (?P<how>new|above the last of these lines):\n\n *```\w+\n(?P<text>.*?)\n *```", re.DOTALL
+)
+_NAMED = re.compile(r"`((?:compose|engine|schemas|tests|docs)/[\w/.-]+)`(?!, new:)")
 _MISSING = "-"
 """What a probe says of a fact that is not there yet."""
 
