@@ -74,7 +74,7 @@ From Docker Compose 2.26, which was run beside it.
 | `up` in the foreground and Ctrl-C | prints nothing more; a second Ctrl-C changes nothing | prints what containers say while they stop; the second kills | |
 | `restart` | in the order of dependencies | dependants stop first, and wait for health where depends_on says so | |
 | two directories with one project name | one takes over the other's containers | refused with both paths, unless `-p` says the name | |
-| `publish`, `alpha publish` | makes an OCI artifact | refused | images travel by `push`, Compose files with their sources |
+| `publish --app` | puts the images into the artifact as well | refused | images travel by `push`, and are pulled where they are needed |
 """
 
 

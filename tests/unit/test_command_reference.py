@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -69,3 +70,12 @@ def test_every_flag_of_docker_compose(verb: str) -> None:
     import_module(f"pycompose.compose.cli.verbs.{COMPOSE[verb][0]}").add_arguments(parser)
     known = {name for action in parser.option_actions() for name in action.option_strings}
     assert [flag for flag in DOCKER_COMPOSE[verb].split() if flag not in known] == []
+
+
+def test_the_words_are_imperative() -> None:
+    """What a command and a flag do is said as what they are told to do: Show, not Shows."""
+    said = re.findall(r"^(?:\| `-.*\| )?([A-Z][a-z]+)\b", DOCUMENT.read_text(), re.MULTILINE)
+    verbs = {word for word in said if not word.endswith("s")}
+    told_of = {word for word in said if word.endswith("s") and {word[:-1], word[:-2]} & verbs}
+    assert {"Show", "Remove", "List", "Follow"} < verbs
+    assert told_of == set()

@@ -37,9 +37,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="Save to file (default to stdout)")
     parser.add_argument("--profiles", action="store_true", help="Print the profile names, one per line")
     parser.add_argument("-q", "--quiet", action="store_true", help="Only validate the configuration, don't print")
-    parser.add_argument(
-        "--lock-image-digests", action="store_true", help="Produces an override file with image digests"
-    )
+    parser.add_argument("--lock-image-digests", action="store_true", help="Produce an override file with image digests")
     parser.add_argument("--resolve-image-digests", action="store_true", help="Pin image tags to digests")
     parser.add_argument("--services", action="store_true", help="Print the service names, one per line")
     parser.add_argument("--variables", action="store_true", help="Print model variables and default values")

@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     flag("-a", "--archive", action="store_true", help="Archive mode (copy all uid/gid information)")
     flag("--all", action="store_true", help="Include containers created by the run command")
-    flag("-L", "--follow-link", action="store_true", help="Always follow symbol link in SRC_PATH")
+    flag("-L", "--follow-link", action="store_true", help="Follow symbolic links in SRC_PATH")
     flag(
         "--index", type=integer, default=0, metavar="N", help="Index of the container if service has multiple replicas"
     )

@@ -22,7 +22,7 @@ _SENSITIVE = re.compile(r"pass(word|wd|phrase)?|secret|token|api_?key|private_?k
 
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
-    flag("--app", action="store_true", help="Published compose application (includes referenced images): refused")
+    flag("--app", action="store_true", help="Include the images as well: refused, push them by themselves")
     flag(
         "--oci-version", default="1.1", metavar="VERSION", help="OCI image/artifact specification version (1.0 or 1.1)"
     )

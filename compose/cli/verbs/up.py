@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
-    flag("--abort-on-container-exit", action="store_true", help="Stops all containers if any container was stopped")
+    flag("--abort-on-container-exit", action="store_true", help="Stop all containers if any container was stopped")
     flag(
         "--abort-on-container-failure",
         action="store_true",
-        help="Stops all containers if any container exited with failure",
+        help="Stop all containers if any container exited with failure",
     )
     flag("--always-recreate-deps", action="store_true", help="Recreate dependent containers")
     flag(

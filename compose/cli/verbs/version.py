@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-f", "--format", metavar="FORMAT", help="Format the output. Values: [pretty | json]")
-    parser.add_argument("--short", action="store_true", help="Shows only the version number")
+    parser.add_argument("--short", action="store_true", help="Show only the version number")
 
 
 def run(args: Namespace) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--down-project", action="store_true", help="Drops project when the first container stops")
+    parser.add_argument("--down-project", action="store_true", help="Drop the project when the first container stops")
     parser.add_argument("services", nargs="+", metavar="SERVICE")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-a", "--archive", action="store_true", help="Archive mode (copy all uid/gid information)")
-    parser.add_argument("-L", "--follow-link", action="store_true", help="Always follow symbol link in SRC_PATH")
+    parser.add_argument("-L", "--follow-link", action="store_true", help="Follow symbolic links in SRC_PATH")
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="Accepted for compatibility: nothing is shown anyway"
     )

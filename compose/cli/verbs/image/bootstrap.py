@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
         help="Accept an archive past its Valid-Until; its signature is still checked",
     )
     parser.add_argument("--mirror", metavar="URL", help="Take packages from this mirror of the main archive")
-    parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
+    parser.add_argument("-q", "--quiet", action="store_true", help="Show no progress")
     parser.add_argument("image", metavar="IMAGE")
 
 

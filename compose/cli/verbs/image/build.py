@@ -36,7 +36,7 @@ def add_arguments(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="SOURCE",
-        help="Images or type=local,src=DIR to take steps from",
+        help="Take steps from these images, or from type=local,src=DIR",
     )
     flag(
         "--cache-to",

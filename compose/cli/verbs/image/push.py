@@ -19,7 +19,7 @@ def add_arguments(parser: Parser) -> None:
         "--disable-content-trust", action="store_true", help="Skip verification (always: content trust is not offered)"
     )
     parser.add_argument("--platform", metavar="PLATFORM", help="Push only this of several platforms")
-    parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
+    parser.add_argument("-q", "--quiet", action="store_true", help="Show no progress")
     parser.add_argument("image", metavar="NAME[:TAG]")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("--name", metavar="NAME", help="The snapshot's name here, instead of that it was saved under")
-    parser.add_argument("-q", "--quiet", action="store_true", help="Suppress verbose output")
+    parser.add_argument("-q", "--quiet", action="store_true", help="Show no progress")
     parser.add_argument("--format", choices=("plain", "json"), help="plain, or json (one object a line)")
     parser.add_argument("ref", metavar="REPOSITORY[:TAG]")
 
