@@ -218,6 +218,11 @@ class Networks:
         """Whether the container's ports are another one's at present."""
         return container_id in self._registry.heirs()
 
+    def heir(self, container_id: str) -> str:
+        """The id of the container that has this one's ports next, the latest that stands by for them; "" without one."""
+        waiting = [id for id, heir in self._registry.heirs().items() if heir.of == container_id]
+        return waiting[-1] if waiting else ""
+
     def detach(self, container_id: str, netns_fd: int | None = None) -> str:
         """Forget the container: ports, names, addresses. The id of the one that stood by for its ports and has them now, if
         any. The links go with the namespace, those with an address on somebody

@@ -39,8 +39,10 @@ def test_many_services(command: Command, count: int) -> None:
             lines.append(f"    depends_on: [s{number // 10 * 10}]")
     (command.directory / "compose.yaml").write_text("\n".join(lines))
     pid = command.engine()["pid"]
-    idle = Held.by(pid).descriptors
-    for _ in range(2):
+    idle = 0
+    for number in range(3):
+        if number == 1:  # what is opened once has been opened
+            idle = Held.by(pid).descriptors
         command("up", "-d")
         before = command.ps()
         assert len(before) == count

@@ -13,6 +13,7 @@ from ...linux.cgroup import Cgroup, Hierarchies
 from ...linux.cgroup_none import Unconfined
 from ...runtime.client import RequestError, ShimLost
 from ..spec import bundle, validate
+from . import takeover
 
 if TYPE_CHECKING:
     from .container import Container
@@ -27,6 +28,9 @@ async def stop(containers: Containers, container: Container, *, grace: int | Non
 
     Raises NotModified when it does not run.
     """
+    if container.state.running:
+        seconds = container.record.spec.stop_timeout if grace is None else grace
+        await takeover.give_up(containers, container, float(seconds))
     async with container.lock:
         if not container.state.active:
             raise NotModified("")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -100,6 +100,16 @@ async def take_over(containers: Containers, container: Container, drain: float) 
         async with anyio.create_task_group() as both:
             both.start_soon(_relays_end, before)
             both.start_soon(_connections_end, containers, before)
+
+
+async def give_up(containers: Containers, container: Container, drain: float) -> None:
+    """Before ``container`` is stopped: who stands by for its ports has them first, so that no moment is left in which they lead to
+    a program that has ended. That one may be the new container of an update, or the old one after an update was cut off."""
+    heir = containers.networks.heir(container.id)
+    if not heir:
+        return
+    with suppress(NotFound, Conflict):  # it has ended, or does not run: then there is nobody to have them
+        await take_over(containers, containers.get(heir), drain)
 
 
 async def _relays_end(before: Container) -> None:
