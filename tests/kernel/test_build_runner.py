@@ -172,9 +172,17 @@ def test_a_crash_in_the_middle_leaves_nothing(tmp_path: Path, everything: bool) 
             lambda: runs.is_dir() and any(path.name == "status.json" for path in runs.rglob("*")), lambda: "no step"
         )
         if everything:
-            kinds = victims(engine.layout, client=0)
+            found: dict[str, list[int]] = {}
+
+            def seen() -> bool:  # between two steps there is no shim
+                found.update(victims(engine.layout, client=0))
+                return bool(found.get("shim"))
+
+            wait_for(seen, lambda: "no step")
+            kinds = {kind: found[kind] for kind in ("keeper", "engine", "shim")}
             for pid in (*kinds["keeper"], *kinds["engine"], *kinds["shim"]):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             engine.await_gone(*kinds["keeper"], *kinds["engine"], *kinds["shim"])
             engine.start()
         else:
