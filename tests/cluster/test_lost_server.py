@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 if TYPE_CHECKING:
-    from conftest import Lab
+    from cluster.conftest import Lab
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 

@@ -13,7 +13,7 @@ import yaml
 from conftest import remove_namespace
 
 if TYPE_CHECKING:
-    from conftest import Lab
+    from cluster.conftest import Lab
 
 NAME = "pycompose-test"
 GROUPS = ["", "apps", "batch", "networking.k8s.io"]
