@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from conftest import remove_namespace
+from cluster.conftest import remove_namespace
 
 from pycompose.compose.deploy.kubernetes.client import connect
 

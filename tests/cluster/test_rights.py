@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from conftest import remove_namespace
+from cluster.conftest import remove_namespace
 
 if TYPE_CHECKING:
     from cluster.conftest import Lab
