@@ -13,7 +13,7 @@ import anyio
 
 from ...errors import Conflict, NotFound
 from ..view import filters
-from . import autoports, memory, stop
+from . import autoports, memory, stop, takeover
 from .teardown import teardown
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ async def remove(containers: Containers, container: Container, *, force: bool, v
     if container.state.active:
         if not force:
             raise Conflict(_refusal(container))
+        await takeover.give_up(containers, container, 0.0)
         await _kill(containers, container)
     async with container.lock:
         if container.removed:

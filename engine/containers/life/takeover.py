@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -108,8 +108,12 @@ async def give_up(containers: Containers, container: Container, drain: float) ->
     heir = containers.networks.heir(container.id)
     if not heir:
         return
-    with suppress(NotFound, Conflict):  # it has ended, or does not run: then there is nobody to have them
+    try:
         await take_over(containers, containers.get(heir), drain)
+    except (NotFound, Conflict):
+        return  # it has ended, or does not run: then there is nobody to have them
+    except (EngineError, OSError) as error:  # a full disk, for one: what is to be stopped is stopped all the same
+        containers.warn(f"{container.name} ends before its ports have changed hands: {error}")
 
 
 async def _relays_end(before: Container) -> None:
