@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 LIMIT = 0.2
 """Seconds."""
 LOOK = 0.04
+FIRST = 0.02
+"""Before the first look at a turn: nearly all are over by then, and the kernel is asked nothing about them."""
 REPORT_VARIABLE = "PYCOMPOSE_LOOP_REPORT"
 """Names a file to which reports are appended as well; tests that start an engine set it."""
 
@@ -136,7 +138,10 @@ class Watchdog:
             self._follow(turn)
 
     def _follow(self, turn: int) -> None:
-        """Look at one turn until it is over or has been reported."""
+        """Look at one turn until it is over or has been reported. Most are over at the first look, which asks nothing."""
+        time.sleep(FIRST)
+        if self._turn != turn:
+            return
         first, delay, starved = time.monotonic(), self._delay(), 0.0
         while self._turn == turn and self._began is not None and not self._closed:
             looked, computed = time.monotonic(), time.process_time()

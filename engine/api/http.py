@@ -12,6 +12,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
@@ -387,4 +388,10 @@ class Connection:
 
 
 def date() -> str:
-    return formatdate(usegmt=True)
+    """The Date header: the same text for a whole second (RFC 9110, 5.6.7)."""
+    return _date(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -92,9 +92,11 @@ async def kill(containers: Containers, container: Container, number: int = KILL)
             await container.until(lambda: not container.state.running or container.exits > exits)
 
 
-def cgroup(containers: Containers, container: Container) -> Cgroup:
-    """The container's control group, or what stands for it where there are none."""
-    path, hierarchies = bundle.cgroup_path(container.record, containers.layout), Hierarchies.discover()
+def cgroup(containers: Containers, container: Container, hierarchies: Hierarchies | None = None) -> Cgroup:
+    """The container's control group, or what stands for it where there are none. Whoever asks for many finds the
+    ``hierarchies`` once: the list of mounts that they stand in grows with the containers."""
+    path = bundle.cgroup_path(container.record, containers.layout)
+    hierarchies = hierarchies or Hierarchies.discover()
     if not hierarchies.any:
         return Unconfined(path, container.state.pid, "mnt" if container.record.spec.pid.word else "pid")
     return cgroups.at(path, hierarchies)

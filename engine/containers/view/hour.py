@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from ...linux.cgroup import Hierarchies
 from ..life import stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ...linux.cgroup import Cgroup
+    from ..life.container import Container
     from ..life.service import Containers
     from .stats import Counters
 
@@ -82,21 +83,20 @@ class Hours:
 
     async def take(self) -> None:
         """One sample of everything that runs; rings of what is gone are dropped."""
-        running = [
-            (one.id, stop.cgroup(self._containers, one), one.state.pid) for one in self._containers if one.state.running
-        ]
+        running = [one for one in self._containers if one.state.running]
         if running:
-            for id, sample in (await self._containers.blocking(_read, running)).items():
+            for id, sample in (await self._containers.blocking(self._read, running)).items():
                 self._rings.setdefault(id, Ring()).add(sample)
         there = {one.id for one in self._containers}
         for id in self._rings.keys() - there:
             del self._rings[id]
 
+    def _read(self, running: Sequence[Container]) -> Mapping[str, Sample]:
+        from .stats import counters
 
-def _read(running: Sequence[tuple[str, Cgroup, int]]) -> Mapping[str, Sample]:
-    from .stats import counters
-
-    return {id: sample(counters(cgroup, pid), time.time()) for id, cgroup, pid in running}
+        hierarchies = Hierarchies.discover()
+        groups = [(one.id, stop.cgroup(self._containers, one, hierarchies), one.state.pid) for one in running]
+        return {id: sample(counters(group, pid), time.time()) for id, group, pid in groups}
 
 
 def sample(found: Counters, at: float) -> Sample:
