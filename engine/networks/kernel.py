@@ -68,9 +68,15 @@ class Kernel:
     def _veth_prefix(self) -> str:
         return f"pv{self.prefix[2:]}"
 
-    def used_subnets(self) -> list[IPv4Network | IPv6Network]:
-        """What the host routes or has addresses in, apart from the bridges of this instance that are up."""
-        own = {self._index(network.bridge) for network in self._up.values() if network.bridge}
+    def used_subnets(self, bridge: str = "") -> list[IPv4Network | IPv6Network]:
+        """What the host routes or has addresses in, apart from the bridges of this instance, ``bridge`` among them: an engine
+        that has been killed leaves them behind."""
+        named = {network.bridge for network in self._up.values()} | {bridge}
+        own = {
+            link.index
+            for link in links.all_links(self._route())
+            if link.name.startswith(self.prefix) or link.name in named
+        }
         used = [route.destination for route in links.host_routes(self._route()) if route.link not in own]
         if self._outside is not None:
             used += [route.destination for route in links.host_routes(self._outside)]

@@ -26,6 +26,7 @@ RTM_NEWLINK = 16
 _RTM_DELLINK = 17
 _RTM_GETLINK = 18
 _RTM_NEWADDR = 20
+_RTM_DELADDR = 21
 _RTM_GETADDR = 22
 _RTM_NEWROUTE = 24
 _RTM_DELROUTE = 25
@@ -194,6 +195,11 @@ def add_address(index: int, address: str, prefix: int) -> Request:
     return Request(f"add address {address}/{prefix}", _RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, payload, (errno.EEXIST,))
 
 
+def delete_address(index: int, address: str, prefix: int) -> Request:
+    payload = _address(address, prefix, index)
+    return Request(f"delete address {address}/{prefix}", _RTM_DELADDR, 0, payload, (errno.EADDRNOTAVAIL,))
+
+
 def add_default_route(index: int, gateway: str) -> Request:
     payload = _default_route(index, gateway)
     return Request(
@@ -276,6 +282,12 @@ def host_routes(netlink: Netlink) -> list[Route]:
 
 def host_addresses(netlink: Netlink) -> list[str]:
     return [str(ip_address(address)) for address, _, _ in _addresses(netlink)]
+
+
+def addresses_of(netlink: Netlink, index: int) -> list[tuple[str, int]]:
+    """Address and prefix length of every address of a link but the link-local ones, which the kernel gives it."""
+    found = [(ip_address(address), length) for address, length, link in _addresses(netlink) if link == index]
+    return [(str(address), length) for address, length in found if not address.is_link_local]
 
 
 def _addresses(netlink: Netlink) -> list[tuple[bytes, int, int]]:

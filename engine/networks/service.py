@@ -170,7 +170,7 @@ class Networks:
         with self._lock:
             self._release(container.id)
             ordered = sorted(requests, key=lambda request: -request.priority)
-            networks = [self._registry.network(request.network) for request in ordered]
+            networks = [self._subnets.settled(self._registry.network(request.network)) for request in ordered]
             endpoints.check_together(networks)
             reserved: builtins.list[Endpoint] = []
             for network, request in zip(networks, ordered, strict=True):
@@ -247,6 +247,7 @@ class Networks:
                 raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
             joined = [self._registry.network(endpoint.network_id) for endpoint in own]
             endpoints.check_together([*joined, network])
+            network = network if netns_fd is None else self._subnets.settled(network)
             endpoint = self._reserve(network, container, request, own)
             if netns_fd is None:
                 return endpoint
@@ -424,7 +425,6 @@ class Networks:
         self, network: Network, container: ContainerRef, request: EndpointRequest, own: Sequence[Endpoint]
     ) -> Endpoint:
         """An endpoint with addresses nobody has; nothing is recorded yet."""
-        network = self._subnets.renumbered(network)
         used = [address for endpoint in self._registry.of_network(network.id) for address in zones.addresses(endpoint)]
         taken = [endpoint.ifname for endpoint in own if endpoint.ifname]
         id = secrets.token_hex(32)

@@ -46,12 +46,20 @@ class Subnets:
         others = self._of_others(network.id)
         return definition.with_pools(network, others, self._kernel.used_subnets(), self._pools, self._unique_local)
 
-    def renumbered(self, network: Network) -> Network:
-        """A network that is not up may find its chosen subnet taken by the host since (another engine, a VPN): as nobody
-        is on it, it gets another one, which is recorded."""
-        if not network.chosen or self._kernel.is_up(network) or self._registry.of_network(network.id):
+    def settled(self, network: Network) -> Network:
+        """The network as it is to be used. One that is not up may find its chosen subnet taken by the host since (another
+        engine, a VPN): as nobody is on it, it gets another one, which is recorded. It is up then, before another engine looks."""
+        if not network.chosen or self._kernel.is_up(network):
             return network
-        used = self._kernel.used_subnets()
+        with choosing():
+            network = self._renumbered(network)
+            self._kernel.bring_up(network)
+        return network
+
+    def _renumbered(self, network: Network) -> Network:
+        if self._registry.of_network(network.id):
+            return network
+        used = self._kernel.used_subnets(network.bridge)
         own = [ip_network(pool.subnet) for pool in network.pools]
         if not any(overlapping(left, right) for left in own for right in used if right.prefixlen):
             return network

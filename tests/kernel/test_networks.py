@@ -119,6 +119,12 @@ def instance(tmp_path: Path) -> Iterator[Instance]:
     made.close()
 
 
+def addresses(link: str) -> set[str]:
+    """Of a link, but those that the kernel gives it."""
+    with Netlink() as netlink:
+        return {address for address, _ in links.addresses_of(netlink, links.index_of(netlink.fileno(), link))}
+
+
 def own_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.77", 9))
@@ -710,6 +716,55 @@ def test_instances_side_by_side(tmp_path: Path) -> None:
         if one.running:
             one.close()
         two.close()
+
+
+def test_subnets_taken_at_the_same_moment(tmp_path: Path) -> None:
+    """Two engines that both have chosen a subnet for a bridge that is not there yet: the second one sees the first one's."""
+    one, two = Instance(tmp_path / "one"), Instance(tmp_path / "two")
+    try:
+        assert [one.networks.get("bridge").pools[0].subnet] == [two.networks.get("bridge").pools[0].subnet]
+        reserved = [side.networks.allocate(ref("web"), [EndpointRequest("bridge")], []) for side in (one, two)]
+        assert reserved[0].endpoints[0].ipv4_gateway != reserved[1].endpoints[0].ipv4_gateway
+    finally:
+        one.close()
+        two.close()
+
+
+def test_a_killed_engine_s_empty_networks_keep_their_subnets(instance: Instance) -> None:
+    """Its bridges are still there, and are not taken for somebody else's by the next engine."""
+    network = instance.networks.create({"Name": "front", "EnableIPv6": True})
+    instance.start("web", "bridge")
+    instance.stop("web")
+    default = instance.networks.get("bridge")
+    instance.networks.close()
+    instance.networks = instance.load()
+    instance.networks.recover({})
+    instance.start("web", "front", "bridge")
+    assert instance.networks.get("front").pools == network.pools
+    assert instance.networks.get("bridge").pools == default.pools
+    assert addresses(network.bridge) == {pool.gateway for pool in network.pools}
+
+
+def test_a_bridge_left_behind_loses_a_subnet_that_somebody_else_has(instance: Instance) -> None:
+    network = instance.networks.create({"Name": "front"})
+    instance.networks.close()
+    instance.networks = instance.load()
+    instance.networks.recover({})
+    bridge = f"other{os.getpid()}"[:15]
+    try:
+        with Netlink() as netlink:
+            netlink.run([links.add_bridge(bridge, "02:00:00:00:00:01", 1500), links.set_up(bridge)])
+            index = links.index_of(netlink.fileno(), bridge)
+            netlink.run(
+                [links.add_address(index, network.pools[0].gateway, ip_network(network.pools[0].subnet).prefixlen)]
+            )
+        instance.start("web", "front")
+        pools = instance.networks.get("front").pools
+        assert pools != network.pools
+        assert addresses(network.bridge) == {pools[0].gateway}
+    finally:
+        with Netlink() as netlink:
+            netlink.run([links.delete_link(bridge)])
 
 
 def test_concurrent_starts(instance: Instance) -> None:

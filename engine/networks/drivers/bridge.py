@@ -27,11 +27,12 @@ _IPV6 = Path("/proc/sys/net/ipv6/conf")
 
 
 def bring_up(netlink: Netlink, network: Network) -> None:
-    """Make the network's bridge exist with its addresses and settings; its MTU is the uplink's unless the network says
-    otherwise. Repeating it repairs."""
+    """Make the network's bridge exist with its addresses and settings, and no other addresses; its MTU is the uplink's
+    unless the network says otherwise. Repeating it repairs."""
     name = network.bridge
     ipv6 = network.pool(6) is not None
-    if not links.index_of(netlink.fileno(), name):
+    found = links.index_of(netlink.fileno(), name)
+    if not found:
         mtu = int(network.options.get(DRIVER_MTU) or links.uplink_mtu(netlink))
         netlink.run([links.add_bridge(name, mac_from(network.id), mtu)])
     index = links.index_of(netlink.fileno(), name)
@@ -45,11 +46,13 @@ def bring_up(netlink: Netlink, network: Network) -> None:
             settings |= {f"net/ipv6/conf/{name}/accept_ra": "0", f"net/ipv6/conf/{name}/accept_dad": "0"}
     for path, value in settings.items():
         write_sysctl(path, value)
+    pools = [pool for pool in (network.pool(4), network.pool(6)) if pool is not None]
+    wanted = {(pool.gateway, ip_network(pool.subnet).prefixlen) for pool in pools}
     requests = [links.set_up(name)]
-    for version in (4, 6):
-        pool = network.pool(version)
-        if pool is not None:
-            requests.append(links.add_address(index, pool.gateway, ip_network(pool.subnet).prefixlen))
+    if found and not network.adopted:
+        stale = [one for one in links.addresses_of(netlink, index) if one not in wanted]
+        requests += [links.delete_address(index, *one) for one in stale]
+    requests += [links.add_address(index, *one) for one in sorted(wanted)]
     netlink.run(requests)
 
 
