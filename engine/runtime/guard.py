@@ -22,7 +22,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..linux import namespace, process
-from . import protocol
+from . import environment, protocol
 from .loop import Loop
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Guard:
     def _become_keeper(self) -> None:
         try:
             process.reset_signals()
-            os.execv(self._wake[0], self._wake)
+            os.execve(self._wake[0], self._wake, environment.read())
         finally:
             os._exit(127)
 

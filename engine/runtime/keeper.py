@@ -37,7 +37,7 @@ if not __package__:
 from ..documents import NewerFormat
 from ..layout import Layout
 from ..linux import cgroup, cgroups, process
-from . import activation, guard, inner, lockfile, ownlog, protocol, residence, shim, statusfile
+from . import activation, environment, guard, inner, lockfile, ownlog, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
 from .isolation import isolate, shims_live
 from .loop import Loop
@@ -112,7 +112,7 @@ class Keeper:
                 os.set_inheritable(descriptor, True)
             arguments = [sys.executable, "-I", "-m", "pycompose.engine", "--root", str(self._layout.root)]
             arguments += ["--listen-fd", str(self._listener.fileno()), "--keeper-fd", str(channel.fileno())]
-            os.execv(sys.executable, arguments)
+            os.execve(sys.executable, arguments, environment.read())
         except OSError as error:
             _say(f"cannot execute {sys.executable}: {error}")
         finally:
@@ -217,7 +217,8 @@ class Keeper:
         try:
             signal.set_wakeup_fd(-1)
             outside = self._host.mount_namespace
-            process.close_all_except([0, 1, 2, *descriptors, *([] if outside is None else [outside])])
+            kept = [0, 1, 2, *descriptors, *environment.held(), *([] if outside is None else [outside])]
+            process.close_all_except(kept)
             guard.leave(outside)
             channel, owner = socket.socket(fileno=descriptors[0]), descriptors[1] if len(descriptors) > 1 else -1
             wake = guard.command(os.path.abspath(__file__), str(self._layout.root))

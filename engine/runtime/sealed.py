@@ -7,6 +7,8 @@ the keeper's interpreter. So that this is never a file of the host, the keeper e
           │   over the interpreter a copy in memory ── execve
           └─► libraries are loaded; the copy loses its mode bits and becomes read-only; back to the user's namespace
 
+On the way the environment goes into a file in memory (environment.py), and not into the next program's.
+
 What is mapped stays mapped through mounts that nobody can reach or make writable again: the copy can neither be changed nor
 executed by anybody, root included, and libraries mapped so far are not writable through ``/proc/PID/map_files`` either.
 """
@@ -18,12 +20,13 @@ import os
 import sys
 
 from ..linux import mount, namespace
+from . import environment
 
 _LIBRARIES = ("array", "ctypes", "fcntl", "json", "math", "mmap", "resource", "select", "socket", "struct", "termios")
 """Modules with shared libraries behind them that forks of the keeper use: they have to be mapped before we go back."""
 
 _HANDED = "PYCOMPOSE_SEALED"
-"""Our own pid and descriptors, over the execve; of the pid so that nobody else takes them for their own."""
+"""Our own pid and descriptors, over the execve; of the pid so that nobody else takes them for their own. The last one is the environment's."""
 _COPY = "program"
 _PROTECTED = mount.MOUNT_ATTR_RDONLY | mount.MOUNT_ATTR_NOSUID
 
@@ -38,7 +41,9 @@ def seal() -> None:
 
 
 def _execute_copy() -> None:
-    handed = (namespace.open_own("mnt"), *(os.open(path, os.O_PATH | os.O_DIRECTORY) for path in ("/", ".")))
+    directories = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in ("/", "."))
+    file, kept = environment.put_aside()
+    handed = (namespace.open_own("mnt"), *directories, file)
     program = os.readlink("/proc/self/exe")
     namespace.unshare(namespace.CLONE_NEWNS)
     mount.set_propagation("/", mount.MS_PRIVATE, recursive=True)
@@ -49,8 +54,8 @@ def _execute_copy() -> None:
     mount.move_mount(copy, target, program)
     for descriptor in handed:
         os.set_inheritable(descriptor, True)
-    os.environ[_HANDED] = f"{os.getpid()}:{','.join(map(str, handed))}"
-    os.execv(program, [sys.executable or program, *sys.orig_argv[1:]])
+    kept[_HANDED] = f"{os.getpid()}:{','.join(map(str, handed))}"
+    os.execve(program, [sys.executable or program, *sys.orig_argv[1:]], kept)
 
 
 def _copy(program: str) -> int:
@@ -73,8 +78,9 @@ def _copy(program: str) -> int:
     return copy
 
 
-def _leave(outside: int, root: int, directory: int) -> None:
+def _leave(outside: int, root: int, directory: int, file: int) -> None:
     """Seal the copy that we run from by now, and go back to where the caller was."""
+    environment.hold(file)
     for name in _LIBRARIES:
         importlib.import_module(name)
     program = os.open("/proc/self/exe", os.O_PATH | os.O_CLOEXEC)
