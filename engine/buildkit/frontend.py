@@ -85,7 +85,9 @@ def options(asked: Asked, lender: Lender, agents: Path) -> BuildOptions:
         cache_from=_cache_imports(asked),
         cache_to=_cache_exports(asked),
         network=_network(asked),
-        extra_hosts=tuple(host.replace("=", ":", 1) for host in asked.text("add-hosts").split(",") if host),
+        extra_hosts=validate.added_hosts(
+            host.replace("=", ":", 1) for host in asked.text("add-hosts").split(",") if host
+        ),
         shm_size=_number(asked, "shm-size") or None,
         ulimits=_ulimits(asked.text("ulimit")),
         resources=_resources(asked),

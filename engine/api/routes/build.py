@@ -69,7 +69,9 @@ def _classic_options(daemon: Daemon, request: Request) -> BuildOptions:
         platforms=tuple(filter(None, request.text("platform").split(","))),
         cache_from=tuple(sources),
         network=_network(request.text("networkmode")),
-        extra_hosts=tuple(host for value in request.query.get("extrahosts", ()) for host in value.split(",") if host),
+        extra_hosts=validate.added_hosts(
+            host for value in request.query.get("extrahosts", ()) for host in value.split(",") if host
+        ),
         shm_size=request.number("shmsize") or None,
         ulimits=query.ulimits(request),
         resources=resources.build_limits(
@@ -159,7 +161,7 @@ def _local_options(body: Mapping[str, object], auth: Mapping[str, Auth]) -> Buil
         cache_from=strings(body.get("cache_from")),
         cache_to=strings(body.get("cache_to")),
         network=_network(str(body.get("network") or "")),
-        extra_hosts=strings(body.get("extra_hosts")),
+        extra_hosts=validate.added_hosts(strings(body.get("extra_hosts"))),
         shm_size=_size(body, "shm_size") or None,
         ulimits=_compose_ulimits(members(body.get("ulimits"))),
         resources=resources.build_limits(memory=_size(body, "memory")),

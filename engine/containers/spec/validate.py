@@ -16,6 +16,8 @@ from ...errors import Conflict, InvalidParameter, NotImplemented_
 from . import logoptions, probing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .bodies import Config, Healthcheck, HostConfig, LogConfig, RestartPolicy, Ulimit
     from .container import ContainerSpec
 
@@ -213,13 +215,20 @@ def _ports(host: HostConfig) -> None:
                     raise InvalidParameter(f"invalid IP address: {address}") from None
 
 
-def _hosts(host: HostConfig) -> None:
-    for entry in host["ExtraHosts"] or ():
+def added_hosts(entries: Iterable[str]) -> tuple[str, ...]:
+    """``NAME:ADDRESS`` as lines of /etc/hosts are made of them, of containers and of build steps. Raises InvalidParameter."""
+    checked = tuple(entries)
+    for entry in checked:
         name, _, address = entry.partition(":")
-        if not name or not address or "\n" in entry:
+        if not name or not address or any(character.isspace() for character in entry):
             raise InvalidParameter(f"bad format for add-host: {entry!r}")
         if address != "host-gateway":
             _ip(address.removeprefix("[").removesuffix("]"), f"invalid IP address in add-host: {address!r}")
+    return checked
+
+
+def _hosts(host: HostConfig) -> None:
+    added_hosts(host["ExtraHosts"] or ())
     for server in host["Dns"] or ():
         _ip(server, f"bad nameserver address: {server}")
     for text in [*(host["DnsSearch"] or ()), *(host["DnsOptions"] or ())]:
