@@ -20,7 +20,7 @@ import os
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from ..linux import namespace, process
@@ -177,7 +177,11 @@ def _original(ancillary: list[tuple[int, int, bytes]]) -> Address | None:
 
 
 def _itself(address: str) -> str:
-    return address
+    """The address; empty for IPv4's by IPv6 ([::ffff:127.0.0.1]): rules see them as strangers' addresses, while a socket
+    would reach the host's loopback by them, and a container makes packets with any address. Plain loopback addresses have
+    come from shims, whose resolver may be one."""
+    wanted = ip_address(address)
+    return "" if isinstance(wanted, IPv6Address) and (wanted.ipv4_mapped or wanted.is_unspecified) else address
 
 
 def _of_the_host(address: str) -> str:
