@@ -54,6 +54,10 @@ def is_own(descriptor: int, kind: str) -> bool:
     return os.path.samestat(os.fstat(descriptor), os.stat(f"/proc/thread-self/ns/{kind}"))
 
 
+FILES = {"mount": "mnt", "network": "net"}
+"""Names below /proc/PID/ns where they are others than the specification's."""
+
+
 def is_network(descriptor: int) -> bool:
     """Whether the descriptor is of a network namespace; OSError when it is of none at all."""
     return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == CLONE_NEWNET

@@ -30,6 +30,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SECCOMP_MODE_FILTER = 2
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_NEW_LISTENER = 1, 8
 _CLONE_PIDFD = 0x00001000
+_CLONE_VFORK = 0x00004000
 _CLONE_PARENT = 0x00008000
 _CLONE_PARENT_SETTID = 0x00100000
 _CLONE_INTO_CGROUP = 0x200000000
@@ -99,15 +100,16 @@ def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     return pid, pidfd.value
 
 
-def clone_sibling(slot: mmap.mmap) -> bool:
-    """fork(2) a child of the caller's own parent, born where the caller's children are; True in it, False in the caller.
+def clone_sibling(slot: mmap.mmap, *, until_executed: bool = False) -> bool:
+    """fork(2) a child of the caller's own parent, born where the caller's children are; True in it, False in the caller, with
+    ``until_executed`` only after the child has executed its program or ended.
 
     Its pid, as the caller sees it, stands at the beginning of ``slot``, memory that the parent shares, before it runs.
     The caller must be single-threaded and end at once, the new process execute a program: Python is told of neither, whose
     care for locks, threads and random numbers would cost a millisecond.
     """
     place = ctypes.c_int.from_buffer(slot)
-    flags = _CLONE_PARENT | _CLONE_PARENT_SETTID | signal.SIGCHLD
+    flags = _CLONE_PARENT | _CLONE_PARENT_SETTID | signal.SIGCHLD | (_CLONE_VFORK if until_executed else 0)
     arguments = (flags, 0, ctypes.addressof(place), 0, 0)
     pid: int = _python.syscall(ctypes.c_long(libc.SYS_CLONE), *map(ctypes.c_long, arguments))
     if pid < 0:

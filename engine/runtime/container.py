@@ -135,7 +135,7 @@ class Container:
         self._report = child.Report()
         self._launching = done
         self.run = Run(forked, process.start_time(forked.pid) or 0, streams, time.monotonic(), console)
-        self._loop.watch(forked.channel.fileno(), lambda _: self._on_report())
+        child.follow(self._loop, forked, self._on_report)
 
     def _fork(self, console: str) -> tuple[child.Child, Streams]:
         spec = self.spec
@@ -157,15 +157,9 @@ class Container:
             streams.forked()
         return forked, streams
 
-    def _on_report(self) -> None:
+    def _on_report(self, settled: child.Child, report: child.Report) -> None:
         assert self.run is not None
-        run = self.run
-        self._report, complete = child.receive(run.child.channel, self._report)
-        if not complete:
-            return
-        self._loop.forget(run.child.channel.fileno())
-        run.child.channel.close()
-        settled, self._report = child.settle(run.child, self._report)
+        run, self._report = self.run, report
         self._hold_files(self._report.files)
         supervise(self._loop, self._report.listener)
         run = self.run = run._replace(child=settled, pid_starttime=process.start_time(settled.pid) or 0)
@@ -382,7 +376,7 @@ class Container:
             self.cgroup.thaw()
         process.send_signal(self.run.child.pidfd, signal.SIGKILL)
         if self.launching:
-            # The program may be another process than the one that is on its way (child.settle).
+            # The program may be another process than the one that is on its way (child.follow).
             self._delayed_signals.append(signal.SIGKILL)
         if self._kill is not None:
             self._kill.cancel()

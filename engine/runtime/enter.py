@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..linux import namespace, userns
-from . import bundle, devices, mapped, operations
+from . import appearing, bundle, devices, mapped, operations
 from .launch import confinement, identity, resource_limits
 
 if TYPE_CHECKING:
@@ -85,8 +85,6 @@ def compile_exec(
         spec,
     )
     steps.append(operations.FindProgram(request["args"][0], tuple(request["env"])))
-    if joins:
-        steps.append(operations.EnterPids())
-    steps += [operations.NewSession(bool(request["terminal"])), operations.DieWithShim()]
-    steps.append(operations.Execute(tuple(request["args"])))
-    return tuple(steps)
+    terminal = bool(request["terminal"])
+    last = (operations.NewSession(terminal), appearing.DieWithShim(), operations.Execute(tuple(request["args"])))
+    return (*steps, appearing.Appear(last, request["args"][0])) if joins else (*steps, *last)

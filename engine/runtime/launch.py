@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...grammar.sysctls import dotted
 from ...grammar.sysctls import namespace as namespace_of
 from ..linux import caps, devicefilter, mount, userns
-from . import bundle, defaults, devices, filesystem, mapped, oneid, operations, shields
+from . import appearing, bundle, defaults, devices, filesystem, mapped, oneid, operations, shields
 
 if TYPE_CHECKING:
     from ..linux import oci
@@ -155,7 +155,7 @@ def _enter_user(spec: LaunchSpec, own: Own, binds: _Binds) -> list[Operation]:
     if unshared := tuple(kind for kind in ("ipc", "uts", "cgroup", "pid") if spaces.get(kind) == ""):
         steps.append(operations.Unshare(mapped.flags(unshared)))
     if spaces.get("pid") == "":
-        steps.append(operations.EnterPids())
+        steps.append(appearing.EnterPids())
     return [*steps, mapped.AttachRoot(), *_kernel_settings(spec)]
 
 
@@ -376,17 +376,13 @@ def _become(spec: LaunchSpec, seccomp: bytes, host: Host) -> list[Operation]:
     steps.append(operations.EnterDirectory(process.get("cwd") or "/"))
     steps += identity(process.get("capabilities"), bool(process.get("noNewPrivileges")), seccomp, host, spec)
     steps.append(operations.FindProgram(process["args"][0], tuple(process.get("env") or ())))
-    if spec.namespaces.get("pid"):
-        steps.append(operations.EnterPids())
-    steps += [operations.NewSession(bool(process.get("terminal"))), operations.DieWithShim()]
-    steps.append(
-        operations.Execute(
-            tuple(process["args"]),
-            reaper=spec.init,
-            terminal=bool(process.get("terminal")),
-        )
+    program = operations.Execute(
+        tuple(process["args"]),
+        reaper=spec.init,
+        terminal=bool(process.get("terminal")),
     )
-    return steps
+    last = (operations.NewSession(bool(process.get("terminal"))), appearing.DieWithShim(), program)
+    return [*steps, appearing.Appear(last, process["args"][0])] if spec.namespaces.get("pid") else [*steps, *last]
 
 
 def resource_limits(spec: LaunchSpec) -> tuple[tuple[str, int, int], ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,7 +79,7 @@ class JoinCgroup(NamedTuple):
 
 class JoinNamespace(NamedTuple):
     """Enter an existing namespace: by an open descriptor, of a process (pid, start time), or by path. A pid namespace
-    becomes that of our children only (EnterPids)."""
+    becomes that of our children only (Appear)."""
 
     kind: str
     path: str
@@ -89,8 +88,10 @@ class JoinNamespace(NamedTuple):
 
     def execute(self, stage: Stage) -> None:
         descriptor = self.descriptor if self.descriptor >= 0 else self._open()
-        if self.kind == "network" and namespace.is_own(descriptor, "net"):
-            os.close(descriptor)  # the host's, perhaps, which nobody may enter without root
+        if self.kind != "pid" and namespace.is_own(descriptor, namespace.FILES.get(self.kind, self.kind)):
+            # The host's, which whose container it is may have had: nobody enters it without root.
+            stage.not_left.add(self.kind)
+            os.close(descriptor)
             return
         namespace.setns(descriptor, namespace.FLAGS[self.kind], self.path or f"{self.kind} namespace")
         if self.kind == "pid":
@@ -112,7 +113,7 @@ class JoinNamespace(NamedTuple):
 
 class JoinContainer(NamedTuple):
     """Enter all namespaces of a running process at once; its root becomes ours. Its pid namespace becomes that of our
-    children only (EnterPids)."""
+    children only (Appear)."""
 
     pidfd: int
     flags: int
@@ -158,12 +159,15 @@ class SetHostname(NamedTuple):
 
 
 class SetSysctls(NamedTuple):
-    """Kernel parameters of our own namespaces, written through the host's /proc while it is in sight."""
+    """Kernel parameters of our own namespaces, written through the host's /proc while it is in sight. A namespace that was
+    joined may be the host's all the same."""
 
     values: tuple[tuple[str, str], ...]
 
     def execute(self, stage: Stage) -> None:
         for key, value in self.values:
+            if (kind := sysctls.namespace(key)) in stage.not_left:
+                raise ValueError(f"sysctl {key!r} not allowed in host {kind} namespace")
             path = "/proc/sys/" + sysctls.path(key)
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
@@ -349,36 +353,6 @@ class ChangeIdentity(NamedTuple):
 
     def describe(self) -> str:
         return "identity and capabilities"
-
-
-class EnterPids(NamedTuple):
-    """Go on as another child of the shim's, in the pid namespace joined before. Nothing of the host's is left by now, for
-    from here on the container's processes see us: whoever may trace us gets nothing that it does not have."""
-
-    def execute(self, stage: Stage) -> None:
-        assert stage.slot is not None
-        try:
-            born = process.clone_sibling(stage.slot)
-        except KernelError as error:
-            raise KernelError(error.errno or 0, error.syscall, "", "into the container's pid namespace") from None
-        if not born:
-            os._exit(0)
-
-    def describe(self) -> str:
-        return "enter pid namespace"
-
-
-class DieWithShim(NamedTuple):
-    """The kernel kills us when the shim ends. After every change of credentials, since those revoke it."""
-
-    def execute(self, stage: Stage) -> None:
-        process.die_with_parent()
-        # The shim may have died before: then nobody reads the channel any more.
-        if select.select([stage.channel], [], [], 0)[0]:
-            raise KernelError(errno.ESRCH, "prctl PR_SET_PDEATHSIG", "shim", "it is gone")
-
-    def describe(self) -> str:
-        return "die with shim"
 
 
 class FindProgram(NamedTuple):

@@ -290,19 +290,12 @@ class Shim:
         forked = child.fork(draft, streams, pid_namespace=pid_namespace, cgroup=self.container.cgroup)
         assert self._connection is not None
         execution = _Exec(message["exec"], self._connection, forked)
-        report = child.Report()
 
-        def progress(_: int) -> None:
-            nonlocal report
-            report, complete = child.receive(forked.channel, report)
-            if complete:
-                self._loop.forget(forked.channel.fileno())
-                forked.channel.close()
-                settled, report = child.settle(forked, report)
-                supervise(self._loop, report.listener)
-                self._exec_launched(execution._replace(child=settled), report, reply)
+        def launched(settled: child.Child, report: child.Report) -> None:
+            supervise(self._loop, report.listener)
+            self._exec_launched(execution._replace(child=settled), report, reply)
 
-        self._loop.watch(forked.channel.fileno(), progress)
+        child.follow(self._loop, forked, launched)
 
     def _exec_launched(self, execution: _Exec, report: child.Report, reply: Reply) -> None:
         terminal = (report.terminal,) if report.terminal >= 0 else ()

@@ -17,10 +17,10 @@ from ..linux.libc import KernelError
 from . import protocol, users
 
 if TYPE_CHECKING:
-    import mmap
     import socket
 
     from . import wire
+    from .slot import Slot
 
 
 class Operation(Protocol):
@@ -77,6 +77,7 @@ class Stage:
         "environment",
         "identity",
         "nodes",
+        "not_left",
         "pending_directory",
         "pids_fd",
         "program",
@@ -85,7 +86,7 @@ class Stage:
         "sources",
     )
 
-    def __init__(self, channel: socket.socket, slot: mmap.mmap | None = None) -> None:
+    def __init__(self, channel: socket.socket, slot: Slot | None = None) -> None:
         self.channel = channel
         self.slot = slot
         self.pids_fd = -1
@@ -95,6 +96,7 @@ class Stage:
         self.descriptors_fd = -1
         self.sources: list[int] = []
         self.nodes: dict[str, int] = {}
+        self.not_left: set[str] = set()
         self.identity = users.Identity(0, 0, (0,), "/", "root")
         self.pending_directory = ""
 
@@ -115,6 +117,11 @@ class Stage:
     def leave_host(self) -> None:
         """From here on ``/`` is the container's: a module that is loaded now would be a file of a stranger's."""
         sys.meta_path.clear()
+
+    def announce(self, last: tuple[Operation, ...], program: str) -> None:
+        """Tell the shim which steps are left, the last of which executes ``program``, and no more: the channel is closed."""
+        protocol.send(self.channel, {"last": [step.describe() for step in last], "program": program})
+        self.channel.close()
 
     def send_terminal(self, master: int) -> None:
         """Hand the pty master to the shim; the child has no use for it."""

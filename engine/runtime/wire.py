@@ -244,6 +244,8 @@ class Message(Fields, total=False):
     memfd: bool
     failure: tuple[str, int, str, int]
     """A child's last word: stage.Failure by position."""
+    last: list[str]
+    program: str
     warnings: list[str]
     listener: bool
     files: bool

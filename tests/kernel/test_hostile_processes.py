@@ -102,7 +102,7 @@ while [ ! -e /tmp/end ]; do
     [ -e $p/cwd/outside ] && echo "directory of $p is the host's"
     for f in $p/fd/*; do
       for way in . .. ../../.. ; do [ -e $f/$way/outside ] && echo "$f leads to the host"; done
-      readlink $f 2>/dev/null | grep -E '^/(proc|sys)|net:|mnt:' && echo "$f of the host"
+      readlink $f 2>/dev/null | grep -E '^/(proc|sys)|net:|mnt:|socket:' && echo "$f of the host"
     done
     grep -q ONLY_THE_HOST $p/environ 2>/dev/null && echo "environment of $p is the host's"
     grep -q ONLY_THE_HOST $p/cmdline 2>/dev/null && echo "arguments of $p are the host's"
@@ -165,6 +165,30 @@ async def enter_under_eyes(tmp_path: Path, user: str) -> None:
         with pytest.raises(LaunchError, match="ns/pid"):
             await refused.start()
         await refused.release()
+
+
+MEMORY = r"""
+grep ' rw' /proc/1/maps | while read -r range rest; do
+  from=0x${range%-*} to=0x${range#*-}
+  dd if=/proc/1/mem bs=4096 skip=$((from / 4096)) count=$(((to - from) / 4096)) 2>/dev/null
+done > /tmp/memory
+grep -c ONLY_THE_HOST /tmp/memory; grep -c "a password of the shell" /tmp/memory; grep -q docker-init /tmp/memory && echo read
+"""
+
+
+def test_init_remembers_nothing_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine's shell had exported is not in the memory of who stays in the container, as `init: true` has it."""
+    monkeypatch.setenv("ONLY_THE_HOST", "a password of the shell that started the engine")
+
+    async def scenario() -> None:
+        async with bench(tmp_path / "root") as (made, client):
+            changes = {"init": True, "bundle__process__capabilities": TRACING}
+            shim = await client.fork_shim(made.launch("a", "/bin/sleep", "1000", **changes))
+            await shim.start()
+            assert (await shell(shim, MEMORY)).split() == ["0", "0", "read"]
+            await discard(shim)
+
+    asyncio.run(scenario())
 
 
 COPY = """

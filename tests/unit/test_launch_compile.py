@@ -11,7 +11,7 @@ from pycompose.engine.build.bundle import step_bundle
 from pycompose.engine.build.steps import RunStep
 from pycompose.engine.linux import caps, mount, namespace
 from pycompose.engine.linux.cgroup import Hierarchies
-from pycompose.engine.runtime import bundle, defaults, enter, filesystem, launch, operations, shields
+from pycompose.engine.runtime import appearing, bundle, defaults, enter, filesystem, launch, operations, shields
 
 GOLDEN = Path(__file__).parents[1] / "golden/data/launch_operations.txt"
 HIERARCHIES = Hierarchies({"cpu": "/cg/cpu,cpuacct", "cpuacct": "/cg/cpu,cpuacct", "memory": "/cg/memory"}, None)
@@ -83,7 +83,7 @@ def test_golden_order(update_golden: bool) -> None:
 def test_the_death_signal_comes_last_but_one() -> None:
     steps = compiled(seccomp=bytes(8))
     kinds = [type(step) for step in steps]
-    assert kinds[-2:] == [operations.DieWithShim, operations.Execute]
+    assert kinds[-2:] == [appearing.DieWithShim, operations.Execute]
     assert kinds.index(operations.NoNewPrivileges) < kinds.index(operations.LoadSeccomp)
     assert kinds.index(operations.LoadSeccomp) < kinds.index(operations.ChangeIdentity)
     assert kinds.index(shields.MaskPaths) < kinds.index(filesystem.PivotRoot)
@@ -197,8 +197,10 @@ def test_exec_takes_what_the_container_has() -> None:
     assert find(steps, operations.EnterDirectory).path == "/srv"
     assert find(steps, operations.LoadSeccomp).program == bytes(8)
     assert find(steps, operations.SetLimits).limits == (("RLIMIT_NOFILE", 1024, 4096),)
-    last = (operations.EnterPids, operations.NewSession, operations.DieWithShim, operations.Execute)
-    assert tuple(type(step) for step in steps[-4:]) == last
+    assert isinstance(steps[-1], appearing.Appear)
+    last = (operations.NewSession, appearing.DieWithShim, operations.Execute)
+    assert tuple(type(step) for step in steps[-1].last) == last
+    assert steps[-1].program == request["args"][0]
     assert find(steps, operations.JoinContainer).flags & namespace.CLONE_NEWPID
     privileged = enter.compile_exec(
         {**request, "privileged": True}, spec, launch.Host(HIERARCHIES), pidfd=9, seccomp=bytes(8)
@@ -215,7 +217,7 @@ def test_a_joined_pid_namespace_is_entered_last() -> None:
     assert joined == [operations.JoinNamespace("pid", "/proc/7/ns/pid", owner=(7, 70))]
     assert find(steps, filesystem.MountJoinedProc).owner == (7, 70)
     kinds = [type(step) for step in steps]
-    assert kinds.index(operations.ChangeIdentity) < kinds.index(operations.EnterPids) == len(kinds) - 4
+    assert kinds.index(operations.ChangeIdentity) < kinds.index(appearing.Appear) == len(kinds) - 1
 
 
 def test_mount_options() -> None:

@@ -14,7 +14,7 @@ from pycompose.engine.errors import Conflict, EngineError, InvalidParameter
 from pycompose.engine.linux import idmap
 from pycompose.engine.linux.cgroup import Hierarchies
 from pycompose.engine.linux.userns import Range
-from pycompose.engine.runtime import bundle, devices, filesystem, launch, mapped, operations
+from pycompose.engine.runtime import appearing, bundle, devices, filesystem, launch, mapped, operations
 from pycompose.engine.shapes import normalize
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def test_what_only_root_can_do_comes_before_the_user_namespace() -> None:
     entered = kinds.index(mapped.EnterUser)
     for kind in (mapped.MappedOverlay, mapped.OwnNodes, mapped.MatchOwners, mapped.MapSources, filesystem.OpenSources):
         assert kinds.index(kind) < entered, kind
-    for later in (operations.Unshare, operations.EnterPids, mapped.AttachRoot, filesystem.Bind, filesystem.PivotRoot):
+    for later in (operations.Unshare, appearing.EnterPids, mapped.AttachRoot, filesystem.Bind, filesystem.PivotRoot):
         assert kinds.index(later) > entered, later
     assert kinds.count(filesystem.IsolateMounts) == 2, "the second belongs to the user namespace"
     assert devices.MakeDevice not in kinds[:entered]
