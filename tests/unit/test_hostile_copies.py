@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pycompose.compose.cli.streams.copying import from_container
+from pycompose.compose.app.copying import from_container
 from pycompose.compose.errors import ComposeError
 
 if TYPE_CHECKING:

@@ -42,9 +42,10 @@ def warn(text: str) -> None:
 
 
 def run(args: Namespace) -> int:
+    from ...app.copying import to_container
     from ...run.events import DONE, Progress
     from ..show.render import choose_renderer
-    from ..streams.copying import from_container, stdin_archive, to_container
+    from ..streams.archives import copy_out, stdin_archive
 
     source_service, source = split_place(args.source)
     target_service, target = split_place(args.destination)
@@ -70,7 +71,7 @@ def run(args: Namespace) -> int:
             if args.dry_run:
                 pass
             elif source_service:
-                from_container(session.engine, identity, source, target, follow=follow, remark=remark)
+                copy_out(session.engine, identity, source, target, follow=follow, remark=remark)
             elif stdin is not None:
                 session.engine.containers.put_archive(identity, target, stdin(), copy_uid_gid=args.archive)
             else:

@@ -25,7 +25,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ...streams.copying import from_container, stdin_archive, to_container
+    from ....app.copying import to_container
+    from ...streams.archives import copy_out, stdin_archive
 
     engine = Session(args).engine
     source_container, source = split_place(args.source)
@@ -36,7 +37,7 @@ def run(args: Namespace) -> int:
         raise FlagError("must specify at least one container source")
     follow = args.follow_link
     if source_container:
-        from_container(engine, source_container, source, target, follow=follow, remark=warn)
+        copy_out(engine, source_container, source, target, follow=follow, remark=warn)
     elif source == "-":
         with stdin_archive(1) as blocks:
             engine.containers.put_archive(target_container, target, blocks(), copy_uid_gid=args.archive)

@@ -5,25 +5,20 @@ Archives from containers are hostile input: `unpacking` writes them.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import posixpath
 import stat
-import sys
 import tarfile
-import tempfile
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ...errors import EngineError, OperationError
+from ..errors import EngineError, OperationError
 from .unpacking import Unpacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ...client import Engine
-
-_BLOCK = 1024 * 1024
+    from ..client import Engine
+    from ..client.bodies.containers import PathStat
 
 
 class Blocks:
@@ -46,21 +41,21 @@ class Blocks:
         return data
 
 
-def from_container(
-    engine: Engine, container: str, path: str, destination: str, *, follow: bool, remark: Callable[[str], None]
-) -> None:
-    """Copy ``path`` of the container to the local ``destination``; ``-`` writes the tar to stdout. What cannot be made here is
-    left out with a remark; alone, it is an error."""
+def opened(engine: Engine, container: str, path: str, *, follow: bool) -> tuple[PathStat, Iterator[bytes]]:
+    """What ``path`` of the container is, and the blocks of its tar; with ``follow`` of what a symbolic link leads to."""
     if follow:
         found = engine.containers.stat(container, path)
         if found is not None and found.get("linkTarget"):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), str(found["linkTarget"])))
-    info, blocks = engine.containers.get_archive(container, path)
-    if destination == "-":
-        for block in blocks:
-            sys.stdout.buffer.write(block)
-        sys.stdout.buffer.flush()
-        return
+    return engine.containers.get_archive(container, path)
+
+
+def from_container(
+    engine: Engine, container: str, path: str, destination: str, *, follow: bool, remark: Callable[[str], None]
+) -> None:
+    """Copy ``path`` of the container to the local ``destination``. What cannot be made here is left out with a remark; alone,
+    it is an error."""
+    info, blocks = opened(engine, container, path, follow=follow)
     name = str(info.get("name") or posixpath.basename(path.rstrip("/")))
     if name in (".", "..") or "/" in name.rstrip("/"):
         raise EngineError(f"the engine calls {path} {name!r}, which is no name of a file")
@@ -94,25 +89,6 @@ def _landing(destination: str, name: str, *, is_directory: bool, contents_only: 
     if not os.path.isdir(parent):
         raise OperationError(f'invalid output path: directory "{parent}" does not exist')
     return parent, os.path.basename(os.path.abspath(destination))
-
-
-@contextlib.contextmanager
-def stdin_archive(readers: int) -> Iterator[Callable[[], Iterator[bytes]]]:
-    """The tar on stdin, to be read ``readers`` times: for more than one it is kept in a temporary file."""
-    from .blocks import read_blocks
-
-    if readers == 1:
-        yield partial(read_blocks, None)
-        return
-    with tempfile.TemporaryFile() as kept:
-        for block in read_blocks(None):
-            kept.write(block)
-
-        def again() -> Iterator[bytes]:
-            kept.seek(0)
-            return iter(lambda: kept.read(_BLOCK), b"")
-
-        yield again
 
 
 def to_container(
@@ -154,8 +130,8 @@ def to_container(
 
 
 def _pack(local: str, name: str, remark: Callable[[str], None]) -> Iterator[bytes]:
-    from ...archives import add_file, member
-    from ...build.context import TarSink
+    from ..archives import add_file, member
+    from ..build.context import TarSink
 
     sink = TarSink()
     links: dict[tuple[int, int], str] = {}

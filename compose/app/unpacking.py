@@ -10,7 +10,7 @@ import posixpath
 import stat
 from typing import TYPE_CHECKING
 
-from ...errors import OperationError
+from ..errors import OperationError
 
 if TYPE_CHECKING:
     import tarfile
