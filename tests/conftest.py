@@ -22,6 +22,10 @@ if os.environ.get("CI"):
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support.reports import pytest_runtest_makereport  # noqa: E402
+
+__all__ = ["pytest_runtest_makereport"]
+
 _skipped_root_tests: list[str] = []
 
 # What tests and the processes they start inherit. A background job of a shell ignores SIGINT and SIGQUIT, and some runners

@@ -12,6 +12,7 @@ import pytest
 
 from .asynchronous import AsyncStack
 from .lives import FAILED_MARK, KEEP, Plan, take_shared_away
+from .options import StackError
 from .stacks import Stack
 
 plan_key = pytest.StashKey[Plan]()
@@ -100,13 +101,21 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         }
         for stack in stacks:
             stack.failed = True
-            plan = item.config.stash[plan_key]
-            if plan.shared:
-                (Path(plan.shared) / f"{stack.project}{FAILED_MARK}").touch()
-            since = f"{item.stash.get(_began_key, 0.0):.3f}"
-            result = stack.run("logs", "--no-color", f"--since={since}", "--tail=200")
-            text = (result.stdout + result.stderr).strip() or "(no output during this test)"
+            text = _said(stack, item)
             report.sections.append((f"Captured stdout of the services of {stack.project}", text))
             # For the reports to come: a JUnit report is written from the last one, where junit_logging says so.
             item.add_report_section(stack.project, "stdout of the services of", text)
     return report
+
+
+def _said(stack: Stack, item: pytest.Item) -> str:
+    """What the services wrote during the test. An exception here would end pytest, and with it every test to come."""
+    plan = item.config.stash[plan_key]
+    since = f"{item.stash.get(_began_key, 0.0):.3f}"
+    try:
+        if plan.shared:
+            (Path(plan.shared) / f"{stack.project}{FAILED_MARK}").touch()
+        result = stack.run("logs", "--no-color", f"--since={since}", "--tail=200")
+    except (OSError, StackError) as error:  # a test may have taken the directory away, or the command
+        return f"(not known: {error})"
+    return (result.stdout + result.stderr).strip() or "(no output during this test)"

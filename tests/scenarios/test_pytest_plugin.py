@@ -216,6 +216,25 @@ def test_failure_shows_logs_and_keeps(command: Command) -> None:
     command("-p", project, "down", "-v")
 
 
+def test_a_failed_test_that_took_the_project_away(command: Command) -> None:
+    """There is nothing to be read of its services: that is told, and the tests that follow run."""
+    code, output = run(
+        command,
+        COMMON
+        + """
+def test_it(module_stack):
+    os.rename("../shop", "../gone")
+    assert 0
+
+def test_next(module_stack):
+    os.rename("../gone", "../shop")
+    assert get(module_stack) == "hello\\n"
+""",
+    )
+    assert code == 1 and "1 failed, 1 passed" in output, output
+    assert "(not known: " in output and "shop" in output, output
+
+
 def test_failing_set_up_says_why(command: Command) -> None:
     file = command.directory / "compose.yaml"
     file.write_text(STACK.replace("exec httpd", "echo the reason && exit 3; httpd"))
