@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -418,32 +416,4 @@ def test_up_from(command: Command) -> None:
     assert fetched.stdout == "seeded\n"
     command("down", "-v")
     command("snapshot", "rm", "seed")
-    await_no_layers(command)
-
-
-@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
-def test_engine_killed_while_saving(command: Command, rounds: int) -> None:
-    """The earlier snapshot is whole, and so is the volume, whichever moment it was."""
-    engine = EngineRoot(command.root)
-    command("up", "-d")
-    write(command, "base")
-    command("stop")
-    body = {"group": "fixed", "volumes": {"data": "fixed-data"}}
-    engine.json("POST", "/pycompose/snapshots", {**body, "name": "base"})
-    place = random.Random(rounds)
-    for number in range(rounds):
-        command("start")
-        assert read(command) == "base"
-        write(command, f"later{number}")
-        command("stop")
-        victims = f"{engine.pid} {engine.keeper_pid}"
-        killer = subprocess.Popen(["sh", "-c", f"sleep {place.uniform(0, 0.012):.4f}; kill -9 {victims}"])
-        with contextlib.suppress(OSError, HTTPException):
-            engine.request("POST", "/pycompose/snapshots", {**body, "name": "late"})
-        killer.wait()
-        command("start")
-        assert read(command) == f"later{number}"
-        command("snapshot", "restore", "base")
-    command("down", "-v")
-    command("snapshot", "rm", *command("snapshot", "ls", "-q").stdout.split())
     await_no_layers(command)
