@@ -39,8 +39,14 @@ T = TypeVar("T")
 NEWEST = (1, 47)
 """The newest API version this client knows; an older engine is spoken to in its own."""
 
-STARTING_TRIES, STARTING_PAUSE = 100, 0.02
-"""How often, and after how many seconds each, to try a socket that another command is about to open."""
+STARTING_PAUSE = 0.02
+"""Seconds between tries of a socket that another command is about to open."""
+
+STARTING_TRIES = 25
+"""So many tries for whoever holds the engine's lock; then it is seen whether somebody still does."""
+
+STARTING_PATIENCE = 60.0
+"""Seconds for all of it."""
 
 FOREIGN_WORDS = 300
 """So many characters of an error that is no JSON are shown."""
@@ -280,17 +286,21 @@ class Engine:
                 try:
                     return Connection(self.endpoint.address)  # another thread has started it meanwhile
                 except Refused:
-                    self._start()
-                    return self._connect_started()
+                    return self._connect_started(self._start)
 
-    def _connect_started(self) -> Connection:
-        """Another command may be the one that starts the engine: its socket appears a moment after its lock."""
-        for _ in range(STARTING_TRIES):
-            try:
-                return Connection(self.endpoint.address)
-            except Refused:
+    def _connect_started(self, start: Callable[[], None]) -> Connection:
+        """Another command may be the one that starts the engine: its socket appears a moment after its lock. Or who holds the lock is
+        a keeper about to leave: then nobody will open the socket, and it has to be started again."""
+        end = time.monotonic() + STARTING_PATIENCE
+        while True:
+            start()
+            for _ in range(STARTING_TRIES):
+                try:
+                    return Connection(self.endpoint.address)
+                except Refused:
+                    if time.monotonic() > end:
+                        raise
                 time.sleep(STARTING_PAUSE)
-        return Connection(self.endpoint.address)
 
     def _release(self, connection: Connection) -> None:
         with self._lock:

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,22 @@ def test_an_engine_that_leaves_during_the_first_exchange_is_given_time(tmp_path:
         client.close()
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+def test_an_engine_that_was_about_to_leave_is_started_again(tmp_path: Path) -> None:
+    """The first start finds the lock taken, by a keeper that opens no socket any more."""
+    with ExitStack() as stack:
+        starts: list[int] = []
+
+        def start() -> None:
+            starts.append(len(starts))
+            if len(starts) == 2:
+                stack.enter_context(ScriptedEngine(tmp_path, lambda one: one.json([])))
+
+        client = Engine(Endpoint(Address(str(tmp_path / "engine.sock"))), start=start)
+        stack.callback(client.close)
+        assert client.containers.list() == []
+        assert starts == [0, 1]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (409, Conflict), (500, EngineError)])
