@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...grammar import git
 from ..errors import InvalidParameter, Unavailable, Unprocessable
+from ..images.space import Space
 from ..linux.tree import remove_directory
 
 if TYPE_CHECKING:
@@ -103,9 +104,11 @@ def download_changed(
                 raise Unavailable(
                     f"failed to fetch {url}: server answered {response.status} {response.reason or ''}".rstrip()
                 )
+            space = Space(file.fileno())
             for piece in response.stream(_CHUNK):
                 if cancelled():
                     raise Unprocessable("context canceled")
+                space.take(name, len(piece))
                 size += len(piece)
                 if size > _LARGEST:
                     raise Unprocessable(f"failed to fetch {url}: more than {_LARGEST} bytes")

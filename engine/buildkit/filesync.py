@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .. import bounds
 from ..errors import InvalidParameter, Unprocessable
-from ..images.unpack import Space
+from ..images.space import Space
 from ..linux import entries, paths
 from ..linux.tree import remove_tree
 from . import messages

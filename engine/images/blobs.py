@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import EngineError, NotFound
 from ..linux.spread import spread
 from .compression import chunks
+from .space import Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,6 +136,7 @@ class Ingest:
         self._hash = hashlib.sha256()
         self.offset = 0
         self._file = open(self.path, "a+b" if key else "xb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        self._space = Space(self._file.fileno())
         if key:
             self._file.seek(0)
             for data in chunks(self._file, 1 << 20):
@@ -151,10 +153,20 @@ class Ingest:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
+        self.expect(len(view))
         self._hash.update(view)
         self.offset += len(view)
         while view:
             view = view[self._file.write(view) or 0 :]
+
+    def expect(self, size: int) -> None:
+        """Say that so much is coming. Raises OSError ENOSPC when the disk has no room for it; what is there goes then, for
+        whoever has filled the disk is not to keep it full."""
+        try:
+            self._space.take(self.path.name, size)
+        except OSError:
+            self._keep = False
+            raise
 
     @property
     def digest(self) -> str:

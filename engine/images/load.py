@@ -34,6 +34,7 @@ from .manifest import (
 )
 from .manifest import kind as manifest_kind
 from .pipeline import Ahead
+from .space import Space
 from .tarstream import LINK, REGULAR, SYMLINK, Limits, TarReader
 from .types import Platform
 
@@ -82,15 +83,18 @@ class Spool:
 
     def __enter__(self) -> Spool:
         self._directory.mkdir(mode=0o700)
+        self._place = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return self
 
     def __exit__(self, *_: object) -> None:
         for path in self._directory.iterdir():
             path.unlink()
         self._directory.rmdir()
+        os.close(self._place)
 
     def read(self, source: Iterable[bytes]) -> None:
         reader = TarReader(source, self._limits)
+        space = Space(self._place)
         for entry in reader:
             name = posixpath.normpath(entry.name.decode("utf-8", "surrogateescape")).lstrip("/")
             if len(self._files) + len(self._links) > bounds.ARCHIVE_FILES:
@@ -98,6 +102,7 @@ class Spool:
             if entry.type == REGULAR and entry.sparse is None:
                 path = self._directory / str(len(self._files))
                 with path.open("xb", buffering=0) as file:
+                    space.take(name, entry.size)
                     reader.payload(lambda piece, file=file: _write(file, piece))  # type: ignore[misc]
                 self._files[name] = path
             elif entry.type in (SYMLINK, LINK):

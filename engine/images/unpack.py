@@ -16,6 +16,7 @@ from .. import bounds
 from ..linux import entries, owners
 from ..linux.overlay import OPAQUE
 from ..linux.tree import remove_tree
+from .space import Space
 from .tarstream import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -42,8 +43,6 @@ _KINDS = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIF
 _KEPT_DIRECTORIES = 128
 _MAXIMUM_LINKS = 40
 _MAXIMUM_ID = (1 << 32) - 2
-_LOOK = 64 * bounds.MIB
-"""Bytes written between looks at the disk's free space."""
 
 
 def unpack(
@@ -87,25 +86,6 @@ def _components(name: bytes) -> tuple[bytes, ...]:
     if len(parts) > bounds.TREE_DEPTH:
         raise TarError(f"refused: {name[:300].decode('utf-8', 'backslashreplace')!r} is too deep")
     return parts
-
-
-class Space:
-    """Room on the disk of an open directory, for what may be endless."""
-
-    def __init__(self, directory: int) -> None:
-        self._directory = directory
-        self._written = 0
-
-    def take(self, name: str | bytes, size: int) -> None:
-        """Say that ``size`` bytes are going to be written; OSError ENOSPC while there is still room for everybody else."""
-        self._written += size
-        if self._written < _LOOK:
-            return
-        self._written = 0
-        space = os.fstatvfs(self._directory)
-        reserve = min(space.f_blocks * space.f_frsize // bounds.DISK_PART, bounds.DISK_RESERVE)
-        if space.f_bavail * space.f_frsize - size < reserve:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(name))
 
 
 class _Tree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import threading
 import time
@@ -98,6 +99,7 @@ class Downloads:
         cancelled: Callable[[], bool],
     ) -> None:
         attempt = total = 0
+        ingest.expect(blob.size - ingest.offset)
         while ingest.offset < blob.size:
             before = ingest.offset
             total += 1
@@ -106,6 +108,8 @@ class Downloads:
                 if ingest.offset < blob.size:
                     raise Unavailable(f"content {blob.digest}: the registry sent {ingest.offset} of {blob.size} bytes")
             except (HTTPError, OSError, Unavailable) as error:
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
                 if cancelled():
                     raise Unavailable("cancelled") from None
                 attempt = 1 if ingest.offset > before else attempt + 1
