@@ -6,7 +6,7 @@ closed to everybody but the engine's user; the group that may use the socket pas
     state/engine.db                     records (SQLite, WAL; the engine is the one writer)
     state/blobs/sha256/<hex>            content-addressed blobs; state/ingest/ holds what is not yet verified
     state/layers/<24 hex of chain id>/fs   an unpacked layer in overlayfs form
-    state/containers/<id>/              upper, work, log/, status.json (the shim is its one writer)
+    state/containers/<id>/              upper, work, log/, hour, status.json (the shim is its one writer)
     state/volumes/<name>/_data          the local volume driver's data; .import-<hex>/ what is about to become some
     state/layered/<hex>/{fs,work}       layers of volumes with snapshots
     state/cache/                        anything that may be deleted at rest

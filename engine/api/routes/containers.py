@@ -335,7 +335,7 @@ async def stats(daemon: Daemon, request: Request) -> None:
 
 async def hour(daemon: Daemon, request: Request) -> Response:
     """What a container has used in the last hour: a list for each quantity, oldest first."""
-    columns = daemon.hours.of(daemon.containers.get(request["id"]).id)
+    columns = await daemon.hours.of(daemon.containers.get(request["id"]).id)
     return Response.json({name.capitalize(): values for name, values in columns.items()})
 
 

@@ -1,12 +1,16 @@
 """What containers have used in the last hour: a ring of samples for each, of bounded size, so that who looks late sees what was.
 
-The engine keeps it in memory: it begins anew with the engine, and ends with its container.
+The ring is in memory, and each sample is written behind the container's state as well (``state/containers/<id>/hour``): an engine that
+follows another one, or a killed one, goes on with it. The file goes with its container. A disk that takes nothing costs no sample.
 """
 
 from __future__ import annotations
 
+import os
+import struct
 import time
 from array import array
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -16,6 +20,7 @@ from ..life import stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from ..life.container import Container
     from ..life.service import Containers
@@ -46,11 +51,19 @@ class Sample(NamedTuple):
 WIDTH = len(Sample._fields)
 
 
-class Ring:
-    """The newest `SAMPLES` samples."""
+_HEADER = b"pycompose hour 1"
+"""How a file begins, 16 bytes. One that begins otherwise is of another version, or none of ours: it is begun anew."""
 
-    def __init__(self) -> None:
+_SLOT = struct.Struct(f"={WIDTH}d")
+
+
+class Ring:
+    """The newest `SAMPLES` samples, of which those of the last hour are told."""
+
+    def __init__(self, samples: Sequence[Sample] = ()) -> None:
         self._numbers = array("d")
+        for one in samples:
+            self.add(one)
 
     def __len__(self) -> int:
         return len(self._numbers) // WIDTH
@@ -59,9 +72,37 @@ class Ring:
         self._numbers.extend(sample)
         del self._numbers[: -SAMPLES * WIDTH]
 
-    def columns(self) -> dict[str, list[float]]:
-        """By field of `Sample`, oldest first."""
-        return {name: self._numbers[at::WIDTH].tolist() for at, name in enumerate(Sample._fields)}
+    def columns(self, since: float = 0.0) -> dict[str, list[float]]:
+        """By field of `Sample`, oldest first; those before ``since`` are left out."""
+        first = next((at for at in range(0, len(self._numbers), WIDTH) if self._numbers[at] >= since), None)
+        kept = array("d") if first is None else self._numbers[first:]
+        return {name: kept[at::WIDTH].tolist() for at, name in enumerate(Sample._fields)}
+
+
+def read(path: Path) -> list[Sample]:
+    """The samples of a file, oldest first; none of one that is missing, cut short or of another version."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return []
+    if data[: len(_HEADER)] != _HEADER:
+        return []
+    whole = data[len(_HEADER) : len(_HEADER) + SAMPLES * _SLOT.size]
+    found = map(Sample._make, _SLOT.iter_unpack(whole[: len(whole) // _SLOT.size * _SLOT.size]))
+    return sorted((one for one in found if one.at > 0), key=lambda one: one.at)
+
+
+def write(path: Path, sample: Sample) -> None:
+    """Put a sample into its place in the file's ring, which its time says: that of one an hour before. Raises OSError."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        if os.pread(fd, len(_HEADER), 0) != _HEADER:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, _HEADER, 0)
+        place = int(sample.at / PERIOD) % SAMPLES
+        os.pwrite(fd, _SLOT.pack(*sample), len(_HEADER) + place * _SLOT.size)
+    finally:
+        os.close(fd)
 
 
 class Hours:
@@ -71,9 +112,12 @@ class Hours:
         self._containers = containers
         self._rings: dict[str, Ring] = {}
 
-    def of(self, id: str) -> dict[str, list[float]]:
-        """The samples of a container as `Ring.columns`."""
-        return self._rings.get(id, Ring()).columns()
+    async def of(self, id: str) -> dict[str, list[float]]:
+        """The samples of a container's last hour as `Ring.columns`."""
+        if id not in self._rings:
+            found = await self._containers.blocking(read, self._path(id))
+            self._rings.setdefault(id, Ring(found))
+        return self._rings[id].columns(time.time() - SAMPLES * PERIOD)
 
     async def watch(self) -> None:
         """Take samples until cancelled."""
@@ -85,18 +129,33 @@ class Hours:
         """One sample of everything that runs; rings of what is gone are dropped."""
         running = [one for one in self._containers if one.state.running]
         if running:
-            for id, sample in (await self._containers.blocking(self._read, running)).items():
-                self._rings.setdefault(id, Ring()).add(sample)
+            known = frozenset(self._rings)
+            for id, (before, sample) in (await self._containers.blocking(self._sampled, running, known)).items():
+                self._rings.setdefault(id, Ring(before)).add(sample)
         there = {one.id for one in self._containers}
         for id in self._rings.keys() - there:
             del self._rings[id]
 
-    def _read(self, running: Sequence[Container]) -> Mapping[str, Sample]:
+    def _path(self, id: str) -> Path:
+        return self._containers.layout.container_state(id) / "hour"
+
+    def _sampled(
+        self, running: Sequence[Container], known: frozenset[str]
+    ) -> Mapping[str, tuple[list[Sample], Sample]]:
+        """For each a sample, and those of its file unless its ring is ``known``."""
         from .stats import counters
 
         hierarchies = Hierarchies.discover()
-        groups = [(one.id, stop.cgroup(self._containers, one, hierarchies), one.state.pid) for one in running]
-        return {id: sample(counters(group, pid), time.time()) for id, group, pid in groups}
+        found = {}
+        for one in running:
+            path = self._path(one.id)
+            before = [] if one.id in known else read(path)
+            group = stop.cgroup(self._containers, one, hierarchies)
+            fresh = sample(counters(group, one.state.pid), time.time())
+            with suppress(OSError):  # a full disk, or a container that is being removed
+                write(path, fresh)
+            found[one.id] = before, fresh
+        return found
 
 
 def sample(found: Counters, at: float) -> Sample:
