@@ -202,7 +202,7 @@ async def _run(
         containers = Containers(
             layout, store, events, images, networks, volumes, keeper, trash, settings.log, settings.ids
         )
-        snapshots = Snapshots(layout, store, volumes, trash)
+        snapshots = Snapshots(layout, store, volumes, trash, events.publish)
         leases = Leases(layout, store, containers, snapshots, keeper)
         jobs = Jobs(store, containers)
         runner = ContainerRunner(keeper, networks, layout, asyncio.get_running_loop())

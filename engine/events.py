@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OWN_TYPES = frozenset(("build", "job", "lease", "snapshot"))
+"""What Docker has no events for. Clients that know Docker's types alone may fail on another, so only who asks for ours is told."""
+
 HISTORY = 4096
 BACKLOG = 4096
 

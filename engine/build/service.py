@@ -35,6 +35,7 @@ from .dockerfile.errors import Place, excerpt
 from .filecache import FileDigests
 from .mountcache import MountCache
 from .progress import Finished, Notice, Planned, StepFailed, StepNote, Steps, StepStatus
+from .recent import Recent
 from .result import Made, bound, default_of, finish
 from .session import Session
 from .stage import StageBuild
@@ -94,6 +95,7 @@ class Builder:
         self._images, self._runner, self._publish = images, runner, publish
         self._workers = workers
         self._builds = builds or Operations()
+        self.recent = Recent(publish)
         self._ending, self._idle, self._active = threading.Event(), threading.Condition(), 0
         root = layout.build_cache
         self._work = root / "work"
@@ -162,7 +164,11 @@ class Builder:
         With ``export`` no image is made, and "" returned: it is called with the target's layers, top-most first, by the name
         of each platform's directory ("" where there is one platform), and does with them what it likes. Raises EngineError; a failing step is told as StepFailed first.
         """
-        stop, steps = _Stop(options.cancel, self._ending), Steps(progress)
+        with self.recent.follow(options, progress) as tell:
+            return self._build(options, Steps(tell), export)
+
+    def _build(self, options: BuildOptions, steps: Steps, export: Export | None) -> str:
+        stop = _Stop(options.cancel, self._ending)
         platforms = _platforms(options)
         tags = [str(reference.parse(tag).with_default_tag.familiar) for tag in options.tags]
         targets = [parse_cache(text) for text in options.cache_to]

@@ -117,6 +117,7 @@ class Jobs:
                 cursor=known.cursor if same else job.cursor,
             )
         self._save(job)
+        self._tell(job, "register")
         return job
 
     def pause(self, job: Job, *, paused: bool) -> Job:
@@ -125,6 +126,7 @@ class Jobs:
             raise NotModified("")
         changed = replace(job, paused=paused, cursor=job.cursor if paused else self._clock.now())
         self._save(changed)
+        self._tell(job, "pause" if paused else "resume")
         return changed
 
     def trigger(self, job: Job) -> Run:
@@ -160,6 +162,7 @@ class Jobs:
             self._store.delete(JOB, job.name)
         del self._jobs[job.name]
         self._runs.pop(job.id, None)
+        self._tell(job, "remove")
         self._wake()
 
     async def wait(self, job: Job, iteration: int) -> Run:
@@ -179,6 +182,10 @@ class Jobs:
         """Remember how a run stands; what has happened is kept whatever the disk says."""
         self._store.keep(RUN, run.key, run.document())
         self._runs.setdefault(run.job, {})[run.iteration] = run
+        job = next((one for one in self._jobs.values() if one.id == run.job), None)
+        if job is not None and not job.removing:
+            code = "" if run.exit_code is None else str(run.exit_code)
+            self._tell(job, run.stage, run=str(run.iteration), exitCode=code)
         self._wake()
 
     def latest(self, run: Run) -> Run | None:
@@ -220,6 +227,7 @@ class Jobs:
                 self._begin(noted, outcome.start, outcome.scheduled)
             elif outcome.fired or outcome.state.cursor < job.cursor:
                 self._save(noted)
+                self._tell(noted, "skip")
 
     async def watch(self) -> None:
         """Fire what is due, for as long as the engine lives."""
@@ -279,6 +287,7 @@ class Jobs:
         self._jobs[job.name] = job
         self._runs.setdefault(job.id, {})[run.iteration] = run
         self._carry_out(job, run)
+        self._tell(job, run.stage, run=str(run.iteration))
         self._wake()
         return run
 
@@ -293,6 +302,9 @@ class Jobs:
         self._store.put(JOB, job.name, job.document())
         self._jobs[job.name] = job
         self._wake()
+
+    def _tell(self, job: Job, action: str, **attributes: str) -> None:
+        self._containers.events.publish("job", action, job.id, {**job.labels, "name": job.name, **attributes})
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, anyio.Event()

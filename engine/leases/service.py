@@ -137,6 +137,7 @@ class Leases:
             _close(descriptor)
             raise
         self._keep(lease.id, descriptor)
+        self._tell(lease, "create")
         return lease
 
     async def hand_over(self, id: str, owner: Owner) -> Lease:
@@ -155,14 +156,16 @@ class Leases:
             _close(descriptor)
             raise
         self._keep(id, descriptor)
+        self._tell(lease, "hand-over")
         return lease
 
     async def release(self, id: str) -> None:
         """End the lease and leave its things as they are: nobody's, to be removed by hand. Raises LeaseEnded."""
         self.get(id)
-        self.held(id)
+        lease = self.held(id)
         guard = self._guards.pop(id, None)
         self._forget(id)
+        self._tell(lease, "release")
         if guard is not None:
             await guard.release()
 
@@ -175,6 +178,7 @@ class Leases:
         self._store.keep(KIND, lease.id, lease.record())  # on a full disk as well: it makes room
         self._leases[lease.id] = lease
         done = self._gone[id] = anyio.Event()
+        self._tell(lease, "end", reason=lease.ending)
 
         async def work() -> None:
             await self._end(lease)
@@ -202,6 +206,7 @@ class Leases:
         self._running.pop(lease.id, None)
         guard = self._guards.pop(lease.id, None)
         self._forget(lease.id)
+        self._tell(lease, "remove")
         if guard is not None:
             await guard.release()
 
@@ -316,6 +321,10 @@ class Leases:
         self._leases.pop(id, None)
         self._gone.pop(id, None)
         _close(self._owned.pop(id, None))
+
+    def _tell(self, lease: Lease, action: str, **attributes: str) -> None:
+        about = {**lease.labels, "name": lease.id, "owner": lease.owner.words(), **attributes}
+        self._containers.events.publish("lease", action, lease.id, about)
 
     def _keep(self, id: str, descriptor: int | None) -> None:
         _close(self._owned.pop(id, None))

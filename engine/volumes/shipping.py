@@ -63,7 +63,9 @@ class Shipping:
                 told[key] = {"size": sender.size, "digest": f"sha256:{sender.digest.hexdigest()}"}
                 parts += sender.parts
         config = {"version": VERSION, "group": group, "name": name, "created": snapshot.created, "volumes": told}
-        return artifacts.publish(KIND, CONFIG, config, parts)
+        digest = artifacts.publish(KIND, CONFIG, config, parts)
+        self._snapshots.announce("push", group, name)
+        return digest
 
     def pull(self, group: str, name: str, artifact: Artifact, artifacts: Artifacts, report: Reporter) -> Snapshot:
         """Fetch all volumes, and make a snapshot of them once they are whole. Raises InvalidParameter, Conflict, Unavailable."""
@@ -81,7 +83,9 @@ class Shipping:
                 unpack(iter(source), home / "_data", layer=False, limits=Limits(marked=True))
                 source.finish(digest)
             incoming.sync(self._layout)
-            return self._commit(group, name, staged)
+            snapshot = self._commit(group, name, staged)
+            self._snapshots.announce("pull", group, name)
+            return snapshot
         finally:
             self._trash.take([doomed for home in staged.values() for doomed in incoming.put_aside(self._layout, home)])
 

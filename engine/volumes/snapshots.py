@@ -21,13 +21,15 @@ from . import driver, layers
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..layout import Layout
     from ..store import Store
     from ..trash import Trash
     from .service import Volumes
     from .types import Volume
+
+    Publish = Callable[[str, str, str, Mapping[str, str]], None]
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 
@@ -71,11 +73,12 @@ class Snapshot:
 
 
 class Snapshots:
-    def __init__(self, layout: Layout, store: Store, volumes: Volumes, trash: Trash) -> None:
+    def __init__(self, layout: Layout, store: Store, volumes: Volumes, trash: Trash, publish: Publish) -> None:
         self._layout = layout
         self._store = store
         self._volumes = volumes
         self._trash = trash
+        self._publish = publish
         self._readers: Counter[str] = Counter()
 
     @contextmanager
@@ -122,6 +125,7 @@ class Snapshots:
                 raise
             doomed = layers.collect(self._layout, self._store)
         self._trash.take(doomed)
+        self.announce("save", group, name)
         return snapshot
 
     def _save(self, group: str, name: str, found: Mapping[str, Volume], lease: str) -> Snapshot:
@@ -181,6 +185,7 @@ class Snapshots:
                 self._volumes.empty_plain(volume.name)
             doomed = layers.collect(self._layout, self._store)
         self._trash.take(doomed)
+        self.announce("restore", group, name)
 
     def remove(self, group: str, name: str) -> None:
         """Volumes that were restored from it keep what they have."""
@@ -190,6 +195,11 @@ class Snapshots:
             self._store.delete(layers.SNAPSHOT, snapshot.id)
             doomed = layers.collect(self._layout, self._store)
         self._trash.take(doomed)
+        self.announce("remove", group, name)
+
+    def announce(self, action: str, group: str, name: str) -> None:
+        """Tell whoever listens what has become of a snapshot."""
+        self._publish("snapshot", action, f"{group}/{name}", {"name": name, "group": group})
 
 
 def check_name(name: str) -> None:

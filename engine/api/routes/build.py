@@ -320,9 +320,15 @@ async def prune(daemon: Daemon, request: Request) -> Response:
     return Response.json({"CachesDeleted": removed or None, "SpaceReclaimed": freed})
 
 
+async def recent(daemon: Daemon, request: Request) -> Response:
+    """GET /pycompose/builds: what builds do, and the last ones did. ``after`` is the revision of an earlier answer."""
+    return Response.json(daemon.builder.recent.shown(request.number("after", 0) or 0))
+
+
 ROUTES = (
     Route("POST", "/build", build),
     Route("POST", "/build/prune", prune),
     Route("POST", "/pycompose/build", build_local),
     Route("POST", "/pycompose/build/check", check),
+    Route("GET", "/pycompose/builds", recent),
 )

@@ -14,7 +14,7 @@ from ....version import __version__ as VERSION
 from ... import shapes
 from ...containers.spec import cdi
 from ...errors import InvalidParameter
-from ...events import matches
+from ...events import OWN_TYPES, matches
 from ...images.types import Platform
 from ...linux import userns
 from ...linux.cgroup import Hierarchies
@@ -217,6 +217,8 @@ def _os_name() -> str:
 
 
 async def events(daemon: Daemon, request: Request) -> Response | None:
+    """Docker's events alone; with ``/pycompose`` before it also those of builds, jobs, leases and snapshots."""
+    hidden = () if request.path.endswith("/pycompose/events") else OWN_TYPES
     filters = request.filters()  # as in Docker, filters that do not exist let everything pass
     now = time.time_ns()
     since = parse_time(text, now) if (text := request.text("since")) else None
@@ -230,7 +232,7 @@ async def events(daemon: Daemon, request: Request) -> Response | None:
     media_type, prefix = _media_type(request)
 
     async def tell(event: Event) -> None:
-        if matches(event, filters):
+        if event.type not in hidden and matches(event, filters):
             await write(prefix + encode(fitted("event", event.to_docker(), request.version)) + b"\n")
 
     with daemon.events.subscribe(since) as (past, subscription):
@@ -279,5 +281,6 @@ ROUTES = (
     Route("GET", "/version", version),
     Route("GET", "/info", info),
     Route("GET", "/events", events),
+    Route("GET", "/pycompose/events", events),
     Route("POST", "/auth", auth),
 )
