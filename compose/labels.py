@@ -50,6 +50,9 @@ HOOK_INDEX = "io.pycompose.hook-index"
 HOOK_FOR = "io.pycompose.hook-for"
 """On the container of a hook: the id of the container whose start it precedes."""
 
+LEASE = "io.pycompose.lease"
+"""The lease that an object goes with."""
+
 DEBUG = "io.pycompose.debug"
 """On a container of `debug`: the id of the container that is looked at."""
 

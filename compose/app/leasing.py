@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import OperationError
-from ..labels import PROJECT
+from ..labels import LEASE, PROJECT
 from .owner import parse_owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..client import Engine
     from ..client.bodies.jobs import Lease
     from .session import Session
 
@@ -30,6 +31,22 @@ def find_lease(leases: Sequence[Lease], text: str) -> Lease:
     if len(found) != 1:
         raise OperationError(f"no lease {text!r}" if not found else f"several leases begin with {text!r}")
     return found[0]
+
+
+def doomed(engine: Engine, lease: Lease) -> list[tuple[str, str]]:
+    """What the lease's end takes away: ``("Container shop-db-1", "Removing")``. Volumes go that were made under it."""
+    under = [f"{LEASE}={lease['Id']}"]
+    selected = [f"{name}={value}" for name, value in lease["Labels"].items()]
+    choices = [under, selected] if selected else [under]
+    found: dict[str, None] = {}
+    for labels in choices:
+        for row in engine.containers.list({"label": labels}, all=True):
+            found[f"Container {row['Names'][0].removeprefix('/')}"] = None
+    for labels in choices:
+        found |= dict.fromkeys(f"Network {one['Name']}" for one in engine.networks.list({"label": labels}))
+    found |= dict.fromkeys(f"Volume {one['Name']}" for one in engine.volumes.list({"label": under}))
+    found |= dict.fromkeys(f"Image {name}" for name in lease["Images"])
+    return [*((one, "Removing") for one in found), (f"Lease {lease['Id']}", "Ending")]
 
 
 def owner_words(lease: Lease) -> str:

@@ -41,7 +41,7 @@ def save(session: Session, name: str, timeout: int | None) -> list[str]:
     with _lock(session):
         volumes = project_volumes(engine, session.name)
         if not volumes:
-            raise OperationError(f"project {session.name} has no named volumes to save")
+            raise _nothing(session.name, name, restoring=False)
         lease = next((one["Id"] for one in engine.leases.list() if one["Labels"].get(PROJECT) == session.name), "")
         users = _users(engine, session.name, volumes)
         try:
@@ -60,7 +60,7 @@ def restore(session: Session, name: str) -> list[str]:
         saved = _saved(engine, session.name, name)
         volumes = {key: volume for key, volume in project_volumes(engine, session.name).items() if key in saved}
         if not volumes:
-            raise OperationError(f"project {session.name} has none of the volumes of snapshot {name}: see up --from")
+            raise _nothing(session.name, name, restoring=True)
         users = _users(engine, session.name, volumes)
         try:
             _stop(engine, users, 0)
@@ -68,6 +68,30 @@ def restore(session: Session, name: str) -> list[str]:
         finally:
             _start(engine, users)
     return sorted(volumes)
+
+
+def planned(session: Session, name: str, *, restoring: bool = False) -> list[tuple[str, str]]:
+    """What `save`, or `restore`, would do, in order: ``("Container shop-db-1", "Stopping")``. Raises as they do."""
+    engine = session.engine
+    volumes = project_volumes(engine, session.name)
+    if restoring:
+        saved = _saved(engine, session.name, name)
+        volumes = {key: volume for key, volume in volumes.items() if key in saved}
+    if not volumes:
+        raise _nothing(session.name, name, restoring=restoring)
+    users = [f"Container {one.name}" for level in stop_levels(_users(engine, session.name, volumes)) for one in level]
+    word = "Restoring: what was written since is lost" if restoring else "Saving"
+    return [
+        *((one, "Stopping") for one in users),
+        *((f"Volume {volume}", word) for volume in sorted(volumes.values())),
+        *((one, "Starting") for one in reversed(users)),
+    ]
+
+
+def _nothing(project: str, name: str, *, restoring: bool) -> OperationError:
+    if restoring:
+        return OperationError(f"project {project} has none of the volumes of snapshot {name}: see up --from")
+    return OperationError(f"project {project} has no named volumes to save")
 
 
 @contextmanager
@@ -96,6 +120,12 @@ def restore_into(session: Session, group: str, name: str) -> None:
             engine.volumes.create(volume_body(project, key))
         _stop(engine, _users(engine, session.name, volumes), 0)
         engine.snapshots.restore(group, name, volumes)
+
+
+def known(session: Session, names: Sequence[str]) -> None:
+    """Raises `OperationError` for a name that is none of the project's snapshots."""
+    for name in names:
+        _saved(session.engine, session.name, name)
 
 
 def _saved(engine: Engine, group: str, name: str) -> list[str]:

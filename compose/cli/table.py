@@ -226,7 +226,18 @@ _SHOWS = (
 )
 _ONLY_READS = "diff df du events export history info inspect logs ls port publish stats status top viz wait"
 
-DRY_RUN = frozenset((*_SHOWS.split(), "alpha publish", "engine install", "engine uninstall"))
+_GROUPS_SHOW = {
+    "alpha": "publish",
+    "engine": "install uninstall",
+    "jobs": "cancel pause resume trigger",
+    "lease": "end release",
+    "snapshot": "push restore rm save",
+    "system": "prune",
+}
+
+DRY_RUN = frozenset(
+    (*_SHOWS.split(), *(f"{group} {name}" for group, names in _GROUPS_SHOW.items() for name in names.split()))
+)
 """Verbs that show with --dry-run what they would do."""
 
 CHANGING = frozenset(

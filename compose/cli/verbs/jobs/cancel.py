@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...jobs import full_name
 from ...session import Session
+from ...show import foretold
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -19,8 +20,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     session = Session(args)
-    for name in [full_name(session, one) for one in args.jobs]:
-        if not args.dry_run:
-            session.engine.jobs.act(name, "cancel")
+    names = [full_name(session, one) for one in args.jobs]
+    if args.dry_run:
+        return foretold.tell((f"Job {name}", "Cancelling") for name in names)
+    for name in names:
+        session.engine.jobs.act(name, "cancel")
         print(name)
     return 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...jobs import finish, full_name, show_output
 from ...session import Session
+from ...show import foretold
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -22,8 +23,7 @@ def run(args: Namespace) -> int:
     session = Session(args)
     name = full_name(session, args.job)
     if args.dry_run:
-        print(name)
-        return 0
+        return foretold.tell([(f"Job {name}", "Starting")])
     begun = session.engine.jobs.trigger(name)
     if args.detach:
         print(begun["Iteration"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....app.leasing import find_lease
+from ....app.leasing import doomed, find_lease
 from ...session import Session
+from ...show import foretold
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -18,7 +19,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    leases = Session(args).engine.leases
+    engine = Session(args).engine
+    leases = engine.leases
+    if args.dry_run:
+        found = [find_lease(leases.list(), text) for text in args.leases]
+        return foretold.tell(line for lease in found for line in doomed(engine, lease))
     for text in args.leases:
         lease = find_lease(leases.list(), text)
         leases.end(lease["Id"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....app.snapshots import known
 from ....credentials.lookup import registry_auth
 from ...session import Session
+from ...show import foretold
 from ...show.transfer import show
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     session = Session(args)
+    if args.dry_run:
+        known(session, [args.name])
+        return foretold.tell([(f"Snapshot {args.name}", f"Pushing to {args.ref}")])
     lines = session.engine.snapshots.push(session.name, args.name, args.ref, registry_auth(args.ref))
     show(lines, args.format, quiet=args.quiet)
     return 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....app.snapshots import known
 from ...session import Session
+from ...show import foretold
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -18,6 +20,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     session = Session(args)
+    if args.dry_run:
+        known(session, args.names)
+        return foretold.tell((f"Snapshot {name}", "Removing") for name in args.names)
     for name in args.names:
         session.engine.snapshots.remove(session.name, name)
         print(name)

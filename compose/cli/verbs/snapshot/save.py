@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....app.snapshots import save
+from ....app.snapshots import planned, save
 from ...flags.parser import integer
 from ...session import Session
+from ...show import foretold
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,5 +27,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    if args.dry_run:
+        return foretold.tell(planned(Session(args), args.name))
     print(f"{args.name}: {', '.join(save(Session(args), args.name, args.timeout))}")
     return 0

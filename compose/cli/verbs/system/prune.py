@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...flags.parser import FlagError
 from ...flags.shared import add_prune
 from ...session import Session
-from ...show import pruning
+from ...show import foretold, pruning
 from ...show.many import filters
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def run(args: Namespace) -> int:
     wanted = filters(args.filter)
     if args.volumes and "until" in wanted:
         raise FlagError('ERROR: The "until" filter is not supported with "--volumes"')
+    if args.dry_run:
+        return foretold.tell(pruning.doomed(Session(args).engine, wanted, all=args.all, with_volumes=args.volumes))
     if not pruning.agreed(_question(args), yes=args.force):
         return 0
     engine = Session(args).engine
