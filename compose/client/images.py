@@ -32,6 +32,16 @@ _FOUND: Shape[list[bodies.Found] | None] = Shape(MAYBE_OBJECTS)
 TRANSFER: Shape[bodies.Transfer] = Shape(OBJECT)
 _BUILD: Shape[builds.Line] = Shape(OBJECT, {"status": "string or object"})
 _CHECKED: Shape[builds.Checked] = Shape(OBJECT)
+_RECENTS: Shape[builds.Recents] = Shape(
+    OBJECT,
+    {
+        **dict.fromkeys(("Revision", "Created", "Finished", "Total", "Number", "Seconds"), "number"),
+        **dict.fromkeys(("Name", "State", "Image", "Stage", "Output", "Text"), "string"),
+        "Ids": "strings",
+        "Builds": OBJECTS,
+        "Steps": OBJECTS,
+    },
+)
 _DIGESTS: Shape[dict[str, str]] = Shape("texts")
 
 
@@ -145,6 +155,11 @@ class Images:
     def check_local(self, body: Mapping[str, object]) -> builds.Checked:
         """Our engine only: the build checks on what `build_local` would build."""
         return self._engine.ask(Request("POST", "/pycompose/build/check", None, dict(body), versioned=False), _CHECKED)
+
+    def recent_builds(self, after: int = 0) -> builds.Recents:
+        """Our engine only: what builds do and the last ones did; of those that have changed after the revision of an earlier
+        answer. Raises `NotFound` of an engine that does not tell."""
+        return self._engine.ask(Request("GET", "/pycompose/builds", {"after": after}, versioned=False), _RECENTS)
 
     def offer(self, address: str, refs: Sequence[str]) -> dict[str, str]:
         """Our engine only: let others pull images from an address of this machine; the digest of each."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PATH = "/pycompose/snapshots"
 
-_SNAPSHOTS: Shape[list[Snapshot]] = Shape(OBJECTS, {"Created": "number", "Volumes": "strings"})
+_SNAPSHOTS: Shape[list[Snapshot]] = Shape(OBJECTS, {"Group": "string", "Created": "number", "Volumes": "strings"})
 
 
 class Snapshots:
@@ -32,7 +32,8 @@ class Snapshots:
             )
         self._engine = engine
 
-    def list(self, group: str) -> list[Snapshot]:
+    def list(self, group: str = "") -> list[Snapshot]:
+        """Of one group, or of all."""
         return self._engine.ask(Request("GET", PATH, {"group": group}, versioned=False), _SNAPSHOTS)
 
     def save(self, group: str, name: str, volumes: Mapping[str, str], lease: str = "") -> None:

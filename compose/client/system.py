@@ -87,10 +87,18 @@ class System:
         return self._engine.ask(Request("GET", "/info"), _INFO)
 
     def events(
-        self, filters: Mapping[str, Sequence[str]] | None = None, since: str | None = None, until: str | None = None
+        self,
+        filters: Mapping[str, Sequence[str]] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        own: bool = False,
     ) -> Events:
+        """``own``: of our engine, those of builds, jobs, leases and snapshots as well, which Docker has no types for. Raises
+        `NotFound` where an engine does not know them."""
         query: Query = {"filters": json.dumps(filters) if filters else None, "since": since, "until": until}
-        return Events(self._engine.stream(Request("GET", "/events", query)))
+        path = "/pycompose/events" if own else "/events"
+        return Events(self._engine.stream(Request("GET", path, query, versioned=not own)))
 
     def login(self, credentials: Mapping[str, str]) -> bodies.SignedIn:
         return self._engine.ask(Request("POST", "/auth", None, dict(credentials)), _SIGNED_IN)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from .store.state import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ class Target:
     project: str
     directory: str = ""
     files: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
 
     @property
     def options(self) -> list[str]:
@@ -33,13 +35,14 @@ class Target:
         if self.files:
             found += ["--project-directory", self.directory] if self.directory else []
             found += [word for name in self.files for word in ("--file", name)]
+            found += [word for name in self.env_files for word in ("--env-file", name)]
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Command lines with ``{service}`` and ``{value}`` (what the user types or chooses: a number of replicas, a name). A word that
-    is ``{service}`` alone is left out without one. ``needs_files``: works only where the Compose file is; ``of_engine``: of no
+    """Command lines with ``{service}``, ``{value}`` (what the user types or chooses: a number of replicas, a name) and ``{to}`` (what
+    is typed beside a value that was chosen: where to send it). A word that is ``{service}`` alone is left out without one. ``needs_files``: works only where the Compose file is; ``of_engine``: of no
     project."""
 
     run: tuple[str, ...]
@@ -56,6 +59,10 @@ class Action:
         return any("{value}" in word for word in self.run)
 
     @property
+    def has_goal(self) -> bool:
+        return any("{to}" in word for word in self.run)
+
+    @property
     def shows_value(self) -> bool:
         """Whether the preview depends on the value."""
         return any("{value}" in word for word in self.preview)
@@ -63,6 +70,12 @@ class Action:
 
 _DRY = "--dry-run"
 _OF = "{service}"
+
+
+def _kept(*words: str, of_engine: bool = False) -> Action:
+    """What the engine keeps is known to it without the Compose file; --dry-run tells what would be done."""
+    return Action(words, (_DRY, *words), needs_files=False, of_engine=of_engine)
+
 
 ACTIONS = {
     "up": Action(("up", "--detach", "--yes", _OF), ("plan", _OF)),
@@ -73,23 +86,24 @@ ACTIONS = {
     "scale": Action(("scale", "{service}={value}"), (_DRY, "scale", "{service}={value}")),
     "run": Action(("run", "--rm", "--no-TTY", _OF), ("config", "--no-interpolate", "--quiet")),
     "down": Action(("down",), (_DRY, "down"), needs_files=False),
-    "snapshot save": Action(("snapshot", "save", "{value}"), ("snapshot", "ls")),
-    "snapshot restore": Action(("snapshot", "restore", "{value}"), ("snapshot", "ls")),
-    "snapshot rm": Action(("snapshot", "rm", "{value}"), ("snapshot", "ls")),
-    "job trigger": Action(("jobs", "trigger", "{value}"), ("jobs", "ls")),
-    "job cancel": Action(("jobs", "cancel", "{value}"), ("jobs", "history", "{value}")),
-    "job pause": Action(("jobs", "pause", "{value}"), ("jobs", "ls")),
-    "job resume": Action(("jobs", "resume", "{value}"), ("jobs", "ls")),
-    "job logs": Action(("jobs", "logs", "{value}"), ("jobs", "logs", "{value}")),
-    "lease end": Action(("lease", "end", "{value}"), ("lease", "ls"), needs_files=False, of_engine=True),
-    "lease release": Action(("lease", "release", "{value}"), ("lease", "ls"), needs_files=False, of_engine=True),
-    "prune": Action(("system", "prune", "--force"), ("system", "df"), needs_files=False, of_engine=True),
+    "snapshot save": _kept("snapshot", "save", "{value}"),
+    "snapshot restore": _kept("snapshot", "restore", "{value}"),
+    "snapshot push": _kept("snapshot", "push", "{value}", "{to}"),
+    "snapshot rm": _kept("snapshot", "rm", "{value}"),
+    "job trigger": _kept("jobs", "trigger", "{value}"),
+    "job cancel": _kept("jobs", "cancel", "{value}"),
+    "job pause": _kept("jobs", "pause", "{value}"),
+    "job resume": _kept("jobs", "resume", "{value}"),
+    "job logs": Action(("jobs", "logs", "{value}"), ("jobs", "logs", "{value}"), needs_files=False),
+    "lease end": _kept("lease", "end", "{value}", of_engine=True),
+    "lease release": _kept("lease", "release", "{value}", of_engine=True),
+    "prune": _kept("system", "prune", "--force", of_engine=True),
 }
 """By the name that a screen sends."""
 
 
 def command(
-    name: str, target: Target | None, service: str = "", value: str = "", *, preview: bool = False
+    name: str, target: Target | None, service: str = "", value: str = "", to: str = "", *, preview: bool = False
 ) -> list[str]:
     """The words after ``pycompose`` and its engine. Raises `UsageError` for what makes no sense."""
     action = ACTIONS.get(name)
@@ -99,32 +113,36 @@ def command(
         raise UsageError(f"{name} needs a project")
     if target is not None and action.needs_files and not target.files:
         raise UsageError(f"{name} needs the Compose file of {target.project}, which is not on this machine")
-    for word in (service, value):
+    for word in (service, value, to):
         if word.startswith("-") or len(word) > VALUE_LIMIT or "\0" in word:
             raise UsageError(f"{word[:40]!r} is no value for {name}")
     words = action.preview if preview else action.run
-    if not value and any("{value}" in word for word in words):
-        raise UsageError(f"{name} needs a value")
+    for place, said in (("{value}", value), ("{to}", to)):
+        if not said and any(place in one for one in words):
+            raise UsageError(f"{name} needs a value")
     if not service and any("{service}" in word and word != _OF for word in words):
         raise UsageError(f"{name} needs a service")
-    filled = [word.replace("{service}", service).replace("{value}", value) for word in words if service or word != _OF]
+    given = {"service": service, "value": value, "to": to}
+    filled = [word.format_map(given) for word in words if service or word != _OF]
     return filled if action.of_engine or target is None else [*target.options, *filled]
 
 
 def of_state(state: State, project: str, here: Target | None = None) -> Target | None:
-    """The target of a project's name: ``here``, or what its containers' labels say; None for an unknown one. Looks whether
-    the files that they name are on this machine."""
+    """The target of a project's name: ``here``, or what the labels of its containers and jobs say or have said; None for an
+    unknown one. Looks whether the files that they name are on this machine."""
     if here is not None and here.project == project:
         return here
-    own = [one for one in state.containers.values() if one.project == project]
-    if not own:
+    place = state.places.get(project)
+    if place is None and not any(one.project == project for one in state.containers.values()):
         return None
-    files = next((one.files for one in own if one.files), "")
-    directory = next((one.directory for one in own if one.directory), "")
-    return target(project, directory, files, [name for name in files.split(",") if os.path.isfile(name)])
+    place = place or Place("", "")
+    named = (*place.files.split(","), *place.env_files.split(","))
+    return target(project, place, [name for name in named if os.path.isfile(name)])
 
 
-def target(project: str, directory: str, files: str, existing: Sequence[str]) -> Target:
-    """Of the labels; ``existing`` are those of the files that are on this machine. With one missing there are none."""
-    names = tuple(filter(None, files.split(",")))
-    return Target(project, directory, names if names and set(names) <= set(existing) else ())
+def target(project: str, place: Place, existing: Sequence[str]) -> Target:
+    """``existing`` are those of the place's files that are on this machine. With one missing there are none."""
+    names, settings = (tuple(filter(None, text.split(","))) for text in (place.files, place.env_files))
+    if not names or not {*names, *settings} <= set(existing):
+        return Target(project, place.directory)
+    return Target(project, place.directory, names, settings)

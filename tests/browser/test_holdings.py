@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import statistics
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from support.fake_registry import fake_registry
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -65,6 +69,67 @@ def test_snapshots_are_saved_and_restored(page: Page, stack: Command) -> None:
     page.goto(f"{page.url.partition('#')[0]}#/p/shop")
     _do(page, "snapshot rm before", "exit code 0")
     rows.wait_for(state="detached")
+
+
+APPEARS = """([place, text, there]) => new Promise((done) => {
+  const shown = () => [...document.querySelectorAll(place)].some((one) => one.textContent.includes(text)) === there;
+  const look = () => { if (shown()) { seen.disconnect(); done(Date.now() / 1000); } };
+  const seen = new MutationObserver(look);
+  seen.observe(document.body, {subtree: true, childList: true, characterData: true});
+  look();
+})"""
+
+
+def test_what_is_done_elsewhere_is_seen_at_once(page: Page, stack: Command) -> None:
+    """Jobs, snapshots and leases, changed by commands: from the engine's event to the page, both by this machine's clock."""
+    jobs, snapshots, leases = ('[aria-label="Jobs"]', '[aria-label="Snapshots"]', '[aria-label="Leases"]')
+    lease = ""
+    page.get_by_role("region", name="Jobs", exact=True).wait_for()
+    steps = [
+        (("jobs", "pause", "nightly"), jobs, "paused", True),
+        (("jobs", "resume", "nightly"), jobs, "paused", False),
+        (("snapshot", "save", "told"), snapshots, "told", True),
+        (("snapshot", "rm", "told"), snapshots, "told", False),
+        (("lease", "create", "ttl:1h"), leases, "ttl:3600s", True),
+        (("lease", "release", "LEASE"), leases, "ttl:3600s", False),
+    ]
+    with subprocess.Popen(
+        ["curl", "-sN", "--unix-socket", str(stack.root / "run/engine.sock"), "http://engine/pycompose/events"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as told:
+        assert told.stdout is not None
+        delays = []
+        for words, place, text, there in steps:
+            page.evaluate("(given) => { window.seen = (" + APPEARS + ")(given); }", [place, text, there])
+            said = stack(*(lease if word == "LEASE" else word for word in words)).stdout.strip()
+            lease = said if words[1] == "create" else lease
+            seen = page.evaluate("() => window.seen")
+            kind = {"jobs": "job"}.get(words[0], words[0])
+            action = {"rm": "remove"}.get(words[1], words[1])
+            event = next(one for one in map(json.loads, told.stdout) if (one["Type"], one["Action"]) == (kind, action))
+            delays.append(seen - event["timeNano"] / 1e9)
+        told.kill()
+    assert statistics.median(delays) < 0.3, delays
+
+
+def test_a_snapshot_is_sent_to_a_registry(page: Page, stack: Command) -> None:
+    stack("snapshot", "save", "sent")
+    with fake_registry() as registry:
+        page.locator('[data-key="do snapshot push sent"]').click()
+        dialog = page.locator("dialog")
+        dialog.get_by_role("button", name="Do it:").click()
+        assert registry.requests == [], "it was sent without a name"
+        dialog.get_by_label("Name at the registry").fill(f"{registry.address}/team/seeded:1")
+        dialog.get_by_label("Name at the registry").press("Tab")
+        dialog.get_by_text(f"Snapshot sent  Pushing to {registry.address}/team/seeded:1").wait_for()
+        assert registry.requests == [], "the plan alone has sent something"
+        dialog.get_by_role("button", name="Do it:").click()
+        dialog.get_by_text("exit code 0").wait_for()
+        assert "1" in registry.manifests["team/seeded"]
+        page.keyboard.press("Escape")
+    page.get_by_text("snapshot sent sent to a registry").first.wait_for()
+    _do(page, "snapshot rm sent", "exit code 0")
 
 
 def test_the_engine_shows_its_disk_and_its_leases(page: Page, stack: Command) -> None:

@@ -15,8 +15,8 @@ from pycompose.compose.screens import commands
 from pycompose.compose.screens.excerpts import Excerpts, hidden
 from pycompose.compose.screens.loglines import SEARCH_LIMIT, SearchError, Splitter, level, make_filter, plain
 from pycompose.compose.screens.logreader import BACKLOG, FRAME, Tail
-from pycompose.compose.screens.store import fold
-from pycompose.compose.screens.store.state import State
+from pycompose.compose.screens.store import fold, holdings
+from pycompose.compose.screens.store.state import Place, State
 from pycompose.compose.screens.web.console import Screen
 from pycompose.compose.screens.web.guard import Guard
 from pycompose.compose.screens.web.views import Framer
@@ -112,6 +112,75 @@ def test_a_page_is_sent_what_changed() -> None:
     for at in range(1000):
         state = fold.happened(state, event("db", "start" if at % 2 else "die", at, exitCode="1"))
     assert len(json.dumps(framer.frame(state))) < 100_000
+
+
+def test_a_page_is_sent_what_the_engine_keeps() -> None:
+    state = fold.listed(State(), [row("db")])
+    framer, builds = Framer("other"), Framer(builds=True)
+    for one in (framer, builds):
+        one.frame(state)
+    state = fold.scheduled(state, [holdings.job(JOB, RUNS)])
+    state = fold.saved(
+        state, [holdings.snapshot({"Group": group, "Name": "a", "Created": 5, "Volumes": ["v"]}) for group in "xd"]
+    )
+    state = fold.leased(state, [holdings.lease(LEASE)])
+    held: Any = framer.frame(state)
+    assert set(held) == {"projects", "held", "leases"}
+    (job,) = held["held"]["jobs"]
+    assert [one["number"] for one in job["runs"]] == [2, 1] and job["runs"][0]["error"] == "no <b>image</b>"
+    assert held["held"]["snapshots"] == [] and held["leases"][0]["until"] == 2.0
+    # A project that has only jobs is there as well, with the place that their labels name.
+    assert [one["name"] for one in held["projects"]] == ["demo", "other"]
+    assert commands.of_state(state, "other") == commands.Target("other", "/src")
+    state = fold.built(state, {"Revision": 4, "Ids": ["1"], "Builds": [BUILD]})
+    assert framer.frame(state)["building"] == [
+        {"id": "1", "name": "shop-web", "project": "demo", "done": 1, "total": 7, "step": "RUN make"}
+    ]
+    told: Any = builds.frame(state)
+    assert told["builds"][0]["steps"][1]["output"] == "one\ntwo"
+    # A build that did not change is not told again; one that the engine has forgotten goes.
+    state = fold.built(state, {"Revision": 5, "Ids": ["1"], "Builds": []})
+    assert builds.frame(state) == {}
+    assert fold.built(state, {"Revision": 6, "Ids": [], "Builds": []}).builds == ()
+    # What was taken down can be brought up again.
+    gone: Any = framer.frame(fold.leased(fold.listed(fold.scheduled(state, []), []), []))
+    assert [one["name"] for one in gone["down"]] == ["other"]
+
+
+JOB: Any = {
+    "Name": "other-nightly",
+    "State": "idle",
+    "Labels": {
+        "com.docker.compose.project": "other",
+        "com.docker.compose.service": "nightly",
+        "com.docker.compose.project.working_dir": "/src",
+        "com.docker.compose.project.config_files": "/src/gone.yaml",
+    },
+    "Schedule": {"Cron": "0 3 * * *"},
+    "NextFire": "2024-05-05T03:00:00Z",
+}
+RUNS: Any = [
+    {"Iteration": 1, "State": "succeeded", "ExitCode": 0, "Started": "2024-05-05T03:00:00Z", "Finished": None},
+    {"Iteration": 2, "State": "failed", "Error": "no <b>image</b>\x1b[31m", "Containers": ["a", "b"]},
+]
+LEASE: Any = {
+    "Id": "abc",
+    "Owner": {"Kind": "ttl", "Text": "ttl:1h", "Expires": 2_000_000_000},
+    "Labels": {"com.docker.compose.project": "demo"},
+    "Created": 1,
+    "State": "held",
+}
+BUILD: Any = {
+    "Id": "1",
+    "Name": "shop-web",
+    "Labels": {"com.docker.compose.project": "demo"},
+    "State": "running",
+    "Total": 7,
+    "Steps": [
+        {"Number": 1, "Text": "FROM box", "State": "cached"},
+        {"Number": 2, "Text": "RUN \rmake", "State": "running", "Output": "one\r\n\x1b[31mtwo\n"},
+    ],
+}
 
 
 def test_a_hundred_services_are_laid_out_quickly() -> None:
@@ -248,23 +317,34 @@ def test_actions_are_command_lines() -> None:
     assert words("up", here, preview=True) == [*options, "plan"]
     assert words("scale", here, "web", "3", preview=True) == [*options, "--dry-run", "scale", "web=3"]
     assert words("job trigger", here, "", "nightly") == [*options, "jobs", "trigger", "nightly"]
-    assert words("snapshot restore", here, "", "old", preview=True) == [*options, "snapshot", "ls"]
+    assert words("snapshot restore", here, "", "old", preview=True) == [
+        *options, "--dry-run", "snapshot", "restore", "old",
+    ]  # fmt: skip
+    push = ("snapshot push", commands.Target("demo"), "", "old", "registry.example/x")
+    assert words(*push) == ["--project-name", "demo", "snapshot", "push", "old", "registry.example/x"]
+    set_up = Place("/src", "/src/compose.yaml", "/src/prod.env")
+    whole = commands.target("demo", set_up, ["/src/compose.yaml", "/src/prod.env"])
+    assert words("start", whole) == [*options, "--env-file", "/src/prod.env", "start"]
+    # Without its settings the same file would be another stack.
+    assert commands.target("demo", set_up, ["/src/compose.yaml"]).files == ()
     assert words("lease end", here, "", "abc") == ["lease", "end", "abc"] and words("prune", None)[:2] == [
         "system",
         "prune",
     ]
-    assert words("down", commands.target("demo", "/src", "/src/gone.yaml", []), preview=True) == [
+    assert words("down", commands.target("demo", Place("/src", "/src/gone.yaml"), []), preview=True) == [
         *("--project-name", "demo", "--dry-run", "down")
     ]
     for given in (
         ("format", here),
         ("up", None),
-        ("up", commands.target("demo", "/src", "/src/gone.yaml", [])),
+        ("up", commands.target("demo", Place("/src", "/src/gone.yaml"), [])),
         ("stop", here, "--volumes"),
         ("scale", here, "web"),
         ("snapshot save", here, "", "--x"),
         ("snapshot restore", here),
         ("job trigger", here),
+        ("snapshot push", here, "", "old"),
+        ("snapshot push", here, "", "old", "--quiet"),
         ("job trigger", None, "", "nightly"),
         ("lease end", None, "", "--all"),
     ):

@@ -40,7 +40,8 @@ def project_of(session: Session) -> Target | None:
     files = tuple(os.path.abspath(name) for name in identity.files if os.path.exists(name))
     if identity.name is None or not files:
         return None
-    return Target(identity.name, identity.directory or "", files)
+    env_files = tuple(os.path.abspath(name) for name in session.choices.env_files)
+    return Target(identity.name, identity.directory or "", files, env_files)
 
 
 def open_view(session: Session, args: Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from .containers import Labels
     from .images import Aux, Transfer
 
 
@@ -64,6 +65,42 @@ class BuildError(TypedDict, total=False):
     message: str
     line: int
     excerpt: str
+
+
+class RecentStep(TypedDict, total=False):
+    """``Created`` is in nanoseconds since the epoch, ``Seconds`` what it took, or has taken so far; ``Output`` the end of what it
+    wrote."""
+
+    Number: int
+    Stage: str
+    Text: str
+    State: str
+    Created: int
+    Seconds: float
+    Output: str
+
+
+class Recent(TypedDict, total=False):
+    """A build that runs, or one of the last that did. ``Created`` and ``Finished`` are in nanoseconds since the epoch."""
+
+    Id: str
+    Name: str
+    Labels: Labels
+    State: str
+    Created: int
+    Finished: int
+    Total: int
+    Image: str
+    Error: str
+    Steps: list[RecentStep]
+
+
+class Recents(TypedDict, total=False):
+    """GET /pycompose/builds: the ids of all, oldest first, and those that have changed since the revision that was asked for."""
+
+    Revision: int
+    Ids: list[str]
+    Builds: list[Recent]
 
 
 class Checked(TypedDict, total=False):

@@ -47,6 +47,7 @@ class VolumeUsage(TypedDict, total=False):
 class Snapshot(TypedDict, total=False):
     """GET /pycompose/snapshots; ``Created`` is in nanoseconds since the epoch."""
 
+    Group: str
     Name: str
     Created: int
     Volumes: list[str]

@@ -10,7 +10,7 @@ from ..graph.layout import Edge, levels
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .state import Container, Happening, Need, State
+    from .state import Container, Happening, Need, Place, State
 
 _WORST = (
     "unhealthy",
@@ -71,12 +71,20 @@ class Project:
 
 
 def projects(state: State) -> list[Project]:
-    """Every project that has containers, by name."""
-    grouped: dict[str, list[Container]] = {}
+    """Every project that has containers, jobs or a lease, by name."""
+    named = {*(one.project for one in state.jobs), *(one.project for one in state.leases)}
+    grouped: dict[str, list[Container]] = {name: [] for name in named if name}
     for one in state.containers.values():
         if one.project:
             grouped.setdefault(one.project, []).append(one)
-    return [project(name, grouped[name]) for name in sorted(grouped)]
+    return [_placed(project(name, grouped[name]), state.places.get(name)) for name in sorted(grouped)]
+
+
+def _placed(found: Project, place: Place | None) -> Project:
+    """Of one without containers: where it was, or its jobs say it is."""
+    if found.total or place is None:
+        return found
+    return replace(found, directory=place.directory, files=place.files)
 
 
 def project(name: str, containers: Sequence[Container]) -> Project:

@@ -12,8 +12,10 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...client import NotFound
 from ...errors import ComposeError
 from . import fold
+from .catalogue import ALL, OWN, Catalogue
 from .state import SAMPLE_PERIOD, Facts, State
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ RETRY_FIRST, RETRY_MOST = 0.25, 5.0
 
 SETTLE = 0.05
 """Seconds to wait for further events before everything is listed anew."""
+
+BUILD_PACE = 0.2
+"""Seconds between two looks at builds, while there are any under way: what steps write makes no events."""
 
 
 class Store:
@@ -70,6 +75,29 @@ class Store:
         return end
 
 
+class Stale:
+    """Which lists are to be read anew. Threads add, and one takes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kinds: set[str] = set()
+        self._some = threading.Event()
+
+    def add(self, *kinds: str) -> None:
+        with self._lock:
+            self._kinds.update(kinds)
+            self._some.set()
+
+    def wait(self, timeout: float | None) -> None:
+        self._some.wait(timeout)
+
+    def take(self) -> set[str]:
+        with self._lock:
+            found, self._kinds = self._kinds, set()
+            self._some.clear()
+            return found
+
+
 class Feed:
     """A context manager: while it is open the store follows the engine, also over the engine's own end and return."""
 
@@ -77,9 +105,10 @@ class Feed:
         self._engine = engine
         self._store = store
         self._ended = threading.Event()
-        self._stale = threading.Event()
+        self._stale = Stale()
         self._up = threading.Event()
         self._events: Events | None = None
+        self._catalogue = Catalogue(engine, store.apply)
         self._threads = [
             threading.Thread(target=work, name=f"screens-{work.__name__}", daemon=True)
             for work in (self._follow, self._list, self._sample)
@@ -92,7 +121,7 @@ class Feed:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._stale.set()
+        self._stale.add()
         self._up.set()
         if self._events is not None:
             self._events.close()
@@ -101,21 +130,23 @@ class Feed:
 
     def refresh(self) -> None:
         """List everything anew, as after an event."""
-        self._stale.set()
+        self._stale.add(*ALL)
 
     def _follow(self) -> None:
         since, pause = time.time() - HISTORY, RETRY_FIRST
         while not self._ended.is_set():
             try:
-                self._events = self._engine.system.events(since=f"{since:.9f}")
+                self._events, tells_own = self._subscribed(f"{since:.9f}")
                 self._store.apply(partial(fold.greeted, facts=self._facts()))
                 self._up.set()
-                self._stale.set()
+                self._catalogue.forget()
+                self._stale.add(*ALL)
                 pause = RETRY_FIRST
                 for event in self._events:
                     since = max(since, float(event.get("timeNano") or 0) / 1e9 + 1e-6)
                     self._store.apply(partial(fold.happened, event=event))
-                    self._stale.set()
+                    kind = OWN.get(str(event.get("Type")), "containers")
+                    self._stale.add(*((kind,) if tells_own else ALL))
                 why = "the engine has ended"
             except ComposeError as error:
                 why = str(error)
@@ -125,6 +156,15 @@ class Feed:
             self._store.apply(partial(fold.lost, why=why))
             self._ended.wait(pause)
             pause = min(pause * 2, RETRY_MOST)
+
+    def _subscribed(self, since: str) -> tuple[Events, bool]:
+        """The subscription, and whether it has events of jobs, snapshots, leases and builds: an older engine of ours has none."""
+        if self._engine.is_pycompose:
+            try:
+                return self._engine.system.events(since=since, own=True), True
+            except NotFound:
+                return self._engine.system.events(since=since), False
+        return self._engine.system.events(since=since), True
 
     def _facts(self) -> Facts:
         info = self._engine.system.info()
@@ -139,20 +179,12 @@ class Feed:
 
     def _list(self) -> None:
         while True:
-            self._stale.wait()
+            building = any(one.state == "running" for one in self._store.latest[1].builds)
+            self._stale.wait(BUILD_PACE if building else None)
             if self._ended.wait(SETTLE):
                 return
-            self._stale.clear()
             try:
-                rows = self._engine.containers.list(all=True)
-                self._store.apply(partial(fold.listed, rows=rows))
-                change = partial(
-                    fold.resources,
-                    networks=self._engine.networks.list(),
-                    volumes=self._engine.volumes.list(),
-                    images=self._engine.images.list(),
-                )
-                self._store.apply(change)
+                self._catalogue.read(self._stale.take() or {"builds"})
             except ComposeError:
                 # The thread that follows events meets the same and says it; it asks for a listing once the engine is back.
                 self._up.wait()

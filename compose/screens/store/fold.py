@@ -7,12 +7,26 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ... import labels
-from . import read
-from .state import HAPPENINGS, SAMPLES, Container, Facts, Happening, Image, Network, State, Usage, Volume
+from . import holdings, read
+from .state import (
+    HAPPENINGS,
+    PLACES,
+    SAMPLES,
+    Container,
+    Facts,
+    Happening,
+    Image,
+    Network,
+    Place,
+    State,
+    Usage,
+    Volume,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ...client.bodies import builds as builds_bodies
     from ...client.bodies import networks as networks_bodies
     from ...client.bodies import volumes as volumes_bodies
     from ...client.bodies.containers import ContainerRow
@@ -44,7 +58,43 @@ def listed(state: State, rows: Iterable[ContainerRow]) -> State:
     usage = {key: ring for key, ring in state.usage.items() if key in found}
     if found == state.containers:
         return state
-    return replace(state, containers=MappingProxyType(found), usage=MappingProxyType(usage))
+    state = replace(state, containers=MappingProxyType(found), usage=MappingProxyType(usage))
+    return _placed(state, ((one.project, Place(one.directory, one.files, one.env_files)) for one in found.values()))
+
+
+def _placed(state: State, seen: Iterable[tuple[str, Place]]) -> State:
+    fresh = {project: place for project, place in seen if project and place.files}
+    if fresh.items() <= state.places.items():
+        return state
+    kept = [*({key: one for key, one in state.places.items() if key not in fresh} | fresh).items()][-PLACES:]
+    return replace(state, places=MappingProxyType(dict(kept)))
+
+
+def scheduled(state: State, jobs: Iterable[holdings.Job]) -> State:
+    """All jobs."""
+    found = tuple(sorted(jobs, key=lambda one: (one.project, one.name)))
+    if found == state.jobs:
+        return state
+    state = replace(state, jobs=found)
+    return _placed(state, ((one.project, Place(one.directory, one.files, one.env_files)) for one in found))
+
+
+def saved(state: State, snapshots: Iterable[holdings.Snapshot]) -> State:
+    """All snapshots, the newest first."""
+    found = tuple(sorted(snapshots, key=lambda one: (-one.at, one.project, one.name)))
+    return state if found == state.snapshots else replace(state, snapshots=found)
+
+
+def leased(state: State, leases: Iterable[holdings.Lease]) -> State:
+    """All leases, oldest first."""
+    found = tuple(leases)
+    return state if found == state.leases else replace(state, leases=found)
+
+
+def built(state: State, recents: builds_bodies.Recents) -> State:
+    """What an engine has told of its builds since it was asked before."""
+    found = holdings.merged(state.builds, recents["Ids"], recents["Builds"])
+    return state if found == state.builds else replace(state, builds=found)
 
 
 def resources(
@@ -80,18 +130,20 @@ def happened(state: State, event: Event) -> State:
         at=float(event.get("timeNano") or 0) / 1e9 or float(event.get("time") or 0),
         kind=kind,
         action=action,
-        project=str(attributes.get(labels.PROJECT) or ""),
+        project=str(attributes.get(labels.PROJECT) or (attributes.get("group") if kind == "snapshot" else "") or ""),
         service=str(attributes.get(labels.SERVICE) or ""),
         container=identity if kind == "container" else str(attributes.get("container") or ""),
         words=words(kind, action, attributes, identity),
-        grave=_is_grave(action, attributes),
+        grave=_is_grave(kind, action, attributes),
     )
     kept = (*state.happenings[-HAPPENINGS + 1 :], happening)
     state = replace(state, happenings=kept, counted=number)
     return _applied(state, identity, action, attributes) if kind == "container" else state
 
 
-def _is_grave(action: str, attributes: Mapping[str, str]) -> bool:
+def _is_grave(kind: str, action: str, attributes: Mapping[str, str]) -> bool:
+    if kind in ("job", "build"):
+        return action in ("failed", "fail")
     failed = action == "die" and str(attributes.get("exitCode") or "0") not in ("0", "143", "137", "130")
     return failed or action == "oom" or action == "health_status: unhealthy"
 
@@ -105,6 +157,8 @@ def words(kind: str, action: str, attributes: Mapping[str, str], identity: str) 
         return f"{name} ran out of memory"
     if action.startswith("health_status: "):
         return f"{name} is {action.partition(': ')[2]}"
+    if kind in _WORDS:
+        return _own_words(kind, action, attributes, name)
     if kind == "network" and attributes.get("container"):
         return f"network {name}: container {str(attributes['container'])[:12]} {action}ed"
     done = {
@@ -116,6 +170,50 @@ def words(kind: str, action: str, attributes: Mapping[str, str], identity: str) 
     }
     shown = done.get(action, action.replace("_", " "))
     return f"{name} {shown}" if kind == "container" else f"{kind} {name} {shown}"
+
+
+_WORDS = {
+    "job": {
+        "register": "registered",
+        "remove": "removed",
+        "pause": "paused",
+        "resume": "goes on",
+        "pending": "is begun",
+        "running": "runs",
+        "succeeded": "succeeded",
+        "failed": "failed",
+        "cancelled": "was cancelled",
+        "skip": "was due and was left out: the run before it goes on, or it was too late",
+    },
+    "build": {"start": "begun", "finish": "finished", "fail": "failed"},
+    "snapshot": {
+        "save": "saved",
+        "restore": "restored",
+        "remove": "removed",
+        "push": "sent to a registry",
+        "pull": "fetched from a registry",
+    },
+    "lease": {
+        "create": "holds the stack",
+        "hand-over": "holds the stack from now on",
+        "release": "was let go: the stack stays",
+        "end": "has ended: the stack goes",
+        "remove": "and all that it held are gone",
+    },
+}
+"""What our own engine's events say, by type and action."""
+
+
+def _own_words(kind: str, action: str, attributes: Mapping[str, str], name: str) -> str:
+    said = _WORDS[kind].get(action, action)
+    if kind == "lease":
+        why = f" ({attributes['reason']})" if attributes.get("reason") else ""
+        return f"lease {name[:8]} of {attributes.get('owner', 'somebody')} {said}{why}"
+    if kind == "job" and attributes.get(labels.SERVICE):
+        name = str(attributes[labels.SERVICE])
+    run = f" run {attributes['run']}" if attributes.get("run") else ""
+    code = f" with exit code {attributes['exitCode']}" if attributes.get("exitCode") not in (None, "", "0") else ""
+    return f"{kind} {name}{run} {said}{code}"
 
 
 def _applied(state: State, identity: str, action: str, attributes: Mapping[str, str]) -> State:

@@ -53,6 +53,7 @@ def container(row: ContainerRow) -> Container:
         ),
         directory=seen.working_dir,
         files=tags.get(labels.CONFIG_FILES, ""),
+        env_files=tags.get(labels.ENVIRONMENT_FILE, ""),
     )
 
 

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .holdings import Build, Job, Lease, Snapshot
+
 HAPPENINGS = 500
 """So many events are kept, the newest."""
+
+PLACES = 200
+"""So many projects' places are remembered."""
 
 SAMPLE_PERIOD = 3.0
 """Seconds between two samples of what a container uses."""
@@ -64,10 +69,19 @@ class Container:
     mounts: tuple[Mount, ...] = ()
     directory: str = ""
     files: str = ""
+    env_files: str = ""
 
     @property
     def running(self) -> bool:
         return self.state in ("running", "paused", "restarting")
+
+
+class Place(NamedTuple):
+    """Where a project's Compose files are, as its containers' labels say: paths, parted by commas."""
+
+    directory: str
+    files: str
+    env_files: str = ""
 
 
 class Network(NamedTuple):
@@ -144,6 +158,15 @@ class State:
     networks: tuple[Network, ...] = ()
     volumes: tuple[Volume, ...] = ()
     images: tuple[Image, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    leases: tuple[Lease, ...] = ()
+    builds: tuple[Build, ...] = ()
+    """The newest first."""
+
+    places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
+    """By project, also of those that have gone since: what has been taken down can be brought up again."""
+
     happenings: tuple[Happening, ...] = ()
     counted: int = 0
     """How many events there were."""

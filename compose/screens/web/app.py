@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from ...errors import ComposeError
 from .. import commands
 from ..excerpts import annotated
-from . import details, holdings
+from . import details
 from .console import console
 from .live import live
 from .logs import logs
@@ -61,8 +61,6 @@ def make_app(context: Context) -> Starlette:
             Route("/container/{id}/archive", site.archive),
             Route("/container/{id}/file", site.file),
             Route("/image", site.image),
-            Route("/holdings", site.holdings),
-            Route("/leases", site.leases),
             Route("/disk", site.disk),
             Route("/explain", site.explain),
             Route("/act", site.act, methods=["POST"]),
@@ -87,7 +85,12 @@ class Site:
                 "read_only": self._context.read_only,
                 "here": here.project if here is not None else "",
                 "actions": {
-                    name: {"value": one.has_value, "shows": one.shows_value, "files": one.needs_files}
+                    name: {
+                        "value": one.has_value,
+                        "to": one.has_goal,
+                        "shows": one.shows_value,
+                        "files": one.needs_files,
+                    }
                     for name, one in commands.ACTIONS.items()
                 },
             }
@@ -116,14 +119,6 @@ class Site:
     async def file(self, request: Request) -> Response:
         path = request.query_params.get("path") or "/"
         return await self._answer(details.file, self._context.engine, request.path_params["id"], path)
-
-    async def holdings(self, request: Request) -> Response:
-        """Jobs, snapshots and leases of a project."""
-        project = request.query_params.get("project", "")
-        return await self._answer(holdings.of_project, self._context.engine, project)
-
-    async def leases(self, request: Request) -> Response:
-        return await self._answer(holdings.leases, self._context.engine)
 
     async def disk(self, request: Request) -> Response:
         """What images, containers, volumes and the build cache take, in the words of `system df`."""
@@ -162,11 +157,11 @@ class Site:
             return PlainTextResponse("too long\n", 413)
         try:
             said = await request.json()
-            name, project, service, value = (
-                str(said.get(key) or "") for key in ("action", "project", "service", "value")
+            name, project, *given = (
+                str(said.get(key) or "") for key in ("action", "project", "service", "value", "to")
             )
             preview = said.get("preview") is not False
-            words = commands.command(name, self._target(project), service, value, preview=preview)
+            words = commands.command(name, self._target(project), *given, preview=preview)
         except (ValueError, AttributeError):
             return PlainTextResponse("no action\n", 400)
         except ComposeError as error:

@@ -26,7 +26,7 @@ async def live(socket: WebSocket, store: Store) -> None:
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
     end = store.listen(lambda: loop.call_soon_threadsafe(news.set))
-    framer = Framer(socket.query_params.get("project", ""))
+    framer = Framer(socket.query_params.get("project", ""), builds=socket.query_params.get("builds") == "1")
     gone = asyncio.create_task(gone_from(socket))
     try:
         while not gone.done():

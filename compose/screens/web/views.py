@@ -12,6 +12,7 @@ from ..store import derive
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..store.holdings import Build
     from ..store.state import Container, Happening, State, Usage
 
 EVENTS = 200
@@ -21,10 +22,12 @@ Section = dict[str, object]
 
 
 class Framer:
-    """What one page has been sent. ``project`` is the one whose graph and timeline it shows, "" for none."""
+    """What one page has been sent. ``project`` is the one whose graph and timeline it shows, "" for none; ``builds``: whether it
+    shows their steps."""
 
-    def __init__(self, project: str = "") -> None:
+    def __init__(self, project: str = "", *, builds: bool = False) -> None:
         self._project = project
+        self._builds = builds
         self._before: State | None = None
         self._sent: Section = {}
 
@@ -38,12 +41,21 @@ class Framer:
             state.facts,
         ):
             fresh["engine"] = {"connected": state.connected, "trouble": state.trouble, **asdict(state.facts)}
-        if before is None or before.containers is not state.containers:
+        if _differ(before, state, "containers", "jobs", "leases", "places"):
             fresh["projects"] = [_glance(one) for one in derive.projects(state)]
+            fresh["down"] = _down(state)
+        if _differ(before, state, "containers"):
             fresh["others"] = [_container(one) for one in state.containers.values() if not one.project]
-        moved = before is None or before.containers is not state.containers or before.happenings is not state.happenings
-        if self._project and moved:
+        if self._project and _differ(before, state, "containers", "happenings", "places"):
             fresh["project"] = project_view(state, self._project)
+        if self._project and _differ(before, state, "jobs", "snapshots"):
+            fresh["held"] = held(state, self._project)
+        if _differ(before, state, "leases"):
+            fresh["leases"] = [one._asdict() for one in state.leases]
+        if _differ(before, state, "builds"):
+            fresh["building"] = [under_way(one) for one in state.builds if one.state == "running"]
+            if self._builds:
+                fresh["builds"] = [_build(one) for one in state.builds]
         for name in ("networks", "volumes", "images"):
             if before is None or getattr(before, name) is not getattr(state, name):
                 fresh[name] = [one._asdict() for one in getattr(state, name)]
@@ -55,6 +67,42 @@ class Framer:
         if before is None or before.usage is not state.usage:
             changed["usage"] = {key: sample(ring[-1]) for key, ring in state.usage.items()}
         return changed
+
+
+def _differ(before: State | None, state: State, *names: str) -> bool:
+    return before is None or any(getattr(before, name) is not getattr(state, name) for name in names)
+
+
+def _down(state: State) -> list[Section]:
+    """Projects that were here since the server has been looking, and are not now: their files are known."""
+    there = {one.name for one in derive.projects(state)}
+    return [{"name": name, "files": one.files} for name, one in sorted(state.places.items()) if name not in there]
+
+
+def held(state: State, project: str) -> Section:
+    """Jobs and snapshots of one project."""
+    jobs = [one for one in state.jobs if one.project == project]
+    return {
+        "jobs": [{**one._asdict(), "runs": [run._asdict() for run in one.runs]} for one in jobs],
+        "snapshots": [one._asdict() for one in state.snapshots if one.project == project],
+    }
+
+
+def under_way(one: Build) -> Section:
+    """A build that runs, in a line: how many of its instructions are done, and what it is at."""
+    current = [step.text for step in one.steps if step.state == "running"]
+    return {
+        "id": one.id,
+        "name": one.name,
+        "project": one.project,
+        "done": sum(step.state in ("done", "cached") for step in one.steps),
+        "total": max(one.total, len(one.steps)),
+        "step": current[-1] if current else "",
+    }
+
+
+def _build(one: Build) -> Section:
+    return {**one._asdict(), "steps": [step._asdict() for step in one.steps]}
 
 
 def sample(one: Usage) -> list[float]:

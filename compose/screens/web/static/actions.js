@@ -35,30 +35,31 @@ export const choices = (state, project, value, names) => !state.about.read_only 
   h("button", { type: "button", "data-key": `do ${name} ${value}`, "aria-label": `${name} ${value}`, onclick: () => start(state, project, "", name, value) }, name.split(" ").pop())));
 
 function start(state, project, service, name, chosen = "") {
-  const { value: takes, shows } = state.about.actions[name];
+  const { value: takes, to: sends, shows } = state.about.actions[name];
   const wants = takes && !chosen;
-  const output = h("pre", { tabindex: "0", "aria-live": "polite", "aria-label": "Output" }, wants && shows ? "" : "Asking what would be done…");
+  const output = h("pre", { tabindex: "0", "aria-live": "polite", "aria-label": "Output" }, (wants || sends) && shows ? "" : "Asking what would be done…");
+  const goal = sends && h("input", { id: "to", required: true, autocomplete: "off", maxlength: "200", placeholder: "registry.example/team/name:tag" });
   const input = wants && h("input", { id: "value", required: true, autocomplete: "off", maxlength: "100" });
   const what = `${name} ${chosen || service || project}`.trim();
   const title = h("p", { class: "quiet" }, "What would be done:");
   const go = h("button", { type: "button", class: "main" }, `Do it: ${what}`);
   const close = h("button", { type: "button", onclick: () => dialog.close() }, "Close");
-  const body = (preview) => ({ action: name, project, service, value: input ? input.value : chosen, preview });
+  const body = (preview) => ({ action: name, project, service, value: input ? input.value : chosen, to: goal ? goal.value : "", preview });
   let current = new AbortController();
   const next = (shown) => { current.abort(); current = new AbortController(); return run(body(shown), output, current.signal); };
   const preview = () => next(true);
   go.addEventListener("click", async () => {
-    if (input && !input.reportValidity()) return;
+    if ([input, goal].some((one) => one && !one.reportValidity())) return;
     go.disabled = true;
     title.textContent = "What is done:";
     output.textContent = "Running…";
     await next(false);
-    window.dispatchEvent(new Event("acted"));
+    dispatchEvent(new Event("acted"));
     close.focus();
   });
-  if (input && shows) input.addEventListener("change", () => { if (input.value) preview(); });
-  dialog.replaceChildren(...[h("h2", { id: "action-title" }, what), input && h("p", null, h("label", { for: "value" }, name === "scale" ? "Number of containers " : "Name "), input),
+  for (const one of [input, goal]) if (one && shows) one.addEventListener("change", () => { if ([input, goal].every((each) => !each || each.value)) preview(); });
+  dialog.replaceChildren(...[h("h2", { id: "action-title" }, what), input && h("p", null, h("label", { for: "value" }, name === "scale" ? "Number of containers " : "Name "), input), goal && h("p", null, h("label", { for: "to" }, "Name at the registry "), goal),
     title, output, h("div", { class: "bar" }, go, close)].filter(Boolean));
   dialog.showModal();
-  if (!wants || !shows) preview();
+  if (!(wants || goal) || !shows) preview();
 }

@@ -1,21 +1,26 @@
 // Views of the whole engine: projects, images, volumes, networks, events.
 
 import { actions, choices } from "./actions.js";
+import { underWay } from "./builds.js";
 import { ask, clock, fold, h, link, moment, put, redraw, size, table, word } from "./dom.js";
 
 export function projects(state) {
   const here = state.about.here;
   const absent = here && !state.projects.some((one) => one.name === here);
+  const down = state.down.filter((one) => one.name !== here);
+  const kept = (name) => state.leases.filter((one) => one.project === name);
   return [
-    h("h1", null, "Projects"),
-    !state.projects.length && !absent && h("p", null, "Nothing runs yet. Start ", h("code", null, "pycompose ui"), " beside a compose.yaml, or ", h("code", null, "pycompose up"), "."),
+    h("h1", null, "Projects"), underWay(state.building),
+    !state.projects.length && !absent && !down.length && h("p", null, "Nothing runs yet. Start ", h("code", null, "pycompose ui"), " beside a compose.yaml, or ", h("code", null, "pycompose up"), "."),
     h("ul", { class: "cards" },
       absent && h("li", null, h("h2", null, here), h("p", null, word("absent"), " the project of this directory"), actions(state, here, "", ["up"])),
       state.projects.map((one) => h("li", null,
         h("h2", null, h("a", { href: link("p", one.name) }, one.name)),
         h("p", null, word(one.condition), ` ${one.running} of ${one.total} containers run`),
         one.blame.length > 0 && h("p", { class: "bad" }, "look first at ", one.blame.map((name, at) => [at ? ", " : "", h("a", { href: link("p", one.name, "s", name) }, name)])),
-        h("p", { class: "quiet" }, one.directory)))),
+        kept(one.name).map((lease) => h("p", { class: "quiet" }, `kept for ${lease.owner}${lease.state === "held" ? "" : ", which has ended"}`)),
+        h("p", { class: "quiet" }, one.directory))),
+      down.map((one) => h("li", null, h("h2", null, h("a", { href: link("p", one.name) }, one.name)), h("p", null, word("absent", "down"), " was here since this page's server was started"), actions(state, one.name, "", ["up"])))),
     state.others.length > 0 && [h("h2", null, "Containers of no project"),
       table("Containers of no project", ["Name", "State", "Image", "Ports"], state.others.map((one) => [one.name, [word(one.condition), " ", one.status], one.image, ports(one)]))],
   ];
@@ -26,7 +31,7 @@ export const ports = (one) => one.ports.map((port, at) => [at ? ", " : "", port.
 // The engine itself: what it is, what the disk holds, whom it keeps stacks for. Asked for anew when something has happened.
 export class EngineView {
   constructor(main, state) {
-    this.state = state; this.disk = this.leases = null; this.seen = -1; this.at = 0;
+    this.state = state; this.disk = null; this.seen = -1; this.at = 0;
     this.place = h("section", null);
     main.replaceChildren(this.place);
   }
@@ -40,7 +45,7 @@ export class EngineView {
   acted() { this.at = Date.now(); this.look(); }
 
   async look() {
-    [this.disk, this.leases] = await Promise.all([ask("/disk"), ask("/leases")]);
+    this.disk = await ask("/disk");
     this.draw();
   }
 
@@ -54,7 +59,7 @@ export class EngineView {
       !this.disk ? h("p", { class: "quiet" }, "The engine is adding up what is on the disk…") : this.disk.error ? h("p", { class: "bad" }, this.disk.error)
         : table("Disk", ["What", "Number", "In use", "Size", "Can be freed"], this.disk.rows.map((one) => [one.Type, one.TotalCount, one.Active, one.Size, one.Reclaimable])),
       actions(this.state, "", "", ["prune"]),
-      h("h2", null, "Leases"), this.leases && leases(this.state, this.leases.leases));
+      h("h2", null, "Leases"), leases(this.state, this.state.leases));
   }
 
   close() {}
@@ -63,7 +68,7 @@ export class EngineView {
 export function leases(state, found) {
   if (!found.length) return h("p", { class: "quiet" }, "No stack is bound to an owner.");
   return table("Leases", ["Project", "Owner", "State", "Since", ""], found.map((one) => [
-    one.project ? h("a", { href: link("p", one.project) }, one.project) : "", one.owner, [word(one.state === "held" ? "running" : "starting", one.state), " ", one.reason], moment(one.at * 1000), choices(state, "", one.id, ["lease release", "lease end"])]));
+    one.project ? h("a", { href: link("p", one.project) }, one.project) : "", [one.owner, one.until > 0 && ` until ${moment(one.until * 1000)}`], [word(one.state === "held" ? "running" : "starting", one.state), " ", one.reason], moment(one.at * 1000), choices(state, "", one.id, ["lease release", "lease end"])]));
 }
 
 const known = new Map();

@@ -1,12 +1,13 @@
 // The page: one subscription, one place, and the view that the address names.
 
 import { ask, h, put, stream } from "./dom.js";
+import { Builds } from "./builds.js";
 import { EngineView, projects, images, volumes, networks, events } from "./engine.js";
 import { Project } from "./project.js";
 import { Service } from "./service.js";
 
 const main = document.getElementById("main");
-const state = { events: [], usage: {}, projects: null, about: null };
+const state = { events: [], usage: {}, projects: null, about: null, leases: [], building: [] };
 let view = null, socket = null, wait = 250, shown = null;
 
 class Simple {
@@ -24,23 +25,26 @@ function open() {
   // A dialog is of the page that it was opened on; what it runs goes on.
   document.getElementById("action").close();
   delete state.project;
+  delete state.held;
+  delete state.builds;
   main.replaceChildren(h("p", { class: "quiet" }, "Reading from the engine…"));
   if (first === "p" && second === "s") view = new Service(main, state, name, service);
   else if (first === "p") view = new Project(main, state, name);
+  else if (first === "builds") view = new Builds(main, state);
   else if (first === "engine") view = new EngineView(main, state);
   else view = new Simple({ images, volumes, networks, events }[first] || projects);
   document.title = `${[service, name].filter(Boolean).join(" · ") || "pycompose"}${name ? " · pycompose" : ""}`;
   for (const one of document.querySelectorAll("nav a")) {
     if (one.getAttribute("href") === (location.hash || "#/")) one.setAttribute("aria-current", "page"); else one.removeAttribute("aria-current");
   }
-  subscribe(project);
+  subscribe(project, first === "builds");
   main.focus({ preventScroll: true });
   scrollTo(0, 0);
 }
 
-function subscribe(project) {
+function subscribe(project, builds) {
   if (socket) { socket.onclose = null; socket.close(); }
-  const own = socket = stream("/live", { project });
+  const own = socket = stream("/live", { project, builds: builds ? "1" : "0" });
   own.onmessage = (message) => {
     wait = 250;
     const frame = JSON.parse(message.data);
@@ -50,12 +54,13 @@ function subscribe(project) {
       state.events = (frame.engine ? frame.events : state.events.concat(fresh)).slice(-500);
       delete frame.events;
     }
+    if (frame.usage && !frame.engine) frame.usage = { ...state.usage, ...frame.usage };
     Object.assign(state, frame);
     draw();
   };
   own.onclose = () => {
     say("The server of this page is gone. It is tried again.", true);
-    setTimeout(() => { if (socket === own) subscribe(project); }, wait);
+    setTimeout(() => { if (socket === own) subscribe(project, builds); }, wait);
     wait = Math.min(wait * 2, 5000);
   };
 }

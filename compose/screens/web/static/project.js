@@ -1,6 +1,7 @@
 // One project: what broke first, the graph, services, timeline, jobs, events.
 
 import { actions, choices } from "./actions.js";
+import { underWay } from "./builds.js";
 import { ask, fold, h, link, moment, put, table, word } from "./dom.js";
 import { eventList, leases, ports } from "./engine.js";
 import { graph, timeline } from "./graph.js";
@@ -11,7 +12,7 @@ export class Project {
     this.state = state; this.name = name; this.reports = {};
     this.places = Object.fromEntries(["head", "alarm", "graph", "services", "jobs", "timeline", "snapshots", "events"].map((one) => [one, h("section", null)]));
     this.logs = h("section", null);
-    this.log = null; this.seen = -1; this.at = 0; this.held = null;
+    this.log = null;
     main.replaceChildren(...Object.values(this.places).slice(0, 7), this.logs, this.places.events);
   }
 
@@ -21,11 +22,11 @@ export class Project {
     const bar = actions(state, this.name, "", ["up", "rebuild", "start", "stop", "restart", "down", "snapshot save"]);
     if (found === null) {
       put(places.head, h("h1", null, this.name), h("p", null, "This project has no containers."), actions(state, this.name, "", ["up"]));
-      for (const name of ["alarm", "graph", "services", "jobs", "timeline", "snapshots"]) put(places[name]);
-      this.seen = -1;
+      for (const name of ["alarm", "graph", "services", "timeline"]) put(places[name]);
+      this.held();
       return;
     }
-    put(places.head, h("h1", null, this.name, " ", word(found.condition)), h("p", { class: "quiet" }, `${found.running} of ${found.total} containers run · ${found.files || found.directory}`), bar);
+    put(places.head, h("h1", null, this.name, " ", word(found.condition)), h("p", { class: "quiet" }, `${found.running} of ${found.total} containers run · ${found.files || found.directory}`), bar, underWay(state.building.filter((one) => one.project === this.name)));
     this.alarm(found);
     put(places.graph, h("h2", null, "Graph"), graph(this.name, found.graph));
     put(places.services, h("h2", null, "Services"), table("Services", ["Service", "State", "Containers", "Ports", "Image"], found.services.map((one) => [
@@ -34,41 +35,32 @@ export class Project {
     found.jobs.length > 0 && [h("h2", null, "Containers of jobs and runs"), table("Containers of jobs and runs", ["Name", "State", "Image"], found.jobs.map((one) => [one.name, word(one.condition, one.status || one.condition), one.image]))]);
     put(places.timeline, found.timeline.length > 0 && [h("h2", null, "Last start"), timeline(found.timeline)]);
     put(places.events, h("h2", null, "Events"), eventList(state.events.filter((one) => one.project === this.name)));
-    this.look();
+    this.held();
     const ids = found.services.flatMap((one) => one.containers.map((each) => each.id));
     if (!this.log && ids.length) { this.log = new LogView(ids); this.logs.replaceChildren(h("h2", null, "Logs of all services"), this.log.element); }
     else if (this.log) this.log.follow(ids);
   }
 
-  acted() { this.seen = -1; this.at = 0; this.look(); }
-
-  // Jobs, snapshots and leases come by no event of their own. Most of what changes them makes others; what does not is seen
-  // within ten seconds.
-  async look() {
-    const own = this.state.events.filter((one) => one.project === this.name);
-    const last = own.length ? own[own.length - 1].number : 0;
-    const age = Date.now() - this.at;
-    if (this.asking || age < 1000 || (last === this.seen && age < 10000)) return;
-    this.asking = true; this.seen = last; this.at = Date.now();
-    try { this.held = await ask("/holdings", { project: this.name }); } finally { this.asking = false; }
-    // What happened while the answer was on its way is asked for again.
-    setTimeout(() => { if (!this.closed) this.look(); }, 1100);
-    if (this.closed || this.held.error) return;
-    put(this.places.jobs, this.held.jobs.length > 0 && this.jobs(this.held.jobs));
-    put(this.places.snapshots, this.held.snapshots.length > 0 && [h("h2", null, "Snapshots"), table("Snapshots", ["Name", "Saved", "Volumes", ""], this.held.snapshots.map((one) => [
-      one.name, moment(one.at * 1000), one.volumes.join(", "), choices(this.state, this.name, one.name, ["snapshot restore", "snapshot rm"])]))],
-    this.held.leases.length > 0 && [h("h2", null, "Leases"), leases(this.state, this.held.leases)]);
+  // Jobs and snapshots of the project, and its leases.
+  held() {
+    const { held, leases: all } = this.state, own = all.filter((one) => one.project === this.name);
+    if (!held) return;
+    put(this.places.jobs, held.jobs.length > 0 && this.jobs(held.jobs));
+    put(this.places.snapshots, held.snapshots.length > 0 && [h("h2", null, "Snapshots"), table("Snapshots", ["Name", "Saved", "Volumes", ""], held.snapshots.map((one) => [
+      one.name, moment(one.at * 1000), one.volumes.join(", "), choices(this.state, this.name, one.name, ["snapshot restore", "snapshot push", "snapshot rm"])]))],
+    own.length > 0 && [h("h2", null, "Leases"), leases(this.state, own)]);
   }
 
   jobs(found) {
     const ended = (one) => (one.state === "failed" ? "failed" : one.state === "succeeded" ? "done" : "starting");
     const words = (one) => `${one.state}${one.code ? `, exit code ${one.code}` : ""}`;
+    const left = (one) => [one.skipped && `${one.skipped} left out while another ran`, one.missed && `${one.missed} missed while no engine ran`].filter(Boolean).join(", ");
     return [h("h2", null, "Jobs"), table("Jobs", ["Job", "Runs", "Last run", "Next run", ""], found.map((one) => [
-      [one.name, one.paused && [" ", word("paused", "paused")]], h("span", { class: "whole" }, one.trigger), one.runs.length ? word(ended(one.runs[0]), words(one.runs[0])) : "never", h("span", { class: "whole" }, one.paused ? "" : moment(one.next) || "by hand"),
+      [one.name, one.paused && [" ", word("paused", "paused")]], [h("span", { class: "whole" }, one.trigger), left(one) && h("div", { class: "quiet" }, left(one))], one.runs.length ? word(ended(one.runs[0]), words(one.runs[0])) : "never", h("span", { class: "whole" }, one.paused ? "" : moment(one.next * 1000) || "by hand"),
       choices(this.state, this.name, one.name, ["job trigger", one.paused ? "job resume" : "job pause", ...(one.state === "idle" ? [] : ["job cancel"]), "job logs"])])),
     found.filter((one) => one.runs.length).map((one) => fold(`history ${this.name} ${one.name}`, `History of ${one.name} (${one.runs.length})`,
       table(`History of ${one.name}`, ["Run", "State", "Started by", "Attempts", "Started", "Took"], one.runs.map((each) => [
-        String(each.number), [word(ended(each), words(each)), " ", each.error], each.trigger, String(each.attempts), h("span", { class: "whole" }, moment(each.started)), took(each)]))))];
+        String(each.number), [word(ended(each), words(each)), " ", each.error], each.trigger, String(each.attempts), h("span", { class: "whole" }, moment(each.started * 1000)), took(each)]))))];
   }
 
   alarm(found) {
@@ -99,7 +91,4 @@ export class Project {
   close() { this.closed = true; if (this.log) this.log.close(); }
 }
 
-function took(run) {
-  const seconds = (new Date(run.finished) - new Date(run.started)) / 1000;
-  return run.started && run.finished ? `${seconds.toFixed(1)} s` : "";
-}
+const took = (run) => (run.started && run.finished ? `${(run.finished - run.started).toFixed(1)} s` : "");
