@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, PlanError, UsageError
 from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR, belongs
+from ..plan.recorded import by_their_makers
 from ..remote import is_remote
 from .identity import ConfigurationNotFound, Identity, find_identity
 
@@ -153,7 +154,7 @@ class Session:
         found = [one for one in found if belongs(one["Labels"]) and not one["Labels"].get(HOOK)]
         if services:
             found = [one for one in found if one["Labels"].get(SERVICE) in services]
-        return sorted(found, key=container_order)
+        return sorted(by_their_makers(self.engine, found), key=container_order)
 
     def container_of(self, service: str, index: int = 0, *, all: bool = True) -> ContainerRow:
         """One container of a service: number ``index``, or the first, one-off containers last. Raises `NotRunning`."""

@@ -16,6 +16,7 @@ from ..convert import hooks
 from ..dataclass import dataclass, field
 from ..labels import network_name, service_images, volume_name
 from ..status import exit_code, health_word
+from .recorded import by_their_makers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -187,8 +188,8 @@ def observe_jobs(engine: Engine, name: str) -> dict[str, str]:
 
 def list_containers(engine: Engine, name: str) -> tuple[ObservedContainer, ...]:
     found = engine.containers.list({"label": [f"{labels.PROJECT}={name}"]}, all=True)
-    mine = (container(one) for one in found if labels.belongs(one.get("Labels") or {}))
-    return tuple(sorted(mine, key=lambda one: (one.service, one.number, one.name)))
+    mine = by_their_makers(engine, (one for one in found if labels.belongs(one.get("Labels") or {})))
+    return tuple(sorted(map(container, mine), key=lambda one: (one.service, one.number, one.name)))
 
 
 def list_built(engine: Engine, name: str) -> tuple[BuiltImage, ...]:
@@ -202,7 +203,7 @@ def list_built(engine: Engine, name: str) -> tuple[BuiltImage, ...]:
 
 
 def container(tree: ContainerRow) -> ObservedContainer:
-    """One element of GET /containers/json."""
+    """One element of GET /containers/json; see recorded.py for its labels."""
     tags: Mapping[str, str] = tree.get("Labels") or {}
     status = str(tree.get("Status") or "")
     number, index = tags.get(labels.NUMBER, "1"), tags.get(labels.HOOK_INDEX, "0")

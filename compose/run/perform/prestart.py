@@ -15,6 +15,7 @@ from ...client import NotFound
 from ...client.frames import demultiplex
 from ...errors import EngineError, OperationError
 from ...labels import short_name
+from ...plan.recorded import by_its_maker
 from ..events import DONE, Output, Progress
 from .containers import place_files, placed_files, removed_on_failure
 
@@ -37,7 +38,7 @@ def run_pre_start(world: World, operation: RunPreStart) -> None:
     """Run the hook to its end. Raises `HookFailed`, `OperationError`, `EngineError`."""
     shown = f"Container {operation.name}"
     target = world.engine.containers.inspect(world.container_id(operation.target, operation.id))
-    hook = _hook(target, operation)
+    hook = _hook(world, target, operation)
     world.emit(Progress(shown, "Running"))
     with removed_on_failure(world.engine) as made:
         identity = _create(world, operation, target, hook, made)
@@ -70,10 +71,11 @@ def remove_hook_container(world: World, operation: RunPreStart) -> None:
         world.engine.containers.remove(identity, force=True, volumes=True)
 
 
-def _hook(target: Container, operation: RunPreStart) -> PreStartHook:
+def _hook(world: World, target: Container, operation: RunPreStart) -> PreStartHook:
     from ...convert.hooks import read
 
-    hooks = read((target["Config"].get("Labels") or {}).get(labels.PRE_START))
+    tags = target["Config"].get("Labels") or {}
+    hooks = read(by_its_maker(world.engine, str(target["Image"]), tags, labels.PRE_START))
     if operation.index >= len(hooks):
         raise OperationError(f"container {operation.target} has no record of its pre_start hooks")
     return hooks[operation.index]

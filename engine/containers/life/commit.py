@@ -62,6 +62,8 @@ async def commit(containers: Containers, container: Container, wish: Wish, *, pa
 def _commit(containers: Containers, container: Container, wish: Wish) -> Image:
     record = container.record
     process = _process(record.spec.config)
+    if process.get("Labels"):
+        process["Labels"] = merge.an_images(process["Labels"])
     given = _process(fields.config(wish.config))
     if given:
         environment = merge.environment(given.get("Env") or [], process.get("Env") or [])

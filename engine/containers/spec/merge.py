@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...errors import InvalidParameter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Literal
 
     from ...images.bodies import Healthcheck, Process, Set
@@ -21,11 +22,20 @@ _NUMBERS: tuple[Literal["Interval", "Timeout", "StartPeriod", "StartInterval", "
 )
 
 
+_ACTED_UPON = "io.pycompose."
+"""How the labels begin by which clients and the engine are told what to do: leases, hooks, ports, volumes."""
+
+
+def an_images(labels: Mapping[str, str] | None) -> dict[str, str]:
+    """Those of the labels that an image may have brought, or may take along from a container."""
+    return {name: text for name, text in (labels or {}).items() if not name.startswith(_ACTED_UPON)}
+
+
 def with_image(config: Config, image: Process) -> Config:
     """``config`` (normalized) completed from the OCI image's ``config`` member.
 
-    The client's Entrypoint drops the image's Cmd; its environment and labels win by name. Raises InvalidParameter when
-    there is nothing to run.
+    The client's Entrypoint drops the image's Cmd; its environment and labels win by name. Labels that we act upon are the
+    client's alone. Raises InvalidParameter when there is nothing to run.
     """
     merged = config.copy()
     if not merged["User"]:
@@ -35,7 +45,7 @@ def with_image(config: Config, image: Process) -> Config:
     merged["ExposedPorts"] = _together(image.get("ExposedPorts"), config["ExposedPorts"])
     merged["Volumes"] = _together(image.get("Volumes"), config["Volumes"])
     merged["Env"] = environment(config["Env"] or [], image.get("Env") or [])
-    merged["Labels"] = {**(image.get("Labels") or {}), **(config["Labels"] or {})}
+    merged["Labels"] = {**an_images(image.get("Labels")), **(config["Labels"] or {})}
     if not config["Entrypoint"]:
         if not config["Cmd"]:
             merged["Cmd"] = list(image.get("Cmd") or ()) or None
