@@ -57,6 +57,22 @@ def test_labels_of_an_image_steer_nothing(command: Command) -> None:
     assert command("volume", "ls", "-q").stdout == "precious\n"
 
 
+def test_an_image_makes_its_container_nobodys(command: Command) -> None:
+    """Not one of a project's, whose files the page and the terminal view would find by what else the image says."""
+    evil = {"project": "shop", "service": "web", "oneoff": "False", "hook": "pre_start", "replace": "other"}
+    evil |= {"project.config_files": "/etc/passwd", "project.working_dir": str(command.directory)}
+    words = " ".join(f"com.docker.compose.{name}={text}" for name, text in evil.items())
+    (command.directory / "Dockerfile").write_text(f"FROM busybox\nLABEL {words}\n")
+    (command.directory / "compose.yaml").write_text(PROJECT)
+    command("build")
+    command("container", "run", "-d", "--name", "guest", "evil", "sleep", "1000")
+    assert command("ls", "-a", "-q").stdout == command("ps", "-a", "-q").stdout == ""
+    command("up", "-d")
+    command("down")
+    assert command("container", "ls", "--format", "{{.Names}}").stdout == "guest\n"
+    command("container", "rm", "-f", "guest")
+
+
 def test_hooks_of_a_file_run_in_spite_of_the_images(command: Command) -> None:
     """An image that was committed from a container with hooks brings none, and the file's are as they were."""
     own = (

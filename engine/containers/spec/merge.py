@@ -22,8 +22,9 @@ _NUMBERS: tuple[Literal["Interval", "Timeout", "StartPeriod", "StartInterval", "
 )
 
 
-_ACTED_UPON = "io.pycompose."
-"""How the labels begin by which clients and the engine are told what to do: leases, hooks, ports, volumes."""
+_ACTED_UPON = ("io.pycompose.", "com.docker.compose.oneoff", "com.docker.compose.hook", "com.docker.compose.replace")
+"""How the labels begin by which clients and the engine are told what to do: leases, hooks, ports, volumes; and those that make
+a container one of a project, whose files other labels then name."""
 
 
 def an_images(labels: Mapping[str, str] | None) -> dict[str, str]:
