@@ -63,3 +63,9 @@ def test_a_setting_of_a_namespace_that_is_the_hosts_by_way_of_another(
 def test_a_build_adds_one_host_a_line(engine: EngineRoot, entry: str) -> None:
     status, answer = engine.request("POST", f"/build?extrahosts={quote(entry)}", bytes(10240))
     assert status == 400 and b"add-host" in answer
+
+
+@pytest.mark.parametrize("member", ["Hostname", "Domainname"])
+def test_a_host_name_is_one_line_of_hosts(engine: EngineRoot, member: str) -> None:
+    status, answer = engine.request("POST", "/containers/create", {"Image": "busybox", member: "a\n192.0.2.2 b"})
+    assert status == 400 and b"invalid hostname format" in answer

@@ -55,6 +55,9 @@ def config(values: Config) -> None:
     directory = values["WorkingDir"]
     if directory and not directory.startswith("/"):
         raise InvalidParameter(f"the working directory '{directory}' is invalid, it needs to be an absolute path")
+    for name in (values["Hostname"], values["Domainname"]):
+        if any(ord(char) < 0x20 or char in "\x7f\x85\u2028\u2029" for char in name):
+            raise InvalidParameter(f"invalid hostname format: {name!r}")
     if values["StopSignal"]:
         signal_number(values["StopSignal"])
     for entry in values["Env"] or ():
