@@ -8,7 +8,7 @@ import io
 import json
 import tarfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -18,10 +18,12 @@ from textual.widgets import Footer
 
 from pycompose.compose.screens import commands
 from pycompose.compose.screens.runner import Runner
-from pycompose.compose.screens.store import derive, fold
+from pycompose.compose.screens.store import derive, fold, holdings
 from pycompose.compose.screens.store.feed import Store
-from pycompose.compose.screens.store.state import State, Usage
-from pycompose.compose.screens.terminal.app import Confirm, Context, Output, View
+from pycompose.compose.screens.store.state import Facts, State, Usage
+from pycompose.compose.screens.terminal import menu
+from pycompose.compose.screens.terminal.app import View
+from pycompose.compose.screens.terminal.dialogs import Ask, Confirm, Context, Menu, Output
 from pycompose.compose.screens.terminal.files import Files
 from pycompose.compose.screens.terminal.levels import graph
 from pycompose.compose.screens.terminal.plots import curve, plots
@@ -213,5 +215,105 @@ def test_files_use_graph_and_a_plan_by_keyboard(tmp_path: Path, size: tuple[int,
                 await _until(pilot, lambda: isinstance(view.screen, Output))
                 await pilot.press("escape")
                 await _until(pilot, lambda: not isinstance(view.screen, Output))
+
+        asyncio.run(drive())
+
+
+def _kept() -> State:
+    tags = {"com.docker.compose.project": "demo", "com.docker.compose.service": "nightly"}
+    run: Any = {"Iteration": 4, "State": "failed", "ExitCode": 3, "Error": "[red]no\x1b[2J"}
+    job = holdings.job({"Name": "demo-nightly", "Labels": tags, "State": "idle", "Paused": False}, [run])
+    saved = holdings.snapshot({"Group": "demo", "Name": "before", "Created": 10**18, "Volumes": ["data"]})
+    held: Any = {
+        "Id": "abcdefabcdef",
+        "Owner": {"Kind": "ttl", "Text": "ttl:1h", "Expires": 2 * 10**18},
+        "Labels": {"com.docker.compose.project": "demo"},
+        "Created": 10**18,
+        "State": "held",
+    }
+    built: Any = {
+        "Id": "1",
+        "Name": "demo-web",
+        "Labels": tags,
+        "State": "running",
+        "Total": 3,
+        "Steps": [
+            {"Number": 1, "Text": "FROM box", "State": "done"},
+            {"Number": 2, "Text": "RUN make", "State": "running", "Output": "one\ntwo\n"},
+        ],
+    }
+    state = fold.listed(fold.greeted(State(), Facts(own=True)), [row("db"), row("web")])
+    state = fold.leased(fold.saved(fold.scheduled(state, [job]), [saved]), [holdings.lease(held)])
+    return fold.built(state, {"Revision": 1, "Ids": ["1"], "Builds": [built]})
+
+
+def test_what_the_engine_keeps_is_text() -> None:
+    text = "\n".join(menu.kept(_kept(), "demo"))
+    for part in (
+        "✗ run 4 failed, exit code 3: [red]no",
+        "snapshot before",
+        "lease abcdefab  ttl:1h until",
+        "◌  RUN make",
+    ):
+        assert part in text
+    assert "\x1b" not in text and text.endswith("        two")
+    assert menu.kept(_kept(), "other")[0].startswith("The engine keeps no")
+    labels = [one.label for one in menu.choices(_kept(), "demo", "web")]
+    assert (
+        labels[:2] == ["start web", "scale web …"]
+        and "job trigger nightly" in labels
+        and "snapshot push before …" in labels
+    )
+    # An engine of another kind has neither snapshots nor jobs.
+    foreign = fold.listed(State(), [row("db")])
+    assert [one.action for one in menu.choices(foreign, "demo", "db")] == ["start", "scale", "run", "prune"]
+    # Every one of them is an action, and is complete with one answer for each question.
+    for one in menu.choices(_kept(), "demo", "web"):
+        values = [one.value, *("x" for _ in one.asks)] if one.value else ["x" for _ in one.asks]
+        target = commands.Target("demo", "/src", ("/src/compose.yaml",))
+        assert commands.command(one.action, target, "web", *values, preview=True)
+
+
+def test_more_is_done_by_the_menu(tmp_path: Path) -> None:
+    store = Store()
+    store.apply(lambda _: _kept())
+    with ScriptedEngine(tmp_path, _answer) as engine:
+        target = commands.Target("demo", str(tmp_path), ("/nowhere/compose.yaml",))
+        view = View(Context(engine.client(), store, Runner(("-H", f"unix://{engine.path}")), lambda _: target, "demo"))
+
+        async def drive() -> None:
+            async with view.run_test(size=(80, 24)) as pilot:
+                await _until(pilot, lambda: len(view._rows) == 3)
+                await pilot.press("down", "7")
+                await _until(pilot, lambda: "run 4 failed" in str(view.kept.content))
+                await pilot.press("m")
+                await _until(pilot, lambda: isinstance(view.screen, Menu))
+                await pilot.press("down", "enter")
+                await _until(pilot, lambda: isinstance(view.screen, Ask))
+                await pilot.press("3", "enter")
+                await _until(pilot, lambda: isinstance(view.screen, Confirm))
+                confirm = view.screen
+                assert isinstance(confirm, Confirm)
+                assert (confirm.wish.name, confirm.wish.service, confirm.wish.value) == ("scale", "db", "3")
+                await pilot.press("n")
+                # No answer to the question is a no to the action.
+                await pilot.press("m")
+                await _until(pilot, lambda: isinstance(view.screen, Menu))
+                await pilot.press("down", "enter")
+                await _until(pilot, lambda: isinstance(view.screen, Ask))
+                await pilot.press("escape")
+                await _until(pilot, lambda: not isinstance(view.screen, (Ask, Menu, Confirm)))
+                await pilot.press("m")
+                await _until(pilot, lambda: isinstance(view.screen, Menu))
+                listed = view.screen
+                assert isinstance(listed, Menu)
+                at = [one.label for one in listed.choices].index("snapshot push before …")
+                await pilot.press(*("down" for _ in range(at)), "enter")
+                await _until(pilot, lambda: isinstance(view.screen, Ask))
+                await pilot.press(*"r.example", "slash", "x", "enter")
+                await _until(pilot, lambda: isinstance(view.screen, Confirm))
+                pushing = view.screen
+                assert isinstance(pushing, Confirm)
+                assert (pushing.wish.value, pushing.wish.to) == ("before", "r.example/x")
 
         asyncio.run(drive())

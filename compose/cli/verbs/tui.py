@@ -21,7 +21,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     try:
-        from ...screens.terminal.app import Context, View
+        from ...screens.terminal.app import View
+        from ...screens.terminal.dialogs import Context
     except ModuleNotFoundError as error:
         raise UsageError(
             f"tui needs {str(error.name).partition('.')[0]}: pip install 'pycompose-engine[tui]'"

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, RichLog, Static, TabbedContent, TabPane
 
 from ...app.report import container_lines
 from ...client import NotFound
 from ...errors import ComposeError
-from .. import commands
 from ..loglines import SEARCH_LIMIT, Filter, level, make_filter, plain
 from ..logreader import Reader, Tail
 from ..store import derive, read
-from . import levels, plots, rows
+from . import levels, menu, plots, rows
+from .dialogs import Ask, Confirm, Context, Menu, Output, Wish
 from .files import Files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from textual.app import ComposeResult
 
-    from ...client import Engine
     from ...client.bodies.stats import Hour
-    from ..runner import Runner
-    from ..store.feed import Store
     from ..store.state import Container, State
 
 PACE = 0.1
@@ -43,88 +37,6 @@ SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; fi; exec sh
 """What a terminal in a container begins with: bash where it is there."""
 
 _STYLES = {"error": "red", "warning": "yellow", "debug": "dim"}
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """``target`` gives what a project's commands need, None for one that is not known."""
-
-    engine: Engine
-    store: Store
-    runner: Runner
-    target: Callable[[str], commands.Target | None]
-    project: str = ""
-    """The project that the cursor is on at first."""
-
-
-class Confirm(ModalScreen[bool]):
-    """The plan of an action, and whether to carry it out."""
-
-    BINDINGS: ClassVar = [
-        Binding("y", "answer(True)", "Do it"),
-        Binding("n,escape,q", "answer(False)", "Leave it"),
-    ]
-    CSS = """
-    Confirm { align: center middle; }
-    Confirm VerticalScroll { width: 90%; height: 80%; border: solid $accent; padding: 0 1; background: $surface; }
-    """
-
-    def __init__(self, context: Context, title: str, name: str, project: str, service: str) -> None:
-        super().__init__()
-        self.shared, self.what = context, (name, project, service)
-        self.heading = title
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll():
-            yield Static(Text(f"{self.heading}\n", style="bold"))
-            yield Static(Text("Asking what would be done…"), id="plan")
-            yield Static(Text("\n[y] do it   [n] leave it"), id="keys")
-
-    def on_mount(self) -> None:
-        self.run_worker(self._preview())
-
-    async def _preview(self) -> None:
-        await _show(self.shared, self.what, self.query_one("#plan", Static), preview=True)
-
-    def action_answer(self, yes: bool) -> None:
-        self.dismiss(yes)
-
-
-async def _show(context: Context, what: tuple[str, str, str], place: Static, *, preview: bool) -> None:
-    name, project, service = what
-    try:
-        words = commands.command(name, context.target(project), service, preview=preview)
-    except ComposeError as error:
-        place.update(Text(str(error)))
-        return
-    output = ""
-    async for part in context.runner.run(words):
-        output = (output + part.decode("utf-8", "replace"))[-20_000:]
-        place.update(Text(plain_lines(output)))
-
-
-def plain_lines(text: str) -> str:
-    return "\n".join(plain(line) for line in text.splitlines())
-
-
-class Output(ModalScreen[None]):
-    """An action under way: its output as it comes."""
-
-    BINDINGS: ClassVar = [Binding("escape,q,enter", "app.pop_screen", "Close")]
-    CSS = Confirm.CSS.replace("Confirm", "Output")
-
-    def __init__(self, context: Context, title: str, what: tuple[str, str, str], *, preview: bool = False) -> None:
-        super().__init__()
-        self.shared, self.heading, self.what, self.preview = context, title, what, preview
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll():
-            yield Static(Text(f"{self.heading}\n", style="bold"))
-            yield Static(Text("Running…"), id="output")
-            yield Static(Text("\n[escape] close" + ("" if self.preview else "; it goes on")), id="keys")
-
-    def on_mount(self) -> None:
-        self.run_worker(_show(self.shared, self.what, self.query_one("#output", Static), preview=self.preview))
 
 
 class View(App[None]):
@@ -142,17 +54,18 @@ class View(App[None]):
     BINDINGS: ClassVar = [
         Binding("u", "act('up')", "up"),
         Binding("s", "act('stop')", "stop"),
-        Binding("t", "act('start')", "start"),
+        Binding("t", "act('start')", "start", show=False),  # the menu names it: a line of 80 columns is full
         Binding("r", "act('restart')", "restart"),
         Binding("b", "act('rebuild')", "build"),
         Binding("d", "act('down')", "down"),
         Binding("p", "plan", "plan"),
         Binding("x", "shell", "exec"),
         Binding("f", "files", "files"),
+        Binding("m", "menu", "more"),
         Binding("slash", "search", "find"),
         *(
             Binding(str(number), f"tab('{name}')", show=False)
-            for number, name in enumerate(("logs", "report", "events", "timeline", "use", "graph"), 1)
+            for number, name in enumerate(("logs", "report", "events", "timeline", "use", "graph", "kept"), 1)
         ),
         Binding("q", "quit", "quit"),
     ]
@@ -174,7 +87,7 @@ class View(App[None]):
         self.list: DataTable[Text] = DataTable(id="list", cursor_type="row")
         self.lines = RichLog(max_lines=KEPT, markup=False, highlight=False, wrap=False, auto_scroll=True)
         self.report, self.events, self.timeline = (Static("", markup=False) for _ in range(3))
-        self.use, self.graph = (Static("", markup=False) for _ in range(2))
+        self.use, self.graph, self.kept = (Static("", markup=False) for _ in range(3))
         self.tabs = TabbedContent(initial="logs")
         self._hours: dict[str, Hour] = {}
         self.search = Input(placeholder="search in logs, Enter to apply, empty for all", id="search")
@@ -195,6 +108,8 @@ class View(App[None]):
                 yield self.use
             with TabPane("6 graph", id="graph"), VerticalScroll():
                 yield self.graph
+            with TabPane("7 kept", id="kept"), VerticalScroll():
+                yield self.kept
         yield self.search
         yield Footer(compact=True)
 
@@ -272,6 +187,8 @@ class View(App[None]):
         elif self.tabs.active == "graph":
             own = [one for one in state.containers.values() if one.project == project]
             self.graph.update("\n".join(levels.graph(derive.project(project, own))))
+        elif self.tabs.active == "kept":
+            self.kept.update("\n".join(menu.kept(state, project)))
         told = tuple(f"{one} {state.containers[one].state} {state.containers[one].health}" for one in sources)
         if told != self._reported:
             self._reported = told
@@ -379,8 +296,27 @@ class View(App[None]):
     def action_plan(self) -> None:
         project, service = self._under_cursor()
         if project:
-            title = f"plan of {service or project}"
-            self.push_screen(Output(self.shared, title, ("up", project, service), preview=True))
+            wish = Wish("up", project, service)
+            self.push_screen(Output(self.shared, wish, f"plan of {service or project}", preview=True))
+
+    def action_menu(self) -> None:
+        project, service = self._under_cursor()
+        offered = menu.choices(self.shared.store.latest[1], project, service)
+
+        def chosen(one: menu.Choice | None) -> None:
+            if one is None:
+                return
+            wish = Wish(one.action, project, service, one.value)
+            if one.asks:
+                self.push_screen(Ask(one.asks[0]), lambda said: self._asked(wish, said))
+            else:
+                self._confirm(wish)
+
+        self.push_screen(Menu(service or project or "engine", offered), chosen)
+
+    def _asked(self, wish: Wish, said: str | None) -> None:
+        if said:
+            self._confirm(wish._replace(to=said) if wish.value else wish._replace(value=said))
 
     def action_files(self) -> None:
         one = self._container()
@@ -407,12 +343,14 @@ class View(App[None]):
 
     def action_act(self, name: str) -> None:
         project, service = self._under_cursor()
-        if not project:
-            return
-        title = f"{name} {service if service and commands.ACTIONS[name].of_service else project}"
+        if project:
+            self._confirm(Wish(name, project, service))
+
+    def _confirm(self, wish: Wish) -> None:
+        """The plan first, then, after a yes, the thing itself."""
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.push_screen(Output(self.shared, title, (name, project, service)))
+                self.push_screen(Output(self.shared, wish))
 
-        self.push_screen(Confirm(self.shared, title, name, project, service), answered)
+        self.push_screen(Confirm(self.shared, wish), answered)
