@@ -1,6 +1,6 @@
 """Control groups version 1 (Documentation/admin-guide/cgroup-v1): a hierarchy per controller, each optional.
 
-On a hybrid host the group is also made in the unified hierarchy, for cgroup.kill. Joining that one by writing to its
+On a hybrid host the group is also made in the unified hierarchy, for whoever looks there. Joining that one by writing to its
 cgroup.procs would cost 12–16 ms, so only a child cloned into it (``clone_fd``) is ever there; nothing relies on it.
 The named systemd hierarchy is joined too: a service manager would otherwise end containers with the service that
 started them.
@@ -108,24 +108,6 @@ class CgroupV1(Cgroup):
 
     def frozen(self) -> bool:
         return cgroupfs.read_or_none(self._file("freezer", "freezer.state")) in ("FROZEN", "FREEZING")
-
-    def kill(self) -> None:
-        if self.hierarchies.unified:
-            cgroupfs.write_if_present(f"{self.hierarchies.unified}{self.path}/cgroup.kill", "1")
-        if not self.procs():
-            return
-        try:
-            # Frozen processes cannot fork past the list; they die when thawed.
-            self.freeze(timeout=0.2)
-        except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.ETIMEDOUT):
-                raise
-        try:
-            self.signal_all(self.procs())
-        finally:
-            self.thaw()
-        # A second look for what forked where there is no freezer.
-        self.signal_all(self.procs())
 
     def oom_kills(self) -> int:
         return cgroupfs.keyed(cgroupfs.read_or_none(self._file("memory", "memory.oom_control"))).get("oom_kill", 0)

@@ -91,20 +91,6 @@ class CgroupV2(Cgroup):
     def frozen(self) -> bool:
         return cgroupfs.read_or_none(self._file("cgroup.freeze")) == "1"
 
-    def kill(self) -> None:
-        if cgroupfs.write_if_present(self._file("cgroup.kill"), "1"):
-            return
-        # Before Linux 5.14. Frozen processes cannot fork past the list, and v2 kills them while they are frozen.
-        try:
-            self.freeze(timeout=0.2)
-        except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.ETIMEDOUT):
-                raise
-        try:
-            self.signal_all(self.procs())
-        finally:
-            self.thaw()
-
     def _wait(self, key: str, value: int, timeout: float) -> bool:
         """Wait until cgroup.events says so; the kernel wakes a poll for POLLPRI on each change."""
         deadline = time.monotonic() + timeout

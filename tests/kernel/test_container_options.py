@@ -345,6 +345,45 @@ def test_shared_namespaces(run: Callable[..., Running], engine: EngineRoot) -> N
     assert status >= 400 and "non-shareable" in body
 
 
+@pytest.mark.parametrize("pid", ["host", "container"])
+def test_restarts_in_a_pid_namespace_of_others(run: Callable[..., Running], engine: EngineRoot, pid: str) -> None:
+    """What is left of the container is killed with its first process; what comes into its control group later is not."""
+    mode = pid if pid == "host" else f"container:{run().id}"
+    program = ["sh", "-c", "sleep 1000 & sleep 0.1; exit 3"]
+    container = run({"Cmd": program}, PidMode=mode, RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 2})
+    path = f"/containers/{container.id}/json"
+    wait_for(lambda: engine.json("GET", path)["State"]["Status"] == "exited", lambda: f"{engine.json('GET', path)}")
+    shown = engine.json("GET", path)
+    assert (shown["RestartCount"], shown["State"]["ExitCode"], shown["State"]["Error"]) == (2, 3, "")
+    for _ in range(2):
+        engine.json("POST", f"/containers/{container.id}/restart?t=0")
+
+
+def test_whom_a_container_joins_is_kept_by_id(run: Callable[..., Running], engine: EngineRoot) -> None:
+    """The other one may be renamed, and its name given away; one that is not there yet is told of by the start."""
+    donor = run(IpcMode="shareable")
+    engine.json("POST", f"/containers/{donor.id}/rename?name=before")
+    networking = {
+        "EndpointsConfig": {"container:before": {"MacAddress": "02:42:ac:11:00:99"}}
+    }  # as the docker command has it
+    guest = run(
+        {"NetworkingConfig": networking},
+        NetworkMode="container:before", PidMode="container:before", IpcMode="container:before",
+    )  # fmt: skip
+    host = engine.json("GET", f"/containers/{guest.id}/json")["HostConfig"]
+    assert [host[mode] for mode in ("NetworkMode", "PidMode", "IpcMode")] == [f"container:{donor.id}"] * 3
+    engine.json("POST", f"/containers/{donor.id}/rename?name=after")
+    engine.json("POST", f"/containers/{guest.id}/restart?t=0")
+    pid = engine.json("GET", f"/containers/{guest.id}/json")["State"]["Pid"]
+    assert os.readlink(f"/proc/{pid}/ns/net") == donor.namespace("net")
+    body = {"Image": "busybox", "HostConfig": {"NetworkMode": "container:nosuch"}}
+    early = engine.json("POST", "/containers/create", body)["Id"]
+    assert engine.json("GET", f"/containers/{early}/json")["HostConfig"]["NetworkMode"] == "container:nosuch"
+    status, told = engine.request("POST", f"/containers/{early}/start")
+    assert (status, told) == (404, b'{"message":"No such container: nosuch"}\n')
+    engine.json("DELETE", f"/containers/{early}")
+
+
 def test_a_network_joined_by_way_of_another(run: Callable[..., Running], engine: EngineRoot) -> None:
     """Its hosts, hostname and resolv.conf are those of whom the network belongs to, if that one is still there."""
     owner = run({"Hostname": "owner"}, ExtraHosts=["one:10.0.0.1"])
