@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InvalidParameter
 from . import links
 from .inside import write_sysctl, write_sysctls
 from .netlink import Netlink, NetlinkError
 from .types import ENDPOINT_SYSCTLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .netlink import Request
     from .types import Endpoint
@@ -70,7 +71,7 @@ def configure(
         requests += [links.add_default_route(index_of(netlink, route.ifname), route.gateway) for route in add]
         netlink.run(requests)
         for endpoint in endpoints:
-            for name, value in endpoint_sysctls(endpoint):
+            for name, value in endpoint_sysctls(endpoint.driver_opts, endpoint.ifname):
                 write_sysctl(name, value)
 
 
@@ -112,13 +113,23 @@ def _settings(endpoint: Endpoint) -> dict[str, str]:
     return settings
 
 
-def endpoint_sysctls(endpoint: Endpoint) -> list[tuple[str, str]]:
-    """Settings asked for by the endpoint's driver option: "net.ipv4.conf.IFNAME.log_martians=1,…", as paths."""
+def endpoint_sysctls(options: Mapping[str, str], ifname: str = "") -> list[tuple[str, str]]:
+    """Settings asked for by an endpoint's driver option: "net.ipv4.conf.IFNAME.log_martians=1,…", as paths. The docker command
+    makes IFNAME small, so either counts. Raises InvalidParameter."""
     settings = []
-    for item in endpoint.driver_opts.get(ENDPOINT_SYSCTLS, "").split(","):
-        name, _, value = item.strip().partition("=")
+    for item in filter(None, map(str.strip, options.get(ENDPOINT_SYSCTLS, "").split(","))):
+        name, equals, value = item.partition("=")
         parts = name.split(".")
-        if len(parts) == 5 and parts[0] == "net" and parts[3] == "IFNAME":
-            parts[3] = endpoint.ifname
-            settings.append(("/".join(parts), value))
+        if not (
+            equals
+            and len(parts) == 5
+            and parts[:2] in (["net", "ipv4"], ["net", "ipv6"], ["net", "mpls"])
+            and parts[3].upper() == "IFNAME"
+            and not any(not part or "/" in part for part in parts)
+        ):
+            raise InvalidParameter(
+                f"unrecognised network interface sysctl '{item}'; write it as 'net.X.Y.IFNAME.Z=V', where X is ipv4, ipv6 or mpls"
+            )
+        parts[3] = ifname
+        settings.append(("/".join(parts), value))
     return settings

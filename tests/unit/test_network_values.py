@@ -248,14 +248,20 @@ def test_host_addresses_of_a_binding() -> None:
 
 
 def test_endpoint_sysctls() -> None:
-    place = Endpoint(
-        id="e", network_id="n", network_name="n", container=container(), ifname="eth0",
-        driver_opts={types.ENDPOINT_SYSCTLS: "net.ipv4.conf.IFNAME.log_martians=1, net.ipv6.conf.IFNAME.mtu=1400,bad"},
-    )  # fmt: skip
-    assert interface.endpoint_sysctls(place) == [
+    asked = "net.ipv4.conf.IFNAME.log_martians=1, net.ipv6.conf.ifname.mtu=1400,"
+    assert interface.endpoint_sysctls({types.ENDPOINT_SYSCTLS: asked}, "eth0") == [
         ("net/ipv4/conf/eth0/log_martians", "1"),
         ("net/ipv6/conf/eth0/mtu", "1400"),
     ]
+    for wrong in (
+        "bad",
+        "net.ipv4.conf.eth0.mtu=1",
+        "kernel.x.conf.IFNAME.y=1",
+        "net.ipv4.conf.IFNAME./x=1",
+        "net.ipv4.conf.IFNAME.x",
+    ):
+        with pytest.raises(InvalidParameter, match="unrecognised network interface sysctl"):
+            interface.endpoint_sysctls({types.ENDPOINT_SYSCTLS: wrong})
 
 
 def test_kernel_refusals_name_operation_and_reason() -> None:

@@ -106,7 +106,7 @@ class Publisher(dict[str, str | int]):
         return f"{{{self['URL']} {self['TargetPort']} {self['PublishedPort']} {self['Protocol']}}}"
 
 
-def publishers(container: ContainerRow) -> list[Publisher] | None:
+def publishers(container: ContainerRow) -> list[Publisher]:
     found = sorted(
         (one["PrivatePort"], one.get("Type") or "tcp", one.get("IP") or "", one.get("PublicPort") or 0)
         for one in container.get("Ports") or ()
@@ -114,7 +114,7 @@ def publishers(container: ContainerRow) -> list[Publisher] | None:
     return [
         Publisher(URL=address, TargetPort=private, PublishedPort=public, Protocol=protocol)
         for private, protocol, address, public in found
-    ] or None
+    ]
 
 
 def _moment(seconds: int) -> str:

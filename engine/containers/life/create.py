@@ -17,6 +17,7 @@ from ...errors import EngineError, InvalidParameter, NotFound
 from ...images.types import Platform
 from ...linux import paths, userns
 from ...linux.libc import KernelError
+from ...networks.interface import endpoint_sysctls
 from ...networks.ipam import check_mac
 from ...networks.types import EndpointRequest, endpoint_settings
 from ...runtime import defaults
@@ -63,6 +64,7 @@ async def create(
     validate.runtime_name(host["Runtime"], _runtime_known(host["Runtime"]))
     host["UsernsMode"] = users.mode(containers, Wanted.of(host))
     validate.storage(host, quota_supported=False)
+    _by_id(containers, host)
     draft = ContainerSpec(wanted, host)
     draft.check()
     confinement.decide(draft.security, apparmor.modules(), privileged=draft.privileged)
@@ -77,7 +79,7 @@ async def create(
     spec.check()
     for request in spec.endpoints:
         try:
-            _check_addresses(request)
+            _check_endpoint(request)
         except InvalidParameter as error:
             raise InvalidParameter(f"invalid config for network {request.network}: {error}") from None
     validate.readable_log(spec)
@@ -215,7 +217,8 @@ def endpoints(
         raise InvalidParameter(f"Container cannot be connected to network endpoints: {', '.join(sorted(given))}")
     mode = host["NetworkMode"]
     if mode.startswith("container:"):
-        if given:
+        # The docker command gives a MAC address to the network that has the mode's name; it is the other container's that counts.
+        if any(not name.startswith("container:") for name in given):
             raise InvalidParameter(
                 "conflicting options: cannot attach user-defined networks to a container network mode"
             )
@@ -258,7 +261,8 @@ def _given_endpoints(body: Mapping[str, object]) -> dict[str, EndpointSettings]:
     }
 
 
-def _check_addresses(request: EndpointRequest) -> None:
+def _check_endpoint(request: EndpointRequest) -> None:
+    endpoint_sysctls(request.driver_opts)
     if request.mac_address:
         check_mac(request.mac_address)
     for version, address in ((4, request.ipv4_address), (6, request.ipv6_address)):
@@ -290,6 +294,20 @@ def _check_partners(containers: Containers, draft: ContainerSpec) -> None:
             containers.get(link.target)
         except NotFound as error:
             raise InvalidParameter(f"could not get container for {link.target}: {error}") from None
+
+
+def _by_id(containers: Containers, host: HostConfig) -> None:
+    """Whom the container shares namespaces with is kept by id, as Docker keeps it: a name may become another container's."""
+
+    def told(text: str) -> str:
+        word, _, donor = text.partition(":")
+        with contextlib.suppress(NotFound):
+            return f"container:{containers.get(donor).id}" if word == "container" else text
+        return text
+
+    host["NetworkMode"], host["PidMode"], host["IpcMode"] = map(
+        told, (host["NetworkMode"], host["PidMode"], host["IpcMode"])
+    )
 
 
 def _check_sources(points: tuple[MountPoint, ...]) -> None:

@@ -195,11 +195,11 @@ def _as_docker(error: LaunchError) -> tuple[str, int]:
         return message, NOT_STARTED
     if match := _CHDIR.fullmatch(message):
         if not match[1].startswith("/"):
-            return "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown", NO_LAUNCH
+            return "OCI runtime exec failed: exec failed: Cwd must be an absolute path", NO_LAUNCH
         message = f'chdir to cwd ("{match[1]}") set in config.json failed: no such file or directory'
     absent = "executable file not found" in message or "no such file or directory" in message
     return (
-        f"OCI runtime exec failed: exec failed: unable to start container process: {message}: unknown",
+        f"OCI runtime exec failed: exec failed: unable to start container process: {message}",
         NOT_FOUND if absent else NOT_STARTED,
     )
 

@@ -73,12 +73,15 @@ async def update(containers: Containers, container: Container, body: Mapping[str
         after = cast("HostConfig", {**before, **changed})
         if policy.get("Name"):
             after["RestartPolicy"] = validate.restart_policy(_with_times(policy, before["RestartPolicy"]))
-        if changed.get("Memory") and "MemorySwap" not in changed and 0 < before["MemorySwap"] < after["Memory"]:
-            raise InvalidParameter(
+        # As Docker has it: a container without a limit of memory and swap has 0 there.
+        if changed.get("Memory") and "MemorySwap" not in changed and before["MemorySwap"] < after["Memory"]:
+            raise Conflict(
                 f"Cannot update container {container.id}: Memory limit should be smaller than already set memoryswap limit, "
                 "update the memoryswap at the same time"
             )
-        warnings = validate.host_config(after, spec.config)
+        warnings = validate.host_config(
+            {**after, "KernelMemory": 0}, spec.config
+        )  # whose warning comes at creation only
         if not userns.is_initial():
             warnings += resources.not_applied(resources.update(before, after))
         with anyio.CancelScope(shield=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ...errors import NotFound
 from ...linux import userns
 from ..spec import userspace
 from ..spec.container import OWN_RUNTIMES
@@ -27,8 +28,11 @@ def mode(containers: Containers, wanted: Wanted) -> str:
 
 
 def base(containers: Containers, wanted: Wanted) -> int:
-    """As userspace.base. Raises Conflict, and NotFound for a container that it shares with and that is not there."""
-    donors = [containers.get(ref).record for ref in wanted.joined.values()]
+    """As userspace.base. Raises Conflict. A container that it shares with and that is not there is told by the start."""
+    donors = []
+    for ref in wanted.joined.values():
+        with suppress(NotFound):
+            donors.append(containers.get(ref).record)
     return userspace.base(wanted.mode, [userspace.Donor(donor.name, donor.ids) for donor in donors])
 
 
