@@ -17,7 +17,9 @@ _PLAIN = [
     (re.compile(r"\b[0-9a-f]{12}\b"), "<short>"),
     (re.compile(r"\b(?!0001-)\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)"), "<time>"),
     (re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b"), "<mac>"),
-    (re.compile(r"\b1(72\.\d+|92\.168|0\.2\d\d)\.\d+\.\d+\b"), "<address>"),
+    (re.compile(r"\b1(72\.\d+|92\.168|0\.(2\d\d|\d\d?))\.\d+\.\d+\b"), "<address>"),
+    # A host with many networks gives slices of another size.
+    (re.compile(r"(?<=<address>/)(16|20)\b"), "<size>"),
 ]
 _PRIVATE = {
     "Pid",
@@ -63,6 +65,8 @@ def plain(value: Any, key: str = "") -> Any:
     """``value`` without what cannot be the same on two engines."""
     if key == "Source" and isinstance(value, str) and value.endswith("/_data"):
         value = value.split("/volumes/")[-1]
+    if key == "IPPrefixLen" and value in (16, 20):
+        return "<size>"
     if key == "Status" and isinstance(value, str):
         return re.sub(r"(Less than )?\b(an?|\d+) (second|minute|hour)s?( ago)?", "<while>", value)
     if key in _PRIVATE and not isinstance(value, dict | list):

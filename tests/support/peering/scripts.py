@@ -1,6 +1,7 @@
 """Scripted sessions of a command on two engines: what each line ends with and prints is compared.
 
-A file has a command a line. A line ``# differs: REASON`` says why the next command's output is another one here; its exit code is
+A file has a command a line, or several where it has a here-document that ends with ``E``. A line ``# differs: REASON`` says why
+the next command's output is another one here; its exit code is
 compared all the same, unless it says ``# ends otherwise: REASON``.
 """
 
@@ -10,6 +11,7 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
 _PATIENCE = 120
 _PLAIN = [
     (re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]"), ""),
+    (re.compile(r"[^\s\"':]+(?=/volumes/[^/\s]+/_data)"), "<state>"),
     (re.compile(r"sha256:[0-9a-f]{64}"), "<digest>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<id>"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "<short>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+ ?(Z|[+-]\d\d:?\d\d)?( UTC)?"), "<time>"),
     (re.compile(r"(Less than |About )?\b(an?|\d+) (second|minute|hour)s?( ago)?"), "<while>"),
     (re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b"), "<mac>"),
-    (re.compile(r"\b1(72\.\d+|92\.168|0\.2\d\d)\.\d+\.\d+"), "<address>"),
+    (re.compile(r"\b1(72\.\d+|92\.168|0\.(2\d\d|\d\d?))\.\d+\.\d+"), "<address>"),
+    (re.compile(r"(?<=<address>/)(16|20)\b"), "<size>"),
+    (re.compile(r"(, )?\[::\]:\S+->\S+"), ""),  # the other one is in a namespace without IPv6
     (re.compile(r"(?<=:)[345]\d{4}\b"), "<port>"),
     (re.compile(r"[ \t]+"), " "),
 ]
@@ -47,7 +52,10 @@ class Ended:
 
 def parse(text: str) -> Iterator[Line]:
     differs = otherwise = ""
-    for line in text.splitlines():
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.endswith("<<'E'"):
+            line = "\n".join([line, *takewhile(lambda one: one != "E", lines), "E"])
         if line.startswith("# differs: "):
             differs = line.removeprefix("# differs: ")
         elif line.startswith("# ends otherwise: "):
@@ -63,7 +71,9 @@ def run(command: str, directory: Path, environment: Mapping[str, str]) -> Ended:
         ["bash", "-c", command], cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
         text=True, errors="replace", timeout=_PATIENCE, check=False,
     )  # fmt: skip
-    return Ended(done.returncode, plain(done.stdout), plain(done.stderr))
+    return Ended(
+        done.returncode, *(plain(text.replace(str(directory), "<here>")) for text in (done.stdout, done.stderr))
+    )
 
 
 def plain(text: str) -> str:
