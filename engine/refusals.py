@@ -40,6 +40,11 @@ def in_words(error: OSError | MemoryError, places: Iterable[str | os.PathLike[st
     return ": ".join(part for part in (where, what, _ADVICE.get(number, "")) if part)
 
 
+def told(error: Exception, *places: str | os.PathLike[str]) -> str:
+    """One line for any error: `in_words` where the machine has refused, else what it says itself."""
+    return in_words(error, places) if isinstance(error, OSError | MemoryError) and is_refusal(error) else str(error)
+
+
 def _lacks(directory: str) -> str:
     """What the disk below a directory has run out of; "" for nothing."""
     try:

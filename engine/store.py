@@ -25,7 +25,7 @@ import threading
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from . import documents
+from . import documents, watchdog
 from .errors import Unavailable
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class Store:
         self._reader, self._reading = self._read_connection()
 
     def write_behind(self) -> None:
-        """From now on the calling thread, which is the event loop's, waits for no write of ``keep`` and ``delete``."""
+        """From now on the calling thread, which is the event loop's, waits for no write of ``keep`` and ``delete``. Transactions are
+        other threads': one of this thread's is reported as a fault, however quick the disk was."""
         self._loop_thread = threading.get_ident()
         self._writer = threading.Thread(target=self._write_what_is_held, name="records", daemon=True)
         self._writer.start()
@@ -169,6 +170,8 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Group writes: all of them or none. Nested transactions join the outer one."""
+        if threading.get_ident() == self._loop_thread:
+            watchdog.report_wait(f"a transaction of {self._path}")
         with self._lock:
             self._depth += 1
             self._owner = threading.get_ident()

@@ -59,6 +59,16 @@ def report(held: Held) -> None:
             file.write(f"{held}\n")
 
 
+def report_wait(what: str) -> None:
+    """The loop's thread, which calls this, is about to wait for a disk: that is a fault however long it takes."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # the loop has not begun, or has ended: nobody else waits
+        return
+    stack = "".join(traceback.format_stack())
+    report(Held(0.0, f"{what}, in {task.get_name() if task is not None else 'a callback'}", stack, ()))
+
+
 class WatchedLoop(asyncio.SelectorEventLoop):
     """An event loop with a watchdog."""
 

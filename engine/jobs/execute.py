@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..containers.life import create, start
 from ..errors import EngineError, NotModified
+from ..refusals import told
 from ..shapes import members
 from .record import ATTEMPT_LABEL, FINISHED, JOB_LABEL, RUN_LABEL, Job, Run
 
@@ -65,6 +66,11 @@ async def _attempt(jobs: Runs, containers: Containers, job: Job, run: Run) -> Ru
         run = replace(run, stage="running", started=run.started or container.state.started_at or time.time_ns())
     except EngineError as error:
         return replace(run, error=str(error), exit_code=getattr(error, "exit_code", None))
+    except (
+        OSError,
+        MemoryError,
+    ) as error:  # no room for a container, for example: without an end the next run would wait for ever
+        return replace(run, error=told(error, containers.layout.state))
     known = jobs.latest(run)
     if known is None or known.stage in FINISHED:
         return run

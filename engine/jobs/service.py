@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 JOB, RUN = "job", "job-run"
 MOST_JOBS = 1000
+AGAIN = 10.0
+"""Seconds until what is due is tried again, when it could not be written down."""
 
 
 class Jobs:
@@ -48,6 +50,8 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._runs: dict[str, dict[int, Run]] = {}
         self._changed = anyio.Event()
+        self._changing = anyio.Lock()
+        """Held while a job's record is read, decided about and written: the loop goes on meanwhile."""
 
     # look-up -------------------------------------------------------------------------------------------------------
     def get(self, ref: str) -> Job:
@@ -98,8 +102,15 @@ class Jobs:
         return any(self.current(job) or self.following(job) is not None for job in self._jobs.values())
 
     # changes -------------------------------------------------------------------------------------------------------
-    def register(self, name: str, body: Mapping[str, object]) -> Job:
+    async def register(self, name: str, body: Mapping[str, object]) -> Job:
         """A new job, or another definition of one, whose runs and number stay. Raises InvalidParameter, Conflict."""
+        async with self._changing:
+            job = self._defined(name, body)
+            await self._save(job)
+        self._tell(job, "register")
+        return job
+
+    def _defined(self, name: str, body: Mapping[str, object]) -> Job:
         known = self._jobs.get(name)
         if known is not None and known.removing:
             raise Conflict(f"job {name} is being removed")
@@ -116,26 +127,28 @@ class Jobs:
                 queued=known.queued,
                 cursor=known.cursor if same else job.cursor,
             )
-        self._save(job)
-        self._tell(job, "register")
         return job
 
-    def pause(self, job: Job, *, paused: bool) -> Job:
+    async def pause(self, job: Job, *, paused: bool) -> Job:
         """A paused job does not fire; what would have fired meanwhile does not count as missed."""
-        if job.paused == paused:
-            raise NotModified("")
-        changed = replace(job, paused=paused, cursor=job.cursor if paused else self._clock.now())
-        self._save(changed)
+        async with self._changing:
+            job = self.get(job.name)
+            if job.paused == paused:
+                raise NotModified("")
+            changed = replace(job, paused=paused, cursor=job.cursor if paused else self._clock.now())
+            await self._save(changed)
         self._tell(job, "pause" if paused else "resume")
         return changed
 
-    def trigger(self, job: Job) -> Run:
+    async def trigger(self, job: Job) -> Run:
         """Start a run now. Raises Conflict."""
-        if not job.manual:
-            raise Conflict(f"job {job.name} cannot be started by hand: its triggers say manual: false")
-        if (current := self.current(job)) is not None:
-            raise Conflict(f"job {job.name} is running already (run {current.iteration})")
-        return self._begin(job, "manual", 0.0)
+        async with self._changing:
+            job = self.get(job.name)
+            if not job.manual:
+                raise Conflict(f"job {job.name} cannot be started by hand: its triggers say manual: false")
+            if (current := self.current(job)) is not None:
+                raise Conflict(f"job {job.name} is running already (run {current.iteration})")
+            return await self._begin(job, "manual", 0.0)
 
     async def cancel(self, job: Job) -> Run:
         """Stop the run in progress; its end is awaited. Raises Conflict when there is none."""
@@ -153,14 +166,16 @@ class Jobs:
 
     async def remove(self, job: Job) -> None:
         """End what runs, and remove the containers, the records and the job. Done again by the next engine when cut short."""
-        self._save(replace(job, removing=True))
+        async with self._changing:
+            job = self._jobs.get(job.name, job)
+            if not job.removing:
+                await self._save(replace(job, removing=True))
         for run in self.runs(job):
             if run.stage not in FINISHED:
                 self.note(replace(run, stage="cancelled"))
             await self.discard(run)
-        with self._store.transaction():
-            self._store.delete(JOB, job.name)
-        del self._jobs[job.name]
+        self._store.delete(JOB, job.name)
+        self._jobs.pop(job.name, None)
         self._runs.pop(job.id, None)
         self._tell(job, "remove")
         self._wake()
@@ -206,38 +221,53 @@ class Jobs:
         self._runs.get(run.job, {}).pop(run.iteration, None)
 
     # schedule ------------------------------------------------------------------------------------------------------
-    def tick(self) -> None:
-        """Consider every fire up to now."""
+    async def tick(self) -> None:
+        """Consider every fire up to now, and what is owed after a run that has ended."""
         now = self._clock.now()
-        for job in list(self._jobs.values()):
-            if job.schedule is None or job.paused or job.removing:
-                continue
-            state = State(job.cursor, self.current(job) is not None, job.queued)
-            outcome = step(job.schedule, state, now)
-            if outcome.state == state:
-                continue
-            noted = replace(
-                job,
-                cursor=outcome.state.cursor,
-                queued=outcome.state.queued,
-                skipped=job.skipped + outcome.skipped,
-                missed=job.missed + outcome.missed,
-            )
-            if outcome.start is not None:
-                self._begin(noted, outcome.start, outcome.scheduled)
-            elif outcome.fired or outcome.state.cursor < job.cursor:
-                self._save(noted)
-                self._tell(noted, "skip")
+        for name in list(self._jobs):
+            async with self._changing:
+                job = self._jobs.get(name)
+                if job is not None and not job.paused and not job.removing:
+                    await self._consider(job, now)
+
+    async def _consider(self, job: Job, now: float) -> None:
+        running = self.current(job) is not None
+        if job.queued and not running:
+            await self._begin(replace(job, queued=False), "queue", 0.0)
+            return
+        if job.schedule is None:
+            return
+        state = State(job.cursor, running, job.queued)
+        outcome = step(job.schedule, state, now)
+        if outcome.state == state:
+            return
+        noted = replace(
+            job,
+            cursor=outcome.state.cursor,
+            queued=outcome.state.queued,
+            skipped=job.skipped + outcome.skipped,
+            missed=job.missed + outcome.missed,
+        )
+        if outcome.start is not None:
+            await self._begin(noted, outcome.start, outcome.scheduled)
+        elif outcome.fired or outcome.state.cursor < job.cursor:
+            await self._save(noted)
+            self._tell(noted, "skip")
 
     async def watch(self) -> None:
         """Fire what is due, for as long as the engine lives."""
         while True:
             changed = self._changed
+            earliest = 0.0
             try:
-                self.tick()
-            except EngineError as error:
-                log.error("scheduled jobs: %s", error)
-            moments = [moment for job in self._jobs.values() if (moment := self.following(job)) is not None]
+                await self.tick()
+            except EngineError as error:  # what is due stays due
+                log.error("scheduled jobs: %s; tried again in %.0f s", error, AGAIN)
+                earliest = self._clock.now() + AGAIN
+            following = (self.following(job) for job in list(self._jobs.values()))
+            moments = [max(moment, earliest) for moment in following if moment is not None]
+            if earliest:
+                moments.append(earliest)
 
             async def wait(changed: anyio.Event, group: TaskGroup) -> None:
                 await changed.wait()
@@ -267,24 +297,20 @@ class Jobs:
                 self._carry_out(job, current)
 
     def finished(self, job_id: str) -> None:
-        """A run has ended: the queue moves on, and the oldest runs go."""
+        """A run has ended: the queue moves on (`tick`), and the oldest runs go."""
         job = next((one for one in self._jobs.values() if one.id == job_id), None)
         if job is None or job.removing:
             return
         for run in self.runs(job)[: -job.keep]:
             self._containers.spawn(f"removal of run {run.key}", partial(self.discard, run))
-        if job.queued and not job.paused:
-            self._begin(replace(job, queued=False), "queue", 0.0)
+        self._wake()
 
-    def _begin(self, job: Job, trigger: Trigger, scheduled: float) -> Run:
+    async def _begin(self, job: Job, trigger: Trigger, scheduled: float) -> Run:
         """Write down that a run is owed, then see to it."""
         job = replace(job, count=job.count + 1)
         created = int(self._clock.now() * 1e9)
         run = Run(job.id, secrets.token_hex(16), job.count, trigger, created, scheduled)
-        with self._store.transaction():
-            self._store.put(JOB, job.name, job.document())
-            self._store.put(RUN, run.key, run.document())
-        self._jobs[job.name] = job
+        await self._write(job, run)
         self._runs.setdefault(job.id, {})[run.iteration] = run
         self._carry_out(job, run)
         self._tell(job, run.stage, run=str(run.iteration))
@@ -298,13 +324,25 @@ class Jobs:
 
         self._containers.spawn(f"run {run.iteration} of job {job.name}", work)
 
-    def _save(self, job: Job) -> None:
-        self._store.put(JOB, job.name, job.document())
-        self._jobs[job.name] = job
+    async def _save(self, job: Job) -> None:
+        await self._write(job)
         self._wake()
 
     def _tell(self, job: Job, action: str, **attributes: str) -> None:
         self._containers.events.publish("job", action, job.id, {**job.labels, "name": job.name, **attributes})
+
+    async def _write(self, job: Job, run: Run | None = None) -> None:
+        """Both or none. A caller that goes away meanwhile does not keep it from counting. Raises Unavailable."""
+
+        def write() -> None:
+            with self._store.transaction():
+                self._store.put(JOB, job.name, job.document())
+                if run is not None:
+                    self._store.put(RUN, run.key, run.document())
+
+        with anyio.CancelScope(shield=True):
+            await self._containers.blocking(write)
+        self._jobs[job.name] = job
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, anyio.Event()

@@ -37,6 +37,7 @@ if not __package__:
 from ..documents import NewerFormat
 from ..layout import Layout
 from ..linux import cgroup, cgroups, process
+from ..refusals import told
 from . import activation, environment, guard, inner, lockfile, ownlog, protocol, residence, shim, statusfile
 from .bundle import ShimSpec
 from .isolation import isolate, shims_live
@@ -344,7 +345,7 @@ def _become_root(layout: Layout) -> int:
     try:
         enter(layout)
     except (Withheld, OSError, NewerFormat) as error:
-        _say(str(error))
+        _say(told(error, layout.run))
         return EX_CONFIG if isinstance(error, NewerFormat) else 1
 
 
@@ -370,7 +371,7 @@ def _keep(layout: Layout, ready: int) -> int:
     try:
         return _keep_until_finished(layout, ready)
     except OSError as error:
-        _say(str(error))
+        _say(told(error, layout.run))
         return 1
     except NewerFormat as error:
         _say(str(error))

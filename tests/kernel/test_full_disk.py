@@ -295,11 +295,44 @@ def test_the_command_brings_an_engine_up_there(disk: Disk, engine: EngineRoot, t
     command = Command(engine.layout.root, tmp_path)
     answer = command("container", "ls", "-aq", check=False, PYCOMPOSE_IDLE_TIMEOUT="0")
     if disk.kind == "no inodes":  # not even a socket
-        assert answer.returncode == 1 and f"No space left on device: '{engine.layout.run}" in answer.stderr
+        assert answer.returncode == 1 and f"{engine.layout.run}" in answer.stderr, answer.stderr
+        assert "No inodes left on device: make room" in answer.stderr, answer.stderr
     else:
         assert answer.returncode == 0 and len(answer.stdout.split()) == 1, answer.stderr
         command("engine", "stop")
     disk.free()
+
+
+def test_a_job_that_is_due_while_nothing_can_be_written(disk: Disk, engine: EngineRoot) -> None:
+    """Either its run is not begun, and tried again now and then instead of as fast as the engine can; or, where a record still
+    found room and no container did, it has failed in words. It does not wait for ever."""
+    schedule = {"Cron": "0 0 1 1 *", "MissedFires": "one"}
+    engine.json(
+        "PUT", "/pycompose/jobs/due", {"Container": {"Image": "busybox", "Cmd": ["true"]}, "Schedule": schedule}
+    )
+    with contextlib.closing(sqlite3.connect(engine.layout.database)) as database:  # the last fire was years ago
+        database.execute("UPDATE record SET body = json_set(body, '$.cursor', 1000000000) WHERE kind = 'job'")
+        database.commit()
+    disk.fill()
+    kill_engine(engine)
+
+    def last() -> dict[str, Any]:
+        return engine.json("GET", "/pycompose/jobs/due")["LastRun"] or {}
+
+    refused = "scheduled jobs: cannot keep records"
+    if disk.kind == "no inodes":  # else the log is on the full disk, too
+        wait_for(lambda: refused in engine.log() or last().get("State") == "failed", engine.log, patience=60)
+    if failed := last():
+        assert str(engine.layout.root) in failed["Error"] and "make room" in failed["Error"], failed
+    disk.free()
+    if not failed:
+        wait_for(last, engine.log, patience=60)
+        first = engine.json("GET", "/pycompose/jobs/due/runs/1/wait")
+        assert first["State"] == "succeeded" or "make room" in first["Error"], first
+    again = engine.json("POST", "/pycompose/jobs/due/runs")["Iteration"]
+    assert engine.json("GET", f"/pycompose/jobs/due/runs/{again}/wait")["State"] == "succeeded"
+    assert engine.log().count(refused) <= 6, engine.log()
+    engine.json("DELETE", "/pycompose/jobs/due")
 
 
 @pytest.fixture

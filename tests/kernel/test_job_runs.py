@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from support.engine_root import EngineRoot, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -143,6 +146,25 @@ def test_schedules_pause_and_resume(engine: EngineRoot) -> None:
     )
     assert status == 400 and b"invalid cron expression '@daily'" in body
     engine.json("DELETE", "/pycompose/jobs/yearly")
+
+
+def test_a_queued_run_is_owed_by_the_next_engine_too(tmp_path: Path) -> None:
+    """The engine has been killed after the run that it waited for, and before it began."""
+    with EngineRoot(tmp_path / "root") as engine:
+        engine.import_busybox()
+        register(engine, "late", "true", Schedule={"Cron": "0 0 1 1 *", "Concurrency": "queue"})
+        assert run(engine, "late")["ExitCode"] == 0
+        engine.stop()
+        with contextlib.closing(sqlite3.connect(engine.layout.database)) as database:
+            database.execute("UPDATE record SET body = json_set(body, '$.queued', json('true')) WHERE kind = 'job'")
+            database.commit()
+        engine.start()
+        wait_for(lambda: len(engine.json("GET", "/pycompose/jobs/late/runs")) == 2, engine.log)
+        last = engine.json("GET", "/pycompose/jobs/late/runs/2/wait")
+        assert (last["Trigger"], last["ExitCode"]) == ("queue", 0)
+        restart_engine(engine)
+        assert len(engine.json("GET", "/pycompose/jobs/late/runs")) == 2
+        engine.json("DELETE", "/pycompose/jobs/late")
 
 
 @pytest.mark.slow

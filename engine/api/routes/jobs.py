@@ -26,7 +26,7 @@ async def list_(daemon: Daemon, request: Request) -> Response:
 
 
 async def register(daemon: Daemon, request: Request) -> Response:
-    return Response.json(_shown(daemon, daemon.jobs.register(request["name"], await request.json())))
+    return Response.json(_shown(daemon, await daemon.jobs.register(request["name"], await request.json())))
 
 
 async def inspect(daemon: Daemon, request: Request) -> Response:
@@ -41,7 +41,7 @@ async def runs(daemon: Daemon, request: Request) -> Response:
 async def trigger(daemon: Daemon, request: Request) -> Response:
     """Start a run; the answer comes when it has a container."""
     job = daemon.jobs.get(request["name"])
-    run = daemon.jobs.trigger(job)
+    run = await daemon.jobs.trigger(job)
     return Response.json((await daemon.jobs.wait_started(job, run.iteration)).to_api(), 201)
 
 
@@ -58,11 +58,11 @@ async def cancel(daemon: Daemon, request: Request) -> Response:
 
 
 async def pause(daemon: Daemon, request: Request) -> Response:
-    return Response.json(_shown(daemon, daemon.jobs.pause(daemon.jobs.get(request["name"]), paused=True)))
+    return Response.json(_shown(daemon, await daemon.jobs.pause(daemon.jobs.get(request["name"]), paused=True)))
 
 
 async def resume(daemon: Daemon, request: Request) -> Response:
-    return Response.json(_shown(daemon, daemon.jobs.pause(daemon.jobs.get(request["name"]), paused=False)))
+    return Response.json(_shown(daemon, await daemon.jobs.pause(daemon.jobs.get(request["name"]), paused=False)))
 
 
 async def remove(daemon: Daemon, request: Request) -> Response:
