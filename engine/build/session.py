@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .trees import Tree
 
 _IMAGE_SCHEME = "docker-image://"
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,11 @@ class Session:
         if self.stop.is_set():
             raise Unprocessable("context canceled")
 
-    def hold(self, layers: Sequence[Layer]) -> None:
-        """Keep layers from being pruned until the build ends."""
+    def held(self, layers: Sequence[Layer]) -> bool:
+        """Keep layers from being pruned until the build ends. False where that comes too late for one of them."""
         with self._lock:
             self.resources.enter_context(self.images.hold(layers))
+        return all(self.images.layer_path(layer).is_dir() for layer in layers)
 
     def scratch_directory(self, purpose: str) -> Path:
         """A new directory of the build's own."""
@@ -115,15 +117,19 @@ class Session:
 
     def _find_image(self, source: ImageSource, step: int) -> Image:
         platform = Platform.parse(source.platform) if source.platform else self.platform
-        image = self._local(source.reference, platform, explicit=bool(source.platform or self.options.platforms))
-        if image is None:
-            image = self.images.pull(
-                source.reference,
-                auth=self._auth(source.reference),
-                platform=platform,
-                progress=lambda status: self.emit(StepStatus(step, status)),
-            )
-        self.hold(image.layers)
+        for _ in range(_TRIES):
+            image = self._local(source.reference, platform, explicit=bool(source.platform or self.options.platforms))
+            if image is None:
+                image = self.images.pull(
+                    source.reference,
+                    auth=self._auth(source.reference),
+                    platform=platform,
+                    progress=lambda status: self.emit(StepStatus(step, status)),
+                )
+            if self.held(image.layers):
+                break
+        else:
+            raise NotFound(f"image {source.reference} is removed as soon as it is there")
         with self._lock:
             return self._images.setdefault(source, image)
 

@@ -278,22 +278,24 @@ class StageBuild:
             layer = self._make(make)
             record = session.cache.add(key, layer, parent=state.chain_id, text=created_by)
         session.stores.used[key] = record
-        if record.layer is not None:
-            session.hold([record.layer])
         state.record(created_by, record.layer, timestamp(record.created))
         if not cached:
             return None
         return StepCached(self._step, record.layer.chain_id if record.layer else "")
 
     def _cached(self, key: str) -> CacheRecord | None:
+        """What is remembered of the step, with its layer held for the build."""
         session = self._session
         record = session.cache.find(key)
-        if record is not None:
+        if record is not None and (record.layer is None or session.held([record.layer])):
             return record
-        imported = session.stores.find(key, self._state.layers)
-        if imported is None:
-            return None
-        layer, created, text = imported
+        with session.images.lease():
+            imported = session.stores.find(key, self._state.layers)
+            if imported is None:
+                return None
+            layer, created, text = imported
+            if layer is not None:
+                session.held([layer])
         return session.cache.add(key, layer, parent=self._state.chain_id, text=text, created=created)
 
     def _make(self, make: Callable[[Path, Path], bool]) -> Layer | None:
@@ -305,7 +307,10 @@ class StageBuild:
         try:
             if not make(upper, work):
                 return None
-            return session.images.commit_layer(upper, self._state.layers, clamp=session.epoch)
+            with session.images.lease():  # nobody prunes it before it is held
+                layer = session.images.commit_layer(upper, self._state.layers, clamp=session.epoch)
+                session.held([layer])
+            return layer
         finally:
             remove_directory(step)
 

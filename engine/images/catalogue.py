@@ -333,6 +333,14 @@ class Catalogue:
         """Protect layers from remove and prune while something is being made from them."""
         return self._layers.hold([layer.chain_id for layer in layers])
 
+    def confirm(self, image: Image) -> None:
+        """Whoever has begun to use an image asks whether a removal came first; one that comes later sees the user. Waits for removals
+        that are under way. Raises NotFound."""
+        with self._lock:
+            levels = [layer.chain_id for layer in image.layers]
+            if self._records.get(image.id) is None or any(self._layers.get(level) is None for level in levels):
+                raise NotFound(f"No such image: {image.id}")
+
     @contextmanager
     def lease(self) -> Iterator[None]:
         """While inside, layers and blobs made meanwhile are safe from remove and prune: for builds, pulls, loads."""

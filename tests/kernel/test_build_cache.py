@@ -12,6 +12,7 @@ from support.busybox_image import busybox_rootfs
 
 from pycompose.engine.build.progress import Notice
 from pycompose.engine.errors import EngineError, InvalidParameter
+from pycompose.engine.images.types import ImageUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,41 @@ def test_an_unchanged_build_is_the_same_image_and_runs_nothing(bench: Bench) -> 
     second = bench.build()
     assert second != first
     assert bench.build(no_cache=True) != second
+
+
+@pytest.mark.parametrize("moment", ["a base was found", "a step was found", "a layer was made"])
+def test_who_prunes_takes_nothing_from_a_build(bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """As `gc` in the background does: between a layer's being found or made and the build's holding it."""
+    text = "FROM busybox\nRUN echo one > /one\nRUN echo two > /two\n"
+    if moment == "a step was found":
+        bench.build(text)
+    busybox = bench.images.resolve("busybox")
+    pruned: list[object] = []
+
+    def and_pruned(of: object, name: str) -> None:
+        function = getattr(of, name)
+
+        def call(*arguments: object, **options: object) -> object:
+            found = function(*arguments, **options)
+            if moment != "a base was found":
+                pruned.append(bench.builder.prune(all=True))
+                bench.images.prune(all=True, in_use=lambda id: [ImageUser("x", True)] if id == busybox.id else [])
+            elif not pruned:  # and it is loaded again
+                pruned.append(bench.images.prune(all=True, in_use=lambda _: []))
+                bench.images.import_rootfs(busybox_rootfs(), ref="busybox", changes=['CMD ["sh"]'])
+            return found
+
+        monkeypatch.setattr(of, name, call)
+
+    if moment == "a base was found":
+        and_pruned(bench.images, "resolve")
+    elif moment == "a step was found":
+        and_pruned(bench.builder._cache, "find")
+    else:
+        and_pruned(bench.images, "commit_layer")
+    image = bench.build(text)
+    monkeypatch.undo()
+    assert pruned and set(bench.listing(image)) >= {"one", "two", "bin/busybox"}
 
 
 def test_source_date_epoch_is_reproducible(bench: Bench) -> None:

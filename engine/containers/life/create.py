@@ -105,7 +105,7 @@ async def create(
         with users.lend(containers, Wanted.of(host)) as ids:
             container = Container(replace(record, ids=ids), State())
             await containers.save(container)
-            containers.add(container)
+            await _enter(containers, container, image)
     except BaseException:
         containers.free(name, id)
         with anyio.CancelScope(shield=True):
@@ -115,6 +115,19 @@ async def create(
         raise
     containers.publish(container, "create")
     return container, warnings
+
+
+async def _enter(containers: Containers, container: Container, image: Image) -> None:
+    """Into the registry, unless the image has been removed since it was found: its layers would be gone."""
+    async with container.lock:  # nobody starts it meanwhile
+        containers.add(container)
+        try:
+            await containers.blocking(containers.images.confirm, image)
+        except BaseException:
+            container.removed = True
+            containers.forget(container)
+            container.notify()
+            raise
 
 
 def _make_place(state: Path) -> None:
