@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -13,10 +14,12 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.engine_root import wait_for
 from support.fake_registry import Handler, Registry, digest_of, fake_registry
 
 from pycompose.engine.images.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
@@ -38,6 +41,7 @@ from pycompose.engine.store import Store
 layout = Layout.for_root(sys.argv[1])
 images = Images(layout, Store(layout.database), lambda *event: None)
 images.recover()
+print("ready", flush=True)
 if sys.argv[2] == "pull":
     images.pull(sys.argv[3])
 elif sys.argv[2] == "load":
@@ -86,6 +90,16 @@ def publish(server: Registry) -> None:
     server.add_manifest("app", "1", value, OCI_MANIFEST)
 
 
+@dataclass
+class Sent:
+    """Pieces of blobs that were sent, whoever has read them."""
+
+    value: int = 0
+
+
+sent = Sent()
+
+
 def slowly(handler: Handler) -> bool:
     """A blob in small pieces, so that a kill finds it half there; a resumed request gets the rest."""
     digest = handler.path.rpartition("/")[2]
@@ -103,18 +117,29 @@ def slowly(handler: Handler) -> bool:
             handler.wfile.write(data[position : position + 65536])
         except OSError:
             break
+        sent.value += 1
         time.sleep(0.02)
     return True
 
 
-def killed_after(root: Path, seconds: float, *arguments: str) -> int:
+def worked(root: Path, arguments: tuple[str, ...], patience: Callable[[subprocess.Popen[bytes]], None]) -> int:
+    """Run the work, and kill it when ``patience``, called once it has begun, returns; its exit code."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([sys.executable, "-c", WORK, str(root), *arguments], env=environment)
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
+    line = [sys.executable, "-c", WORK, str(root), *arguments]
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"  # an interpreter's start takes seconds on a busy machine
+        patience(process)
+        process.kill()
         return process.wait()
+
+
+def for_seconds(seconds: float) -> Callable[[subprocess.Popen[bytes]], None]:
+    def wait(process: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+
+    return wait
 
 
 def check(root: Path) -> list[str]:
@@ -148,9 +173,12 @@ def check(root: Path) -> list[str]:
     return [image.id for image in found]
 
 
-def until_done(root: Path, arguments: tuple[str, ...], moments: Callable[[int], float]) -> int:
-    for kills in range(30):
-        code = killed_after(root, moments(kills), *arguments)
+def until_done(
+    root: Path, arguments: tuple[str, ...], patience: Callable[[int], Callable[[subprocess.Popen[bytes]], None]]
+) -> int:
+    """Work that is killed again and again, the n-th time by ``patience(n)``, until it has come to its end; the kills."""
+    for kills in range(60):
+        code = worked(root, arguments, patience(kills))
         check(root)
         if code == 0:
             return kills
@@ -163,10 +191,18 @@ def test_killed_pulls_go_on_and_end_identical(tmp_path: Path) -> None:
     with fake_registry() as server:
         publish(server)
         server.fault("GET", "/blobs/", slowly)
-        # Later ones get more time, or a slow machine would never get through.
-        kills = until_done(
-            tmp_path, ("pull", f"{server.address}/app:1"), lambda n: source.uniform(0.3, 0.6) + max(0, n - 5) * 0.5
-        )
+
+        def pieces(number: int) -> Callable[[subprocess.Popen[bytes]], None]:
+            """Until so many have been sent, later more of them."""
+            wanted = source.randrange(3, 12) + number * 3
+
+            def wait(process: subprocess.Popen[bytes]) -> None:
+                before = sent.value
+                wait_for(lambda: sent.value - before >= wanted or process.poll() is not None, lambda: sent.value, 60)
+
+            return wait
+
+        kills = until_done(tmp_path, ("pull", f"{server.address}/app:1"), pieces)
         assert check(tmp_path) == [digest_of(CONFIG)]
         assert kills >= 1
         resumed = [request for request in server.requests if "bytes=" in request]
@@ -182,7 +218,16 @@ def test_killed_loads_leave_nothing_half_done(tmp_path: Path, verb: str) -> None
         archive.write_bytes(tar({**members, "manifest.json": json.dumps(manifest).encode()}))
     else:
         archive.write_bytes(gzip.compress(LAYERS[0], 1))
+    took = 0.0
+
+    def watch(process: subprocess.Popen[bytes]) -> None:
+        nonlocal took
+        began = time.monotonic()
+        process.wait(60)
+        took = time.monotonic() - began
+
+    assert worked(tmp_path / "whole", (verb, str(archive)), watch) == 0
     root = tmp_path / "root"
-    until_done(root, (verb, str(archive)), lambda n: 0.12 + n * 0.05)
+    until_done(root, (verb, str(archive)), lambda n: for_seconds(took * n / 8))
     # Two imports of one tree are two images, as they differ in their time; one that was killed late had succeeded.
     assert len(check(root)) == 1 or (verb == "import" and check(root))

@@ -17,6 +17,7 @@ from support.command import Command
 from support.engine_root import EngineRoot, assert_nothing_left, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.root
@@ -40,14 +41,22 @@ def kill(*pids: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
-def test_engine_killed_while_saving(tmp_path: Path, rounds: int) -> None:
-    """Whichever moment it was. A round has one cold start, which takes seconds on a machine as busy as the slow variant was
-    first run on: so all else of it goes to the engine that is there."""
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Command]:
     project = tmp_path / "project"
     project.mkdir()
     (project / "compose.yaml").write_text(STACK)
-    command, engine = Command(tmp_path / "root", project), EngineRoot(tmp_path / "root")
+    try:
+        yield Command(tmp_path / "root", project)
+    finally:
+        EngineRoot(tmp_path / "root").kill_all()  # nobody, where the test has come to its end
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+def test_engine_killed_while_saving(command: Command, rounds: int) -> None:
+    """Whichever moment it was. A round has one cold start, which takes seconds on a machine as busy as the slow variant was
+    first run on: so all else of it goes to the engine that is there."""
+    engine = EngineRoot(command.root)
     command("image", "import", "-", "busybox", stdin=busybox_rootfs().read())
     command("up", "-d")
     engine.run("the-web", "sh", "-c", "echo base > /data/file")
@@ -75,4 +84,4 @@ def test_engine_killed_while_saving(tmp_path: Path, rounds: int) -> None:
     layers = engine.layout.layered
     wait_for(lambda: not any(layers.iterdir()), lambda: f"layers stay: {list(layers.iterdir())}")
     command("engine", "stop", "--force")
-    assert_nothing_left(tmp_path / "root")
+    assert_nothing_left(command.root)

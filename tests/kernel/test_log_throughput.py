@@ -54,11 +54,11 @@ def test_reading_lines(tmp_path: Path) -> None:
     for _ in range(100):
         writer.write(b"a line of output of usual length, as programs write them every day\n" * 3000, STDOUT)
     writer.close()
-    started = time.perf_counter()
+    started = time.process_time()
     with LogReader(str(tmp_path)) as reader:
         assert sum(1 for _ in reader) == 300_000
-    assert time.perf_counter() - started < 2
-    started = time.perf_counter()
+    assert time.process_time() - started < 2
+    started = time.process_time()
     with LogReader(str(tmp_path), tail=10) as reader:
         assert len(list(reader)) == 10
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
