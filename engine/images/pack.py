@@ -252,6 +252,8 @@ class _Packer:
             if self._ids and (capabilities := xattrs.get(_CAPABILITIES)):
                 xattrs[_CAPABILITIES] = idmap.capabilities_inside(capabilities, self._ids.start)
             self.size += size
+            if self._layer and self.size > bounds.TAR_CONTENT:
+                raise TarError("a layer's files are larger than any archive that is taken back")
             extents = _extents(fd, now) if self._exact and sparse.has_holes(now) else None
             if extents is None:
                 self._header(path, now, b"0", size=size, about=_About(xattrs, owner))

@@ -24,7 +24,7 @@ from pycompose.engine.build.state import ImageState
 from pycompose.engine.errors import InvalidParameter
 from pycompose.engine.images import manifest
 from pycompose.engine.images.changes import apply_changes
-from pycompose.engine.images.pack import header
+from pycompose.engine.images.pack import header, pack
 from pycompose.engine.images.tarstream import Limits, TarError, TarReader
 from pycompose.engine.images.types import Platform
 from pycompose.grammar.ignore import Ignore, PatternError
@@ -33,6 +33,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_layer_of_holes_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """A build step may leave a file of petabytes that takes no room, and whose archive would take weeks."""
+    sizes = bounds.TAR_CONTENT // 2 + 1
+    for name in ("a", "b"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(sizes)
+    found = 0
+
+    class Enough(Exception):
+        pass
+
+    def count(piece: bytes | bytearray) -> None:
+        nonlocal found
+        found += len(piece)
+        if found > 1 << 26:
+            raise Enough
+
+    with pytest.raises(Enough):  # one of them may be
+        pack(tmp_path, count, layer=True)
+    (tmp_path / "a").unlink()
+    with (tmp_path / "b").open("r+b") as file:
+        file.truncate(bounds.TAR_CONTENT + 1)
+    found = 0
+    with pytest.raises(TarError, match="larger"):
+        pack(tmp_path, count, layer=True)
 
 
 def test_bounds_of_protocols_are_what_the_documentation_says() -> None:
