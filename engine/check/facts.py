@@ -7,6 +7,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import NamedTuple
 
 from ..linux import userns
@@ -45,6 +46,8 @@ class Facts:
     """How many user ids an engine without root has; 0: it is root's, and has all."""
     userns_mode: str = "host"
     """The user namespace of containers that name none."""
+    profiles: bool = True
+    """Whether a profile of AppArmor can be compiled here (apparmor_parser)."""
 
 
 class Instance(NamedTuple):
@@ -87,6 +90,7 @@ def read(instance: Instance, top: Path = Path("/")) -> Facts:
         warnings=instance.warnings,
         ids=0 if userns.is_initial() else userns.count(),
         userns_mode=instance.userns_mode,
+        profiles=which("apparmor_parser") is not None,
     )
 
 

@@ -62,6 +62,11 @@ def _kernel(release: str) -> Finding:
 def _security_module(facts: Facts) -> Finding:
     if facts.selinux == "permissive":
         return Finding("security module", WEAK, "SELinux is permissive: it only reports", "setenforce 1")
+    if "apparmor" in facts.modules and "selinux" not in facts.modules and not facts.profiles:
+        return Finding(
+            "security module", WEAK, "AppArmor is active, and no profile can be loaded: containers run unconfined",
+            "install the package apparmor",
+        )  # fmt: skip
     active = [name for name in ("apparmor", "selinux") if name in facts.modules]
     if active:
         return Finding("security module", OK, f"{', '.join(active)} can confine containers")

@@ -48,6 +48,7 @@ def test_a_host_with_every_wall() -> None:
         ({"release": "5.15.0"}, "kernel", "weak", "Linux 5.15.0"),
         ({"release": ""}, "kernel", "bad", "of an unknown version"),
         ({"modules": ("yama",)}, "security module", "weak", "neither AppArmor nor SELinux"),
+        ({"profiles": False}, "security module", "weak", "no profile can be loaded"),
         ({"selinux": "permissive"}, "security module", "weak", "only reports"),
         ({"seccomp": False}, "seccomp", "bad", "filters no system calls"),
         ({"cgroup": 1}, "control groups", "weak", "version 1"),
