@@ -56,7 +56,7 @@ def step_bundle(
         "linux": {
             "namespaces": namespaces,
             "resources": resources,
-            "maskedPaths": [] if privileged else list(defaults.MASKED_PATHS),
+            "maskedPaths": [] if privileged else list(defaults.masked_paths()),
             "readonlyPaths": [] if privileged else list(defaults.READONLY_PATHS),
             "sysctl": {} if step.network == "host" else dict(NETWORK_SYSCTLS),
             "cgroupsPath": cgroup,

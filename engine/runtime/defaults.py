@@ -6,6 +6,8 @@ asks of every runtime. Functions return fresh documents, the caller may change t
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ MASKED_PATHS = (
     "/sys/devices/virtual/powercap",
 )
 
+_PROCESSORS = "/sys/devices/system/cpu"
+
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 DEVICE_LINKS = (
@@ -57,6 +61,18 @@ DEVICE_LINKS = (
 NAMESPACES = ("mount", "uts", "ipc", "pid", "network", "cgroup")
 
 SHM_SIZE = 64 << 20
+
+
+@cache
+def masked_paths(top: str = "") -> tuple[str, ...]:
+    """`MASKED_PATHS`, and for each processor that tells how often it was too hot, its counters: what runs beside one can be
+    told from them. ``top`` is where /sys is looked for."""
+    try:
+        names = sorted(os.listdir(f"{top}{_PROCESSORS}"))
+    except OSError:
+        names = []
+    counters = (f"{_PROCESSORS}/{name}/thermal_throttle" for name in names if name[:3] == "cpu" and name[3:].isdigit())
+    return (*MASKED_PATHS, *(path for path in counters if os.path.isdir(f"{top}{path}")))
 
 
 def capabilities(names: tuple[str, ...] = CAPABILITIES, *, ambient: bool = False) -> oci.Capabilities:

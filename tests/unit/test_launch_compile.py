@@ -237,3 +237,12 @@ def test_secret_variables_of_a_step_stay_out_of_its_launch(tmp_path: Path) -> No
     (tmp_path / "variables").write_text('["TOKEN=confidential"]')
     spec = bundle.with_environment(bundle.parse(made, "/run/c"))
     assert spec.config["process"]["env"] == ["A=a", "TOKEN=confidential"]
+
+
+def test_counters_of_heat_are_masked_where_there_are_any(tmp_path: Path) -> None:
+    """As dockerd does from 28 on; a virtual machine has none."""
+    for name in ("cpu0/thermal_throttle", "cpu1/cache", "cpu10/thermal_throttle", "cpufreq/thermal_throttle"):
+        (tmp_path / "sys/devices/system/cpu" / name).mkdir(parents=True)
+    found = set(defaults.masked_paths(str(tmp_path))) - set(defaults.MASKED_PATHS)
+    assert found == {f"/sys/devices/system/cpu/cpu{number}/thermal_throttle" for number in (0, 10)}
+    assert defaults.masked_paths(str(tmp_path / "nowhere")) == defaults.MASKED_PATHS

@@ -105,7 +105,7 @@ def shown_paths(host: HostConfig, options: SecurityOptions) -> tuple[list[str], 
         masked: list[str] = []
         readonly: list[str] = []
     else:
-        masked, readonly = list(defaults.MASKED_PATHS), list(defaults.READONLY_PATHS)
+        masked, readonly = list(defaults.masked_paths()), list(defaults.READONLY_PATHS)
     if host["MaskedPaths"] is not None:
         masked = list(host["MaskedPaths"])
     if host["ReadonlyPaths"] is not None:
