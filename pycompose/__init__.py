@@ -2,10 +2,8 @@
 
     from pycompose import Stack
 
-    stack = Stack("compose.yaml", ephemeral=True)
-    stack.up()
-    print(stack.exec("db", "pg_isready").check().stdout)
-    stack.down(volumes=True)
+    with Stack("compose.yaml", ephemeral=True).running() as stack:
+        print(stack.exec("db", "pg_isready").check().stdout)
 
 The names below are the public library; docs/library.md describes them. Each is imported when it is first used, so that
 ``import pycompose`` costs nothing.
@@ -26,13 +24,18 @@ __all__ = [
     "DownOptions",
     "Engine",
     "EngineError",
+    "ExecOptions",
     "LoadError",
+    "LogFeed",
+    "LogLine",
     "OneOffOptions",
     "OperationError",
+    "Plan",
     "PlanError",
     "Project",
     "Stack",
     "StackError",
+    "TimedOut",
     "UpOptions",
     "UsageError",
     "connect",
@@ -41,25 +44,31 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .compose.app.asynchronous import AsyncStack
+    from .compose.app.commands import ExecOptions
+    from .compose.app.feed import LogFeed, LogLine
     from .compose.app.loading import connect, load
     from .compose.app.oneoff import OneOffOptions
-    from .compose.app.results import CommandFailed, Completed, Container, StackError
+    from .compose.app.results import CommandFailed, Completed, Container, StackError, TimedOut
     from .compose.app.stack import Stack
     from .compose.client import Engine
     from .compose.errors import ComposeError, EngineError, LoadError, OperationError, PlanError, UsageError
     from .compose.model import Project
+    from .compose.plan.plan import Plan
     from .compose.plan.reconcile.options import DownOptions, UpOptions
     from .version import __version__ as __version__
 
 _HOMES = {
     "compose.app.asynchronous": ("AsyncStack",),
+    "compose.app.commands": ("ExecOptions",),
+    "compose.app.feed": ("LogFeed", "LogLine"),
     "compose.app.loading": ("connect", "load"),
     "compose.app.oneoff": ("OneOffOptions",),
-    "compose.app.results": ("CommandFailed", "Completed", "Container", "StackError"),
+    "compose.app.results": ("CommandFailed", "Completed", "Container", "StackError", "TimedOut"),
     "compose.app.stack": ("Stack",),
     "compose.client": ("Engine",),
     "compose.errors": ("ComposeError", "EngineError", "LoadError", "OperationError", "PlanError", "UsageError"),
     "compose.model": ("Project",),
+    "compose.plan.plan": ("Plan",),
     "compose.plan.reconcile.options": ("DownOptions", "UpOptions"),
     "version": ("__version__",),
 }

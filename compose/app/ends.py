@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
 from ..labels import SERVICE
+from .results import TimedOut
 from .session import NotRunning
 
 if TYPE_CHECKING:
@@ -45,16 +47,26 @@ class Ends:
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         """Id and exit code of each container, as they end. Raises `EngineError`."""
+        return self._until(None)
+
+    def _until(self, deadline: float | None) -> Iterator[tuple[str, int]]:
+        """As the iteration; raises queue.Empty at ``deadline``, a moment of the monotonic clock."""
         for _ in self._rows:
-            row, end = self._queue.get()
+            row, end = self._queue.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
             if isinstance(end, EngineError):
                 raise end
             yield str(row["Id"]), end
 
-    def result(self) -> dict[str, int]:
-        """All exit codes, by container name."""
+    def result(self, timeout: float | None = None) -> dict[str, int]:
+        """All exit codes, by container name. Raises `TimedOut` after ``timeout`` seconds."""
         names = {str(row["Id"]): str(row["Names"][0]).removeprefix("/") for row in self._rows}
-        return {names[identity]: code for identity, code in self}
+        try:
+            ends = self._until(None if timeout is None else time.monotonic() + timeout)
+            return {names[identity]: code for identity, code in ends}
+        except queue.Empty:
+            raise TimedOut(timeout or 0.0) from None
+        finally:
+            self.cancel()
 
     def cancel(self) -> None:
         """Wait no longer: whoever iterates gets an `EngineError`."""

@@ -35,6 +35,14 @@ class CommandFailed(OperationError):
         self.completed = completed
 
 
+class TimedOut(OperationError, TimeoutError):
+    """Something took longer than the ``timeout`` that it was given. Of a command, ``completed`` has what it wrote until then."""
+
+    def __init__(self, seconds: float, completed: Completed | None = None) -> None:
+        super().__init__(f"no end after {seconds:g} s")
+        self.completed = completed
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """A command that has ended: its exit code (255 where it is unknown) and what it wrote, decoded as UTF-8."""

@@ -115,6 +115,16 @@ class Session:
         )
         return with_auto_ports(project) if automatic else project
 
+    def naming(self, services: Sequence[str]) -> Session:
+        """A session in which these services are enabled: itself, unless one of them waits for its profile."""
+        if not any(name in self.project.disabled_services for name in services):
+            return self
+        from dataclasses import replace
+
+        other = Session(replace(self.choices, services=(*self.choices.services, *services)), self.listener)
+        other.__dict__["engine"] = self.engine
+        return other
+
     def _is_compatible(self) -> bool:
         return self.choices.compatibility or is_set(self.choices.environment.get("COMPOSE_COMPATIBILITY"))
 

@@ -45,7 +45,8 @@ GRACE_SLACK = 120.0
 
 @dataclass(frozen=True, slots=True)
 class LogWindow:
-    """Which output is wanted. ``since`` and ``until`` are in seconds since the epoch as text, ``tail`` a number of lines or all."""
+    """Which output is wanted. ``since`` and ``until`` are in seconds since the epoch as text, ``tail`` a number of lines or
+    all."""
 
     follow: bool = False
     since: str | None = None
@@ -69,6 +70,9 @@ class LogWindow:
 
 
 class Containers:
+    """What an engine can do with containers; ``ref`` is an id, a prefix of one, or a name. Raises `NotFound` (404),
+    `Conflict` (409), `EngineError`."""
+
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
@@ -80,6 +84,8 @@ class Containers:
         size: bool = False,
         limit: int | None = None,
     ) -> list[bodies.ContainerRow]:
+        """GET /containers/json: running ones, with ``all`` every one; ``limit`` the newest of them; ``size`` measures their
+        layers. ``filters`` as in Docker, such as ``{"label": ["key=value"]}``."""
         query: Query = {
             "all": all or None,
             "size": size or None,
@@ -96,13 +102,16 @@ class Containers:
     def create(
         self, body: Mapping[str, object], name: str | None = None, platform: str | None = None
     ) -> bodies.Identified:
+        """POST /containers/create with the API's body; nothing runs yet. ``platform`` is ``os/architecture[/variant]``."""
         query = {"name": name, "platform": platform or None}
         return self._engine.ask(Request("POST", "/containers/create", query, dict(body)), _MADE)
 
     def inspect(self, ref: str, *, size: bool = False) -> bodies.Container:
+        """GET /containers/{id}/json; ``size`` measures the layers too."""
         return self._engine.ask(Request("GET", _of(ref, "json"), {"size": size or None}), _CONTAINER)
 
     def start(self, ref: str, detach_keys: str | None = None) -> None:
+        """Start it; one that runs already is left as it is. ``detach_keys`` as for `attach`."""
         self._act(ref, "start", {"detachKeys": detach_keys})
 
     def start_behind(self, ref: str, other: str) -> None:
@@ -113,7 +122,8 @@ class Containers:
         )
 
     def take_over(self, ref: str, drain: float) -> None:
-        """Lead to the container the ports that it stands by for, and give what the one before has under way ``drain`` seconds to
+        """Lead to the container the ports that it stands by for, and give what the one before has under way ``drain`` seconds
+        to
         end. Nothing to do for a container that stands by for nothing."""
         path = f"/pycompose/containers/{quote(ref)}/take-over"
         limit = drain + GRACE_SLACK
@@ -125,26 +135,34 @@ class Containers:
         self._act(ref, "stop", {"t": timeout, "signal": signal}, limit)
 
     def restart(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
+        """Stop, with ``timeout`` and ``signal`` as for `stop`, and start."""
         limit = 3600.0 if timeout is None else timeout + GRACE_SLACK
         self._act(ref, "restart", {"t": timeout, "signal": signal}, limit)
 
     def kill(self, ref: str, signal: str = "SIGKILL") -> None:
+        """Send a signal, by name or number."""
         self._act(ref, "kill", {"signal": signal})
 
     def pause(self, ref: str) -> None:
+        """Freeze all its processes."""
         self._act(ref, "pause")
 
     def unpause(self, ref: str) -> None:
+        """Thaw them."""
         self._act(ref, "unpause")
 
     def rename(self, ref: str, name: str) -> None:
+        """Another name; the id stays."""
         self._act(ref, "rename", {"name": name})
 
     def remove(self, ref: str, *, force: bool = False, volumes: bool = False, link: bool = False) -> None:
+        """Delete it; ``force`` kills it first, ``volumes`` deletes its anonymous volumes too, ``link`` removes a link of that
+        name only."""
         query = {"force": force or None, "v": volumes or None, "link": link or None}
         self._engine.call(Request("DELETE", f"/containers/{quote(ref)}", query))
 
     def update(self, ref: str, body: Mapping[str, object]) -> bodies.Warned:
+        """POST /containers/{id}/update: other limits or another restart policy, at once; what it warns of."""
         return self._engine.ask(Request("POST", _of(ref, "update"), None, dict(body)), _WARNED)
 
     def wait(self, ref: str, condition: str | None = None) -> int:
@@ -161,6 +179,7 @@ class Containers:
             yield from (raw if tty else demultiplex)(response.blocks())
 
     def log_stream(self, ref: str, query: Query) -> Response:
+        """The answer of GET /containers/{id}/logs, to be read piece by piece: frames, or a terminal's bytes."""
         return self._engine.stream(Request("GET", _of(ref, "logs"), query))
 
     def attach(self, ref: str, *, stdin: bool = True, logs: bool = False, detach_keys: str | None = None) -> Response:
@@ -176,12 +195,15 @@ class Containers:
         return self._engine.stream(Request("POST", _of(ref, "attach"), query, headers=UPGRADE))
 
     def resize(self, ref: str, rows: int, columns: int) -> None:
+        """The size of its terminal, in characters."""
         self._act(ref, "resize", {"h": rows, "w": columns})
 
     def top(self, ref: str, ps_args: str | None = None) -> bodies.Processes:
+        """Its processes, as ``ps`` with these arguments (``-ef`` without) lists them."""
         return self._engine.ask(Request("GET", _of(ref, "top"), {"ps_args": ps_args}), _PROCESSES)
 
     def stats(self, ref: str, *, stream: bool) -> Iterator[Stats]:
+        """What it uses: one sample, or with ``stream`` one a second until it is closed."""
         return self._engine.lines(Request("GET", _of(ref, "stats"), {"stream": stream}), _STATS)
 
     def sample(self, ref: str) -> Stats:
@@ -193,9 +215,11 @@ class Containers:
         return self._engine.ask(Request("GET", f"/pycompose/containers/{quote(ref)}/hour", versioned=False), _HOUR)
 
     def changes(self, ref: str) -> builtins.list[bodies.Change]:
+        """What differs between its file system and its image: path and kind (0 changed, 1 added, 2 deleted)."""
         return self._engine.ask(Request("GET", _of(ref, "changes")), _CHANGES) or []
 
     def export(self, ref: str) -> Iterator[bytes]:
+        """Its file system as a tar, without volumes."""
         with self._engine.stream(Request("GET", _of(ref, "export"))) as response:
             yield from response.blocks()
 
@@ -227,9 +251,11 @@ class Containers:
         return _path_stat(response) if response.status == 200 else None
 
     def commit(self, query: Query, config: Mapping[str, object] | None = None) -> str:
+        """POST /commit: an image of it as it is now; the image's id."""
         return str(self._engine.ask(Request("POST", "/commit", query, dict(config or {})), _MADE)["Id"])
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> bodies.Pruned:
+        """Delete all that do not run; their ids, and the bytes that this freed."""
         query = {"filters": json.dumps(filters) if filters else None}
         return self._engine.ask(Request("POST", "/containers/prune", query), _PRUNED)
 

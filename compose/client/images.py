@@ -46,38 +46,49 @@ _DIGESTS: Shape[dict[str, str]] = Shape("texts")
 
 
 class Images:
+    """What an engine can do with images; ``ref`` is a name with a tag or digest, or an id. Credentials are the value of
+    X-Registry-Auth. Raises `NotFound` (404), `EngineError`."""
+
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False) -> list[bodies.ImageRow]:
+        """GET /images/json: those with a name, with ``all`` what they are built upon as well."""
         query: Query = {"all": all or None, "filters": json.dumps(filters) if filters else None}
         return self._engine.ask(Request("GET", "/images/json", query), _ROWS)
 
     # ``platform`` and ``platforms`` are OS/ARCHITECTURE[/VARIANT]: which image of several under one name is meant.
     def inspect(self, ref: str, platform: str | None = None) -> bodies.Image:
+        """GET /images/{name}/json; ``platform`` chooses one of an index."""
         query: Query = {"platform": _platform(platform)}
         return self._engine.ask(Request("GET", f"/images/{_path(ref)}/json", query), _IMAGE)
 
     def history(self, ref: str, platform: str | None = None) -> builtins.list[bodies.Layer]:
+        """The steps it was built in, the newest first, with the bytes of each."""
         query: Query = {"platform": _platform(platform)}
         return self._engine.ask(Request("GET", f"/images/{_path(ref)}/history", query), _HISTORY)
 
     def tag(self, ref: str, new: str) -> None:
+        """One more name for it."""
         repository, tag = split_version(new)
         self._engine.call(Request("POST", f"/images/{_path(ref)}/tag", {"repo": repository, "tag": tag}))
 
     def remove(
         self, ref: str, *, force: bool = False, no_prune: bool = False, platforms: Sequence[str] = ()
     ) -> builtins.list[bodies.Removed]:
+        """Take a name away, and with the last one the image; what was untagged and deleted. ``force`` also one that stopped
+        containers use."""
         query: Query = {"force": force or None, "noprune": no_prune or None, "platforms": _platforms(platforms)}
         return self._engine.ask(Request("DELETE", f"/images/{_path(ref)}", query), _REMOVED) or []
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> bodies.ImagesPruned:
+        """Delete those without a name, or as ``filters`` say; what is gone, and the bytes that this freed."""
         return self._engine.ask(Request("POST", "/images/prune", {"filters": json.dumps(filters or {})}), _PRUNED)
 
     def prune_build_cache(
         self, filters: Mapping[str, Sequence[str]] | None = None, *, all: bool = False, keep: int = 0
     ) -> Pruned:
+        """Delete steps of builds that no image needs; what is gone, and the bytes that this freed."""
         query: Query = {
             "all": all or None,
             "keep-storage": keep or None,
@@ -88,17 +99,20 @@ class Images:
     def search(
         self, term: str, filters: Mapping[str, Sequence[str]] | None, limit: int | None, auth: str | None
     ) -> builtins.list[bodies.Found]:
+        """What Docker Hub finds."""
         query: Query = {"term": term, "limit": limit, "filters": json.dumps(filters) if filters else None}
         headers = {"X-Registry-Auth": auth} if auth else None
         return self._engine.ask(Request("GET", "/images/search", query, headers=headers), _FOUND) or []
 
     def pull(self, ref: str, *, platform: str | None = None, auth: str | None = None) -> Iterator[bodies.Transfer]:
+        """Fetch it from its registry: the progress, in lines. An error ends them with `EngineError`."""
         repository, tag = split_version(ref)
         query = {"fromImage": repository, "tag": tag, "platform": platform or None}
         headers = {"X-Registry-Auth": auth} if auth else None
         return self._engine.lines(Request("POST", "/images/create", query, headers=headers), TRANSFER)
 
     def push(self, ref: str, *, auth: str | None = None, platform: str | None = None) -> Iterator[bodies.Transfer]:
+        """Send it to its registry: the progress, in lines. An error ends them with `EngineError`."""
         repository, tag = split_version(ref)
         # dockerd insists on the header, be it empty
         headers = {"X-Registry-Auth": auth or "e30="}
@@ -114,6 +128,7 @@ class Images:
         message: str | None,
         platform: str | None,
     ) -> Iterator[bodies.Transfer]:
+        """An image of one layer from a tar of a file system; its id."""
         repository, tag = split_version(ref) if ref else (None, None)
         query: Query = {
             "fromSrc": "-",
@@ -128,10 +143,12 @@ class Images:
     def load(
         self, stream: Iterable[bytes], *, quiet: bool = False, platforms: Sequence[str] = ()
     ) -> Iterator[bodies.Transfer]:
+        """Images from an archive of `save`, or an OCI layout: what is said about them, in lines."""
         query: Query = {"quiet": quiet, "platform": _platforms(platforms)}
         return self._engine.lines(Request("POST", "/images/load", query, stream, TAR), TRANSFER)
 
     def save(self, refs: Sequence[str], platforms: Sequence[str] = ()) -> Iterator[bytes]:
+        """Images with their names as one archive."""
         query: Query = {"names": list(refs), "platform": _platforms(platforms)}
         with self._engine.stream(Request("GET", "/images/get", query)) as response:
             yield from response.blocks()

@@ -34,10 +34,12 @@ class Jobs:
         self._engine = engine
 
     def list(self, labels: Mapping[str, str]) -> list[bodies.Job]:
+        """The jobs with all of these labels."""
         query = {"label": [f"{name}={value}" for name, value in labels.items()]}
         return self._engine.ask(Request("GET", PATH, query, versioned=False), _JOBS)
 
     def register(self, name: str, body: Mapping[str, object]) -> None:
+        """Make the job, or change it to this; its runs stay."""
         self._engine.ask(Request("PUT", f"{PATH}/{quote(name)}", None, dict(body), versioned=False), _JOB)
 
     def runs(self, name: str) -> builtins.list[bodies.Run]:
@@ -57,6 +59,7 @@ class Jobs:
         return self._engine.ask(Request("POST", f"{PATH}/{quote(name)}/{action}", versioned=False), _JOB)
 
     def remove(self, name: str) -> None:
+        """Forget the job and its runs; the one that is under way is ended."""
         self._engine.call(Request("DELETE", f"{PATH}/{quote(name)}", versioned=False))
 
     def _run(self, method: str, path: str, timeout: float | None = ANSWER_TIMEOUT) -> bodies.Run:

@@ -31,9 +31,12 @@ class Leases:
         self._engine = engine
 
     def list(self) -> list[Lease]:
+        """All that hold."""
         return self._engine.ask(Request("GET", PATH, versioned=False), _LEASES)
 
     def create(self, owner: Mapping[str, object], labels: Mapping[str, str], images: Sequence[str] = ()) -> Lease:
+        """A lease for what has these labels: it goes when ``owner`` does (a pid, a descriptor, a time), and ``images`` with
+        it."""
         body = {"owner": dict(owner), "labels": dict(labels), "images": list(images)}
         return self._engine.ask(Request("POST", PATH, None, body, versioned=False), _LEASE)
 

@@ -33,7 +33,7 @@ class Snapshots:
         self._engine = engine
 
     def list(self, group: str = "") -> list[Snapshot]:
-        """Of one group, or of all."""
+        """The snapshots of a group, such as a project, or of all."""
         return self._engine.ask(Request("GET", PATH, {"group": group}, versioned=False), _SNAPSHOTS)
 
     def save(self, group: str, name: str, volumes: Mapping[str, str], lease: str = "") -> None:
@@ -42,10 +42,12 @@ class Snapshots:
         self._engine.call(Request("POST", PATH, None, body, versioned=False))
 
     def restore(self, group: str, name: str, volumes: Mapping[str, str]) -> None:
+        """Give the volumes (key -> volume name) what they held in the snapshot. No container may run on them."""
         path = f"{PATH}/{quote(group)}/{quote(name)}/restore"
         self._engine.call(Request("POST", path, None, {"volumes": dict(volumes)}, versioned=False))
 
     def remove(self, group: str, name: str) -> None:
+        """Forget the snapshot; layers that nothing else refers to are deleted."""
         self._engine.call(Request("DELETE", f"{PATH}/{quote(group)}/{quote(name)}", versioned=False))
 
     def push(self, group: str, name: str, ref: str, auth: str | None = None) -> Iterator[Transfer]:

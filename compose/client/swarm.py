@@ -72,21 +72,27 @@ class Swarm:
         return self._engine.ask(Request("GET", "/swarm"), _CLUSTER)
 
     def services(self, filters: Filters = None) -> list[bodies.Service]:
+        """GET /services."""
         return self._list("services", filters, _SERVICES) or []
 
     def service(self, ref: str) -> bodies.Service:
+        """GET /services/{id}."""
         return self._inspect("services", ref, _SERVICE)
 
     def tasks(self, filters: Filters = None) -> list[bodies.Task]:
+        """GET /tasks."""
         return self._list("tasks", filters, _TASKS) or []
 
     def task(self, ref: str) -> bodies.Task:
+        """GET /tasks/{id}."""
         return self._inspect("tasks", ref, _TASK)
 
     def nodes(self) -> list[bodies.Node]:
+        """GET /nodes."""
         return self._list("nodes", None, _NODES) or []
 
     def node(self, ref: str) -> bodies.Node:
+        """GET /nodes/{id}."""
         return self._inspect("nodes", ref, _NODE)
 
     def files(self, noun: str, filters: Filters = None) -> list[bodies.File]:
@@ -94,6 +100,7 @@ class Swarm:
         return self._list(noun, filters, _FILES) or []
 
     def file(self, noun: str, ref: str) -> bodies.File:
+        """One secret or config."""
         return self._inspect(noun, ref, _FILE)
 
     def _list(self, noun: str, filters: Filters, shape: Shape[T]) -> T:
@@ -104,6 +111,7 @@ class Swarm:
         return self._engine.ask(Request("GET", f"/{noun}/{quote(ref)}"), shape)
 
     def create(self, noun: str, spec: Mapping[str, object], auth: str | None = None) -> bodies.Created:
+        """Make an object of this kind; its id, and warnings."""
         headers = {"X-Registry-Auth": auth} if auth else None
         return self._engine.ask(Request("POST", f"/{noun}/create", None, dict(spec), headers), _CREATED)
 
@@ -114,6 +122,7 @@ class Swarm:
         self._engine.call(Request("POST", path, {"version": version}, dict(spec), headers))
 
     def remove(self, noun: str, ref: str) -> None:
+        """Delete it."""
         self._engine.call(Request("DELETE", f"/{noun}/{quote(ref)}"))
 
     def logs(self, noun: str, ref: str, query: Query) -> Response:

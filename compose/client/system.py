@@ -77,13 +77,17 @@ class Events:
 
 
 class System:
+    """The engine itself. Raises `EngineError`."""
+
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def version(self) -> bodies.Version:
+        """GET /version."""
         return self._engine.ask(Request("GET", "/version"), _VERSION)
 
     def info(self) -> bodies.Info:
+        """GET /info: what is there, and what the machine can do."""
         return self._engine.ask(Request("GET", "/info"), _INFO)
 
     def events(
@@ -94,16 +98,19 @@ class System:
         *,
         own: bool = False,
     ) -> Events:
-        """``own``: of our engine, those of builds, jobs, leases and snapshots as well, which Docker has no types for. Raises
-        `NotFound` where an engine does not know them."""
+        """What happens from now on, or since a moment (seconds since the epoch, as text), in order. ``own``: of our engine, those of
+        builds, jobs, leases and snapshots as well, which Docker has no types for. Raises `NotFound` where an engine does not know
+        them."""
         query: Query = {"filters": json.dumps(filters) if filters else None, "since": since, "until": until}
         path = "/pycompose/events" if own else "/events"
         return Events(self._engine.stream(Request("GET", path, query, versioned=not own)))
 
     def login(self, credentials: Mapping[str, str]) -> bodies.SignedIn:
+        """POST /auth: whether a registry takes these credentials. Raises `EngineError` (401) where it does not."""
         return self._engine.ask(Request("POST", "/auth", None, dict(credentials)), _SIGNED_IN)
 
     def disk_usage(self) -> bodies.DiskUsage:
+        """GET /system/df: what images, containers, volumes and build steps occupy, in bytes."""
         return self._engine.ask(Request("GET", "/system/df", {"layers-in-use": True}), DISK)
 
     def engine_status(self) -> bodies.EngineStatus:

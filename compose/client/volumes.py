@@ -27,23 +27,32 @@ _USAGE: Shape[list[bodies.VolumeUsage]] = Shape(OBJECTS)
 
 
 class Volumes:
+    """What an engine can do with volumes. Raises `NotFound` (404), `Conflict` (409), `EngineError`."""
+
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[bodies.Volume]:
+        """GET /volumes."""
         query = {"filters": json.dumps(filters) if filters else None}
         return self._engine.ask(Request("GET", "/volumes", query), _VOLUMES).get("Volumes") or []
 
     def inspect(self, name: str) -> bodies.Volume:
+        """GET /volumes/{name}."""
         return self._engine.ask(Request("GET", f"/volumes/{quote(name)}"), _VOLUME)
 
     def create(self, body: Mapping[str, object]) -> bodies.Volume:
+        """POST /volumes/create with the API's body; one that is there already is the answer as it is."""
         return self._engine.ask(Request("POST", "/volumes/create", None, dict(body)), _VOLUME)
 
     def remove(self, name: str, *, force: bool = False) -> None:
+        """Delete it and what it holds; one that a container uses is refused (409). ``force``: one that is not there is no
+        error."""
         self._engine.call(Request("DELETE", f"/volumes/{quote(name)}", {"force": force or None}))
 
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> Pruned:
+        """Delete anonymous ones that no container uses, with the filter ``all`` named ones too; their names, and the bytes
+        that this freed."""
         return self._engine.ask(Request("POST", "/volumes/prune", {"filters": json.dumps(filters or {})}), _PRUNED)
 
     # of our own engine -------------------------------------------------------------------------------------------------
@@ -64,6 +73,8 @@ class Volumes:
         self._engine.call(Request("PUT", self._own(name, "archive"), query, archive, TAR, None, versioned=False))
 
     def clone(self, source: str, target: str, *, force: bool = False) -> None:
+        """A copy of ``source`` under the name ``target``; whole or not at all. ``force``: in place of what ``target`` holds.
+        Our engine only."""
         body = {"Target": target, "Force": force}
         self._engine.call(Request("POST", self._own(source, "clone"), None, body, timeout=None, versioned=False))
 

@@ -27,6 +27,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
+        """Whether there is nothing to do."""
         return not self.operations
 
     def text(self) -> str:

@@ -125,9 +125,12 @@ def missing_image(project: Project, service_name: str, ref: str, local: Sequence
     """An image that is neither here nor to be had; ``local`` are the names of those that are here."""
     from ..load.suggest import nearest
 
+    mark = project.mark("services", service_name, "image")
+    if ref in local or f"{ref}:latest" in local:
+        return Diagnostic(f'image "{ref}" is here already, and no registry is reachable for a newer one', mark=mark)
     hint = nearest(ref, [name.removesuffix(":latest") if ":" not in ref else name for name in local])
     return Diagnostic(
         f'image "{ref}" not found here, and no registry reachable',
-        mark=project.mark("services", service_name, "image"),
+        mark=mark,
         hint=f"{hint.rstrip('?')} (local)?" if hint else "",
     )

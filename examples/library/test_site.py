@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     stack = Stack(Path(__file__).with_name("compose.yaml"), project_name="notes-test", ephemeral=True)
-    try:
-        stack.up(wait_timeout=60)
+    with stack.running(wait_timeout=60):
         yield stack
-    finally:
-        stack.down(volumes=True, timeout=0)
 
 
 def test_greets(stack: Stack) -> None:
@@ -33,6 +30,16 @@ def test_greets(stack: Stack) -> None:
 def test_is_seeded_once(stack: Stack) -> None:
     assert stack.wait("seed") == {"notes-test-seed-1": 0}
     assert stack.run("seed", "cat", "/data/state").check().stdout == "seeded\n"
+
+
+def test_takes_what_it_is_given(stack: Stack) -> None:
+    stack.exec("web", "sh", "-c", "cat >/srv/new.html", input="written later\n").check()
+    assert stack.exec("web", "cat", "/srv/new.html", timeout=10).check().stdout == "written later\n"
+
+
+def test_says_that_it_serves(stack: Stack) -> None:
+    with stack.follow("web") as lines:
+        assert next(lines).text == "serving"
 
 
 def test_a_wrong_command_is_told(stack: Stack) -> None:

@@ -59,3 +59,23 @@ def test_update_keeps_the_times_of_a_restart_policy(engine: EngineRoot) -> None:
         assert (status, json.loads(answer)["message"]) == (400, "invalid restart policy 'never'")
     finally:
         engine.json("DELETE", f"/containers/{id}?force=1")
+
+
+def test_an_exec_is_ended_with_its_children(engine: EngineRoot, client: docker.DockerClient) -> None:
+    """Our own call: Docker has none."""
+    container = client.containers.run("busybox", ["sleep", "600"], detach=True)
+    ident = client.api.exec_create(container.id, ["sh", "-c", "trap 'exit 7' USR1; echo ready; sleep 4711 & wait"])[
+        "Id"
+    ]
+    path = f"/pycompose/exec/{ident}/kill"
+    assert engine.request("POST", path)[0] == 409, "nothing runs yet"
+    output = client.api.exec_start(ident, socket=True)
+    assert output.read(8 + 6)[8:] == b"ready\n"
+    assert engine.request("POST", f"{path}?signal=SIGFOO")[0] == 400
+    assert engine.request("POST", f"{path}?signal=USR1")[0] == 204
+    assert output.read() == b""
+    output.close()
+    assert client.api.exec_inspect(ident)["ExitCode"] == 7
+    assert [row[-1] for row in container.top()["Processes"]] == ["sleep 600"]
+    assert engine.request("POST", path)[0] == 409, "it has ended"
+    assert engine.request("POST", "/pycompose/exec/nothing/kill")[0] == 404

@@ -23,6 +23,7 @@ from pycompose import (
     OperationError,
     Stack,
     StackError,
+    TimedOut,
     UpOptions,
     connect,
     load,
@@ -85,7 +86,7 @@ def python(root: Path, directory: Path, *words: str) -> str:
 
 
 def test_the_test(root: Path, example: Path) -> None:
-    assert "3 passed" in python(root, example, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_site.py")
+    assert "5 passed" in python(root, example, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_site.py")
     assert connect(root=str(root)).containers.list(all=True) == []
 
 
@@ -161,3 +162,107 @@ def test_promises(root: Path, tmp_path: Path) -> None:
         load(file)
     with pytest.raises(EngineError, match="nobody listens"):
         connect("unix:///nowhere/engine.sock").containers.list()
+
+
+PROGRAMS = """
+name: programs
+services:
+  db:
+    image: box
+    command: sh -c 'echo up; touch /ready; while :; do sleep 1; done'
+    healthcheck: {test: test -f /ready, interval: 1s, start_interval: 100ms, start_period: 30s}
+    stop_signal: SIGKILL
+  tool: {image: box, command: sh -c 'exit 3', profiles: [tools]}
+"""
+
+
+@pytest.fixture
+def programs(root: Path, tmp_path: Path) -> Iterator[Stack]:
+    (tmp_path / "compose.yaml").write_text(PROGRAMS)
+    stack = Stack(tmp_path / "compose.yaml", root=str(root))
+    stack.up(wait_timeout=60)
+    yield stack
+    stack.down(timeout=0)
+
+
+def commands_of(stack: Stack) -> list[str]:
+    return [row["CMD"] for row in stack.top("db")["programs-db-1"]]
+
+
+def test_commands_are_given_input_and_time(programs: Stack) -> None:
+    much = "x" * 3_000_000
+    assert programs.exec("db", "cat", input=much).check().stdout == much
+    assert programs.exec("db", "head", "-c", "3", input=much).check().stdout == "xxx"
+    assert programs.exec("db", "cat", input=b"").check().stdout == ""
+    assert programs.run("db", "cat", input="in\n").check().stdout == "in\n"
+
+    with pytest.raises(TimedOut) as caught:
+        programs.exec("db", "sh", "-c", "echo first; sleep 4711; true", timeout=0.5)
+    assert caught.value.completed is not None
+    assert caught.value.completed.stdout == "first\n"
+    assert not any("4711" in line for line in commands_of(programs)), "its children have ended as well"
+    with pytest.raises(TimeoutError):
+        programs.run("db", "sleep", "4711", timeout=0.5)
+    assert [one.name for one in programs.ps()] == ["programs-db-1"]
+    with pytest.raises(TimedOut):
+        programs.wait("db", timeout=0.2)
+
+
+def test_who_names_a_service_enables_its_profile(programs: Stack) -> None:
+    assert programs.run("tool").exit_code == 3
+    assert [str(one.key) for one in programs.plan("tool").operations if one.verb == "create"] == [
+        "create programs-tool-1"
+    ]
+    programs.up("tool", wait=False)
+    assert programs.wait("tool") == {"programs-tool-1": 3}
+    assert programs.rm("tool") == ["programs-tool-1"]
+    assert programs.plan().empty
+
+
+def test_files_go_in_and_out(programs: Stack, tmp_path: Path) -> None:
+    programs.scale({"db": 2}, wait_timeout=60)
+    (tmp_path / "there").write_text("and back")
+    programs.copy_to("db", tmp_path / "there", "/copied")
+    assert [programs.exec("db", "cat", "/copied", index=number).stdout for number in (1, 2)] == ["and back"] * 2
+    programs.copy_from("db", "/copied", tmp_path / "back", index=2)
+    assert (tmp_path / "back").read_text() == "and back"
+    with pytest.raises(OperationError, match="no such file"):
+        programs.copy_to("db", tmp_path / "nothing", "/copied")
+
+
+def test_a_stack_for_as_long_as_it_is_needed(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(PROGRAMS.replace("sleep 1;", "sleep 1; echo tick;"))
+    stack = Stack(tmp_path / "compose.yaml", root=str(root), ephemeral=True)
+    with pytest.raises(ZeroDivisionError), stack.running(wait_timeout=60):
+        with stack.follow("db") as lines:
+            first, second = next(lines), next(lines)
+        assert (first.service, first.text, second.text) == ("db", "up", "tick")
+        assert list(lines) == [], "it is closed"
+        _ = 1 / 0
+    assert stack.ps() == []
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_is_given_up_is_ended(root: Path, tmp_path: Path, backend: str) -> None:
+    (tmp_path / "compose.yaml").write_text(PROGRAMS)
+
+    async def program() -> None:
+        stack = AsyncStack(tmp_path / "compose.yaml", root=str(root))
+        async with stack.running(wait_timeout=60):
+            for call in (stack.exec, stack.run):
+                with anyio.move_on_after(0.5) as scope:
+                    await call("db", "sleep", "4711")
+                assert scope.cancelled_caught
+            assert not any("4711" in row["CMD"] for row in (await stack.top("db"))["programs-db-1"])
+            assert [one.name for one in await stack.ps()] == ["programs-db-1"]
+            with anyio.move_on_after(0.5) as scope:
+                async with stack.follow("db") as lines:
+                    async for line in lines:
+                        assert line.text == "up"
+            assert scope.cancelled_caught
+            async with anyio.create_task_group() as group:
+                group.start_soon(stack.kill)
+                assert [line.text async for line in stack.follow()] == ["up"], "it ends with its containers"
+
+    anyio.run(program, backend=backend)
+    assert connect(root=str(root)).containers.list(all=True) == []

@@ -26,7 +26,7 @@ names, typed in `pycompose/compose/client/bodies`.
 """
 
 PARTS = {
-    "Stacks": ("Stack", "AsyncStack", "UpOptions", "DownOptions", "OneOffOptions"),
+    "Stacks": ("Stack", "AsyncStack", "LogFeed", "Plan", "UpOptions", "DownOptions", "ExecOptions", "OneOffOptions"),
     "Models and engines": ("load", "Project", "connect", "Engine"),
     "Errors": (
         "ComposeError",
@@ -36,11 +36,13 @@ PARTS = {
         "OperationError",
         "StackError",
         "CommandFailed",
+        "TimedOut",
         "EngineError",
     ),
 }
 RECEIVED = {
     "Completed": "compose.app.results",
+    "LogLine": "compose.app.feed",
     "Container": "compose.app.results",
     "Port": "compose.app.results",
     "Convergence": "compose.app.converge",
@@ -56,6 +58,11 @@ def nouns() -> list[str]:
     return [name for name, member in members if isinstance(member, property) and _back(member).lower() == name]
 
 
+def kind_of(noun: str) -> Any:
+    """The class of a noun's calls."""
+    return getattr(import_module(f"pycompose.compose.client.{noun}"), noun.capitalize())
+
+
 def reference() -> str:
     """The document."""
     lines = [_INTRODUCTION]
@@ -68,7 +75,7 @@ def reference() -> str:
         lines += _entry(name, getattr(import_module(f"pycompose.{home}"), name))
     lines += ["## Calls of the engine, by noun", ""]
     for noun in nouns():
-        kind = getattr(import_module(f"pycompose.compose.client.{noun}"), noun.capitalize())
+        kind = kind_of(noun)
         lines += [f"### engine.{noun}", ""]
         lines += _said(kind)
         lines += _members(kind)

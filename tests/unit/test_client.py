@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted_engine import Exchange, ScriptedEngine
 
-from pycompose.compose.cli.show.logprinter import LineSplitter, LogPrinter
+from pycompose.compose.app.following import LineSplitter
+from pycompose.compose.cli.show.logprinter import LogPrinter
 from pycompose.compose.client import Conflict, Endpoint, Engine, NotFound, choose
 from pycompose.compose.client.containers import LogWindow
 from pycompose.compose.client.endpoint import run_directory

@@ -42,3 +42,15 @@ def test_every_public_member_has_words() -> None:
         if not inspect.getdoc(value) and name != "AsyncStack" and member not in library_pages.nouns()
     ]
     assert bare == []
+
+
+def test_every_call_of_the_engine_has_words() -> None:
+    kinds = [library_pages.kind_of(noun) for noun in library_pages.nouns()]
+    bare = [kind.__name__ for kind in kinds if not kind.__doc__]
+    bare += [
+        f"{kind.__name__}.{name}"
+        for kind in kinds
+        for name, member in vars(kind).items()
+        if not name.startswith("_") and inspect.isfunction(member) and not member.__doc__
+    ]
+    assert bare == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import os
 import sys
@@ -69,31 +68,6 @@ class LogPrinter:
     def _write(out: TextIO, text: str) -> None:
         out.write(text)
         out.flush()
-
-
-class LineSplitter:
-    """Bytes of one container in, whole lines out; the two streams are kept apart until their lines end."""
-
-    def __init__(self, printer: LogPrinter, name: str) -> None:
-        self._printer = printer
-        self._name = name
-        self._pending: dict[int, str] = {}
-        self._decoders: dict[int, codecs.IncrementalDecoder] = {}
-
-    def feed(self, stream: int, data: bytes) -> None:
-        decoder = self._decoders.get(stream)
-        if decoder is None:
-            decoder = self._decoders[stream] = codecs.getincrementaldecoder("utf-8")("replace")
-        *lines, rest = (self._pending.get(stream, "") + decoder.decode(data)).split("\n")
-        self._pending[stream] = rest
-        if lines:
-            self._printer.lines(self._name, [text.removesuffix("\r") for text in lines], error=stream == 2)
-
-    def finish(self) -> None:
-        for stream, rest in self._pending.items():
-            if rest:
-                self._printer.line(self._name, rest.removesuffix("\r"), error=stream == 2)
-        self._pending.clear()
 
 
 def want_color(no_color: bool, ansi: str | None) -> bool:

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...app.converge import converge
+from ...app.following import Follower, LineSplitter
 from ...client.containers import LogWindow
 from ...errors import EngineError, OperationError
 from ...labels import HOOK, ONEOFF, SERVICE, short_name
@@ -21,8 +22,7 @@ from ...run.lock import await_unlocked
 from ...run.parallel import in_parallel
 from ...run.watch_events import ContainerEvents
 from ..session import report_failures
-from ..show.logprinter import LineSplitter, LogPrinter, want_color
-from .follow import Follower
+from ..show.logprinter import LogPrinter, want_color
 from .menu import Menu, wants_menu
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class _Attachment:
             moment = f"{time.time():.9f}"
         wanted = LogWindow(follow=True, since=moment, timestamps=self.args.timestamps)
         follower = Follower(
-            self.session.engine, identity, self.name(name), self.printer, wanted, bool(tree["Config"].get("Tty"))
+            self.session, identity, self.name(name), self.printer, wanted, bool(tree["Config"].get("Tty"))
         )
         follower.start()
         self.followers[identity] = follower

@@ -63,18 +63,11 @@ def run(args: Namespace) -> int:
 
 def execute(engine: Engine, container: str, args: Namespace, *, tty: bool, keys: str | None = None) -> int:
     """Run ``args.command`` in ``container``; its exit code. ``keys`` are the detach keys, as typed by the user."""
+    from ...app.commands import ExecOptions, exec_body
+
     interactive = args.interactive and not args.detach
-    body: dict[str, object] = {
-        "AttachStdin": interactive,
-        "AttachStdout": not args.detach,
-        "AttachStderr": not args.detach,
-        "Tty": tty,
-        "Cmd": list(args.command),
-        "Env": exec_environment(args.env),
-        "User": args.user,
-        "WorkingDir": args.workdir,
-        "Privileged": args.privileged,
-    }
+    options = ExecOptions(args.user, exec_environment(args.env), args.workdir, privileged=args.privileged)
+    body = exec_body(args.command, options, stdin=interactive, output=not args.detach, tty=tty)
     if keys is not None:
         body["DetachKeys"] = keys
     size = console_size() if tty else None
@@ -110,12 +103,13 @@ def console_size() -> tuple[int, int] | None:
     return window_size(sys.stdin.fileno())
 
 
-def exec_environment(items: list[str]) -> list[str]:
+def exec_environment(items: list[str]) -> dict[str, str]:
     """``KEY=VALUE`` items; a bare KEY takes the value of this process's environment, and is left out without one."""
-    result = []
+    result: dict[str, str] = {}
     for item in items:
-        if "=" in item:
-            result.append(item)
-        elif item in os.environ:
-            result.append(f"{item}={os.environ[item]}")
+        key, equals, value = item.partition("=")
+        if equals:
+            result[key] = value
+        elif key in os.environ:
+            result[key] = os.environ[key]
     return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -79,26 +78,18 @@ class _Values:
 
 
 def run(args: Namespace) -> int:
-    from ...app.converge import prepare
-    from ...plan.plan import assemble
-    from ...plan.reconcile.up import needs_image_stage, reconcile_up
+    from ...app.planning import plan_up
     from ...plan.text import outline
     from .up import up_options
 
     if args.format not in (None, "text", "json"):
         raise FlagError(f"invalid format {args.format!r}: text or json")
     session = Session(args)
-    options = up_options(args)
-    project, snapshot, contents = prepare(session, options)
-    now = time.time()
-    stage = needs_image_stage(project, snapshot, options, now)
-    plan = reconcile_up(project, snapshot, options, contents, now=now)
-    if stage is not None:
-        plan = assemble(plan.project, plan.operations, plan.unchanged, (*plan.warnings, *stage.warnings))
+    plan = plan_up(session, up_options(args))
     if args.format == "json":
         print(json.dumps(plan.tree(), indent=2))
     else:
-        print(plan.text() if args.steps else outline(plan, _Values(session, project).of), end="")
+        print(plan.text() if args.steps else outline(plan, _Values(session, session.project).of), end="")
         for warning in plan.warnings:
             legible.complain(f"warning: {warning}")
     return 0 if plan.empty else CHANGES

@@ -27,7 +27,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     from ...app.chosen import chosen
-    from ...app.stopping import run_levels, stop_containers
+    from ...app.removing import remove
+    from ...app.stopping import stop_containers
 
     session = Session(args)
     found = chosen(session, args.services)
@@ -43,10 +44,7 @@ def run(args: Namespace) -> int:
         print(question)
     elif not args.dry_run and not asked(question):
         return 0
-    engine = session.engine
-    run_levels(
-        session, [stopped], "Removing", "Removed", lambda one: engine.containers.remove(one.id, volumes=args.volumes)
-    )
+    remove(session, stopped, volumes=args.volumes)
     return 0
 
 

@@ -18,19 +18,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from ...app.converge import converge
-    from ...plan.reconcile.options import NEVER, UpOptions
+    from ...app.scaling import scale
     from ..flags.scale import parse_scale
     from ..session import report_failures
 
-    scale = parse_scale(args.items)
-    session = Session(args, services=list(scale))
-    options = UpOptions(
-        services=tuple(scale),
-        with_dependencies=not args.no_deps,
-        scale=scale,
-        recreate=NEVER,
-        recreate_dependencies=NEVER,
-        ignore_orphans=True,
-    )
-    return report_failures(session, converge(session, options))
+    replicas = parse_scale(args.items)
+    session = Session(args, services=list(replicas))
+    return report_failures(session, scale(session, replicas, with_dependencies=not args.no_deps))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
+from ....grammar import signals
 from ...containers.life import archive, attach, execs, pump
-from ...errors import Conflict
+from ...containers.spec import validate
+from ...errors import Conflict, InvalidParameter
 from ..http import Response
 from ..router import Route
 from .containers import size
@@ -72,9 +75,20 @@ async def resize(daemon: Daemon, request: Request) -> Response:
     return Response(200)
 
 
+async def kill(daemon: Daemon, request: Request) -> Response:
+    """End a command with the signal of the query, SIGKILL without one: Docker has no such call."""
+    name = request.text("signal")
+    number = validate.any_signal(name) if name else signal.SIGKILL
+    if not signals.is_known(number):
+        raise InvalidParameter(f"invalid signal: {name}")
+    execs.kill(execs.find(daemon.containers, request["id"]), number)
+    return Response(204)
+
+
 ROUTES = (
     Route("POST", "/containers/{id}/exec", create),
     Route("POST", "/exec/{id}/start", start),
     Route("POST", "/exec/{id}/resize", resize),
     Route("GET", "/exec/{id}/json", inspect),
+    Route("POST", "/pycompose/exec/{id}/kill", kill),
 )

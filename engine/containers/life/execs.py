@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -268,7 +269,7 @@ async def capture(
                 for reader in readers:
                     reader.finish()
     except TimeoutError:
-        _kill(process)
+        _signal(process, signal.SIGKILL)
         raise
     finally:
         close(process)
@@ -276,10 +277,26 @@ async def capture(
     return code, bytes(output)
 
 
-def _kill(process: ExecProcess) -> None:
+def kill(execution: Exec[Container], number: int) -> None:
+    """Send a signal to the command and, as the leader of a session, to all of its group. Raises Conflict where nothing runs."""
+    if execution.process is None or not execution.running:
+        raise Conflict(f"exec {execution.id} is not running")
+    _signal(execution.process, number)
+
+
+def _signal(process: ExecProcess, number: int) -> None:
+    """To nobody where the process is gone, whoever has its pid by now."""
     from ...linux import process as kernel
 
     pidfd = kernel.open_pidfd(process.pid, process.pid_starttime)
-    if pidfd is not None:
-        kernel.send_signal(pidfd, 9)
+    if pidfd is None:
+        return
+    try:
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, number)
+        else:
+            kernel.send_signal(pidfd, number)
+    except ProcessLookupError:
+        return
+    finally:
         os.close(pidfd)

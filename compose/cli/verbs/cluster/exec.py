@@ -43,7 +43,7 @@ def _command(args: Namespace) -> list[str]:
     if args.env:
         from ..exec import exec_environment
 
-        command = ["env", *exec_environment(args.env), *command]
+        command = ["env", *(f"{key}={value}" for key, value in exec_environment(args.env).items()), *command]
     if args.workdir:
         command = ["sh", "-c", 'cd "$0" && exec "$@"', args.workdir, *command]
     return command
