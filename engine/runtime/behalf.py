@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -49,5 +50,10 @@ def _leads_nowhere(address: str) -> bool:
     """Whether it is an IPv4 address that no network here has."""
     if ":" in address or ip_address(address).is_loopback:
         return False
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
-        return probe.connect_ex((address, 9)) == errno.ENETUNREACH  # sends nothing
+    return _probe().connect_ex((address, 9)) == errno.ENETUNREACH  # sends nothing
+
+
+@cache
+def _probe() -> socket.socket:
+    """One for all questions of this process, which stays in its network namespace."""
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)

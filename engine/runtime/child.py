@@ -26,7 +26,7 @@ import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from ..linux import namespace, process
-from . import protocol, stage
+from . import protocol, room, stage
 from .program import not_executable
 from .slot import Slot
 
@@ -164,6 +164,7 @@ def _child(draft: Draft, streams: Sequence[int], channel: socket.socket, slot: S
     try:
         # Processes of the container may see this one before it has given up its rights.
         process.set_dumpable(False)
+        room.give_back()
         for number, descriptor in enumerate(streams):
             os.dup2(descriptor, number)
         process.close_all_except((0, 1, 2, channel.fileno(), *draft.descriptors))

@@ -11,7 +11,8 @@ well, and the shim is in the network namespace where nftables knows the containe
 address of its own there, since another container may have the same port of another. The container sees the client's address
 (behalf.py).
 
-Memory is bounded: MAX_CONNECTIONS, and one chunk a direction, for nothing is read before the other side took what was.
+Memory is bounded: MAX_CONNECTIONS, and one chunk a direction, for nothing is read before the other side took what was. What is
+taken at once never leaves the one buffer that all connections share.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from ..linux import userns
-from . import behalf
+from . import behalf, room
 from .datagrams import Flow, Flows
 from .loop import READ, WRITE
 
@@ -31,9 +32,13 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 RELAY_ADDRESS = "127.255.255.254"
-MAX_CONNECTIONS = 128
-_CHUNK = 1 << 16
+MAX_CONNECTIONS = 4096
+_CHUNK = 1 << 18
+_TURN = 4
+"""Chunks that one connection may move before it is the others' turn."""
 _BURST = 64
+_buffer = bytearray(_CHUNK)
+_view = memoryview(_buffer)
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 
 
@@ -55,6 +60,7 @@ def serve(loop: Loop, descriptor: int, idle: Callable[[], None] = lambda: None) 
     held = socket.socket(fileno=descriptor)
     kind = held.type
     held.detach()
+    room.make()
     return DatagramRelay(loop, descriptor) if kind == socket.SOCK_DGRAM else Relay(loop, descriptor, idle)
 
 
@@ -79,7 +85,9 @@ class Relay:
         host, self._port = self._listener.getsockname()[:2]
         self._address = address_of(host)
         self._connections: set[Connection] = set()
+        self._most = room.connections(MAX_CONNECTIONS)
         self._listener.setblocking(False)
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.resume()
 
     @property
@@ -103,11 +111,15 @@ class Relay:
             connection.cut()
 
     def _accept(self) -> None:
-        try:
-            client, address = self._listener.accept()
-        except OSError:
-            return  # the client is gone already
-        if len(self._connections) >= MAX_CONNECTIONS:
+        for _ in range(_BURST):
+            try:
+                client, address = self._listener.accept()
+            except OSError:
+                return  # nobody waits any more, or the client is gone already
+            self._continue(client, address)
+
+    def _continue(self, client: socket.socket, address: tuple[str, int]) -> None:
+        if len(self._connections) >= self._most:
             abort(client)
             return
         try:
@@ -163,7 +175,13 @@ class DatagramRelay:
 
 
 class Connection:
-    """Two sockets and what is on its way between them; over when both directions have ended or either side broke."""
+    """Two sockets and what is on its way between them; over when both directions have ended or either side broke.
+
+    The server may still be connecting: it refuses what is sent then (EAGAIN), has nothing to be read, and tells of a failure as of
+    any other end. Only a client's end has to wait, since to end such a connection is to give it up.
+    """
+
+    __slots__ = ("_closed", "_connecting", "_ended", "_loop", "_pending", "_sides", "_watched")
 
     def __init__(
         self, loop: Loop, client: socket.socket, server: socket.socket, closed: Callable[[Connection], None]
@@ -173,56 +191,88 @@ class Connection:
         self._closed = closed
         self._pending = [b"", b""]  # what side 0 and side 1 still have to be sent
         self._ended = [False, False]  # side 0 and side 1 will send no more
-        self._connecting = True
-        self._watch()
+        self._connecting = True  # as far as is known
+        self._watched = [READ, READ]
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the client has it of its listener
+        loop.watch(client.fileno(), self._client_ready, READ)
+        loop.watch(server.fileno(), self._server_ready, READ)
 
     def _watch(self) -> None:
         """Each side is read while the other has taken everything, and written while something waits for it."""
-        if self._connecting:
-            self._loop.watch(self._sides[1].fileno(), self._ready, WRITE)
-            return
-        for side, own in enumerate(self._sides):
+        for side in (0, 1):
             events = 0
             if not self._ended[side] and not self._pending[1 - side]:
-                events |= READ
+                events = READ
             if self._pending[side]:
                 events |= WRITE
-            if events:
-                self._loop.watch(own.fileno(), self._ready, events)
-            else:
-                self._loop.forget(own.fileno())
+            if events != self._watched[side]:
+                self._watch_for(side, events)
 
-    def _ready(self, _: int) -> None:
+    def _watch_for(self, side: int, events: int) -> None:
+        self._watched[side] = events
+        if events:
+            ready = self._server_ready if side else self._client_ready
+            self._loop.watch(self._sides[side].fileno(), ready, events)
+        else:
+            self._loop.forget(self._sides[side].fileno())
+
+    def _client_ready(self, _: int) -> None:
+        self._ready(0)
+
+    def _server_ready(self, _: int) -> None:
         self._connecting = False
+        self._ready(1)
+
+    def _ready(self, side: int) -> None:
+        """What waits for a side goes first, so that the other one is read again; then what it has sent."""
         try:
-            for side in (0, 1):
+            if self._pending[side]:
                 self._flush(side)
-                self._read(side)
+            waits = self._read(side)
         except OSError:
             self.cut()
             return
-        if all(self._ended) and not any(self._pending):
+        if waits:
+            self._watch_for(0, 0)
+            self._watch_for(1, WRITE)
+            return
+        if self._ended[0] and self._ended[1] and not any(self._pending):
             self._finish()
         else:
             self._watch()
 
-    def _read(self, side: int) -> None:
-        if self._ended[side] or self._pending[1 - side]:
-            return
-        try:
-            data = self._sides[side].recv(_CHUNK)
-        except BlockingIOError:
-            return
-        if not data:
-            self._ended[side] = True
+    def _read(self, side: int) -> bool:
+        """Carry on what a side has sent. True: it has sent its last, which has to wait for the connection."""
+        source, sink = self._sides[side], self._sides[1 - side]
+        for _ in range(_TURN):
+            if self._ended[side] or self._pending[1 - side]:
+                break
+            try:
+                count = source.recv_into(_buffer)
+            except BlockingIOError:
+                break
+            if not count:
+                if self._connecting:
+                    return True
+                self._end(side)
+                break
+            try:
+                sent = sink.send(_view[:count])
+                self._connecting = False
+            except BlockingIOError:
+                sent = 0
+            if sent < count:
+                self._pending[1 - side] = bytes(_view[sent:count])
+            elif count < _CHUNK:
+                break  # likely all there is; the loop knows better
+        return False
+
+    def _end(self, side: int) -> None:
+        self._ended[side] = True
+        if not self._ended[1 - side]:  # else both are closed
             self._sides[1 - side].shutdown(socket.SHUT_WR)
-            return
-        self._pending[1 - side] = data
-        self._flush(1 - side)
 
     def _flush(self, side: int) -> None:
-        if not self._pending[side]:
-            return
         try:
             sent = self._sides[side].send(self._pending[side])
         except BlockingIOError:

@@ -24,6 +24,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from ..linux import namespace, process
+from . import room
 from .datagrams import Flow, Flows
 from .handover import HOST, OUTSIDE, transparent
 from .loop import Loop
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 4096
 _BACKLOG = 512
+_BURST = 64
 _IP_RECVORIGDSTADDR, _IPV6_RECVORIGDSTADDR = 20, 74
 _ANYWHERE = {socket.AF_INET: ("192.0.2.1", 9), socket.AF_INET6: ("2001:db8::1", 9)}
 _IPV4_ADDRESS, _IPV6_ADDRESS = struct.Struct("!2xH4s"), struct.Struct("!2xH4x16s")
@@ -46,6 +48,7 @@ def main(inner: int, lifeline: int) -> None:
     ``lifeline`` the reading end of what keeper and shims hold."""
     os.setsid()
     process.reset_signals()
+    room.make()
     loop = Loop()
     Uplink(loop, inner)
     loop.watch(lifeline, lambda _: loop.stop(), 0)
@@ -62,6 +65,7 @@ class Uplink:
         self._resident = ThreadPoolExecutor(1, "inner", lambda: namespace.setns(inner, namespace.CLONE_NEWNET))
         self._replies: dict[tuple[int, Address], socket.socket] = {}
         self._flows = Flows(loop)
+        self._most = room.connections(MAX_CONNECTIONS)
         for family in (socket.AF_INET, socket.AF_INET6):
             for port in (OUTSIDE, HOST):
                 self._listen(family, port)
@@ -78,17 +82,21 @@ class Uplink:
         self._loop.watch(datagram.fileno(), lambda _: self._receive(datagram, target))
 
     def _accept(self, listener: socket.socket, target: Callable[[str], str]) -> None:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return  # the client is gone already
+        for _ in range(_BURST):
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return  # nobody waits any more, or the client is gone already
+            self._continue(client, target)
+
+    def _continue(self, client: socket.socket, target: Callable[[str], str]) -> None:
         wanted = client.getsockname()
         address = target(wanted[0])
-        if not address or len(self._connections) >= MAX_CONNECTIONS:
+        if not address or len(self._connections) >= self._most:
             abort(client)
             return
         try:
-            server = socket.socket(listener.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+            server = socket.socket(client.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
             code = server.connect_ex((address, wanted[1]))
         except OSError:
             abort(client)
@@ -98,12 +106,10 @@ class Uplink:
             abort(client)
             return
         client.setblocking(False)
-        for one in (client, server):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connections.add(Connection(self._loop, client, server, self._connections.discard))
 
     def _receive(self, listener: socket.socket, target: Callable[[str], str]) -> None:
-        for _ in range(64):
+        for _ in range(_BURST):
             try:
                 data, ancillary, _, client = listener.recvmsg(65535, 128)
             except OSError:
@@ -146,6 +152,7 @@ def _listeners(family: socket.AddressFamily, port: int) -> tuple[socket.socket, 
         one = transparent(family, kind)
         one.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
         made.append(one)
+    made[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made[0].listen(_BACKLOG)
     if family == socket.AF_INET6:
         made[1].setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVORIGDSTADDR, 1)
