@@ -9,6 +9,7 @@ from . import namespace
 
 _EVERYTHING = (1 << 32) - 1
 _LARGEST_GROUP = (1 << 31) - 1
+_OVERFLOW = 65534
 
 
 class Range(NamedTuple):
@@ -22,6 +23,14 @@ class Range(NamedTuple):
 def parse_map(text: str) -> tuple[Range, ...]:
     """The content of /proc/PID/uid_map or gid_map, lowest first."""
     return tuple(sorted(Range(*map(int, line.split())) for line in text.splitlines() if line.strip()))
+
+
+def inside(ranges: tuple[Range, ...], outside: int) -> int:
+    """The number in a namespace of who is ``outside`` in the one that its map is read from; 65534, nobody, without one."""
+    for one in ranges:
+        if one.outside <= outside < one.outside + one.length:
+            return one.inside + outside - one.outside
+    return _OVERFLOW
 
 
 def own_map(kind: str) -> tuple[Range, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import EngineError, InvalidParameter
+from ...linux import userns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ def _read(pid: int) -> Process | None:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             command = file.read().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
         info = os.stat(f"/proc/{pid}")
+        user, group = _own_ids(pid, info)
     except (FileNotFoundError, ProcessLookupError):
         return None
     name = text[text.index("(") + 1 : text.rindex(")")]
@@ -70,8 +72,8 @@ def _read(pid: int) -> Process | None:
         int(fields[1]),
         int(fields[2]),
         int(fields[3]),
-        info.st_uid,
-        info.st_gid,
+        user,
+        group,
         state,
         int(fields[4]),
         (int(fields[11]) + int(fields[12])) / _TICKS,
@@ -83,8 +85,19 @@ def _read(pid: int) -> Process | None:
         int(fields[17]),
         name,
         command or f"[{name}]",
-        _user(info.st_uid),
+        _user(user),
     )
+
+
+def _own_ids(pid: int, status: os.stat_result) -> tuple[int, int]:
+    """User and group as the process itself knows them: it may be in a user namespace of its container's."""
+    if os.readlink(f"/proc/{pid}/ns/user") == os.readlink("/proc/self/ns/user"):
+        return status.st_uid, status.st_gid
+    ids = []
+    for kind, outside in (("uid", status.st_uid), ("gid", status.st_gid)):
+        with open(f"/proc/{pid}/{kind}_map") as file:
+            ids.append(userns.inside(userns.parse_map(file.read()), outside))
+    return ids[0], ids[1]
 
 
 def _user(uid: int) -> str:
