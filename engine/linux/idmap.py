@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,9 +29,32 @@ def make(uids: Sequence[Range], gids: Sequence[Range], *, network: bool = False)
     """A user namespace with these maps and, with ``network``, a network namespace that it owns (else -1). Raises OSError."""
     flags = namespace.CLONE_NEWUSER | (namespace.CLONE_NEWNET if network else 0)
     with _waiting(flags) as directory:
-        for name, ranges in (("uid_map", uids), ("gid_map", gids)):
-            _write(f"{directory}/{name}", "".join(f"{one.inside} {one.outside} {one.length}\n" for one in ranges))
+        _map(directory, uids, gids)
         return _open(directory, "user"), _open(directory, "net") if network else -1
+
+
+_APART = "import ctypes, os; ctypes.CDLL(None).unshare(0x10000000) or os.write(1, b'1') and os.read(0, 1)"
+_PATIENCE_MS = 20_000
+
+
+def make_from_threads(uids: Sequence[Range], gids: Sequence[Range]) -> int:
+    """The user namespace of ``make``, for a process with threads, which cannot fork: made by an interpreter of its own, in some 20
+    ms. Raises OSError."""
+    import subprocess  # here: shims have no use for it
+
+    command = [sys.executable, "-I", "-S", "-E", "-c", _APART]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as maker:
+        assert maker.stdin is not None and maker.stdout is not None
+        poller = select.poll()
+        poller.register(maker.stdout, select.POLLIN)
+        try:
+            if not poller.poll(_PATIENCE_MS) or not maker.stdout.read(1):
+                raise KernelError(errno.EPERM, "unshare", "user namespace")
+            directory = f"/proc/{maker.pid}"
+            _map(directory, uids, gids)
+            return _open(directory, "user")
+        finally:
+            maker.kill()
 
 
 def make_network(user: int) -> int:
@@ -47,12 +72,19 @@ def apply(mount_fd: int, user: int, *, recursive: bool = False) -> None:
 @contextmanager
 def root_of(base: int) -> Iterator[None]:
     """Make files, in this thread, as the root of a container whose ids begin at ``base``; 0: as oneself."""
-    if not base:
+    with acting_as(base, base):
+        yield
+
+
+@contextmanager
+def acting_as(user: int, group: int) -> Iterator[None]:
+    """Make files, in this thread, as somebody else, with the rights that one has; 0, 0: as oneself."""
+    if not user and not group:
         yield
         return
     before = caps.current()
-    libc.setfsgid(base)
-    libc.setfsuid(base)
+    libc.setfsgid(group)
+    libc.setfsuid(user)
     try:
         # The kernel takes the capabilities on files away from whoever stops being root for them.
         caps.set_effective(before)
@@ -127,6 +159,11 @@ def _waiting(flags: int, within: int = -1) -> Iterator[str]:
         os.close(leave)
         os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         os.close(pidfd)
+
+
+def _map(directory: str, uids: Sequence[Range], gids: Sequence[Range]) -> None:
+    for name, ranges in (("uid_map", uids), ("gid_map", gids)):
+        _write(f"{directory}/{name}", "".join(f"{one.inside} {one.outside} {one.length}\n" for one in ranges))
 
 
 def _number(pidfd: int) -> int:

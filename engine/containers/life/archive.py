@@ -25,13 +25,13 @@ from ...linux.libc import KernelError
 from ...runtime import users
 from ...timestamps import rfc3339
 from ..spec import skeleton
-from . import ipc, supervise
+from . import ipc, matched, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...images.tarstream import Entry
-    from ..spec.record import MountPoint
+    from ..spec.record import ContainerRecord, MountPoint
     from .container import Container
     from .service import Containers
 
@@ -105,7 +105,7 @@ def root(containers: Containers, container: Container, *, write: bool = False) -
             else:
                 continue
             try:
-                _bind(descriptor, source, mounted.destination, read_only=not mounted.rw)
+                _bind(descriptor, source, mounted, container.record)
             finally:
                 os.close(source)
         yield descriptor
@@ -128,11 +128,14 @@ def _running_root(container: Container) -> int:
     return descriptor
 
 
-def _bind(root_fd: int, source: int, destination: str, *, read_only: bool) -> None:
+def _bind(root_fd: int, source: int, point: MountPoint, record: ContainerRecord) -> None:
     """Attach a volume inside the view; it goes away with the view, which is unmounted as a tree."""
     tree = mount.open_tree("", directory_fd=source, recursive=True)
+    destination = point.destination
     try:
-        if read_only:
+        if point.matched:
+            matched.show(tree, point.source, _user(root_fd, record.spec.user), own_ids=bool(record.ids))
+        if not point.rw:
             mount.set_attributes(tree, set_bits=mount.MOUNT_ATTR_RDONLY, recursive=True)
         directory = stat.S_ISDIR(os.fstat(source).st_mode)
         make = paths.make_directory if directory else paths.make_file
@@ -282,8 +285,12 @@ def put(
                 raise InvalidParameter("extraction point is not a directory")
         if _read_only(container, posixpath.normpath(path)):
             raise Forbidden("mounted volume is marked read-only")
-        owner = _owner(root_fd, container) if own else None
         ids = seen_ids(container)
+        owner = _owner(root_fd, container) if own else None
+        writer = (ids, ids)
+        if (point := _mount_of(container, path)) is not None and point.matched:
+            owner = _owner(root_fd, container) or (0, 0)  # nobody else can have anything there
+            writer = (ids + owner[0], ids + owner[1])
         prefix = os.fsencode(posixpath.normpath("/" + path.lstrip("/")).strip("/"))
 
         def accept(entry: Entry) -> bool:
@@ -307,7 +314,7 @@ def put(
             return name.strip(b"./") != b"" or not prefix
 
         try:
-            with idmap.root_of(ids):
+            with idmap.acting_as(*writer):
                 unpack(decompress(chunks(stream)), root_fd, layer=False, accept=accept, through_links=True)
         except OSError as error:
             if error.errno == errno.EROFS:
@@ -344,11 +351,15 @@ def _owner(root_fd: int, container: Container) -> tuple[int, int] | None:
     user = container.record.spec.user
     if not user:
         return None
+    identity = _user(root_fd, user)
+    return identity.uid, identity.gid
+
+
+def _user(root_fd: int, user: str) -> users.Identity:
     try:
-        identity = _identity(root_fd, user)
+        return _identity(root_fd, user)
     except users.UserError as error:
         raise EngineError(str(error)) from None
-    return identity.uid, identity.gid
 
 
 def _identity(root_fd: int, user: str) -> users.Identity:
