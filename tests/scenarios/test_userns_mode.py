@@ -186,6 +186,38 @@ services:
     ended(command)
 
 
+@pytest.mark.parametrize("mode", ["host", "auto"])
+def test_copies_through_a_matched_bind(command: Command, mode: str) -> None:
+    """In and out, while the container runs and while it does not: the owner outside is the user inside, and nobody else."""
+    source = command.directory / "source"
+    source.mkdir()
+    (source / "given").write_text("given\n")
+    for path in (source, source / "given"):
+        os.chown(path, 1001, 1002)
+    (command.directory / "compose.yaml").write_text(f"""
+name: p
+services:
+  app: {{image: bare, command: sleep 600, stop_grace_period: 0s, userns_mode: {mode}, user: "1234:8", volumes: ["./source:/s:idmap"]}}
+""")
+    (command.directory / "word").write_text("word\n")
+    try:
+        command("up", "-d")
+        for state in ("running", "stopped"):
+            command("cp", "word", f"app:/s/{state}")
+            made = source / state
+            assert made.read_text() == "word\n"
+            assert (made.stat().st_uid, made.stat().st_gid) == (1001, 1002)
+            with tarfile.open(fileobj=io.BytesIO(command("cp", "app:/s/given", "-").stdout.encode())) as packed:
+                assert [(one.uid, one.gid) for one in packed] == [(1234, 8)]
+            command("stop")
+        command("start")
+        assert command("container", "top", "p-app-1", "-eo", "pid,uid,comm").stdout.split()[-2:] == ["1234", "sleep"]
+        seen = command("exec", "-T", "app", "stat", "-c", "%u:%g", "/s/stopped").stdout
+        assert seen == "1234:8\n"
+    finally:
+        ended(command)
+
+
 def test_what_up_says_about_owners(command: Command) -> None:
     source = command.directory / "source"
     source.mkdir(mode=0o755)
@@ -262,6 +294,24 @@ def test_an_engine_wide_default_bounded_ranges_and_kills(engine: EngineRoot) -> 
     assert outside(engine, run(engine, "four")) == bases[1], "a range that was given back"
     for name in ("one", "three", "four", "plain"):
         engine.json("DELETE", f"/containers/{name}?force=1")
+
+
+def test_two_engines_never_give_the_same_ids(engine: EngineRoot, tmp_path: Path) -> None:
+    """The same ranges are configured for both: what one has given, the other has not."""
+    root = tmp_path / "other"
+    root.mkdir()
+    (root / "engine.yaml").write_text("userns: {mode: auto, first: 1000000000, ranges: 3}\n")
+    with EngineRoot(root) as other:
+        other.import_busybox()
+        bases = [outside(here, run(here, name)) for here, name in ((engine, "one"), (other, "two"), (engine, "three"))]
+        assert sorted(bases) == [1000000000 + number * 65536 for number in range(3)]
+        with pytest.raises(Exception, match="no range of ids is left for a user namespace"):
+            run(other, "four")
+        engine.json("DELETE", "/containers/one?force=1")
+        assert outside(other, run(other, "four")) == bases[0]
+        for name in ("two", "four"):
+            other.json("DELETE", f"/containers/{name}?force=1")
+    engine.json("DELETE", "/containers/three?force=1")
 
 
 def test_killed_on_the_way_into_its_user_namespace(engine: EngineRoot) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pycompose.engine.configuration import ConfigurationError, load
+from pycompose.engine.containers.life import idranges
 from pycompose.engine.containers.spec import fields, mounts, userspace
 from pycompose.engine.containers.spec.userspace import OWN, Donor, Ids
-from pycompose.engine.errors import Conflict, EngineError, InvalidParameter
+from pycompose.engine.errors import Conflict, InvalidParameter
 from pycompose.engine.linux import idmap
 from pycompose.engine.linux.cgroup import Hierarchies
 from pycompose.engine.linux.userns import Range
@@ -84,18 +85,35 @@ def test_refused_elsewhere() -> None:
 
 def test_ranges_never_overlap_and_end() -> None:
     ids = Ids("host", 100000, 3)
-    taken: list[int] = []
-    for _ in range(3):
-        taken.append(userspace.free(ids, taken, "abc"))
-    assert sorted(taken) == [100000, 165536, 231072]
-    with pytest.raises(EngineError, match="no range of ids is left for a user namespace: 3 containers have one"):
-        userspace.free(ids, taken, "abc")
-    assert userspace.free(ids, taken[:1] + taken[2:], "abc") == taken[1]
-    assert userspace.free(ids, [0, 7], "abc") == taken[0]
+    all_three = list(userspace.unused(ids, (), "abc"))
+    assert sorted(all_three) == [100000, 165536, 231072]
+    assert list(userspace.unused(ids, [0, 7, all_three[1]], "abc")) == [all_three[0], all_three[2]]
+    assert not list(userspace.unused(ids, all_three, "abc"))
+    assert "no range of ids is left for a user namespace: 3 containers have one" in str(userspace.nothing_left(ids))
 
 
 def test_ranges_of_engines_begin_at_different_places() -> None:
-    assert userspace.free(Ids(), (), "one") != userspace.free(Ids(), (), "other")
+    assert next(userspace.unused(Ids(), (), "one")) != next(userspace.unused(Ids(), (), "other"))
+
+
+def test_no_two_engines_take_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a range is whose state directory is there: of one that has gone it is free, and comes back to its owner."""
+    monkeypatch.setattr(idranges, "DIRECTORY", tmp_path / "ids")
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    mine.mkdir()
+    theirs.mkdir()
+    assert idranges.take([1, 2], mine) == 1
+    assert idranges.take([1, 2], mine) == 1
+    assert idranges.take([1, 2], theirs) == 2
+    assert idranges.take([1, 2], tmp_path) is None
+    idranges.give_back(1, theirs)  # is not theirs
+    assert idranges.take([1], theirs) is None
+    mine.rmdir()
+    assert idranges.take([1], theirs) == 1
+    idranges.give_back(1, theirs)
+    idranges.give_back(2, theirs)
+    idranges.give_back(2, theirs)
+    assert not idranges.DIRECTORY.exists()
 
 
 @pytest.mark.parametrize(("owner", "user"), [(1001, 0), (1001, 33), (33, 1001), (1, 2), (ALL - 1, 1)])

@@ -22,11 +22,24 @@ from ...networks.ipam import check_mac
 from ...networks.types import EndpointRequest, endpoint_settings
 from ...runtime import defaults
 from ...volumes.types import LEASE
-from ..spec import apparmor, bundle, confinement, fields, merge, mounts, names, resources, security, skeleton, validate
+from ..spec import (
+    apparmor,
+    bundle,
+    confinement,
+    fields,
+    merge,
+    mounts,
+    names,
+    pretence,
+    resources,
+    security,
+    skeleton,
+    validate,
+)
 from ..spec.container import OWN_RUNTIMES, ContainerSpec
 from ..spec.record import ContainerRecord, MountPoint
 from ..spec.userspace import Wanted
-from . import users
+from . import idranges, users
 from .container import Container
 from .state import State
 
@@ -72,6 +85,8 @@ async def create(
     _check_platform(image, wanted["Image"], platform)
     config = merge.with_image(wanted, image.process)
     validate.config(config)
+    if userns.has_one_id():
+        warnings += pretence.warnings(config)
     _check_partners(containers, draft)
     id = secrets.token_hex(32)
     _complete(draft, config, id, containers.log_config)
@@ -102,14 +117,14 @@ async def create(
         if any(point.type in ("volume", "image") for point in points):
             record = replace(record, mounts=await containers.blocking(_volumes, containers, record, made))
         await containers.blocking(_make_place, containers.layout.container_state(id))
-        with users.lend(containers, Wanted.of(host)) as ids:
-            container = Container(replace(record, ids=ids), State())
-            await containers.save(container)
-            await _enter(containers, container, image)
+        record = replace(record, ids=await users.reserve(containers, id, Wanted.of(host)))
+        container = Container(record, State())
+        await containers.save(container)
+        await _enter(containers, container, image)
     except BaseException:
         containers.free(name, id)
         with anyio.CancelScope(shield=True):
-            await containers.blocking(shutil.rmtree, containers.layout.container_state(id), ignore_errors=True)
+            await containers.blocking(_unmake_place, containers.layout.container_state(id), record.ids)
             if made:
                 await containers.blocking(_take_back, containers, made)
         raise
@@ -135,6 +150,13 @@ def _make_place(state: Path) -> None:
         directory.mkdir(parents=True, mode=0o700 if directory is state else 0o755)
     # Programs look for it to learn that they are in a container.
     (state / "upper" / ".dockerenv").touch(mode=0o755)
+
+
+def _unmake_place(state: Path, ids: int) -> None:
+    if ids:
+        with contextlib.suppress(OSError):  # without its directory it is nobody's either
+            idranges.give_back(ids, state)
+    shutil.rmtree(state, ignore_errors=True)
 
 
 def _runtime_known(name: str) -> bool:

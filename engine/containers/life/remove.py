@@ -13,7 +13,7 @@ import anyio
 
 from ...errors import Conflict, NotFound
 from ..view import filters
-from . import autoports, memory, stop, takeover
+from . import autoports, idranges, memory, stop, takeover
 from .teardown import teardown
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ async def _remove_volume(containers: Containers, name: str) -> None:
 
 
 def _delete(containers: Containers, container: Container) -> None:
+    if container.record.ids:
+        idranges.give_back(container.record.ids, containers.layout.container_state(container.id))
     discard(containers.layout, containers.trash, container.id)
 
 

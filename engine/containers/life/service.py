@@ -66,7 +66,6 @@ class Containers:
         """``log_config`` is the LogConfig of containers that ask for none, ``ids`` what user namespaces are made of."""
         self.log_config: LogConfig = log_config or {"Type": "json-file", "Config": {}}
         self.ids = ids or Ids()
-        self.lent: set[int] = set()
         self.layout = layout
         self.store = store
         self.logs = LogWatch()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+import itertools
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ...errors import NotFound
+from ...errors import EngineError, NotFound
 from ...linux import userns
 from ..spec import userspace
 from ..spec.container import OWN_RUNTIMES
 from ..spec.userspace import Wanted
+from . import idranges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..spec.record import ContainerRecord
     from .container import Container
     from .service import Containers
@@ -36,27 +36,30 @@ def base(containers: Containers, wanted: Wanted) -> int:
     return userspace.base(wanted.mode, [userspace.Donor(donor.name, donor.ids) for donor in donors])
 
 
-@contextmanager
-def lend(containers: Containers, wanted: Wanted) -> Iterator[int]:
-    """The first of the ids that the container is to have, 0: the host's. Nobody else is given them before the end of the block,
-    by which they are in a record, or free again."""
+async def reserve(containers: Containers, id: str, wanted: Wanted, given: int = 0) -> int:
+    """Where the ids of a container begin, 0: the host's. One of its own is nobody else's on this machine until it is given back;
+    ``given`` is what it has had until now. Raises as base, and EngineError without a range that is left."""
     found = base(containers, wanted)
     if found != userspace.OWN:
-        yield found
-        return
-    used = {container.record.ids for container in containers} | containers.lent
-    found = userspace.free(containers.ids, used, containers.layout.instance)
-    containers.lent.add(found)
+        return found
+    used = {container.record.ids for container in containers if container.id != id}
+    ranges = userspace.unused(containers.ids, used, containers.layout.instance)
+    candidates = itertools.chain((given,), ranges) if given else ranges
     try:
-        yield found
-    finally:
-        containers.lent.discard(found)
+        taken = await containers.blocking(idranges.take, candidates, containers.layout.container_state(id))
+    except OSError as error:
+        raise EngineError(f"cannot reserve ids for a user namespace: {error}") from None
+    if taken is None:
+        raise userspace.nothing_left(containers.ids)
+    return taken
 
 
 async def renew(containers: Containers, container: Container) -> None:
-    """Before a start: whom it shares with may have been made anew since it was created. Raises as base."""
-    found = base(containers, Wanted.of(container.record.spec.host))
-    if found not in (userspace.OWN, container.record.ids):
+    """Before a start: whom it shares with may have been made anew since it was created, and after a reboot somebody else may have
+    its ids. Raises as reserve."""
+    record = container.record
+    found = await reserve(containers, container.id, Wanted.of(record.spec.host), record.ids)
+    if found != record.ids:
         await containers.save(container, ids=found)
 
 

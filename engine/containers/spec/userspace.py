@@ -16,7 +16,7 @@ from ...errors import Conflict, EngineError, InvalidParameter
 from ...linux import idmap
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ...linux import oci
 
@@ -114,16 +114,19 @@ def base(mode: str, donors: Sequence[Donor]) -> int:
     return first.base
 
 
-def free(ids: Ids, used: Collection[int], instance: str) -> int:
-    """The first id of a range that is in nobody's use. Engines begin at different places, since none knows of another's
-    containers. Raises EngineError."""
+def unused(ids: Ids, used: Collection[int], instance: str) -> Iterator[int]:
+    """Where the ranges begin that none of this engine's containers has. Engines begin at different places, so that they seldom
+    ask for the same."""
     taken = set(used)
     begin = zlib.crc32(instance.encode()) % ids.ranges
     for step in range(ids.ranges):
         found = ids.first + (begin + step) % ids.ranges * idmap.IDS
         if found not in taken:
-            return found
-    raise EngineError(
+            yield found
+
+
+def nothing_left(ids: Ids) -> EngineError:
+    return EngineError(
         f"no range of ids is left for a user namespace: {ids.ranges} containers have one (userns: ranges in engine.yaml)"
     )
 
