@@ -63,10 +63,20 @@ class Line:
             sink.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
-        for one in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        self.break_off()
+        _end(self._listener)
+
+    def break_off(self) -> None:
+        """End what is under way. Who comes again is let in."""
+        under_way, self._open = self._open, []
+        for one in under_way:
+            _end(one)
+
+
+def _end(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
 
 
 def line_to(lab: Lab, directory: Path) -> tuple[Line, str, dict[str, str]]:
@@ -122,3 +132,49 @@ def test_a_server_that_goes_away_in_the_middle(lab: Lab, tmp_path: Path) -> None
     assert "nothing to do" not in done.stdout
     assert sorted(one["Service"] for one in lab.units()) == ["db", "web"]
     assert "nothing to do" in lab.run("deploy").stdout
+
+
+COUNTING = """
+services:
+  web:
+    image: "@IMAGE@"
+    init: true
+    command: [sh, -c, "i=0; while :; do i=$$((i + 1)); echo line $$i; sleep 0.2; done"]
+    deploy: {replicas: 2, endpoint_mode: dnsrr}
+"""
+
+
+def test_output_is_followed_over_a_connection_that_breaks_off(lab: Lab, tmp_path: Path) -> None:
+    """Every line of every replica, once: the streams are opened again where they were."""
+    lab.write(COUNTING)
+    lab.run("deploy")
+    line, to, environment = line_to(lab, tmp_path)
+    command = [sys.executable, "-m", "pycompose.compose.cli.main", "logs", "--to", to, "-f", "--no-color"]
+    heard: dict[str, list[int]] = {}
+    broken: dict[str, int] = {}
+    with subprocess.Popen(
+        command,
+        cwd=lab.directory,
+        env={**os.environ, **lab.environment, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for text in process.stdout:
+            source, _, words = text.partition("|")
+            heard.setdefault(source.strip(), []).append(int(words.split()[-1]))
+            if not broken and len(heard) == 2 and min(map(len, heard.values())) > 20:
+                broken = {source: len(numbers) for source, numbers in heard.items()}
+                line.break_off()
+            if broken and all(len(numbers) > broken[source] + 20 for source, numbers in heard.items()):
+                break
+        process.terminate()
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+    line.cut()
+    assert len(broken) == 2, heard
+    for numbers in heard.values():
+        assert numbers == list(range(1, len(numbers) + 1))

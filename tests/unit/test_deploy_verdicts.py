@@ -9,10 +9,10 @@ import pytest
 from pycompose.compose.deploy import columns as table
 from pycompose.compose.deploy.kubernetes import verdicts as kubernetes
 from pycompose.compose.deploy.kubernetes.client import KubernetesError, checked
+from pycompose.compose.deploy.moments import position
 from pycompose.compose.deploy.state import FAILED, WAITING
 from pycompose.compose.deploy.state import READY as IS_READY
 from pycompose.compose.deploy.swarm import verdicts as swarm
-from pycompose.compose.deploy.swarm.logs import after
 from pycompose.compose.load import conformance
 
 NOW = 1_700_000_100.0
@@ -93,10 +93,12 @@ def test_swarm_troubles_name_task_node_and_hint() -> None:
     assert "is it pushed" in one.hint
 
 
-def test_a_log_goes_on_after_the_last_line() -> None:
-    assert after("2023-11-14T22:13:20.123456789Z") == "1700000000.123456790"
-    assert after("2023-11-14T22:13:20.999999999Z") == "1700000001.000000000"
-    assert after("2023-11-14T22:13:20.5Z") == "1700000000.500000001"
+def test_times_of_log_lines_are_in_order_however_many_digits_they_have() -> None:
+    moments = ["20Z", "20.05Z", "20.123456789Z", "20.5Z", "20.999999999Z", "21Z"]
+    places = [position(f"2023-11-14T22:13:{one}") for one in moments]
+    assert places == sorted(places)
+    assert len(set(places)) == len(places)
+    assert position("2023-11-14T22:13:20.5Z") == position("2023-11-14T22:13:20.500000000Z")
 
 
 def workload(kind: str = "Deployment", generation: int = 2, **status: Any) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from urllib.parse import unquote
 
 from ...client.frames import STDERR, demultiplex, raw
 from ...errors import EngineError, OperationError
+from ..moments import position
 from ..state import FAILED, READY
 from .labels import SERVICE, STACK
+from .times import epoch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
 PAUSE = 1.0
 """Seconds between two tries to open a stream again, and between two looks for new services."""
 
+OVERLAP = 5
+"""Seconds before the last line from which a stream is opened again; what has been shown is not shown twice."""
+
+PATIENCE = 60.0
+"""Seconds in which the managers may be away while output is followed."""
+
 TASK, NODE = "com.docker.swarm.task.id", "com.docker.swarm.node.id"
 QUERY: Mapping[str, int] = {"stdout": 1, "stderr": 1, "details": 1, "timestamps": 1}
 """Timestamps always: they say where to go on."""
@@ -37,59 +45,61 @@ QUERY: Mapping[str, int] = {"stdout": 1, "stderr": 1, "details": 1, "timestamps"
 class Follower:
     """Prints the output of one service."""
 
-    def __init__(self, engine: Engine, service: Service, names: Names, line: LogLine) -> None:
+    def __init__(
+        self, engine: Engine, service: Service, names: Names, line: LogLine, *, timestamps: bool = False
+    ) -> None:
         self._engine = engine
         self._id = str(service["ID"])
         self._has_terminal = bool(service["Spec"]["TaskTemplate"]["ContainerSpec"].get("TTY"))
         self._names = names
         self._line = line
+        self._timestamps = timestamps
+        self._shown: dict[str, str] = {}
+        self._before: dict[str, str] = {}
 
     def run(self, options: LogOptions) -> None:
         """Until the end of what there is; with ``follow`` until the service is gone."""
         since, tail = options.since, options.tail
         while True:
             try:
-                query = {**QUERY, "follow": options.follow or None, "tail": tail, "since": since}
-                since = self._read(query, options.timestamps) or since
+                self._read({**QUERY, "follow": options.follow or None, "tail": tail, "since": since})
                 if not options.follow:
                     return
             except EngineError as error:
                 if error.status == 404 or not options.follow:
                     raise
-            tail = "all"
+            since, tail = self._resume() or since, "all"
             time.sleep(PAUSE)
 
-    def read_on(self, since: str | None) -> str | None:
-        """Print what has been said after ``since``; where to go on."""
-        return self._read({**QUERY, "since": since}, False) or since
+    def read_on(self) -> None:
+        """Print what has been said since the last time."""
+        self._read({**QUERY, "since": self._resume()})
 
-    def _read(self, query: Query, timestamps: bool) -> str:
-        last = ""
+    def _resume(self) -> str | None:
+        """Where to go on: before the last line of all, since tasks on other nodes may be heard of later."""
+        self._before = self._shown.copy()
+        newest = max(self._shown.values(), default="")
+        return f"{epoch(newest.partition('.')[0]) - OVERLAP:.0f}" if newest else None
+
+    def _read(self, query: Query) -> None:
         pending: dict[int, bytes] = {}
         with self._engine.swarm.logs("services", self._id, query) as response:
             for stream, data in (raw if self._has_terminal else demultiplex)(response.blocks()):
                 *lines, pending[stream] = (pending.get(stream, b"") + data).split(b"\n")
                 for one in lines:
-                    last = self._print(one.decode("utf-8", "replace"), stream, timestamps) or last
-        return last
+                    self._print(one.decode("utf-8", "replace"), stream)
 
-    def _print(self, text: str, stream: int, timestamps: bool) -> str:
+    def _print(self, text: str, stream: int) -> None:
         moment, _, rest = text.partition(" ")
         details, _, words = rest.partition(" ")
         fields = dict(part.partition("=")[::2] for part in details.split(","))
-        shown = self._names.of(unquote(fields.get(TASK, "")), unquote(fields.get(NODE, "")))
-        self._line(shown, f"{moment} {words}" if timestamps else words.removesuffix("\r"), error=stream == STDERR)
-        return after(moment)
-
-
-def after(moment: str) -> str:
-    """The next nanosecond as the API takes it, ``seconds.nanoseconds``: what has been shown is not shown again."""
-    from .times import epoch
-
-    body, _, fraction = moment.removesuffix("Z").partition(".")
-    seconds = int(epoch(body))
-    nanoseconds = int((fraction or "0").ljust(9, "0")[:9]) + 1 if (fraction or "0").isdigit() else 0
-    return f"{seconds + nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
+        task, node = unquote(fields.get(TASK, "")), unquote(fields.get(NODE, ""))
+        source, place = f"{task} {stream}", position(moment)
+        if place <= self._before.get(source, ""):
+            return
+        self._shown[source] = place
+        shown = self._names.of(task, node)
+        self._line(shown, f"{moment} {words}" if self._timestamps else words.removesuffix("\r"), error=stream == STDERR)
 
 
 class Names:
@@ -120,12 +130,21 @@ def print_logs(engine: Engine, project: str, services: Sequence[str], options: L
     """The output of the project's services, one after the other; with ``follow`` at once, and of those that come later."""
     names = Names(engine, project)
     running: dict[str, threading.Thread] = {}
+    away_since = 0.0
     while True:
-        for one in engine.swarm.services({"label": [f"{STACK}={project}"]}):
+        try:
+            found = engine.swarm.services({"label": [f"{STACK}={project}"]})
+            away_since = 0.0
+        except EngineError:  # while managers choose a new leader none of them answers
+            away_since = away_since or time.monotonic()
+            if not running or time.monotonic() - away_since > PATIENCE:
+                raise
+            found = []
+        for one in found:
             service = str((one["Spec"].get("Labels") or {}).get(SERVICE) or one["Spec"]["Name"])
             if (services and service not in services) or str(one["ID"]) in running:
                 continue
-            follower = Follower(engine, one, names, line)
+            follower = Follower(engine, one, names, line, timestamps=options.timestamps)
             if not options.follow:
                 follower.run(options)
                 continue
@@ -141,11 +160,10 @@ def follow_job(engine: Engine, project: str, service: str, watch: Watch, line: L
     """Print what a job's task says until it has ended; its exit code. Raises `OperationError` for one that cannot begin."""
     tree = engine.swarm.service(f"{project}_{service}")
     follower = Follower(engine, tree, Names(engine, project), line)
-    since: str | None = None
     while True:
         watch.forget()
         verdict = watch.verdict(str(tree["Spec"]["Name"]))
-        since = follower.read_on(since)
+        follower.read_on()
         if verdict.state == READY:
             return 0
         if verdict.state == FAILED:
