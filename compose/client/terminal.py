@@ -15,7 +15,7 @@ import struct
 import sys
 import termios
 import tty as raw_mode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..dataclass import dataclass
 from .frames import STDERR, demultiplex
@@ -23,8 +23,6 @@ from .frames import STDERR, demultiplex
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
-
-    from .http import Response
 
 DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
 _BLOCK = 64 * 1024
@@ -101,8 +99,15 @@ class Ends:
     stderr: int = 2
 
 
+class Stream(Protocol):
+    """What leads to the other side, such as the answer to an attach."""
+
+    def hijack(self) -> tuple[socket.socket, bytes]:
+        """The connection, and what has come by it already. The caller closes it."""
+
+
 def run_session(
-    response: Response,
+    response: Stream,
     ends: Ends,
     *,
     tty: bool,

@@ -217,12 +217,17 @@ class KubernetesBackend:
             raise OperationError(f'service "{service}" is not running' + (f" pod #{index}" if index else ""))
         return sorted(pods)[max(index - 1, 0)]
 
-    def execute(self, service: str, index: int, command: list[str]) -> int:
+    def execute(self, service: str, index: int, command: list[str], stdin: int | None, *, tty: bool) -> int:
         """Run a command in a pod with our own standard streams; its exit code."""
-        return self._kube.execute(self.pod(service, index), self._namespace, dns_name(service), command)
+        from .session import Place, execute
+
+        place = Place(self.pod(service, index), self._namespace, dns_name(service))
+        return execute(self._kube, place, command, stdin, tty=tty)
 
     def processes(self, unit: Unit) -> str:
-        return self._kube.output(unit.name, self._namespace, dns_name(unit.service), ["ps"]).rstrip()
+        from .session import Place, output_of
+
+        return output_of(self._kube, Place(unit.name, self._namespace, dns_name(unit.service)), ["ps"]).rstrip()
 
     def addresses(self, service: str, port: int, protocol: str) -> list[str]:
         from .listing import published

@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast
 
 from ....grammar.jsontree import mapping, text
-from ...errors import ComposeError, OperationError, UsageError
+from ...errors import ComposeError, UsageError
 from .names import MANAGER
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Iterator, Mapping
 
+    import httpx2
     from lightkube import Client
 
     from ....grammar.jsontree import Json
@@ -44,7 +45,11 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "Service": ("", "v1", "services"),
 }
 GLOBAL = ("Namespace",)
-CONFLICT, FORBIDDEN, NOT_FOUND = 409, 403, 404
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+"""Of commands in containers; only the first can tell the end of their input. Servers have it from 1.30 on."""
+
+LARGEST_MESSAGE = 1 << 20
+CONFLICT, FORBIDDEN, NOT_FOUND, SWITCHED = 409, 403, 404, 101
 
 
 class LogWishes(TypedDict, total=False):
@@ -55,6 +60,16 @@ class LogWishes(TypedDict, total=False):
     since: int
     tail_lines: int
     timestamps: bool
+
+
+class Channels(Protocol):
+    """An open WebSocket of a command. Its methods raise the library's exceptions, which `told` knows."""
+
+    subprotocol: str | None
+
+    def send_bytes(self, data: bytes) -> None: ...
+
+    def receive_bytes(self) -> bytes: ...
 
 
 class KubernetesError(ComposeError):
@@ -239,31 +254,41 @@ class Kube:
         with told(f"log of {pod}"):
             yield from self._client.log(pod, namespace=namespace, newlines=False, **wishes)
 
-    def execute(self, pod: str, namespace: str, container: str, command: Words) -> int:
-        """Run a command in a container, with our own standard streams; its exit code."""
-        import sys
+    @contextmanager
+    def channels(
+        self, pod: str, namespace: str, container: str, command: Words, *, stdin: bool, tty: bool
+    ) -> Iterator[Channels]:
+        """Run a command in a container: a WebSocket whose messages begin with the number of their channel."""
+        from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
+        from lightkube.config.client_adapter import Client as Plain
+        from lightkube.config.client_adapter import ConnectionParams
 
-        with told(f"exec in {pod}"):
-            answer = self._client.exec(
-                pod,
-                namespace=namespace,
-                container=container,
-                command=command,
-                stdout=sys.stdout.buffer,
-                stderr=sys.stderr.buffer,
-            )
-        sys.stdout.buffer.flush()
-        sys.stderr.buffer.flush()
-        return int(answer.exit_code)
+        what = f"exec in {pod}"
+        params: list[tuple[str, str | int | float | bool | None]] = [("container", container), ("stdout", True)]
+        params += [("stdin", stdin), ("tty", tty), ("stderr", not tty), *(("command", word) for word in command)]
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        with told(what), Plain(self._client.config, ConnectionParams()) as plain:
+            plain.event_hooks = {"response": [_keep_refusal]}
+            try:
+                with plain.websocket(
+                    path, subprotocols=list(PROTOCOLS), params=params, max_message_size_bytes=LARGEST_MESSAGE
+                ) as session:
+                    yield session
+            except WebSocketUpgradeError as error:
+                code = error.response.status_code
+                raise KubernetesError(f"{what}: {_refusal(error.response)}", code) from error
+            except HTTPXWSException as error:
+                raise KubernetesError(f"{what}: the connection broke off") from error
 
-    def output(self, pod: str, namespace: str, container: str, command: Words) -> str:
-        """What a command prints. Raises `OperationError` when it ends with another code than 0."""
-        with told(f"exec in {pod}"):
-            answer = self._client.exec(
-                pod, namespace=namespace, container=container, command=command, stdout=True, stderr=True
-            )
-        if answer.exit_code:
-            raise OperationError(
-                f"{pod}: {command[0]}: {str(answer.stderr).strip() or f'exit code {answer.exit_code}'}"
-            )
-        return str(answer.stdout)
+
+def _keep_refusal(answer: httpx2.Response) -> None:
+    """Read why there is no WebSocket, while that can be read."""
+    if answer.status_code != SWITCHED:
+        answer.read()
+
+
+def _refusal(answer: httpx2.Response) -> str:
+    try:
+        return text(mapping(answer.json()).get("message")) or f"HTTP {answer.status_code}"
+    except ValueError:
+        return answer.text.strip() or f"HTTP {answer.status_code}"

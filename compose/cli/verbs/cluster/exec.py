@@ -22,11 +22,11 @@ def run(args: Namespace) -> int:
     if args.dry_run:
         raise OperationError("exec on a cluster cannot be tried without doing it")
     _, backend = for_verb(args)
+    tty = not args.no_tty and not args.detach and sys.stdin.isatty() and sys.stdout.isatty()
     if isinstance(backend, SwarmBackend):
         from ..exec import execute
 
         engine, container = backend.container(args.service, args.index)
-        tty = not args.no_tty and not args.detach and sys.stdin.isatty() and sys.stdout.isatty()
         return execute(engine, container, args, tty=tty)
     refused = [
         name for name, value in (("-d", args.detach), ("--privileged", args.privileged), ("-u", args.user)) if value
@@ -34,7 +34,15 @@ def run(args: Namespace) -> int:
     if refused:
         raise FlagError(f"Kubernetes runs a command as the container itself does: {', '.join(refused)} cannot be had")
     assert isinstance(backend, KubernetesBackend)
-    return backend.execute(args.service, args.index, _command(args))
+    from ....deploy.kubernetes.session import NotRun
+
+    stdin = sys.stdin.fileno() if args.interactive else None
+    sys.stdout.flush()
+    try:
+        return backend.execute(args.service, args.index, _command(args), stdin, tty=tty)
+    except NotRun as error:
+        print(error, file=sys.stderr)
+        return error.code
 
 
 def _command(args: Namespace) -> list[str]:
