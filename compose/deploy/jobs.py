@@ -1,4 +1,4 @@
-"""Which services are jobs: they run to their end, and then they are done."""
+"""Which services are jobs: they run to their end, and then they are done. What the file has below ``jobs`` is made like a service."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def awaited(project: Project) -> frozenset[str]:
         for other, dependency in dependencies(tree).items()
         if dependency.condition == COMPLETED
     )
+
+
+def with_scheduled(project: Project) -> Project:
+    """The project with the jobs that a clock starts among its services. The others are run by hand, and nothing is made for them."""
+    names = [name for name, job in project.jobs.items() if (job.get("triggers") or {}).get("schedule")]
+    return project.with_jobs(*names) if names else project
 
 
 def mode(service: Service) -> str:

@@ -13,8 +13,9 @@ import yaml
 from pycompose.compose.deploy.columns import columns, uses
 from pycompose.compose.deploy.findings import Findings
 from pycompose.compose.deploy.images import by_tag
+from pycompose.compose.deploy.jobs import with_scheduled
 from pycompose.compose.deploy.kubernetes.convert import convert as to_kubernetes
-from pycompose.compose.deploy.kubernetes.facts import NEWEST, Facts
+from pycompose.compose.deploy.kubernetes.facts import WRITTEN_FOR, Facts
 from pycompose.compose.deploy.kubernetes.manifests import write_manifests
 from pycompose.compose.deploy.swarm.convert import convert as to_swarm
 from pycompose.compose.deploy.swarm.observe import comparable
@@ -100,8 +101,8 @@ def test_manifests(name: str, update_golden: bool) -> None:
     compare(DATA / f"{name}.kubernetes.yaml", text, update_golden)
 
 
-def manifests(name: str, minor: int = NEWEST) -> dict[str, str]:
-    project = load(name)
+def manifests(name: str, minor: int = WRITTEN_FOR) -> dict[str, str]:
+    project = with_scheduled(load(name))
     findings = Findings(project)
     facts = Facts("shop", by_tag(project, ""), minor=minor)
     written: dict[str, bytes] = {}
@@ -120,8 +121,20 @@ def test_manifests_are_valid_by_the_published_schemas(minor: int) -> None:
 
 
 def test_an_older_server_gets_the_cron_jobs_that_it_knows() -> None:
-    trees = [tree for text in manifests("kubernetes", 20).values() for tree in yaml.safe_load_all(text)]
-    assert [tree["apiVersion"] for tree in trees if tree["kind"] == "CronJob"] == ["batch/v1beta1"]
+    project = with_scheduled(load("kubernetes"))
+    findings = Findings(project)
+    objects = to_kubernetes(project, Facts("shop", minor=20), findings)
+    assert {one.body["apiVersion"] for one in objects if one.kind == "CronJob"} == {"batch/v1beta1"}
+    (refused,) = findings.refused  # a zone that its schedules cannot name
+    assert re.search(r"kubernetes.yaml:\d+:\d+: .*timezone", str(refused))
+
+
+def test_a_kubelet_that_can_wait_waits_by_itself() -> None:
+    for minor, handler in ((29, "exec"), (30, "sleep")):
+        trees = [tree for text in manifests("common", minor).values() for tree in yaml.safe_load_all(text)]
+        (web,) = [tree for tree in trees if tree["kind"] == "Deployment" and tree["metadata"]["name"] == "web"]
+        (container,) = web["spec"]["template"]["spec"]["containers"]
+        assert set(container["lifecycle"]["preStop"]) == {handler}
 
 
 @pytest.mark.parametrize(("name", "kind"), FILES)

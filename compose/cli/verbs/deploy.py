@@ -59,8 +59,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     from ...deploy.conformance import check_supported
+    from ...deploy.jobs import with_scheduled
     from ...deploy.plan import Options
-    from .cluster.opening import open_backend, target_of
+    from .cluster.opening import open_backend, target_of, users_of
 
     if args.wait and args.detach:
         raise FlagError("--wait and --detach cannot be used together")
@@ -68,13 +69,15 @@ def run(args: Namespace) -> int:
         raise FlagError("--serve and --registry cannot be used together")
     session = Session(args)
     project = session.project
-    if not project.services:
-        raise PlanError("no service selected")
     target = target_of(session, args.to or args.target or "", (args.target or "") if args.to else "")
     target = _with_flags(target, args)
+    if target.kind == KUBERNETES:
+        project = with_scheduled(project)
+    if not project.services:
+        raise PlanError("no service selected")
     backend = open_backend(session, target)
     if target.kind == KUBERNETES:
-        backend.users = _users(session, project, is_built=False)
+        backend.users = users_of(session, project, is_built=False)
     for diagnostic in check_supported(project, target.kind, backend):
         legible.complain(f"warning: {diagnostic}")
     if args.emit is not None:
@@ -100,18 +103,6 @@ def _emit(session: Session, project: Project, target: Target, backend: Backend) 
     write = directory_writer(session.args.emit)
     backend.emit(project, by_tag(project, target.registry), write)
     return 0
-
-
-def _users(session: Session, project: Project, *, is_built: bool) -> dict[str, tuple[int, int]]:
-    """Numbers for users by name. What is still to be built has none yet, and is asked again when it is."""
-    from ...deploy.users import look_up_users, named_users
-
-    names = named_users(project)
-    if not names:
-        return {}
-    found = look_up_users(session.engine, project, names)
-    unbuilt = {} if is_built else {name: (0, 0) for name in names if project.services[name].get("build")}
-    return {**unbuilt, **found}
 
 
 def _images(session: Session, project: Project, target: Target, backend: Backend, emit: Emit) -> dict[str, str]:
@@ -145,6 +136,7 @@ def _deploy(session: Session, project: Project, target: Target, backend: Backend
     from ...deploy.run import FAILED, Outcome, run_plan
     from ...run.lock import project_lock
     from ..show.render import choose_renderer
+    from .cluster.opening import users_of
 
     args = session.args
     outcomes: dict[str, Outcome] = {}
@@ -152,7 +144,7 @@ def _deploy(session: Session, project: Project, target: Target, backend: Backend
     with project_lock(backend.address, project.name), renderer:
         images = _images(session, project, target, backend, renderer.handle)
         if target.kind == KUBERNETES:
-            backend.users = _users(session, project, is_built=not args.dry_run)
+            backend.users = users_of(session, project, is_built=not args.dry_run)
         plan = backend.plan(project, images, options)
         if not args.dry_run and not plan.empty:
             outcomes = run_plan(plan, backend.hands(project), renderer.handle, float(args.wait_timeout))

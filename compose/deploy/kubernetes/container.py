@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...labels import image_name
-from ..jobs import mode
 from .names import dns_name
 from .placement import gpus
-from .probes import probes
 from .text import cpus, literal, quantity
 
 if TYPE_CHECKING:
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from .bodies import pods
     from .facts import Facts
     from .volumes import Mounted
-
-LEAVING = 3
-"""Seconds a pod goes on answering when it has been told to end: until then other nodes may still send it requests."""
 
 
 def container(project: Project, name: str, facts: Facts, mounted: Mounted, findings: Findings) -> pods.Container:
@@ -48,7 +43,6 @@ def container(project: Project, name: str, facts: Facts, mounted: Mounted, findi
         body["securityContext"] = security
     if mounted.mounts:
         body["volumeMounts"] = mounted.mounts
-    body = {**body, **probes(facts.checks.get(name) or tree.get("healthcheck") or {})}
     lifecycle = _lifecycle(name, tree, findings)
     if lifecycle:
         body["lifecycle"] = lifecycle
@@ -207,12 +201,4 @@ def _lifecycle(name: str, tree: Service, findings: Findings) -> pods.Lifecycle:
             findings.refuse(("services", name, key, 1), f"a container has one {field} handler, not {len(hooks)}")
         elif hooks:
             body[field] = {"exec": {"command": list(hooks[0].get("command") or ())}}
-    if "preStop" not in body and is_replaced_while_serving(tree):
-        # An image without `sleep` loses nothing but the delay: a handler that fails does not keep a pod from ending.
-        body["preStop"] = {"exec": {"command": ["sleep", str(LEAVING)]}}
     return body
-
-
-def is_replaced_while_serving(tree: Service) -> bool:
-    """Whether others send the service requests while its pods are replaced one by one."""
-    return bool(tree.get("ports") or tree.get("expose")) and mode(tree) in ("replicated", "global")

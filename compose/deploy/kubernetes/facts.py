@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from ...model.service import HealthCheck
 
-NEWEST = 37
-"""The minor version that files are written for when no server is asked."""
+WRITTEN_FOR = 25
+"""The minor version that files are written for when no server is asked: newer ones take what this one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Facts:
 
     namespace: str
     images: Mapping[str, str] = field(default_factory=dict)
-    minor: int = NEWEST
+    minor: int = WRITTEN_FOR
     users: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     allow_binds: bool = False
     logins: Mapping[str, Login] = field(default_factory=dict)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...convert.values import seconds
-from .container import LEAVING, container, image_of, init_containers, is_replaced_while_serving, user_ids
+from .container import container, image_of, init_containers, user_ids
+from .leaving import handler, leaving
 from .logins import pull_secrets
 from .names import NETWORK, dns_name, is_annotation, own_labels, selector
 from .placement import placement
+from .probes import probes
 from .volumes import mounted
 
 if TYPE_CHECKING:
@@ -39,12 +41,19 @@ def pod_template(
     """The template of the service's pods, and the objects that its bind mounts became. ``restart`` is Always, OnFailure or Never."""
     tree = project.services[name]
     volumes = mounted(project, name, facts, sources, findings)
+    main = container(project, name, facts, volumes, findings)
+    stays = 0
+    if restart == "Always":
+        main, stays = _serving(project, name, main, facts)
+    elif tree.get("healthcheck"):
+        words = "a job is done when it has ended; nobody asks for its health"
+        findings.ignore(("services", name, "healthcheck"), words)
     spec: pods.PodSpec = {
         "automountServiceAccountToken": False,
-        "containers": [container(project, name, facts, volumes, findings)],
+        "containers": [main],
         "enableServiceLinks": False,  # else a service called redis puts REDIS_PORT=tcp://… into every container
         "restartPolicy": restart,
-        "terminationGracePeriodSeconds": _grace(tree),
+        "terminationGracePeriodSeconds": _grace(tree) + stays,
     }
     if keys := pull_secrets(image_of(project, name, facts), facts):
         spec["imagePullSecrets"] = keys
@@ -68,10 +77,19 @@ def pod_template(
     return {"metadata": metadata, "spec": spec}, volumes.objects
 
 
+def _serving(project: Project, name: str, main: pods.Container, facts: Facts) -> tuple[pods.Container, int]:
+    """The container of a pod that others send requests to, and the seconds that it goes on answering when it has been told to end."""
+    tree = project.services[name]
+    main = {**main, **probes(facts.checks.get(name) or tree.get("healthcheck") or {})}
+    stays = 0 if tree.get("pre_stop") else leaving(project, tree)
+    if stays:
+        main["lifecycle"] = {**main.get("lifecycle", {}), "preStop": handler(stays, facts)}
+    return main, stays
+
+
 def _grace(tree: Service) -> int:
     given = tree.get("stop_grace_period")
-    extra = LEAVING if is_replaced_while_serving(tree) and not tree.get("pre_stop") else 0
-    return (GRACE if given is None else seconds(given)) + extra
+    return GRACE if given is None else seconds(given)
 
 
 def _labels(project: Project, name: str, facts: Facts) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..objects import Wanted
+from .leaving import is_headless
 from .names import SERVICE, checked_name, dns_name, own_labels, selector
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ def service_objects(project: Project, name: str, facts: Facts, findings: Finding
     tree = project.services[name]
     path: Path = ("services", name)
     ports = _target_ports(tree)
-    headless = not ports or (tree.get("deploy") or {}).get("endpoint_mode") == "dnsrr"
     spec: bodies.ServiceSpec = {"selector": selector(project.name, name)}
-    if headless:
+    if is_headless(tree):
         spec["clusterIP"] = "None"
     if ports:
         spec["ports"] = ports

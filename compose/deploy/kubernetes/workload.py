@@ -10,6 +10,7 @@ from ...convert.values import seconds
 from ..extensions import extension
 from ..jobs import JOB_MODES, SCHEDULE, mode, replicas
 from ..objects import COMPLETED, READY, Wanted
+from .cron import cron_job
 from .names import LONGEST, ON_FAILURE, ROLLBACK, SERVICE, checked_name, is_annotation, own_labels, selector
 from .pod import pod_template
 from .volumes import has_own_data
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from .files import Source
 
 DIGITS = 8
-CRON_SINCE = 21
-"""The minor version from which CronJob is in batch/v1."""
 
 
 def is_job(project: Project, name: str, awaited: frozenset[str]) -> bool:
@@ -36,7 +35,7 @@ def is_job(project: Project, name: str, awaited: frozenset[str]) -> bool:
     tree = project.services[name]
     policy = ((tree.get("deploy") or {}).get("restart_policy") or {}).get("condition")
     once = policy in ("none", "on-failure") if policy else _word(tree) in ("no", "on-failure")
-    return name in awaited or mode(tree) in JOB_MODES or bool(extension(tree, SCHEDULE)) or once
+    return name in awaited or mode(tree) in JOB_MODES or bool(extension(tree, SCHEDULE)) or once or "triggers" in tree
 
 
 def _word(tree: Service) -> str:
@@ -71,8 +70,8 @@ def workload(
         annotations[ON_FAILURE] = action
     if annotations:
         metadata["annotations"] = annotations
-    if extension(tree, SCHEDULE):
-        return [*objects, _cron_job(tree, metadata, template, facts, path)]
+    if extension(tree, SCHEDULE) or (tree.get("triggers") or {}).get("schedule"):
+        return [*objects, cron_job(tree, metadata, _job_spec(tree, template), facts, path, findings)]
     if job:
         return [*objects, _job(tree, metadata, template, path)]
     spec: bodies.WorkloadSpec = {"selector": {"matchLabels": selector(project.name, name)}, "template": template}
@@ -111,7 +110,7 @@ def _job_spec(tree: Service, template: Template) -> bodies.WorkloadSpec:
     count = max(replicas(tree), 1)
     policy = (tree.get("deploy") or {}).get("restart_policy") or {}
     word, _, number = (tree.get("restart") or "").partition(":")
-    retries = 0
+    retries = int((tree.get("triggers") or {}).get("x-retries") or 0)
     if policy.get("condition") not in (None, "none") or (word and word != "no" and not policy):
         retries = int(policy.get("max_attempts") or (number if number.isdigit() else 6))
     return {"backoffLimit": retries, "completions": count, "parallelism": count, "template": template}
@@ -129,17 +128,3 @@ def _job(tree: Service, metadata: Metadata, template: Template, path: tuple[str,
         "spec": spec,
     }
     return Wanted("Job", name, body, path, path[1], COMPLETED)
-
-
-def _cron_job(tree: Service, metadata: Metadata, template: Template, facts: Facts, path: tuple[str, ...]) -> Wanted:
-    body: bodies.Workload = {
-        "apiVersion": "batch/v1" if facts.minor >= CRON_SINCE else "batch/v1beta1",
-        "kind": "CronJob",
-        "metadata": metadata,
-        "spec": {
-            "schedule": str(extension(tree, SCHEDULE)),
-            "concurrencyPolicy": "Forbid",
-            "jobTemplate": {"spec": _job_spec(tree, template)},
-        },
-    }
-    return Wanted("CronJob", metadata["name"], body, path, path[1], READY)

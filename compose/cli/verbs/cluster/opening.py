@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ....client import Engine
     from ....deploy.backend import Backend
+    from ....model import Project
 
 DOCKER_SOCKET = "unix:///var/run/docker.sock"
 
@@ -46,6 +47,18 @@ def for_verb(args: Namespace) -> tuple[Session, Backend]:
     """What a verb with ``--to`` works on."""
     session = Session(args)
     return session, open_backend(session, target_of(session, args.to))
+
+
+def users_of(session: Session, project: Project, *, is_built: bool) -> dict[str, tuple[int, int]]:
+    """Numbers for users by name. What is still to be built has none yet, and is asked again when it is."""
+    from ....deploy.users import look_up_users, named_users
+
+    names = named_users(project)
+    if not names:
+        return {}
+    found = look_up_users(session.engine, project, names)
+    unbuilt = {} if is_built else {name: (0, 0) for name in names if project.services[name].get("build")}
+    return {**unbuilt, **found}
 
 
 def node_addresses(args: Namespace) -> dict[str, str]:

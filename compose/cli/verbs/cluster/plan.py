@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from ....deploy.conformance import check_supported
 from ....deploy.images import as_deployed, look_up
+from ....deploy.jobs import with_scheduled
 from ....deploy.plan import Options
+from ....deploy.target import KUBERNETES
 from ...flags.parser import FlagError
 from ...session import Session
 from ..plan import CHANGES
-from .opening import open_backend, target_of
+from .opening import open_backend, target_of, users_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,9 +26,11 @@ def run(args: Namespace) -> int:
     if args.format not in (None, "text", "json"):
         raise FlagError(f"invalid format {args.format!r}: text or json")
     session = Session(args)
-    project = session.project
     target = target_of(session, args.to)
+    project = with_scheduled(session.project) if target.kind == KUBERNETES else session.project
     backend = open_backend(session, target)
+    if target.kind == KUBERNETES:
+        backend.users = users_of(session, project, is_built=False)
     for diagnostic in check_supported(project, target.kind, backend):
         print(f"warning: {diagnostic}", file=sys.stderr)
 

@@ -14,10 +14,11 @@ from ....deploy.images import as_deployed, look_up
 from ....deploy.plan import Options
 from ....deploy.report import failure_report
 from ....deploy.run import FAILED, run_plan
+from ....deploy.target import KUBERNETES
 from ....errors import UsageError
 from ...session import Session
 from ..run import one_off_options
-from .opening import open_backend, target_of
+from .opening import open_backend, target_of, users_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -37,13 +38,18 @@ def run(args: Namespace) -> int:
     if refused:
         raise UsageError(f"on a cluster run cannot do {', '.join(refused)}")
     session = Session(args)
-    require_services([args.service], list(session.project.services))
+    base = session.project
+    if args.service in base.jobs:
+        base = base.with_jobs(args.service)
+    require_services([args.service], list(base.services))
     target = target_of(session, args.to)
     backend = open_backend(session, target)
     name = f"{args.service}-run-{secrets.token_hex(3)}"
-    project = _one_off(session.project, args, name)
+    project = _one_off(base, args, name)
+    if target.kind == KUBERNETES:
+        backend.users = users_of(session, project, is_built=True)
     check_supported(project, target.kind, backend)
-    known = as_deployed(session.project, target.registry, backend.images())
+    known = as_deployed(base, target.registry, backend.images())
     images = look_up(
         project, {name: known[args.service]} if args.service in known else {}, target.registry, backend.lookup, _tell
     )
@@ -70,6 +76,7 @@ def _one_off(project: Project, args: Namespace, name: str) -> Project:
     service = overridden(project, args.service, one_off_options(args))
     service["deploy"] = {**service.get("deploy", {}), "mode": "replicated-job"}
     service.pop("build", None)
+    service.pop("triggers", None)
     service.pop("depends_on", None)
     service.setdefault("image", f"{project.name}-{args.service}")
     return replace(project, services={name: service})

@@ -106,8 +106,13 @@ class Command(TypedDict):
     command: list[str]
 
 
-class Handler(TypedDict):
+class Pause(TypedDict):
+    seconds: int
+
+
+class Handler(TypedDict, total=False):
     exec: Command
+    sleep: Pause
 
 
 class Lifecycle(TypedDict, total=False):

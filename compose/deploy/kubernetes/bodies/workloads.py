@@ -41,7 +41,11 @@ class WorkloadSpec(JobSpec, total=False):
     strategy: Strategy
     updateStrategy: Strategy
     schedule: str
+    timeZone: str
     concurrencyPolicy: str
+    startingDeadlineSeconds: int
+    successfulJobsHistoryLimit: int
+    failedJobsHistoryLimit: int
     jobTemplate: JobTemplate
 
 
