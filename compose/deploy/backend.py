@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..model import Project
+    from ..model.service import HealthCheck
     from ..plan.plan import Plan
     from .findings import Findings
     from .plan import Options
@@ -45,6 +46,9 @@ class Backend(Protocol):
 
     users: Mapping[str, tuple[int, int]]
     """Numeric user and group by service, for users by name, as far as they are known."""
+
+    checks: Mapping[str, HealthCheck]
+    """Health checks of images that are built here, by service, for targets that do not look into images."""
 
     def local_registry(self) -> tuple[str, str]:
         """A registry that the cluster says it has for development: where we push to, and what its nodes call it. Empty without one."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ...grammar.jsontree import items, mapping, mappings, text, whole
-from ..errors import OperationError
+from ..errors import EngineError, OperationError
+from ..labels import image_name
 from ..model.values import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ...grammar.jsontree import Object
+    from ..client import Engine
     from ..model import Project
     from ..model.service import HealthCheck
     from ..remote.registry import Registry
@@ -46,6 +48,20 @@ def look_up_checks(
                 known[ref] = (ask or image_check)(ref)
         if known[ref]:
             found[name] = {**known[ref], **own}
+    return found
+
+
+def built_checks(engine: Engine, project: Project) -> dict[str, HealthCheck]:
+    """The checks of images that are built here, as the engine has them: whatever nodes call the registry, or how it can be reached."""
+    found: dict[str, HealthCheck] = {}
+    for name, tree in project.services.items():
+        own = tree.get("healthcheck") or {}
+        if not tree.get("build") or own.get("test") or own.get("disable"):
+            continue
+        with contextlib.suppress(EngineError):  # it is still to be built
+            config = engine.images.inspect(image_name(project, name)).get("Config")
+            if check := check_of(cast("Object", config or {})):
+                found[name] = {**check, **own}
     return found
 
 

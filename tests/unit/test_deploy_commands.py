@@ -59,7 +59,7 @@ def test_input_in_lines_reaches_a_command_of_an_older_server(shell: list[str]) -
         pytest.skip(f"no {shell[0]} here")
     everything = bytes(range(256)) * 3 + b" -n %s \\n \n"
     done = subprocess.run(
-        [*shell, "-c", _FED, MARK.decode(), "sh", "-c", "cat; echo bad >&2; exit 5"],
+        [*shell, "-c", _FED, "sh", MARK.decode(), "sh", "-c", "cat; echo bad >&2; exit 5"],
         input=line_of(everything[:300]) + line_of(everything[300:]) + b"\n",
         capture_output=True,
         timeout=60,
@@ -67,3 +67,11 @@ def test_input_in_lines_reaches_a_command_of_an_older_server(shell: list[str]) -
     )
     assert done.stdout == everything + MARK + b"5."
     assert done.stderr == b"bad\n" + MARK + b"5."
+
+
+def test_a_shell_that_knows_no_such_command_does_not_tell_of_the_mark() -> None:
+    words = ["sh", "-c", _FED, "sh", MARK.decode(), "/no/such/command"]
+    done = subprocess.run(words, input=b"\n", capture_output=True, timeout=60, check=True)
+    assert done.stdout == MARK + b"127."
+    assert done.stderr.endswith(b"not found\n" + MARK + b"127.")
+    assert done.stderr.count(MARK) == 1

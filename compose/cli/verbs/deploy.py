@@ -61,7 +61,7 @@ def run(args: Namespace) -> int:
     from ...deploy.conformance import check_supported
     from ...deploy.jobs import with_scheduled
     from ...deploy.plan import Options
-    from .cluster.opening import open_backend, target_of, users_of
+    from .cluster.opening import ask_users, open_backend, target_of
 
     if args.wait and args.detach:
         raise FlagError("--wait and --detach cannot be used together")
@@ -77,7 +77,7 @@ def run(args: Namespace) -> int:
         raise PlanError("no service selected")
     backend = open_backend(session, target)
     if target.kind == KUBERNETES:
-        backend.users = users_of(session, project, is_built=False)
+        ask_users(session, project, backend, is_built=False)
     for diagnostic in check_supported(project, target.kind, backend):
         legible.complain(f"warning: {diagnostic}")
     if args.emit is not None:
@@ -136,7 +136,7 @@ def _deploy(session: Session, project: Project, target: Target, backend: Backend
     from ...deploy.run import FAILED, Outcome, run_plan
     from ...run.lock import project_lock
     from ..show.render import choose_renderer
-    from .cluster.opening import users_of
+    from .cluster.opening import ask_images
 
     args = session.args
     outcomes: dict[str, Outcome] = {}
@@ -144,7 +144,7 @@ def _deploy(session: Session, project: Project, target: Target, backend: Backend
     with project_lock(backend.address, project.name), renderer:
         images = _images(session, project, target, backend, renderer.handle)
         if target.kind == KUBERNETES:
-            backend.users = users_of(session, project, is_built=not args.dry_run)
+            ask_images(session, project, backend, is_built=not args.dry_run)
         plan = backend.plan(project, images, options)
         if not args.dry_run and not plan.empty:
             outcomes = run_plan(plan, backend.hands(project), renderer.handle, float(args.wait_timeout))

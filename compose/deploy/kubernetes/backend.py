@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ...model import Project
+    from ...model.service import HealthCheck
     from ...plan.plan import Plan
     from ..backend import LogLine, LogOptions
     from ..objects import Found, Wanted
@@ -50,6 +51,7 @@ class KubernetesBackend:
         self._connection: Kube | None = None
         self._watching: Watch | None = None
         self.users: Mapping[str, tuple[int, int]] = {}
+        self.checks: Mapping[str, HealthCheck] = {}
 
     @property
     def _kube(self) -> Kube:
@@ -104,7 +106,8 @@ class KubernetesBackend:
         logins = look_up_logins(images.values(), there.values())
         jobs = awaited(project)
         serving = [name for name in project.services if not is_job(project, name, jobs)]
-        checks = look_up_checks(project, images, serving)
+        unknown = [name for name in serving if name not in self.checks]
+        checks = {**self.checks, **look_up_checks(project, images, unknown)}
         facts = replace(self._facts(images, self._kube.minor), logins=logins, checks=checks)
         wanted = convert(project, facts, findings)
         findings.check()

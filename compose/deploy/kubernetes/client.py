@@ -49,6 +49,8 @@ PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 """Of commands in containers; only the first can tell the end of their input. Servers have it from 1.30 on."""
 
 LARGEST_MESSAGE = 1 << 20
+TIMEOUT, CONNECT = 30.0, 10.0
+"""Seconds in which a server has to answer, and to let us in: one that is busy takes longer than the library waits by itself."""
 CONFLICT, FORBIDDEN, NOT_FOUND, SWITCHED = 409, 403, 404, 101
 
 
@@ -117,6 +119,12 @@ def told(what: str) -> Iterator[None]:
         raise KubernetesError(f"{what}: cannot reach the API server: {reason}") from error
 
 
+def _patience() -> httpx2.Timeout:
+    import httpx2
+
+    return httpx2.Timeout(TIMEOUT, connect=CONNECT)
+
+
 def connect(context: str, environment: Mapping[str, str]) -> Kube:
     """The cluster of a kubeconfig's context (the current one without a name). Raises `UsageError`."""
     try:
@@ -128,7 +136,7 @@ def connect(context: str, environment: Mapping[str, str]) -> Kube:
     path = path or os.path.join(environment.get("HOME", ""), ".kube", "config")
     try:
         config = KubeConfig.from_file(path).get(context or None)
-        client = Client(config=config, field_manager=MANAGER)
+        client = Client(config=config, field_manager=MANAGER, timeout=_patience())
     except ConfigError as error:
         raise UsageError(f"{path}: {error}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -151,10 +159,7 @@ class Kube:
     def minor(self) -> int:
         """The server's version 1.x."""
         if not self._minor:
-            from lightkube.config.client_adapter import Client as Plain
-            from lightkube.config.client_adapter import ConnectionParams
-
-            with told("version"), Plain(self._client.config, ConnectionParams()) as plain:
+            with told("version"), self._plain() as plain:
                 answer = plain.get("/version")
                 answer.raise_for_status()
                 tree = answer.json()
@@ -163,6 +168,13 @@ class Kube:
                 raise KubernetesError(f"{self.address} does not answer like a Kubernetes API server")
             self._minor = int(number[0])
         return self._minor
+
+    def _plain(self) -> httpx2.Client:
+        """A client for what the library has no words for, with the same address and credentials."""
+        from lightkube.config.client_adapter import Client as Plain
+        from lightkube.config.client_adapter import ConnectionParams
+
+        return Plain(self._client.config, ConnectionParams(timeout=_patience()))
 
     def _resource(self, kind: str) -> Any:
         """A class of plain trees for the kind. The library's own registry of classes has one of each already, with typed fields."""
@@ -260,14 +272,12 @@ class Kube:
     ) -> Iterator[Channels]:
         """Run a command in a container: a WebSocket whose messages begin with the number of their channel."""
         from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
-        from lightkube.config.client_adapter import Client as Plain
-        from lightkube.config.client_adapter import ConnectionParams
 
         what = f"exec in {pod}"
         params: list[tuple[str, str | int | float | bool | None]] = [("container", container), ("stdout", True)]
         params += [("stdin", stdin), ("tty", tty), ("stderr", not tty), *(("command", word) for word in command)]
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
-        with told(what), Plain(self._client.config, ConnectionParams()) as plain:
+        with told(what), self._plain() as plain:
             plain.event_hooks = {"response": [_keep_refusal]}
             try:
                 with plain.websocket(

@@ -38,8 +38,8 @@ CANNOT_RUN = (("executable file not found", 127), ("no such file or directory", 
 """What a runtime says of commands that it cannot start, and the exit code that a shell has for it."""
 
 _FED = (
-    'while IFS= read -r l && [ -n "$l" ]; do printf %b "$l"; done 2>/dev/null'
-    ' | { "$@"; c=$?; printf %s%d. "$0" $c; printf %s%d. "$0" $c >&2; }'
+    'm=$1; shift; while IFS= read -r l && [ -n "$l" ]; do printf %b "$l"; done 2>/dev/null'
+    ' | { "$@"; c=$?; printf %s%d. "$m" $c; printf %s%d. "$m" $c >&2; }'
 )
 """Older servers: the input in lines for the shell itself to print, of which an empty one is the end, and the end of the command told
 in the text of both outputs. Nothing is needed but a shell: programs such as head read more than they are told to."""
@@ -63,7 +63,7 @@ def execute(kube: Kube, place: Place, command: Sequence[str], stdin: int | None,
     words, mark = list(command), ""
     if fed:
         mark = f"\n{secrets.token_hex(16)}:"
-        words = ["sh", "-c", _FED, mark, *command]
+        words = ["sh", "-c", _FED, "sh", mark, *command]
     with kube.channels(
         place.pod, place.namespace, place.container, words, stdin=stdin is not None, tty=tty
     ) as channels:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ...client import Engine
     from ...client.bodies import swarm as bodies
     from ...model import Project
+    from ...model.service import HealthCheck
     from ...plan.plan import Plan
     from ..backend import LogLine, LogOptions
     from ..objects import Wanted
@@ -45,6 +46,7 @@ class SwarmBackend:
         self._nodes = nodes
         self._watch = Watch(engine, name, self._remove_volume)
         self.users: Mapping[str, tuple[int, int]] = {}
+        self.checks: Mapping[str, HealthCheck] = {}
         self.address = str(engine.endpoint.address)
 
     def lookup(self, ref: str) -> str:

@@ -49,16 +49,23 @@ def for_verb(args: Namespace) -> tuple[Session, Backend]:
     return session, open_backend(session, target_of(session, args.to))
 
 
-def users_of(session: Session, project: Project, *, is_built: bool) -> dict[str, tuple[int, int]]:
-    """Numbers for users by name. What is still to be built has none yet, and is asked again when it is."""
+def ask_users(session: Session, project: Project, backend: Backend, *, is_built: bool) -> None:
+    """Tell the target the numbers of users by name. What is still to be built has none yet, and is asked again when it is."""
     from ....deploy.users import look_up_users, named_users
 
     names = named_users(project)
-    if not names:
-        return {}
-    found = look_up_users(session.engine, project, names)
-    unbuilt = {} if is_built else {name: (0, 0) for name in names if project.services[name].get("build")}
-    return {**unbuilt, **found}
+    if names:
+        unbuilt = {} if is_built else {name: (0, 0) for name in names if project.services[name].get("build")}
+        backend.users = {**unbuilt, **look_up_users(session.engine, project, names)}
+
+
+def ask_images(session: Session, project: Project, backend: Backend, *, is_built: bool) -> None:
+    """Tell the target what only images know: users, and the health checks of what is built here."""
+    from ....deploy.checks import built_checks
+
+    ask_users(session, project, backend, is_built=is_built)
+    if any(tree.get("build") for tree in project.services.values()):
+        backend.checks = built_checks(session.engine, project)
 
 
 def node_addresses(args: Namespace) -> dict[str, str]:

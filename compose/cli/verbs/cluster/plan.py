@@ -14,7 +14,7 @@ from ....deploy.target import KUBERNETES
 from ...flags.parser import FlagError
 from ...session import Session
 from ..plan import CHANGES
-from .opening import open_backend, target_of, users_of
+from .opening import ask_images, open_backend, target_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -30,7 +30,7 @@ def run(args: Namespace) -> int:
     project = with_scheduled(session.project) if target.kind == KUBERNETES else session.project
     backend = open_backend(session, target)
     if target.kind == KUBERNETES:
-        backend.users = users_of(session, project, is_built=False)
+        ask_images(session, project, backend, is_built=False)
     for diagnostic in check_supported(project, target.kind, backend):
         print(f"warning: {diagnostic}", file=sys.stderr)
 

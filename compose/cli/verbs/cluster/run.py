@@ -18,7 +18,7 @@ from ....deploy.target import KUBERNETES
 from ....errors import UsageError
 from ...session import Session
 from ..run import one_off_options
-from .opening import open_backend, target_of, users_of
+from .opening import ask_users, open_backend, target_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
     name = f"{args.service}-run-{secrets.token_hex(3)}"
     project = _one_off(base, args, name)
     if target.kind == KUBERNETES:
-        backend.users = users_of(session, project, is_built=True)
+        ask_users(session, project, backend, is_built=True)
     check_supported(project, target.kind, backend)
     known = as_deployed(base, target.registry, backend.images())
     images = look_up(
