@@ -76,7 +76,7 @@ RULES: Mapping[Kind, tuple[Rule, ...]] = {
             "Cmd Entrypoint Env Labels OnBuild User Volumes WorkingDir", prefix="Config.", until=(1, 52), empty=True
         ),
         *_rules("Parent Comment DockerVersion Author", until=(1, 52), empty=True),
-        *_rules("Parent DockerVersion", until=(1, 53)),
+        *_rules("DockerVersion", until=(1, 53)),
         *_rules("Identity", since=(1, 53)),
     ),
     "image row": (

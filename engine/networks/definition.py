@@ -10,13 +10,13 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, cast
 
 from ...grammar import booleans
-from ..errors import Forbidden, InvalidParameter, NotFound, NotImplemented_
+from ..errors import Forbidden, InvalidParameter, NotFound
 from ..shapes import Field, checked
-from . import drivers, ipam
+from . import drivers, ipam, templates
 from .types import BRIDGE_NAME, DRIVER_MTU, Network, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
     from .bodies import IpamRequest, NetworkCreate
@@ -39,10 +39,17 @@ _CREATE: Mapping[str, Field] = {
 }  # fmt: skip
 
 
-def parse(given: Mapping[str, object], id: str, created: str, bridge: str) -> Network:
-    """The network a client describes, its pools as written. ``bridge`` is its link's name unless an option gives one.
+def parse(
+    given: Mapping[str, object],
+    id: str,
+    created: str,
+    bridge: str,
+    named: Callable[[str], Network | None] = lambda _: None,
+) -> Network:
+    """The network a client describes, its pools as written. ``bridge`` is its link's name unless an option gives one, and
+    ``named`` finds a network that is there already by its name.
 
-    Raises InvalidParameter, Forbidden (predefined names), NotFound (unknown drivers), NotImplemented_ (swarm).
+    Raises InvalidParameter, Forbidden (predefined names, swarm), NotFound (unknown drivers and templates).
     """
     body = cast("NetworkCreate", checked(_CREATE, given, ""))
     name = body.get("Name") or ""
@@ -50,13 +57,14 @@ def parse(given: Mapping[str, object], id: str, created: str, bridge: str) -> Ne
         raise InvalidParameter("invalid name: name is empty")
     if name in (*PREDEFINED, "container", "default"):
         raise Forbidden(f"operation is not permitted on predefined {name} network")
-    if body.get("EnableIPv4") is False:
-        raise NotImplemented_("networks without IPv4 are not offered by this engine")
-    swarm = body.get("Scope") == "swarm" or bool(body.get("Ingress"))
-    driver = drivers.find(body.get("Driver") or drivers.DEFAULT, swarm=swarm)
-    source = body.get("ConfigFrom") or {"Network": ""}
-    if body.get("ConfigOnly") or source.get("Network"):
-        raise NotImplemented_("configuration-only networks are not offered")
+    only = bool(body.get("ConfigOnly"))
+    if only:
+        templates.check(body)
+        driver = drivers.template()
+    else:
+        swarm = body.get("Scope") == "swarm" or bool(body.get("Ingress"))
+        driver = drivers.find(body.get("Driver") or drivers.DEFAULT, swarm=swarm)
+        body = templates.applied(body, named)
     config: IpamRequest = body.get("IPAM") or {}
     if (plugin := config.get("Driver") or "default") != "default":
         raise NotFound(f'plugin "{plugin}" not found')
@@ -75,6 +83,8 @@ def parse(given: Mapping[str, object], id: str, created: str, bridge: str) -> Ne
         options=options,
         labels=dict(body.get("Labels") or {}),
         bridge=driver.bridge_name(options, bridge),
+        config_only=only,
+        config_from=templates.source_name(body),
     )
     _check_options(network)
     return network

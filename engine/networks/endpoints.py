@@ -36,6 +36,8 @@ def check_together(networks: Sequence[Network]) -> None:
 
 def check_request(network: Network, request: EndpointRequest) -> None:
     """Raise for a request that the network's kind does not allow."""
+    if network.config_only:
+        raise Forbidden(f"cannot create endpoint on configuration-only network {network.name}")
     if not network.user_defined:
         if request.aliases:
             raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")

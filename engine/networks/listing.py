@@ -12,7 +12,7 @@ from ..timestamps import parse_rfc3339, parse_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from .bodies import NetworkInspect, Occupancy
+    from .bodies import NetworkInspect, NetworkStatus, Occupancy
     from .types import Endpoint, Network, Pool
 
 _LIST_FILTERS = {"driver", "id", "label", "name", "scope", "type", "dangling", "idOrName"}
@@ -22,6 +22,9 @@ _PRUNE_FILTERS = {"until", "label", "label!"}
 def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> NetworkInspect:
     """Docker's Network resource, with the containers that are attached now."""
     attached = list(endpoints)
+    status: NetworkStatus = {
+        "IPAM": {"Subnets": {pool.subnet: _occupancy(pool, attached) for pool in network.pools if pool.subnet}}
+    }
     return {
         "Name": network.name,
         "Id": network.id,
@@ -38,8 +41,8 @@ def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> NetworkIn
         "Internal": network.internal,
         "Attachable": network.attachable,
         "Ingress": network.ingress,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": False,
+        "ConfigFrom": {"Network": network.config_from},
+        "ConfigOnly": network.config_only,
         "Containers": {
             endpoint.container.id: {
                 "Name": endpoint.container.name,
@@ -53,7 +56,7 @@ def to_docker(network: Network, endpoints: Iterable[Endpoint] = ()) -> NetworkIn
         },
         "Options": dict(network.options),
         "Labels": dict(network.labels),
-        "Status": {"IPAM": {"Subnets": {pool.subnet: _occupancy(pool, attached) for pool in network.pools}}},
+        "Status": status,
     }
 
 
@@ -113,7 +116,9 @@ def check_prune(filters: Mapping[str, Sequence[str]]) -> None:
 
 
 def prunable(network: Network, filters: Mapping[str, Sequence[str]], now: int) -> bool:
-    """Whether Docker's prune filters let an unused network go."""
+    """Whether Docker's prune filters let an unused network go. A template stays: that nobody is on it says nothing."""
+    if network.config_only:
+        return False
     until = [parse_time(value, now) for value in filters.get("until") or ()]
     if until and (parse_rfc3339(network.created) or 0) >= until[0]:
         return False

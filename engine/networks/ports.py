@@ -4,7 +4,8 @@ nftables translates packets before they reach a socket, so a program that listen
 nothing. These sockets make its bind fail, as ours fails when it was first. The shim holds them, so they outlive the
 engine. IPv4 and UDP sockets are only bound: nothing arrives there while translation works, and is refused otherwise.
 TCP over IPv6 listens, for translation cannot lead from ``[::1]`` or to a container without IPv6: the shim carries those
-connections on (runtime/relay.py). UDP over IPv6 reaches only containers that have IPv6.
+connections on (runtime/relay.py). UDP over IPv6 reaches only containers that have IPv6, and a container without IPv4 has
+no ports at IPv4 addresses of the host, as with Docker.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import socket
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import EngineError, InvalidParameter
 from ..linux import userns
+from . import drivers
 from .types import BRIDGE_HOST_BINDING
 
 if TYPE_CHECKING:
@@ -60,24 +62,35 @@ def expand(binding: PortBinding, default_ip: str = "") -> tuple[str, ...]:
         raise InvalidParameter(f"invalid hostIP {host_ip}") from error
 
 
+class Bound(NamedTuple):
+    """Ports as they became, their sockets as descriptors, and where what comes to each is carried on to (types.Allocation)."""
+
+    ports: tuple[PortBinding, ...] = ()
+    sockets: tuple[int, ...] = ()
+    towards: tuple[tuple[str, int] | None, ...] = ()
+
+
 def bind(
     bindings: Sequence[PortBinding],
     held: Sequence[PortBinding],
     pairs: Sequence[tuple[Network, Endpoint]],
     kept: Mapping[Place, socket.socket] | None,
-) -> tuple[tuple[PortBinding, ...], tuple[int, ...]]:
-    """`reserve` for a container with these networks and endpoints, as descriptors; what is refused is told of its endpoint."""
+) -> Bound:
+    """`reserve` for a container with these networks and endpoints; what is refused is told of its endpoint."""
     default_ip = next((network.options.get(BRIDGE_HOST_BINDING, "") for network, _ in pairs), "")
     if default_ip == "0.0.0.0":
         default_ip = ""  # Docker's default, which stands for IPv6 as well
+    able = [endpoint for network, endpoint in pairs if drivers.of(network).publishes and not network.internal]
+    only = next((one.ipv6_address for one in able), "") if not any(one.ipv4_address for one in able) else ""
     try:
-        actual, sockets = reserve(bindings, held, default_ip, kept)
+        actual, sockets = reserve(bindings, held, default_ip, kept, ipv4=not only)
     except (PortTaken, AddressRefused) as error:
         endpoint = pairs[0][1]
         raise type(error)(
             f"driver failed programming external connectivity on endpoint {endpoint.container.name} ({endpoint.id}): {error}"
         ) from error
-    return actual, tuple(item.detach() for item in sockets)
+    towards = tuple((only, one.container_port) if only else None for one in actual)
+    return Bound(actual, tuple(item.detach() for item in sockets), towards)
 
 
 def reserve(
@@ -85,11 +98,13 @@ def reserve(
     held: Sequence[PortBinding] = (),
     default_ip: str = "",
     kept: Mapping[Place, socket.socket] | None = None,
+    *,
+    ipv4: bool = True,
 ) -> tuple[tuple[PortBinding, ...], tuple[socket.socket, ...]]:
     """Bind every binding; the bindings as they became (one per host address, port filled in) and their sockets.
 
     ``held`` are ports of this engine's containers: they only make the error message precise. ``kept`` are sockets bound for
-    these bindings before; they are duplicated. All or nothing.
+    these bindings before; they are duplicated. Without ``ipv4`` IPv4 addresses are left out. All or nothing.
     Raises PortTaken, InvalidParameter, or EngineError for other refusals (no such address on this host).
     """
     actual: list[PortBinding] = []
@@ -100,7 +115,10 @@ def reserve(
                 raise InvalidParameter(f"invalid proto: {binding.protocol}")
             if not (0 < binding.container_port < 65536 and 0 <= binding.host_port < 65536):
                 raise InvalidParameter(f"invalid port specification: {binding.host_port}:{binding.container_port}")
-            port, taken = _reserve_one(binding, expand(binding, default_ip), held, kept or {})
+            addresses = [one for one in expand(binding, default_ip) if ipv4 or ip_address(one).version == 6]
+            if not addresses:
+                continue
+            port, taken = _reserve_one(binding, addresses, held, kept or {})
             for address, opened in taken:
                 sockets.append(undo.enter_context(opened))
                 actual.append(replace(binding, host_ip=address, host_port=port, host_port_end=0))

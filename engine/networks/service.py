@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Conflict, Forbidden, NotFound
 from ..timestamps import rfc3339
-from . import apart, definition, drivers, endpoints, interface, listing, ports, zones
+from . import apart, definition, drivers, endpoints, interface, listing, ports, templates, zones
 from .ipam import DEFAULT_POOLS
 from .names import Names
 from .publication import Publication
@@ -85,7 +85,7 @@ class Networks:
         """
         with self._lock, choosing():
             id = secrets.token_hex(32)
-            network = definition.parse(body, id, rfc3339(time_ns()), self._kernel.bridge_name(id))
+            network = definition.parse(body, id, rfc3339(time_ns()), self._kernel.bridge_name(id), self._registry.named)
             if self._registry.named(network.name) is not None:
                 raise Conflict(f"network with name {network.name} already exists")
             definition.check_bridge_free(network, self._registry.networks())
@@ -122,6 +122,7 @@ class Networks:
             network = self._registry.network(ref)
             if network.predefined:
                 raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+            templates.check_unused(network, self._registry.networks())
             if endpoints := self._registry.of_network(network.id):
                 users = ", ".join(
                     sorted(f'name:"{one.container.name}" id:"{one.container.id[:12]}"' for one in endpoints)
@@ -175,14 +176,13 @@ class Networks:
             reserved: builtins.list[Endpoint] = []
             for network, request in zip(networks, ordered, strict=True):
                 reserved.append(self._reserve(network, container, request, reserved))
-            actual: tuple[PortBinding, ...] = ()
-            sockets: tuple[int, ...] = ()
+            bound = ports.Bound()
             pairs = [*zip(networks, reserved, strict=True)]
             if any(drivers.of(network).publishes and not network.internal for network in networks):
-                actual, sockets = ports.bind(bindings, self._registry.all_published(), pairs, kept)
+                bound = ports.bind(bindings, self._registry.all_published(), pairs, kept)
             self._registry.put_endpoints(reserved)
-            self._publication.reserve(container.id, actual, heir_of)
-            return Allocation(tuple(reserved), actual, sockets)
+            self._publication.reserve(container.id, bound.ports, heir_of)
+            return Allocation(tuple(reserved), *bound)
 
     def attach(self, container_id: str, netns_fd: int, rtnl_fd: int | None = None) -> tuple[Endpoint, ...]:
         """Put the reserved endpoints into the container's namespace, write its names, publish its ports.

@@ -71,7 +71,7 @@ class Subnets:
         return [
             ip_network(pool.subnet)
             for network in self._registry.networks()
-            if network.id != id
+            if network.id != id and not network.config_only
             for pool in network.pools
         ]
 

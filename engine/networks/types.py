@@ -76,7 +76,8 @@ class Pool:
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network's record. ``bridge`` is the kernel name of its bridge ("" for drivers that have none); ``adopted`` that
-    the bridge was there before us and stays; ``chosen`` that its subnets were our choice and may change while unused."""
+    the bridge was there before us and stays; ``chosen`` that its subnets were our choice and may change while unused.
+    ``config_only`` is a template that no container can be on, and ``config_from`` the name of the one that was used."""
 
     id: str
     name: str
@@ -96,6 +97,8 @@ class Network:
     bridge: str = ""
     adopted: bool = False
     chosen: bool = False
+    config_only: bool = False
+    config_from: str = ""
 
     @property
     def predefined(self) -> bool:
@@ -308,11 +311,13 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """What ``Networks.allocate`` reserved. ``sockets`` are open fds that keep the host ports taken: hand them to the
-    shim, then close them here (``Networks`` keeps no copy)."""
+    shim, then close them here (``Networks`` keeps no copy). ``towards`` is, for each socket, the address and port in the
+    container to which the shim carries on what comes there; None where nftables leads."""
 
     endpoints: tuple[Endpoint, ...]
     ports: tuple[PortBinding, ...]
     sockets: tuple[int, ...]
+    towards: tuple[tuple[str, int] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

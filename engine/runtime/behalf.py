@@ -24,11 +24,12 @@ _FREE = (0, errno.EINPROGRESS)
 
 def connect(kind: socket.SocketKind, client: Address, target: Address) -> socket.socket:
     """A socket that is connected to ``target``, or about to be; a refusal shows at the first use. Raises OSError."""
-    if not userns.is_initial() and _leads_nowhere(client[0]):
+    ipv6 = ":" in target[0]
+    if not ipv6 and not userns.is_initial() and _leads_nowhere(client[0]):
         found = _in_the_name_of(kind, client, target)
         if found is not None:
             return found
-    own = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    own = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     own.connect_ex(target)
     return own
 

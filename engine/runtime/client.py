@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from . import wire
     from .restart import Policy
 
+    Towards = Sequence[tuple[str, int] | None]
+
 
 __all__ = [
     "ExecProcess",
@@ -165,14 +167,12 @@ class KeeperClient:
         return self._connection.closed
 
     async def fork_shim(
-        self, launch: Path | bundle.ShimSpec, fds: Sequence[int] = (), *, relaying: bool = True
+        self, launch: Path | bundle.ShimSpec, fds: Sequence[int] = (), *, relaying: bool = True, towards: Towards = ()
     ) -> ShimClient:
-        """A shim for the container described by ``launch``, a launch.json or what it says of the shim. ``fds`` (bound sockets of published ports)
-        are duplicated into the shim, which merely holds them until it is released; the caller's stay the caller's. Without
-        ``relaying`` it leaves connections that come to them to another shim, until `relay`.
+        """A shim for the container described by ``launch``, a launch.json or what it says of the shim. ``fds`` are bound sockets
+        of published ports, and with ``relaying`` and ``towards`` go to `hold`; the caller's stay the caller's.
 
-        Raises ShimLost when the keeper is gone, RequestError when it cannot fork, LaunchError when launch.json is no
-        launch.
+        Raises ShimLost when the keeper is gone, RequestError when it cannot fork, LaunchError when launch.json is no launch.
         """
         try:
             spec = launch if isinstance(launch, bundle.ShimSpec) else bundle.read(os.fspath(launch)).for_shim()
@@ -185,16 +185,16 @@ class KeeperClient:
         ours, theirs = protocol.pair()
         try:
             with theirs:
-                reply, _ = await self._connection.request(
-                    "fork", (theirs.fileno(),), shim=spec.document() if self._connection.peer.v else spec.positions()
-                )
+                document = spec.document() if self._connection.peer.v else spec.positions()
+                reply, _ = await self._connection.request("fork", (theirs.fileno(),), shim=document)
         except BaseException:
             ours.close()
             raise
         shim = ShimClient(ours, reply["pid"])
         try:
             for first in range(0, len(fds), protocol.MOST_DESCRIPTORS):
-                await shim.hold(fds[first : first + protocol.MOST_DESCRIPTORS], relaying=relaying)
+                part = slice(first, first + protocol.MOST_DESCRIPTORS)
+                await shim.hold(fds[part], relaying=relaying, towards=towards[part])
         except BaseException:
             shim.close()
             raise
@@ -310,9 +310,11 @@ class ShimClient:
         known = policy.document() if self._connection.peer.v else list[object](policy)
         await self._connection.request("restart_policy", policy=known)
 
-    async def hold(self, fds: Sequence[int], *, relaying: bool = True) -> None:
-        """Let the shim keep duplicates of ``fds`` (at most 200 a call) until it is released."""
-        await self._connection.request("hold", tuple(fds), on=relaying)
+    async def hold(self, fds: Sequence[int], *, relaying: bool = True, towards: Towards = ()) -> None:
+        """Let the shim keep duplicates of ``fds`` (at most 200 a call) until it is released. Without ``relaying`` it leaves what
+        comes to them to another shim, until `relay`. ``towards`` is, for each, the address that its connections are carried on
+        to; None, or nothing at all, where nftables leads on."""
+        await self._connection.request("hold", tuple(fds), on=relaying, towards=[*towards] if any(towards) else [])
 
     @property
     def shares_ports(self) -> bool:

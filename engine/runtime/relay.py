@@ -4,6 +4,8 @@ The engine hands the shim a listening IPv6 socket per such port. Each connection
 at the same port, which nftables translates to the container like any other address of this host: so nothing here knows
 where the container is, and a container that moves to another network stays reachable. IPv4 and UDP never come here.
 
+A container without IPv4 has no place that RELAY_ADDRESS could lead to: the engine says its IPv6 address and port with the socket.
+
     client ──tcp/IPv6──► listener (held by the shim) ──tcp/IPv4──► 127.255.255.254:port ──nftables──► container
 
 Without root (runtime/inner.py) there is no translation in the host's network at all: every port comes here, IPv4 and UDP as
@@ -54,14 +56,18 @@ def wanted(descriptor: int) -> bool:
         held.detach()
 
 
-def serve(loop: Loop, descriptor: int, idle: Callable[[], None] = lambda: None) -> Relay | DatagramRelay:
+def serve(
+    loop: Loop, descriptor: int, idle: Callable[[], None] = lambda: None, towards: tuple[str, int] | None = None
+) -> Relay | DatagramRelay:
     """Carry on what comes to the descriptor, which is the relay's from here on. ``idle`` is called whenever the last
-    connection has ended."""
+    connection has ended. ``towards`` is where to, if not to RELAY_ADDRESS."""
     held = socket.socket(fileno=descriptor)
     kind = held.type
     held.detach()
     room.make()
-    return DatagramRelay(loop, descriptor) if kind == socket.SOCK_DGRAM else Relay(loop, descriptor, idle)
+    if kind == socket.SOCK_DGRAM:
+        return DatagramRelay(loop, descriptor, towards)
+    return Relay(loop, descriptor, idle, towards)
 
 
 def address_of(host_ip: str) -> str:
@@ -78,12 +84,18 @@ def address_of(host_ip: str) -> str:
 class Relay:
     """Serves one listener (a descriptor it takes over) on the shim's loop until closed."""
 
-    def __init__(self, loop: Loop, descriptor: int, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        descriptor: int,
+        idle: Callable[[], None] = lambda: None,
+        towards: tuple[str, int] | None = None,
+    ) -> None:
         self._loop = loop
         self._idle = idle
         self._listener = socket.socket(fileno=descriptor)
-        host, self._port = self._listener.getsockname()[:2]
-        self._address = address_of(host)
+        host, port = self._listener.getsockname()[:2]
+        self._target = towards or (address_of(host), port)
         self._connections: set[Connection] = set()
         self._most = room.connections(MAX_CONNECTIONS)
         self._listener.setblocking(False)
@@ -123,7 +135,7 @@ class Relay:
             abort(client)
             return
         try:
-            server = behalf.connect(socket.SOCK_STREAM, address, (self._address, self._port))
+            server = behalf.connect(socket.SOCK_STREAM, address, self._target)
         except OSError:
             abort(client)
             return
@@ -139,11 +151,11 @@ class Relay:
 class DatagramRelay:
     """The same for UDP: each client has a socket of its own towards the container."""
 
-    def __init__(self, loop: Loop, descriptor: int) -> None:
+    def __init__(self, loop: Loop, descriptor: int, towards: tuple[str, int] | None = None) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.setblocking(False)
         host, port = self._socket.getsockname()[:2]
-        self._target = (address_of(host), port)
+        self._target = towards or (address_of(host), port)
         self._flows = Flows(loop)
         self._loop = loop
         self.resume()

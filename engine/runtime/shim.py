@@ -239,9 +239,11 @@ class Shim:
     def _do_hold(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
         self._relaying = message.get("on", True)
         self._held += descriptors
-        for descriptor in descriptors:
+        towards = message.get("towards") or [None] * len(descriptors)
+        for descriptor, place in zip(descriptors, towards, strict=True):
             if relay.wanted(descriptor):
-                self._relays.append(relay.serve(self._loop, descriptor, self._relays_idle))
+                target = (place[0], place[1]) if place else None
+                self._relays.append(relay.serve(self._loop, descriptor, self._relays_idle, target))
                 if not self._relaying:
                     self._relays[-1].pause()
         descriptors.clear()

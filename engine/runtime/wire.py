@@ -209,7 +209,8 @@ class ExecDocument(TypedDict, total=False):
 
 class Fields(ExecDocument, total=False):
     """Members of requests: ``exec`` numbers an exec, ``grace`` and ``seconds`` are seconds (None: never), ``first``
-    numbers a published port's socket, ``on`` says whether relays take what comes."""
+    numbers a published port's socket, ``on`` says whether relays take what comes, and ``towards`` to which address and port
+    they carry on what comes to each socket (None: to the one of all)."""
 
     shim: ShimDocument | list[object]
     lease: str
@@ -222,6 +223,7 @@ class Fields(ExecDocument, total=False):
     exec: int
     first: int
     on: bool
+    towards: list[tuple[str, int] | None]
 
 
 class Message(Fields, total=False):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pycompose.engine.errors import EngineError, Forbidden, InvalidParameter, NotFound, NotImplemented_
+from pycompose.engine.errors import EngineError, Forbidden, InvalidParameter, NotFound
 from pycompose.engine.networks import (
     definition,
     endpoints,
@@ -77,13 +77,14 @@ def test_chosen_subnets_avoid_host_and_others() -> None:
         ({"Driver": "host"}, Forbidden, 'only one instance of "host" network is allowed'),
         ({"Driver": "foo"}, NotFound, 'plugin "foo" not found'),
         ({"Driver": "overlay"}, Forbidden, "This node is not a swarm manager"),
-        ({"ConfigOnly": True}, NotImplemented_, "configuration-only"),
+        ({"ConfigOnly": True, "Internal": True}, Forbidden, "Network operator fields"),
+        ({"ConfigFrom": {"Network": "x"}}, NotFound, 'configuration network "x" does not exist'),
         ({"IPAM": {"Driver": "dhcp"}}, NotFound, 'plugin "dhcp" not found'),
         ({"Options": {"com.docker.network.bridge.name": "a/b"}}, InvalidParameter, "invalid bridge name"),
         ({"Options": {"com.docker.network.bridge.name": "sixteencharacter"}}, InvalidParameter, "invalid bridge name"),
         ({"Options": {"com.docker.network.driver.mtu": "abc"}}, InvalidParameter, "failed to parse"),
         ({"Driver": "macvlan", "Options": {"macvlan_mode": "x"}}, InvalidParameter, "macvlan mode 'x' is not valid"),
-        ({"EnableIPv4": False}, NotImplemented_, "networks without IPv4 are not offered"),
+        ({"EnableIPv4": False}, InvalidParameter, "IPv4 or IPv6 must be enabled"),
     ],
 )
 def test_refused_definitions(body: dict[str, Any], error: type[EngineError], words: str) -> None:

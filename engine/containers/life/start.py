@@ -155,7 +155,7 @@ async def _prepare(containers: Containers, container: Container, behind: Contain
     waits = containers.networks.stands_by(record.id)
     try:
         shim = container.shim = await containers.keeper.fork_shim(
-            launch.for_shim(), allocation.sockets, relaying=not waits
+            launch.for_shim(), allocation.sockets, relaying=not waits, towards=allocation.towards
         )
     finally:
         for descriptor in allocation.sockets:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from ...errors import InvalidParameter, NotFound, Unauthorized, Unavailable
+from ...errors import EngineError, InvalidParameter, NotFound, Unauthorized, Unavailable
 from ...shapes import number
 from ..abort import Abort
 from ..bootstrap import suites
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ..progress import Reporter
     from ..types import Auth, Image, Platform
     from .endpoints import RegistryConfig
+
+T = TypeVar("T")
 
 _LARGEST_LIST = 16 << 20
 _MAXIMUM_PAGES = 1000
@@ -125,7 +127,15 @@ class Session:
         return Artifacts(self._registries[-1], ref)
 
     def distribution(self, ref: Reference) -> Distribution:
-        return distribution(self._registries[-1], ref)
+        return self._first(lambda registry: distribution(registry, ref))
+
+    def _first(self, ask: Callable[[Registry], T]) -> T:
+        """The answer of the first registry that has one: a mirror may fail, the registry itself decides."""
+        *mirrors, itself = self._registries
+        for mirror in mirrors:
+            with suppress(EngineError, OSError):
+                return ask(mirror)
+        return ask(itself)
 
     def push(
         self, ref: Reference, image: Image, original: str, blobs: Blobs, layers: Layers, reporter: Reporter
@@ -148,7 +158,9 @@ class Session:
 
     def tags(self, ref: Reference) -> list[str]:
         """All tags of a repository, following the registry's pages."""
-        registry = self._registries[-1]
+        return self._first(lambda registry: self._tags(registry, ref))
+
+    def _tags(self, registry: Registry, ref: Reference) -> list[str]:
         path = f"{ref.path}/tags/list?n=1000"
         tags: list[str] = []
         for _ in range(_MAXIMUM_PAGES):

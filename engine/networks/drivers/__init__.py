@@ -13,7 +13,7 @@ from .parented import Ipvlan, Macvlan
 if TYPE_CHECKING:
     from ..types import Endpoint, Network
 
-__all__ = ["ALL", "DEFAULT", "Driver", "find", "of"]
+__all__ = ["ALL", "DEFAULT", "Driver", "find", "of", "template"]
 
 ALL = (
     Bridge(),
@@ -30,6 +30,11 @@ DEFAULT = Bridge.name
 def of(item: Network | Endpoint) -> Driver:
     """The driver of a network that exists, or of an endpoint on it."""
     return _BY_NAME[item.driver]
+
+
+def template() -> Driver:
+    """The driver of configuration-only networks: nothing of them is in the kernel."""
+    return _BY_NAME[Null.name]
 
 
 def find(name: str, *, swarm: bool = False) -> Driver:

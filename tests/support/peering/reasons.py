@@ -12,7 +12,6 @@ REASONS = (
         "a network that is not there is told at once, not at the next start",
     ),
     Reason(r"/tag status: 400 .*which name shall", "a tag without a name is refused, not ignored"),
-    Reason(r"status: 501 .*configuration-only networks", "configuration-only networks are not offered"),
     Reason(r"/images/search status: 503 ", "a registry that does not answer is 503"),
     Reason(r"ConsoleSize: \[1\]", "what was asked for is shown"),
     Reason(r"body\.Scope: local / bogus|networks body\[\d+\]\.Scope: local / bogus", "every network here is local"),

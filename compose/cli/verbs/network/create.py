@@ -36,6 +36,7 @@ def add_arguments(parser: Parser) -> None:
     flag("--ingress", action="store_true", help="Create swarm routing-mesh network")
     flag("--internal", action="store_true", help="Restrict external access to the network")
     flag("--ipam-driver", default="default", metavar="DRIVER", help="IP Address Management Driver")
+    flag("--ipv4", action="store_true", default=True, help="Enable IPv4 networking")
     flag("--ipv6", action="store_true", help="Enable IPv6 networking")
     flag("--scope", metavar="SCOPE", help="Control the network's scope")
     parser.add_argument("network")
@@ -92,6 +93,8 @@ def run(args: Namespace) -> int:
         "Labels": pairs(args.label),
         "Options": pairs(args.opt),
     }
+    if not args.ipv4:
+        body["EnableIPv4"] = False
     if args.config_from:
         body["ConfigFrom"] = {"Network": args.config_from}
     print(Session(args).engine.networks.create(body)["Id"])
