@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ComposeError, Diagnostic, LoadError
 from ..load import pipeline, schema
 from ..load.explain import explain
-from ..load.source import DEFAULT_NAMES, OVERRIDE_NAMES
-from ..model import LoadOptions
+from .homes import options_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,16 +31,9 @@ class Analysis(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def options_for(path: str, environment: Mapping[str, str]) -> LoadOptions:
-    """What `config` would load in the file's directory: the default files together, any other alone."""
-    name, directory = os.path.basename(path), os.path.dirname(path)
-    files = () if name in (*DEFAULT_NAMES, *OVERRIDE_NAMES) else (path,)
-    return LoadOptions(files=files, environment=environment, cwd=Path(directory))
-
-
 def analyse(path: str, texts: Mapping[str, bytes], environment: Mapping[str, str]) -> Analysis:
     """The findings of `config` for the project that ``path`` is part of."""
-    options = options_for(path, environment)
+    options = options_for(path, environment, texts)
     try:
         project = pipeline.load_project(options, texts=texts)
     except LoadError as error:
@@ -58,7 +48,7 @@ def explained(
 ) -> Explanation | None:
     """Where the value at ``key`` comes from; None for what cannot be told, such as in a file with errors."""
     try:
-        return explain(replace(options_for(path, environment), consistency=False), key, texts)
+        return explain(replace(options_for(path, environment, texts), consistency=False), key, texts)
     except ComposeError:
         return None
 
@@ -66,7 +56,7 @@ def explained(
 def variables(path: str, texts: Mapping[str, bytes], environment: Mapping[str, str]) -> dict[str, str]:
     """Variables that the project's files can use: the environment and its env files. Name -> where it comes from."""
     try:
-        _, found = pipeline.open_loader(options_for(path, environment), texts)
+        _, found = pipeline.open_loader(options_for(path, environment, texts), texts)
     except ComposeError:
         return dict.fromkeys(environment, "environment")
     return {name: found.origins.get(name, "environment") for name in dict(found.environment)}

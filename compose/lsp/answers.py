@@ -154,9 +154,9 @@ def definition(
     place = place_at(text, line, len(text.split("\n")[line]) if line < text.count("\n") + 1 else 0)
     keys = {part for part in place.path if isinstance(part, str)}
     if keys & {"include", "env_file", "extends", "file", "path"} and place.word:
-        target = os.path.join(os.path.dirname(path), place.word.strip("\"'"))
+        target = near.file(path, place.word.strip("\"'"))
         if os.path.isfile(target):
-            return types.Location(uri_of(os.path.normpath(target)), _range(0, 0, 0))
+            return types.Location(uri_of(target), _range(0, 0, 0))
     return None
 
 

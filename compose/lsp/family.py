@@ -14,7 +14,7 @@ from ..load.source import DEFAULT_NAMES, OVERRIDE_NAMES
 from . import symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .symbols import Symbol
 
@@ -31,19 +31,38 @@ class Occurrence(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A file: ``joined`` are merged with it into one project, ``extended`` those that services are taken from."""
+    """A file: ``joined`` are merged with it into one project, ``extended`` those that services are taken from; those with variables
+    in their names as they are written."""
 
     symbols: tuple[Symbol, ...]
     joined: tuple[str, ...]
     extended: tuple[str, ...]
 
+    def expanded(self, path: str, expand: Callable[[str, str], str]) -> Member:
+        """With names that have variables in them as the files that they mean."""
+        joined, extended = (
+            tuple(_beside(path, expand(path, one)) if "$" in one else one for one in names)
+            for names in (self.joined, self.extended)
+        )
+        return self._replace(joined=joined, extended=extended)
+
 
 class Family:
-    """The files around ``path``. ``texts`` are those of every file that may belong to it, by normalised path."""
+    """The files around ``path``. ``texts`` are those of every file that may belong to it, by normalised path; ``together`` are files
+    that are loaded as one project; ``expand`` replaces the variables of a name that is written in a file."""
 
-    def __init__(self, path: str, texts: Mapping[str, str]) -> None:
-        members = {name: _member(name, text) for name, text in texts.items()}
+    def __init__(
+        self,
+        path: str,
+        texts: Mapping[str, str],
+        together: Iterable[Sequence[str]] = (),
+        expand: Callable[[str, str], str] = lambda path, name: name,
+    ) -> None:
+        self._expand = expand
+        members = {name: _member(name, text).expanded(name, expand) for name, text in texts.items()}
         overrides = _overrides(members)
+        for first, *others in together:
+            overrides.setdefault(first, []).extend(others)
         near: dict[str, set[str]] = {name: set() for name in members}
         merged: dict[str, set[str]] = {name: set() for name in members}
         for name, one in members.items():
@@ -69,6 +88,10 @@ class Family:
             for other in one.extended:
                 if other in self._space and self._space[other] != self._space[name]:
                     self._extenders.setdefault(self._space[other], set()).add(self._space[name])
+
+    def file(self, path: str, name: str) -> str:
+        """The file that a name in ``path`` means."""
+        return _beside(path, self._expand(path, name) if "$" in name else name)
 
     def _owner(self, path: str, symbol: Symbol) -> str:
         """The project that a name belongs to, by the first of its files."""
@@ -112,8 +135,8 @@ def _member(path: str, text: str) -> Member:
     joined, extended = symbols.linked(text)
     return Member(
         tuple(symbols.symbols(text)),
-        tuple(_beside(path, one) for one in joined),
-        tuple(_beside(path, one) for one in extended),
+        tuple(one if "$" in one else _beside(path, one) for one in joined),
+        tuple(one if "$" in one else _beside(path, one) for one in extended),
     )
 
 

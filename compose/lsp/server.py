@@ -13,7 +13,7 @@ from pygls.lsp.server import LanguageServer
 from ...version import __version__
 from ..errors import ComposeError
 from ..screens.store import derive, read
-from . import analysis, answers, family, symbols
+from . import analysis, answers, family, homes, symbols
 from .place import key_at
 from .positions import Text, normalised
 
@@ -61,7 +61,14 @@ class Files:
         if not roots and self._server.workspace.root_uri:
             roots = [answers.path_of(self._server.workspace.root_uri)]
         texts = {one: self.content(one).content for one in dict.fromkeys((*held, *family.candidates(path, roots)))}
-        return family.Family(path, texts)
+        environment = dict(os.environ)
+        directories = dict.fromkeys((*roots, *(os.path.dirname(one) for one in texts)))
+        return family.Family(
+            path,
+            texts,
+            homes.together(directories, environment),
+            lambda path, name: homes.expanded(path, name, environment),
+        )
 
     def texts(self) -> dict[str, bytes]:
         """Everything that is open, by path."""

@@ -56,8 +56,7 @@ def symbols(text: str) -> list[Symbol]:
 
 
 def linked(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Files that this one includes, and files that its services extend services of, as they are written. Names with variables
-    in them are left out."""
+    """Files that this one includes, and files that its services extend services of, as they are written."""
     joined: dict[str, None] = {}
     extended: dict[str, None] = {}
     for root in _documents(text):
@@ -71,7 +70,7 @@ def linked(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _is_path(name: str) -> bool:
-    return bool(name) and "$" not in name and "://" not in name
+    return bool(name) and "://" not in name
 
 
 def at(text: str, line: int, column: int) -> Symbol | None:

@@ -17,16 +17,16 @@ Path = tuple[str, ...]
 
 
 @cache
-def _document(name: str) -> dict[str, Any]:
+def document(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((schema.directory() / name).read_text())
     return found
 
 
-def _resolve(node: dict[str, Any], file: str) -> tuple[dict[str, Any], str]:
+def resolve(node: dict[str, Any], file: str) -> tuple[dict[str, Any], str]:
     while "$ref" in node:
         name, _, pointer = node["$ref"].partition("#")
         file = name or file
-        node = _document(file)
+        node = document(file)
         for part in pointer.strip("/").split("/"):
             node = node[part]
     return node, file
@@ -34,13 +34,13 @@ def _resolve(node: dict[str, Any], file: str) -> tuple[dict[str, Any], str]:
 
 def keys() -> Iterator[tuple[Path, Wrap]]:
     """Every key with the function that makes a file of a value for it. Lists and names of the user's choice are ``*``."""
-    yield from _walk(_document("compose.json"), "compose.json", (), lambda value: value, frozenset())
+    yield from _walk(document("compose.json"), "compose.json", (), lambda value: value, frozenset())
 
 
 def _walk(
     node: dict[str, Any], file: str, path: Path, wrap: Callable[[Any], Any], above: frozenset[int]
 ) -> Iterator[tuple[Path, Wrap]]:
-    node, file = _resolve(node, file)
+    node, file = resolve(node, file)
     if id(node) in above or path[:1] in (("include",), ("version",)):
         return
     above |= {id(node)}
@@ -63,7 +63,7 @@ def _put(wrap: Callable[[Any], Any], beside: dict[str, Any], name: str) -> Calla
 
 
 def _minimal(node: dict[str, Any], file: str) -> Any:
-    node, file = _resolve(node, file)
+    node, file = resolve(node, file)
     for one in (*node.get("oneOf", ()), *node.get("anyOf", ())):
         return _minimal(one, file)
     kind = node.get("type", "string")

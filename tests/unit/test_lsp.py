@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from support.command import PYCOMPOSE
+from support.compose_corpus import files as corpus
 
 from pycompose.compose.errors import LoadError
 from pycompose.compose.load import schema
 from pycompose.compose.load.pipeline import load_project
-from pycompose.compose.lsp import analysis, answers, symbols
+from pycompose.compose.lsp import analysis, answers, homes, symbols
 from pycompose.compose.lsp.family import Family
 from pycompose.compose.lsp.place import key_at, place_at, variable_before
 
@@ -310,6 +311,88 @@ class Client:
             assert pipe is not None
             pipe.close()
         return code
+
+
+CORPUS = 210
+
+
+@pytest.mark.timeout(900)
+def test_an_editor_goes_through_a_corpus(tmp_path: Path) -> None:
+    """Findings equal to `config`'s, and an answer to whatever is asked at any place, for files sound and broken."""
+    client = Client(tmp_path)
+    client.ask("initialize", {"processId": None, "rootUri": tmp_path.as_uri(), "capabilities": {}})
+    client.tell("initialized", {})
+    sound = 0
+    for number, (name, data) in enumerate(corpus(CORPUS)):
+        path = tmp_path / name / "compose.yaml"
+        path.parent.mkdir()
+        path.write_bytes(data)
+        try:
+            expected = [str(one) for one in load_project(analysis.options_for(str(path), dict(os.environ))).warnings]
+            sound += 1
+        except LoadError as error:
+            expected = [str(one) for one in error.diagnostics]
+        text = data.decode("utf-8")
+        document = {"uri": path.as_uri()}
+        client.tell(
+            "textDocument/didOpen", {"textDocument": {**document, "languageId": "yaml", "version": 1, "text": text}}
+        )
+        found = client.published()
+        assert [one["message"] for one in found["diagnostics"]] == expected, name
+        lines = text.replace("\r\n", "\n").split("\n")
+        for one in found["diagnostics"]:
+            start, end = one["range"]["start"], one["range"]["end"]
+            assert 0 <= start["line"] < len(lines) and start["character"] < end["character"] + 1, (name, one)
+        line = number * 7 % len(lines)
+        at = {"textDocument": document, "position": {"line": line, "character": number % (len(lines[line]) + 1)}}
+        for method in ("hover", "completion", "definition", "prepareRename"):
+            client.ask(f"textDocument/{method}", at)
+        client.ask("textDocument/references", {**at, "context": {"includeDeclaration": True}})
+        client.answer("textDocument/rename", {**at, "newName": "another"})
+        client.ask("textDocument/codeLens", {"textDocument": document})
+        client.tell("textDocument/didClose", {"textDocument": document})
+        assert client.published()["diagnostics"] == []
+        if number % 30 == 0:
+            said = subprocess.run(
+                [str(PYCOMPOSE), "--file", str(path), "config", "--quiet"], capture_output=True, text=True, check=False
+            )
+            assert all(one in said.stderr for one in expected) and bool(said.returncode) == (
+                any(one["severity"] == 1 for one in found["diagnostics"])
+            ), (name, said.stderr)
+    assert client.close() == 0
+    assert CORPUS // 4 < sound < CORPUS * 3 // 4
+
+
+def test_the_project_that_a_file_is_part_of(tmp_path: Path) -> None:
+    for directory in ("deploy", "parts"):
+        (tmp_path / directory).mkdir()
+    (tmp_path / ".env").write_text("COMPOSE_FILE=deploy/base.yaml:deploy/prod.yaml\nPART=parts\n")
+    base, prod, part = (tmp_path / name for name in ("deploy/base.yaml", "deploy/prod.yaml", "parts/db.yaml"))
+    base.write_text("include:\n  - ../${PART}/db.yaml\nservices: {web: {image: x, depends_on: [db]}}\n")
+    prod.write_text("services: {web: {image: y, networks: [front]}}\nnetworks: {front: {}}\n")
+    part.write_text("services: {db: {image: x}}\n")
+    other = tmp_path / "deploy" / "compose.yaml"
+    other.write_text("services: {alone: {image: x}}\n")
+    # What `config` says at the top: the second file alone would have a service that nobody has defined.
+    found = analysis.analyse(str(prod), {}, {})
+    assert found.findings == () and found.project is not None and set(found.project.services) == {"web", "db"}
+    broken = analysis.analyse(str(base), {str(prod): b"services: {web: {networks: [gone]}}\n"}, {})
+    assert [one.is_error for one in broken.findings] == [True] and "gone" in str(broken.findings[0].diagnostic)
+    alone = analysis.analyse(str(other), {}, {})
+    assert alone.project is not None and set(alone.project.services) == {"alone"}
+    assert set(analysis.variables(str(prod), {}, {})) >= {"PART", "COMPOSE_FILE"}
+    # Names go over the files that are loaded together, and over one whose name has a variable in it.
+    texts = {str(one): one.read_text() for one in (base, prod, part, other)}
+    directories = [str(tmp_path), *(str(one.parent) for one in (base, part))]
+    family = Family(
+        str(part), texts, homes.together(directories, {}), lambda path, name: homes.expanded(path, name, {})
+    )
+    places = [(one.path, one.symbol.start) for one in answers.references(texts[str(part)], str(part), 0, 12, family)]
+    assert places == [(str(base), 40), (str(part), 11)]
+    web = answers.references(texts[str(prod)], str(prod), 0, 12, family)
+    assert [one.path for one in web] == [str(base), str(prod)]
+    link = answers.definition(texts[str(base)], str(base), 1, 8, family, lambda: analysis.Analysis(None, ()))
+    assert link is not None and link.uri == part.as_uri()
 
 
 def test_an_editor_over_standard_input_and_output(tmp_path: Path) -> None:
