@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import Conflict, NotFound
+from ..errors import Conflict, InvalidParameter, NotFound
 from ..shapes import truth
 from . import reference, shapes
 from .catalogue import Catalogue
@@ -211,6 +211,8 @@ class Removals(Catalogue):
         """Remove dangling (or all unused) images; (removed, bytes reclaimed)."""
         rest = dict(filters or {})
         dangling = rest.pop("dangling", ())
+        if len(rest.get("until") or ()) > 1:
+            raise InvalidParameter("more than one until filter specified")
         everything = all or (bool(dangling) and not truth("dangling", dangling))
         deleted: list[dict[str, str]] = []
         with self._lock:

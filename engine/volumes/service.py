@@ -13,7 +13,7 @@ from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ..errors import Conflict, NotFound
+from ..errors import Conflict, InvalidParameter, NotFound
 from ..linux import entries
 from ..linux.spread import spread
 from ..linux.tree import tree_size
@@ -163,6 +163,8 @@ class Volumes:
     def prune(self, filters: Mapping[str, Sequence[str]] | None = None) -> tuple[builtins.list[str], int]:
         """Remove unused anonymous volumes (all unused ones with filter all=true): names and bytes reclaimed."""
         wanted = dict(filters or {})
+        if len(wanted.get("all") or ()) > 1:
+            raise InvalidParameter("invalid filter 'all': only one value is expected")
         every = truth("all", wanted["all"]) if wanted.get("all") else False
         removed, reclaimed = [], 0
         for volume in self.list({key: values for key, values in wanted.items() if key != "all"}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -79,3 +80,63 @@ def test_an_exec_is_ended_with_its_children(engine: EngineRoot, client: docker.D
     assert [row[-1] for row in container.top()["Processes"]] == ["sleep 600"]
     assert engine.request("POST", path)[0] == 409, "it has ended"
     assert engine.request("POST", "/pycompose/exec/nothing/kill")[0] == 404
+
+
+@pytest.mark.parametrize(("stop_signal", "after"), [("", "running"), ("SIGTERM", "paused")])
+def test_a_signal_to_a_paused_container(client: docker.DockerClient, stop_signal: str, after: str) -> None:
+    """It goes on, unless it has a stop signal of its own and this is another one."""
+    program = ["sh", "-c", "trap 'echo usr1' USR1; while :; do sleep 0.05; done"]
+    container = client.containers.run("busybox", program, detach=True, stop_signal=stop_signal or None)
+    container.pause()
+    container.kill("SIGUSR1")
+    container.reload()
+    assert container.status == after
+    container.kill()
+    container.reload()
+    assert container.status == "exited"
+
+
+def test_a_start_without_its_network_keeps_the_code_of_the_run_before(client: docker.DockerClient) -> None:
+    network = client.networks.create("goes")
+    container = client.containers.run("busybox", ["sleep", "1000"], detach=True, network="goes")
+    container.kill()
+    network.remove()
+    with pytest.raises(docker.errors.NotFound, match="network goes not found"):
+        container.start()
+    assert client.api.inspect_container(container.id)["State"]["ExitCode"] == 137
+
+
+@pytest.mark.parametrize("noun", ["containers", "networks", "images"])
+def test_until_is_one_moment(engine: EngineRoot, noun: str) -> None:
+    status, answer = engine.request("POST", f'/{noun}/prune?filters={{"until":["0","1h"]}}'.replace('"', "%22"))
+    assert (status, json.loads(answer)["message"]) == (400, "more than one until filter specified")
+
+
+@pytest.mark.parametrize(
+    ("filters", "answered"),
+    [
+        ({"until": ["1h", "2h"]}, 400),
+        ({"bogus": ["1"]}, 400),
+        ({"type": ["regular"]}, 501),
+        ({"unused-for": ["1h"]}, 200),
+    ],
+)
+def test_no_filter_of_the_build_cache_is_passed_over(
+    engine: EngineRoot, filters: dict[str, list[str]], answered: int
+) -> None:
+    """It would take more than was asked for."""
+    query = urllib.parse.quote(json.dumps(filters))
+    assert engine.request("POST", f"/build/prune?filters={query}")[0] == answered
+
+
+def test_all_volumes_or_not(engine: EngineRoot) -> None:
+    status, answer = engine.request("POST", "/volumes/prune?filters=%7B%22all%22:[%22true%22,%22false%22]%7D")
+    assert (status, b"only one value is expected" in answer) == (400, True)
+
+
+def test_memory_alone_beside_swap_without_a_limit(client: docker.DockerClient) -> None:
+    container = client.containers.create("busybox", ["true"])
+    with pytest.raises(docker.errors.APIError, match="update the memoryswap at the same time") as caught:
+        container.update(mem_limit="64m")
+    assert caught.value.status_code == 409
+    container.update(mem_limit="64m", memswap_limit="128m")

@@ -27,7 +27,7 @@ from . import buildkit, query
 from .images import auth_from, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...build.options import Context, Network
     from ...build.outputs import Output
@@ -305,11 +305,26 @@ def _kept(request: Request) -> int:
     return 0
 
 
-async def prune(daemon: Daemon, request: Request) -> Response:
-    filters = request.filters()
+_SELECTING = {"id", "parent", "type", "description", "inuse", "shared", "private"}
+_TIMES = {"until", "unused-for"}
+
+
+def _unused_since(filters: Mapping[str, Sequence[str]]) -> float | None:
+    """What was used after it stays, in seconds since the epoch. A filter that is not offered would take more than was asked for."""
     until = None
-    if values := filters.get("until"):
+    for key, values in filters.items():
+        if key not in _SELECTING | _TIMES:
+            raise InvalidParameter(f"failed to prune build cache: invalid filter '{key}'")
+        if len(values) > 1:
+            raise InvalidParameter("failed to prune build cache: filters expect only one value")
+        if key in _SELECTING:
+            raise NotImplemented_(f"failed to prune build cache: filter {key} is not offered by this engine")
         until = parse_time(values[0], time.time_ns()) / 1e9
+    return until
+
+
+async def prune(daemon: Daemon, request: Request) -> Response:
+    until = _unused_since(request.filters())
     removed, freed = await daemon.containers.blocking(
         daemon.builder.prune,
         all=request.flag("all"),

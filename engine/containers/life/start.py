@@ -83,14 +83,16 @@ async def run(containers: Containers, container: Container, behind: Container | 
         failure = _failure(error)
         await teardown(containers, container)
         state = container.state
+        # As with Docker: where no program was looked for, the code of the run before stays.
+        code = failure.exit_code if failure.exit_code in (126, 127) else state.exit_code or failure.exit_code
         changed = State(
             "created" if state.started_at is None else "exited",
-            exit_code=failure.exit_code,
+            exit_code=code,
             error=str(failure),
             started_at=state.started_at,
             finished_at=state.finished_at,
         )
-        containers.note(container, error=str(failure), exit_code=failure.exit_code)
+        containers.note(container, error=str(failure), exit_code=code)
         container.become(changed)
         if container.record.spec.auto_remove:
             supervise.remove_soon(containers, container)

@@ -62,7 +62,8 @@ async def end(containers: Containers, container: Container, grace: int | None, s
 
 
 async def kill(containers: Containers, container: Container, number: int = KILL) -> None:
-    """Send a signal at once, SIGKILL unless said otherwise. SIGKILL and the stop signal end it for the restart policy."""
+    """Send a signal at once, SIGKILL unless said otherwise. SIGKILL and the stop signal end it for the restart policy. A paused
+    container goes on, unless it has a stop signal of its own and this is another one: so Docker has it."""
     shim = container.shim
     if not container.state.running or shim is None:
         if container.state.status == "restarting" and shim is not None and number == KILL:
@@ -71,8 +72,10 @@ async def kill(containers: Containers, container: Container, number: int = KILL)
             return
         raise Conflict(f"Container {container.id} is not running")
     final = number in (KILL, container.record.spec.stop_signal)
-    if container.state.status == "paused" and final:
+    if container.state.status == "paused" and (final or not container.record.spec.config["StopSignal"]):
         await containers.blocking(cgroup(containers, container).thaw)
+        if not final:
+            container.become(replace(container.state, status="running"))
         containers.publish(container, "unpause")
     exits = container.exits
     try:

@@ -31,6 +31,8 @@ def check(filters: Mapping[str, Sequence[str]], known: Set[str]) -> None:
     for key, values in filters.items():
         if key not in known:
             raise InvalidParameter(f"invalid filter '{key}'")
+        if key == "until" and len(values) > 1:
+            raise InvalidParameter("more than one until filter specified")
         for value in values:
             if key == "status" and value not in STATUSES:
                 raise InvalidParameter(f"invalid filter 'status={value}'")

@@ -29,9 +29,10 @@ class Answer:
 
 
 class Peer:
-    """An engine at a socket. ``patience`` bounds each request, in seconds."""
+    """An engine at a socket. ``patience`` bounds each request, in seconds; ``version`` is the prefix of paths."""
 
-    def __init__(self, name: str, socket: str, patience: float = 30) -> None:
+    def __init__(self, name: str, socket: str, patience: float = 30, version: str = VERSION) -> None:
+        self._version = version
         self.name = name
         self._socket = socket
         self._patience = patience
@@ -52,7 +53,7 @@ class Peer:
         try:
             if method == "POST" and "/wait" in path:
                 connection.timeout = 3  # for one that runs it would wait for ever, which is an answer too
-            connection.request(method, VERSION + self.named(path), body, {"Content-Type": kind} if kind else {})
+            connection.request(method, self._version + self.named(path), body, {"Content-Type": kind} if kind else {})
             response = connection.getresponse()
             content = response.read()
             return Answer(response.status, _decoded(content), response.headers.get("Content-Type", ""))

@@ -67,6 +67,19 @@ REASONS = (
     Reason(r"/images/create status: 400 .* / 500 ", "pulling nothing is the request's fault"),
     Reason(r"driver\.mtu: \d+ / 1500", "the default bridge takes the size of packets from the link to the outside"),
     Reason(r"/networks/create status: 403 .* / 409 .*already exists", "of two faults another one is told first"),
+    Reason(
+        r"status: (400|403|501) .* / (400|404) |status: 404 .* / 409 .*already exists|status: 404 .*No such (image|container|network).* / (400|500) ",
+        "of two faults another one is told first",
+    ),
+    Reason(r"Networks\.\S+\.NetworkID:  / <id>", "a network that is gone has no id"),
+    Reason(r"/start event missing: volume ", "a start that fails before its volumes are mounted has mounted none"),
+    Reason(r"/prune status: 400 .* / 500 ", "what cannot be read is the request's fault"),
+    Reason(r"Decoding seccomp profile failed", "what cannot be read is the request's fault"),
+    Reason(r"body\.Error\.Message: ", "words of one's own beside the same status"),
+    Reason(
+        r"/resize status: 200 None / 500 .*timeout waiting", "the size of an exec that has not begun is kept for it"
+    ),
+    Reason(r"^GET /version body\.", "each engine says what it is"),
     Reason(r"GraphDriver", "storage of one's own"),
     Reason(r"Options\.com\.docker\.network\.bridge\.name: pc", "each instance names its bridge after itself"),
     Reason(

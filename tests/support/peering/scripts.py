@@ -1,8 +1,8 @@
 """Scripted sessions of a command on two engines: what each line ends with and prints is compared.
 
 A file has a command a line, or several where it has a here-document that ends with ``E``. A line ``# differs: REASON`` says why
-the next command's output is another one here; its exit code is
-compared all the same, unless it says ``# ends otherwise: REASON``.
+the next command's output is another one here; its exit code is compared all the same, unless it says ``# ends otherwise: REASON``.
+``# pycompose differs: REASON`` counts where the command itself is another one as well.
 """
 
 from __future__ import annotations
@@ -50,12 +50,15 @@ class Ended:
     error: str
 
 
-def parse(text: str) -> Iterator[Line]:
+def parse(text: str, *, own: bool = False) -> Iterator[Line]:
+    """The lines of a session; ``own``: here it is run by another command, so that its reasons count too."""
     differs = otherwise = ""
     lines = iter(text.splitlines())
     for line in lines:
         if line.endswith("<<'E'"):
             line = "\n".join([line, *takewhile(lambda one: one != "E", lines), "E"])
+        if own:
+            line = line.replace("# pycompose ", "# ", 1)
         if line.startswith("# differs: "):
             differs = line.removeprefix("# differs: ")
         elif line.startswith("# ends otherwise: "):
