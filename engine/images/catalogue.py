@@ -276,16 +276,23 @@ class Catalogue:
         self._publish("image", "tag", id, {**labels, "name": parsed.familiar})
 
     def commit_layer(
-        self, tree: Path, parents: Sequence[Layer], *, move: bool = True, clamp: int | None = None
+        self,
+        tree: Path,
+        parents: Sequence[Layer],
+        *,
+        move: bool = True,
+        clamp: int | None = None,
+        without: Sequence[str] = (),
     ) -> Layer:
         """A directory in overlay-upper form becomes a layer atop ``parents`` (bottom first).
 
-        ``move=True`` takes the directory away (same filesystem: a rename), ``move=False`` copies (docker commit).
+        ``move=True`` takes the directory away (same filesystem: a rename), ``move=False`` copies (docker commit), but for
+        the empty files at the paths ``without``.
         Times of files above ``clamp`` (SOURCE_DATE_EPOCH, seconds) count, and are stored, as ``clamp``.
         """
         if move:
             return self._layers.adopt(tree, parents, clamp=clamp)
-        return self._layers.copy(tree, parents, clamp=clamp)
+        return self._layers.copy(tree, parents, clamp=clamp, without=without)
 
     def restack(self, layer: Layer, parents: Sequence[Layer]) -> Layer:
         """The same layer atop others than its own."""

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import threading
 from collections import Counter
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ..errors import EngineError, NotFound
+from ..linux import entries
 from ..linux.tree import remove_directory
 from .blobs import DigestMismatch
 from .compression import chunks, decompress
@@ -151,12 +153,17 @@ class Layers:
             os.rename(tree, directory / "fs")
             return self._publish(directory, parents, measure, None)
 
-    def copy(self, tree: Path, parents: Sequence[Layer], *, clamp: int | None = None) -> Layer:
-        """Make a layer of a directory in overlay-upper form that stays where it is."""
+    def copy(
+        self, tree: Path, parents: Sequence[Layer], *, clamp: int | None = None, without: Sequence[str] = ()
+    ) -> Layer:
+        """Make a layer of a directory in overlay-upper form that stays where it is. ``without`` are paths of empty files that
+        are left out."""
         with self._making() as directory:
             target = directory / "fs"
             with Produced(lambda write: pack(tree, write, layer=True, clamp=clamp)) as produced:
                 unpack(produced, target, layer=True, limits=self._limits)
+            for path in without:
+                _leave_out(target, path.split("/"))
             return self._publish(directory, parents, self._measure(target), None)
 
     @contextmanager
@@ -382,3 +389,19 @@ def _parents_first(records: dict[str, LayerRecord]) -> list[str]:
         return depth[level]
 
     return sorted(records, key=measure)
+
+
+def _leave_out(root: Path, names: Sequence[str]) -> None:
+    """Take an empty regular file away, where there is one at this path; nothing else, and no link is followed."""
+    with ExitStack() as stack:
+        parent = entries.open_root(root)
+        stack.callback(os.close, parent)
+        try:
+            for name in names[:-1]:
+                parent = entries.open_directory(parent, name)
+                stack.callback(os.close, parent)
+            status = os.stat(names[-1], dir_fd=parent, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if stat.S_ISREG(status.st_mode) and not status.st_size:
+            os.unlink(names[-1], dir_fd=parent)

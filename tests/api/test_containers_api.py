@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +134,28 @@ def test_no_filter_of_the_build_cache_is_passed_over(
 def test_all_volumes_or_not(engine: EngineRoot) -> None:
     status, answer = engine.request("POST", "/volumes/prune?filters=%7B%22all%22:[%22true%22,%22false%22]%7D")
     assert (status, b"only one value is expected" in answer) == (400, True)
+
+
+def test_a_commit_has_what_the_program_changed(client: docker.DockerClient) -> None:
+    """And nothing of what the engine has put there: an unchanged container adds no layer."""
+
+    def committed(program: str) -> tuple[list[str], list[str]]:
+        container = client.containers.create("busybox", ["sh", "-c", program])
+        container.start()
+        container.wait()
+        image = container.commit("committed")
+        names = []
+        with tarfile.open(fileobj=io.BytesIO(b"".join(image.save()))) as archive:
+            (manifest,) = json.loads(archive.extractfile("manifest.json").read())
+            for layer in manifest["Layers"][1:]:
+                with tarfile.open(fileobj=archive.extractfile(layer)) as inner:
+                    names += inner.getnames()
+        client.images.remove("committed")
+        return manifest["Layers"], names
+
+    assert len(committed("true")[0]) == 1
+    layers, names = committed("touch /tmp/x; rm /etc/group")
+    assert (len(layers), sorted(names)) == (2, [".", "etc", "etc/.wh.group", "tmp", "tmp/x"])
 
 
 def test_memory_alone_beside_swap_without_a_limit(client: docker.DockerClient) -> None:

@@ -11,6 +11,7 @@ from ...images import reference
 from ...images.changes import apply_changes
 from ...timestamps import rfc3339
 from ..spec import fields, merge
+from ..view.changes import PLACES, changes
 from . import stop
 
 if TYPE_CHECKING:
@@ -81,11 +82,13 @@ def _commit(containers: Containers, container: Container, wish: Wish) -> Image:
     except NotFound:
         raise EngineError(f"the image of container {container.name} is gone: {record.image}") from None
     with containers.images.lease():
-        layer = containers.images.commit_layer(
-            containers.layout.container_state(record.id) / "upper", layers, move=False
-        )
+        upper = containers.layout.container_state(record.id) / "upper"
+        changed = changes(containers, container)
+        more = [containers.images.commit_layer(upper, layers, move=False, without=PLACES)] if changed else []
         created = rfc3339(time.time_ns())
         step: History = {"created": created, "created_by": " ".join(record.spec.command)}
+        if not changed:
+            step["empty_layer"] = True
         if wish.author:
             step["author"] = wish.author
         if wish.comment:
@@ -98,7 +101,7 @@ def _commit(containers: Containers, container: Container, wish: Wish) -> Image:
             "author": wish.author,
             "comment": wish.comment,
         }
-        made = containers.images.add(document, [*layers, layer], parent=parent)
+        made = containers.images.add(document, [*layers, *more], parent=parent)
         labels = made.process.get("Labels") or {}
         containers.events.publish("image", "create", made.id, {**labels, "name": made.id})
         if wish.ref:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
 
+PLACES = (".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf")
+"""Empty files that a container's own layer has from the beginning or for mounts; no image is made of them."""
 # Made by every launch as places for mounts, not by the program.
 _OURS = {
     "/.dockerenv", "/dev", "/proc", "/sys", "/dev/console", "/dev/pts", "/dev/shm", "/etc/hosts", "/etc/hostname", "/etc/mtab",
