@@ -38,6 +38,9 @@ PRE_STOP = "io.pycompose.pre-stop"
 POST_START = "io.pycompose.post-start"
 """The service's post_start hooks as JSON, for `start` and `restart`."""
 
+PENDING = "io.pycompose.pending"
+"""Shown by our own engine on a container whose start is not complete: its post_start hooks were cut off, or have failed."""
+
 PRE_START = "io.pycompose.pre-start"
 """The service's pre_start hooks as JSON, so that whoever starts the container for the first time needs no model."""
 

@@ -121,6 +121,12 @@ class Containers:
             Request("POST", f"/pycompose/containers/{quote(ref)}/start", {"behind": other}, versioned=False)
         )
 
+    def put_pending(self, ref: str, *, pending: bool) -> None:
+        """Note that the container's start is not complete yet, or that it is: shown as the label `labels.PENDING`. Our own engine's;
+        NotFound where that is of an earlier release."""
+        path = f"/pycompose/containers/{quote(ref)}/pending"
+        self._engine.call(Request("PUT", path, None, {"pending": pending}, versioned=False))
+
     def take_over(self, ref: str, drain: float) -> None:
         """Lead to the container the ports that it stands by for, and give what the one before has under way ``drain`` seconds
         to

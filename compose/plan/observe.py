@@ -66,6 +66,8 @@ class ObservedContainer:
     """The hooks recorded at creation."""
     post_start: tuple[Hook, ...] = ()
     pre_start: tuple[PreStartHook, ...] = ()
+    pending: bool = False
+    """Its post_start hooks have not come to their end."""
     hook: str = ""
     """The kind of hook whose container this is; such containers count as one-off ones."""
     hook_index: int = 0
@@ -241,6 +243,7 @@ def container(tree: ContainerRow) -> ObservedContainer:
         pre_stop=hooks.read(tags.get(labels.PRE_STOP)),
         post_start=hooks.read(tags.get(labels.POST_START)),
         pre_start=hooks.read(tags.get(labels.PRE_START)),
+        pending=labels.PENDING in tags,
         hook=tags.get(labels.HOOK, ""),
         hook_index=int(index) if index.isdigit() else 0,
         hook_for=tags.get(labels.HOOK_FOR, ""),

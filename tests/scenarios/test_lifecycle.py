@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.busybox_image import busybox_rootfs
 from support.command import PYCOMPOSE, Command
-from support.engine_root import assert_nothing_left
+from support.engine_root import assert_nothing_left, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,6 +158,36 @@ def test_post_start_runs_with_every_start(project: Command) -> None:
     project("stop")
     project("-p", "life", "start")
     assert project("exec", "-T", "web", "cat", "/hooked").stdout == "hook\n" * 3
+
+
+def test_post_start_that_failed_is_run_again(project: Command) -> None:
+    hook = "post_start: [{command: [sh, -c, 'echo hook >> /hooked; test -e /fine']}]"
+    write(project, f"  web: {{{SLEEPER}, {hook}}}\n")
+    assert "post_start hook of life-web-1 exited with code 1" in refused(project, "up", "-d")
+    project("exec", "-T", "web", "touch", "/fine")
+    assert "its post_start hooks have not ended" in project("plan", check=False).stdout
+    for _ in range(2):
+        project("up", "-d")
+        assert project("exec", "-T", "web", "cat", "/hooked").stdout == "hook\n" * 2
+    assert project("plan").returncode == 0
+
+
+def test_post_start_that_was_cut_off_is_run_again(project: Command) -> None:
+    script = "echo begun >> /hooked; while [ ! -e /go ]; do sleep 0.05; done; echo ended >> /hooked"
+    write(project, f"  web: {{{SLEEPER}, post_start: [{{command: [sh, -c, '{script}']}}]}}\n")
+    line = [str(PYCOMPOSE), "--root", str(project.root), "up", "-d"]
+    with subprocess.Popen(line, cwd=project.directory, stderr=subprocess.DEVNULL) as command:
+        wait_for(
+            lambda: project("exec", "-T", "web", "cat", "/hooked", check=False).stdout == "begun\n",
+            lambda: "the hook does not run",
+        )
+        command.kill()
+    project("exec", "-T", "web", "touch", "/go")
+    project("up", "-d")
+    ran = project("exec", "-T", "web", "cat", "/hooked").stdout.split()
+    assert ran.count("begun") == 2 and ran.count("ended") >= 1 and ran[-1] == "ended", ran
+    project("up", "-d")
+    assert project("exec", "-T", "web", "cat", "/hooked").stdout.split().count("begun") == 2
 
 
 def test_attached_up_ends_with_what_it_is_attached_to(project: Command) -> None:

@@ -188,12 +188,12 @@ class State:
 
     def _StartContainer(self, operation: ops.StartContainer) -> None:
         one = self._find(operation.name, operation.id)
-        assert not one.running, f"{one.name} runs already"
+        assert not one.running or one.pending, f"{one.name} runs already"
         if one.service in self.one_shots:
             self.containers[one.id] = replace(one, state="exited", exit_code=0)
             return
         checked = bool((self.project.services[one.service].get("healthcheck") or {}).get("test"))
-        self.containers[one.id] = replace(one, state="running", health="healthy" if checked else "")
+        self.containers[one.id] = replace(one, state="running", health="healthy" if checked else "", pending=False)
 
     def _RunPreStart(self, operation: ops.RunPreStart) -> None:
         one = self._find(operation.target, operation.id)

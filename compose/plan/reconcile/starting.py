@@ -64,7 +64,7 @@ class Starting:
             if one is None or replica.cause is not None:
                 chosen.add(replica.name)
             elif one.running and one.state != "paused":
-                if name in self.restarting:
+                if name in self.restarting or (one.pending and self.project.services[name].get("post_start")):
                     chosen.add(replica.name)
             elif one_shot and not wanted and one.state == "exited" and one.exit_code == 0:
                 continue  # a one-shot that has done its work for dependants that stay as they are
@@ -151,8 +151,11 @@ class Starting:
         one = replica.observed
         own, cause = self._own(replica, start_first=start_first)
         if cause is None:
-            ended = one is not None and one.exit_code is not None
-            state = f"has exited with code {one.exit_code}" if one is not None and ended else "is not running"
+            state = "is not running"
+            if one is not None and one.running:
+                state = "has been started, and its post_start hooks have not ended"
+            elif one is not None and one.exit_code is not None:
+                state = f"has exited with code {one.exit_code}"
             cause = Cause(f"it {state}", mark=self.project.mark("services", replica.service))
         self.operations.append(
             StartContainer(

@@ -197,7 +197,10 @@ def placed_files(world: World, name: str, service: Service) -> tuple[PlacedFile,
 def start_container(world: World, operation: StartContainer) -> None:
     shown = f"Container {operation.name}"
     identity = world.container_id(operation.name, operation.id)
+    hooks = post_start_hooks(world, operation.service, identity) if operation.hooks else ()
     world.emit(Progress(shown, "Starting"))
+    if hooks:
+        _pending(world, identity, pending=True)  # until they have ended, whatever ends this command
     try:
         _start(world, identity, operation.behind)
     except EngineError as error:
@@ -206,10 +209,17 @@ def start_container(world: World, operation: StartContainer) -> None:
         world.engine.containers.start(identity)
     if world.on_start is not None:
         world.on_start(operation.name, identity)
-    if operation.hooks:
-        hooks = post_start_hooks(world, operation.service, identity)
+    if hooks:
         run_hooks(world.engine, world.emit, operation.name, identity, "post_start", hooks)
+        _pending(world, identity, pending=False)
     world.emit(Progress(shown, "Started", DONE))
+
+
+def _pending(world: World, identity: str, *, pending: bool) -> None:
+    """Other engines, and our own of an earlier release, have no place for it."""
+    if world.engine.is_pycompose:
+        with contextlib.suppress(NotFound):
+            world.engine.containers.put_pending(identity, pending=pending)
 
 
 def _start(world: World, identity: str, behind: str) -> None:

@@ -102,6 +102,17 @@ async def put_files(daemon: Daemon, request: Request) -> Response:
     return Response(204)
 
 
+async def put_pending(daemon: Daemon, request: Request) -> Response:
+    """Note that what belongs to a container's start is still to be done by its client, or that it is done."""
+    pending = (await request.json()).get("pending")
+    if not isinstance(pending, bool):
+        raise InvalidParameter("pending: true or false")
+    container = daemon.containers.get(request["id"])
+    if container.record.pending != pending:
+        await daemon.containers.save(container, pending=pending)
+    return Response(204)
+
+
 async def start_behind(daemon: Daemon, request: Request) -> Response:
     """Start a container that stands by for the published ports of ``behind``."""
     container, behind = (daemon.containers.get(ref) for ref in (request["id"], request.text("behind")))
@@ -136,6 +147,7 @@ ROUTES = (
     Route("GET", "/pycompose/engine/check", check),
     Route("POST", "/pycompose/engine/stop", stop_),
     Route("PUT", "/pycompose/containers/{id}/files", put_files),
+    Route("PUT", "/pycompose/containers/{id}/pending", put_pending),
     Route("POST", "/pycompose/containers/{id}/start", start_behind),
     Route("POST", "/pycompose/containers/{id}/take-over", take_over),
     Route("POST", "/pycompose/images/bootstrap", bootstrap),

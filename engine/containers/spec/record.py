@@ -28,12 +28,16 @@ if TYPE_CHECKING:
         ids: int
         intent: Intent
         manual: bool
+        pending: bool
         removing: bool
         error: str
         exit_code: int
 
 
 Intent = Literal["created", "running", "stopped"]
+
+PENDING = "io.pycompose.pending"
+"""A label that the engine shows: whoever has started the container has not done all that belongs to it, or was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +119,19 @@ class ContainerRecord:
     ids: int = 0  # the first of the host's ids that are the container's own; 0: it is in the host's user namespace
     intent: Intent = "created"
     manual: bool = False
+    pending: bool = False  # its client has not done what belongs to its start (hooks)
     removing: bool = False
     error: str = ""  # why the last start failed
     exit_code: int = 0  # of a start that failed; the exit of a process that ran is the shim's to know
 
     @property
     def labels(self) -> Mapping[str, str]:
-        return self.spec.labels
+        """Those that it was made with, and ``PENDING`` where that is so."""
+        return {**self.spec.labels, PENDING: "true"} if self.pending else self.spec.labels
 
     def attributes(self) -> dict[str, str]:
         """The attributes of the container's events: its labels, image and name."""
-        return {**self.labels, "image": self.spec.image, "name": self.name}
+        return {**self.spec.labels, "image": self.spec.image, "name": self.name}
 
     def body(self) -> dict[str, object]:
         """For the store, which makes text of it at once: what is inside is not copied."""
