@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ..errors import InvalidParameter, NotFound
+from ..errors import NotFound
 from ..linux import libc
 from . import reference, shapes
 from .blobs import Blobs
@@ -263,10 +263,7 @@ class Catalogue:
     # change --------------------------------------------------------------------------------------------------------
     def tag(self, image_id: str, ref: str, index: str = "") -> None:
         """Point a name (``:latest`` when it has no tag) at an image, the default one of ``index``; publishes ``tag``."""
-        parsed = reference.parse(ref)
-        if parsed.digest:
-            raise InvalidParameter("refusing to create a tag with a digest reference")
-        parsed = parsed.with_default_tag
+        parsed = reference.given(ref)
         with self._lock:
             id, found = self._records.resolve(image_id)
             # A name stands for all platforms of what it is given to; an ID is one platform's image.

@@ -180,7 +180,7 @@ class Loader:
             stack: list[Layer] = []
             for path, diff_id in zip(paths, ids, strict=True):
                 stack.append(self._layer(spool.path(path), diff_id, stack, None))
-            yield Loaded(config, tuple(stack), tuple(_canonical(name) for name in names))
+            yield Loaded(config, tuple(stack), tuple(str(reference.given(name)) for name in names))
 
     # OCI layout ----------------------------------------------------------------------------------------------------
     def _oci(self, spool: Spool) -> Iterator[Loaded | LoadedIndex]:
@@ -341,16 +341,12 @@ def _blob(digest: str) -> str:
     return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
 
-def _canonical(name: str) -> str:
-    return str(reference.parse(name).with_default_tag)
-
-
 def _names(annotations: Mapping[str, object]) -> tuple[str, ...]:
-    """containerd's full name, else the layout's ref.name when it is a whole reference (skopeo, podman)."""
+    """containerd's full name, else the layout's ref.name when it is a whole reference (skopeo, podman). One with a digest is
+    none that an archive could give."""
     full = annotations.get("io.containerd.image.name")
     short = annotations.get("org.opencontainers.image.ref.name")
-    if isinstance(full, str) and full:
-        return (_canonical(full),)
-    if isinstance(short, str) and (":" in short or "/" in short):
-        return (_canonical(short),)
-    return ()
+    name = full if isinstance(full, str) and full else short
+    if not isinstance(name, str) or "@" in name or (name is short and not (":" in name or "/" in name)):
+        return ()
+    return (str(reference.given(name)),)

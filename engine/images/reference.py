@@ -6,7 +6,7 @@ from ...grammar import references
 from ...grammar.references import DEFAULT_DOMAIN, DEFAULT_TAG, Reference, id_prefix, is_digest, is_tag
 from ..errors import InvalidParameter
 
-__all__ = ["DEFAULT_DOMAIN", "DEFAULT_TAG", "Reference", "id_prefix", "is_digest", "is_tag", "parse"]
+__all__ = ["DEFAULT_DOMAIN", "DEFAULT_TAG", "Reference", "given", "id_prefix", "is_digest", "is_tag", "parse"]
 
 
 def tagged(repository: str, tag: str) -> str:
@@ -19,6 +19,17 @@ def tagged(repository: str, tag: str) -> str:
         raise InvalidParameter("invalid tag format")
     bare = repository.removesuffix(f"@{named.digest}") if named.digest else repository
     return f"{bare.removesuffix(f':{named.tag}') if named.tag else bare}:{tag}"
+
+
+def given(text: str) -> Reference:
+    """A name that an image is given, with its tag. Never one with a digest: that would say what its content is, which only the
+    content says. Raises InvalidParameter."""
+    named = parse(text)
+    if named.digest:
+        raise InvalidParameter("refusing to create a tag with a digest reference")
+    if named.familiar_name == "sha256":
+        raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
+    return named.with_default_tag
 
 
 def parse(text: str) -> Reference:

@@ -170,6 +170,7 @@ def archive_of(manifest: Any, **files: bytes) -> bytes:
 
 
 LAYER = tar(("f", b"x"))
+PINNED = "sha256:" + "0" * 64
 CONFIG = json.dumps({"rootfs": {"diff_ids": [digest(LAYER)]}}).encode()
 
 
@@ -191,6 +192,15 @@ CONFIG = json.dumps({"rootfs": {"diff_ids": [digest(LAYER)]}}).encode()
             "layer does not match its digest",
         ),
         (archive_of([{"Config": "c", "Layers": ["l"], "RepoTags": ["UPPER"]}], c=CONFIG, l=LAYER), "must be lowercase"),
+        (
+            archive_of([{"Config": "c", "Layers": ["l"], "RepoTags": [f"app@{PINNED}"]}], c=CONFIG, l=LAYER),
+            "digest reference",
+        ),
+        (
+            archive_of([{"Config": "c", "Layers": ["l"], "RepoTags": [f"app:1@{PINNED}"]}], c=CONFIG, l=LAYER),
+            "digest reference",
+        ),
+        (archive_of([{"Config": "c", "Layers": ["l"], "RepoTags": [PINNED]}], c=CONFIG, l=LAYER), "ambiguous tag"),
         (tar(("index.json", b"{}")), "no manifests"),
         (tar(("index.json", b'{"manifests":[{"digest":"sha256:x","size":1}]}')), "invalid digest"),
         (tar(("manifest.json", b"[" * 100_000)), "manifest.json is not JSON"),
@@ -211,6 +221,28 @@ def test_a_blob_that_is_not_its_digest(here: Bench, there: Bench) -> None:
     config = (here.layout.blobs / image.id[7:]).read_bytes()
     with pytest.raises(EngineError, match="does not match its digest"):
         there.images.load(io.BytesIO(data.replace(config, config.replace(b'"sh"', b'"rm"'))))
+
+
+def test_a_layout_gives_no_name_with_a_digest(here: Bench, there: Bench) -> None:
+    """Who runs an image by its digest gets that content, whatever an archive calls its own."""
+    rich(here, "app:1")
+    whole = here.saved("app:1", format="oci-archive")
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+        for member in archive:
+            if member.isreg():
+                content = archive.extractfile(member)
+                assert content is not None
+                files[member.name] = content.read()
+    index = json.loads(files["index.json"])
+    for name in ("io.containerd.image.name", "org.opencontainers.image.ref.name"):
+        index["manifests"][0]["annotations"] = {name: f"docker.io/library/app@{PINNED}"}
+        files["index.json"] = json.dumps(index).encode()
+        files.pop("manifest.json", None)
+        (image,) = there.images.load(io.BytesIO(tar(*files.items())))
+        assert image.repo_tags == image.repo_digests == ()
+        with pytest.raises(EngineError, match="No such image"):
+            there.images.resolve(f"app@{PINNED}")
 
 
 # the other tools -------------------------------------------------------------------------------------------------------
