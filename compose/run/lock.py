@@ -6,6 +6,7 @@ An flock on a file in the user's run directory: it goes with the process that ho
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -56,7 +57,7 @@ def _acquire(path: str, waiting: Callable[[], None] | None) -> int:
     while True:
         try:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            handle = _open(path)
         except FileNotFoundError:
             continue  # the last holder removed the directory in between
         except FileExistsError:
@@ -76,3 +77,23 @@ def _acquire(path: str, waiting: Callable[[], None] | None) -> int:
         except FileNotFoundError:
             pass
         os.close(handle)
+
+
+def _open(path: str) -> int:
+    """The file, in a directory that nobody else has made: below /tmp another user could have, to hold our locks for good or to
+    have files made where a link leads."""
+    where = os.path.dirname(path)
+    try:
+        directory = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:
+        raise PermissionError(
+            errno.EPERM, "it is no directory of yours: remove it, or set XDG_RUNTIME_DIR", where
+        ) from None
+    try:
+        found = os.fstat(directory)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(errno.EPERM, "others write there: remove it, or set XDG_RUNTIME_DIR", where)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(os.path.basename(path), flags, 0o600, dir_fd=directory)
+    finally:
+        os.close(directory)

@@ -102,14 +102,18 @@ def test_nowhere_laxer(tmp_path: Path) -> None:
     with dockerd(tmp_path / "d") as docker, EngineRoot(tmp_path / "root") as engine:
         load(docker)
         load(engine.request)
-        laxer = {}
+        laxer, compared = {}, 0
         for name, host in OPTIONS.items():
-            theirs, ours = view(docker, host), view(engine.request, host)
+            ours, theirs = view(engine.request, host), view(docker, host, may_fail=True)
+            if not theirs:
+                continue  # an older one wants capabilities that this machine does not have, or a docker-init
+            compared += 1
             assert any(line.startswith("status CapEff") for line in theirs & ours | ours), (name, ours)
             found = sorted(line for line in ours - theirs - set(_OURS) if not harmless(line, theirs))
             if found:
                 laxer[name] = found
         assert laxer == {}, json.dumps(laxer, indent=1)
+        assert compared > len(OPTIONS) * 2 // 3
 
 
 def harmless(line: str, theirs: set[str]) -> bool:
@@ -130,14 +134,16 @@ def harmless(line: str, theirs: set[str]) -> bool:
     return False
 
 
-def view(request: Callable[..., tuple[int, bytes]], host: dict[str, Any]) -> set[str]:
-    """The lines that the script prints in a container with these options."""
+def view(request: Callable[..., tuple[int, bytes]], host: dict[str, Any], *, may_fail: bool = False) -> set[str]:
+    """The lines that the script prints in a container with these options; none where it does not start and ``may_fail``."""
     body = {"Image": "busybox", "Cmd": ["/bin/sh", "-c", VIEW], "Tty": True}
     status, answer = request("POST", "/containers/create", {**body, "HostConfig": {"NetworkMode": "none", **host}})
     assert status == 201, answer
     id = json.loads(answer)["Id"]
     try:
         status, answer = request("POST", f"/containers/{id}/start")
+        if may_fail and status == 500:
+            return set()
         assert status == 204, answer
         request("POST", f"/containers/{id}/wait", timeout=120)
         _, output = request("GET", f"/containers/{id}/logs?stdout=1")
