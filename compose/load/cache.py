@@ -109,13 +109,19 @@ def entry_path(options: LoadOptions) -> str | None:
     return f"{where}/{hashlib.blake2b(repr(question).encode(), digest_size=20).hexdigest()}"
 
 
+_CODE = ("", "../model", "../convert", "../../grammar", "../../schemas")
+"""The directories, from this one, of what decides how a file is read."""
+
+
 def _stamp() -> tuple[tuple[str, int, int], ...]:
-    """Changes with the code of this package, so that an upgrade reads no old entries."""
+    """Changes with the code and the schemas that read files, so that an upgrade reads no old entries."""
     found = []
-    for entry in os.scandir(os.path.dirname(__file__)):
-        if entry.name.endswith(".py"):
-            about = entry.stat()
-            found.append((entry.name, about.st_size, about.st_mtime_ns))
+    for directory in _CODE:
+        # By the path's words: in a checkout there is a link on the way.
+        for entry in os.scandir(os.path.normpath(f"{os.path.dirname(__file__)}/{directory}")):
+            if entry.name.endswith((".py", ".json")):
+                about = entry.stat()
+                found.append((f"{directory}/{entry.name}", about.st_size, about.st_mtime_ns))
     return tuple(sorted(found))
 
 
