@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,15 +14,14 @@ if TYPE_CHECKING:
     from ..model.values import Json
     from .bodies import Healthcheck
 
-PROBES = ("x-http", "x-tcp", "x-log", "x-notify")
 OWN_ENGINE_ONLY = "only pycompose's own engine makes this check; give a test that runs in the container"
 
 
 def probe_of(tree: HealthCheck) -> tuple[str, Json] | None:
     """The probe of a ``healthcheck``: its key and value."""
-    for key, value in zip(
-        PROBES, (tree.get("x-http"), tree.get("x-tcp"), tree.get("x-log"), tree.get("x-notify")), strict=True
-    ):
+    given = cast("Mapping[str, Json]", tree)
+    for key in PROBES:
+        value = given.get(key)
         if value is not None and value is not False:
             return key, value
     return None
@@ -82,5 +81,9 @@ def _notify(value: Json) -> list[str]:
 
 
 _WORDS: Mapping[str, Callable[[Json], list[str]]] = {
-    "x-http": _http, "x-tcp": _tcp, "x-log": _log, "x-notify": _notify,
-}  # fmt: skip
+    "x-http": _http,
+    "x-tcp": _tcp,
+    "x-log": _log,
+    "x-notify": _notify,
+}
+PROBES = tuple(_WORDS)

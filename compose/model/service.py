@@ -100,7 +100,16 @@ class Extends(TypedDict, total=False):
     service: str
 
 
-Probes = TypedDict("Probes", {"x-http": "Json", "x-tcp": "Json", "x-log": "Json", "x-notify": "Json"}, total=False)
+Probes = TypedDict(
+    "Probes",
+    {
+        "x-http": "Json",
+        "x-tcp": "Json",
+        "x-log": "Json",
+        "x-notify": "Json",
+    },
+    total=False,
+)
 """The checks that only pycompose's own engine makes, as they are written (docs/health.md)."""
 
 

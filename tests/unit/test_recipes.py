@@ -72,6 +72,19 @@ FIELD = Recipe(
         ("read", "True"),
     ),
 )
+CHECK = Recipe(
+    "kind of health check",
+    (
+        ("checked", "True"),
+        ("table", "True"),
+        ("typed", "True"),
+        ("test", "['ALIVE']"),
+        ("value", "AliveProbe"),
+        ("read", "AliveProbe"),
+        ("prober", "True"),
+        ("verdict", "it runs"),
+    ),
+)
 DRIVER = Recipe("network driver", (("class", "empty"), ("imported", "Empty"), ("found", "empty")))
 
 
@@ -122,7 +135,7 @@ def test_every_file_is_there() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("recipe", [ATTRIBUTE, VERB, FIELD, DRIVER], ids=lambda one: one.title.split()[-1])
+@pytest.mark.parametrize("recipe", [ATTRIBUTE, VERB, FIELD, DRIVER, CHECK], ids=lambda one: one.title.split()[-1])
 def test_a_walk(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text(
         "name: demo\nservices:\n  db: {image: box}\n  web: {image: box, greeting: hello}\n"

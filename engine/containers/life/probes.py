@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...errors import EngineError
 from ...linux.process import is_ending
-from ..spec.probing import HttpProbe, LogProbe, NotifyProbe, TcpProbe
+from ..spec import probing
 from . import netprobe, notified
 from .healthstate import Probe
 
@@ -48,11 +48,11 @@ async def opened(containers: Containers, container: Container, check: Check) -> 
     match check.own:
         case None:
             yield _Command(containers, container, check)
-        case HttpProbe() | TcpProbe() as target:
+        case probing.HttpProbe() | probing.TcpProbe() as target:
             yield _Net(containers, container, target, check.timeout)
-        case NotifyProbe():
+        case probing.NotifyProbe():
             yield _Notified(containers, container)
-        case LogProbe() as wanted:
+        case probing.LogProbe() as wanted:
             # What view shows of a log is read by whom this module is loaded.
             from ...runtime.logread import LogReader
             from ..view.logfeed import reading
@@ -106,7 +106,11 @@ class _Net:
     once = False
 
     def __init__(
-        self, containers: Containers, container: Container, target: HttpProbe | TcpProbe, patience: float
+        self,
+        containers: Containers,
+        container: Container,
+        target: probing.HttpProbe | probing.TcpProbe,
+        patience: float,
     ) -> None:
         self._containers, self._container, self._target, self._patience = containers, container, target, patience
 
@@ -129,7 +133,7 @@ class _Net:
 class _Logged:
     once = True
 
-    def __init__(self, container: Container, feed: Feed, wanted: LogProbe) -> None:
+    def __init__(self, container: Container, feed: Feed, wanted: probing.LogProbe) -> None:
         self._container, self._feed, self._wanted = container, feed, wanted
         self._matches = wanted.matcher()
         self._found = b""

@@ -34,7 +34,12 @@ class Pattern(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HttpProbe:
+class Probing:
+    """What a check of the engine's own looks at; each kind is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProbe(Probing):
     """``GET path``; ready when the status is in one of ``statuses`` (first and last). Certificates are not verified."""
 
     port: int
@@ -45,12 +50,12 @@ class HttpProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class TcpProbe:
+class TcpProbe(Probing):
     port: int
 
 
 @dataclass(frozen=True, slots=True)
-class LogProbe:
+class LogProbe(Probing):
     """Exactly one of ``line`` (a part of a line) and ``regex`` (RE2's syntax) is not empty."""
 
     line: str = ""
@@ -66,11 +71,8 @@ class LogProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class NotifyProbe:
+class NotifyProbe(Probing):
     """The program sends READY=1 to the socket that NOTIFY_SOCKET names."""
-
-
-Probing = HttpProbe | TcpProbe | LogProbe | NotifyProbe
 
 
 def is_own(test: Sequence[str]) -> bool:
