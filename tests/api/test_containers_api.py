@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 import pytest
+from support.engine_root import wait_for
 
 if TYPE_CHECKING:
     from support.engine_root import EngineRoot
@@ -67,17 +68,15 @@ def test_update_keeps_the_times_of_a_restart_policy(engine: EngineRoot) -> None:
 def test_an_exec_is_ended_with_its_children(engine: EngineRoot, client: docker.DockerClient) -> None:
     """Our own call: Docker has none."""
     container = client.containers.run("busybox", ["sleep", "600"], detach=True)
-    ident = client.api.exec_create(container.id, ["sh", "-c", "trap 'exit 7' USR1; echo ready; sleep 4711 & wait"])[
-        "Id"
-    ]
+    command = ["sh", "-c", "trap 'exit 7' USR1; sleep 4711 & touch /ready; wait"]
+    ident = client.api.exec_create(container.id, command)["Id"]
     path = f"/pycompose/exec/{ident}/kill"
     assert engine.request("POST", path)[0] == 409, "nothing runs yet"
-    output = client.api.exec_start(ident, socket=True)
-    assert output.read(8 + 6)[8:] == b"ready\n"
+    client.api.exec_start(ident, detach=True)
+    wait_for(lambda: container.exec_run(["test", "-f", "/ready"]).exit_code == 0, lambda: "it does not run")
     assert engine.request("POST", f"{path}?signal=SIGFOO")[0] == 400
     assert engine.request("POST", f"{path}?signal=USR1")[0] == 204
-    assert output.read() == b""
-    output.close()
+    wait_for(lambda: not client.api.exec_inspect(ident)["Running"], lambda: "it does not end")
     assert client.api.exec_inspect(ident)["ExitCode"] == 7
     assert [row[-1] for row in container.top()["Processes"]] == ["sleep 600"]
     assert engine.request("POST", path)[0] == 409, "it has ended"
