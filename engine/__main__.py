@@ -36,7 +36,7 @@ from .api.application import Application
 from .api.daemon import Daemon
 from .api.pulls import Pulls
 from .api.router import API_VERSION
-from .api.server import STRANGERS, Server
+from .api.server import MOST_UNTRUSTED, Server
 from .build.runner import ContainerRunner, root_runner
 from .build.service import Builder
 from .configuration import ConfigurationError, Settings, load
@@ -263,7 +263,7 @@ async def _run(
             if listeners.metrics is not None:
                 from .api.metrics import MetricsApplication
 
-                shown_there = Server(MetricsApplication(daemon), [], most=STRANGERS)
+                shown_there = Server(MetricsApplication(daemon), [], most=MOST_UNTRUSTED)
                 serving.start_soon(shown_there.serve, listeners.metrics)
             serving.start_soon(jobs.watch)
             serving.start_soon(daemon.hours.watch)

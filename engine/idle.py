@@ -1,6 +1,6 @@
 """When an engine that nobody needs may leave. Pure.
 
-A command of pycompose's own starts the engine again; a stranger that was given the socket (DOCKER_HOST, a docker context) cannot.
+A command of pycompose's own starts the engine again; another client that was given the socket (DOCKER_HOST, a docker context) cannot.
 So once one has come, the engine stays, unless the time was set by hand.
 """
 
@@ -32,10 +32,10 @@ class IdleRule:
         return IdleRule() if configured is None else IdleRule(configured, True)
 
     def allows(self, quiet: float, *, lent: bool) -> bool:
-        """Whether the engine may leave after ``quiet`` seconds; ``lent``: strangers use its socket."""
+        """Whether the engine may leave after ``quiet`` seconds; ``lent``: other clients use its socket."""
         return self.seconds > 0 and quiet >= self.seconds and (self.chosen or not lent)
 
 
-def is_stranger(user_agent: str) -> bool:
+def is_foreign(user_agent: str) -> bool:
     """Whether a client with this User-Agent cannot start the engine by itself."""
     return user_agent.partition("/")[0].strip() != OWN_AGENT

@@ -191,7 +191,7 @@ def number(value: object) -> int:
 
 
 def decode(text: str) -> Json:
-    """JSON of a stranger. As in Go's decoder half a surrogate pair is U+FFFD, and NaN and Infinity are no JSON; a NUL, which
+    """Untrusted JSON. As in Go's decoder half a surrogate pair is U+FFFD, and NaN and Infinity are no JSON; a NUL, which
     no path, argument or name may have, is refused. Raises ValueError."""
     try:
         body: Json = json.loads(text, parse_constant=_no_constant)

@@ -1,4 +1,4 @@
-"""Calls of our own engine on leases: stacks that go when their owner goes."""
+"""Calls of our own engine on leases: stacks that go when their owner exits."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from ..errors import ClientGone, EngineError, InvalidParameter, NotFound
 from ..images import reference
 from . import transfer
 from .http import Response
-from .server import STRANGERS, Server
+from .server import MOST_UNTRUSTED, Server
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -85,7 +85,7 @@ class Pulls:
         async def application(request: Request) -> Response | None:
             return await self._answer(address, request)
 
-        server = Server(application, [("Docker-Distribution-Api-Version", "registry/2.0")], most=STRANGERS)
+        server = Server(application, [("Docker-Distribution-Api-Version", "registry/2.0")], most=MOST_UNTRUSTED)
         self._group.start_soon(server.serve, listener)
 
     async def _answer(self, address: str, request: Request) -> Response | None:

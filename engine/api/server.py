@@ -18,7 +18,7 @@ import anyio
 
 from .. import journal
 from ..errors import ClientGone
-from ..idle import is_stranger
+from ..idle import is_foreign
 from ..meters import Meters
 from .http import Connection, Headers, Request, Response, date
 from .wire import Wire
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _TRANSIENT = {errno.ECONNABORTED, errno.EPROTO, errno.EINTR, errno.EPERM}
 FRESH_SECONDS = 0.5
-STRANGERS = 256
+MOST_UNTRUSTED = 256
 """Connections at an address where nobody shows who they are: the engine's descriptors are everybody else's, too."""
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -47,7 +47,7 @@ class Server:
         meters: Meters | None = None,
         most: int | None = None,
     ) -> None:
-        """``most`` connections are held where strangers connect: for one more, who has been silent longest is sent away."""
+        """``most`` connections are held where anybody may connect: for one more, who has been silent longest is sent away."""
         self._meters = meters or Meters()
         self._count = 0
         self._application = application
@@ -164,7 +164,7 @@ class Server:
         self._fresh.discard(token)
         began, response = time.monotonic(), None
         self._count += 1
-        self.lent = self.lent or is_stranger(request.headers.get("user-agent", ""))
+        self.lent = self.lent or is_foreign(request.headers.get("user-agent", ""))
         try:
             with journal.about(request=str(self._count)):
                 response = await self._application(request)

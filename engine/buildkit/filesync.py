@@ -3,7 +3,7 @@
     sender   STAT STAT … STAT(empty)        DATA DATA(empty) …        FIN
     receiver                          REQ …                      FIN
 
-Entries come depth first, parents before children; an entry's number is its place in the sequence. The sender is a stranger:
+Entries come depth first, parents before children; an entry's number is its place in the sequence. The sender is not trusted:
 each path is checked, and its parent must be a directory that came before. Runs in a worker thread.
 """
 

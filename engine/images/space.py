@@ -1,4 +1,4 @@
-"""Room on the disk, for what strangers send without end: archives, layers, downloads."""
+"""Room on the disk, for what others may send without end: archives, layers, downloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries of directories that strangers fill, named by the parent's descriptor and one component; no link is followed.
+"""Entries of directories with untrusted content, named by the parent's descriptor and one component; no link is followed.
 
 paths.py finds a place below a root, this module acts there. A name may be exchanged for a link, a device or another file
 between any two system calls, so what is changed or read twice is opened once, without effect (O_PATH), looked at, and

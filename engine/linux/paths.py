@@ -1,4 +1,4 @@
-"""Path resolution below a directory that a stranger has filled: openat2(2) with RESOLVE_IN_ROOT.
+"""Path resolution below a directory with untrusted content: openat2(2) with RESOLVE_IN_ROOT.
 
 Symbolic links, ``..`` and absolute names mean what they would mean inside the container, and never lead out. Missing
 parts of a mount destination are created on the way. Returned descriptors are O_PATH and close on exec.

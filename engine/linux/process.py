@@ -1,4 +1,4 @@
-"""Processes: creation into namespaces with a handle that cannot be reused (pidfd), identity, and last words.
+"""Processes: creation into namespaces with a handle that cannot be reused (pidfd), identity, and how they end.
 
 A process is named by its pid *and* its start time, or by a pidfd; never by pid alone. What the new process does until
 it executes a program is runtime/operations.py.
@@ -101,7 +101,7 @@ def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
 
 
 def clone_sibling(slot: mmap.mmap, *, until_executed: bool = False) -> bool:
-    """fork(2) a child of the caller's own parent, born where the caller's children are; True in it, False in the caller, with
+    """fork(2) a child of the caller's own parent, in the namespaces of the caller's children; True in it, False in the caller, with
     ``until_executed`` only after the child has executed its program or ended.
 
     Its pid, as the caller sees it, stands at the beginning of ``slot``, memory that the parent shares, before it runs.

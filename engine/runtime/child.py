@@ -152,7 +152,7 @@ def _reap_scout(child: Child, slot: Slot, report: Report) -> Report:
 
 
 def _failure(report: Report, step: int, errno: int) -> stage.Failure:
-    """Of one of the last steps; both numbers may be a stranger's."""
+    """Of one of the last steps; both numbers may be another process's by now."""
     error = OSError(errno & 0xFFF, os.strerror(errno & 0xFFF))
     if step < len(report.last) - 1:
         return stage.Failure.of(report.last[step], error)

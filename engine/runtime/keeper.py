@@ -278,8 +278,8 @@ class Keeper:
         """A shim has died without a release: its container must not outlive it. In a child, since it may take time."""
         pid = os.fork()
         if pid:
-            grave = os.pidfd_open(pid)
-            self.loop.watch(grave, lambda _: self._buried(grave))
+            cleaner = os.pidfd_open(pid)
+            self.loop.watch(cleaner, lambda _: self._buried(cleaner))
             return
         try:
             _say(f"the shim of {spec.id[:12]} died (exit code {code})")
@@ -289,10 +289,10 @@ class Keeper:
         finally:
             os._exit(0)
 
-    def _buried(self, grave: int) -> None:
-        if process.reap(grave) is not None:
-            self.loop.forget(grave)
-            os.close(grave)
+    def _buried(self, cleaner: int) -> None:
+        if process.reap(cleaner) is not None:
+            self.loop.forget(cleaner)
+            os.close(cleaner)
 
     # -- signals -----------------------------------------------------------------------------------------------------
 

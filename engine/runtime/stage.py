@@ -115,7 +115,7 @@ class Stage:
         self.descriptors_fd = -1
 
     def leave_host(self) -> None:
-        """From here on ``/`` is the container's: a module that is loaded now would be a file of a stranger's."""
+        """From here on ``/`` is the container's: a module that is loaded now would be a file of the image's."""
         sys.meta_path.clear()
 
     def announce(self, last: tuple[Operation, ...], program: str) -> None:

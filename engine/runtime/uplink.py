@@ -184,7 +184,7 @@ def _original(ancillary: list[tuple[int, int, bytes]]) -> Address | None:
 
 
 def _itself(address: str) -> str:
-    """The address; empty for IPv4's by IPv6 ([::ffff:127.0.0.1]): rules see them as strangers' addresses, while a socket
+    """The address; empty for IPv4's by IPv6 ([::ffff:127.0.0.1]): rules see them as addresses of other hosts, while a socket
     would reach the host's loopback by them, and a container makes packets with any address. Plain loopback addresses have
     come from shims, whose resolver may be one."""
     wanted = ip_address(address)

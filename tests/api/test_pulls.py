@@ -14,7 +14,7 @@ import pytest
 from support.command import free_port
 from support.engine_root import EngineRoot
 
-from pycompose.engine.api.server import STRANGERS
+from pycompose.engine.api.server import MOST_UNTRUSTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,10 +95,10 @@ def test_silent_clients_keep_nobody_out(tmp_path: Path) -> None:
         one.import_busybox()
         assert one.request("POST", f"/images/busybox/tag?repo={address}/web&tag=1")[0] == 201
         one.json("POST", "/pycompose/pulls", {"address": address, "images": [f"{address}/web:1"]})
-        for _ in range(STRANGERS + 60):
+        for _ in range(MOST_UNTRUSTED + 60):
             silent = held.enter_context(socket.create_connection((host, int(port)), timeout=10))
             silent.sendall(b"GET /v2/ HT")
         assert ask(address, "/v2/")[0] == 200
         assert ask(address, "/v2/web/manifests/1")[0] == 200
         held_open = len(os.listdir(f"/proc/{one.pid}/fd"))
-        assert held_open < STRANGERS + 50
+        assert held_open < MOST_UNTRUSTED + 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pycompose.engine.idle import IdleRule, is_stranger
+from pycompose.engine.idle import IdleRule, is_foreign
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_leaving(environment: dict[str, str], configured: float | None, quiet: f
 
 
 @pytest.mark.parametrize(
-    ("agent", "stranger"),
+    ("agent", "foreign"),
     [
         ("pycompose", False),
         ("pycompose/0.2.0", False),
@@ -34,5 +34,5 @@ def test_leaving(environment: dict[str, str], configured: float | None, quiet: f
         ("pycomposer", True),
     ],
 )
-def test_who_is_a_stranger(agent: str, stranger: bool) -> None:
-    assert is_stranger(agent) is stranger
+def test_who_is_a_stranger(agent: str, foreign: bool) -> None:
+    assert is_foreign(agent) is foreign

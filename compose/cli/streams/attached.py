@@ -327,9 +327,9 @@ def attached_services(session: Session, options: UpOptions, args: Namespace) -> 
 
     project = session.project
     names = selection(project, options)
-    strangers = [name for name in args.attach if name not in names]
-    if strangers:
-        raise OperationError(f"cannot attach to services not included in up: {', '.join(strangers)}")
+    others = [name for name in args.attach if name not in names]
+    if others:
+        raise OperationError(f"cannot attach to services not included in up: {', '.join(others)}")
     everything = set(names)
     if options.services and not args.attach_dependencies:
         names = [name for name in names if name in options.services]

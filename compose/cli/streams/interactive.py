@@ -42,8 +42,8 @@ _LAUNCH_FAILED = (400, 500)
 class Interaction:
     """How one is attached. ``keys`` detach, as the user writes them; ``removes_itself``: the container goes with its end.
 
-    With ``sig_proxy`` SIGINT and SIGTERM are passed on. With ``grace`` nothing can be held up by a program that has no ear
-    for them: a second signal kills it, and so does a SIGTERM that it has not followed after ``grace`` seconds.
+    With ``sig_proxy`` SIGINT and SIGTERM are passed on. With ``grace`` a program that ignores them cannot hold anything
+    up: a second signal kills it, and so does a SIGTERM that it has not followed after ``grace`` seconds.
     """
 
     stdin: bool

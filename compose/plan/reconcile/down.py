@@ -45,10 +45,10 @@ def reconcile_down(
         containers = [one for one in containers if one.service in options.services]
     elif project is not None and not options.remove_orphans:
         known = {*project.services, *project.disabled_services, *project.jobs, *project.disabled_jobs}
-        strangers = [one for one in containers if one.service not in known]
-        if strangers:
+        orphans = [one for one in containers if one.service not in known]
+        if orphans:
             warnings.append(
-                f"Found orphan containers ([{', '.join(one.name for one in strangers)}]) for this project. If you removed or"
+                f"Found orphan containers ([{', '.join(one.name for one in orphans)}]) for this project. If you removed or"
                 " renamed this service in your compose file, you can run this command with the --remove-orphans flag to"
                 " clean it up."
             )

@@ -91,7 +91,7 @@ def systemctl(found: Installation, *words: str) -> None:
 
 
 def is_ours(path: str) -> bool:
-    """Whether the unit at ``path`` is one that we have written; True for none. Raises `OperationError` for a stranger's."""
+    """Whether the unit at ``path`` is one that we have written; True for none. Raises `OperationError` for one of somebody else's."""
     from .... import files
 
     try:
