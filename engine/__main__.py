@@ -280,7 +280,9 @@ async def _run(
             serving.start_soon(_watch_firewall, daemon)
             async with anyio.create_task_group() as restarting:
                 restarting.start_soon(recover.restart_by_policy, containers, again)
+                containers.revive = lambda one, delay: restarting.start_soon(recover.revive, containers, one, delay)
                 await daemon.stopping.wait()
+                containers.revive = None
                 restarting.cancel_scope.cancel()  # what is starting looks like what has ended, and would be cleared away
             code = await _finish(daemon, server)
             server.abort()

@@ -146,6 +146,17 @@ def test_a_killed_shim_takes_its_container_and_no_other(engine: EngineRoot) -> N
     assert state(engine, victim)["Running"]
 
 
+@pytest.mark.parametrize("policy", ["unless-stopped", "on-failure"])
+def test_a_killed_shim_is_no_way_around_the_restart_policy(engine: EngineRoot, policy: str) -> None:
+    id = run(engine, "kept", ["sleep", "1000"], RestartPolicy={"Name": policy})
+    for _ in range(2):
+        before = state(engine, id)["Pid"]
+        kill(shim_of(engine, id))
+        wait_for(lambda before=before: state(engine, id)["Pid"] not in (0, before), engine.log)
+    engine.json("POST", f"/containers/{id}/stop?t=0")
+    assert not state(engine, id)["Running"]
+
+
 def test_a_shim_killed_while_the_engine_is_away(engine: EngineRoot) -> None:
     id = run(engine, "victim", ["sleep", "1000"])
     pid, shim = state(engine, id)["Pid"], shim_of(engine, id)

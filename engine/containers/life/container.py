@@ -39,6 +39,8 @@ class Container:
         self.keep = False
         self.removed = False
         self.exits = 0
+        self.revivals = 0
+        self.revival_delay = 0.0
         self.execs: dict[str, Exec[Container]] = {}
         self.health: Health | None = None
         self.inbox: Inbox | None = None

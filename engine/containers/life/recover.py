@@ -215,6 +215,15 @@ async def restart_by_policy(containers: Containers, again: list[Container]) -> N
             group.start_soon(one, container)
 
 
+async def revive(containers: Containers, container: Container, delay: float) -> None:
+    """Start a container whose shim was killed, unless somebody has started or stopped it meanwhile."""
+    exits = container.exits
+    await anyio.sleep(delay)
+    untouched = container.exits == exits and not container.state.active
+    if untouched and not (container.removed or container.record.removing or container.record.manual):
+        await restart_by_policy(containers, [container])
+
+
 def sweep(containers: Containers) -> None:
     """Remove directories of containers that have no record: a create or a removal that was cut short."""
     layout = containers.layout

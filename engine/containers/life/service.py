@@ -78,6 +78,8 @@ class Containers:
         self.holding = Holding()
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, str] = {}
+        self.revive: Callable[[Container, float], object] | None = None
+        """Starts a container whose shim was killed after so many seconds; None while the engine starts and ends."""
         self._tasks: TaskGroup | None = None
         self._workers = Workers(WORKERS)
         volumes.protect(self._volume_users)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ import anyio
 
 from ...errors import Conflict, NotFound
 from ...linux import process
-from ...runtime import statusfile
+from ...runtime import restart, statusfile
 from ...runtime.client import Exited, Lost, OutOfMemory, Started
 from ..spec import bundle
 from . import execs, health
@@ -126,7 +127,8 @@ async def on_exited(containers: Containers, container: Container, event: Exited)
 
 
 async def on_lost(containers: Containers, container: Container) -> None:
-    """The shim was killed. Its container dies with it; nobody knows how it ended."""
+    """The shim was killed. Its container dies with it; nobody knows how it ended, and its restart policy is now the engine's to follow."""
+    asked_for = container.lock.locked()  # a stop or a removal finds the shim gone, and has the last word
     await _bury(containers, container.record)
     await teardown(containers, container)
     if not container.state.active:
@@ -146,6 +148,21 @@ async def on_lost(containers: Containers, container: Container) -> None:
     )
     if container.record.spec.auto_remove:
         remove_soon(containers, container)
+    elif not asked_for:
+        _revive(containers, container)
+
+
+def _revive(containers: Containers, container: Container) -> None:
+    state = container.state
+    ran_for = max(0, time.time_ns() - (state.started_at or 0)) / 1e9
+    again = restart.decide(
+        container.record.spec.restart, None, container.revivals, ran_for, previous_delay=container.revival_delay
+    )
+    if again is None or containers.revive is None:
+        return
+    container.revivals = 1 if ran_for >= restart.STEADY else again.attempt
+    container.revival_delay = again.delay
+    containers.revive(container, again.delay)
 
 
 async def _bury(containers: Containers, record: ContainerRecord) -> None:
