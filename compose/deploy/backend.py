@@ -63,6 +63,9 @@ class Backend(Protocol):
 
     def hands(self, project: Project | None) -> Hands: ...
 
+    def await_news(self, seconds: float) -> None:
+        """Until the tasks or pods may have changed, at most ``seconds``."""
+
     def units(self) -> list[Unit]:
         """Every task or pod of the project, ended ones too."""
 

@@ -191,3 +191,40 @@ def test_files_are_what_the_server_takes(kubernetes: Lab) -> None:
             assert path.stat().st_mode & 0o077 == 0  # secrets are in them
             for tree in yaml.safe_load_all(path.read_text()):
                 kube.apply(tree, dry_run=True)
+
+
+CLOCK = """
+services:
+  web:
+    image: "@IMAGE@"
+    command: [sleep, "100000"]
+    init: true
+    stop_grace_period: 1s
+jobs:
+  tick:
+    image: "@IMAGE@"
+    command: [sh, -c, "echo tick"]
+    triggers: {schedule: ["* * * * *"], x-keep: 2}
+  by-hand:
+    image: "@IMAGE@"
+    command: [sh, -c, "echo done by hand; exit 9"]
+    triggers: {manual: true}
+"""
+
+
+def test_what_a_clock_has_started_is_no_change(kubernetes: Lab) -> None:
+    """The runs of a CronJob have its pods' labels: they are neither removed nor waited for."""
+    kubernetes.write(CLOCK)
+    kubernetes.run("deploy")
+    assert "nothing to do" in kubernetes.run("plan").stdout
+    with closing(connect("", {**os.environ, **kubernetes.environment})) as kube:
+        end = time.monotonic() + 200
+        for _, job in kube.watch("Job", NAME, {}):
+            if (job.get("status") or {}).get("succeeded"):
+                break
+            assert time.monotonic() < end
+    assert "nothing to do" in kubernetes.run("deploy").stdout
+    assert re.search(r"tick-\S+@\S+ +\| tick", kubernetes.run("logs", "tick").stdout)
+    assert kubernetes.run("run", "by-hand", code=9).stdout == "done by hand\n"
+    kubernetes.run("down", "-v")
+    assert kubernetes.objects() == {}

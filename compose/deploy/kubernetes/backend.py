@@ -14,6 +14,7 @@ from .convert import WORKLOADS, convert, gates
 from .facts import Facts
 from .names import PROJECT, SERVICE, dns_name
 from .places import FIXED, PLACES
+from .verdicts import SCHEDULED
 from .workload import is_job
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class KubernetesBackend:
         findings.check()
         proposed = propose(self._kube, wanted, there, force=self._target.force)
         verdicts = self._watch.verdicts() if there else {}
+        verdicts |= {key: SCHEDULED for key, one in there.items() if one.kind == "CronJob"}
         rules = Rules(proposed, PLACES, FIXED, frozenset({"Job"}))
         return plan_deployment(project, wanted, Cluster(there, verdicts), _gates(project, wanted), rules, options)
 
@@ -151,6 +153,9 @@ class KubernetesBackend:
         from .perform import Hands
 
         return Hands(self._kube, self._watch, self._name, self._namespace, force=self._target.force)
+
+    def await_news(self, seconds: float) -> None:
+        self._watch.wait(seconds)
 
     def units(self) -> list[Unit]:
         from .listing import units

@@ -60,11 +60,18 @@ def observe(kube: Kube, project: str, namespace: str) -> dict[str, Found]:
             refused.append(str(error))
             continue
         for tree in trees:
+            if is_controlled(tree):
+                continue
             one = _found(kind, tree, kept=kind == "PersistentVolumeClaim")
             found[one.key] = one
     if refused:
         raise OperationError("\n".join(refused))
     return found
+
+
+def is_controlled(tree: Object) -> bool:
+    """Whether a controller made it, as a CronJob makes Jobs: they have its pods' labels, and come and go with it."""
+    return any(one.get("controller") for one in tree["metadata"].get("ownerReferences") or ())
 
 
 def _found(kind: str, tree: Object, *, kept: bool) -> Found:

@@ -10,7 +10,7 @@ from ..ops import AwaitService, CreateObject, RemoveObject, UpdateObject
 from ..run import LINES
 from .client import CONFLICT, KubernetesError
 from .logs import last_lines
-from .names import ON_FAILURE, PROJECT, ROLLBACK
+from .names import ON_FAILURE, ROLLBACK
 from .observe import conflict_words
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class Hands:
         self._watch = watch
         self._namespace = namespace
         self._force = force
-        self._name = name
         self._before: dict[str, Workload] = {}
 
     def verdict(self, operation: AwaitService) -> Verdict:
@@ -73,23 +72,32 @@ class Hands:
             found = operation.found
             if found.kind == "Namespace":
                 self.settle()  # else its end waits for theirs with ever longer pauses
+            if found.kind == "Job":
+                self._watch.start()  # to hear of its end: the next one of the name can only be made then
             self._kube.remove(found.kind, found.name, self._namespace)
+            if found.kind == "Job":
+                self._until_gone("Job", found.name, f"Job {found.name} is")
+            elif found.kind == "Namespace":
+                self._await_end(found.name)
             self._watch.forget(found.kind, found.name)
-            if found.kind in ("Job", "Namespace"):
-                self._await_end(found.kind, found.name)
 
     def settle(self) -> None:
         """Until the pods of what was removed have ended."""
-        end = time.monotonic() + GONE_WITHIN
-        while self._kube.list("Pod", self._namespace, {PROJECT: self._name}):
-            if time.monotonic() > end:
-                raise OperationError(f"pods are still there {GONE_WITHIN:.0f}s after they were told to end")
-            time.sleep(PAUSE)
+        self._until_gone("Pod", "", "pods are")
 
-    def _await_end(self, kind: str, name: str) -> None:
-        """Removing is asked for at once and done when finalizers have had their turn."""
+    def _until_gone(self, kind: str, name: str, subject: str) -> None:
+        """Removing is asked for at once and done when pods have had their time to end."""
         end = time.monotonic() + GONE_WITHIN
-        while self._kube.get(kind, name, self._namespace) is not None:
+        while self._watch.has(kind, name):
+            left = end - time.monotonic()
+            if left <= 0:
+                raise OperationError(f"{subject} still there {GONE_WITHIN:.0f}s after the removal")
+            self._watch.wait(left)
+
+    def _await_end(self, namespace: str) -> None:
+        """Nobody who may see one namespace only may watch namespaces."""
+        end = time.monotonic() + GONE_WITHIN
+        while self._kube.get("Namespace", namespace, "") is not None:
             if time.monotonic() > end:
-                raise OperationError(f"{kind} {name} is still there {GONE_WITHIN:.0f}s after it was removed")
+                raise OperationError(f"Namespace {namespace} is still there {GONE_WITHIN:.0f}s after the removal")
             time.sleep(PAUSE)

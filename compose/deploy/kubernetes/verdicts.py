@@ -23,11 +23,15 @@ _NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "
 _NO_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 
+SCHEDULED = Verdict(READY, "scheduled", running=True)
+"""A CronJob is what it shall be when it is there; its runs are not waited for."""
+
+
 def judge(workload: Workload, pods: Sequence[Pod], now: float) -> Verdict:
     """``pods`` are this workload's, old ones too. ``now`` is in seconds since the epoch."""
     kind = workload["kind"]
     if kind == "CronJob":
-        return Verdict(READY, "scheduled", running=True)
+        return SCHEDULED
     if kind == "Job":
         return _job(workload, pods, now)
     status = workload.get("status") or {}

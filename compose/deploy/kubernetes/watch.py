@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from ..state import WAITING, Verdict
 from .client import KubernetesError
 from .names import PROJECT, SERVICE
-from .verdicts import judge
+from .verdicts import SCHEDULED, judge
 
 if TYPE_CHECKING:
     from .bodies.meta import Object
@@ -54,7 +54,7 @@ class Watch:
     def verdict(self, kind: str, name: str) -> Verdict:
         self.start()
         if kind == "CronJob":
-            return Verdict("ready", "scheduled", running=True)
+            return SCHEDULED
         with self._lock:
             workload = self._objects[kind].get(name)
             if workload is None:
@@ -88,6 +88,12 @@ class Watch:
                 if known is None or _version(known) < _version(tree):
                     self._objects[kind][tree["metadata"]["name"]] = tree
                     self._index = None
+
+    def has(self, kind: str, name: str = "") -> bool:
+        """Whether an object of the kind is there, as last heard; without a name whether any is."""
+        self.start()
+        with self._lock:
+            return name in self._objects[kind] if name else bool(self._objects[kind])
 
     def forget(self, kind: str, name: str) -> None:
         if kind in self._objects:

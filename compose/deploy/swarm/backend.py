@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from ..target import Target
     from ..units import Unit
     from .nodes import Nodes
+
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks at the tasks."""
 
 
 class SwarmBackend:
@@ -93,6 +98,9 @@ class SwarmBackend:
 
     def hands(self, project: Project | None) -> Hands:
         return Hands(self._engine, project, self._watch, self._name)
+
+    def await_news(self, seconds: float) -> None:
+        time.sleep(min(seconds, LOOK_AGAIN))  # Swarm has no events of tasks
 
     def units(self) -> list[Unit]:
         require_manager(self._engine)

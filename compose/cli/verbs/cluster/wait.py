@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from ....app.session import NotRunning
@@ -13,8 +12,8 @@ from .opening import for_verb
 if TYPE_CHECKING:
     from argparse import Namespace
 
-PAUSE = 1.0
-"""Seconds between two looks: Swarm has no events of tasks."""
+PAUSE = 30.0
+"""Seconds between two looks when nothing is heard."""
 
 
 def run(args: Namespace) -> int:
@@ -25,7 +24,7 @@ def run(args: Namespace) -> int:
     if not units:
         raise NotRunning("the services have no tasks")
     while any(not one.over for one in units):
-        time.sleep(PAUSE)
+        backend.await_news(PAUSE)
         units = chosen(backend.units(), args.services, all=True)
     newest = {(one.service, one.name): one for one in reversed(units)}
     for one in newest.values():

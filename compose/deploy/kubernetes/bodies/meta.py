@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import TypedDict
 
 
+class Owner(TypedDict, total=False):
+    kind: str
+    name: str
+    controller: bool
+
+
 class Metadata(TypedDict, total=False):
     """Of what the server gives, ``creationTimestamp`` and ``deletionTimestamp`` are RFC 3339, ``generation`` counts changes of the spec."""
 
@@ -17,6 +23,7 @@ class Metadata(TypedDict, total=False):
     resourceVersion: str
     creationTimestamp: str
     deletionTimestamp: str
+    ownerReferences: list[Owner]
 
 
 class Object(TypedDict, total=False):
