@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass, field
+from ..errors import EngineError, OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..model import Project
     from ..model.service import Mount, Port, Service
@@ -131,6 +134,27 @@ def prepare_world(session: Session, name: str, options: OneOffOptions) -> World:
                 run_recorded(session, result, plan, world)
     settled(session, result)
     return world
+
+
+@contextmanager
+def in_terms_of_the_file(session: Session, name: str, options: OneOffOptions) -> Iterator[None]:
+    """Errors of the engine inside become those of the line that asks for what could not be had, as those of `up` do; where the
+    command line asks for it, they say who has the port at least."""
+    from ..plan import remedies
+    from .holders import port_holder
+
+    try:
+        yield
+    except EngineError as error:
+        taken = remedies.taken_port(str(error))
+        if options.service_ports if taken is not None else not (options.command or options.entrypoint is not None):
+            found = remedies.explain(session.project, name, str(error), partial(port_holder, session.engine))
+            if found is not None:
+                raise OperationError(str(found)) from error
+        holder = port_holder(session.engine, taken) if taken is not None else ""
+        if taken is not None and holder:
+            raise OperationError(f"port {taken.port} is used by {holder}; choose another") from error
+        raise
 
 
 def condition_waits(project: Project, name: str, snapshot: Snapshot) -> list[Operation]:

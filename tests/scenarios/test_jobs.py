@@ -87,6 +87,8 @@ def test_a_project_with_jobs(tmp_path: Path) -> None:
             ("1", "succeeded", "0", "1"),
         ]
         assert command("jobs", "logs", "migrate", "--run", "1").stdout == "up\nprepared\n"
+        assert "orphan" not in command("up", "-d", "--remove-orphans").stderr
+        assert command("jobs", "logs", "migrate", "--run", "1").stdout == "up\nprepared\n"
         assert command("jobs", "trigger", "nightly").stdout == "good night\n"
         assert "cannot be started by hand" in command("run", "guarded", check=False).stderr
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -105,6 +107,29 @@ def test_exec_that_cannot_start(command: Command) -> None:
         assert command("exec", "-T", *words, check=False).returncode == 127
     assert command("--dry-run", "exec", "-T", "web", "touch", "/made", check=False).returncode == 1
     assert command("exec", "-T", "web", "ls", "/made", check=False).returncode == 1
+
+
+def test_what_cannot_start_is_told_by_the_line_that_asks_for_it(command: Command) -> None:
+    """As `up` tells it. What the command line asks for has no line; who has a port is told all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file = command.directory / "wrong.yaml"
+        ports = f'ports: ["127.0.0.1:{port}:80"]'
+        file.write_text(
+            f"name: oneoff\nservices:\n  web: {{image: box, command: nosuch, stop_grace_period: 0s, {ports}}}\n"
+        )
+        wrong = ("-f", str(file), "run", "--rm", "-T")
+        place = re.escape(str(file))
+        told = command(*wrong, "web", check=False)
+        assert (told.returncode, bool(re.search(rf"^{place}:3:\d+: nosuch is not found in ", told.stderr, re.M))) == (
+            1,
+            True,
+        )
+        assert "nosuch is not found" not in command(*wrong, "web", "other", check=False).stderr
+        told = command(*wrong, "--service-ports", "web", "true", check=False)
+        assert re.search(rf"^{place}:3:\d+: port {port} is used by python", told.stderr, re.M), told.stderr
+        told = command(*wrong, "-p", f"127.0.0.1:{port}:90", "web", "true", check=False)
+        assert re.search(rf"^port {port} is used by python", told.stderr, re.M), told.stderr
 
 
 def test_flags_of_old_are_still_taken(command: Command) -> None:

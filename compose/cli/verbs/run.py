@@ -138,7 +138,7 @@ def env_file(path: str) -> dict[str, str | None]:
 
 def run(args: Namespace) -> int:
     from ...app.converge import check_supported
-    from ...app.oneoff import Attachment, create, overridden, prepare_world, stop_grace
+    from ...app.oneoff import Attachment, create, in_terms_of_the_file, overridden, prepare_world, stop_grace
     from ...errors import OperationError
 
     session = Session(args)
@@ -173,21 +173,22 @@ def run(args: Namespace) -> int:
 
         console = console_size()
     how = Attachment(name, slug, tty=tty, stdin=args.interactive, auto_remove=args.rm, console=console)
-    identity = create(session, world, args.service, options, how)
     engine = session.engine
-    if args.detach:
-        engine.containers.start(identity)
-        print(identity)
-        return 0
-    from ..streams.interactive import Interaction, attach_and_run
+    with in_terms_of_the_file(session, args.service, options):
+        identity = create(session, world, args.service, options, how)
+        if args.detach:
+            engine.containers.start(identity)
+            print(identity)
+            return 0
+        from ..streams.interactive import Interaction, attach_and_run
 
-    return attach_and_run(
-        engine,
-        identity,
-        Interaction(
-            stdin=args.interactive,
-            removes_itself=args.rm,
-            grace=stop_grace(overridden(project, args.service, options)),
-        ),
-        partial(engine.containers.start, identity),
-    )
+        return attach_and_run(
+            engine,
+            identity,
+            Interaction(
+                stdin=args.interactive,
+                removes_itself=args.rm,
+                grace=stop_grace(overridden(project, args.service, options)),
+            ),
+            partial(engine.containers.start, identity),
+        )

@@ -15,7 +15,7 @@ from ..ops import Cause, Change
 from .options import FORCE, NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from ...model import Project
     from ...model.service import Service
@@ -224,12 +224,15 @@ def _anonymous_volumes(one: ObservedContainer) -> bool:
 
 
 def orphans(project: Project, snapshot: Snapshot) -> list[ObservedContainer]:
-    """Containers of this project whose service the model does not have, and one-off ones that are over."""
-    known: Sequence[str] = [*project.services, *project.disabled_services]
+    """Containers of this project whose service the model does not have, and one-off ones that are over. Those of a job are
+    its recorded runs, and stay as long as the job keeps them."""
+    jobs = {*project.jobs, *project.disabled_jobs}
+    known = {*project.services, *project.disabled_services}
     return [
         one
         for one in snapshot.containers
-        if one.service not in known or (one.oneoff and not one.hook and one.state in ("exited", "dead"))
+        if one.service not in jobs
+        and (one.service not in known or (one.oneoff and not one.hook and one.state in ("exited", "dead")))
     ]
 
 
