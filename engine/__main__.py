@@ -198,7 +198,10 @@ async def _run(
         trash = Trash()
         images = Images(layout, store, events.publish, trash=trash, registries=settings.registries, pulls=meters.pulls)
         volumes = Volumes(layout, store, events.publish, trash)
-        networks = Networks(layout, store, events.publish, settings.pools, settings.resolver)
+        # In a thread, for it asks the kernel for links and routes, which waits for whoever is changing them.
+        networks = await anyio.to_thread.run_sync(
+            Networks, layout, store, events.publish, settings.pools, settings.resolver
+        )
         containers = Containers(
             layout, store, events, images, networks, volumes, keeper, trash, settings.log, settings.ids
         )

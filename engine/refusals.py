@@ -35,7 +35,8 @@ def in_words(error: OSError | MemoryError, places: Iterable[str | os.PathLike[st
     if number in _NO_ROOM:
         directories = [os.path.dirname(where)] if os.path.isabs(where) else [os.fspath(place) for place in places]
         full = next((place for place in directories if _lacks(place)), "")
-        where = where or full or (directories[0] if directories else "")
+        if not os.path.isabs(where):  # nothing, or a name below a descriptor, which tells nobody where
+            where = full or (directories[0] if directories else where)
         what = _lacks(full) or what if full else what
     return ": ".join(part for part in (where, what, _ADVICE.get(number, "")) if part)
 

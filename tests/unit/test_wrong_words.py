@@ -145,7 +145,7 @@ def test_what_was_meant(words: list[str], hint: str, monkeypatch: pytest.MonkeyP
     assert hint in errors
 
 
-@pytest.mark.parametrize("words", [["container", "--dry-run", "rm", "x"], ["--dry-run", "snapshot", "save", "x"]])
+@pytest.mark.parametrize("words", [["container", "--dry-run", "rm", "x"], ["--dry-run", "volume", "rm", "x"]])
 def test_no_dry_run_of_what_cannot_show_itself(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code, errors = run(monkeypatch, *words)
     assert code == 1
