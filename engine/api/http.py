@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
@@ -20,6 +20,7 @@ import anyio
 import h11
 
 from ..errors import ClientGone, EngineError, InvalidParameter
+from ..refusals import in_words
 from ..shapes import decode
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ HEADER_SECONDS = 30.0
 IDLE_SECONDS = 600.0
 BODY_SECONDS = 120.0
 DRAIN_LIMIT = 1024 * 1024
+DRAIN_SECONDS, DRAIN_PIECE = 5.0, 4096
 HEADER_PATIENCE = 0.1
 
 JSON_TYPE = "application/json"
@@ -263,6 +265,9 @@ class Connection:
             except h11.RemoteProtocolError as error:
                 await self._refuse(error)
                 return
+            except MemoryError as error:
+                await self._without_memory(error)
+                return
             if not isinstance(event, h11.Request):
                 return
             self.answered = False
@@ -301,6 +306,16 @@ class Connection:
     async def _refuse(self, error: h11.RemoteProtocolError) -> None:
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             await self._respond(Response.error(error.error_status_hint, f"bad request: {error}"), head=False)
+
+    async def _without_memory(self, error: MemoryError) -> None:
+        """There is no room for a request: that is told. What still comes is dropped, for a connection that is closed with something
+        unread in it takes its answer along."""
+        if self._http.our_state is not h11.IDLE:
+            return
+        await self._respond(Response.error(500, in_words(error)), head=False)
+        with anyio.move_on_after(DRAIN_SECONDS), suppress(MemoryError):
+            while await self.wire.receive(DRAIN_PIECE):
+                pass
 
     async def _send(self, event: h11.Event) -> None:
         data = self._http.send(event)
