@@ -147,7 +147,8 @@ def received_definition(source: FileSource, dockerfile: str, root: Path) -> tupl
 def _fetch(url: str, root: Path, workdir: Path, cancelled: Callable[[], bool]) -> tuple[bytes | None, Path]:
     git = remote.parse_git(url, context=True)
     if git is not None:
-        remote.clone(git, root, cancelled, keep_git_dir=bool(git.keep_git_dir))
+        identity = remote.Identity.own(git)
+        remote.clone(git, root, cancelled, keep_git_dir=bool(git.keep_git_dir), identity=identity)
         if not git.directory:
             return None, root
         with open_directory(root, "repository") as tree:

@@ -14,7 +14,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ...grammar import git
@@ -127,14 +127,51 @@ def _time(header: str | None) -> int:
         return 0
 
 
-def clone(source: GitSource, directory: Path, cancelled: Callable[[], bool], *, keep_git_dir: bool = False) -> str:
-    """Check a repository out into the empty ``directory``; returns the commit; raises Unavailable, Unprocessable."""
+class Identity(NamedTuple):
+    """As whom git speaks over ssh: with the keys of an ``agent`` (the path of its socket), and with ``files`` those in the home of the
+    engine's user."""
+
+    agent: str = ""
+    files: bool = False
+
+    @staticmethod
+    def own(source: GitSource) -> Identity:
+        """The engine's user, for a context that a client has named by its ssh address."""
+        return Identity(os.environ.get("SSH_AUTH_SOCK", ""), files=True) if source.over_ssh else NOBODY
+
+    @staticmethod
+    def lent(agents: Mapping[str, Path]) -> Identity:
+        """What a client has lent to the build, for what the Dockerfile names."""
+        agent = agents.get("default")
+        return NOBODY if agent is None else Identity(str(agent))
+
+
+NOBODY = Identity()
+
+
+def clone(
+    source: GitSource,
+    directory: Path,
+    cancelled: Callable[[], bool],
+    *,
+    keep_git_dir: bool = False,
+    identity: Identity = NOBODY,
+) -> str:
+    """Check a repository out into the empty ``directory``; returns the commit; raises Unavailable, Unprocessable.
+
+    Over ssh as ``identity`` and nobody else: the keys of the engine's own user are for no repository that a Dockerfile names, or
+    one that was fetched by other means.
+    """
     program = shutil.which("git")
     if program is None:
         raise Unprocessable(f"{source.remote}: git sources need the git program on the engine's host (install git)")
     if source.remote.startswith("-") or source.ref.startswith("-"):
         raise InvalidParameter(f"git source: {source.remote}: not a repository")
-    git = _Git(program, directory, cancelled)
+    if source.over_ssh and identity == NOBODY:
+        raise Unprocessable(
+            f"{source.remote}: over ssh it takes an agent that the client lends (--ssh default, build.ssh)"
+        )
+    git = _Git(program, directory, cancelled, identity)
     git.run("init", "--quiet")
     git.run("remote", "add", "origin", source.remote)
     wanted = source.ref or source.commit or "HEAD"
@@ -170,11 +207,10 @@ class _Git:
         *("-c", "advice.detachedHead=false", "-c", "init.defaultBranch=main", "-c", "safe.directory=*"),
     )
 
-    def __init__(self, program: str, directory: Path, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, program: str, directory: Path, cancelled: Callable[[], bool], identity: Identity) -> None:
         self._program, self._directory, self._cancelled = program, directory, cancelled
         kept = (
             "PATH",
-            "SSH_AUTH_SOCK",
             "http_proxy",
             "https_proxy",
             "no_proxy",
@@ -188,8 +224,9 @@ class _Git:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": "ssh -F none -o BatchMode=yes",
+            "GIT_SSH_COMMAND": f"ssh -F none -o BatchMode=yes{'' if identity.files else ' -o IdentityFile=none'}",
             "LC_ALL": "C",
+            **({"SSH_AUTH_SOCK": identity.agent} if identity.agent else {}),
         }
 
     def run(self, *arguments: str) -> str:

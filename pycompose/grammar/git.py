@@ -23,6 +23,10 @@ class GitSource(NamedTuple):
     keep_git_dir: bool | None = None
     submodules: bool = True
 
+    @property
+    def over_ssh(self) -> bool:
+        return self.remote.startswith("ssh://") or "://" not in self.remote
+
 
 def is_remote(context: str) -> bool:
     """Whether a build's context is fetched by the builder rather than read from this machine."""

@@ -202,3 +202,43 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+SSH = """#!/bin/sh
+printf '%s\\n' "$*" "agent: $SSH_AUTH_SOCK" >> {log}
+exit 255
+"""
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What ssh is called with: as root's own agent would be there, and a program of this name first in PATH."""
+    log = tmp_path / "asked"
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text(SSH.format(log=log))
+    (programs / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/of/the/engines/user")
+    return log
+
+
+@pytest.mark.parametrize("source", ["git@127.0.0.1:private/x.git", "ssh://git@127.0.0.1:1/private/x.git"])
+def test_a_dockerfile_has_no_keys_of_the_engines_user(bench: Bench, asked: Path, source: str) -> None:
+    """A stranger's Dockerfile names a private repository: it is fetched with what the client lends, or not at all."""
+    with pytest.raises(EngineError, match="it takes an agent that the client lends"):
+        bench.build(f"FROM scratch\nADD {source} /x\n")
+    assert not asked.exists()
+    with pytest.raises(EngineError, match="git fetch"):
+        bench.build(f"FROM scratch\nADD {source} /x\n", ssh={"default": asked.parent / "lent"})
+    told = asked.read_text()
+    assert f"agent: {asked.parent / 'lent'}" in told and "-o IdentityFile=none" in told
+    assert "/of/the/engines/user" not in told
+
+
+def test_a_context_by_ssh_is_fetched_as_the_engines_user(bench: Bench, asked: Path) -> None:
+    """The client has named it, as one names it to git."""
+    with pytest.raises(EngineError, match="git fetch"):
+        bench.build(context=RemoteContext("git@127.0.0.1:own/x.git"))
+    told = asked.read_text()
+    assert "agent: /of/the/engines/user" in told and "IdentityFile" not in told

@@ -82,9 +82,8 @@ def archive(*sizes: int) -> bytes:
     return made.getvalue()
 
 
-@pytest.mark.parametrize("sizes", [(512 * MIB,), (2 * MIB,) * 200], ids=["one file", "many files"])
-def test_a_loaded_archive_leaves_room(disk: Path, images: Images, sizes: tuple[int, ...]) -> None:
-    stream = Watched(archive(*sizes), disk)
+def test_a_loaded_archive_leaves_room(disk: Path, images: Images) -> None:
+    stream = Watched(archive(*(2 * MIB,) * 200), disk)
     with pytest.raises(OSError, match="No space left"):
         images.load(stream)
     # A look is due after as much as is to be left.
