@@ -145,7 +145,9 @@ def test_a_commit_has_what_the_program_changed(client: docker.DockerClient) -> N
         image = container.commit("committed")
         names = []
         with tarfile.open(fileobj=io.BytesIO(b"".join(image.save()))) as archive:
-            (manifest,) = json.loads(archive.extractfile("manifest.json").read())
+            listed = archive.extractfile("manifest.json")
+            assert listed is not None
+            (manifest,) = json.loads(listed.read())
             for layer in manifest["Layers"][1:]:
                 with tarfile.open(fileobj=archive.extractfile(layer)) as inner:
                     names += inner.getnames()

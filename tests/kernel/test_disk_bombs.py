@@ -96,7 +96,7 @@ def test_a_layer_larger_than_the_disk_is_not_begun(disk: Path, images: Images) -
     config: dict[str, Any] = {
         "os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "1" * 64]},
     }  # fmt: skip
-    sent = []
+    sent: list[int] = []
 
     def endless(request: Handler) -> bool:
         request.send_response(200)

@@ -55,8 +55,8 @@ def test_a_layer_of_holes_is_not_read_to_its_end(tmp_path: Path) -> None:
     with pytest.raises(Enough):  # one of them may be
         pack(tmp_path, count, layer=True)
     (tmp_path / "a").unlink()
-    with (tmp_path / "b").open("r+b") as file:
-        file.truncate(bounds.TAR_CONTENT + 1)
+    with (tmp_path / "b").open("r+b") as shorter:
+        shorter.truncate(bounds.TAR_CONTENT + 1)
     found = 0
     with pytest.raises(TarError, match="larger"):
         pack(tmp_path, count, layer=True)

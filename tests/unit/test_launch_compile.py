@@ -200,7 +200,7 @@ def test_exec_takes_what_the_container_has() -> None:
     assert isinstance(steps[-1], appearing.Appear)
     last = (operations.NewSession, appearing.DieWithShim, operations.Execute)
     assert tuple(type(step) for step in steps[-1].last) == last
-    assert steps[-1].program == request["args"][0]
+    assert steps[-1].program == "sh"
     assert find(steps, operations.JoinContainer).flags & namespace.CLONE_NEWPID
     privileged = enter.compile_exec(
         {**request, "privileged": True}, spec, launch.Host(HIERARCHIES), pidfd=9, seccomp=bytes(8)
