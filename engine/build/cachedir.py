@@ -32,7 +32,7 @@ _LARGEST_INDEX = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class CacheTarget:
-    """One ``--cache-from`` or ``--cache-to``: a ``local`` directory, an ``inline`` cache, or a ``registry`` image. With ``everything``
+    """One ``--cache-from`` or ``--cache-to``: a ``local`` directory, one of a ``client``, an ``inline`` cache, or a ``registry`` image. With ``everything``
     (mode=max) the layers of all stages go to the registry, else those of the result; a directory gets all in any case."""
 
     kind: str
@@ -54,7 +54,7 @@ def parse_cache(text: str) -> CacheTarget:
         raise InvalidParameter(f"cache option {text!r}: type=local needs an absolute directory (src= or dest=)")
     if kind == "registry" and not place:
         raise InvalidParameter(f"cache option {text!r}: type=registry needs ref=")
-    if kind not in ("local", "inline", "registry"):
+    if kind not in ("local", "inline", "registry", "client"):
         raise InvalidParameter(f"cache option {text!r}: type {kind!r} is not supported (local, inline, registry are)")
     if fields.get("mode", "min") not in ("min", "max"):
         raise InvalidParameter(f"cache option {text!r}: mode is min or max")

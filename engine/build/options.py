@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -82,6 +82,7 @@ class BuildOptions:
     is in bytes, ``resources`` as in the OCI runtime specification. ``entitlements`` are those of BuildKit
     (``security.insecure``, ``network.host``); ``privileged`` grants both and runs every step unconfined.
     ``several`` makes an index even for one platform. ``provenance`` ("min", "max" or "" for none) and ``sbom`` ask for attestations of the image.
+    ``caches`` are the client's directories that ``type=client,ref=…`` of ``cache_to`` names: each takes an image that carries the cache.
     ``workers`` is how many stages are built at a time, 0 for the engine's own setting.
     ``auth`` are credentials by registry host. Setting ``cancel`` ends the build.
     """
@@ -105,6 +106,7 @@ class BuildOptions:
     ssh: Mapping[str, Path] = field(default_factory=dict)
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
+    caches: Mapping[str, Callable[[str], None]] = field(default_factory=dict)
     network: Network = "default"
     extra_hosts: tuple[str, ...] = ()
     shm_size: int | None = None

@@ -158,16 +158,18 @@ class Builder:
         options: BuildOptions,
         progress: Callable[[Event], None],
         export: Export | None = None,
+        *,
+        image: bool = False,
     ) -> str:
         """Build and return the image ID (``sha256:…``). Progress comes from several threads, one call at a time.
 
-        With ``export`` no image is made, and "" returned: it is called with the target's layers, top-most first, by the name
+        With ``export`` no image is made, and "" returned, unless ``image`` asks for it: it is called with the target's layers, top-most first, by the name
         of each platform's directory ("" where there is one platform), and does with them what it likes. Raises EngineError; a failing step is told as StepFailed first.
         """
         with self.recent.follow(options, progress) as tell:
-            return self._build(options, Steps(tell), export)
+            return self._build(options, Steps(tell), export, image=image)
 
-    def _build(self, options: BuildOptions, steps: Steps, export: Export | None) -> str:
+    def _build(self, options: BuildOptions, steps: Steps, export: Export | None, *, image: bool) -> str:
         stop = _Stop(options.cancel, self._ending)
         platforms = _platforms(options)
         tags = [str(reference.parse(tag).with_default_tag.familiar) for tag in options.tags]
@@ -190,22 +192,22 @@ class Builder:
                     session.receive_context(plan)
                     self._build_stages(session, plan)
                     made.append(Made(session, plan))
-                image = ""
+                id = ""
                 if export is not None:
                     export(_trees(made, several=len(platforms) > 1), steps)
-                else:
-                    image = self._image(made, tags, started, inline=any(t.kind == "inline" for t in targets))
+                if export is None or image:
+                    id = self._image(made, tags, started, inline=any(t.kind == "inline" for t in targets))
                 for target in targets:
                     with steps.internal(f"exporting cache to {target.kind} {target.place}".rstrip()):
                         self._export(made[0], target)
         finally:
             remove_directory(workdir)
             self._files.flush()
-        if not image:
+        if not id:
             return ""
-        steps.emit(Finished(image, tuple(tags)))
-        self._publish("builder", "build", image, {"name": tags[0] if tags else image})
-        return image
+        steps.emit(Finished(id, tuple(tags)))
+        self._publish("builder", "build", id, {"name": tags[0] if tags else id})
+        return id
 
     def _image(self, made: Sequence[Made], tags: Sequence[str], started: int, *, inline: bool) -> str:
         """Store what was built, as an image or an index of images, and name it. The image's id, of several the default one's."""
@@ -379,17 +381,16 @@ class Builder:
             raise failure
 
     def _export(self, made: Made, target: CacheTarget) -> None:
-        session, plan = made.session, made.plan
+        session = made.session
         if target.kind == "local":
             session.stores.export(Path(target.place))
+        elif target.kind == "client":
+            send = session.options.caches.get(target.place)
+            if send is None:
+                raise InvalidParameter(f"the client lends no cache directory {target.place}")
+            send(_carrier(self._images, made, target))
         elif target.kind == "registry":
-            # An image that is only a carrier: the target's layers, with the records in its configuration.
-            state = session.results[plan.target]
-            if target.everything:
-                config: ImageConfig = {**state.other, "config": {}, MEMBER: session.stores.index()}
-                carrier = self._images.add(config, session.stores.all_layers(state.layers)).id
-            else:
-                carrier = finish(session, state, inline=True)
+            carrier = _carrier(self._images, made, target)
             self._images.tag(carrier, target.place)
             domain = reference.parse(target.place).domain
             self._images.push(
@@ -397,6 +398,15 @@ class Builder:
                 auth=session.options.auth.get(domain),
                 progress=lambda status: session.emit(StepStatus(0, status)),
             )
+
+
+def _carrier(images: Images, made: Made, target: CacheTarget) -> str:
+    """An image that only carries a cache: the target's layers, with the records in its configuration. Its id."""
+    session, state = made.session, made.state
+    if not target.everything:
+        return finish(session, state, inline=True)
+    config: ImageConfig = {**state.other, "config": {}, MEMBER: session.stores.index()}
+    return images.add(config, session.stores.all_layers(state.layers)).id
 
 
 class _Stop(threading.Event):

@@ -1,6 +1,7 @@
 """What becomes of a build's result: the exporters of BuildKit that clients ask for.
 
-    local, tar    files, sent to the client          oci, docker   an archive, sent to the client
+    local, tar    files, sent to the client          oci, docker   an archive, sent to the client,
+                                                                   or with tar=false a directory of the client's
     image, moby   names in the store, and a push when it is asked for
 
 All of it blocks: run it in threads.
@@ -21,9 +22,10 @@ from ..errors import InvalidParameter, NotImplemented_
 from ..images import reference
 from .frontend import logins
 from .lent import SentFile, send_directory
+from .stores import LentStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
     from ..build.progress import Steps
@@ -35,28 +37,26 @@ FILES = ("local", "tar")
 ARCHIVES = ("oci", "docker")
 IMAGES = ("moby", "image")
 _BUFFER = 256 << 10
+_EXPORT = "export"  # the client's content store of an output that is a directory
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """One output of one build."""
+    """One output of one build, the one with ``number`` of all."""
 
     kind: str
     attributes: Mapping[str, str]
     images: Images
     lender: Lender
+    number: int = 0
 
     def check(self) -> None:
         """Raises NotImplemented_, InvalidParameter before anything is built."""
         if self.kind not in (*FILES, *ARCHIVES, *IMAGES):
             raise NotImplemented_(
                 f"the {self.kind} exporter is not offered by this engine; image, oci, docker, local and tar are"
-            )
-        if self.kind in ARCHIVES and self.attributes.get("tar") in _FALSE:
-            raise NotImplemented_(
-                f"{self.kind} archives as a directory (tar=false) are not offered by this engine: name a file"
             )
         if self.kind in IMAGES and any(reference.parse(name).digest for name in self.names):
             raise InvalidParameter("refusing to create a tag with a digest reference")
@@ -87,7 +87,7 @@ class Exporter:
 
     def _local(self, trees: Trees, steps: Steps) -> None:
         with steps.internal("exporting to client directory") as step, self.images.joined(trees) as root:
-            size = send_directory(self.lender, root, 0)
+            size = send_directory(self.lender, root, self.number)
             steps.emit(StepNote(step, f"copying files {sizes.decimal(size)}"))
 
     def _tar(self, trees: Trees, steps: Steps) -> None:
@@ -96,7 +96,7 @@ class Exporter:
             steps.emit(StepNote(step, "sending tarball"))
 
     def _send(self, write: Callable[[BinaryIO], None]) -> None:
-        raw = SentFile(self.lender, 0)
+        raw = SentFile(self.lender, self.number)
         with io.BufferedWriter(raw, _BUFFER) as out:
             write(out)
         raw.finish()
@@ -107,6 +107,9 @@ class Exporter:
         form = f"{self.kind}-archive"
         names = [reference.parse(name).familiar for name in self.names]
         with steps.internal(f"exporting to {self.kind} image format") as step:
+            if self.attributes.get("tar") in _FALSE:
+                descriptor = LentStore(self.lender, _EXPORT).put_image(self.images, image, names)
+                return self.answer(image, str(descriptor["digest"]), descriptor)
             self._send(lambda out: self.images.archive(image, names, out.write, form))
             steps.emit(StepNote(step, "sending tarball"))
         return self.answer(image, self.images.index_of(image))
@@ -124,10 +127,11 @@ class Exporter:
                 steps.emit(StepNote(step, f"pushing manifest for {name}@{digest}"))
         return digest
 
-    def answer(self, image: str, digest: str) -> dict[str, str]:
+    def answer(self, image: str, digest: str, described: Mapping[str, object] | None = None) -> dict[str, str]:
         """What the client is told: ``digest`` is the index's or the pushed manifest's, "" where there is none yet."""
         answer = {"containerimage.digest": digest or image, "containerimage.config.digest": image}
-        described = self.images.described(digest) if digest else None
+        if described is None and digest:
+            described = self.images.described(digest)
         if described is not None:
             answer["containerimage.descriptor"] = b64encode(json.dumps(described).encode()).decode("ascii")
         if self.names:
@@ -138,10 +142,3 @@ class Exporter:
 
 def _tell(steps: Steps, step: int, status: object) -> None:
     steps.emit(StepStatus(step, status))  # type: ignore[arg-type]
-
-
-def chosen(exporters: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[str, Mapping[str, str]] | None:
-    """The one output that is asked for, or None. Raises NotImplemented_ for several."""
-    if len(exporters) > 1:
-        raise NotImplemented_("several outputs of one build are not offered by this engine")
-    return exporters[0] if exporters else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from ..shapes import decode, objects, pairs
 from .lent import Agents, LentFiles, Logins, Secrets, uploaded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ..linux.oci import Resources
     from .lent import Lender
 
+LOADED = "loaded"
+"""The kind of a cache whose image is in the store already; ``ref`` is its id."""
 FRONTENDS = ("dockerfile.v0", "gateway.v0")
 _UPLOADS = "buildkit-session"
 _OWN_SYNTAX = ("docker/dockerfile", "docker.io/docker/dockerfile")
@@ -53,6 +56,15 @@ class Asked:
     inputs: Mapping[str, str] = field(default_factory=dict)
     body: BinaryIO | None = None
 
+    def caches(self) -> list[CacheImport]:
+        """The caches to start from, whatever member of the request names them. Raises InvalidParameter."""
+        text = self.text("cache-imports")
+        try:
+            more = [CacheImport(str(one.get("Type")), pairs(one.get("Attrs"))) for one in objects(decode(text or "[]"))]
+        except ValueError:
+            raise InvalidParameter(f"failed to unmarshal cache-imports ({text})") from None
+        return [*self.cache_imports, *more]
+
     def with_prefix(self, prefix: str) -> dict[str, str]:
         return {name[len(prefix) :]: text for name, text in self.attributes.items() if name.startswith(prefix)}
 
@@ -60,9 +72,13 @@ class Asked:
         return self.attributes.get(name) or default
 
 
-def options(asked: Asked, lender: Lender, agents: Path) -> BuildOptions:
-    """What to build. ``agents`` is a directory for sockets. Raises EngineError. Run it in a thread."""
+def options(
+    asked: Asked, lender: Lender, agents: Path, keep: Callable[[str, str], None] = lambda where, image: None
+) -> BuildOptions:
+    """What to build. ``agents`` is a directory for sockets; ``keep`` puts an image that carries the cache into a directory of the
+    client's. Raises EngineError. Run it in a thread."""
     _check(asked)
+    cache_to = _cache_exports(asked)
     contexts, received = _named_contexts(asked, lender)
     no_cache = asked.attributes.get("no-cache")
     name = asked.text("filename", "Dockerfile")
@@ -83,7 +99,8 @@ def options(asked: Asked, lender: Lender, agents: Path) -> BuildOptions:
         secrets=Secrets(lender),
         ssh=Agents(lender, agents),
         cache_from=_cache_imports(asked),
-        cache_to=_cache_exports(asked),
+        cache_to=cache_to,
+        caches={where: partial(keep, where) for where in _directories(asked)},
         network=_network(asked),
         extra_hosts=validate.added_hosts(
             host.replace("=", ":", 1) for host in asked.text("add-hosts").split(",") if host
@@ -172,13 +189,8 @@ def _named_contexts(asked: Asked, lender: Lender) -> tuple[dict[str, str], dict[
 
 def _cache_imports(asked: Asked) -> tuple[str, ...]:
     """References of the registry caches that the request names, whatever member it names them in."""
-    entries = list(asked.cache_imports)
-    if text := asked.text("cache-imports"):
-        try:
-            entries += [CacheImport(str(one.get("Type")), pairs(one.get("Attrs"))) for one in objects(decode(text))]
-        except ValueError:
-            raise InvalidParameter(f"failed to unmarshal cache-imports ({text})") from None
-    refs = [one.attributes.get("ref", "") for one in entries if one.kind == "registry"]
+    entries = asked.caches()
+    refs = [one.attributes.get("ref", "") for one in entries if one.kind in ("registry", LOADED)]
     refs += asked.text("cache-from").split(",")
     return tuple(dict.fromkeys(filter(None, refs)))
 
@@ -190,14 +202,21 @@ def _cache_exports(asked: Asked) -> tuple[str, ...]:
         ref = one.attributes.get("ref", "")
         if one.kind == "inline":
             found.append("type=inline")
+        elif one.kind == "local":
+            found.append(f"type=client,ref={one.attributes.get('dest', '')},mode={one.attributes.get('mode', 'min')}")
         elif one.kind == "registry" and ref:
             mode = one.attributes.get("mode", "min")
             found.append(f"type=registry,ref={ref},mode={mode}")
         else:
             raise NotImplemented_(
-                f"cache export of type {one.kind} is not offered by this engine: inline and registry are"
+                f"cache export of type {one.kind} is not offered by this engine: inline, local and registry are"
             )
     return tuple(found)
+
+
+def _directories(asked: Asked) -> tuple[str, ...]:
+    """Directories of the client's that are to have the cache."""
+    return tuple(one.attributes.get("dest", "") for one in asked.cache_exports if one.kind == "local")
 
 
 def logins(lender: Lender) -> Mapping[str, Auth]:

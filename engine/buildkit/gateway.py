@@ -46,7 +46,8 @@ _BUILD_CAPABILITIES = (
     "exec.mount.bind", "exec.mount.cache", "exec.mount.cache.sharing", "exec.mount.selector", "exec.mount.tmpfs",
     "exec.mount.tmpfs.size", "exec.mount.secret", "exec.mount.ssh", "exec.secretenv", "file.base",
     "file.rm.wildcard", "file.copy.includeexcludepatterns", "constraints", "platform", "meta.ignorecache",
-    "meta.description", "exporter.sourcedateepoch", "exporter.image.attestations",
+    "meta.description", "exporter.sourcedateepoch", "exporter.image.attestations", "exporter.multiple",
+    "source.ocilayout",
 )  # fmt: skip
 
 

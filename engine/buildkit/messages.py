@@ -49,8 +49,9 @@ class _Package:
 
 
 if TYPE_CHECKING:
-    from .proto import control_pb2, fsutil_pb2, gateway_pb2, ops_pb2, rpc_pb2, session_pb2
+    from .proto import content_pb2, control_pb2, fsutil_pb2, gateway_pb2, ops_pb2, rpc_pb2, session_pb2
 
+    content = content_pb2
     control = control_pb2
     fsutil = fsutil_pb2
     gateway = gateway_pb2
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     rpc = rpc_pb2
     session = session_pb2
 else:
+    content = _Package("containerd.services.content.v1")
     control = _Package("moby.buildkit.v1")
     gateway = _Package("moby.buildkit.v1.frontend")
     ops = _Package("pb")

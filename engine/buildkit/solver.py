@@ -31,19 +31,20 @@ from ..build.stage import StepError
 from ..errors import Conflict, EngineError, NotImplemented_
 from ..timestamps import rfc3339
 from . import messages, subrequests
-from .exports import FILES, IMAGES, Exporter, chosen
+from .exports import FILES, IMAGES, Exporter
 from .frontend import FRONTENDS, Asked, CacheImport, options
 from .grpc import CANCELLED, NOT_FOUND, UNKNOWN, GrpcError
 from .lent import Lender
 from .progress import Told
 from .sessions import PATIENCE
+from .stores import brought, export_cache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from typing import BinaryIO
 
     from ..build.dockerfile.errors import Place
-    from ..build.service import Builder, Export
+    from ..build.service import Builder, Export, Trees
     from ..containers.life.workers import Workers
     from ..images.service import Images
     from ..layout import Layout
@@ -61,13 +62,14 @@ _EXPORTS = 1 << 20  # more steps than a build has
 
 @dataclass(slots=True)
 class Result:
-    """A build, made at most once. ``inputs`` are other results by name."""
+    """A build, made at most once. ``inputs`` are other results by name; ``told`` is for the client, whatever becomes of the image."""
 
     asked: Asked
     job: Job
     inputs: Mapping[str, Result]
     id: str = field(default_factory=lambda: os.urandom(16).hex())
     image: str = ""
+    told: dict[str, str] = field(default_factory=dict)
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
 
@@ -159,16 +161,18 @@ class Solver:
         exporters = [(one.Type, dict(one.Attrs)) for one in request.Exporters]
         if not exporters and request.ExporterDeprecated:
             exporters = [(request.ExporterDeprecated, dict(request.ExporterAttrsDeprecated))]
-        asked = chosen(exporters)
         answer: dict[str, str] = {}
         failure: EngineError | None = None
         async with self._job(request, body) as job, self._remembered(job) as record:
             try:
                 result = await self._result(job)
                 if result is not None:
-                    answer = (
-                        await self._export(result, self._exporter(job, *asked)) if asked else await self._only(result)
-                    )
+                    outputs = [
+                        Exporter(kind, attributes, self._images, job.lender, number)
+                        for number, (kind, attributes) in enumerate(exporters)
+                    ]
+                    answer = await (self._export(result, outputs) if outputs else self._only(result))
+                    answer |= result.told
             except EngineError as error:
                 failure = error
                 record.error.message, record.error.code = str(error), getattr(error, "code", UNKNOWN)
@@ -291,9 +295,6 @@ class Solver:
             await self._in_thread(self._images.tag, result.image, tag)
         return result.image
 
-    def _exporter(self, job: Job, kind: str, attributes: Mapping[str, str]) -> Exporter:
-        return Exporter(kind, attributes, self._images, job.lender)
-
     async def _only(self, result: Result) -> dict[str, str]:
         """Build and keep nothing but the cache."""
         async with result.lock:
@@ -301,15 +302,21 @@ class Solver:
                 await self._build(result, (), lambda trees, steps: None)
         return {}
 
-    async def _build(self, result: Result, tags: tuple[str, ...], export: Export | None = None) -> str:
+    async def _build(
+        self, result: Result, tags: tuple[str, ...], export: Export | None = None, *, image: bool = False
+    ) -> str:
         job = result.job
         inputs = {name: await self.evaluate(other) for name, other in result.inputs.items()}
         agents = self._agents / f"agents-{result.id}"
 
         def work() -> str:
             try:
-                asked = options(replace(result.asked, inputs=inputs), job.lender, agents)
-                return self._builder.build(replace(asked, tags=tags, cancel=job.cancel), job.told.tell, export)
+                with brought(replace(result.asked, inputs=inputs), job.lender, self._images) as asked:
+                    build = options(
+                        asked, job.lender, agents, partial(export_cache, self._images, job.lender, result.told)
+                    )
+                    build = replace(build, tags=tags, cancel=job.cancel)
+                    return self._builder.build(build, job.told.tell, export, image=image)
             finally:
                 shutil.rmtree(agents, ignore_errors=True)
 
@@ -331,26 +338,43 @@ class Solver:
         return await self._threads.run(partial(function, *arguments))
 
     # exports ---------------------------------------------------------------------------------------------------------
-    async def _export(self, result: Result, exporter: Exporter) -> dict[str, str]:
-        exporter.check()
-        if exporter.kind in FILES:
-            async with result.lock:
-                await self._build(result, (), exporter.files())
-            return {}
-        steps = Steps(result.job.told.tell, after=_EXPORTS)
+    async def _export(self, result: Result, outputs: Sequence[Exporter]) -> dict[str, str]:
+        """All outputs, of one build: first what are files, which need its layers, then what is made of its image."""
+        for exporter in outputs:
+            exporter.check()
         before = await self._in_thread(self._images.ids)
-        image = await self.evaluate(result, exporter.tags)
-        if exporter.kind in IMAGES:
-            await self._in_thread(self._images.contents.note_build, image, result.job.ref, rfc3339(time.time_ns()))
-            digest = await self._in_thread(self._images.index_of, image)
-            if exporter.pushes:
-                digest = await self._in_thread(exporter.push, image, steps)
-            answer = exporter.answer(image, digest)
-        else:
-            answer = await self._in_thread(exporter.archive, image, steps)
-        if not exporter.tags and exporter.kind != "moby" and image not in before:
-            await self._in_thread(self._images.drop_nameless, image)
+        files = [one.files() for one in outputs if one.kind in FILES]
+        others = [one for one in outputs if one.kind not in FILES]
+        if files:
+
+            def export(trees: Trees, steps: Steps) -> None:
+                for one in files:
+                    one(trees, steps)
+
+            async with result.lock:
+                image = await self._build(result, (), export, image=bool(others))
+                result.image = result.image or image
+        answer: dict[str, str] = {}
+        try:
+            for exporter in others:
+                answer |= await self._export_image(result, exporter)
+        finally:
+            # What nobody has named, and nobody asked the store for, was made to be sent only.
+            if others and result.image not in before and all(one.kind != "moby" for one in others):
+                with anyio.CancelScope(shield=True):
+                    await self._in_thread(self._images.drop_nameless, result.image)
         return answer
+
+    async def _export_image(self, result: Result, exporter: Exporter) -> dict[str, str]:
+        steps = Steps(result.job.told.tell, after=_EXPORTS)
+        image = await self.evaluate(result, exporter.tags)
+        if exporter.kind not in IMAGES:
+            return await self._in_thread(exporter.archive, image, steps)
+        await self._in_thread(self._images.contents.note_build, image, result.job.ref, rfc3339(time.time_ns()))
+        digest = await self._in_thread(self._images.index_of, image)
+        if exporter.pushes:
+            digest = await self._in_thread(exporter.push, image, steps)
+        return exporter.answer(image, digest)
 
 
 def _source(place: Place) -> tuple[str, bytes]:

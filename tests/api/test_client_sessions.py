@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import subprocess
+import tarfile
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,52 @@ def test_buildx_builds_for_two_platforms_and_pushes_all_of_it(docker_: Any, tmp_
     docker_("rmi", "both:1")
     docker_("buildx", "build", *both, "-o", "out", ".")
     assert sorted(path.name for path in (tmp_path / "out").glob("*/made-*")) == ["made-for-amd64", "made-for-arm64"]
+    assert docker_("images", "-aq").stdout == before
+
+
+@needs_buildx
+def test_several_outputs_of_one_build_and_directories_of_the_clients(docker_: Any, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox AS base\nRUN cat /proc/sys/kernel/random/uuid > /made\nFROM base\nCOPY file /\n"
+    )
+    before = docker_("images", "-aq").stdout
+    outputs = ("local,dest=files", "tar,dest=files.tar", "oci,dest=image.oci,name=several:1", "docker,dest=image.tar")
+    docker_("buildx", "build", "--no-cache", *(word for one in outputs for word in ("-o", f"type={one}")), ".")
+    made = (tmp_path / "files/made").read_text()
+    assert docker_("images", "-aq").stdout == before
+    with tarfile.open(tmp_path / "files.tar") as tar:
+        content = tar.extractfile("made")
+        assert content is not None and content.read().decode() == made
+    docker_("load", "-i", f"{tmp_path}/image.oci")
+    assert docker_("run", "--rm", "several:1", "cat", "/made").stdout == made
+    docker_("rmi", "several:1")
+    # A directory of the client's is a layout that others read, and that another build can begin with.
+    docker_("buildx", "build", "-o", "type=oci,dest=layout,tar=false,name=layout:1", ".")
+    index = json.loads((tmp_path / "layout/index.json").read_text())
+    assert index["manifests"][0]["annotations"]["io.containerd.image.name"] == "docker.io/library/layout:1"
+    (tmp_path / "next").write_text("FROM base\nRUN cp /made /copied\n")
+    layout = f"base=oci-layout://{tmp_path}/layout:1"
+    docker_("buildx", "build", "--build-context", layout, "-f", "next", "-o", "copied", ".")
+    assert (tmp_path / "copied/copied").read_text() == made
+    assert docker_("images", "-aq").stdout == before
+
+
+@needs_buildx
+def test_a_cache_in_a_directory_of_the_clients(docker_: Any, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox AS base\nRUN cat /proc/sys/kernel/random/uuid > /made\nFROM base\nCOPY file /\n"
+    )
+    before = docker_("images", "-aq").stdout
+    docker_("buildx", "build", "--cache-to", "type=local,dest=cache,mode=max", "-o", "first", ".")
+    docker_("builder", "prune", "-af")
+    docker_("buildx", "build", "--cache-from", "type=local,src=cache", "-o", "second", ".")
+    assert (tmp_path / "second/made").read_text() == (tmp_path / "first/made").read_text()
+    # What lies there and is no cache of this engine's is as good as none.
+    for blob in (tmp_path / "cache/blobs/sha256").iterdir():
+        blob.write_bytes(b"{}")
+    docker_("builder", "prune", "-af")
+    docker_("buildx", "build", "--cache-from", "type=local,src=cache", "-o", "third", ".")
+    assert (tmp_path / "third/made").read_text() != (tmp_path / "first/made").read_text()
     assert docker_("images", "-aq").stdout == before
 
 

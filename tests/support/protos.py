@@ -12,7 +12,7 @@ from pathlib import Path
 from grpc_tools import protoc
 
 PROTO = Path(__file__).parents[2] / "engine/buildkit/proto"
-_SOURCES = ("gateway.proto", "session.proto")
+_SOURCES = ("gateway.proto", "session.proto", "content.proto")
 _IMPORT = re.compile(r"^import (\w+_pb2) as", re.MULTILINE)
 # A field that is named as its type hides it inside its class.
 _SHADOWED = re.compile(r"^(    (\w+)): \2$", re.MULTILINE)
