@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 
 
+def test_the_usual_places_are_there_before_a_container_has_run(client: docker.DockerClient) -> None:
+    container = client.containers.create("busybox", ["true"])
+    stream, found = container.get_archive("/etc/resolv.conf")
+    assert found["name"] == "resolv.conf" and found["size"] == 0
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+        assert tar.getnames() == ["resolv.conf"]
+    assert container.diff() in (None, [])
+
+
 def test_run_prints_what_the_program_writes(client: docker.DockerClient) -> None:
     assert client.containers.run("busybox", ["echo", "hello"], remove=True) == b"hello\n"
 

@@ -92,7 +92,11 @@ def root(containers: Containers, container: Container, *, write: bool = False) -
         return
     record = container.record
     state = containers.layout.container_state(container.id)
-    view = containers.images.mounted(containers.lower(record), state / "upper", state / "work")
+    lower = containers.lower(record)
+    if not write:
+        # The places that every container has are there before it has ever run: clients fetch /etc/resolv.conf of a new one.
+        lower = (*lower, skeleton.directory(containers.layout))
+    view = containers.images.mounted(lower, state / "upper", state / "work")
     with ExitStack() as stack:
         point = stack.enter_context(view)
         descriptor = entries.open_root(point)
