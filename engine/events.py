@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OWN_TYPES = frozenset(("build", "job", "lease", "snapshot"))
+OWN_TYPES = frozenset(("build", "failure", "job", "lease", "snapshot"))
 """What Docker has no events for. Clients that know Docker's types alone may fail on another, so only who asks for ours is told."""
 
 HISTORY = 4096

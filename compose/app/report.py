@@ -146,6 +146,8 @@ def _hint_of_one_id(engine: Engine, tree: Container, state: ContainerState) -> s
 
 
 def ending(state: ContainerState) -> str:
+    if state.get("Status") == "created" and state.get("Error"):
+        return f"could not be started: {start_error(str(state['Error']))}"
     if state.get("Status") not in ("exited", "dead", "restarting"):
         return ""
     code = state.get("ExitCode")
@@ -159,6 +161,14 @@ def ending(state: ContainerState) -> str:
     if state.get("Error"):
         words += f": {state['Error']}"
     return words
+
+
+_RUNTIME = "unable to start container process: "
+
+
+def start_error(text: str) -> str:
+    """Why a container could not be started, without the names of the programs that have passed the reason on."""
+    return text.rpartition(_RUNTIME)[2].removesuffix(": unknown")
 
 
 def last_lines(engine: Engine, identity: str, tty: bool) -> list[str]:
@@ -177,9 +187,9 @@ def hint_for(tree: Container, state: ContainerState) -> str:
     probe, last = latest.get("ExitCode"), str(latest.get("Output") or "")
     if state.get("OOMKilled"):
         return "raise the service's memory limit (mem_limit or deploy.resources.limits.memory)"
-    if state.get("Status") in ("exited", "dead") and code == 127:
+    if state.get("Status") in ("created", "exited", "dead") and code == 127:
         return "the command was not found in the image"
-    if state.get("Status") in ("exited", "dead") and code == 126:
+    if state.get("Status") in ("created", "exited", "dead") and code == 126:
         return "the command is not executable"
     if state.get("Status") in ("exited", "dead", "restarting"):
         return ""  # its end is the cause, whatever its health was

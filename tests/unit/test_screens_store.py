@@ -34,6 +34,25 @@ def test_an_event_holds_before_the_next_listing() -> None:
     assert list(state.containers) == ["web" * 8]
 
 
+def test_one_that_could_not_be_started_is_what_broke() -> None:
+    rows = [row("db", "created", "Created"), row("web", "created", "Created", needs="db:service_started:false")]
+    state = fold.listed(State(), rows)
+    assert derive.projects(state)[0].blame == ()
+    told = event(
+        "db", "start", 1, "failure", error="runc: unable to start container process: exec: no such file: unknown"
+    )
+    state = fold.happened(state, told)
+    (found,) = derive.projects(state)
+    assert (found.condition, found.blame, found.services[0].detail) == ("failed", ("db",), "could not be started")
+    assert state.happenings[-1].grave
+    assert state.happenings[-1].words == "demo-db-1 could not be started: exec: no such file"
+    # A listing does not know it, and does not take it away; that it runs after all does.
+    assert derive.projects(fold.listed(state, rows))[0].blame == ("db",)
+    after = fold.happened(state, event("db", "start", 2))
+    assert derive.projects(after)[0].blame == () and after.containers["db" * 8].error == ""
+    assert fold.looked_into(after, "db" * 8, "x") is after and fold.looked_into(after, "gone", "x") is after
+
+
 def test_what_did_not_change_stays_the_same_object() -> None:
     state = fold.listed(State(), [row("db"), row("web")])
     assert fold.listed(state, [row("web"), row("db")]) is state

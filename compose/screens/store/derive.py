@@ -29,7 +29,10 @@ BROKEN = frozenset(("unhealthy", "dead", "failed", "stopped", "restarting"))
 
 
 def condition(one: Container) -> str:
-    """A container in a word: its health, or its state; ``failed`` for an exit code that is not 0, ``done`` for one that is."""
+    """A container in a word: its health, or its state; ``failed`` for one that could not be started and for an exit code that is
+    not 0, ``done`` for one that is."""
+    if one.state == "created" and one.error:
+        return "failed"
     if one.state == "exited":
         return "done" if one.exit_code == 0 else "failed"
     return one.health if one.health and one.state == "running" else one.state
@@ -129,7 +132,12 @@ def _service(name: str, containers: Sequence[Container]) -> Service:
     word = worst(condition(one) for one in containers)
     count = f" ({len(containers)})" if len(containers) > 1 else ""
     failed = [one for one in containers if condition(one) == "failed"]
-    detail = f"exited, exit code {failed[0].exit_code}{count}" if failed and word == "failed" else f"{word}{count}"
+    detail = f"{word}{count}"
+    if failed and word == "failed":
+        one = failed[0]
+        detail = (
+            f"exited, exit code {one.exit_code}{count}" if one.state == "exited" else f"could not be started{count}"
+        )
     needs = dict.fromkeys(need for one in containers for need in one.needs)
     return Service(name, word, detail, tuple(containers), tuple(needs))
 

@@ -33,6 +33,9 @@ RETRY_FIRST, RETRY_MOST = 0.25, 5.0
 SETTLE = 0.05
 """Seconds to wait for further events before everything is listed anew."""
 
+LOOKS = 20
+"""So many containers that do not run are looked into at a time."""
+
 BUILD_PACE = 0.2
 """Seconds between two looks at builds, while there are any under way: what steps write makes no events."""
 
@@ -198,6 +201,7 @@ class Feed:
                     break
                 if one.state == "running":
                     self._measure(one.id)
+            self._look_into(state)
 
     def _measure(self, identity: str) -> None:
         try:
@@ -205,3 +209,19 @@ class Feed:
         except ComposeError:
             return  # it has ended meanwhile
         self._store.apply(partial(fold.measured, identity=identity, tree=tree, at=time.time()))
+
+    def _look_into(self, state: State) -> None:
+        """No listing says, and no event of a Docker engine, that a container could not be started."""
+        old = time.time() - SAMPLE_PERIOD
+        waiting = [
+            one for one in state.containers.values() if one.state == "created" and not one.error and one.created < old
+        ]
+        for one in waiting[:LOOKS]:
+            if self._ended.is_set() or not self._up.is_set():
+                return
+            try:
+                error = str(self._engine.containers.inspect(one.id)["State"].get("Error") or "")
+            except ComposeError:
+                continue
+            if error:
+                self._store.apply(partial(fold.looked_into, identity=one.id, error=error))

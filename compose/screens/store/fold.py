@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ... import labels
+from ...app.report import start_error
 from . import holdings, read
 from .state import (
     HAPPENINGS,
@@ -54,12 +55,22 @@ def listed(state: State, rows: Iterable[ContainerRow]) -> State:
     for row in rows:
         one = read.container(row)
         known = state.containers.get(one.id)
+        if known is not None and one.state == known.state == "created":
+            one = replace(one, error=known.error)  # no listing has it
         found[one.id] = known if known == one else one
     usage = {key: ring for key, ring in state.usage.items() if key in found}
     if found == state.containers:
         return state
     state = replace(state, containers=MappingProxyType(found), usage=MappingProxyType(usage))
     return _placed(state, ((one.project, Place(one.directory, one.files, one.env_files)) for one in found.values()))
+
+
+def looked_into(state: State, identity: str, error: str) -> State:
+    """A container that was created and does not run: why it could not be started."""
+    one = state.containers.get(identity)
+    if one is None or one.state != "created" or one.error == error:
+        return state
+    return replace(state, containers=MappingProxyType({**state.containers, identity: replace(one, error=error)}))
 
 
 def _placed(state: State, seen: Iterable[tuple[str, Place]]) -> State:
@@ -132,16 +143,20 @@ def happened(state: State, event: Event) -> State:
         action=action,
         project=str(attributes.get(labels.PROJECT) or (attributes.get("group") if kind == "snapshot" else "") or ""),
         service=str(attributes.get(labels.SERVICE) or ""),
-        container=identity if kind == "container" else str(attributes.get("container") or ""),
+        container=identity if kind in ("container", "failure") else str(attributes.get("container") or ""),
         words=words(kind, action, attributes, identity),
         grave=_is_grave(kind, action, attributes),
     )
     kept = (*state.happenings[-HAPPENINGS + 1 :], happening)
     state = replace(state, happenings=kept, counted=number)
+    if kind == "failure":
+        return looked_into(state, identity, str(attributes.get("error") or ""))
     return _applied(state, identity, action, attributes) if kind == "container" else state
 
 
 def _is_grave(kind: str, action: str, attributes: Mapping[str, str]) -> bool:
+    if kind == "failure":
+        return True
     if kind in ("job", "build"):
         return action in ("failed", "fail")
     failed = action == "die" and str(attributes.get("exitCode") or "0") not in ("0", "143", "137", "130")
@@ -157,6 +172,8 @@ def words(kind: str, action: str, attributes: Mapping[str, str], identity: str) 
         return f"{name} ran out of memory"
     if action.startswith("health_status: "):
         return f"{name} is {action.partition(': ')[2]}"
+    if kind == "failure":
+        return f"{name} could not be started: {start_error(str(attributes.get('error') or ''))}"
     if kind in _WORDS:
         return _own_words(kind, action, attributes, name)
     if kind == "network" and attributes.get("container"):
@@ -233,7 +250,7 @@ def _applied(state: State, identity: str, action: str, attributes: Mapping[str, 
 
 def _after(one: Container, action: str, attributes: Mapping[str, str]) -> Container:
     if action in ("start", "unpause", "restart"):
-        return replace(one, state="running", exit_code=None, health=one.health if action == "unpause" else "")
+        return replace(one, state="running", exit_code=None, error="", health=one.health if action == "unpause" else "")
     if action == "pause":
         return replace(one, state="paused")
     if action == "die":

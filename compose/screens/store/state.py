@@ -49,7 +49,8 @@ class Mount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """``state`` is the engine's word; ``health`` is "" without a check; ``exit_code`` is None while it runs."""
+    """``state`` is the engine's word; ``health`` is "" without a check; ``exit_code`` is None while it runs; ``error`` says why one
+    could not be started."""
 
     id: str
     name: str
@@ -70,6 +71,7 @@ class Container:
     directory: str = ""
     files: str = ""
     env_files: str = ""
+    error: str = ""
 
     @property
     def running(self) -> bool:

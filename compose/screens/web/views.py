@@ -146,6 +146,7 @@ def _container(one: Container) -> Section:
         "condition": derive.condition(one),
         "status": one.status,
         "exit_code": one.exit_code,
+        "error": one.error,
         "created": one.created,
         "ports": [port._asdict() for port in one.ports],
         "networks": list(one.networks),

@@ -94,6 +94,8 @@ async def run(containers: Containers, container: Container, behind: Container | 
         )
         containers.note(container, error=str(failure), exit_code=code)
         container.become(changed)
+        about = {**container.record.attributes(), "error": str(failure), "exitCode": str(failure.exit_code)}
+        containers.events.publish("failure", "start", container.id, about)  # Docker has no event for it
         if container.record.spec.auto_remove:
             supervise.remove_soon(containers, container)
         if isinstance(error, Exception):

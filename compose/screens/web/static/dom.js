@@ -51,10 +51,11 @@ export function size(bytes) {
 export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
 export const moment = (value) => { const at = new Date(value); return Number.isNaN(at.getTime()) || at.getFullYear() < 1980 ? "" : at.toLocaleString(); };
 
+// Where there is no room a row becomes a block of lines, each with its head before it (style.css): the roles say that it is a table still.
 export function table(caption, heads, rows) {
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, h("table", null,
-    h("thead", null, h("tr", null, heads.map((one) => h("th", { scope: "col" }, one)))),
-    h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cell)))))));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, h("table", { class: "rows", role: "table" },
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map((one) => h("th", { scope: "col", role: "columnheader" }, one)))),
+    h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row" }, row.map((cell, at) => h("td", { role: "cell", "data-head": heads[at] || null }, cell)))))));
 }
 
 export async function ask(path, parameters) {

@@ -77,7 +77,7 @@ export class Project {
     return after.length > 0 && h("p", null, `waited for by ${after.join(", ")}`);
   }
 
-  key(one) { return `${one.id} ${one.condition} ${one.exit_code}`; }
+  key(one) { return `${one.id} ${one.condition} ${one.exit_code} ${one.error}`; }
 
   async report(one) {
     const key = this.key(one);
