@@ -75,6 +75,8 @@ def test_nothing_grows_for_ever() -> None:
     assert not fold.listed(state, []).usage
     # Probes make exec events by the thousand: nobody reads them.
     assert fold.happened(state, event("db", "exec_start: true", 1)) is state
+    # Who looks at a container's files mounts its volumes, and unmounts them, for every directory.
+    assert fold.happened(state, event("data", "unmount", 1, "volume")) is state
 
 
 def _sample(spent: float) -> dict[str, Any]:

@@ -147,6 +147,8 @@ class Feed:
                 pause = RETRY_FIRST
                 for event in self._events:
                     since = max(since, float(event.get("timeNano") or 0) / 1e9 + 1e-6)
+                    if fold.is_quiet(event):
+                        continue
                     self._store.apply(partial(fold.happened, event=event))
                     kind = OWN.get(str(event.get("Type")), "containers")
                     self._stale.add(*((kind,) if tells_own else ALL))

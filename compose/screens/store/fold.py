@@ -35,8 +35,20 @@ if TYPE_CHECKING:
     from ...client.bodies.images import ImageRow
     from ...client.bodies.stats import Stats
 
-_QUIET = ("exec_create", "exec_start", "exec_die", "exec_detach", "top", "resize", "archive-path", "copy", "export")
-"""Actions that nobody who looks at a project wants to read: health probes and we ourselves make them."""
+_QUIET = (
+    "exec_create",
+    "exec_start",
+    "exec_die",
+    "exec_detach",
+    "top",
+    "resize",
+    "archive-path",
+    "copy",
+    "export",
+    "mount",
+    "unmount",
+)
+"""Actions that nobody who looks at a project wants to read: health probes, and who looks at files, make them."""
 
 
 def greeted(state: State, facts: Facts) -> State:
@@ -126,10 +138,19 @@ def resources(
     )
 
 
+def _action(event: Event) -> str:
+    return str(event.get("Action") or event.get("status") or "")
+
+
+def is_quiet(event: Event) -> bool:
+    """Whether an event is told to nobody, and changes nothing that is listed."""
+    return _action(event).partition(":")[0] in ("", *_QUIET)
+
+
 def happened(state: State, event: Event) -> State:
     """One event: it is remembered, and what it says of a container holds at once, before the next listing."""
-    action = str(event.get("Action") or event.get("status") or "")
-    if not action or action.partition(":")[0] in _QUIET:
+    action = _action(event)
+    if is_quiet(event):
         return state
     actor = event.get("Actor", {})
     attributes = actor.get("Attributes") or {}

@@ -32,7 +32,7 @@ def container(row: ContainerRow) -> Container:
         service=seen.service,
         number=seen.number,
         oneoff=seen.oneoff,
-        image=seen.image,
+        image=seen.image[:19] if seen.image.startswith("sha256:") else seen.image,  # of one whose name has moved on
         state=seen.state,
         health=seen.health,
         exit_code=seen.exit_code,
