@@ -345,18 +345,20 @@ class Container:
         else:
             process.send_signal(self.run.child.pidfd, number)
 
-    def forbid_restart(self) -> None:
-        """No policy starts the container again until it is started by request."""
+    def forbid_restart(self) -> bool:
+        """No policy starts the container again until it is started by request. Whether a restart was pending, and is called off."""
         self._manual = True
+        if self._restart is None:
+            return False
+        self._restart.cancel()
+        self._restart = None
+        self._record(status="exited", manual=True)
+        self._announce_exit()
+        return True
 
     def stop(self, number: int, grace: float | None, done: Callable[[str], None]) -> None:
         """Signal, SIGKILL after ``grace`` seconds; ``done("")`` when the container is down, or with what went wrong."""
-        self._manual = True
-        if self._restart is not None:
-            self._restart.cancel()
-            self._restart = None
-            self._record(status="exited", manual=True)
-            self._announce_exit()
+        self.forbid_restart()
         if self.run is None:
             done("")
             return

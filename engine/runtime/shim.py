@@ -193,8 +193,9 @@ class Shim:
         reply()
 
     def _do_kill(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:
-        self.container.signal(message["signal"])
-        self.container.forbid_restart()
+        # First, since the program may end by itself at this moment.
+        if not self.container.forbid_restart():
+            self.container.signal(message["signal"])
         reply()
 
     def _do_stop(self, message: wire.Message, descriptors: list[int], reply: Reply) -> None:

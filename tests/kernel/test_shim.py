@@ -228,6 +228,21 @@ def test_restart_on_failure_with_back_off(tmp_path: Path) -> None:
     scenario(tmp_path / "root", steps)
 
 
+def test_a_kill_between_two_runs_ends_restarting(tmp_path: Path) -> None:
+    """The program may end by itself a moment before: what was asked for holds, whoever was faster."""
+
+    async def steps(made: Bench, client: KeeperClient) -> None:
+        shim = await client.fork_shim(made.launch("a", "/bin/false", restart={"name": "always"}))
+        await shim.start()
+        await until(lambda: made.status("a")["status"] == "restarting" and made.status("a")["restart_count"] >= 3)
+        await shim.kill()
+        await until(lambda: made.status("a")["status"] == "exited")
+        assert made.status("a")["manual"]
+        await shim.release()
+
+    scenario(tmp_path / "root", steps)
+
+
 def test_a_manual_stop_ends_restarting(tmp_path: Path) -> None:
     async def steps(made: Bench, client: KeeperClient) -> None:
         shim = await client.fork_shim(made.launch("a", "/bin/false", restart={"name": "always"}))

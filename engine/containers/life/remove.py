@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+_KILL_AGAIN = 2.0
+"""Seconds after which who is still there is killed once more."""
+
+
 async def remove(containers: Containers, container: Container, *, force: bool, volumes: bool) -> None:
     """Delete the container; running ones only with ``force``; ``volumes`` takes its anonymous volumes along."""
     if container.record.removing and not container.removed and container.lock.locked():
@@ -72,16 +76,19 @@ def _refusal(container: Container) -> str:
 
 
 async def _kill(containers: Containers, container: Container) -> None:
-    try:
-        if container.lock.locked():
-            await stop.kill(containers, container)
-        else:
-            async with container.lock:
-                if container.state.active:
-                    await stop.end(containers, container, 0, "SIGKILL")
-    except Conflict:
-        pass
-    await container.until(lambda: not container.state.active)
+    while container.state.active:
+        try:
+            if container.lock.locked():
+                await stop.kill(containers, container)
+            else:
+                async with container.lock:
+                    if container.state.active:
+                        await stop.end(containers, container, 0, "SIGKILL")
+        except Conflict:
+            pass
+        # Once more where the program has ended by itself meanwhile and a policy starts it again.
+        with anyio.move_on_after(_KILL_AGAIN):
+            await container.until(lambda: not container.state.active)
 
 
 async def _remove_volume(containers: Containers, name: str) -> None:

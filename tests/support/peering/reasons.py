@@ -46,7 +46,10 @@ REASONS = (
     Reason(r"status: 400 .* / 500 .*nvalid signal", "a signal that there is not is the request's fault"),
     Reason(r"DeviceRequests\[\d\]\.\w+: <missing>", "what was asked for is shown"),
     Reason(r"body\.State\.Error: ", "words of one's own beside the same state"),
-    Reason(r"/update status: 400 .* / (404|200|409) ", "what no kernel takes is refused for every container"),
+    Reason(
+        r"/update (status: 400 .* / (404|200|409|500) |event missing: container update)",
+        "what no kernel takes is refused for every container",
+    ),
     Reason(
         r"/restart status: 404 .* / 500 .*network .* not found", "a network that is not there is 404, as for a start"
     ),
