@@ -47,7 +47,9 @@ class OlderRelease:
     @property
     def command(self) -> tuple[str, str]:
         """Interpreter and keeper's script, for an EngineRoot."""
-        return str(self.environment / "bin" / "python"), str(self.tree / "engine" / "runtime" / "keeper.py")
+        package = self.tree / "pycompose"
+        keeper = (package if package.is_dir() else self.tree) / "engine" / "runtime" / "keeper.py"
+        return str(self.environment / "bin" / "python"), str(keeper)
 
     def upgrade(self) -> None:
         """From now on its keeper starts the engine of this checkout, as after an upgrade in place."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
-COMMIT = "2996a74"
+COMMITS = ("2996a74", "74b4975", "c4c71a1")
+"""One whose package was called ``engine`` and whose records had no versions, and two of those that followed."""
 NETWORK = {"NetworkMode": "net"}
 
 
@@ -94,9 +95,9 @@ def begin(engine: EngineRoot, owner: int) -> str:
     return str(lease)
 
 
-@pytest.fixture
-def before(tmp_path: Path) -> Iterator[Before]:
-    older = OlderRelease.install(COMMIT, tmp_path)
+@pytest.fixture(params=COMMITS)
+def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Before]:
+    older = OlderRelease.install(request.param, tmp_path)
     engine = EngineRoot(tmp_path / "root", command=older.command)
     owner = subprocess.Popen(["sleep", "3600"])
     try:
