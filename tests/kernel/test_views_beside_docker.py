@@ -32,14 +32,12 @@ cut -d' ' -f2-4 /proc/mounts | while read -r point kind options; do
 done
 find /dev -type c -o -type b | grep -v zram | sed 's/^/device /'
 sed 's/  */ /g; s/^/limit /' /proc/self/limits | grep -E 'core|stack|memlock|locked'
-find /proc/sys /proc/irq /proc/bus /proc/fs /sys/fs /sys/kernel /sys/module -maxdepth 3 -type f 2>/dev/null | while read -r path; do
+find /proc/sys/kernel /proc/sys/vm /proc/sys/fs /proc/irq /proc/bus /proc/fs /sys/kernel -maxdepth 1 -type f 2>/dev/null | while read -r path; do
   [ -w $path ] && echo "w $path"
 done
-cut -d' ' -f1,3- /proc/self/limits >/dev/null; sed 's/  */ /g; s/^/limit /' /proc/self/limits | grep -E 'nice|realtime|msgqueue|pending'
+sed 's/  */ /g; s/^/limit /' /proc/self/limits | grep -E 'nice|realtime|msgqueue|pending'
 tr '\0' '\n' < /proc/1/environ | grep -v '^HOSTNAME=' | sed 's/^/environment /'
 cat /proc/self/timerslack_ns 2>/dev/null | sed 's/^/slack /'; cat /proc/self/personality 2>/dev/null | sed 's/^/personality /'
-cat /proc/self/loginuid 2>/dev/null | sed 's/^/loginuid /'
-grep -c . /proc/keys 2>/dev/null | sed 's/^/keys /'
 for path in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq /sys/kernel /sys/fs/cgroup; do
   [ -w $path ] && echo "w $path"
 done
