@@ -44,7 +44,7 @@ from .containers.life import memory, recover, takeover, teardown
 from .containers.life.service import Containers
 from .containers.view.hour import Hours
 from .documents import Incomplete, NewerFormat
-from .errors import EngineError, Unavailable
+from .errors import EngineError, InvalidParameter, Unavailable
 from .events import Events
 from .idle import IdleRule
 from .images.service import Images
@@ -98,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         journal.set_up(settings.log_level, settings.log_format)
         remote = _remote(settings)
         metrics = _metrics(settings)
-    except ConfigurationError as error:
+        IdleRule.of(os.environ, settings.idle)  # it is refused now, or else nobody is told
+    except (ConfigurationError, InvalidParameter) as error:
         print(f"engine configuration: {error}", file=sys.stderr, flush=True)
         return EX_CONFIG
     listener = socket.socket(fileno=options.listen_fd)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..grammar import durations
+from .errors import InvalidParameter
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,10 +28,13 @@ class IdleRule:
 
     @staticmethod
     def of(environment: Mapping[str, str], configured: float | None) -> IdleRule:
-        """PYCOMPOSE_IDLE_TIMEOUT, else the configuration's, else a minute."""
+        """PYCOMPOSE_IDLE_TIMEOUT, else the configuration's, else a minute. Raises InvalidParameter."""
         text = environment.get("PYCOMPOSE_IDLE_TIMEOUT")
         if text:
-            return IdleRule(float(text), True)
+            try:
+                return IdleRule(durations.seconds(text), True)
+            except ValueError as error:
+                raise InvalidParameter(f"PYCOMPOSE_IDLE_TIMEOUT: {error}") from None
         return IdleRule() if configured is None else IdleRule(configured, True)
 
     def allows(self, quiet: float, *, lent: bool) -> bool:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ...grammar import ulimits
 from ..build.options import BuildOptions, ReceivedContext, RemoteContext, TarContext
 from ..containers.spec import resources, validate
 from ..errors import InvalidParameter, NotImplemented_
@@ -250,14 +251,11 @@ def _ulimits(text: str) -> dict[str, tuple[int, int]]:
     """``nofile=1024:2048,nproc=30:30``."""
     result = {}
     for entry in filter(None, text.split(",")):
-        name, _, limits = entry.partition("=")
-        soft, _, hard = limits.partition(":")
         try:
-            result[name] = (int(soft), int(hard or soft))
-        except ValueError:
-            raise InvalidParameter(f"invalid ulimit {entry}") from None
-        if name not in validate.ULIMITS:
-            raise InvalidParameter(f"invalid ulimit type: {name}")
+            limit = ulimits.parse(entry)
+        except ValueError as error:
+            raise InvalidParameter(f"invalid ulimit {entry}: {error}") from None
+        result[limit.name] = (limit.soft, limit.hard)
     return result
 
 

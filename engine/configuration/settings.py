@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
+from ...grammar import durations
 from ..containers.spec import logoptions, userspace, validate
 from ..errors import EngineError
 from ..images.registry.endpoints import RegistryConfig
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from .schema import Fault, Schema
 
 _SCHEMA = "engine.schema.json"
-_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _MAXIMUM_FAULTS = 20
 _LAST_ID = (1 << 31) - 1
 """Programs that take ids for signed numbers are many."""
@@ -240,7 +240,7 @@ def _settings(tree: Tree) -> Settings:
             tuple(tree.get("dns", ())), tuple(tree.get("dns-search", ())), tuple(tree.get("dns-options", ()))
         ),
         log=_log(tree.get("log", {})),
-        idle=_seconds(tree["idle-timeout"]) if "idle-timeout" in tree else None,
+        idle=durations.seconds(str(tree["idle-timeout"])) if "idle-timeout" in tree else None,
         workers=tree["build"].get("workers", standard.workers) if "build" in tree else standard.workers,
         remote=_remote(tree) if tree.get("hosts") else None,
         ids=userspace.Ids(**tree.get("userns", {})),
@@ -297,9 +297,3 @@ def _log(tree: LogTree) -> LogConfig:
         "Type": tree.get("driver", "json-file"),
         "Config": {key: words[value] if isinstance(value, bool) else str(value) for key, value in options.items()},
     }
-
-
-def _seconds(value: str | int) -> float:
-    match = re.fullmatch(r"([0-9.]+)(ms|s|m|h)?", str(value))
-    assert match is not None  # the schema has seen to it
-    return float(match[1]) * _UNITS[match[2] or ""]

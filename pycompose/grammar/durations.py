@@ -49,6 +49,14 @@ def parse(text: str) -> int:
     return sign * total
 
 
+def seconds(text: str) -> float:
+    """Seconds of a number of them, ``90``, or a duration, ``1m30s``. Raises ValueError; for what is negative, too."""
+    nanoseconds = parse(f"{text}s" if _NUMBER.fullmatch(text) else text)
+    if nanoseconds < 0:
+        raise ValueError(f'time: invalid duration "{text}"')
+    return nanoseconds / 1e9
+
+
 def format(nanoseconds: int) -> str:
     """The canonical form, as ``1m30s`` or ``1.5ms``."""
     if nanoseconds == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pycompose.engine.errors import InvalidParameter
 from pycompose.engine.idle import IdleRule, is_foreign
 
 
@@ -17,11 +18,19 @@ from pycompose.engine.idle import IdleRule, is_foreign
         ({}, 0.0, 6000, False, False),
         ({"PYCOMPOSE_IDLE_TIMEOUT": "2"}, 50.0, 3, True, True),
         ({"PYCOMPOSE_IDLE_TIMEOUT": "0"}, 5.0, 6000, False, False),
+        ({"PYCOMPOSE_IDLE_TIMEOUT": "1m30s"}, None, 89, False, False),
+        ({"PYCOMPOSE_IDLE_TIMEOUT": "1m30s"}, None, 90, False, True),
         ({"PYCOMPOSE_IDLE_TIMEOUT": ""}, None, 60, False, True),
     ],
 )
 def test_leaving(environment: dict[str, str], configured: float | None, quiet: float, lent: bool, leaves: bool) -> None:
     assert IdleRule.of(environment, configured).allows(quiet, lent=lent) is leaves
+
+
+@pytest.mark.parametrize("text", ["soon", "10x", "-5", "nan", "1e3"])
+def test_a_time_that_is_none(text: str) -> None:
+    with pytest.raises(InvalidParameter, match="PYCOMPOSE_IDLE_TIMEOUT: time: "):
+        IdleRule.of({"PYCOMPOSE_IDLE_TIMEOUT": text}, None)
 
 
 @pytest.mark.parametrize(
@@ -34,5 +43,5 @@ def test_leaving(environment: dict[str, str], configured: float | None, quiet: f
         ("pycomposer", True),
     ],
 )
-def test_who_is_a_stranger(agent: str, foreign: bool) -> None:
+def test_who_is_another_client(agent: str, foreign: bool) -> None:
     assert is_foreign(agent) is foreign

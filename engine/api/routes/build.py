@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ....grammar import ulimits
 from ...build.dockerfile.parse import EMPTY
 from ...build.options import BuildOptions, DirectoryContext, EmptyContext, RemoteContext, TarContext
 from ...build.outputs import parse_output, write_archive, write_files
@@ -209,7 +210,7 @@ def _ssh(value: object) -> dict[str, Path]:
 def _compose_ulimits(value: Mapping[str, object]) -> dict[str, tuple[int, int]]:
     result = {}
     for name, limit in value.items():
-        if name not in validate.ULIMITS:
+        if name not in ulimits.NAMES:
             raise InvalidParameter(f"invalid ulimit type: {name}")
         pair = (limit.get("soft", 0), limit.get("hard", 0)) if isinstance(limit, dict) else (limit, limit)
         try:

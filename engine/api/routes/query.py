@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...containers.spec import validate
+from ....grammar.ulimits import NAMES
 from ...errors import InvalidParameter
 from ...shapes import decode, members
 
@@ -56,7 +56,7 @@ def ulimits(request: Request) -> dict[str, tuple[int, int]]:
     found = {}
     for entry in json_list(request, "ulimits"):
         name, soft, hard = (members(entry).get(member, 0) for member in ("Name", "Soft", "Hard"))
-        if name not in validate.ULIMITS or not isinstance(soft, int) or not isinstance(hard, int):
+        if name not in NAMES or not isinstance(soft, int) or not isinstance(hard, int):
             raise InvalidParameter("ulimits: want a list of {Name, Soft, Hard}")
         found[str(name)] = (soft, hard)
     return found

@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ....grammar import ports, restart, signals, sizes, sysctls
+from ....grammar import ports, restart, signals, sizes, sysctls, ulimits
 from ...errors import Conflict, InvalidParameter, NotImplemented_
 from . import logoptions, probing
 
@@ -357,18 +357,11 @@ def _limits(host: HostConfig) -> None:
             raise InvalidParameter(f"masked and read-only paths must be absolute: {path!r}")
 
 
-ULIMITS = {
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime",
-    "sigpending", "stack",
-}  # fmt: skip
-
-
 def _ulimit(limit: Ulimit) -> None:
-    name, soft, hard = limit.get("Name"), limit.get("Soft", 0), limit.get("Hard", 0)
-    if name not in ULIMITS:
-        raise InvalidParameter(f"invalid ulimit type: {name}")
-    if hard != -1 and (soft > hard or soft == -1):
-        raise InvalidParameter(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
+    try:
+        ulimits.checked(ulimits.Limit(limit.get("Name", ""), limit.get("Soft", 0), limit.get("Hard", 0)))
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
 
 
 def storage(host: HostConfig, *, quota_supported: bool) -> None:

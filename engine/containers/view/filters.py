@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ....grammar import ports
 from ...errors import InvalidParameter
 from ...shapes import truth
 from ...timestamps import parse_time
@@ -115,13 +116,21 @@ def _name_matches(name: str, pattern: str) -> bool:
 
 def _port_span(key: str, wanted: str) -> tuple[range, str]:
     numbers, _, protocol = wanted.partition("/")
-    low, _, high = numbers.partition("-")
-    for number in (low, high or low):
-        if not re.fullmatch(r"[0-9]{1,6}", number):
-            raise InvalidParameter(
-                f'error while looking up for {key} {wanted}: strconv.ParseUint: parsing "{number}": invalid syntax'
-            )
-    return range(int(low), int(high or low) + 1), protocol or "tcp"
+    try:
+        low, high = ports.parse_range(numbers)
+    except ValueError:
+        raise InvalidParameter(f"error while looking up for {key} {wanted}: {_fault(numbers)}") from None
+    return range(low, high + 1), protocol or "tcp"
+
+
+def _fault(numbers: str) -> str:
+    """Docker's words for a port or range that is none."""
+    for number in numbers.split("-", 1):
+        if not (number.isascii() and number.isdigit()):
+            return f'strconv.ParseUint: parsing "{number}": invalid syntax'
+        if len(number) > 5 or int(number) > 65535:
+            return f'strconv.ParseUint: parsing "{number}": value out of range'
+    return f"invalid range specified for port: {numbers}"
 
 
 def _port_matches(ports: list[str], key: str, wanted: str) -> bool:

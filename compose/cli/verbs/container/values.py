@@ -9,28 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .....grammar import restart, sizes
+from .....grammar import restart, sizes, ulimits
 
 if TYPE_CHECKING:
     from ....convert import bodies
-
-_ULIMITS = (
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-)
 
 
 def whole(text: str) -> int:
@@ -71,17 +53,8 @@ def nano_cpus(text: str) -> int:
 
 def ulimit(text: str) -> bodies.Ulimit:
     """``NAME=SOFT[:HARD]``."""
-    name, equals, limits = text.partition("=")
-    if not equals:
-        raise ValueError(f"invalid ulimit argument: {text}")
-    if name not in _ULIMITS:
-        raise ValueError(f"invalid ulimit type: {name}")
-    first, colon, second = limits.partition(":")
-    soft = whole(first)
-    hard = whole(second) if colon else soft
-    if hard != -1 and (soft == -1 or soft > hard):
-        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
-    return {"Name": name, "Hard": hard, "Soft": soft}
+    limit = ulimits.parse(text)
+    return {"Name": limit.name, "Hard": limit.hard, "Soft": limit.soft}
 
 
 def address(text: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from .....grammar import ulimits
 from .... import files
 from ...flags.building import build_arguments, byte_size
 from ...flags.parser import FlagError
@@ -228,12 +229,11 @@ def _add_given(args: Namespace, tree: Build) -> None:
 
 
 def _ulimit(text: str) -> tuple[str, Ulimit]:
-    name, _, limits = text.partition("=")
-    soft, colon, hard = limits.partition(":")
     try:
-        return name, {"soft": int(soft), "hard": int(hard if colon else soft)}
-    except ValueError:
-        raise FlagError(f"--ulimit {text}: want NAME=SOFT[:HARD]") from None
+        limit = ulimits.parse(text)
+    except ValueError as error:
+        raise FlagError(f'invalid argument "{text}" for "--ulimit": {error}') from None
+    return limit.name, {"soft": limit.soft, "hard": limit.hard}
 
 
 def _secret(text: str) -> tuple[str, bytes]:
