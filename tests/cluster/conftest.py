@@ -6,7 +6,8 @@
     PYCOMPOSE_TEST_KUBECONFIG   a kubeconfig, whose current context is used; PYCOMPOSE_TEST_KUBERNETES_IMAGE and
                                 PYCOMPOSE_TEST_KUBERNETES_POWER as above
 
-The image needs `sh`, `sleep`, `cat`, `env`, `wget` and busybox's `httpd`, and a file /www/version.
+The image needs `sh`, `sleep`, `cat`, `env`, `stty`, `wc`, `wget` and busybox's `httpd`, and a file /www/version. Debian 12's static busybox
+is of no use in it: its `wget` crashes when it asks the DNS, so that every request by name is lost (Debian 13's does not).
 """
 
 from __future__ import annotations
