@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import urllib.request
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
@@ -251,3 +252,24 @@ def test_python_on_whales(engine: EngineRoot) -> None:
         assert docker.system.info().server_version
     finally:
         container.remove(force=True)
+
+
+def test_testcontainers(engine: EngineRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its reaper, whose image is on Docker Hub only."""
+    monkeypatch.setenv("DOCKER_HOST", engine.url)
+    monkeypatch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+    core = pytest.importorskip("testcontainers.core.container")
+    strategies = pytest.importorskip("testcontainers.core.wait_strategies")
+    network = pytest.importorskip("testcontainers.core.network")
+    serve = ["sh", "-c", "echo served > /index.html; echo begun; exec httpd -f -p 80 -h /"]
+    with network.Network() as shared:
+        web = core.DockerContainer("busybox").with_command(serve).with_exposed_ports(80)
+        web = web.with_network(shared).with_network_aliases("web")
+        with web.waiting_for(strategies.LogMessageWaitStrategy("begun")) as running:
+            address = f"http://{running.get_container_host_ip()}:{running.get_exposed_port(80)}/"
+            with urllib.request.urlopen(address, timeout=30) as response:
+                assert response.read() == b"served\n"
+            assert b"begun" in running.get_logs()[0]
+            with core.DockerContainer("busybox").with_command(["sleep", "600"]).with_network(shared) as other:
+                assert other.exec(["wget", "-qO-", "http://web/"]).output == b"served\n"
+                assert other.exec(["false"]).exit_code == 1
