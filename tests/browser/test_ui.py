@@ -178,9 +178,9 @@ def test_axe_finds_nothing_serious(context: BrowserContext, address: str, look: 
         if place == "#/engine":
             page.wait_for_selector("[aria-label=Disk]")
         found += _faults(page, place)
+    page.goto(f"{own}#/p/shop/s/db")
+    page.wait_for_selector(".log .line")
     for tab in ("stats", "health", "environment", "mounts", "files", "terminal"):
-        page.goto(f"{own}#/p/shop/s/db")
-        page.wait_for_selector(".log .line")
         page.click(f"#tab-{tab}")
         page.locator("#panel", has_text="Reading from the engine").wait_for(state="detached")
         found += _faults(page, tab)

@@ -33,6 +33,9 @@ RETRY_FIRST, RETRY_MOST = 0.25, 5.0
 SETTLE = 0.05
 """Seconds to wait for further events before everything is listed anew."""
 
+AGES = 15.0
+"""Seconds after which containers are listed anew though nothing has happened."""
+
 LOOKS = 20
 """So many containers that do not run are looked into at a time."""
 
@@ -195,8 +198,13 @@ class Feed:
                 self._up.wait()
 
     def _sample(self) -> None:
+        listed = time.monotonic()
         while not self._ended.wait(SAMPLE_PERIOD):
             self._up.wait()
+            if time.monotonic() - listed > AGES:
+                # "Up 5 minutes" grows old without any event.
+                listed = time.monotonic()
+                self._stale.add("containers")
             _, state = self._store.latest
             for one in state.containers.values():
                 if self._ended.is_set() or not self._up.is_set():
