@@ -174,3 +174,25 @@ def test_memory_alone_beside_swap_without_a_limit(client: docker.DockerClient) -
         container.update(mem_limit="64m")
     assert caught.value.status_code == 409
     container.update(mem_limit="64m", memswap_limit="128m")
+
+
+def test_a_start_that_is_not_complete_is_shown(engine: EngineRoot) -> None:
+    """By a label that is the engine's alone, until its client says that it is."""
+    labels = {"io.pycompose.pending": "copied", "a": "b"}
+    wanted = json.dumps({"label": ["io.pycompose.pending"]})
+    id = engine.json("POST", "/containers/create", {"Image": "busybox", "Labels": labels})["Id"]
+
+    def shown() -> dict[str, str]:
+        found: dict[str, str] = engine.json("GET", f"/containers/{id}/json")["Config"]["Labels"]
+        rows = engine.json("GET", f"/containers/json?all=1&filters={urllib.parse.quote(wanted)}")
+        assert [row["Id"] for row in rows] == ([id] if "io.pycompose.pending" in found else [])
+        return found
+
+    assert shown() == {"a": "b"}
+    path = f"/pycompose/containers/{id}/pending"
+    engine.json("PUT", path, {"pending": True})
+    assert shown() == {"a": "b", "io.pycompose.pending": "true"}
+    engine.json("PUT", path, {"pending": False})
+    assert shown() == {"a": "b"}
+    assert engine.request("PUT", path, {"pending": "no"})[0] == 400
+    engine.json("DELETE", f"/containers/{id}")

@@ -37,7 +37,7 @@ from ..spec import (
     validate,
 )
 from ..spec.container import OWN_RUNTIMES, ContainerSpec
-from ..spec.record import ContainerRecord, MountPoint
+from ..spec.record import PENDING, ContainerRecord, MountPoint
 from ..spec.userspace import Wanted
 from . import idranges, users
 from .container import Container
@@ -84,6 +84,9 @@ async def create(
     image = _image(containers.images, wanted["Image"], platform)
     _check_platform(image, wanted["Image"], platform)
     config = merge.with_image(wanted, image.process)
+    (config["Labels"] or {}).pop(
+        PENDING, None
+    )  # the engine's word, which a copy of another container's labels may hold
     validate.config(config)
     if userns.has_one_id():
         warnings += pretence.warnings(config)

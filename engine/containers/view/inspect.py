@@ -43,6 +43,8 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
     host = fields.shown(fields.HOST_CONFIG, spec.host)
     host["Runtime"] = host["Runtime"] or "runc"  # what Docker calls the default; an explicit "runc" is the real one
     config = fields.shown(fields.CONFIG, spec.config)
+    if record.pending:
+        config = {**config, "Labels": dict(record.labels)}
     body: ContainerInspect = {
         "Id": record.id,
         "Created": rfc3339(record.created),
