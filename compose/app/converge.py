@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..model import Project
     from ..plan.observe import Snapshot
     from ..plan.plan import Plan
+    from ..plan.preflight import Ids
     from ..plan.reconcile.options import UpOptions
     from ..run.events import Emit
     from ..run.execute import Outcome
@@ -159,12 +160,13 @@ def _check_of_this_machine(session: Session, project: Project, plan: Plan) -> No
     """Look at paths and ports of this machine, which an engine behind a unix socket shares: warn of bind mounts that will
     surprise, and refuse ports that somebody else has before a container is replaced for them. Raises PlanError."""
     from ..plan.ops import CreateContainer
-    from ..plan.preflight import binds, fixed_ports
+    from ..plan.preflight import Ids, binds, fixed_ports
 
-    if session.engine.endpoint.address.path is None:
+    socket = session.engine.endpoint.address.path
+    if socket is None:
         return
     created = dict.fromkeys(one.service for one in plan.operations if isinstance(one, CreateContainer))
-    for diagnostic in binds(project, created):
+    for diagnostic in binds(project, created, _ids(session, socket) if created else Ids()):
         session.listener.warn(str(diagnostic))
     wanted = list(fixed_ports(project, created))
     if wanted:
@@ -173,6 +175,21 @@ def _check_of_this_machine(session: Session, project: Project, plan: Plan) -> No
         found = ports_in_use(session.engine, project, wanted)
         if found:
             raise PlanError("\n".join(map(str, found)))
+
+
+def _ids(session: Session, socket: str) -> Ids:
+    """Whose engine it is tells its socket; of root's nothing has to be asked."""
+    import os
+
+    from ..plan.preflight import Ids
+
+    try:
+        owner = os.stat(socket).st_uid
+    except OSError:
+        return Ids()
+    if not owner or not session.engine.is_pycompose:
+        return Ids()
+    return Ids(owner, session.engine.system.has_one_id())
 
 
 def _without_images(plan: Plan) -> Plan:

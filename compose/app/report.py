@@ -137,7 +137,7 @@ def _hint_of_one_id(engine: Engine, tree: Container, state: ContainerState) -> s
         return ""
     if tree["Config"].get("User") not in ("", "0", "root"):
         return ""
-    if not any(warning.startswith("WARNING: One user id") for warning in engine.system.info().get("Warnings") or ()):
+    if not engine.system.has_one_id():
         return ""
     return (
         "this engine has one user id, so a program that gives up root (gosu, su) does so in appearance only: where it minds,"

@@ -90,6 +90,10 @@ class System:
         """GET /info: what is there, and what the machine can do."""
         return self._engine.ask(Request("GET", "/info"), _INFO)
 
+    def has_one_id(self) -> bool:
+        """Whether root is the only user there is for the containers of our engine (docs/rootless.md)."""
+        return any(warning.startswith("WARNING: One user id") for warning in self.info().get("Warnings") or ())
+
     def events(
         self,
         filters: Mapping[str, Sequence[str]] | None = None,

@@ -135,7 +135,18 @@ def _is_checked(check: HealthCheck, *, by_image: bool) -> bool:
     return bool(test) or probe_of(check) is not None or by_image
 
 
-def binds(project: Project, names: Iterable[str]) -> list[Diagnostic]:
+class Ids(NamedTuple):
+    """Who a container's users are on this machine, by the engine: one of root's (``owner`` 0) has the same numbers; one of a user's
+    has that user for root and nobody of this machine for others, and with ``one_id`` that user for everybody."""
+
+    owner: int = 0
+    one_id: bool = False
+
+
+_SAME_NUMBERS = Ids()
+
+
+def binds(project: Project, names: Iterable[str], ids: Ids = _SAME_NUMBERS) -> list[Diagnostic]:
     """What will surprise about bind mounts of this machine's paths: a source that is not there and becomes an empty
     directory, and one that the service's user cannot write to."""
     found: list[Diagnostic] = []
@@ -145,7 +156,7 @@ def binds(project: Project, names: Iterable[str]) -> list[Diagnostic]:
             if item.get("type") != "bind" or not str(item.get("source") or "").startswith("/"):
                 continue
             path: Path = ("services", name, "volumes", index)
-            words = _missing(project, item) or _not_writable(project, service, item)
+            words = _missing(project, item) or _not_writable(project, service, item, ids)
             if words:
                 found.append(Diagnostic(words, mark=project.mark(*path)))
     return found
@@ -158,7 +169,7 @@ def _missing(project: Project, item: Mount) -> str:
     return f"{relative(source, project)} did not exist and is created as an empty directory"
 
 
-def _not_writable(project: Project, service: Service, item: Mount) -> str:
+def _not_writable(project: Project, service: Service, item: Mount, ids: Ids) -> str:
     user, _, group = str(service.get("user") or "").partition(":")
     matched = (item.get("bind") or {}).get("x-idmap")
     if not user.isdigit() or int(user) == 0 or item.get("read_only") or service.get("userns_mode") or matched:
@@ -167,18 +178,29 @@ def _not_writable(project: Project, service: Service, item: Mount) -> str:
         status = os.stat(str(item["source"]))
     except OSError:
         return ""
+    if not stat.S_ISDIR(status.st_mode):
+        return ""
     groups = {int(one) for one in (group, *map(str, service.get("group_add") or ())) if one.isdigit()} or {0}
-    if not stat.S_ISDIR(status.st_mode) or _may_write(status, int(user), groups):
+    if _may_write_by_number(status, int(user), groups) if not ids.owner else _may_write_without_root(status, ids):
         return ""
     mode = f"{stat.S_IMODE(status.st_mode):04o}"
     shown = relative(str(item["source"]), project)
     words = f"user {user} cannot write {shown} ({_owner(status.st_uid)}, {mode})"
+    if ids.owner:
+        return f"{words}; root of the container is {_owner(ids.owner)}" if status.st_uid == ids.owner else words
     return (
         f"{words}; bind: {{x-idmap: match-user}} makes it theirs inside" if status.st_uid and status.st_gid else words
     )
 
 
-def _may_write(status: os.stat_result, user: int, groups: set[int]) -> bool:
+def _may_write_without_root(status: os.stat_result, ids: Ids) -> bool:
+    """Whether a user other than root may: with one id who has started the engine, with more nobody that the source knows."""
+    if ids.one_id and status.st_uid == ids.owner:
+        return bool(status.st_mode & stat.S_IWUSR)
+    return bool(status.st_mode & stat.S_IWOTH)
+
+
+def _may_write_by_number(status: os.stat_result, user: int, groups: set[int]) -> bool:
     if status.st_uid == user:
         return bool(status.st_mode & stat.S_IWUSR)
     return bool(status.st_mode & (stat.S_IWGRP if status.st_gid in groups else stat.S_IWOTH))

@@ -501,3 +501,26 @@ def test_owners_are_matched_where_nothing_is_to_be_done_and_refused_elsewhere(us
     assert refused.returncode and "mapping owners takes an engine that runs as root" in refused.stderr
     refused = user.run("container", "run", "--rm", "--userns", "auto", "busybox:test", "true", check=False)
     assert refused.returncode and "an engine that runs as root offers it" in refused.stderr
+
+
+def test_what_cannot_run_with_one_id_is_told_before_it_is_started(user: OrdinaryUser) -> None:
+    made = user.run("container", "create", "--name", "db", "busybox:test", "sh", "-c", "gosu postgres initdb")
+    try:
+        assert ("user: postgres" in made.stderr) == (user.kind == "one")
+    finally:
+        user.run("container", "rm", "db")
+
+
+def test_who_can_write_a_directory_of_the_users(user: OrdinaryUser) -> None:
+    """With one id everybody is the user; with more others than root are nobody the directory knows, which `up` says."""
+    text = "services: {a: {image: 'busybox:test', user: '33', command: touch /s/x, volumes: ['./src:/s']}}"
+    directory = project(user, "written", text)
+    (directory / "src").mkdir()
+    user.give(directory)
+    up = user.run("up", cwd=directory, check=False)
+    try:
+        assert ("user 33 cannot write src" in up.stdout + up.stderr) == (user.kind == "range")
+        assert (directory / "src/x").exists() == (user.kind == "one")
+        assert "x-idmap" not in up.stdout + up.stderr
+    finally:
+        user.run("down", cwd=directory)

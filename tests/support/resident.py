@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _BYTECODE = tempfile.TemporaryDirectory(prefix="pycompose-resident-bytecode-")
+_RUNTIME = tempfile.TemporaryDirectory(prefix="pycompose-resident-")
 
 
 class ResidentProcess:
@@ -32,6 +33,9 @@ class ResidentProcess:
             "PYCOMPOSE_WARM_IDLE": str(idle),
             "PYTHONPYCACHEPREFIX": _BYTECODE.name,
         }
+        if os.geteuid():
+            # Who has not logged in has no directory for this boot, and then there is no resident.
+            self.environment["XDG_RUNTIME_DIR"] = _RUNTIME.name
         program = "from pycompose.launcher import *; print(resident_directory(), resident_name(), sep='/')"
         python = PYCOMPOSE.read_text().splitlines()[0].removeprefix("#!")
         done = subprocess.run([python, "-c", program], env=self.environment, capture_output=True, text=True, check=True)

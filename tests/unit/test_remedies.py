@@ -13,7 +13,7 @@ from pycompose.compose.app.holders import _process
 from pycompose.compose.errors import Mark
 from pycompose.compose.load.suggest import nearest
 from pycompose.compose.plan.observe import ObservedImage, Snapshot
-from pycompose.compose.plan.preflight import binds, contradictions
+from pycompose.compose.plan.preflight import Ids, binds, contradictions
 from pycompose.compose.plan.remedies import TakenPort, explain, missing_image, taken_port
 
 if TYPE_CHECKING:
@@ -170,12 +170,35 @@ def test_bind_mounts_that_surprise(tmp_path: Path) -> None:
         mount = {"type": "bind", "source": str(source), "target": "/x", "bind": {"create_host_path": True}, **more}
         return [one.message for one in binds(make_project({"a": {"user": user, "volumes": [mount]}}), ["a"])]
 
-    stranger = str(os.geteuid() + 1)
+    stranger, hint = (
+        str(os.geteuid() + 1),
+        "; bind: {x-idmap: match-user} makes it theirs inside" if os.geteuid() else "",
+    )
     assert told("", tmp_path / "nothing")[0].endswith("did not exist and is created as an empty directory")
     assert told("", tmp_path / "nothing", bind={}) == []
-    assert told(stranger, closed)[0].endswith(", 0700)")
+    assert told(stranger, closed)[0].endswith(f", 0700){hint}")
     assert told(stranger, closed, read_only=True) == []
     assert told("0", closed) == told("", closed) == []
+
+
+def test_bind_mounts_of_an_engine_without_root(tmp_path: Path) -> None:
+    """Numbers are others there: the container's root is who has started the engine, and with one id everybody is."""
+
+    def told(user: str, one_id: bool, mode: int = 0o755) -> list[str]:
+        tmp_path.chmod(mode)
+        mount = {"type": "bind", "source": str(tmp_path), "target": "/x"}
+        ids = Ids(54321, one_id)
+        return [one.message for one in binds(make_project({"a": {"user": user, "volumes": [mount]}}), ["a"], ids)]
+
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 54321, 54321)
+        assert told("33", one_id=False)[0].endswith(", 0755); root of the container is user 54321")
+        assert told("54321", one_id=False), "who has that number in there has nothing here"
+        assert told("33", one_id=True) == told("54321", one_id=True) == []
+        os.chown(tmp_path, 54322, 54322)
+    assert all("x-idmap" not in line for line in told("33", one_id=False) + told("33", one_id=True))
+    assert told("33", one_id=False) and told("33", one_id=True)
+    assert told("33", one_id=False, mode=0o757) == told("0", one_id=False) == []
 
 
 @pytest.mark.parametrize(
