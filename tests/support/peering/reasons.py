@@ -84,6 +84,8 @@ REASONS = (
     Reason(r"/create status: 400 .*invalid port specification.* / 201", "a port that is none is refused, not ignored"),
     Reason(r"Sandbox(ID|Key): <set> / $", "a container without network is on the network none"),
     Reason(r"event extra: network (dis)?connect .*'none'", "a container without network is on the network none"),
+    Reason(r"BlkioWeight|Block I/O weight|/update body\.Warnings: 0 / 1", "weights of BFQ are applied here"),
+    Reason(r"/changes .*body\[\d+\]\.Path: ", "changes are told in the order of their paths"),
     Reason(r"Decoding seccomp profile failed", "what cannot be read is the request's fault"),
     Reason(r"body\.Error\.Message: ", "words of one's own beside the same status"),
     Reason(

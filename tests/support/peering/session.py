@@ -72,6 +72,7 @@ class Session:
                 if path.startswith("/containers/"):
                     peer.request("DELETE", f"{path}?force=1&v=1")
                 elif path.startswith("/networks/"):
+                    path = "/networks/" + path.removeprefix("/networks/").replace("/", "%2F")
                     network = peer.request("GET", path).body
                     for id in network.get("Containers") or () if isinstance(network, dict) else ():
                         peer.request("DELETE", f"/containers/{id}?force=1&v=1")
