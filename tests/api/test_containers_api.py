@@ -196,3 +196,11 @@ def test_a_start_that_is_not_complete_is_shown(engine: EngineRoot) -> None:
     assert shown() == {"a": "b"}
     assert engine.request("PUT", path, {"pending": "no"})[0] == 400
     engine.json("DELETE", f"/containers/{id}")
+
+
+def test_zero_and_false_are_shown(engine: EngineRoot) -> None:
+    body = {"Image": "busybox", "Cmd": ["true"], "StopTimeout": 0, "HostConfig": {"Init": False}}
+    id = engine.json("POST", "/containers/create", body)["Id"]
+    shown = engine.json("GET", f"/containers/{id}/json")
+    assert (shown["Config"]["StopTimeout"], shown["HostConfig"]["Init"]) == (0, False)
+    engine.json("DELETE", f"/containers/{id}")

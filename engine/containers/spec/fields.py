@@ -170,9 +170,11 @@ def host_config(body: Mapping[str, object]) -> HostConfig:
 
 
 def shown(table: Mapping[str, Field], values: Config | HostConfig) -> dict[str, object]:
-    """Values as inspect shows them: optional members are left out when they have nothing to say."""
+    """Values as inspect shows them: optional members are left out when they have nothing to say. Where nothing given is null
+    (StopTimeout, Init), 0 and false say something."""
     return {
         name: values.get(name)
-        for name in table
-        if name not in OPTIONAL or values.get(name) not in (None, "", 0, {}, [], False)
+        for name, field in table.items()
+        if name not in OPTIONAL
+        or values.get(name) not in ((None,) if field.kind.endswith("?") else (None, "", 0, {}, [], False))
     }
