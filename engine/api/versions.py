@@ -107,7 +107,8 @@ RULES: Mapping[Kind, tuple[Rule, ...]] = {
     "usage": (
         *_rules("BuildCache.*.Parents", since=(1, 42)),
         *_rules("BuilderSize", until=(1, 42)),
-        *_rules("LayersSize Images Containers Volumes BuildCache", until=(1, 53)),
+        # LayersSize stays: dockerd 29 sends it to newer clients as well, since the SDK for Python reads it.
+        *_rules("Images Containers Volumes BuildCache", until=(1, 53)),
         *_rules("ImageUsage ContainerUsage VolumeUsage BuildCacheUsage", since=(1, 52)),
     ),
     "stats": _rules("os_type", since=(1, 52)),

@@ -159,6 +159,8 @@ _EXCUSED_IN = {
         f"GET /system/df .{name}: no such field"
         for name in ("LayersSize", "Images", "Containers", "Volumes", "BuildCache")
     ),
+    # dockerd 29 goes on sending it, and Docker's SDK for Python goes on expecting it.
+    **{newer: ("GET /system/df .LayersSize: no such field",) for newer in ("1.53", "1.54", "1.55")},
 }
 
 
@@ -258,7 +260,8 @@ def test_old_fields_are_in_old_answers_only(ask: Client, things: dict[str, str])
 
 def test_disk_usage_of_new_versions(ask: Client, things: dict[str, str]) -> None:
     brief, whole = (ask.ask("GET", f"/v1.55/system/df{query}")[1] for query in ("", "?verbose=1"))
-    assert brief.keys() == whole.keys() == {"ImageUsage", "ContainerUsage", "VolumeUsage", "BuildCacheUsage"}
+    assert whole.keys() == {"ImageUsage", "ContainerUsage", "VolumeUsage", "BuildCacheUsage"}
+    assert brief.keys() == {*whole.keys(), "LayersSize"}
     assert "Items" not in brief["ImageUsage"]
     assert whole["ContainerUsage"]["TotalCount"] == len(whole["ContainerUsage"]["Items"]) == 1
     assert brief["ContainerUsage"]["ActiveCount"] == brief["VolumeUsage"]["ActiveCount"] == 1
