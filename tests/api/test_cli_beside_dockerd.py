@@ -31,8 +31,9 @@ _OURS = {"here": str(PYCOMPOSE), "docker": "docker compose"}
 
 
 @pytest.fixture
-def docker(tmp_path: Path) -> Iterator[dockerd.Dockerd]:
-    with dockerd.Dockerd(tmp_path / "dockerd") as daemon:
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerd.Dockerd]:
+    # A short path: containerd's sockets lie below it.
+    with dockerd.Dockerd(tmp_path_factory.mktemp("d")) as daemon:
         image = "/images/create?fromSrc=-&repo=busybox&tag=latest&changes=CMD%20%5B%22%2Fbin%2Fsh%22%5D"
         peer = Peer("dockerd", str(daemon.socket), version="")
         assert peer.request("POST", image, busybox_rootfs().read()).status == 200
