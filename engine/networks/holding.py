@@ -43,6 +43,9 @@ class Holding:
         taken: dict[Place, socket.socket] = {}
         for port, descriptor in zip(ports, descriptors, strict=True):
             original = socket.socket(fileno=descriptor)
+            original.setblocking(
+                False
+            )  # the flag is shared with the relay of a shim, and dup() sets it as the object has it
             try:
                 taken[port.host_ip, port.host_port, port.protocol] = original.dup()
             finally:

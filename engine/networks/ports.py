@@ -174,6 +174,9 @@ def _bind_all(
 def _again(mine: socket.socket, binding: PortBinding, address: str) -> socket.socket:
     """The socket once more, listening where one does (`_bind`)."""
     with ExitStack() as undo:
+        mine.setblocking(
+            False
+        )  # a duplicate shares this flag with the relay of a shim, and dup() sets it as the object has it
         opened = undo.enter_context(mine.dup())
         if _listens(opened.family, binding.protocol):
             try:

@@ -123,6 +123,8 @@ class Relay:
             connection.cut()
 
     def _accept(self) -> None:
+        # Whoever holds the listener as well shares this flag (socket.dup() may clear it): an accept that waited would hold everybody up.
+        self._listener.setblocking(False)
         for _ in range(_BURST):
             try:
                 client, address = self._listener.accept()

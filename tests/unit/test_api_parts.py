@@ -195,7 +195,9 @@ def test_a_failure_nobody_foresaw_is_told_in_the_stream() -> None:
 
     answer = asyncio.run(exchange())
     assert b'"stream":"Step 1"' in answer
-    assert b'"error":"layer: No space left on device: make room' in answer
+    assert b'"error":"/: No space left on device: make room' in answer, (
+        "a name below a descriptor is told by the disk it is on"
+    )
 
 
 def test_answers_are_utf_8_whatever_a_file_is_called() -> None:
