@@ -47,7 +47,7 @@ class Unconfined(Cgroup):
     def procs(self) -> list[int]:
         return process.of_same_namespace(self._kind, self._first)
 
-    def freeze(self, timeout: float = 2.0) -> None:
+    def freeze(self, timeout: float = 10.0) -> None:
         """With SIGSTOP, until nobody is left who runs. Raises TimeoutError, thawed again."""
         deadline = time.monotonic() + timeout
         for _ in range(_ROUNDS):
