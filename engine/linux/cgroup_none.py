@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from . import oci
 
 _TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-_ROUNDS = 16
+_PAUSE = 0.001
+"""Seconds between two looks: the kernel tells nobody but its parent that a process has stopped, which it does once it has a processor."""
 
 
 class Unconfined(Cgroup):
@@ -47,18 +48,15 @@ class Unconfined(Cgroup):
     def procs(self) -> list[int]:
         return process.of_same_namespace(self._kind, self._first)
 
-    def freeze(self, timeout: float = 10.0) -> None:
+    def freeze(self, timeout: float = 2.0) -> None:
         """With SIGSTOP, until nobody is left who runs. Raises TimeoutError, thawed again."""
         deadline = time.monotonic() + timeout
-        for _ in range(_ROUNDS):
-            running = [pid for pid in self.procs() if not process.is_stopped(pid)]
-            if not running:
-                return
-            process.signal_all(running, signal.SIGSTOP)
+        while running := [pid for pid in self.procs() if not process.is_stopped(pid)]:
             if time.monotonic() >= deadline:
-                break
-        self.thaw()
-        raise TimeoutError(errno.ETIMEDOUT, f"processes did not stop within {timeout} s", str(self._first))
+                self.thaw()
+                raise TimeoutError(errno.ETIMEDOUT, f"processes did not stop within {timeout} s", str(self._first))
+            process.signal_all(running, signal.SIGSTOP)
+            time.sleep(_PAUSE)
 
     def thaw(self) -> None:
         process.signal_all(self.procs(), signal.SIGCONT)
