@@ -43,7 +43,11 @@ MOST_STEPS = 300
 """Of one build; what a longer one does after them is not told."""
 
 OUTPUT = 4096
-"""Characters of a step's output that are kept, the last."""
+"""Characters of a step that are kept: the first of its text, the last of its output."""
+
+MOST_OUTPUT = 256 * 1024
+"""Characters that are kept of all steps of one build: what has ended first loses its output first. All that is kept goes into one answer,
+which the loop has to encode."""
 
 State = Literal["running", "done", "cached", "failed"]
 
@@ -145,11 +149,22 @@ class _Build:
         elif isinstance(event, StepStarted):
             if len(self.steps) < MOST_STEPS:
                 text = event.title or event.text
-                self.steps[event.step] = _Step(event.step, event.stage, text, time.time_ns(), time.monotonic())
+                self.steps[event.step] = _Step(event.step, event.stage, text[:OUTPUT], time.time_ns(), time.monotonic())
         elif not isinstance(event, Notice) and (step := self.steps.get(event.step)) is not None:
             _fold_step(step, event)
+        if isinstance(event, StepDone):
+            self._forget_output()
         if isinstance(event, StepFailed):
             self.error = self.error or "\n".join(filter(None, (event.message, event.excerpt.rstrip())))
+
+    def _forget_output(self) -> None:
+        kept = sum(len(one.output) for one in self.steps.values())
+        for one in self.steps.values():
+            if kept <= MOST_OUTPUT:
+                return
+            if one.state in ("done", "cached"):
+                kept -= len(one.output)
+                one.output = ""
 
 
 def _fold_step(step: _Step, event: StepLog | StepStatus | StepNote | StepCached | StepDone | StepFailed) -> None:
@@ -165,7 +180,7 @@ def _fold_step(step: _Step, event: StepLog | StepStatus | StepNote | StepCached 
         step.output = "".join(f"{line}\n" for line in (*others, f"{about}: {words}" if about else words))[-OUTPUT:]
     else:
         step.seconds = time.monotonic() - step.began
-        step.state = {StepCached: "cached", StepDone: "done"}.get(type(event), "failed")  # type: ignore[assignment]
+        step.state = "cached" if isinstance(event, StepCached) else "done" if isinstance(event, StepDone) else "failed"
 
 
 class Recent:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import anyio
 
 from ..errors import EngineError
+from ..images.chunks import Chunks
 from ..images.types import Auth
 from . import messages
 from .filesync import Receiver, Sender
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import BinaryIO
 
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import ReadableBuffer
     from anyio.abc import TaskGroup
     from google.protobuf.message import Message
 
@@ -165,34 +166,16 @@ class LentFiles:
             return Receiver(call, root, self._lender.cancelled).run()
 
 
-class UploadedTar(io.RawIOBase):
-    """A tar that the client uploads, by the path of its URL."""
-
-    def __init__(self, lender: Lender, host: str, path: str) -> None:
-        self._call = lender.open(_PULL, urlpath=[path], urlhost=[host])
-        self._rest = b""
-        self._pieces: list[bytes] = []
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        while not self._rest:
-            if not self._pieces:
-                found = self._call.take()
-                if not found:
-                    return 0
-                self._pieces = [messages.parse(messages.session.BytesMessage, one).data for one in reversed(found)]
-            self._rest = self._pieces.pop()
-        target = memoryview(buffer).cast("B")
-        count = min(len(target), len(self._rest))
-        target[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-
 def uploaded(lender: Lender, host: str, path: str) -> BinaryIO:
-    return cast("BinaryIO", io.BufferedReader(UploadedTar(lender, host, path), 256 << 10))
+    """A tar that the client uploads, by the path of its URL."""
+    call = lender.open(_PULL, urlpath=[path], urlhost=[host])
+
+    def pieces() -> Iterator[bytes]:
+        while found := call.take():
+            for one in found:
+                yield messages.parse(messages.session.BytesMessage, one).data
+
+    return cast("BinaryIO", io.BufferedReader(Chunks(pieces()), 256 << 10))
 
 
 class SentFile(io.RawIOBase):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from .. import bounds
 from ..errors import EngineError, InvalidParameter
+from ..images.chunks import Chunks
 from ..images.manifest import document, is_index, kind, listed, manifest
 from ..images.pipeline import Produced
 from . import messages
@@ -28,7 +29,7 @@ from .grpc import ALREADY_EXISTS, GrpcError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from _typeshed import WriteableBuffer
+    from _typeshed import ReadableBuffer
 
     from ..images.manifest import Descriptor
     from ..images.service import Images
@@ -87,7 +88,7 @@ class LentStore:
         descriptor: dict[str, object] = {}
         with (
             Produced(lambda write: images.archive(image, chosen, write, "oci-archive")) as produced,
-            tarfile.open(fileobj=io.BufferedReader(_Pieces(produced), _PIECE), mode="r|") as tar,
+            tarfile.open(fileobj=io.BufferedReader(Chunks(produced), _PIECE), mode="r|") as tar,
         ):
             for member in tar:
                 content = tar.extractfile(member)
@@ -105,7 +106,7 @@ class LentStore:
         """Bring an image, or those of an index, into the store; its id. Raises EngineError for anything else."""
         try:
             with Produced(lambda write: self._archive(digest, write)) as produced:
-                loaded = images.load(io.BufferedReader(_Pieces(produced), _PIECE))
+                loaded = images.load(io.BufferedReader(Chunks(produced), _PIECE))
         except OSError as error:
             raise InvalidParameter(f"{digest}: {error}") from error
         if not loaded:
@@ -222,30 +223,7 @@ def _from(pieces: Iterable[bytes], offset: int) -> Iterator[bytes]:
 def _add(tar: tarfile.TarFile, name: str, size: int, pieces: Iterable[bytes]) -> None:
     member = tarfile.TarInfo(name)
     member.size = size
-    tar.addfile(member, io.BufferedReader(_Pieces(pieces), _PIECE))
-
-
-class _Pieces(io.RawIOBase):
-    """Chunks as a file to read."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        while not self._rest:
-            found = next(self._pieces, None)
-            if found is None:
-                return 0
-            self._rest = bytes(found)
-        target = memoryview(buffer).cast("B")
-        count = min(len(target), len(self._rest))
-        target[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
+    tar.addfile(member, io.BufferedReader(Chunks(pieces), _PIECE))
 
 
 class _Writer(io.RawIOBase):
@@ -255,7 +233,7 @@ class _Writer(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: object) -> int:
-        raw = bytes(data)  # type: ignore[call-overload]
+    def write(self, data: ReadableBuffer) -> int:
+        raw = bytes(data)
         self._write(raw)
         return len(raw)

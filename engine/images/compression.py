@@ -7,7 +7,7 @@ inflated on one thread while another writes.
 from __future__ import annotations
 
 import bz2
-import io
+import itertools
 import lzma
 import zlib
 from typing import IO, TYPE_CHECKING, Protocol, cast
@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol, cast
 import zstandard
 
 from ..errors import InvalidParameter
+from .chunks import Chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -99,7 +100,7 @@ def _zstd(data: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
     # A frame that ends too early is not told apart here: the tar's early end or the digest shows it.
     decoder = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     with decoder.stream_reader(
-        cast("IO[bytes]", _Pieces(data, source)), read_size=CHUNK, read_across_frames=True
+        cast("IO[bytes]", Chunks(itertools.chain((data,), source))), read_size=CHUNK, read_across_frames=True
     ) as reader:
         while output := reader.read(_OUTPUT):
             yield output
@@ -122,16 +123,3 @@ def _members(name: str, data: bytes, source: Iterator[bytes]) -> Iterator[bytes]
             if not decoder.eof and decoder.needs_input and not (data := next(source, b"")):
                 raise EOFError("it ends too early")
         data = decoder.unused_data
-
-
-class _Pieces(io.RawIOBase):
-    """An iterator of chunks as a file, for the one decoder that wants to read by itself."""
-
-    def __init__(self, head: bytes, source: Iterator[bytes]) -> None:
-        self._rest = head
-        self._source = source
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._rest or next(self._source, b"")
-        self._rest = data[size:]
-        return data[:size]
