@@ -39,6 +39,7 @@ _CHUNK = 1 << 18
 _TURN = 4
 """Chunks that one connection may move before it is the others' turn."""
 _BURST = 64
+_NOW = socket.MSG_DONTWAIT  # whatever another holder of the socket has made of its O_NONBLOCK
 _buffer = bytearray(_CHUNK)
 _view = memoryview(_buffer)
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
@@ -170,10 +171,16 @@ class DatagramRelay:
     def pause(self) -> None:
         self._loop.forget(self._socket.fileno())
 
+    def close(self) -> None:
+        """Take and send nothing more."""
+        self.pause()
+        self._flows.close()
+        self._socket.close()
+
     def _receive(self) -> None:
         for _ in range(_BURST):
             try:
-                data, client = self._socket.recvfrom(65535)
+                data, client = self._socket.recvfrom(65535, _NOW)
             except OSError:
                 return
             flow = self._flows.get(client) or self._open(client)
@@ -185,7 +192,7 @@ class DatagramRelay:
             towards = behalf.connect(socket.SOCK_DGRAM, client, self._target)
         except OSError:
             return None
-        return self._flows.add(client, towards, lambda data: self._socket.sendto(data, client))
+        return self._flows.add(client, towards, lambda data: self._socket.sendto(data, _NOW, client))
 
 
 class Connection:
