@@ -194,7 +194,8 @@ async def _run(
         alone = os.open(layout.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         await anyio.to_thread.run_sync(fcntl.flock, alone, fcntl.LOCK_EX)
         open_to_group(layout)
-        store = Store(layout.database)
+        # In a thread, as the networks below: opening the database writes to the disk and waits for it.
+        store = await anyio.to_thread.run_sync(Store, layout.database)
         events = Events()
         trash = Trash()
         images = Images(layout, store, events.publish, trash=trash, registries=settings.registries, pulls=meters.pulls)

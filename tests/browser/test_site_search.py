@@ -33,7 +33,11 @@ def test_search_without_a_server(browser: Browser, site: Path, start: str) -> No
     page.on("request", lambda one: requests.append(one.url))
     try:
         page.goto((site / start).as_uri())
-        page.fill("[data-md-component=search-query]", "snapshot")
+        # What is typed before the search listens is lost; once the field has the focus and the index is read, it says so.
+        query = page.locator("[data-md-component=search-query]")
+        query.focus()
+        page.locator(".md-search-result__meta", has_text="Type to start searching").wait_for(state="attached")
+        query.press_sequentially("snapshot")  # key by key: the search listens to keys, and to the focus
         page.wait_for_selector(".md-search-result__item")
         assert page.locator(".md-search-result__item").count() > 3
     finally:
