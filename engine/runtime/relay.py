@@ -14,7 +14,7 @@ address of its own there, since another container may have the same port of anot
 (behalf.py).
 
 Memory is bounded: MAX_CONNECTIONS, and one chunk a direction, for nothing is read before the other side took what was. What is
-taken at once never leaves the one buffer that all connections share.
+taken at once never leaves the one buffer that all connections share; while much comes, it goes through a pipe instead (pipes.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ..linux import userns
 from . import behalf, room
 from .datagrams import Flow, Flows
 from .loop import READ, WRITE
+from .pipes import Pipe, Pipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 RELAY_ADDRESS = "127.255.255.254"
 MAX_CONNECTIONS = 4096
 _CHUNK = 1 << 18
+_LARGE = 1 << 16
+"""From so many bytes at once on, what comes next is worth a pipe."""
 _TURN = 4
 """Chunks that one connection may move before it is the others' turn."""
 _BURST = 64
@@ -98,6 +101,7 @@ class Relay:
         host, port = self._listener.getsockname()[:2]
         self._target = towards or (address_of(host), port)
         self._connections: set[Connection] = set()
+        self._pipes = Pipes(loop)
         self._most = room.connections(MAX_CONNECTIONS)
         self._listener.setblocking(False)
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -122,6 +126,7 @@ class Relay:
         self._listener.close()
         for connection in tuple(self._connections):
             connection.cut()
+        self._pipes.close()
 
     def _accept(self) -> None:
         # Whoever holds the listener as well shares this flag (socket.dup() may clear it): an accept that waited would hold everybody up.
@@ -143,7 +148,7 @@ class Relay:
             abort(client)
             return
         client.setblocking(False)
-        self._connections.add(Connection(self._loop, client, server, self._over))
+        self._connections.add(Connection(self._loop, self._pipes, client, server, self._over))
 
     def _over(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -202,16 +207,23 @@ class Connection:
     any other end. Only a client's end has to wait, since to end such a connection is to give it up.
     """
 
-    __slots__ = ("_closed", "_connecting", "_ended", "_loop", "_pending", "_sides", "_watched")
+    __slots__ = ("_closed", "_connecting", "_ended", "_loop", "_much", "_pending", "_pipes", "_sides", "_watched")
 
     def __init__(
-        self, loop: Loop, client: socket.socket, server: socket.socket, closed: Callable[[Connection], None]
+        self,
+        loop: Loop,
+        pipes: Pipes,
+        client: socket.socket,
+        server: socket.socket,
+        closed: Callable[[Connection], None],
     ) -> None:
         self._loop = loop
+        self._pipes = pipes
         self._sides = (client, server)
         self._closed = closed
-        self._pending = [b"", b""]  # what side 0 and side 1 still have to be sent
+        self._pending: list[bytes | Pipe] = [b"", b""]  # what side 0 and side 1 still have to be sent
         self._ended = [False, False]  # side 0 and side 1 will send no more
+        self._much = [False, False]  # side 0 and side 1 have sent much of late
         self._connecting = True  # as far as is known
         self._watched = [READ, READ]
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the client has it of its listener
@@ -264,10 +276,17 @@ class Connection:
 
     def _read(self, side: int) -> bool:
         """Carry on what a side has sent. True: it has sent its last, which has to wait for the connection."""
+        if self._ended[side] or self._pending[1 - side]:
+            return False
+        pipe = self._pipes.borrow() if self._much[side] else None
+        if pipe is not None:
+            self._pour(side, pipe)
+            return False
+        return self._copy(side)
+
+    def _copy(self, side: int) -> bool:
         source, sink = self._sides[side], self._sides[1 - side]
         for _ in range(_TURN):
-            if self._ended[side] or self._pending[1 - side]:
-                break
             try:
                 count = source.recv_into(_buffer)
             except BlockingIOError:
@@ -277,6 +296,7 @@ class Connection:
                     return True
                 self._end(side)
                 break
+            self._much[side] = count >= _LARGE
             try:
                 sent = sink.send(_view[:count])
                 self._connecting = False
@@ -284,9 +304,33 @@ class Connection:
                 sent = 0
             if sent < count:
                 self._pending[1 - side] = bytes(_view[sent:count])
-            elif count < _CHUNK:
+                break
+            if count < _CHUNK:
                 break  # likely all there is; the loop knows better
         return False
+
+    def _pour(self, side: int, pipe: Pipe) -> None:
+        """The same through a pipe, which stays while the other side has not taken everything."""
+        source, sink = self._sides[side], self._sides[1 - side]
+        moved = 0
+        try:
+            for _ in range(_TURN):
+                count = pipe.take(source)
+                if not count:
+                    self._end(side)
+                    break
+                moved += count
+                pipe.give(sink)
+                if pipe:
+                    break
+        except BlockingIOError:
+            pass  # all there is
+        finally:
+            self._much[side] = moved >= _LARGE
+            if pipe:
+                self._pending[1 - side] = pipe
+            else:
+                self._pipes.give_back(pipe)
 
     def _end(self, side: int) -> None:
         self._ended[side] = True
@@ -294,17 +338,27 @@ class Connection:
             self._sides[1 - side].shutdown(socket.SHUT_WR)
 
     def _flush(self, side: int) -> None:
+        waiting = self._pending[side]
+        if isinstance(waiting, Pipe):
+            waiting.give(self._sides[side])
+            if not waiting:
+                self._pending[side] = b""
+                self._pipes.give_back(waiting)
+            return
         try:
-            sent = self._sides[side].send(self._pending[side])
+            sent = self._sides[side].send(waiting)
         except BlockingIOError:
             return
-        self._pending[side] = self._pending[side][sent:]
+        self._pending[side] = waiting[sent:]
 
     def cut(self) -> None:
         """End both sides with a reset."""
         for own in self._sides:
             self._loop.forget(own.fileno())
             abort(own)
+        for waiting in self._pending:
+            if isinstance(waiting, Pipe):
+                self._pipes.give_back(waiting)
         self._closed(self)
 
     def _finish(self) -> None:

@@ -28,6 +28,7 @@ from . import room
 from .datagrams import Flow, Flows
 from .handover import HOST, OUTSIDE, transparent
 from .loop import Loop
+from .pipes import Pipes
 from .relay import Connection, abort
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Uplink:
     def __init__(self, loop: Loop, inner: int) -> None:
         self._loop = loop
         self._connections: set[Connection] = set()
+        self._pipes = Pipes(loop)
         self._resident = ThreadPoolExecutor(1, "inner", lambda: namespace.setns(inner, namespace.CLONE_NEWNET))
         self._replies: dict[tuple[int, Address], socket.socket] = {}
         self._flows = Flows(loop)
@@ -106,7 +108,7 @@ class Uplink:
             abort(client)
             return
         client.setblocking(False)
-        self._connections.add(Connection(self._loop, client, server, self._connections.discard))
+        self._connections.add(Connection(self._loop, self._pipes, client, server, self._connections.discard))
 
     def _receive(self, listener: socket.socket, target: Callable[[str], str]) -> None:
         for _ in range(_BURST):

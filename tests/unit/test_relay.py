@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pycompose.engine.runtime import relay
+from pycompose.engine.runtime import pipes, relay
 from pycompose.engine.runtime.loop import Loop
 
 if TYPE_CHECKING:
@@ -117,3 +119,99 @@ def test_datagrams_of_a_shared_socket() -> None:
             thread.join(PATIENCE)
             assert not thread.is_alive()
             served.close()
+
+
+def test_much_in_both_directions_arrives_as_it_was_sent(listener: socket.socket) -> None:
+    """More than sockets and a pipe hold, with pauses and small pieces in between: copied and spliced in turn."""
+    sent = b"".join(number.to_bytes(4, "big") * size for number, size in enumerate((1, 700_000, 3, 40_000, 500_000)))
+
+    def speak(client: socket.socket) -> None:
+        for _ in range(3):
+            client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+
+    with socket.create_connection(listener.getsockname(), PATIENCE) as client:
+        speaker = threading.Thread(target=speak, args=(client,))
+        speaker.start()
+        received = bytearray()
+        while data := client.recv(1 << 20):
+            received += data
+        speaker.join(PATIENCE)
+    assert received == sent * 3
+
+
+def test_pipes_are_few_and_none_stays_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    loop = Loop()
+    kept = len(os.listdir("/proc/self/fd"))
+    pool = pipes.Pipes(loop)
+    made = []
+    while (pipe := pool.borrow()) is not None:
+        made.append(pipe)
+    assert len(made) == 8
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as one, server.accept()[0] as other:
+            one.sendall(b"held")
+            other.setblocking(False)
+            assert made[0].take(other) == len(made[0]) == 4
+        for pipe in made:
+            pool.give_back(pipe)  # the one with something in it too, which is closed
+        again = pool.borrow()
+        assert again is made[-1] and not again
+        pool.give_back(again)
+        loop.after(1.5, loop.stop)  # after the second that they are kept for
+        loop.run()
+    assert len(os.listdir("/proc/self/fd")) == kept
+    pool.close()
+    loop.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_was_cut_gives_its_pipe_back() -> None:
+    """A client that sends much, to a server that reads no more and then resets."""
+    loop = Loop()
+    with (
+        closing(loop),
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(("127.0.0.1", 0)) as shared,
+        socket.create_connection(shared.getsockname(), PATIENCE) as client,
+    ):
+        before = open_pipes()
+        served = relay.Relay(loop, shared.dup().detach(), loop.stop, server.getsockname())
+        far: list[socket.socket] = []
+        rounds = iter(range(10))
+
+        def speak() -> None:
+            with suppress(BlockingIOError):
+                while client.send(bytes(1 << 20)):
+                    pass
+            if open_pipes() == before:
+                with suppress(BlockingIOError):
+                    while far[0].recv(1 << 20):
+                        pass
+            elif next(rounds, None) is None:
+                relay.abort(far[0])
+                return
+            loop.after(0.01, speak)
+
+        def accept() -> None:
+            far.append(server.accept()[0])
+            far[0].setblocking(False)
+            client.setblocking(False)
+            speak()
+
+        loop.after(0.1, accept)
+        guard = loop.after(PATIENCE, loop.stop)
+        loop.run()  # until the relay says that it is idle
+        assert guard.due > time.monotonic(), "the connection still lasts"
+        served.close()
+        assert open_pipes() == before
+
+
+def open_pipes() -> int:
+    """How many descriptors of this process are ends of pipes."""
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            count += os.readlink(f"/proc/self/fd/{name}").startswith("pipe:")
+    return count
