@@ -121,6 +121,7 @@ GROUPS: dict[str, tuple[str, Table]] = {
                 "Have the engine start with the machine and when its socket is used (systemd units)",
             ),
             "logs": ("logs", "Show what the engine has logged of itself"),
+            "migrate": ("migrate", "Change how an ordinary user's ids are mapped: one, or a range"),
             "restart": ("restart", "Restart the engine, for example after an upgrade; containers run on"),
             "run": ("run", "Run the engine in the foreground"),
             "status": ("status", "Show the engine's version, sockets, processes and containers"),

@@ -23,7 +23,7 @@ def give(fd: int, uid: int, gid: int) -> None:
     kept = remembered(fd)
     wanted = (kept[0] if uid == -1 else uid, kept[1] if gid == -1 else gid)
     if wanted != kept and stat.S_IFMT(os.fstat(fd).st_mode) in (stat.S_IFREG, stat.S_IFDIR):
-        _remember(fd, *wanted)
+        remember(fd, *wanted)
 
 
 def give_entry(parent: int, name: str | bytes, uid: int, gid: int) -> None:
@@ -34,16 +34,31 @@ def give_entry(parent: int, name: str | bytes, uid: int, gid: int) -> None:
 
 def remembered(fd: int) -> tuple[int, int]:
     """Who a file belongs to where ids cannot be given: the one that was remembered, else root."""
+    return told(fd) or (0, 0)
+
+
+def told(fd: int) -> tuple[int, int] | None:
+    """Who is remembered as a file's owner; None where nobody is."""
     try:
         uid, _, gid = os.getxattr(fd, ATTRIBUTE).decode("ascii").partition(":")
         return int(uid), int(gid)
     except (OSError, ValueError):
-        return 0, 0
+        return None
 
 
-def _remember(fd: int, uid: int, gid: int) -> None:
+def remember(fd: int, uid: int, gid: int) -> None:
+    """Keep an owner with the file, where its file system has room for that."""
     try:
         os.setxattr(fd, ATTRIBUTE, f"{uid}:{gid}".encode())
     except OSError as error:
         if error.errno not in (errno.ENOTSUP, errno.EPERM):
+            raise
+
+
+def forget(fd: int) -> None:
+    """What was remembered counts no more."""
+    try:
+        os.removexattr(fd, ATTRIBUTE)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP, errno.EPERM):
             raise

@@ -11,24 +11,22 @@ Everything below the root directory is of these ids, so how they are mapped is w
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pwd
 import shutil
 import sys
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from .. import documents
 from ..layout import OWNER
 from ..linux import mount, namespace, process, userns
 from ..linux.libc import KernelError
+from . import idsfile
+from .idsfile import ONE, RANGE
 from .isolation import namespace_of_shims
 
 if TYPE_CHECKING:
     from ..layout import Layout
 
-VERSION = 1
-ONE, RANGE = "one", "range"
 _TOOLS = {"uid": "newuidmap", "gid": "newgidmap"}
 _KEYRING = "pycompose"
 
@@ -81,26 +79,35 @@ def _make(layout: Layout, user: int, group: int) -> None:
     else:
         userns.unshare()
         userns.map_own_id(user, group)
-    _record(layout, kind)
+    if not layout.ids.exists():
+        idsfile.write(layout, idsfile.Ids(kind))
+
+
+def enter_range() -> None:
+    """Become root of a new user namespace with all ids that this user can have. Raises Withheld."""
+    user, group = os.geteuid(), os.getegid()
+    subordinate = subordinate_ids(user)
+    if subordinate is None:
+        raise Withheld(
+            "changing owners takes a range of ids: install the package uidmap, and give the user a range in /etc/subuid and /etc/subgid"
+        )
+    try:
+        _map_range(subordinate, user, group)
+        userns.become_root()
+    except OSError as error:
+        raise Withheld(_why(error)) from None
 
 
 def _recorded(layout: Layout) -> str | None:
     try:
-        with open(layout.ids, "rb") as file:
-            document = documents.checked(json.loads(file.read()), VERSION, str(layout.ids))
-    except FileNotFoundError:
-        return None
+        found = idsfile.read(layout)
     except ValueError:
         raise Withheld(f"{layout.ids}: damaged: bring the file back from a backup") from None
-    return RANGE if document.get("kind") == RANGE else ONE
-
-
-def _record(layout: Layout, kind: str) -> None:
-    if layout.ids.exists():
-        return
-    temporary = layout.ids.with_name(f"{layout.ids.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(documents.stamped({"kind": kind}, VERSION)) + "\n")
-    temporary.rename(layout.ids)
+    if found is not None and found.towards:
+        raise Withheld(
+            f"the owners in {layout.state} are being changed over: pycompose engine migrate {found.towards} goes on with it"
+        )
+    return None if found is None else found.kind
 
 
 def subordinate_ids(user: int) -> Subordinate | None:
