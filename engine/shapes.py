@@ -8,6 +8,7 @@ without regard to case, unknown members are dropped, null is as good as absent.
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     Members: TypeAlias = "Mapping[str, Field] | None"
 
+_REPEATS = 3  # in a pattern that a filter gives
 Kind = Literal[
     "string",
     "int",
@@ -222,3 +224,17 @@ def truth(key: str, values: Sequence[str]) -> bool:
     if yes == no:
         raise InvalidParameter(f"invalid filter '{key}=[{' '.join(values)}]'")
     return yes
+
+
+def name_matches(name: str, pattern: str) -> bool:
+    """A filter's name: a regular expression found anywhere in ``name``, as in Docker, or the name itself. What is no expression matches
+    nothing else; neither does one that could be tried for ages, since Go's engine never goes back and this one does."""
+    if name == pattern:
+        return True
+    repeats = re.findall(r"(\)?)[*+{]", pattern)
+    if ")" in repeats or len(repeats) > _REPEATS:
+        return False
+    try:
+        return re.search(pattern, name) is not None
+    except (re.error, RecursionError, OverflowError):
+        return False

@@ -1,10 +1,12 @@
 """``--change`` of import and commit: the few Dockerfile instructions that only alter an image's configuration. Pure.
 
-The real Dockerfile parser lives in engine/build; this one takes single lines, without variables or continuation.
+The real Dockerfile parser lives in engine/build; this one takes single lines without continuation. Of variables it knows the
+plain forms, of what ``ENV`` has set before.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -20,21 +22,50 @@ if TYPE_CHECKING:
     from .bodies import Healthcheck, Process
 
 _SHELL = ["/bin/sh", "-c"]
+_BARE = ("CMD", "ENTRYPOINT")  # may stand without arguments
+_EXPANDED = ("ENV", "LABEL", "EXPOSE", "VOLUME", "WORKDIR", "USER", "STOPSIGNAL")
+_VARIABLE = re.compile(r"\\.|'[^']*'|\$(?:(\w+)|\{(\w+)(?:(:[-+])([^}]*))?\})")
+_NO_TRIGGERS = {"ONBUILD": "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"} | {
+    name: f"{name} isn't allowed as an ONBUILD trigger" for name in ("FROM", "MAINTAINER")
+}
 
 
 def apply_changes(config: Process, changes: Sequence[str]) -> Process:
     """The ``config`` member with the instructions applied in order. Raises InvalidParameter."""
+    if changes and not any(line.strip() for line in changes):
+        raise InvalidParameter("file with no instructions")
     result = config.copy()
+    given = set()
     for line in changes:
         name, _, rest = line.strip().partition(" ")
         rest = rest.strip()
         instruction = name.upper()
         if instruction not in _INSTRUCTIONS:
             raise InvalidParameter(f"{name.lower()} is not a valid change command")
-        if not rest:
+        if not rest and instruction not in _BARE:
             raise InvalidParameter(f"{instruction} requires at least one argument")
+        if instruction in _EXPANDED:
+            rest = _expanded(rest, result.get("Env") or ())
         _INSTRUCTIONS[instruction](result, rest)
+        given.add(instruction)
+        if instruction == "ENTRYPOINT" and "CMD" not in given:
+            result.pop("Cmd", None)  # it was meant for the entrypoint before
     return result
+
+
+def _expanded(rest: str, environment: Sequence[str]) -> str:
+    known = dict(item.partition("=")[::2] for item in environment)
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if name is None:
+            return found[0]
+        held = known.get(name, "")
+        if found[3] == ":-":
+            return held or found[4]
+        return found[4] if found[3] and held else "" if found[3] else held
+
+    return _VARIABLE.sub(value, rest)
 
 
 def _argv(result: Process, rest: str) -> list[str]:
@@ -42,7 +73,7 @@ def _argv(result: Process, rest: str) -> list[str]:
         value = _list(rest)
         if value is not None:
             return value
-    return [*(result.get("Shell") or _SHELL), rest]
+    return [*(result.get("Shell") or _SHELL), *([rest] if rest else [])]
 
 
 def _list(rest: str) -> list[str] | None:
@@ -51,8 +82,12 @@ def _list(rest: str) -> list[str] | None:
         value = decode(rest)
     except ValueError:
         return None
-    words = [item for item in value if isinstance(item, str)] if isinstance(value, list) else None
-    return words if words is not None and words == value else None
+    if not isinstance(value, list):
+        return None
+    words = [item for item in value if isinstance(item, str)]
+    if words != value:
+        raise InvalidParameter("when using JSON array syntax, arrays must be comprised of strings only")
+    return words
 
 
 def _words(rest: str) -> list[str]:
@@ -83,7 +118,7 @@ def _cmd(result: Process, rest: str) -> None:
 
 
 def _entrypoint(result: Process, rest: str) -> None:
-    result["Entrypoint"] = _argv(result, rest)
+    result["Entrypoint"] = _argv(result, rest) if rest else []
 
 
 def _env(result: Process, rest: str) -> None:
@@ -107,13 +142,16 @@ def _expose(result: Process, rest: str) -> None:
 
 
 def _volume(result: Process, rest: str) -> None:
-    paths = (_list(rest) if rest.startswith("[") else None) or _words(rest)
+    paths = _list(rest) if rest.startswith("[") else None
+    if paths is None:
+        paths = _words(rest)
+    if not paths:
+        raise InvalidParameter("VOLUME requires at least one argument")
     result["Volumes"] = {**(result.get("Volumes") or {}), **{path: {} for path in paths}}
 
 
 def _workdir(result: Process, rest: str) -> None:
-    base = "" if rest.startswith("/") else (result.get("WorkingDir") or "/").rstrip("/")
-    result["WorkingDir"] = rest if rest.startswith("/") else f"{base}/{rest}"
+    result["WorkingDir"] = posixpath.normpath(posixpath.join("/", result.get("WorkingDir") or "", rest))
 
 
 def _user(result: Process, rest: str) -> None:
@@ -129,13 +167,10 @@ def _stop_signal(result: Process, rest: str) -> None:
 
 
 def _on_build(result: Process, rest: str) -> None:
+    trigger = rest.partition(" ")[0].upper()
+    if trigger in _NO_TRIGGERS:
+        raise InvalidParameter(_NO_TRIGGERS[trigger])
     result["OnBuild"] = [*(result.get("OnBuild") or ()), rest]
-
-
-def _shell(result: Process, rest: str) -> None:
-    if not rest.startswith("["):
-        raise InvalidParameter("SHELL requires the arguments to be in JSON form")
-    result["Shell"] = _argv(result, rest)
 
 
 _FLAGS: Mapping[str, Literal["Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"]] = {
@@ -183,6 +218,5 @@ _INSTRUCTIONS = {
     "USER": _user,
     "STOPSIGNAL": _stop_signal,
     "ONBUILD": _on_build,
-    "SHELL": _shell,
     "HEALTHCHECK": _healthcheck,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -149,6 +150,8 @@ def selected(
         limit = parse_time(value, time.time_ns()) / 1e9
         found = [image for image in found if timestamp(image.created) < limit]
     patterns = filters.get("reference", ())
+    for pattern in patterns:
+        _check_glob(pattern)
     if patterns:
         narrowed = []
         for image in found:
@@ -170,6 +173,12 @@ def matches(name: str, pattern: str) -> bool:
     """Whether a familiar name matches a pattern of the reference filter; a "*" does not cross a slash."""
     ref = reference.parse(name)
     return any(_glob(text, pattern) for text in (ref.familiar, ref.familiar_name, str(ref), ref.name))
+
+
+def _check_glob(pattern: str) -> None:
+    """Raises InvalidParameter where a bracket is not closed, or nothing is left to escape."""
+    if re.fullmatch(r"(?:[^\\[]|\\.|\[\^?+(?:[^\\\]]|\\.)+\])*", pattern, re.DOTALL) is None:
+        raise InvalidParameter("syntax error in pattern")
 
 
 def _glob(text: str, pattern: str) -> bool:

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
-from ..shapes import truth
+from ..shapes import name_matches, truth
 from ..timestamps import parse_rfc3339, parse_time
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def matches(network: Network, filters: Mapping[str, Sequence[str]], in_use: bool
     checks: dict[str, Callable[[str], bool]] = {
         "driver": lambda value: network.driver == value,
         "id": lambda value: network.id.startswith(value),
-        "name": lambda value: value in network.name,
+        "name": lambda value: name_matches(network.name, value),
         "idOrName": lambda value: network.id.startswith(value) or value == network.name,
         "scope": lambda value: network.scope == value,
         "type": lambda value: _is_type(network, value),

@@ -108,7 +108,6 @@ class Volumes:
         check_driver(driver)
         if name:
             check_name(name)
-        check_options(options or {})
         given = dict(labels or {})
         if not name:
             name = secrets.token_hex(32)
@@ -117,6 +116,7 @@ class Volumes:
             body = self._store.get("volume", name)
             if body is not None:
                 return Volume.from_record(body)
+            check_options(options or {})
             volume = Volume.new(name, given, options)
             self._make(name)
             try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from .. import documents
 from ..errors import InvalidParameter, NotFound
-from ..shapes import strings, truth
+from ..shapes import name_matches, strings, truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,12 +120,12 @@ def check_filters(filters: Mapping[str, Sequence[str]], *, prune: bool) -> None:
 
 
 def passes(volume: Volume, filters: Mapping[str, Sequence[str]], *, used: bool) -> bool:
-    """Docker's volume filters: name (substring), label, label!, driver, dangling. Raises InvalidParameter for others."""
+    """Docker's volume filters: name (a regular expression), label, label!, driver, dangling. Raises InvalidParameter for others."""
     for key, values in filters.items():
         if not values:
             continue
         if key == "name":
-            passed = any(value in volume.name for value in values)
+            passed = any(name_matches(volume.name, value) for value in values)
         elif key == "label":
             passed = all(has_label(volume.labels, value) for value in values)
         elif key == "label!":

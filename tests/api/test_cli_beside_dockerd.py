@@ -56,8 +56,8 @@ def has_compose(environment: Mapping[str, str]) -> bool:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
     ("session", "compose"),
-    [("docker", {}), ("docker-options", {}), ("compose", _COMPOSE), ("compose", _OURS)],
-    ids=["docker", "docker-options", "compose", "pycompose"],
+    [("docker", {}), ("docker-options", {}), ("docker-verbs", {}), ("compose", _COMPOSE), ("compose", _OURS)],
+    ids=["docker", "docker-options", "docker-verbs", "compose", "pycompose"],
 )
 def test_the_command_does_the_same(
     engine: EngineRoot, docker: dockerd.Dockerd, tmp_path: Path, session: str, compose: Mapping[str, str]

@@ -171,8 +171,8 @@ def test_changes() -> None:
     config = apply_changes(
         {"Env": ["A=1", "B=2"], "Labels": {"x": "y"}},
         [
-            'CMD ["sh", "-c", "true"]',
             "ENTRYPOINT exec top -b",
+            'CMD ["sh", "-c", "true"]',
             "env B=3 C='x y'",
             "ENV D one two",
             "EXPOSE 80 443/udp 90-92/TCP",
@@ -205,12 +205,17 @@ def test_changes() -> None:
     ("line", "message"),
     [
         ("RUN true", "run is not a valid change command"),
-        ("CMD", "CMD requires at least one argument"),
+        ("USER", "USER requires at least one argument"),
+        ('CMD ["a", 1]', "arrays must be comprised of strings only"),
+        ("VOLUME []", "VOLUME requires at least one argument"),
+        ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"),
+        ("ONBUILD ONBUILD RUN x", "Chaining ONBUILD"),
         ("EXPOSE 99999", "invalid containerPort: 99999"),
         ("ENV A", "ENV must have two arguments"),
         ("ENV A=1 B", "can't find ="),
         ("LABEL 'x", "invalid change"),
-        ("SHELL sh", "JSON form"),
+        ('SHELL ["sh"]', "shell is not a valid change command"),
+        (" ", "file with no instructions"),
         ("HEALTHCHECK FOO x", "unknown type"),
         ("HEALTHCHECK --interval=x CMD true", "invalid duration"),
     ],
@@ -218,6 +223,23 @@ def test_changes() -> None:
 def test_refused_changes(line: str, message: str) -> None:
     with pytest.raises(InvalidParameter, match=message):
         apply_changes({}, [line])
+
+
+def test_changes_know_what_env_has_set() -> None:
+    lines = ["ENV B=$A", "WORKDIR /x/${B}", "WORKDIR ../$NONE${NONE:-y}${A:+z}", "USER '$A'", "LABEL l=\\$A", "CMD $A"]
+    config = apply_changes({"Env": ["A=1"]}, lines)
+    assert config["Env"] == ["A=1", "B=1"] and config["WorkingDir"] == "/x/yz"
+    assert config["User"] == "'$A'" and config["Labels"] == {"l": "$A"}
+    assert config["Cmd"] == ["/bin/sh", "-c", "$A"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "command"),
+    [(["ENTRYPOINT y"], None), (["ENTRYPOINT y", "CMD x"], ["x"]), (["CMD x", "ENTRYPOINT y"], ["x"]), (["ENTRYPOINT"], None), (["CMD"], [])],
+)  # fmt: skip
+def test_a_new_entrypoint_has_not_the_old_ones_command(lines: list[str], command: list[str] | None) -> None:
+    found = apply_changes({"Cmd": ["old"]}, lines).get("Cmd")
+    assert found == command or (found or [])[2:] == command
 
 
 def image(name: str, created: str, labels: dict[str, str] | None = None) -> Image:
@@ -267,6 +289,10 @@ def test_filters() -> None:
     assert names(reference=["registry.example/*"]) == []
     assert names(until=["2024-02-01"]) == [("debian:12",)]
     assert names(until=["24h"]) == [("debian:12",), new.repo_tags, ()]
+    for pattern in ("[", "a[", "a[]", "a\\", "a/[^]"):
+        with pytest.raises(InvalidParameter, match="syntax error in pattern"):
+            shapes.selected([], {"reference": [pattern]}, lambda ref: new)
+    assert names(reference=["[a-d]ebian", "\\d"]) == [("debian:12",)]
     for bad in ({"foo": ["x"]}, {"dangling": ["maybe"]}):
         with pytest.raises(InvalidParameter, match=r"(?i)invalid filter"):
             shapes.selected(everything, bad, lambda ref: new)

@@ -43,6 +43,7 @@ class Wish:
 
 async def commit(containers: Containers, container: Container, wish: Wish, *, pause: bool) -> Image:
     """The new image. ``pause`` freezes the container meanwhile."""
+    name = reference.parse(wish.ref).with_default_tag.familiar if wish.ref else ""
     frozen = False
     if pause and container.state.status == "running":
         try:
@@ -52,11 +53,10 @@ async def commit(containers: Containers, container: Container, wish: Wish, *, pa
             pass  # it has just ended, which is as good
     try:
         image = await containers.blocking(_commit, containers, container, wish)
+        containers.publish(container, "commit", imageID=image.id, imageRef=name, comment=wish.comment)
     finally:
         if frozen and container.state.status == "paused":
             await stop.unpause(containers, container)
-    name = reference.parse(wish.ref).with_default_tag.familiar if wish.ref else ""
-    containers.publish(container, "commit", imageID=image.id, imageRef=name, comment=wish.comment)
     return image
 
 
@@ -74,7 +74,7 @@ def _commit(containers: Containers, container: Container, wish: Wish) -> Image:
             process["Env"] = environment
         if labels:
             process["Labels"] = labels
-    process = apply_changes(process, wish.changes)
+    process = _with_something_to_run(apply_changes(process, wish.changes), record.spec.config)
     try:
         image = containers.images.resolve(record.image)
         base, parent = image.config, image.id
@@ -107,6 +107,14 @@ def _commit(containers: Containers, container: Container, wish: Wish) -> Image:
         if wish.ref:
             containers.images.tag(made.id, wish.ref)
     return containers.images.resolve(made.id)
+
+
+def _with_something_to_run(process: Process, config: Config) -> Process:
+    """What changes have emptied is the container's, as in Docker: an image without a command is not what was meant."""
+    kept = _process(cast("Config", process))
+    if not kept.get("Entrypoint") and not kept.get("Cmd") and config.get("Cmd"):
+        kept["Cmd"] = config["Cmd"]
+    return kept
 
 
 def _process(config: Config) -> Process:

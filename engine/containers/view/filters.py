@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ....grammar import ports
 from ...errors import InvalidParameter
-from ...shapes import truth
+from ...shapes import name_matches, truth
 from ...timestamps import parse_time
 from ...volumes.types import has_label
 
@@ -69,7 +69,19 @@ def passes(container: Container, filters: Mapping[str, Sequence[str]], around: S
         return False
     if around.since is not None and created <= around.since:
         return False
-    return all(_TESTS[key](container, values, around) for key, values in filters.items() if values and key in _TESTS)
+    return _offers(container, filters, around) and all(
+        _TESTS[key](container, values, around) for key, values in filters.items() if values and key in _TESTS
+    )
+
+
+def _offers(container: Container, filters: Mapping[str, Sequence[str]], around: Surroundings) -> bool:
+    """Filters publish and expose: as in Docker one of them is enough where both are given."""
+    published, exposed = filters.get("publish") or (), filters.get("expose") or ()
+    return (
+        not (published or exposed)
+        or any(_port_matches(around.published(container), "publish", value) for value in published)
+        or any(_port_matches(container.record.spec.exposed, "expose", value) for value in exposed)
+    )
 
 
 def _exited(container: Container, values: Sequence[str], around: Surroundings) -> bool:
@@ -89,7 +101,9 @@ def _network(container: Container, values: Sequence[str], around: Surroundings) 
 
 _TESTS: Mapping[str, Callable[[Container, Sequence[str], Surroundings], bool]] = {
     "id": lambda one, values, _: any(one.id.startswith(value) for value in values),
-    "name": lambda one, values, _: any(_name_matches(one.name, value) for value in values),
+    "name": lambda one, values, _: any(
+        name_matches(one.name, value) or name_matches(f"/{one.name}", value) for value in values
+    ),
     "label": lambda one, values, _: all(has_label(one.record.labels, value) for value in values),
     "status": lambda one, values, _: one.state.status in values,
     "exited": _exited,
@@ -97,21 +111,8 @@ _TESTS: Mapping[str, Callable[[Container, Sequence[str], Surroundings], bool]] =
     "volume": _volume,
     "network": _network,
     "health": lambda one, values, _: (one.health.status if one.health else "none") in values,
-    "publish": lambda one, values, around: any(
-        _port_matches(around.published(one), "publish", value) for value in values
-    ),
-    "expose": lambda one, values, _: any(_port_matches(one.record.spec.exposed, "expose", value) for value in values),
     "is-task": lambda one, values, _: not truth("is-task", values),
 }
-
-
-def _name_matches(name: str, pattern: str) -> bool:
-    if pattern in (name, f"/{name}"):
-        return True
-    try:
-        return bool(re.search(pattern, name) or re.search(pattern, f"/{name}"))
-    except re.error:
-        return pattern in name
 
 
 def _port_span(key: str, wanted: str) -> tuple[range, str]:

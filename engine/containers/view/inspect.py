@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import EngineError
+from ...networks.types import ContainerRef
+from ...networks.zones import dns_names
 from ...timestamps import rfc3339
 from ..life.state import status_text
 from ..spec import fields
@@ -168,8 +170,13 @@ def _endpoint(
     endpoint: Endpoint | None,
     version: tuple[int, int],
 ) -> EndpointSettings:
+    user_defined = name not in ("bridge", "host", "none")
     if endpoint is not None:
         shown = endpoint.to_docker()
+        # What was given and is empty is shown as that: a template tells {} from null.
+        shown["IPAMConfig"] = shown["IPAMConfig"] or settings.get("IPAMConfig")
+        shown["Aliases"] = shown["Aliases"] or settings.get("Aliases")
+        shown["DriverOpts"] = shown["DriverOpts"] or settings.get("DriverOpts")
     else:
         shown = {
             "IPAMConfig": settings.get("IPAMConfig"),
@@ -188,7 +195,10 @@ def _endpoint(
             "GlobalIPv6PrefixLen": 0,
             "DNSNames": None,
         }
-    user_defined = name not in ("bridge", "host", "none")
+        if user_defined and container.state.started_at is not None:
+            record = container.record
+            itself = ContainerRef(record.id, record.name, record.spec.hostname)
+            shown["DNSNames"] = list(dns_names(itself, settings.get("Aliases") or ()))
     short = container.id[:12]
     aliases = shown.get("Aliases") or ()
     if endpoint is not None and user_defined and version < (1, 45) and short not in aliases:
