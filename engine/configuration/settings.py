@@ -193,7 +193,7 @@ def _senseless(document: Value) -> Iterator[Fault]:
             yield server.line, server.column, f"dns[{index}]: {server.content!r} is no IP address"
     if "verify" in members:
         yield from verification.faults(members["verify"])
-    if "hosts" in members and (trouble := _remote_trouble(tree)):
+    if tree.get("hosts") and (trouble := _remote_trouble(tree)):
         yield members["hosts"].line, members["hosts"].column, trouble
     if "metrics-addr" in members and _address(f"tcp://{members['metrics-addr'].content}") is None:
         metrics = members["metrics-addr"]

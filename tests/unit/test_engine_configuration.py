@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 import yaml
+from support.shown import PAGES, blocks
 
 from pycompose.engine.configuration import ConfigurationError, Settings, load, settings, verification
 from pycompose.engine.configuration.document import parse
@@ -43,6 +46,16 @@ def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "engine.yaml"
     path.write_text(text)
     return path
+
+
+def test_the_documentation_shows_what_counts_without_a_file(tmp_path: Path) -> None:
+    """But for the pools, of which it shows one a range, and the idle time, which counts for other clients too once it is written."""
+    page = next(page for page in PAGES if page.name == "engine-configuration.md")
+    shown = next(block.text for block in blocks(page.read_text()) if block.word == "engine.yaml")
+    keys = set(schema()["properties"])
+    assert keys - set(re.findall(r"^#?([a-z-]+):", shown, re.MULTILINE)) == set()
+    written_out = load(written(tmp_path, shown))
+    assert dataclasses.replace(written_out, pools=DEFAULT_POOLS, idle=None) == load(written(tmp_path, ""))
 
 
 def test_complete(tmp_path: Path) -> None:
