@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...grammar import restart
-from ...grammar.ports import parse_exposed
 from .. import labels
 from ..dataclass import dataclass, field
 from ..errors import Diagnostic, PlanError
@@ -216,7 +214,7 @@ def restart_policy(service: Service, *, own: bool = False) -> RestartPolicy:
     nanoseconds as well, and with these a number of attempts for any condition."""
     deploy = (service.get("deploy") or {}).get("restart_policy")
     if not deploy:
-        name, retries = restart.parse(service.get("restart") or "")
+        name, retries = service["restart"].policy if "restart" in service else ("", 0)
         return {"Name": name, "MaximumRetryCount": retries}
     condition = {"none": "no", "on-failure": "on-failure"}.get(deploy.get("condition") or "any", "always")
     attempts = deploy.get("max_attempts") or 0
@@ -233,7 +231,7 @@ def _ports(service: Service, config: ContainerConfig, host: HostConfig) -> None:
     exposed: dict[str, dict[str, str]] = {}
     bindings: dict[str, list[PortBinding]] = {}
     for item in service.get("expose") or ():
-        first, last, protocol = parse_exposed(item)
+        first, last, protocol = item.ports
         for number in range(first, last + 1):
             exposed[f"{number}/{protocol}"] = {}
     for port in service.get("ports") or ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..plan.preflight import restart_faults
 from .findings import Findings
 
 if TYPE_CHECKING:
@@ -24,6 +25,21 @@ def check_supported(project: Project, kind: str, backend: Backend) -> list[Diagn
             findings.refuse(path, reason)
         else:
             findings.ignore(path, reason)
+    _check_restarts(project, findings)
+    findings.check()
     backend.check(project, findings)
     findings.check()
     return findings.ignored
+
+
+def _check_restarts(project: Project, findings: Findings) -> None:
+    """No cluster is asked about a policy's name: what it is told is made of the ones that are known."""
+    from ...grammar.restart import NAMES
+
+    faults = list(restart_faults(project, project.services))
+    findings.refused += faults
+    wrong = {fault.path for fault in faults}
+    for service, tree in project.services.items():
+        path = ("services", service, "restart")
+        if "restart" in tree and path not in wrong and (name := tree["restart"].policy[0]) not in NAMES:
+            findings.refuse(path, f"unknown restart policy {name!r}; {', '.join(NAMES)} are known")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...grammar.ports import parse_exposed
 from ..contents import uses
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from ..errors import Path
     from ..model.service import Service
+    from ..model.values import Exposed
 
     Finding = tuple[Path, str]
 
@@ -38,9 +38,9 @@ def service_bounds(name: str, service: Service) -> Iterator[Finding]:
                 yield (*path, use.noun, use.position, key), f"{key} is a number, not {value!r}"
 
 
-def _is_exposable(text: str) -> bool:
+def _is_exposable(exposed: Exposed) -> bool:
     try:
-        parse_exposed(text)
+        exposed.ports  # noqa: B018  (read once, and kept)
     except ValueError:
         return False
     return True

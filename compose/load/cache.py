@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 from .. import files
 from ..errors import Diagnostic, Mark, Path
 from ..model import Marks, Project
-from ..model.values import Duration, Quantity, Size
+from ..model.values import Duration, Exposed, Quantity, Restart, Size, Worded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from ..model.values import Json
     from .tree import Node
 
-FORMAT = 6
+FORMAT = 7
 """To be raised whenever loading gives another result for the same input."""
 KEEP = 64
 
 if TYPE_CHECKING:
 
     class _Entry(TypedDict):
-        """What an entry holds. Warnings are (message, path, place, hint); quantities are the paths of what is no plain number,
-        extended the paths of records with their ``x-`` keys."""
+        """What an entry holds. Warnings are (message, path, place, hint); kinds are the paths of what is no plain number or
+        text, extended the paths of records with their ``x-`` keys."""
 
         name: str
         directory: str
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         absent: list[str]
         used: dict[str, str | None]
         links: dict[str, str]
-        quantities: list[tuple[Path, str]]
+        kinds: list[tuple[Path, str]]
         extended: list[tuple[Path, dict[str, Json]]]
 
 
@@ -150,7 +150,7 @@ def recall(options: LoadOptions) -> Project | None:
         Diagnostic(message, tuple(where), Mark(*mark) if mark else None, hint)
         for message, where, mark, hint in entry["warnings"]
     )
-    for where, kind in entry["quantities"]:
+    for where, kind in entry["kinds"]:
         _restore(entry, where, kind)
     for where, extensions in reversed(entry["extended"]):
         _extend(entry, where, extensions)
@@ -177,9 +177,13 @@ def recall(options: LoadOptions) -> Project | None:
 
 
 def _restore(entry: object, where: Path, kind: str) -> None:
-    """Make the number at ``where`` the quantity that marshal cannot keep."""
+    """Make the number or text at ``where`` the value that marshal cannot keep."""
     node = _above(entry, where)
-    node[where[-1]] = {"Size": Size, "Duration": Duration}[kind](cast("int", node[where[-1]]))
+    value = node[where[-1]]
+    if isinstance(value, int):
+        node[where[-1]] = {"Size": Size, "Duration": Duration}[kind](value)
+    else:
+        node[where[-1]] = {"Restart": Restart, "Exposed": Exposed}[kind](value)
 
 
 def _extend(entry: object, where: Path, extensions: Mapping[str, Json]) -> None:
@@ -274,7 +278,7 @@ def remember(
         "used": {name: shell.get(name) for name in used},
         "links": dict(links),
         **{key: _plain(tree, (key,), kept) for key, tree in trees.items()},
-        "quantities": kept.quantities,
+        "kinds": kept.kinds,
         "extended": kept.extended,
     }
     where = os.path.dirname(path)
@@ -318,21 +322,23 @@ def _marks(marks: Mapping[Path, Mark]) -> dict[Path, tuple[str, int, int]]:
 
 
 class _Kept:
-    """What plain values do not say, by the path of each: quantities, and the ``x-`` keys of records (an outer one first)."""
+    """What plain values do not say, by the path of each: what its type means, and the ``x-`` keys of records (an outer one first)."""
 
     def __init__(self) -> None:
-        self.quantities: list[tuple[Path, str]] = []
+        self.kinds: list[tuple[Path, str]] = []
         self.extended: list[tuple[Path, object]] = []
 
 
 def _plain(value: object, path: Path, kept: _Kept) -> object:
     """Built-in containers and scalars only, as marshal takes them. What else there was goes to ``kept``."""
     if isinstance(value, str):
+        if isinstance(value, Worded):
+            kept.kinds.append((path, type(value).__name__))
         return value if type(value) is str else str.__str__(value)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, Quantity):
-        kept.quantities.append((path, type(value).__name__))
+        kept.kinds.append((path, type(value).__name__))
         return int(value)
     if value is None or isinstance(value, int):
         return value

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...grammar import durations, sizes
 from .. import shortforms
 from ..errors import dotted
-from ..model.values import Duration, Size
+from ..model.values import Duration, Exposed, Restart, Size
 from .binder import Record, kind, plain
 from .interpolate import to_boolean
 from .scalars import float32, integer, text
@@ -129,6 +129,17 @@ def duration(run: Binder, value: Node, path: Path, place: Place | None) -> Durat
     except ValueError as error:
         run.fail(f"{dotted(path)}: {error}", path, place)
         return None
+
+
+def restart(run: Binder, value: Node, path: Path, place: Place | None) -> Restart:
+    """A restart policy; what is wrong with one is said when containers are to be made, as by Docker Compose."""
+    return Restart(string(run, value, path, place))
+
+
+def exposed(run: Binder, value: Node, path: Path, place: Place | None) -> Seq:
+    """Ports without a host's."""
+    found = texts(run, value, path, place)
+    return Seq([Exposed(text(item)) for item in found], list(found.places))
 
 
 def command(run: Binder, value: Node, path: Path, place: Place | None) -> Words | None:

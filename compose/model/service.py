@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .build import Build
     from .deploy import Deploy, DeviceRequest
     from .parts import FileReference, Ulimit
-    from .values import Duration, Json, Size
+    from .values import Duration, Exposed, Json, Restart, Size
 
 
 class Hook(TypedDict, total=False):
@@ -259,7 +259,7 @@ class Service(TypedDict, total=False):
     entrypoint: list[str] | None
     environment: dict[str, str | None]
     env_file: list[str | EnvFile]
-    expose: list[str]
+    expose: list[Exposed]
     extends: Extends
     external_links: list[str]
     extra_hosts: list[str]
@@ -293,7 +293,7 @@ class Service(TypedDict, total=False):
     pull_policy: str
     pull_refresh_after: str
     read_only: bool
-    restart: str
+    restart: Restart
     runtime: str
     scale: int
     secrets: list[FileReference]

@@ -1,9 +1,11 @@
-"""Values of the model that mean more than their type says: sizes and durations, numbers since they were read, and written as text
-only where a project is printed. And the JSON that the model leaves as it is.
+"""Values of the model that mean more than their type says. Sizes and durations are numbers since they were read, and written as
+text only where a project is printed. Other texts are printed as they are written, and know what they say. And the JSON that the
+model leaves as it is.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +38,32 @@ class Duration(Quantity):
     @property
     def seconds(self) -> float:
         return self / 1e9
+
+
+class Worded(str):
+    """A text that says something, which is read when it is first asked for."""
+
+
+class Restart(Worded):
+    """A restart policy, such as ``on-failure:3``."""
+
+    @cached_property
+    def policy(self) -> tuple[str, int]:
+        """(name, retries). Raises ValueError."""
+        from ...grammar import restart  # here, as below: what is unchanged is not read
+
+        return restart.parse(self)
+
+
+class Exposed(Worded):
+    """A port or a range that a container listens on, such as ``53/udp``."""
+
+    @cached_property
+    def ports(self) -> tuple[int, int, str]:
+        """(first, last, protocol). Raises ValueError."""
+        from ...grammar.ports import parse_exposed
+
+        return parse_exposed(self)
 
 
 _PLAIN = frozenset({str, int, bool, float, type(None)})

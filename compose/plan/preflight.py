@@ -7,7 +7,6 @@ import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...grammar import restart
 from ..convert.healthcheck import probe_of
 from ..errors import Diagnostic
 from ..labels import image_name
@@ -31,7 +30,7 @@ def contradictions(
     project: Project, names: Sequence[str], scale: Mapping[str, int], snapshot: Snapshot, *, images_change: bool
 ) -> list[Diagnostic]:
     """What the services ``names`` ask for and can never have. With ``images_change`` their images may become others."""
-    found = [*_ports(project, names, scale), *_drives(project, names), *_restarts(project, names)]
+    found = [*_ports(project, names, scale), *_drives(project, names), *restart_faults(project, names)]
     if not images_change:
         found += _unhealthy_for_ever(project, names, snapshot)
     return found
@@ -103,11 +102,15 @@ def _drives(project: Project, names: Iterable[str]) -> Iterator[Diagnostic]:
                 yield Diagnostic(message, path, project.mark(*path), "give the volume a longer name")
 
 
-def _restarts(project: Project, names: Iterable[str]) -> Iterator[Diagnostic]:
+def restart_faults(project: Project, names: Iterable[str]) -> Iterator[Diagnostic]:
+    """Restart policies that cannot be read. Which names there are, the engine decides."""
     for name in names:
         path: Path = ("services", name, "restart")
+        service = project.services[name]
+        if "restart" not in service:
+            continue
         try:
-            restart.parse(project.services[name].get("restart", ""))
+            service["restart"].policy  # noqa: B018  (read once, and kept)
         except ValueError as error:
             yield Diagnostic(str(error), path, project.mark(*path))
 

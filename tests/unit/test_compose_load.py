@@ -220,6 +220,7 @@ def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "services:\n  a:\n    image: x:${TAG:-1}\n    cpus: 0.1\n    env_file: e.env\n"
         "    mem_limit: 64m\n    healthcheck: {test: [CMD, check], interval: 90s, timeout: 0s}\n"
         "    volumes: [{type: tmpfs, target: /t, tmpfs: {size: 1k}}]\n"
+        "    restart: on-failure:3\n    expose: [53/udp]\n"
     )
     (directory / "e.env").write_text("A=1\n")
     shell = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
@@ -238,6 +239,8 @@ def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         service = one.services["a"]
         assert service["mem_limit"] == 64 << 20 and str(service["mem_limit"]) == "67108864"
         assert service["volumes"][0]["tmpfs"]["size"] == 1024
+        assert (service["restart"], service["restart"].policy) == ("on-failure:3", ("on-failure", 3))
+        assert [(one, one.ports) for one in service["expose"]] == [("53/udp", (53, 53, "udp"))]
         check = service["healthcheck"]
         assert (check["interval"], check["timeout"]) == (90_000_000_000, 0)
         assert (str(check["interval"]), str(check["timeout"])) == ("1m30s", "0s")

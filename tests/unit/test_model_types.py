@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from pycompose.compose.load.binder import Decoder, Field
 
 NAMES = {
-    **vars(service), **vars(parts), **vars(build), **vars(deploy), **vars(resources),
-    "Duration": values.Duration, "Size": values.Size, "Json": ForwardRef("Json"),
+    **vars(service), **vars(parts), **vars(build), **vars(deploy), **vars(resources), **vars(values), "Json": ForwardRef("Json"),
 }  # fmt: skip
 SECTIONS = {
     "services": service.Service,
@@ -34,6 +33,7 @@ SECTIONS = {
 KINDS: dict[Any, object] = {
     decode.string: str,
     decode.switch: str,
+    decode.restart: values.Restart,
     decode.boolean: bool,
     decode.whole: int,
     decode.natural: int,
@@ -43,6 +43,7 @@ KINDS: dict[Any, object] = {
     decode.duration: values.Duration,
     decode.strings: list[str],
     decode.texts: list[str],
+    decode.exposed: list[values.Exposed],
     decode.hosts: list[str],
     decode.ssh: list[str],
     decode.health_test: list[str],

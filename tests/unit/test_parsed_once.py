@@ -18,7 +18,7 @@ from pycompose.compose.plan.observe import Snapshot
 from pycompose.compose.plan.preflight import contradictions
 from pycompose.compose.plan.reconcile.options import UpOptions
 from pycompose.compose.plan.reconcile.up import reconcile_up
-from pycompose.grammar import durations, references, sizes
+from pycompose.grammar import durations, ports, references, restart, sizes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ services:
     ports: ["8025:25"]
     volumes: ["./other:/other"]
     depends_on: [db]
-  db: {image: db, mem_limit: 26m, blkio_config: {device_read_bps: [{path: /dev/sda, rate: 27m}]}}
+  db: {image: db, mem_limit: 26m, restart: "on-failure:28", expose: ["29", 30-31/udp], blkio_config: {device_read_bps: [{path: /dev/sda, rate: 27m}]}}
 """
 
 
@@ -76,6 +76,8 @@ def test_from_the_file_to_the_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "images": counted(monkeypatch, references, "parse"),
         "volumes": counted(monkeypatch, shortforms, "parse_volume"),
         "devices": counted(monkeypatch, shortforms, "parse_device"),
+        "exposed": counted(monkeypatch, ports, "parse_exposed"),
+        "policies": counted(monkeypatch, restart, "parse"),
         "commands": counted(monkeypatch, shortforms, "split_command"),
     }
     files = (str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"))
@@ -94,6 +96,8 @@ def test_from_the_file_to_the_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert read["durations"] == dict.fromkeys(("13s", "17s", "18s", "19s", "21s", "22s", "23s", "24s"), 1)
     assert read["ports"] == dict.fromkeys(("8014:14", "15", "8025:25"), 1)
     assert read["volumes"] == dict.fromkeys(("./src:/src:ro", "data:/data", "./other:/other"), 1)
+    assert read["exposed"] == {"29": 1, "30-31/udp": 1}
+    assert read["policies"] == {"on-failure:28": 1}
     assert read["devices"] == {"/dev/null:/dev/x:r": 1}
     assert read["commands"] == {"serve --port 80": 1}
     assert read["images"] == {}, "the engine reads references, nobody before it"

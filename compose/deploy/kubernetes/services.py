@@ -67,9 +67,8 @@ def _target_ports(tree: Service) -> list[bodies.ServicePort]:
         for port in tree.get("ports") or ()
     ]
     for item in tree.get("expose") or ():
-        text, _, protocol = item.partition("/")
-        first, _, last = text.partition("-")
-        known += [(number, protocol or "tcp", "") for number in range(int(first), int(last or first) + 1)]
+        first, last, protocol = item.ports
+        known += [(number, protocol, "") for number in range(first, last + 1)]
     found: dict[tuple[int, str], bodies.ServicePort] = {}
     for number, protocol, spoken in known:
         body: bodies.ServicePort = {

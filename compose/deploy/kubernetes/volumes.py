@@ -204,7 +204,10 @@ def _tmpfs(text: str, path: Path, found: Mounted, findings: Findings) -> None:
     for word in filter(None, words.split(",")):
         key, _, value = word.partition("=")
         if key == "size":
-            body["sizeLimit"] = quantity(byte_count(value))
+            try:
+                body["sizeLimit"] = quantity(byte_count(value))
+            except ValueError:
+                findings.refuse(path, f"invalid {key}: {value!r}")
         elif key == "ro":
             mount["readOnly"] = True
         elif key == "mode":

@@ -39,7 +39,7 @@ def is_job(project: Project, name: str, awaited: frozenset[str]) -> bool:
 
 
 def _word(tree: Service) -> str:
-    return (tree.get("restart") or "").partition(":")[0]
+    return tree["restart"].policy[0] if "restart" in tree else ""
 
 
 def workload(
@@ -109,10 +109,10 @@ def _daemon_strategy(tree: Service) -> bodies.Strategy:
 def _job_spec(tree: Service, template: Template) -> bodies.WorkloadSpec:
     count = max(replicas(tree), 1)
     policy = (tree.get("deploy") or {}).get("restart_policy") or {}
-    word, _, number = (tree.get("restart") or "").partition(":")
+    word, attempts = tree["restart"].policy if "restart" in tree else ("", 0)
     retries = int((tree.get("triggers") or {}).get("x-retries") or 0)
     if policy.get("condition") not in (None, "none") or (word and word != "no" and not policy):
-        retries = int(policy.get("max_attempts") or (number if number.isdigit() else 6))
+        retries = int(policy.get("max_attempts") or attempts or 6)
     return {"backoffLimit": retries, "completions": count, "parallelism": count, "template": template}
 
 

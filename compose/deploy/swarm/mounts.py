@@ -182,10 +182,14 @@ def _tmpfs_text(text: str, path: Path, findings: Findings) -> bodies.Mount:
     read_only = False
     for word in filter(None, words.split(",")):
         key, _, value = word.partition("=")
-        if key == "size":
-            options["size"] = Size(byte_count(value))
-        elif key == "mode":
-            options["mode"] = file_mode(value, 0)
+        if key in ("size", "mode"):
+            try:
+                if key == "size":
+                    options["size"] = Size(byte_count(value))
+                else:
+                    options["mode"] = file_mode(value, 0)
+            except ValueError:
+                findings.refuse(path, f"invalid {key}: {value!r}")
         elif key in ("ro", "rw"):
             read_only = key == "ro"
         elif key not in ("noexec", "nosuid", "nodev"):  # every tmpfs of a task has these

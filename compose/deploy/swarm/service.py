@@ -101,11 +101,11 @@ def _restart(tree: Service, is_job: bool) -> bodies.RestartPolicy:
         if (attempts := policy.get("max_attempts")) is not None:
             body["MaxAttempts"] = attempts
         return body
-    word, _, count = (tree.get("restart") or ("no" if is_job else "always")).partition(":")
+    word, attempts = tree["restart"].policy if "restart" in tree else ("no" if is_job else "always", 0)
     condition = {"no": "none", "on-failure": "on-failure"}.get(word, "on-failure" if is_job else "any")
     found: bodies.RestartPolicy = {"Condition": condition}
-    if count.isdigit():
-        found["MaxAttempts"] = int(count)
+    if attempts:
+        found["MaxAttempts"] = attempts
     return found
 
 
