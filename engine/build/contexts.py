@@ -25,7 +25,7 @@ from .options import DirectoryContext, EmptyContext, ReceivedContext, RemoteCont
 from .trees import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -76,8 +76,10 @@ def open_context(
     workdir: Path,
     cancelled: Callable[[], bool],
     received: Callable[[FileSource, Path], AbstractContextManager[Path]],
+    agents: Mapping[str, Path],
 ) -> Iterator[OpenContext]:
-    """Open a context with its Dockerfile, which ``inline`` replaces. ``workdir`` is the build's own, and empty.
+    """Open a context with its Dockerfile, which ``inline`` replaces. ``workdir`` is the build's own, and empty. ``agents`` are the
+    ssh agents that the client lends.
 
     ``received`` gives the directory for a client's files, which may hold what came last time; the path given to it is there
     to be made."""
@@ -100,7 +102,7 @@ def open_context(
         if isinstance(context, TarContext):
             lone = fill_from_archive(chunks(context.stream), root)
         elif isinstance(context, RemoteContext):
-            lone, root = _fetch(context.url, root, workdir, cancelled)
+            lone, root = _fetch(context.url, root, workdir, cancelled, agents)
         else:
             assert isinstance(context, EmptyContext)
             lone = None
@@ -144,11 +146,12 @@ def received_definition(source: FileSource, dockerfile: str, root: Path) -> tupl
         return _read_dockerfile(tree, dockerfile), read_file(tree, names[1], bounds.DOCKERFILE)
 
 
-def _fetch(url: str, root: Path, workdir: Path, cancelled: Callable[[], bool]) -> tuple[bytes | None, Path]:
+def _fetch(
+    url: str, root: Path, workdir: Path, cancelled: Callable[[], bool], agents: Mapping[str, Path]
+) -> tuple[bytes | None, Path]:
     git = remote.parse_git(url, context=True)
     if git is not None:
-        identity = remote.Identity.own(git)
-        remote.clone(git, root, cancelled, keep_git_dir=bool(git.keep_git_dir), identity=identity)
+        remote.clone(git, root, cancelled, keep_git_dir=bool(git.keep_git_dir), own=True, agents=agents)
         if not git.directory:
             return None, root
         with open_directory(root, "repository") as tree:

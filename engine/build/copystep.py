@@ -22,7 +22,7 @@ from .cache import key_of
 from .contexts import looks_like_tar
 from .copying import Destination, Ownership
 from .dockerfile import values
-from .remote import NOBODY, Identity, clone, download, download_changed, is_http, parse_git, url_name
+from .remote import clone, download, download_changed, is_http, parse_git, url_name
 from .trees import Entry, Selection, Tree, digest, opened, select, select_parents
 
 if TYPE_CHECKING:
@@ -190,8 +190,7 @@ class CopyStep:
             raise InvalidParameter(f'checksum mismatch "{copy.checksum}" != "{git.commit}"')
         git = git._replace(commit=git.commit or copy.checksum)
         directory = self._session.scratch_directory("git")
-        identity = Identity.lent(self._session.options.ssh) if git.over_ssh else NOBODY
-        clone(git, directory, self._session.cancelled, keep_git_dir=bool(keep), identity=identity)
+        clone(git, directory, self._session.cancelled, keep_git_dir=bool(keep), agents=self._session.options.ssh)
         tree = self._own_tree(directory, url)
         (selection,) = select(tree, git.directory or "/", copy.exclude)
         return _Piece(key_of("git", digest(selection, self._session.files)), fetched=selection)

@@ -14,6 +14,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -135,18 +136,25 @@ class Identity(NamedTuple):
     files: bool = False
 
     @staticmethod
-    def own(source: GitSource) -> Identity:
-        """The engine's user, for a context that a client has named by its ssh address."""
-        return Identity(os.environ.get("SSH_AUTH_SOCK", ""), files=True) if source.over_ssh else NOBODY
+    def own() -> Identity:
+        """The engine's user."""
+        return Identity(os.environ.get("SSH_AUTH_SOCK", ""), files=True)
 
     @staticmethod
     def lent(agents: Mapping[str, Path]) -> Identity:
-        """What a client has lent to the build, for what the Dockerfile names."""
+        """What a client has lent to the build."""
         agent = agents.get("default")
         return NOBODY if agent is None else Identity(str(agent))
 
+    def command(self) -> str:
+        """What git is to run for ssh; nobody gets the reason instead."""
+        if self == NOBODY:
+            return f"echo '{_NO_AGENT}' >&2; false"
+        return f"ssh -F none -o BatchMode=yes{'' if self.files else ' -o IdentityFile=none'}"
+
 
 NOBODY = Identity()
+_NO_AGENT = "over ssh it takes an agent that the client lends (--ssh default, build.ssh)"
 
 
 def clone(
@@ -155,22 +163,25 @@ def clone(
     cancelled: Callable[[], bool],
     *,
     keep_git_dir: bool = False,
-    identity: Identity = NOBODY,
+    own: bool = False,
+    agents: Mapping[str, Path] = MappingProxyType({}),
 ) -> str:
     """Check a repository out into the empty ``directory``; returns the commit; raises Unavailable, Unprocessable.
 
-    Over ssh as ``identity`` and nobody else: the keys of the engine's own user are for no repository that a Dockerfile names, or
-    one that was fetched by other means.
+    Over ssh with the keys of the ``agents`` that the client lends. Those of the engine's own user are for the very repository
+    that a client names (``own``): not for one that a Dockerfile names, and not for submodules, which whoever writes to the
+    repository names.
     """
     program = shutil.which("git")
     if program is None:
         raise Unprocessable(f"{source.remote}: git sources need the git program on the engine's host (install git)")
     if source.remote.startswith("-") or source.ref.startswith("-"):
         raise InvalidParameter(f"git source: {source.remote}: not a repository")
-    if source.over_ssh and identity == NOBODY:
-        raise Unprocessable(
-            f"{source.remote}: over ssh it takes an agent that the client lends (--ssh default, build.ssh)"
-        )
+    identity = NOBODY
+    if source.over_ssh:
+        identity = Identity.own() if own else Identity.lent(agents)
+        if identity == NOBODY:
+            raise Unprocessable(f"{source.remote}: {_NO_AGENT}")
     git = _Git(program, directory, cancelled, identity)
     git.run("init", "--quiet")
     git.run("remote", "add", "origin", source.remote)
@@ -192,7 +203,8 @@ def clone(
     if source.commit and not commit.startswith(source.commit):
         raise Unprocessable(f"expected checksum to match {source.commit}, got {commit}")
     if source.submodules and (directory / ".gitmodules").is_file():
-        git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1")
+        below = _Git(program, directory, cancelled, Identity.lent(agents))
+        below.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1")
     if not keep_git_dir:
         remove_directory(directory / ".git")
     return commit
@@ -224,7 +236,7 @@ class _Git:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": f"ssh -F none -o BatchMode=yes{'' if identity.files else ' -o IdentityFile=none'}",
+            "GIT_SSH_COMMAND": identity.command(),
             "LC_ALL": "C",
             **({"SSH_AUTH_SOCK": identity.agent} if identity.agent else {}),
         }

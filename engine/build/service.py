@@ -257,6 +257,7 @@ class Builder:
                         workdir=workdir,
                         cancelled=stop.is_set,
                         received=partial(self._received, stop),
+                        agents=options.ssh,
                     )
                 )
                 steps.emit(StepNote(step, f"transferring dockerfile: {sizes.decimal(len(context.dockerfile))}"))

@@ -17,7 +17,7 @@ from .contexts import Pending, fill_from_archive, open_directory
 from .dockerfile.words import Budget
 from .plan import ImageSource, NamedContext, Scratch, Source, StageSource
 from .progress import Notice, StepNote, StepStatus
-from .remote import Identity, clone, download, parse_git
+from .remote import clone, download, parse_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -248,7 +248,8 @@ class Session:
         git = parse_git(value, context=True)
         if git is not None:
             path = self.scratch_directory("context")
-            clone(git, path, self.cancelled, keep_git_dir=bool(git.keep_git_dir), identity=Identity.own(git))
+            agents = self.options.ssh
+            clone(git, path, self.cancelled, keep_git_dir=bool(git.keep_git_dir), own=True, agents=agents)
             if not git.directory:
                 return path
             with open_directory(path, "repository") as tree:

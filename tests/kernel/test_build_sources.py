@@ -208,6 +208,11 @@ SSH = """#!/bin/sh
 printf '%s\\n' "$*" "agent: $SSH_AUTH_SOCK" >> {log}
 exit 255
 """
+SSH_TO_DISK = """#!/bin/sh
+for word; do command=$word; done
+printf '%s\\n' "ssh $* agent: $SSH_AUTH_SOCK" >> {log}
+cd {repositories} && eval "exec $command"
+"""
 
 
 @pytest.fixture
@@ -242,3 +247,42 @@ def test_a_context_by_ssh_is_fetched_as_the_engines_user(bench: Bench, asked: Pa
         bench.build(context=RemoteContext("git@127.0.0.1:own/x.git"))
     told = asked.read_text()
     assert "agent: /of/the/engines/user" in told and "IdentityFile" not in told
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_submodules_have_no_keys_of_the_engines_user(bench: Bench, asked: Path, tmp_path: Path, lent: bool) -> None:
+    """Whoever writes to a repository names its submodules: one that only the engine's user may read would end in their image.
+    The context itself comes over ssh, with that user's keys."""
+    (asked.parent / "programs/ssh").write_text(SSH_TO_DISK.format(log=asked, repositories=tmp_path))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"]
+    for name in ("public", "private"):
+        subprocess.run([*git, "init", "--quiet", name], cwd=tmp_path, check=True)
+        (tmp_path / name / "Dockerfile").write_text("FROM busybox\nCOPY . /all\n")
+    (tmp_path / "private/secret").write_text("only for the engine's user")
+    (tmp_path / "public/.gitmodules").write_text('[submodule "s"]\n\tpath = s\n\turl = git@127.0.0.1:private\n')
+    for name in ("private", "public"):
+        subprocess.run([*git, "add", "."], cwd=tmp_path / name, check=True)
+        if name == "public":
+            head = ["git", "-C", "../private", "rev-parse", "HEAD"]
+            commit = subprocess.run(
+                head, cwd=tmp_path / name, check=True, capture_output=True, text=True
+            ).stdout.strip()
+            subprocess.run(
+                [*git, "update-index", "--add", "--cacheinfo", f"160000,{commit},s"], cwd=tmp_path / name, check=True
+            )
+        subprocess.run([*git, "commit", "--quiet", "-m", "x"], cwd=tmp_path / name, check=True)
+    context = RemoteContext("git@127.0.0.1:public")
+    if lent:
+        image = bench.build(context=context, ssh={"default": tmp_path / "lent"})
+        assert bench.listing(image)["all/s/secret"][3] == "only for the engine's user"
+    else:
+        with pytest.raises(EngineError, match="git submodule: over ssh it takes an agent that the client lends"):
+            bench.build(context=context)
+    told = [line.partition(" ")[2] for line in asked.read_text().splitlines()]
+    others = [line for line in told if "private" in line]
+    assert all("IdentityFile=none" in line and f"agent: {tmp_path / 'lent'}" in line for line in others), others
+    assert bool(others) == lent and any("public" in line and "agent: /of/the/engines/user" in line for line in told)
+    # Without the check of who it is git would have fetched it.
+    assert bench.listing(bench.build(context=RemoteContext(f"ssh://git@127.0.0.1{tmp_path}/public?submodules=false")))[
+        "all"
+    ]
