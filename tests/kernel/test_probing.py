@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,45 @@ def test_sd_notify(engine: EngineRoot, run: Callable[..., str], network: str) ->
     id = run(f'exec {base} -c "{notifier()}"', ["NOTIFY"], host=body_host, Interval=60 * SECOND)
     assert becomes(engine, id, "healthy") == "READY=1; its status: warm"
     assert len(health(engine, id)["Log"]) == 1
+
+
+SENDER = "import socket,sys;socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM).sendto(b'READY=1\\nSTATUS=forged',chr(0)+sys.argv[1])"
+
+
+@pytest.mark.parametrize("network", ["host", "container"])
+def test_readiness_is_nobody_elses_to_report(engine: EngineRoot, run: Callable[..., str], network: str) -> None:
+    """Where others are on the network, its sockets can be had by all: a user of the machine, a neighbour, and one that is gone
+    before anybody could look at it."""
+    base = sys.base_prefix + "/bin/python3"
+    binds = [f"{path}:{path}:ro" for path in sorted({"/usr", "/lib", "/lib64", sys.base_prefix})]
+    donor = run("sleep 600", ["NONE"]) if network == "container" else ""
+    mode = f"container:{donor}" if donor else "host"
+    script = f'read x; exec {base} -c "{notifier()}"'
+    body = {"NetworkMode": mode, "Binds": binds}
+    id = run(f"mkfifo /f; exec </f 3<>/f; {script}", ["NOTIFY"], host=body, Interval=SECOND // 5, Retries=1000)
+    address = f"pycompose/notify/{id}"
+
+    def told() -> str:
+        log = health(engine, id)["Log"]
+        return str(log[-1]["Output"]) if log else ""
+
+    stays = f"import os,time;{SENDER};time.sleep(60)"
+    if donor:
+        run(f'exec {base} -c "{stays}" {address}', ["NONE"], host=body)
+        wait_for(lambda: "READY=1 has come from a process outside the container" in told(), told)
+    else:
+        subprocess.run([base, "-c", SENDER, address], check=True)
+        wait_for(lambda: "READY=1 has come from a process" in told(), told)
+        nobody = stays.replace(";socket.", ";os.setgroups([]);os.setgid(65534);os.setuid(65534);socket.", 1)
+        with subprocess.Popen([base, "-c", nobody, address]) as user:
+            try:
+                wait_for(lambda: "from a process outside the container" in told(), told)
+            finally:
+                user.kill()
+    assert health(engine, id)["Status"] == "starting" and "forged" not in told()
+    # The program itself is believed after all that.
+    engine.run(id, "sh", "-c", "echo > /f")
+    assert becomes(engine, id, "healthy") == "READY=1; its status: warm"
 
 
 @pytest.mark.parametrize(

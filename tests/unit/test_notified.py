@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from functools import partial
@@ -22,15 +23,18 @@ class Endless:
     def __init__(self) -> None:
         self.read = 0
 
-    def recv(self, size: int) -> bytes:
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        assert (level, option, value) == (socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+    def recvmsg(self, size: int, room: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
         self.read += 1
         assert self.read < 10_000, "read without end"
-        return b"READY=1\nSTATUS=" + b"x" * 4000
+        return b"READY=1\nSTATUS=" + b"x" * 4000, [], 0, None
 
 
 def test_an_endless_sender_is_left_at_some_point() -> None:
     endless = Endless()
-    inbox = Inbox(cast("socket.socket", endless))
+    inbox = Inbox(cast("socket.socket", endless), lambda sender: "")
     assert inbox.take()
     assert len(inbox.status) == 200
     inbox.forget()
@@ -45,7 +49,7 @@ def test_one_who_sends_all_the_time_is_listened_to_now_and_then() -> None:
     container = cast("Container", SimpleNamespace(until=lambda over: anyio.sleep_forever()))
 
     async def turns() -> int:
-        inbox = Inbox(ours)
+        inbox = Inbox(ours, lambda sender: "")
         count, ends = 0, time.monotonic() + 0.6
         while time.monotonic() < ends:
             theirs.send(b"STATUS=busy")
@@ -56,3 +60,24 @@ def test_one_who_sends_all_the_time_is_listened_to_now_and_then() -> None:
 
     with ours, theirs:
         assert anyio.run(partial(turns)) <= 5
+
+
+def test_who_is_doubted_is_neither_ready_nor_heard() -> None:
+    """The kernel says who sends, whatever the datagram says, and descriptors that come along stay nowhere."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    asked: list[int] = []
+
+    def doubt(sender: int) -> str:
+        asked.append(sender)
+        return "a stranger" if len(asked) == 1 else ""
+
+    before = set(os.listdir("/proc/self/fd"))
+    with ours, theirs:
+        inbox = Inbox(ours, doubt)
+        socket.send_fds(theirs, [b"STATUS=forged\nREADY=1"], [0, 1, 2])
+        assert not inbox.take() and (inbox.status, inbox.doubted) == ("", "a stranger")
+        assert set(os.listdir("/proc/self/fd")) == before
+        theirs.send(b"STATUS=true\nREADY=1")
+        assert inbox.take() and inbox.status == "true"
+    assert asked == [os.getpid()] * 2

@@ -185,9 +185,10 @@ class _Notified:
 
     async def probe(self) -> Probe | None:
         start, self._seen = self._seen, time.time_ns()
-        status = self._container.inbox.status if self._container.inbox is not None else ""
-        words = f"; its status: {status}" if status else ""
-        return _result(start, None if self._ready else f"{self._failure}{words}", f"READY=1{words}")
+        inbox = self._container.inbox
+        words = f"; its status: {inbox.status}" if inbox is not None and inbox.status else ""
+        failure = inbox.doubted if inbox is not None and inbox.doubted else self._failure
+        return _result(start, None if self._ready else f"{failure}{words}", f"READY=1{words}")
 
 
 def _is_over(container: Container) -> bool:

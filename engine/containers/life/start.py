@@ -111,16 +111,16 @@ async def _open_inbox(containers: Containers, container: Container) -> None:
     if container.inbox is not None:
         container.inbox.forget()
     elif shim is not None and shim.netns_fd is not None:
-        container.inbox = await containers.blocking(notified.bind, container.id, shim.netns_fd)
+        container.inbox = await containers.blocking(notified.bind, containers, container, shim.netns_fd)
     elif record.spec.network.joins:
         donor = _donor(containers, "network", record.spec.network.donor, record).state
         network = process.open_namespace(donor.pid, donor.pid_starttime, "net")
         try:
-            container.inbox = await containers.blocking(notified.bind, container.id, network)
+            container.inbox = await containers.blocking(notified.bind, containers, container, network)
         finally:
             os.close(network)
     else:
-        container.inbox = await containers.blocking(notified.bind, container.id, None)
+        container.inbox = await containers.blocking(notified.bind, containers, container, None)
 
 
 _SYSCTL = re.compile(r"write sysctl (\S+) = .*: ([^:]+)$")
