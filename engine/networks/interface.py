@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
-from . import links
+from . import identities, links
 from .inside import write_sysctl, write_sysctls
 from .netlink import Netlink, NetlinkError
 from .types import ENDPOINT_SYSCTLS
@@ -21,10 +22,13 @@ from .types import ENDPOINT_SYSCTLS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from .identities import Neighbour
     from .netlink import Request
     from .types import Endpoint
 
 _IPV6 = Path("/proc/sys/net/ipv6")
+_OF_IPV4 = (("arp_notify", "1"), ("accept_redirects", "0"))
+"""A neighbour that says it knows a better way out would be on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,10 @@ def configure(
     add: Iterable[DefaultRoute],
     remove: Iterable[DefaultRoute] = (),
     renames: Iterable[tuple[str, str]] = (),
+    known: Mapping[str, Sequence[Neighbour]] = MappingProxyType({}),
 ) -> None:
-    """Give links their final names (``renames``: from, to), configure those of ``endpoints`` and change default routes.
+    """Give links their final names (``renames``: from, to), configure those of ``endpoints`` with the neighbours ``known`` behind
+    each, and change default routes.
     ``rtnl_fd`` is a netlink socket of this namespace (None: make one). Raises NetlinkError or EngineError naming the
     operation."""
     with Netlink(fd=rtnl_fd) as netlink:
@@ -67,6 +73,7 @@ def configure(
             write_sysctls(_settings(endpoint))
             requests += [links.add_address(index, address, prefix) for address, prefix in _addresses(endpoint)]
             requests.append(links.set_up(endpoint.ifname))
+            requests += identities.bind(index, known.get(endpoint.ifname, ()))
         requests += [links.delete_default_route(index_of(netlink, route.ifname), route.gateway) for route in remove]
         requests += [links.add_default_route(index_of(netlink, route.ifname), route.gateway) for route in add]
         netlink.run(requests)
@@ -102,12 +109,12 @@ def index_of(netlink: Netlink, ifname: str) -> int:
 
 
 def _settings(endpoint: Endpoint) -> dict[str, str]:
-    settings = {f"net/ipv4/conf/{endpoint.ifname}/arp_notify": "1"}
+    settings = {f"net/ipv4/conf/{endpoint.ifname}/{name}": value for name, value in _OF_IPV4}
     if _IPV6.exists():
         base = f"net/ipv6/conf/{endpoint.ifname}"
         if endpoint.ipv6_address:
             settings |= {f"{base}/disable_ipv6": "0", f"{base}/accept_dad": "0", f"{base}/accept_ra": "0",
-                         f"{base}/ndisc_notify": "1"}  # fmt: skip
+                         f"{base}/accept_redirects": "0", f"{base}/ndisc_notify": "1"}  # fmt: skip
         else:
             settings[f"{base}/disable_ipv6"] = "1"
     return settings

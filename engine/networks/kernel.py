@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
+    from .identities import Neighbour
     from .interface import DefaultRoute
     from .netlink import Request
     from .types import Endpoint, Network, PortBinding
@@ -146,17 +147,20 @@ class Kernel:
         """Create the endpoints' links in the namespace and configure them; all or nothing."""
         requests: list[Request] = []
         renames: list[tuple[str, str]] = []
+        known: dict[str, Sequence[Neighbour]] = {}
         for network, endpoint in pairs:
             self.bring_up(network)
             spare = self.veth_name(endpoint.id)
             plugged = drivers.of(network).plug(self._route(), network, endpoint, netns_fd, spare)
             requests += plugged.requests
+            known[endpoint.ifname] = plugged.known
             if plugged.made_as:
                 renames.append((plugged.made_as, endpoint.ifname))
         endpoints = [endpoint for _, endpoint in pairs]
         try:
             self._route().run(requests)
-            inside(netns_fd, lambda: interface.configure(rtnl_fd, endpoints, add, remove, renames))
+            self._bind(pairs)
+            inside(netns_fd, lambda: interface.configure(rtnl_fd, endpoints, add, remove, renames, known))
         except EngineError:
             self._route().run([links.delete_link(endpoint.veth) for endpoint in endpoints if endpoint.veth])
             raise
@@ -165,12 +169,28 @@ class Kernel:
     def unplug(self, endpoint: Endpoint, netns_fd: int, routes: Sequence[DefaultRoute]) -> None:
         """Take a link out of a namespace that lives on."""
         drivers.of(endpoint).unplug(endpoint, netns_fd, routes)
+        self._release([endpoint])
 
-    def free_parents(self, endpoints: Iterable[Endpoint], netns_fd: int) -> None:
-        """Delete the links on a parent of the host in a namespace that is about to go. The kernel takes its time over that, and
-        meanwhile refuses the next link with the same address on the parent (EADDRINUSE). A failure is reported, not raised."""
+    def _bind(self, pairs: Iterable[tuple[Network, Endpoint]]) -> None:
+        """Nobody else on a network is taken for one of these from now on."""
+        route = self._route()
+        route.run([request for pair in pairs for request in drivers.of(pair[0]).bind(route, *pair)])
+
+    def _release(self, endpoints: Iterable[Endpoint]) -> None:
+        pairs = [(self._up[one.network_id], one) for one in endpoints if one.attached and one.network_id in self._up]
+        route = self._route()
+        try:
+            route.run([request for pair in pairs for request in drivers.of(pair[0]).release(route, *pair)])
+        except NetlinkError as error:
+            log.warning("an address stays bound until it is given away again: %s", error)
+
+    def let_go(self, endpoints: Collection[Endpoint], netns_fd: int | None) -> None:
+        """What is left on the host of links whose namespace is about to go. Links on a parent of the host go at once: the
+        kernel takes its time over that, and meanwhile refuses the next one with the same address on the parent (EADDRINUSE).
+        A failure is reported, not raised."""
+        self._release(endpoints)
         names = [one.ifname for one in endpoints if drivers.of(one).lingers]
-        if not names:
+        if not names or netns_fd is None:
             return
         try:
             inside(netns_fd, lambda: interface.delete_all(names))
@@ -212,7 +232,8 @@ class Kernel:
         self.look_around()
 
     def reattach(self, pairs: Iterable[tuple[Network, Endpoint]]) -> None:
-        """Put living pairs back under their bridges, should a bridge have been deleted by somebody."""
+        """Put living pairs back under their bridges, should a bridge have been deleted by somebody, and bind their addresses."""
+        pairs = tuple(pairs)
         masters = {link.name: link.master for link in links.all_links(self._route())}
         requests: list[Request] = []
         for network, endpoint in pairs:
@@ -221,6 +242,7 @@ class Kernel:
                 requests.append(links.set_master(endpoint.veth, index))
                 requests.append(links.port_options(endpoint.veth, isolated=not network.icc))
         self._route().run(requests)
+        self._bind(pairs)
 
     def remove_strays(self, known: Collection[str]) -> None:
         """Delete bridges with this instance's prefix that belong to no network (a crash between kernel and record)."""

@@ -228,8 +228,7 @@ class Networks:
         any. The links go with the namespace, those with an address on somebody
         else's link at once. ``netns_fd``: the namespace, if it is still there. Idempotent, also on a full disk."""
         with self._lock:
-            if netns_fd is not None:
-                self._kernel.free_parents(self._registry.of_container(container_id), netns_fd)
+            self._kernel.let_go(self._registry.of_container(container_id), netns_fd)
             gone, successor = self._release(container_id)
             self._registry.set_resolver(container_id, None)
         for endpoint in gone:

@@ -23,6 +23,8 @@ _SYSCTLS = (
     # IPv4's would be the host's. A container on two networks is no way from one to the other, unless its sysctls say so.
     ("ipv4/ip_forward", "0"),
     ("ipv6/conf/all/forwarding", "0"),
+    # IPv4 takes them where either this or the link's own setting says so.
+    ("ipv4/conf/all/accept_redirects", "0"),
 )
 
 
@@ -46,8 +48,7 @@ def create(*, resolver: bool, made: int = -1) -> NetworkNamespace:
         os.close(made)
     try:
         loopback.bring_up()
-        for name, value in _SYSCTLS:
-            _write(f"/proc/sys/net/{name}", value)
+        settle()
         rtnl = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         udp = tcp = None
         if resolver:
@@ -62,6 +63,12 @@ def create(*, resolver: bool, made: int = -1) -> NetworkNamespace:
     finally:
         namespace.setns(own, namespace.CLONE_NEWNET)
         os.close(own)
+
+
+def settle() -> None:
+    """Give the namespace that we are in a container's settings."""
+    for name, value in _SYSCTLS:
+        _write(f"/proc/sys/net/{name}", value)
 
 
 def _resolver_port() -> int:

