@@ -16,7 +16,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-_NS_GET_NSTYPE = 0xB703
+_NS_GET_PARENT, _NS_GET_NSTYPE = 0xB702, 0xB703
 
 FLAGS = {
     "mount": CLONE_NEWNS,
@@ -61,6 +61,23 @@ FILES = {"mount": "mnt", "network": "net"}
 def is_network(descriptor: int) -> bool:
     """Whether the descriptor is of a network namespace; OSError when it is of none at all."""
     return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == CLONE_NEWNET
+
+
+def outermost_below_own(descriptor: int) -> int | None:
+    """Of a user namespace, which is closed: itself or that of its ancestors whose parent is the caller's own. None of one that is
+    no descendant, or the caller's own."""
+    own = os.stat("/proc/thread-self/ns/user")
+    while True:
+        try:
+            parent: int = fcntl.ioctl(descriptor, _NS_GET_PARENT)
+        except PermissionError:  # of the caller's own, or beyond
+            os.close(descriptor)
+            return None
+        if os.path.samestat(os.fstat(parent), own):
+            os.close(parent)
+            return descriptor
+        os.close(descriptor)
+        descriptor = parent
 
 
 def set_hostname(name: str) -> None:

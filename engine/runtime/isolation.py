@@ -17,7 +17,10 @@ from . import inner, statusfile
 from .launch import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..layout import Layout
+    from . import wire
 
 _OOM_SCORE = -999
 
@@ -54,17 +57,40 @@ def shims_live(layout: Layout) -> bool:
     return found is not None
 
 
+def user_namespace(layout: Layout) -> int | None:
+    """A handle on the user namespace that this root's containers are in; None when nobody is.
+
+    A shim's, else a container's: a program that has become another user outlives a shim that was killed, and only from in
+    there may it be ended, before another takes its place.
+    """
+    living = namespace_of_shims(layout, "user")
+    if living is not None:
+        return living
+    for status in _statuses(layout):
+        with contextlib.suppress(OSError):  # it has just ended, or is not to be looked at
+            found = process.open_namespace(status["pid"] or 0, status["pid_starttime"], "user")
+            outermost = namespace.outermost_below_own(found)
+            if outermost is not None:
+                return outermost
+    return None
+
+
 def namespace_of_shims(layout: Layout, kind: str) -> int | None:
     """A handle on the ``mnt`` or ``user`` namespace of a shim of this root; None when none is alive."""
+    for status in _statuses(layout):
+        if statusfile.shim_is_alive(status):
+            # Where not, it has just ended.
+            with contextlib.suppress(ProcessLookupError):
+                return process.open_namespace(status["shim_pid"], status["shim_starttime"], kind)
+    return None
+
+
+def _statuses(layout: Layout) -> Iterator[wire.Status]:
     try:
         ids = os.listdir(layout.state / "containers")
     except FileNotFoundError:
-        return None
+        return
     for id in ids:
         status = statusfile.read(str(layout.container_state(id) / "status.json"))
-        if status is None or not statusfile.shim_is_alive(status):
-            continue
-        # Where not, it has just ended.
-        with contextlib.suppress(ProcessLookupError):
-            return process.open_namespace(status["shim_pid"], status["shim_starttime"], kind)
-    return None
+        if status is not None:
+            yield status

@@ -1,6 +1,6 @@
 """An engine of an ordinary user: the keeper, before anything else, becomes root of a user namespace and starts anew there.
 
-    keeper (uid 1000) ─┬─ a shim of this root lives: join its user namespace
+    keeper (uid 1000) ─┬─ a shim or container of this root lives: join its user namespace
                        └─ none does: make one ──► newuidmap, newgidmap: root and the user's subordinate ids
                                                 └► not installed, or no ids given: root alone, who is the user
         own mount namespace, a slave of the host's ──► execve of the same command, as root in there
@@ -22,7 +22,7 @@ from ..linux import mount, namespace, process, userns
 from ..linux.libc import KernelError
 from . import idsfile
 from .idsfile import ONE, RANGE
-from .isolation import namespace_of_shims
+from .isolation import user_namespace
 
 if TYPE_CHECKING:
     from ..layout import Layout
@@ -46,7 +46,7 @@ def enter(layout: Layout) -> NoReturn:
     """Execute this command once more, as root of the user namespace. Raises Withheld, and OSError for the root directory."""
     user, group = os.geteuid(), os.getegid()
     os.makedirs(layout.state, mode=0o700, exist_ok=True)
-    living = namespace_of_shims(layout, "user")
+    living = user_namespace(layout)
     try:
         if living is not None:
             userns.join(living)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import signal
 import time
 from typing import TYPE_CHECKING, cast
@@ -37,6 +38,8 @@ _BLANK: Status = {
     "restart_count": 0,
     "manual": False,
 }
+_DEATH = 5.0
+"""Seconds that a process may take to end after SIGKILL."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
@@ -117,16 +120,21 @@ def bury(path: str, cgroup: str, hierarchies: Hierarchies | None = None, *, mess
     status = read(path)
     if status is not None and shim_is_alive(status):
         raise ValueError(f"{path}: the shim is alive")
-    if status is not None:
-        pidfd = process.open_pidfd(status["pid"] or 0, status["pid_starttime"])
-        if pidfd is not None:
-            process.send_signal(pidfd, signal.SIGKILL)
-            os.close(pidfd)
-    if cgroup:
-        group = cgroups.at(cgroup, hierarchies)
-        group.thaw()
-        group.kill()
-        group.remove()
+    first = None if status is None else process.open_pidfd(status["pid"] or 0, status["pid_starttime"])
+    try:
+        if first is not None:
+            process.send_signal(first, signal.SIGKILL)
+        if cgroup:
+            group = cgroups.at(cgroup, hierarchies)
+            group.thaw()
+            group.kill()
+            group.remove()
+        if first is not None:
+            # With it all others of its pid namespace have ended: only now may a successor have its files.
+            select.select([first], [], [], _DEATH)
+    finally:
+        if first is not None:
+            os.close(first)
     if status is not None and status["status"] in ("running", "restarting"):
         status = unknown_end(status, message)
         write(path, status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -425,6 +426,29 @@ def test_all_killed_leaves_nothing(user: OrdinaryUser) -> None:
             os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not user.processes(), lambda: user.processes())
     user.run("container", "rm", "-f", "gone")
+
+
+@pytest.mark.parametrize("account", ["root", "user"])
+def test_who_has_become_somebody_else_does_not_outlive_its_successor(user: OrdinaryUser, account: str) -> None:
+    """A change of user takes the program's death signal away, so it is there after its shim: the next engine ends it, from within
+    its user namespace, before the container is started again."""
+    program = "exec su -s /bin/sh user -c 'exec sleep 1004'" if account == "root" else "exec sleep 1004"
+    options = ("--restart", "always", "-u", account, "-v", "data:/data", "--name", "again")
+    user.run("container", "run", "-d", *options, "busybox:test", "sh", "-c", program)
+    try:
+        for _ in range(2):
+            before = first_process(user, "again")
+            handle = os.pidfd_open(before)
+            for title in ("keeper.py", "pycompose.engine", "pycompose-uplink", "pycompose-shim"):
+                for pid in user.processes(title):
+                    os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: not user.processes("pycompose"), lambda: user.processes())
+            wait_for(lambda: first_process(user, "again") not in (0, before), lambda: "it is not started again")  # noqa: B023
+            assert select.select([handle], [], [], 0)[0], "the program of before goes on beside its successor"
+            os.close(handle)
+    finally:
+        user.run("container", "rm", "-f", "again")
+        user.run("volume", "rm", "data")
 
 
 def way_out(container: int) -> bytes:
