@@ -192,16 +192,14 @@ async def with_progress(
     work: Callable[[Progress], object],
     *,
     content_type: str = "application/json",
-    at_once: bool = False,
+    told_inside: bool = False,
 ) -> None:
     """Run ``work`` in a thread and stream its messages; its failure is the last message, in Docker's form.
 
     The answer begins with the first message: a failure before that is raised, so that it gets its own status. With
-    ``at_once`` it begins before anything is done.
+    ``told_inside`` it is the first message. Clients that look at the status alone go on when the answer begins.
     """
-    begun = at_once
-    if begun:
-        await request.begin(content_type)
+    begun = False
     failure: EngineError | ClientGone | None = None
 
     async def write(data: bytes) -> None:
@@ -241,7 +239,7 @@ async def with_progress(
             except ClientGone as error:
                 failure = error
         group.cancel_scope.cancel()
-    if isinstance(failure, ClientGone) or (failure is not None and not begun):
+    if isinstance(failure, ClientGone) or (failure is not None and not begun and not told_inside):
         raise failure
     if failure is not None:
         text = str(failure)

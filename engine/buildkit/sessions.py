@@ -25,12 +25,13 @@ PATIENCE = 5.0
 
 @dataclass(slots=True)
 class Session:
-    """``methods`` are the gRPC methods that the client offers, in lower case. ``shared_key`` names the context's place."""
+    """``methods`` are the gRPC methods that the client offers, in lower case. ``shared_key`` names the context's place. Without a
+    connection the client has named no session, and lends nothing."""
 
     id: str
     shared_key: str
     methods: frozenset[str]
-    connection: Connection
+    connection: Connection | None
     ended: anyio.Event = field(default_factory=anyio.Event)
 
     def offers(self, path: str) -> bool:
@@ -38,6 +39,8 @@ class Session:
 
     def call(self, path: str, metadata: Mapping[str, Sequence[str]] | None = None) -> ClientCall:
         """Begin a call of one of the client's methods. Raises GrpcError, StreamLost."""
+        if self.connection is None:
+            raise GrpcError("no active sessions", UNAVAILABLE)
         return ClientCall(self.connection, path, metadata or {})
 
 
@@ -58,18 +61,21 @@ class Sessions:
     async def serve(self, pipe: Pipe, id: str, *, shared_key: str, methods: Sequence[str]) -> None:
         """Keep a session until the client leaves."""
         self.check(id)
-        session = Session(id, shared_key, frozenset(name.lower() for name in methods), Connection(pipe))
+        connection = Connection(pipe)
+        session = Session(id, shared_key, frozenset(name.lower() for name in methods), connection)
         self._sessions[id] = session
         self._changed.set()
         self._changed = anyio.Event()
         try:
-            await session.connection.run()
+            await connection.run()
         finally:
             del self._sessions[id]
             session.ended.set()
 
     async def get(self, id: str) -> Session:
-        """The session; waits for one that is about to come. Raises GrpcError."""
+        """The session; waits for one that is about to come. "" is one that lends nothing. Raises GrpcError."""
+        if not id:
+            return Session("", "", frozenset(), None)
         with anyio.move_on_after(PATIENCE):
             while id not in self._sessions:
                 await self._changed.wait()

@@ -120,7 +120,8 @@ async def _solve(
             await write(encode({"id": "moby.buildkit.trace", "aux": aux}) + b"\r\n")
 
     async with anyio.create_task_group() as group:
-        group.start_soon(follow)
+        if not quiet:
+            group.start_soon(follow)
         with service.cancellable(id) as scope:
             try:
                 answer = await service.solver.solve(asked, body)
@@ -134,9 +135,8 @@ async def _solve(
         text = str(failure)
         await write(encode({"errorDetail": {"message": text}, "error": text}) + b"\r\n")
     elif image := answer.get("containerimage.digest"):
-        await write(encode({"id": "moby.image.id", "aux": {"ID": image}}) + b"\r\n")
-        if quiet:
-            await write(encode({"stream": f"{image}\n"}) + b"\r\n")
+        told = {"stream": f"{image}\n"} if quiet else {"id": "moby.image.id", "aux": {"ID": image}}
+        await write(encode(told) + b"\r\n")
 
 
 def _solve_request(request: Request) -> control.SolveRequest:

@@ -264,7 +264,7 @@ async def load(daemon: Daemon, request: Request) -> None:
             platforms,
         )
 
-    await transfer.with_progress(daemon, request, work, at_once=True)
+    await transfer.with_progress(daemon, request, work, told_inside=True)
 
 
 async def search(daemon: Daemon, request: Request) -> Response:
