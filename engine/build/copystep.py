@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -210,8 +211,8 @@ class CopyStep:
             origin = None
             for piece in self._pieces:
                 if piece.text is not None:
-                    # Without a source there is no time to keep: the epoch's beginning is as good, and reproducible.
-                    destination.write(piece.name, piece.text, self._target, mode=0o644, mtime=0)
+                    # Made now, as a RUN's files are: archives such as zip know no time before 1980.
+                    destination.write(piece.name, piece.text, self._target, mode=0o644, mtime=time.time_ns())
                 elif piece.url:
                     self._put(destination, self._fetch(piece.url, piece.sha256), piece.unpack)
                 elif piece.fetched is not None:

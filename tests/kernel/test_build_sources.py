@@ -89,6 +89,50 @@ def http_server(directory: Path, answers: list[str] | None = None) -> Iterator[s
             thread.join()
 
 
+def test_urls_are_fetched_by_the_proxy_of_the_environment(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redirects as well; the proxy here answers itself, whatever host is asked for."""
+    asked: list[str] = []
+
+    class Proxy(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            """No lines on stderr."""
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            moved = self.path == "http://files.example/moved"
+            self.send_response(302 if moved else 200)
+            if moved:
+                self.send_header("Location", "//other.example/file")
+            self.send_header("Content-Length", "0" if moved else "3")
+            self.end_headers()
+            self.wfile.write(b"" if moved else b"got")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_address[1]}")
+            image = bench.build("FROM busybox\nADD http://files.example/moved /x\n")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert bench.listing(image)["x"][3] == "got"
+    assert asked == ["http://files.example/moved", "http://other.example/file"]
+    with pytest.raises(EngineError, match=r'^Get "http://files.example/y": proxyconnect tcp .*connection refused$'):
+        bench.build("FROM busybox\nADD http://files.example/y /x\n")
+
+
+def test_files_of_here_documents_were_made_now(bench: Bench) -> None:
+    """No zip archive holds one of 1970."""
+    before = time.time()
+    image = bench.build("FROM busybox\nCOPY <<EOF /x\ntext\nEOF\nRUN stat -c 'made %Y' /x\n")
+    assert bench.listing(image)["x"] == (0o644, 0, 0, "text\n")
+    made = int(bench.output.split("made ")[1].split()[0])
+    assert int(before) <= made <= time.time()
+
+
 def test_urls_are_fetched_only_when_they_changed(bench: Bench, tmp_path: Path) -> None:
     served = tmp_path / "served"
     served.mkdir()
