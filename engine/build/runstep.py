@@ -6,6 +6,7 @@ history or of a layer.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from contextlib import ExitStack, suppress
@@ -144,10 +145,7 @@ class RunPlan:
     def run(self, upper: Path, work: Path, output: Output) -> int:
         """Run on top of the state's layers, leaving the changes in ``upper``; the exit code."""
         session, state, options = self.session, self.state, self.session.options
-        env = dict(state.env)
-        for name, value in options.args.items():
-            if name.lower() in _PROXIES:
-                env.setdefault(name, value)
+        env = _with_proxies(state.env, options.args)
         lower = session.lower(state.layers)
         with ExitStack() as stack:
             mounts: list[StepMount] = []
@@ -363,6 +361,13 @@ def _remove_mount_points(upper: Path, points: _MountPoints) -> None:
         os.close(fd)
 
 
+def _with_proxies(env: Mapping[str, str], args: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the proxies among the arguments, in capitals and not: of programs some read one, some the other."""
+    proxies = {name: value for name, value in args.items() if name.lower() in _PROXIES}
+    both = {form: value for name, value in proxies.items() for form in (name.upper(), name.lower())}
+    return {**both, **proxies, **env}
+
+
 def _secret_id(mount: Mount) -> str:
     return mount.id or mount.source or os.path.basename(mount.target)
 
@@ -379,7 +384,7 @@ def _is_marked(destination: Destination, path: str) -> bool:
 
 def describe_failure(argv: Sequence[str], code: int, platform: str = "") -> str:
     """BuildKit's words for a command that failed, and ours where this machine is known not to run its platform's programs."""
-    text = f'process "{" ".join(argv)}" did not complete successfully: exit code: {code}'
+    text = f"process {json.dumps(' '.join(argv), ensure_ascii=False)} did not complete successfully: exit code: {code}"
     host, wanted = Platform.host(), Platform.parse(platform) if platform else Platform.host()
     runs = binfmt.runs(wanted.architecture, host.architecture)
     if runs or (runs is None and code != _NOT_EXECUTABLE):

@@ -70,6 +70,7 @@ class ImageState:
         if platform.variant:
             state.other["variant"] = platform.variant
         state._default_path()
+        state.process["WorkingDir"] = "/"  # as BuildKit's
         return state
 
     @staticmethod

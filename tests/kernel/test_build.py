@@ -209,6 +209,18 @@ def test_cancel(bench: Bench) -> None:
     assert not bench.runner.steps
 
 
+def test_proxies_are_there_in_both_forms(bench: Bench) -> None:
+    """curl reads http_proxy only, others HTTP_PROXY. What the image sets stays."""
+    bench.build(
+        "FROM busybox\nENV no_proxy=image\nRUN env | grep -i proxy | sort | tr '\\n' ' '\n",
+        args={"HTTP_PROXY": "http://p:1", "NO_PROXY": "arg", "https_proxy": "s"},
+    )
+    assert (
+        "HTTPS_PROXY=s HTTP_PROXY=http://p:1 NO_PROXY=arg http_proxy=http://p:1 https_proxy=s no_proxy=image"
+        in bench.output
+    )
+
+
 def test_notices(bench: Bench) -> None:
     bench.build(
         "# check=skip=JSONArgsRecommended\nFROM busybox\nMAINTAINER me\nCMD x\n",

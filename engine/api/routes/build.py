@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import time
 from dataclasses import replace
@@ -285,7 +286,7 @@ async def _run_events(daemon: Daemon, request: Request, options: BuildOptions, o
     await transfer.with_progress(daemon, request, work)
 
 
-_EXIT = re.compile(r'process "(.*)" did not complete successfully: exit code: (\d+)', re.DOTALL)
+_EXIT = re.compile(r'process (".*") did not complete successfully: exit code: (\d+)', re.DOTALL)
 
 
 def _as_docker(event: Event, message: ProgressMessage) -> ProgressMessage:
@@ -293,7 +294,7 @@ def _as_docker(event: Event, message: ProgressMessage) -> ProgressMessage:
     if isinstance(event, StepLog) and event.stream == "stderr":
         return {"stream": f"\x1b[91m{message['stream']}\x1b[0m"}
     if isinstance(event, StepFailed) and (match := _EXIT.match(event.message)):
-        text = f"The command '{match[1]}' returned a non-zero code: {match[2]}"
+        text = f"The command '{json.loads(match[1])}' returned a non-zero code: {match[2]}"
         return {"errorDetail": {"code": event.code, "message": text}, "error": text}
     return message
 
