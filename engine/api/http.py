@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
@@ -44,6 +45,7 @@ MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 
 Headers = list[tuple[str, str]]
 _I64 = 1 << 63
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 class RequestTimeout(EngineError):
@@ -342,7 +344,7 @@ class Connection:
         if response.status not in (204, 304):
             headers.append(("Content-Length", str(len(response.body))))
         self.answered = True
-        parts = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        parts = self._http.send(_head(response.status, headers)) or b""
         if response.body and not head and response.status not in (204, 304):
             parts += self._http.send(h11.Data(data=response.body)) or b""
         parts += self._http.send(h11.EndOfMessage()) or b""
@@ -370,7 +372,7 @@ class Connection:
     # streams ---------------------------------------------------------------------------------------------------------
     async def begin(self, status: int, headers: Headers) -> None:
         self.answered = True
-        await self._send(h11.Response(status_code=status, headers=[*self._common(), *headers]))
+        await self._send(_head(status, [*self._common(), *headers]))
 
     async def write(self, data: bytes) -> None:
         if data:
@@ -400,6 +402,11 @@ class Connection:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         await self.wire.send(f"HTTP/1.1 101 UPGRADED\r\n{lines}\r\n".encode("latin-1"))
         return self.wire
+
+
+def _head(status: int, headers: Headers) -> h11.Response:
+    """With the status in words, which clients put into their errors, and scripts look for."""
+    return h11.Response(status_code=status, headers=headers, reason=_REASONS.get(status, b""))
 
 
 def date() -> str:

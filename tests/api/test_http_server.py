@@ -108,6 +108,20 @@ def test_status(engine: EngineRoot, path: str, status: int) -> None:
         assert json.loads(body)["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/_ping", b"HTTP/1.1 200 OK\r\n"),
+        ("/containers/none/json", b"HTTP/1.1 404 Not Found\r\n"),
+        ("/events?until=1", b"HTTP/1.1 200 OK\r\n"),  # streamed
+    ],
+)
+def test_the_status_is_said_in_words(engine: EngineRoot, path: str, line: bytes) -> None:
+    with connect(engine) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert until(connection, b"\r\n\r\n").startswith(line)
+
+
 def test_wrong_method(engine: EngineRoot) -> None:
     assert engine.request("DELETE", "/_ping")[0] == 404
     status, body = engine.request("HEAD", "/_ping")
