@@ -68,11 +68,16 @@ class Side:
     @property
     def environment(self) -> dict[str, str]:
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LC_ALL") if key in os.environ}
-        return kept | {"PYCOMPOSE_ROOT": str(self.root), "PYCOMPOSE_WARM": str(int(self.warm))}
+        # An engine that has nothing to do ends, which a busy machine can make happen between two commands.
+        kept |= {"PYCOMPOSE_ROOT": str(self.root), "PYCOMPOSE_IDLE_TIMEOUT": "0"}
+        return kept | {"PYCOMPOSE_WARM": str(int(self.warm))}
 
     def command(self, words: tuple[str, ...]) -> list[str]:
+        package = "pycompose." if (self.tree / "pycompose").is_dir() else ""  # before there was one
         entry = "launcher" if self.warm else "compose.cli.main"
-        return [str(self.python), "-c", f"import sys; from pycompose.{entry} import main; sys.exit(main())", *words]
+        # -P: what lies in the current directory is neither side's.
+        program = f"import sys; from {package}{entry} import main; sys.exit(main())"
+        return [str(self.python), "-P", "-c", program, *words]
 
     def run(self, words: tuple[str, ...], label: str = "", stdin: bytes = b"") -> None:
         begin = time.perf_counter()

@@ -134,6 +134,32 @@ _ADVERTISE = "packets.send('eth0', '33:33:00:00:00:01', packets.advertisement('f
 _ROUTES = "open('/proc/net/ipv6_route').read() + open('/proc/net/if_inet6').read()"
 
 
+def test_disguised_packets_pass_no_wall(world: World) -> None:
+    """What must not pass as a plain packet does not with VLAN tags, source routes, in fragments or tunnels either; a plain one to
+    where everybody may arrives in each of the first forms, so that they are no nonsense."""
+    own, gateway = world.at["one"], world.at["one.gateway"]
+    bridge = world.ask("lab.host_behind('one', 'eth0')")
+    for target, port in (
+        ("127.0.0.1", PORT + 1),
+        ("127.0.0.1", 8001),
+        (world.at["two"], PORT),
+        (world.at["three"], PORT),
+    ):
+        for source in (own, "127.0.0.1", gateway):
+            packet = f"packets.datagram({source!r}, {target!r}, {port}, b'bad in disguise')"
+            world.run_inside("one", f"packets.disguised('eth0', {bridge!r}, {packet}, {gateway!r})")
+    packet = f"packets.datagram({own!r}, {gateway!r}, {PORT}, b'good in disguise')"
+    world.run_inside("one", f"packets.disguised('eth0', {bridge!r}, {packet}, {gateway!r})")
+    assert world.say("one", gateway, PORT, "after disguises") == "answer to after disguises"
+    seen = world.ask("lab.host.until('after disguises')")
+    # by a priority tag, to everybody, and put together from fragments
+    assert sum(item.startswith("good in disguise") for item in seen) >= 3, seen
+    assert not [item for item in seen if item.startswith("bad")]
+    assert not [item for name in ("one", "two", "three") for item in world.bad_at(name)]
+    world.ask(f"udp('127.0.0.1', {PORT + 1})")
+    assert set(world.ask("lab.loopback.until('hello')")) == {"hello from 127.0.0.1"}
+
+
 def test_container_is_nobodys_router(world: World) -> None:
     """CVE-2020-10749 and CVE-2020-13401: what a container advertises is no route of the host's, nor of its neighbours'."""
     # Who takes advertisements does take this one: a neighbour of the LAN, from the host's end of the wire.

@@ -142,9 +142,12 @@ class Lab:
     # what tests ask ---------------------------------------------------------------------------------------------------
     def forge(self, sender: str, link: str, packet: str) -> None:
         """``packet`` is the arguments of ``packets.datagram`` as Python text; it goes to the host over ``link``."""
-        outer = f"lan{NEIGHBOURS.index(sender)}" if sender in NEIGHBOURS else self.bridge_of(sender, link)
-        mac = hardware_address(outer)
+        mac = self.host_behind(sender, link)
         self.spaces[sender].run(f"packets.send({link!r}, {mac!r}, packets.datagram({packet}))")
+
+    def host_behind(self, name: str, link: str) -> str:
+        """The host's hardware address at the other end of a link."""
+        return hardware_address(f"lan{NEIGHBOURS.index(name)}" if name in NEIGHBOURS else self.bridge_of(name, link))
 
     def bridge_of(self, name: str, link: str) -> str:
         ref = name.encode().hex().ljust(64, "0")

