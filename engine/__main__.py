@@ -188,6 +188,7 @@ async def _run(
     remote, meters = listeners.remote, Meters()
     with _starting(layout):
         keeper = KeeperClient(keeper_fd)
+        await keeper.log_as(settings.log_format)
         make_private(layout)
         spread(layout.state / "containers")
         # One that has lost its keeper may still be finishing requests: what it writes must be there when we read.

@@ -12,24 +12,21 @@ is one field as well, so that a line is always an event.
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import sys
-import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TextIO
+
+from . import loglines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("text", "json")
 PROJECT_LABEL = "com.docker.compose.project"
 
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default={})  # noqa: B039  (never changed in place)
-_PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
 _FIELDS = "fields"
 
 
@@ -71,12 +68,11 @@ class Lines(logging.Formatter):
 
     def __init__(self, form: str) -> None:
         super().__init__()
-        self._write = _json if form == "json" else _text
+        self._form = form
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
-            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "time": loglines.moment(record.created),
             "level": record.levelname.lower(),
             "source": record.name.removeprefix("pycompose."),
             "msg": record.getMessage(),
@@ -85,12 +81,4 @@ class Lines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return self._write(line)
-
-
-def _text(line: Mapping[str, str]) -> str:
-    return " ".join(f"{key}={value if _PLAIN.fullmatch(value) else json.dumps(value)}" for key, value in line.items())
-
-
-def _json(line: Mapping[str, str]) -> str:
-    return json.dumps(line)
+        return loglines.written(line, self._form)

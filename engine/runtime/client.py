@@ -20,6 +20,7 @@ from . import bundle, protocol
 from .connection import Connection, LaunchError, RequestError, ShimError, ShimLost, close_all, error_of
 from .execspec import ExecSpec
 from .loopfd import LoopFd, input_pipe, output_pipe
+from .shimevents import Exited, Lost, OutOfMemory, Prepared, ShimEvent, ShimState, Started
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,6 +39,7 @@ __all__ = [
     "KeeperClient",
     "LaunchError",
     "Lost",
+    "OutOfMemory",
     "Prepared",
     "RequestError",
     "ShimClient",
@@ -47,83 +49,6 @@ __all__ = [
     "ShimState",
     "Started",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The shim stands. The descriptors (a network namespace, a NETLINK_ROUTE socket in it) belong to the ShimClient
-    and live as long as it; both are None unless the launch asked for a new network namespace."""
-
-    netns_fd: int | None
-    rtnl_fd: int | None
-    state: ShimState
-
-
-@dataclass(frozen=True, slots=True)
-class ShimState:
-    """What the shim says about its container; the same as status.json. Times in ns since the epoch."""
-
-    status: str
-    shim_pid: int
-    shim_starttime: int
-    pid: int | None = None
-    pid_starttime: int | None = None
-    started_at: int | None = None
-    finished_at: int | None = None
-    exit_code: int | None = 0
-    oom_killed: bool = False
-    error: str = ""
-    restart_count: int = 0
-    manual: bool = False
-
-    @staticmethod
-    def parse(document: wire.Status) -> ShimState:
-        """Raises Incomplete."""
-        return documents.build(ShimState, document)
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The container's program runs. ``pid`` with ``pid_starttime`` (clock ticks since boot) names it on the host."""
-
-    pid: int
-    pid_starttime: int
-    started_at: int
-    restart_count: int = 0
-    warnings: Sequence[str] = ()
-    """What was asked for and this machine cannot do (limits)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """The container has ended. With ``restarting`` it starts again after ``delay`` seconds, without being asked.
-
-    ``error`` is set when a restart by policy could not launch. ``manual`` tells a stop or kill by request.
-    """
-
-    exit_code: int | None
-    finished_at: int
-    oom_killed: bool = False
-    started_at: int | None = None
-    restarting: bool = False
-    delay: float = 0.0
-    restart_count: int = 0
-    error: str = ""
-    manual: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The shim died without a release. The container is dead too or about to be (see :func:`engine.runtime.burial`);
-    its exit status is unknown. The last event."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfMemory:
-    """The kernel has killed a process of the container for want of memory; told once in a run."""
-
-
-ShimEvent = Started | Exited | Lost | OutOfMemory
 
 
 @dataclass(slots=True)
@@ -214,6 +139,12 @@ class KeeperClient:
             ours.close()
             raise
         return ours
+
+    async def log_as(self, form: str) -> None:
+        """Keeper, shims and guards that begin from now on write their own lines in this form. One that is older than that
+        goes on as it does."""
+        if "log" in (self._connection.peer.ops or ()):
+            await self._connection.request("log", form=form)
 
     async def shutdown(self) -> None:
         """Tell the keeper that the engine is about to exit for good: it then removes the socket and ends as well."""

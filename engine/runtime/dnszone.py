@@ -6,13 +6,12 @@ them by rename. A file that cannot be read keeps what was known before, one that
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import documents
-from . import dnsmessage
+from . import dnsmessage, ownlog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,8 +139,7 @@ def _changed(path: str, known: _Signature | None) -> tuple[_Signature | None, Ma
     except (OSError, ValueError):
         return signature, None
     except documents.NewerFormat as error:
-        with contextlib.suppress(OSError):
-            os.write(2, f"pycompose shim: {error}\n".encode())
+        ownlog.say("shim", str(error))
         return signature, None
 
 

@@ -94,7 +94,7 @@ class Keeper:
     def _start_engine(self) -> None:
         ours, theirs = protocol.pair()
         # Before there is an engine: it finds it waiting.
-        protocol.send(ours, protocol.hello(("fork", "guard", "shutdown")))
+        protocol.send(ours, protocol.hello(("fork", "guard", "log", "shutdown")))
         pid = os.fork()
         if pid == 0:
             self._become_engine(theirs)
@@ -115,7 +115,7 @@ class Keeper:
             arguments += ["--listen-fd", str(self._listener.fileno()), "--keeper-fd", str(channel.fileno())]
             os.execve(sys.executable, arguments, environment.read())
         except OSError as error:
-            _say(f"cannot execute {sys.executable}: {error}")
+            ownlog.say("keeper", f"cannot execute {sys.executable}: {error}")
         finally:
             os._exit(127)
 
@@ -150,10 +150,10 @@ class Keeper:
             return
         early = time.monotonic() - self._engine_started < _EARLY
         self._crashes = self._crashes + 1 if early else 1
-        _say(f"the engine ended with exit code {code}")
+        ownlog.say("keeper", f"the engine ended with exit code {code}")
         if self._crashes >= _CRASHES:
-            _say(
-                f"it did so {_CRASHES} times in a row within {_EARLY:.0f} s of its start: giving up. Containers go on."
+            ownlog.say(
+                "keeper", f"it did so {_CRASHES} times in a row within {_EARLY:.0f} s: giving up, containers go on"
             )
             self.exit_code = 1
             self.loop.stop()
@@ -190,6 +190,9 @@ class Keeper:
     def _answer(self, message: wire.Message, descriptors: list[int]) -> wire.Message:
         if message["op"] == "shutdown":
             self._finishing = True
+            return {"ok": None}
+        if message["op"] == "log":
+            ownlog.write_as(message.get("form", ""))
             return {"ok": None}
         if message["op"] == "fork" and len(descriptors) == 1:
             try:
@@ -282,10 +285,10 @@ class Keeper:
             self.loop.watch(cleaner, lambda _: self._buried(cleaner))
             return
         try:
-            _say(f"the shim of {spec.id[:12]} died (exit code {code})")
+            ownlog.say("keeper", f"the shim of {spec.id[:12]} died (exit code {code})")
             statusfile.bury(spec.status, spec.cgroup, self._host.hierarchies)
         except (OSError, ValueError) as error:
-            _say(f"after the shim of {spec.id[:12]}: {error}")
+            ownlog.say("keeper", f"after the shim of {spec.id[:12]}: {error}")
         finally:
             os._exit(0)
 
@@ -427,7 +430,7 @@ def _clean_up(layout: Layout, hierarchies: cgroup.Hierarchies) -> None:
     try:
         ownlog.put_aside(layout)
     except OSError as error:  # no room, or nothing was ever stored here
-        _say(f"{layout.last_log}: {error.strerror}")
+        ownlog.say("keeper", f"{layout.last_log}: {error.strerror}")
     os.unlink(layout.lock)
     parts = ("containers", "networks", "build", "mounts/empty", "mounts", "files")
     for directory in (*(layout.run / part for part in parts), layout.run):
@@ -439,7 +442,7 @@ def _clean_up(layout: Layout, hierarchies: cgroup.Hierarchies) -> None:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # the log's disk is full: no reason to end
+    with contextlib.suppress(OSError):  # for whoever starts a keeper, on a terminal perhaps
         os.write(2, f"pycompose keeper: {text}\n".encode())
 
 

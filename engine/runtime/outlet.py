@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..linux import process
+from . import ownlog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ class Outlet:
         try:
             self._fork()
         except OSError as error:
-            os.write(2, f"pycompose keeper: no way out for containers: {error}\n".encode())
+            ownlog.say("outlet", f"no way out for containers: {error}")
             self._ended()
 
     def _fork(self) -> None:

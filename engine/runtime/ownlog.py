@@ -1,14 +1,33 @@
-"""Where keeper and engine write to: a log in the run directory, which is put aside when they end."""
+"""Where keeper and engine write to: a log in the run directory, which is put aside when they end. And the keeper's own lines in it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from typing import TYPE_CHECKING
+
+from .. import loglines
 
 if TYPE_CHECKING:
     from ..layout import Layout
 
 _KEPT = 1 << 20
+_form = "text"
+
+
+def write_as(form: str) -> None:
+    """The form of the lines of this process, and of all that are forked from it from now on; an unknown one changes nothing."""
+    global _form
+    if form in loglines.FORMATS:
+        _form = form
+
+
+def say(source: str, text: str) -> None:
+    """One line, as `engine.journal` writes them, on the process's standard error."""
+    line = {"time": loglines.moment(time.time()), "level": "error", "source": f"engine.runtime.{source}", "msg": text}
+    with contextlib.suppress(OSError):  # the log's disk is full: no reason to end
+        os.write(2, f"{loglines.written(line, _form)}\n".encode())
 
 
 def redirect_output(path: str) -> None:

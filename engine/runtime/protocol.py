@@ -4,7 +4,8 @@
       │◄── {"event":"hello","v":1,"ops":[…]} ──────│                  │  the first thing that keeper, shim and guard say
       │  {"id":1,"op":"fork","shim":{…}} +fd ─────►│  fork ──────────►│  (fd is the shim's end of its control socket)
       │◄── {"reply":1,"ok":{"pid":…,"pid_starttime":…}}               │
-      │  {"id":2,"op":"shutdown"} ────────────────►│                  │
+      │  {"id":2,"op":"log","form":"json"} ───────►│                  │  how the keeper's own lines are written from now on
+      │  {"id":3,"op":"shutdown"} ────────────────►│                  │
       │                                                               │
       │◄──────────────── {"event":"prepared", …state} +netns +rtnl ───│  at birth, and again to each engine that adopts
       │  {"id":1,"op":"start"} ──────────────────────────────────────►│

@@ -224,6 +224,8 @@ class Fields(ExecDocument, total=False):
     first: int
     on: bool
     towards: list[tuple[str, int] | None]
+    form: str
+    """One of `loglines.FORMATS`."""
 
 
 class Message(Fields, total=False):

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -52,6 +53,11 @@ while True:
         word = connection.recv(1)
         if word == b"c":
             os.abort()
+        if word == b"j":
+            keeper.setblocking(True)
+            keeper.send(json.dumps({{"id": 2, "op": "log", "form": "json"}}).encode())
+            while "reply" not in json.loads(keeper.recv(1000)):
+                pass
         if word == b"x":
             connection.sendall(b"bye")
             keeper.setblocking(True)
@@ -218,6 +224,24 @@ def test_a_keeper_outlives_a_killed_starter(faked: Instance) -> None:
     assert ask(faked.layout).isdigit()
 
 
+def test_its_own_lines_have_the_form_of_the_engines(faked: Instance) -> None:
+    assert faked.start() == 0
+    first = int(ask(faked.layout))
+    assert ask(faked.layout, b"c") == b""
+    until(lambda: (said := faked.layout.engine_log.read_text()).endswith("\n") and "exit code" in said)
+    line = faked.layout.engine_log.read_text()
+    assert re.fullmatch(
+        r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=error source=engine\.runtime\.keeper"
+        r' msg="the engine ended with exit code 134"\n',
+        line,
+    )
+    until(lambda: ask(faked.layout, b"j") not in (b"", str(first).encode()))
+    assert ask(faked.layout, b"c") == b""
+    until(lambda: faked.layout.engine_log.read_text().count("exit code") == 2)
+    last = json.loads(faked.layout.engine_log.read_text().splitlines()[-1])
+    assert (last["source"], last["msg"]) == ("engine.runtime.keeper", "the engine ended with exit code 134")
+
+
 def test_giving_up_on_an_engine_that_only_crashes(tmp_path: Path) -> None:
     made = Instance(tmp_path / "root", "#!/bin/sh\necho the reason >&2\nexit 3\n")
     assert made.start() == 0
@@ -290,7 +314,7 @@ def test_imports_of_the_keeper_are_few() -> None:
     }
     assert not tops & heavy
     ours = {name.removeprefix("pycompose.") for name in names if name.startswith("pycompose.engine.")}
-    assert {name.split(".")[1] for name in ours} == {"documents", "layout", "linux", "refusals", "runtime"}
+    assert {name.split(".")[1] for name in ours} == {"documents", "layout", "linux", "loglines", "refusals", "runtime"}
     assert "pycompose.engine.runtime.client" not in ours
     # A shim is a fork that may outlive an upgrade: what it would import later is another release's, or no longer there.
     assert {f"engine.runtime.{name}" for name in ("syslog", "logread", "logcompress", "foreign", "dns")} <= ours

@@ -40,6 +40,7 @@ LOOSE = {
     "engine/idle.py": "when an engine that nobody needs may leave",
     "engine/journal.py": "the log one can operate by",
     "engine/layout.py": "every path on disk",
+    "engine/loglines.py": "a line of the log, for the engine and for those that load no logging",
     "engine/meters.py": "what /metrics counts",
     "engine/refusals.py": "what the machine refuses, in words",
     "engine/shapes.py": "JSON of others, checked to its leaves",
