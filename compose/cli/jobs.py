@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..app.oneoff import OneOffOptions
     from ..client import Engine
     from ..client.bodies.jobs import Job, Run
+    from ..model import Project
     from .session import Session
 
 CANCELLED = 130
@@ -39,6 +40,14 @@ def full_name(session: Session, name: str) -> str:
     raise NoSuchService(f"the engine has no job {name} ({hint})")
 
 
+def check_by_hand(project: Project, args: Namespace, name: str) -> None:
+    """Raises `UsageError` for what a job does not let whoever starts it do."""
+    if args.command:
+        raise UsageError(f"{name} is a job: its command stands in the file")
+    if (project.jobs[name].get("triggers") or {}).get("manual") is False:
+        raise UsageError(f"job {name} cannot be started by hand: its triggers say `manual: false`")
+
+
 def run_job(session: Session, args: Namespace, name: str, options: OneOffOptions) -> int:
     """Dependencies first, then one recorded run with its output; the exit code is the run's."""
     from ..app.converge import check_supported
@@ -46,11 +55,7 @@ def run_job(session: Session, args: Namespace, name: str, options: OneOffOptions
     from ..plan.reconcile.jobs import job_name
     from ..run.perform.jobs import register
 
-    job = session.project.jobs[name]
-    if args.command:
-        raise UsageError(f"{name} is a job: its command stands in the file")
-    if (job.get("triggers") or {}).get("manual") is False:
-        raise UsageError(f"job {name} cannot be started by hand: its triggers say `manual: false`")
+    check_by_hand(session.project, args, name)
     before = session.project
     chain = _with_dependencies(session, name)
     session.project = before.with_jobs(*chain)

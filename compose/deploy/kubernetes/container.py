@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...labels import image_name
+from ..words import command_words
 from .names import dns_name
 from .placement import gpus
 from .text import cpus, literal, quantity
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Literal
 
+    from ...errors import Path
     from ...model import Project
     from ...model.service import Hook, Service
     from ..findings import Findings
@@ -28,7 +30,7 @@ def container(project: Project, name: str, facts: Facts, mounted: Mounted, findi
         "image": image_of(project, name, facts),
         "imagePullPolicy": "IfNotPresent",
     }
-    _add_command(body, tree)
+    _add_command(body, name, tree, findings)
     environment = _environment(tree.get("environment") or {})
     if environment:
         body["env"] = environment
@@ -38,7 +40,8 @@ def container(project: Project, name: str, facts: Facts, mounted: Mounted, findi
     resources = _resources(name, tree, findings)
     if resources:
         body["resources"] = resources
-    security = _security(name, tree, facts, findings)
+    ids = user_ids(tree.get("user") or "", facts.users.get(name), ("services", name, "user"), findings)
+    security = _security(name, tree, ids, findings)
     if security:
         body["securityContext"] = security
     if mounted.mounts:
@@ -53,11 +56,12 @@ def image_of(project: Project, name: str, facts: Facts) -> str:
     return facts.images.get(name) or image_name(project, name)
 
 
-def _add_command(body: pods.Container, tree: Service) -> None:
-    if (words := tree.get("entrypoint")) is not None:
-        body["command"] = [literal(one) for one in words]
-    if (words := tree.get("command")) is not None:
-        body["args"] = [literal(one) for one in words]
+def _add_command(body: pods.Container, name: str, tree: Service, findings: Findings) -> None:
+    entrypoint, command = command_words(name, tree, findings)
+    if entrypoint is not None:
+        body["command"] = [literal(one) for one in entrypoint]
+    if command is not None:
+        body["args"] = [literal(one) for one in command]
     if tree.get("working_dir"):
         body["workingDir"] = tree["working_dir"]
     if tree.get("stdin_open"):
@@ -75,11 +79,7 @@ def init_containers(
     found: list[pods.Container] = []
     for index, hook in enumerate(tree.get("pre_start") or ()):
         environment = {**(tree.get("environment") or {}), **(hook.get("environment") or {})}
-        step: Service = {
-            **tree,
-            "user": hook.get("user") or tree.get("user", ""),
-            "privileged": hook.get("privileged", False),
-        }
+        step: Service = {**tree, "privileged": hook.get("privileged", False)}
         body: pods.Container = {
             "name": f"pre-start-{index}",
             "image": hook.get("image") or image,
@@ -90,13 +90,24 @@ def init_containers(
             body["workingDir"] = directory
         if environment:
             body["env"] = _environment(environment)
-        security = _security(name, step, facts, findings)
+        security = _security(name, step, _step_ids(name, tree, index, facts, findings), findings)
         if security:
             body["securityContext"] = security
         if mounted.mounts:
             body["volumeMounts"] = mounted.mounts
         found.append(body)
     return found
+
+
+def _step_ids(name: str, tree: Service, index: int, facts: Facts, findings: Findings) -> tuple[int, int | None] | None:
+    """A step runs as the service does unless it says otherwise; only the service's own user was looked up, in the service's image."""
+    hook = (tree.get("pre_start") or [])[index]
+    own = tree.get("user") or ""
+    given = hook.get("user") or own
+    known = facts.users.get(name) if given == own and not hook.get("image") else None
+    is_own = bool(hook.get("user"))
+    path: Path = ("services", name, "pre_start", index, "user" if is_own else "image")
+    return user_ids(given, known, path, findings)
 
 
 def _environment(values: Mapping[str, str | None]) -> list[pods.Variable]:
@@ -138,7 +149,7 @@ def _amounts(processors: float | None, memory: int | None) -> dict[str, str]:
     return found
 
 
-def _security(name: str, tree: Service, facts: Facts, findings: Findings) -> pods.SecurityContext:
+def _security(name: str, tree: Service, ids: tuple[int, int | None] | None, findings: Findings) -> pods.SecurityContext:
     body: pods.SecurityContext = {}
     if tree.get("privileged"):
         body["privileged"] = True
@@ -151,7 +162,6 @@ def _security(name: str, tree: Service, facts: Facts, findings: Findings) -> pod
         capabilities["drop"] = [one.upper().removeprefix("CAP_") for one in dropped]
     if capabilities:
         body["capabilities"] = capabilities
-    ids = user_ids(name, tree, facts, findings)
     if ids is not None:
         body["runAsUser"] = ids[0]
         if ids[1] is not None:
@@ -170,23 +180,21 @@ def _security(name: str, tree: Service, facts: Facts, findings: Findings) -> pod
     return body
 
 
-def user_ids(name: str, tree: Service, facts: Facts, findings: Findings) -> tuple[int, int | None] | None:
-    """``user`` as numbers; names are those of the image, where that could be asked."""
-    user, _, group = (tree.get("user") or "").partition(":")
+def user_ids(
+    given: str, known: tuple[int, int] | None, path: Path, findings: Findings
+) -> tuple[int, int | None] | None:
+    """A user of a Compose file as numbers; names are the image's own, and ``known`` what it says of this one."""
+    user, _, group = given.partition(":")
     if not user:
         return None
     # Names are the image's own, but for the one that every image has.
     user, group = ("0" if one == "root" else one for one in (user, group))
     if user.isdigit() and (not group or group.isdigit()):
         return int(user), int(group) if group else None
-    if name in facts.users:
-        return facts.users[name]
-    words = f"user {tree['user']} is a name of the image's, and Kubernetes takes numbers"
-    findings.refuse(
-        ("services", name, "user"),
-        words,
-        "write the number, or build or pull the image here so that it can be looked up",
-    )
+    if known is not None:
+        return known
+    words = f"user {given} is a name of the image's, and Kubernetes takes numbers"
+    findings.refuse(path, words, "write the number, or build or pull the image here so that it can be looked up")
     return None
 
 

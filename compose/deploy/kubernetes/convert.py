@@ -45,13 +45,13 @@ def convert(project: Project, facts: Facts, findings: Findings) -> list[Wanted]:
     objects: list[Wanted] = []
     sources = {}
     for noun in ("secrets", "configs"):
-        made, sources[noun] = file_objects(project, facts, noun)
+        made, sources[noun] = file_objects(project, facts, noun, findings)
         objects += made
     objects += login_objects(project, facts)
     used = {str(one.get("source")) for tree in project.services.values() for one in tree.get("volumes") or ()}
     claims = [claim(project, facts, key, findings) for key in project.volumes if key in used]
     objects += [one for one in claims if one is not None]
-    objects += policies(project, facts)
+    objects += policies(project, facts, findings)
     jobs = awaited(project)
     for name in project.services:
         objects += service_objects(project, name, facts, findings)

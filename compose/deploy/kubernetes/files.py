@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ... import files
 from ..naming import Content, contents
 from ..objects import Wanted
-from .names import KEY, LONGEST, dns_name, own_labels
+from .names import KEY, LONGEST, checked_annotations, dns_name, own_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ...errors import Path
     from ...model import Project
@@ -28,6 +29,9 @@ LARGEST = 1 << 20
 MANY = 500
 """Files of a directory that still becomes one object."""
 
+LONGEST_KEY, DIGITS = 253, 16
+"""Characters of a key, and those of them that tell two apart which would be the same."""
+
 FILE = "file"
 """The key of the one file of a secret or config."""
 
@@ -40,7 +44,9 @@ class Source(NamedTuple):
     items: tuple[tuple[str, str, int], ...] = ()
 
 
-def file_objects(project: Project, facts: Facts, noun: str) -> tuple[list[Wanted], dict[str, Source]]:
+def file_objects(
+    project: Project, facts: Facts, noun: str, findings: Findings
+) -> tuple[list[Wanted], dict[str, Source]]:
     """The objects for ``noun`` (configs or secrets), and what a service mounts for each, external ones too."""
     section = project.secrets if noun == "secrets" else project.configs
     objects: list[Wanted] = []
@@ -53,9 +59,9 @@ def file_objects(project: Project, facts: Facts, noun: str) -> tuple[list[Wanted
         tree = section.get(key) or {}
         base = dns_name(str(tree.get("name") or key)) or "file"
         name = content.name(base, LONGEST)
-        annotations = tree.get("labels") or {}
+        notes = checked_annotations(tree.get("labels"), (noun, key, "labels"), findings)
         kind = "Secret" if noun == "secrets" else "ConfigMap"
-        body = _object(project, facts, kind, name, {FILE: content.data}, {KEY: dns_name(key)}, annotations)
+        body = _object(project, facts, kind, name, {FILE: content.data}, {KEY: dns_name(key)}, notes)
         objects.append(Wanted(kind, name, body, (noun, key)))
         sources[key] = Source(name, FILE)
     return objects, sources
@@ -66,15 +72,15 @@ def bind_object(
 ) -> tuple[Wanted, Source] | None:
     """A file or small directory of this machine as a ConfigMap; None, and a refusal, for what is none."""
     try:
-        found = dict(_tree(source))
+        found = _small_tree(source)
     except OSError as error:
         findings.refuse(path, f"{error.filename or source}: {error.strerror or error}")
         return None
-    if not found or sum(len(data) for data, _ in found.values()) > LARGEST or len(found) > MANY:
+    if not found:
         words = f"{source} is a path of this machine; what is small goes along as a ConfigMap, and this has more than {LARGEST >> 20} MiB or nothing in it"
         findings.refuse(path, words, "use a volume; where every node has the path, allow it with --allow-binds")
         return None
-    keys = {name: re.sub(r"[^-._a-zA-Z0-9]", "_", name.replace("/", "__")) for name in found}
+    keys = _keys(sorted(found))
     data = {keys[name]: content for name, (content, _) in found.items()}
     blob = b"".join(f"{name}\0{mode}\0".encode() + content + b"\0" for name, (content, mode) in sorted(found.items()))
     base = dns_name(os.path.basename(source.rstrip("/"))) or "bind"
@@ -86,6 +92,32 @@ def bind_object(
         body = _object(project, facts, "ConfigMap", name, {FILE: found[""][0]}, {}, {})
         return Wanted("ConfigMap", name, body, path), Source(name, FILE, ((FILE, FILE, found[""][1]),))
     return Wanted("ConfigMap", name, body, path), Source(name, "", items)
+
+
+def _small_tree(source: str) -> dict[str, tuple[bytes, int]]:
+    """What `_tree` has, and nothing where that is more than one object holds: a directory may be a whole disk."""
+    found: dict[str, tuple[bytes, int]] = {}
+    size = 0
+    for name, (data, mode) in _tree(source):
+        found[name] = data, mode
+        size += len(data)
+        if size > LARGEST or len(found) > MANY:
+            return {}
+    return found
+
+
+def _keys(names: Iterable[str]) -> dict[str, str]:
+    """A key for each path: its characters as far as keys have them, and digits where that is too long or another's already."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        key = re.sub(r"[^-._a-zA-Z0-9]", "_", name.replace("/", "__"))
+        if len(key) > LONGEST_KEY or key in taken or key == "." or key.startswith(".."):
+            digits = hashlib.sha256(name.encode()).hexdigest()[:DIGITS]
+            key = f"{key.lstrip('.')[: LONGEST_KEY - DIGITS - 1]}-{digits}"
+        taken.add(key)
+        found[name] = key
+    return found
 
 
 def _tree(source: str) -> Iterator[tuple[str, tuple[bytes, int]]]:
@@ -111,15 +143,15 @@ def _object(
     name: str,
     data: Mapping[str, bytes],
     labels: Mapping[str, str],
-    annotations: Mapping[str, str],
+    notes: Mapping[str, str],
 ) -> bodies.Files:
     metadata: Metadata = {
         "name": name,
         "namespace": facts.namespace,
         "labels": {**own_labels(project.name, facts.namespace), **labels},
     }
-    if annotations:
-        metadata["annotations"] = dict(annotations)
+    if notes:
+        metadata["annotations"] = dict(notes)
     body: bodies.Files = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "immutable": True}
     if kind == "Secret":
         return {**body, "type": "Opaque", "data": {key: _base64(value) for key, value in data.items()}}

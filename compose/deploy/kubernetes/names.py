@@ -8,6 +8,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...errors import Path
     from ..findings import Findings
 
@@ -46,8 +48,15 @@ def checked_name(text: str, path: Path, findings: Findings) -> str:
     return name
 
 
-def is_annotation(key: str) -> bool:
-    return _ANNOTATION.fullmatch(key) is not None
+def checked_annotations(values: Mapping[str, str] | None, path: Path, findings: Findings) -> dict[str, str]:
+    """The labels of a Compose file as annotations, which may hold any text; a key that Kubernetes does not take is refused."""
+    found: dict[str, str] = {}
+    for key, value in (values or {}).items():
+        if _ANNOTATION.fullmatch(key):
+            found[key] = value
+        else:
+            findings.refuse((*path, key), f"{key!r} is no key for an annotation")
+    return found
 
 
 def set_id(project: str, namespace: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ..platforms import check_variant
 from .names import selector
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def placement(project: Project, name: str, findings: Findings) -> pods.Placement
         if rest:
             chosen["kubernetes.io/arch"] = rest.partition("/")[0]
         body["nodeSelector"] = chosen
+        check_variant(name, tree["platform"], findings)
     return body
 
 

@@ -8,7 +8,7 @@ from ...convert.values import seconds
 from .container import container, image_of, init_containers, user_ids
 from .leaving import handler, leaving
 from .logins import pull_secrets
-from .names import NETWORK, dns_name, is_annotation, own_labels, selector
+from .names import NETWORK, checked_annotations, dns_name, own_labels, selector
 from .placement import placement
 from .probes import probes
 from .volumes import mounted
@@ -71,9 +71,9 @@ def pod_template(
     if tree.get("runtime"):
         spec["runtimeClassName"] = tree["runtime"]
     metadata: Metadata = {"labels": _labels(project, name, facts)}
-    annotations = _annotations(name, tree, findings)
-    if annotations:
-        metadata["annotations"] = annotations
+    notes = _annotations(name, tree, findings)
+    if notes:
+        metadata["annotations"] = notes
     return {"metadata": metadata, "spec": spec}, volumes.objects
 
 
@@ -108,14 +108,8 @@ def network_label(project: Project, key: str) -> str:
 
 
 def _annotations(name: str, tree: Service, findings: Findings) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for section, values in (("labels", tree.get("labels")), ("annotations", tree.get("annotations"))):
-        for key, value in (values or {}).items():
-            if is_annotation(key):
-                found[key] = value
-            else:
-                findings.refuse(("services", name, section, key), f"{key!r} is no key for an annotation")
-    return found
+    labels = checked_annotations(tree.get("labels"), ("services", name, "labels"), findings)
+    return labels | checked_annotations(tree.get("annotations"), ("services", name, "annotations"), findings)
 
 
 def _shared(project: Project, name: str, spec: pods.PodSpec, findings: Findings) -> None:
@@ -198,7 +192,7 @@ def _security(name: str, tree: Service, facts: Facts, findings: Findings, has_vo
     if sysctls:
         body["sysctls"] = sysctls
     ids = (
-        user_ids(name, tree, facts, findings)
+        user_ids(tree["user"], facts.users.get(name), ("services", name, "user"), findings)
         if has_volumes and (tree.get("user") or "").partition(":")[0].isdigit()
         else None
     )

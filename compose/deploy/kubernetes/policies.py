@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..objects import Wanted
-from .names import dns_name, own_labels, selector
+from .names import checked_annotations, dns_name, own_labels, selector
 from .pod import network_label
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...errors import Path
     from ...model import Project
+    from ..findings import Findings
     from .bodies import network as bodies
     from .bodies.meta import Labels, Metadata
     from .facts import Facts
@@ -18,10 +21,12 @@ if TYPE_CHECKING:
 _RESOLVER: list[bodies.PolicyPort] = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
 
 
-def policies(project: Project, facts: Facts) -> list[Wanted]:
+def policies(project: Project, facts: Facts, findings: Findings) -> list[Wanted]:
     used = {key for tree in project.services.values() for key in tree.get("networks") or ()}
     any_internal = any((project.networks.get(key) or {}).get("internal") for key in used)
-    found = [_network(project, facts, key, any_internal) for key in project.networks if key in used]
+    found = [
+        _network(project, facts, key, findings, any_internal=any_internal) for key in project.networks if key in used
+    ]
     for name, tree in project.services.items():
         ports: list[bodies.PolicyPort] = [
             {"port": port["target"], "protocol": (port.get("protocol") or "tcp").upper()}
@@ -37,7 +42,7 @@ def policies(project: Project, facts: Facts) -> list[Wanted]:
     return found
 
 
-def _network(project: Project, facts: Facts, key: str, any_internal: bool) -> Wanted:
+def _network(project: Project, facts: Facts, key: str, findings: Findings, *, any_internal: bool) -> Wanted:
     members: Labels = {"matchLabels": {network_label(project, key): "member"}}
     peer: bodies.Peer = {"podSelector": members}
     tree = project.networks.get(key) or {}
@@ -48,15 +53,25 @@ def _network(project: Project, facts: Facts, key: str, any_internal: bool) -> Wa
         # As soon as one policy speaks of what goes out, all have to: without a word a pod of two networks would lose the other.
         spec["policyTypes"] = ["Ingress", "Egress"]
         spec["egress"] = [{"to": [peer]}, {"ports": _RESOLVER}] if tree.get("internal") else [{}]
-    return _policy(project, facts, f"network-{dns_name(key)}", spec, ("networks", key))
+    notes = checked_annotations(tree.get("labels"), ("networks", key, "labels"), findings)
+    return _policy(project, facts, f"network-{dns_name(key)}", spec, ("networks", key), notes)
 
 
-def _policy(project: Project, facts: Facts, name: str, spec: bodies.PolicySpec, path: Path) -> Wanted:
+def _policy(
+    project: Project,
+    facts: Facts,
+    name: str,
+    spec: bodies.PolicySpec,
+    path: Path,
+    notes: Mapping[str, str] | None = None,
+) -> Wanted:
     metadata: Metadata = {
         "name": name[:63],
         "namespace": facts.namespace,
         "labels": own_labels(project.name, facts.namespace),
     }
+    if notes:
+        metadata["annotations"] = dict(notes)
     body: bodies.NetworkPolicy = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -40,7 +40,7 @@ def probes(tree: HealthCheck) -> pods.Probes:
 
 
 def _seconds(value: Duration | None, default: int) -> int:
-    """Whole seconds, at least one unless the value is zero: probes have no smaller unit."""
-    if value is None:
+    """Whole seconds, at least one: probes have no smaller unit. Nothing and zero stand for the default, as on one machine."""
+    if not value:
         return default
     return -(-value // 10**9)

@@ -12,7 +12,7 @@ from ...labels import volume_name
 from ..extensions import extension
 from ..objects import Wanted
 from .files import bind_object
-from .names import checked_name, dns_name, own_labels
+from .names import checked_annotations, checked_name, dns_name, own_labels
 from .text import quantity
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ SECTION = "x-kubernetes"
 _WISHES = ("class", "mode", "size")
 SIZE, MODE = "1Gi", "ReadWriteOnce"
 MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
+_RESTRICTIONS = ("noexec", "nosuid", "nodev")
 _PROPAGATION = {
     "rshared": "Bidirectional",
     "shared": "Bidirectional",
@@ -81,8 +82,8 @@ def claim(project: Project, facts: Facts, key: str, findings: Findings) -> Wante
         "namespace": facts.namespace,
         "labels": own_labels(project.name, facts.namespace),
     }
-    if annotations := tree.get("labels"):
-        metadata["annotations"] = dict(annotations)
+    if notes := checked_annotations(tree.get("labels"), (*path, "labels"), findings):
+        metadata["annotations"] = notes
     spec: ClaimSpec = {
         "accessModes": [mode],
         "resources": {"requests": {"storage": str(wishes.get("size") or SIZE)}},
@@ -185,6 +186,8 @@ def _bind(project: Project, item: Mount, path: Path, facts: Facts, found: Mounte
             "what is small and read_only goes along as a ConfigMap; --allow-binds where every node has the path",
         )
         return
+    if options.get("propagation"):
+        findings.ignore((*path, "bind", "propagation"), "what goes along as a ConfigMap has no mounts below it")
     made = bind_object(project, facts, path, source, findings)
     if made is None:
         return
@@ -212,7 +215,9 @@ def _tmpfs(text: str, path: Path, found: Mounted, findings: Findings) -> None:
             mount["readOnly"] = True
         elif key == "mode":
             findings.ignore(path, f"{word} has no effect: an emptyDir is open to all of its pod")
-        elif key not in ("rw", "noexec", "nosuid", "nodev"):
+        elif word in _RESTRICTIONS:
+            findings.ignore(path, f"{word} has no effect: an emptyDir is mounted as the node mounts all of them")
+        elif word != "rw":
             findings.refuse(path, f"an emptyDir takes a size, not {word}")
     found.add(mount, {"emptyDir": body})
 

@@ -11,7 +11,7 @@ from ..extensions import extension
 from ..jobs import JOB_MODES, SCHEDULE, mode, replicas
 from ..objects import COMPLETED, READY, Wanted
 from .cron import cron_job
-from .names import LONGEST, ON_FAILURE, ROLLBACK, SERVICE, checked_name, is_annotation, own_labels, selector
+from .names import LONGEST, ON_FAILURE, ROLLBACK, SERVICE, checked_annotations, checked_name, own_labels, selector
 from .pod import pod_template
 from .volumes import has_own_data
 
@@ -55,21 +55,19 @@ def workload(
     path = ("services", name)
     base = checked_name(name, path, findings)
     job = is_job(project, name, awaited)
+    _check(project, name, findings, job=job)
     template, objects = pod_template(project, name, facts, sources, findings, "Never" if job else "Always")
     metadata: Metadata = {
         "name": base,
         "namespace": facts.namespace,
         "labels": {**own_labels(project.name, facts.namespace), SERVICE: name},
     }
-    annotations = dict((tree.get("deploy") or {}).get("labels") or {})
-    for key in annotations:
-        if not is_annotation(key):
-            findings.refuse((*path, "deploy", "labels", key), f"{key!r} is no key for an annotation")
+    notes = checked_annotations((tree.get("deploy") or {}).get("labels"), (*path, "deploy", "labels"), findings)
     action = ((tree.get("deploy") or {}).get("update_config") or {}).get("failure_action")
     if action and action != ROLLBACK:
-        annotations[ON_FAILURE] = action
-    if annotations:
-        metadata["annotations"] = annotations
+        notes[ON_FAILURE] = action
+    if notes:
+        metadata["annotations"] = notes
     if extension(tree, SCHEDULE) or (tree.get("triggers") or {}).get("schedule"):
         return [*objects, cron_job(tree, metadata, _job_spec(tree, template), facts, path, findings)]
     if job:
@@ -88,13 +86,34 @@ def workload(
     return [*objects, Wanted(kind, base, body, path, name, READY)]
 
 
+def _check(project: Project, name: str, findings: Findings, *, job: bool) -> None:
+    """What the kind of object that a service becomes has no place for."""
+    tree = project.services[name]
+    deploy = tree.get("deploy") or {}
+    path = ("services", name, "deploy")
+    if mode(tree) == "global-job":
+        findings.refuse((*path, "mode"), "Kubernetes runs no job once on each node", "write replicated-job")
+    if not job and (deploy.get("restart_policy") or {}).get("max_attempts") is not None:
+        findings.ignore((*path, "restart_policy", "max_attempts"), "pods of a service are restarted without end")
+    update = deploy.get("update_config") or {}
+    if not job and mode(tree) != "global" and "parallelism" in update and _is_alone(project, tree):
+        words = "a writer of a claim that is for one is replaced, not doubled: all its pods at once"
+        findings.ignore((*path, "update_config", "parallelism"), words)
+
+
+def _is_alone(project: Project, tree: Service) -> bool:
+    """Whether the pods before have to be gone before the next may run."""
+    order = ((tree.get("deploy") or {}).get("update_config") or {}).get("order")
+    return not order and has_own_data(project, tree)
+
+
 def _strategy(project: Project, tree: Service) -> bodies.Strategy:
     """The next pod first, where two may run side by side; else the one before goes first."""
     update = (tree.get("deploy") or {}).get("update_config") or {}
     count = max(update.get("parallelism", 1) or 0, 0) or max(replicas(tree), 1)
     order = update.get("order") or ""
     takes_port = any(port.get("mode") == "host" for port in tree.get("ports") or ())
-    if not order and has_own_data(project, tree):
+    if _is_alone(project, tree):
         return {"type": "Recreate"}
     if order == "stop-first" or (not order and takes_port):
         return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": count}}

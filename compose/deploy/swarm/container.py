@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Literal
 
 from ...contents import uses
 from ...convert.healthcheck import healthcheck
+from ...convert.resources import ulimits
 from ...convert.values import file_mode
+from ..words import command_words
 from .labels import SERVICE, STACK
 from .text import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ...client.bodies import swarm as bodies
     from ...model import Project
-    from ...model.parts import FileReference, Ulimit
+    from ...model.parts import FileReference
     from ...model.service import Service
     from ..findings import Findings
     from .facts import Facts
@@ -27,11 +27,6 @@ _TEXTS: tuple[tuple[Literal["stop_signal", "user", "working_dir"], Literal["Stop
     ("stop_signal", "StopSignal"),
     ("user", "User"),
     ("working_dir", "Dir"),
-)
-_LISTS: tuple[tuple[Literal["command", "entrypoint", "group_add"], Literal["Args", "Command", "Groups"]], ...] = (
-    ("command", "Args"),
-    ("entrypoint", "Command"),
-    ("group_add", "Groups"),
 )
 _FLAGS: tuple[
     tuple[Literal["init", "read_only", "stdin_open", "tty"], Literal["Init", "ReadOnly", "OpenStdin", "TTY"]], ...
@@ -57,6 +52,7 @@ def container_spec(
         "Image": facts.images.get(name) or tree.get("image", ""),
         "Labels": {**(tree.get("labels") or {}), STACK: project.name, SERVICE: name},
     }
+    _add_command(body, name, tree, findings)
     _add_scalars(body, tree)
     environment = tree.get("environment") or {}
     if environment:
@@ -74,9 +70,8 @@ def container_spec(
                 ("services", name, "extra_hosts"),
                 "host-gateway is an address of one machine; a task may run on any node",
             )
-    limits = _ulimits(tree.get("ulimits") or {})
-    if limits:
-        body["Ulimits"] = limits
+    if tree.get("ulimits"):
+        body["Ulimits"] = [{**one} for one in ulimits(tree["ulimits"])]
     if tree.get("userns_mode") not in (None, "", "host"):
         findings.refuse(("services", name, "userns_mode"), f"userns_mode {tree['userns_mode']} does not exist on Swarm")
     privileges = _privileges(name, tree, findings)
@@ -101,14 +96,19 @@ def container_spec(
     return body
 
 
+def _add_command(body: bodies.ContainerSpec, name: str, tree: Service, findings: Findings) -> None:
+    entrypoint, command = command_words(name, tree, findings)
+    if command:
+        body["Args"] = list(command)
+    if entrypoint:
+        body["Command"] = list(entrypoint)
+
+
 def _add_scalars(body: bodies.ContainerSpec, tree: Service) -> None:
     """What goes into the spec as the file has it, or nearly so."""
     for key, field in _TEXTS:
         if text := tree.get(key):
             body[field] = text
-    for many, list_field in _LISTS:
-        if words := tree.get(many):
-            body[list_field] = list(words)
     for flag, bool_field in _FLAGS:
         if tree.get(flag):
             body[bool_field] = True
@@ -116,6 +116,8 @@ def _add_scalars(body: bodies.ContainerSpec, tree: Service) -> None:
         body["CapabilityAdd"] = [_capability(one) for one in added]
     if dropped := tree.get("cap_drop"):
         body["CapabilityDrop"] = [_capability(one) for one in dropped]
+    if groups := tree.get("group_add"):
+        body["Groups"] = list(groups)
     if hostname := tree.get("hostname"):
         body["Hostname"] = literal(hostname)
     grace = tree.get("stop_grace_period")
@@ -145,15 +147,6 @@ def _hosts(items: list[str]) -> list[str]:
     return [f"{address} {name}" for name, _, address in split]
 
 
-def _ulimits(tree: Mapping[str, int | Ulimit]) -> list[bodies.Ulimit]:
-    return [
-        {"Name": name, "Soft": value, "Hard": value}
-        if isinstance(value, int)
-        else {"Name": name, "Soft": value["soft"], "Hard": value["hard"]}
-        for name, value in sorted(tree.items())
-    ]
-
-
 def _privileges(name: str, tree: Service, findings: Findings) -> bodies.Privileges:
     """``security_opt``: what Swarm's Privileges have a field for (API 1.44)."""
     body: bodies.Privileges = {}
@@ -165,16 +158,16 @@ def _privileges(name: str, tree: Service, findings: Findings) -> bodies.Privileg
             body["Seccomp"] = {"Mode": "unconfined"}
         elif word == "apparmor" and value == "unconfined":
             body["AppArmor"] = {"Mode": "disabled"}
-        elif word == "label":
-            kind, _, rest = value.partition(":")
-            body["SELinuxContext"] = {**body.get("SELinuxContext", {}), **_label(kind, rest)}
+        elif word == "label" and (label := _label(value)):
+            body["SELinuxContext"] = {**body.get("SELinuxContext", {}), **label}
         else:
             findings.refuse(("services", name, "security_opt", index), f"Swarm's tasks take no {text}")
     return body
 
 
-def _label(kind: str, value: str) -> bodies.SELinuxContext:
+def _label(text: str) -> bodies.SELinuxContext:
     """One part of an SELinux context; nothing for one that does not exist."""
+    kind, _, value = text.partition(":")
     match kind:
         case "disable":
             return {"Disable": True}

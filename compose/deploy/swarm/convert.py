@@ -44,7 +44,7 @@ def convert(
             wanted = _file(project, content)
             names[noun][key] = wanted.name
             objects.append(wanted)
-    objects += [_network(project, key) for key in _used_networks(project)]
+    objects += [_network(project, key, findings) for key in _used_networks(project)]
     jobs = frozenset(
         name for name, tree in project.services.items() if name in awaited(project) or mode(tree) in JOB_MODES
     )
@@ -120,7 +120,7 @@ def _pool(tree: IpamPool) -> Pool:
     return body
 
 
-def _network(project: Project, key: str) -> Wanted:
+def _network(project: Project, key: str, findings: Findings) -> Wanted:
     tree = project.networks[key] or {}
     body: NetworkBody = {
         "Name": network_name(project, key),
@@ -130,6 +130,7 @@ def _network(project: Project, key: str) -> Wanted:
     }
     if body["Driver"] == "bridge":
         body["Driver"] = "overlay"
+        findings.ignore(("networks", key, "driver"), "a bridge ends at one machine: the network is an overlay")
     if options := tree.get("driver_opts"):
         body["Options"] = dict(options)
     if tree.get("internal"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...labels import network_name
 from ..extensions import extension
 from ..jobs import JOB_MODES, SCHEDULE, mode, replicas
+from ..platforms import check_variant
 from .container import container_spec
 from .labels import IMAGE, SERVICE, STACK
 from .mounts import plan_mounts
@@ -48,7 +49,7 @@ def service_spec(project: Project, name: str, facts: Facts, findings: Findings) 
             "ContainerSpec": container_spec(project, name, facts, mounts, findings),
             "Resources": _resources(tree),
             "RestartPolicy": _restart(tree, is_job),
-            "Placement": _placement(tree, mounts.constraints),
+            "Placement": _placement(name, tree, mounts.constraints, findings),
             "Networks": _networks(project, name, findings),
         },
         "Mode": _mode(tree, is_job),
@@ -144,7 +145,7 @@ def _amounts(cpus: float | None, memory: int | None, pids: int | None = None) ->
     return found
 
 
-def _placement(tree: Service, pinned: tuple[str, ...]) -> bodies.Placement:
+def _placement(name: str, tree: Service, pinned: tuple[str, ...], findings: Findings) -> bodies.Placement:
     declared = (tree.get("deploy") or {}).get("placement") or {}
     body: bodies.Placement = {}
     constraints = [*(declared.get("constraints") or ()), *pinned]
@@ -159,6 +160,7 @@ def _placement(tree: Service, pinned: tuple[str, ...]) -> bodies.Placement:
         system, _, rest = str(tree["platform"]).partition("/")
         architecture = rest.partition("/")[0]
         body["Platforms"] = [{"OS": system, "Architecture": architecture}]
+        check_variant(name, tree["platform"], findings)
     return body
 
 

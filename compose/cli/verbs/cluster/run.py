@@ -16,6 +16,7 @@ from ....deploy.report import failure_report
 from ....deploy.run import FAILED, run_plan
 from ....deploy.target import KUBERNETES
 from ....errors import UsageError
+from ...jobs import check_by_hand
 from ...session import Session
 from ..run import one_off_options
 from .opening import ask_users, open_backend, target_of
@@ -40,6 +41,7 @@ def run(args: Namespace) -> int:
     session = Session(args)
     base = session.project
     if args.service in base.jobs:
+        check_by_hand(base, args, args.service)
         base = base.with_jobs(args.service)
     require_services([args.service], list(base.services))
     target = target_of(session, args.to)
