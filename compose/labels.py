@@ -26,6 +26,8 @@ VERSION = "com.docker.compose.version"
 NETWORK = "com.docker.compose.network"
 VOLUME = "com.docker.compose.volume"
 
+_DIGITS = 9
+
 FIELDS = "io.pycompose.fields"
 """Digests of the canonical service's leaves: what lets a later plan name the fields that changed."""
 
@@ -71,6 +73,12 @@ def belongs(tags: Mapping[str, str]) -> bool:
     """Whether a container with these labels was made by Compose. Images that it built carry the project's label too, and so
     does whatever container is run from one by other means."""
     return ONEOFF in tags or HOOK in tags
+
+
+def number(tags: Mapping[str, str], label: str, otherwise: int) -> int:
+    """A label's number; ``otherwise`` where there is none, whatever somebody has written there."""
+    text = str(tags.get(label) or "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else otherwise
 
 
 def container_name(project: Project, service: str, number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+_DIGITS = 9
 _HEALTH = (("starting", "(health: starting)"), ("unhealthy", "(unhealthy)"), ("healthy", "(healthy)"))
 
 
@@ -18,4 +19,5 @@ def exit_code(status: str) -> int | None:
     if not status.startswith(("Exited (", "Restarting (")):
         return None
     text = status.partition("(")[2].partition(")")[0]
-    return int(text) if text.lstrip("-").isdigit() else None
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS else None

@@ -33,7 +33,7 @@ OWNER = "PYCOMPOSE_OWNER"
 def owner() -> int:
     """The user on the host whose engine this is."""
     given = os.environ.get(OWNER, "")
-    return int(given) if os.geteuid() == 0 and given.isdigit() else os.geteuid()
+    return int(given) if os.geteuid() == 0 and given.isdecimal() else os.geteuid()
 
 
 def runtime_directory(given: str | None, user: int) -> Path | None:

@@ -92,7 +92,7 @@ def _process(taken: TakenPort) -> str:
     if not inodes:
         return ""
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and inodes & _sockets(entry):
+        if entry.isdecimal() and inodes & _sockets(entry):
             return f"{_name(entry)} (pid {entry})"
     return ""
 

@@ -21,9 +21,9 @@ def start_time(pid: int) -> int | None:
 def parse_owner(text: str) -> dict[str, int | float]:
     """The owner of a request to the engine. Raises `UsageError`, also for a process or descriptor that is not there."""
     kind, _, value = text.partition(":")
-    if kind == "pid" and value.isdigit():
+    if kind == "pid" and value.isdecimal():
         return process(int(value))
-    if kind == "fd" and value.isdigit():
+    if kind == "fd" and value.isdecimal():
         try:
             os.fstat(int(value))
         except OSError as error:

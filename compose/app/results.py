@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass
 from ..errors import OperationError
-from ..labels import NUMBER, SERVICE
+from ..labels import NUMBER, SERVICE, number
 from ..status import exit_code, health_word
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Container:
 def container(row: ContainerRow) -> Container:
     """From an element of GET /containers/json."""
     labels = row.get("Labels") or {}
-    status, number = str(row.get("Status") or ""), str(labels.get(NUMBER) or "")
+    status = str(row.get("Status") or "")
     ports = [
         Port(int(one["PrivatePort"]), one.get("Type") or "tcp", one.get("IP") or "", int(one.get("PublicPort") or 0))
         for one in row.get("Ports") or ()
@@ -96,7 +96,7 @@ def container(row: ContainerRow) -> Container:
         id=str(row["Id"]),
         name=str((row.get("Names") or [row["Id"]])[0]).removeprefix("/"),
         service=str(labels.get(SERVICE) or ""),
-        number=int(number) if number.isdigit() else 0,
+        number=number(labels, NUMBER, 0),
         image=str(row.get("Image") or ""),
         state=str(row.get("State") or ""),
         health=health_word(status),

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import ComposeError, PlanError, UsageError
-from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR, belongs
+from ..labels import HOOK, NUMBER, ONEOFF, PROJECT, SERVICE, WORKING_DIR, belongs, number
 from ..plan.recorded import by_their_makers
 from ..remote import is_remote
 from .identity import ConfigurationNotFound, Identity, find_identity
@@ -248,12 +248,7 @@ def refuse_foreign(name: str, directory: str, labels: Sequence[dict[str, str]]) 
 
 def container_order(container: ContainerRow) -> tuple[str, int, str]:
     labels = container.get("Labels") or {}
-    number = labels.get("com.docker.compose.container-number", "0")
-    return (
-        labels.get("com.docker.compose.service", ""),
-        int(number) if number.isdigit() else 0,
-        (container["Names"] or [""])[0],
-    )
+    return (labels.get(SERVICE, ""), number(labels, NUMBER, 0), (container["Names"] or [""])[0])
 
 
 def require_services(names: Sequence[str], known: Sequence[str]) -> None:

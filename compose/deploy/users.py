@@ -24,7 +24,7 @@ def named_users(project: Project) -> list[str]:
     found = []
     for name, tree in project.services.items():
         words = [one for one in str(tree.get("user") or "").split(":") if one and one != "root"]
-        if any(not one.isdigit() for one in words):
+        if any(not one.isdecimal() for one in words):
             found.append(name)
     return found
 
@@ -70,12 +70,12 @@ def _file(engine: Engine, container: str, path: str) -> str:
 def resolve(user: str, passwd: str, group: str) -> tuple[int, int] | None:
     """``user[:group]`` by the lines of the two files; None for a name that is not there."""
     name, _, group_name = user.partition(":")
-    uid, gid = (int(name), 0) if name.isdigit() else (-1, 0)
+    uid, gid = (int(name), 0) if name.isdecimal() else (-1, 0)
     for fields in _rows(passwd, 4):
         if name in (fields[0], fields[2]):
             uid, gid = int(fields[2]), int(fields[3])
             break
-    if group_name.isdigit():
+    if group_name.isdecimal():
         gid = int(group_name)
     elif group_name:
         gid = next((int(fields[2]) for fields in _rows(group, 3) if fields[0] == group_name), -1)
@@ -84,4 +84,4 @@ def resolve(user: str, passwd: str, group: str) -> tuple[int, int] | None:
 
 def _rows(text: str, least: int) -> list[list[str]]:
     split = [line.split(":") for line in text.splitlines()]
-    return [one for one in split if len(one) >= least and all(field.isdigit() for field in one[2:least])]
+    return [one for one in split if len(one) >= least and all(field.isdecimal() for field in one[2:least])]

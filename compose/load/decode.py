@@ -66,7 +66,7 @@ def whole(run: Binder, value: Node, path: Path, place: Place | None) -> int:
         return 0
     if isinstance(value, str):
         try:
-            return int(value) if value.lstrip("+-").isdigit() else integer(value)
+            return int(value) if value.lstrip("+-").isdecimal() else integer(value)
         except ValueError:
             run.fail(f"{dotted(path)}: {value!r} is not a whole number", path, place)
             return 0

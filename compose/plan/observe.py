@@ -208,13 +208,12 @@ def container(tree: ContainerRow) -> ObservedContainer:
     """One element of GET /containers/json; see recorded.py for its labels."""
     tags: Mapping[str, str] = tree.get("Labels") or {}
     status = str(tree.get("Status") or "")
-    number, index = tags.get(labels.NUMBER, "1"), tags.get(labels.HOOK_INDEX, "0")
     endpoints = (tree.get("NetworkSettings") or {}).get("Networks") or {}
     return ObservedContainer(
         id=str(tree["Id"]),
         name=str((tree.get("Names") or [tree["Id"][:12]])[0]).removeprefix("/"),
         service=tags.get(labels.SERVICE, ""),
-        number=int(number) if number.isdigit() else 1,
+        number=labels.number(tags, labels.NUMBER, 1),
         oneoff=tags.get(labels.ONEOFF, "False") == "True" or bool(tags.get(labels.HOOK)),
         state=str(tree.get("State") or ""),
         exit_code=exit_code(status),
@@ -245,7 +244,7 @@ def container(tree: ContainerRow) -> ObservedContainer:
         pre_start=hooks.read(tags.get(labels.PRE_START)),
         pending=labels.PENDING in tags,
         hook=tags.get(labels.HOOK, ""),
-        hook_index=int(index) if index.isdigit() else 0,
+        hook_index=labels.number(tags, labels.HOOK_INDEX, 0),
         hook_for=tags.get(labels.HOOK_FOR, ""),
     )
 

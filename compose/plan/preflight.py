@@ -54,7 +54,7 @@ def fixed_ports(project: Project, names: Iterable[str]) -> Iterator[WantedPort]:
     for name in names:
         for index, port in enumerate(project.services[name].get("ports") or ()):
             published = str(port.get("published") or "")
-            if published.isdigit() and int(published) > 0:
+            if published.isdecimal() and int(published) > 0:
                 protocol = str(port.get("protocol") or "tcp")
                 yield WantedPort(protocol, _address(port), int(published), name, ("services", name, "ports", index))
 
@@ -175,7 +175,7 @@ def _missing(project: Project, item: Mount) -> str:
 def _not_writable(project: Project, service: Service, item: Mount, ids: Ids) -> str:
     user, _, group = str(service.get("user") or "").partition(":")
     matched = (item.get("bind") or {}).get("x-idmap")
-    if not user.isdigit() or int(user) == 0 or item.get("read_only") or service.get("userns_mode") or matched:
+    if not user.isdecimal() or int(user) == 0 or item.get("read_only") or service.get("userns_mode") or matched:
         return ""
     try:
         status = os.stat(str(item["source"]))
@@ -183,7 +183,7 @@ def _not_writable(project: Project, service: Service, item: Mount, ids: Ids) -> 
         return ""
     if not stat.S_ISDIR(status.st_mode):
         return ""
-    groups = {int(one) for one in (group, *map(str, service.get("group_add") or ())) if one.isdigit()} or {0}
+    groups = {int(one) for one in (group, *map(str, service.get("group_add") or ())) if one.isdecimal()} or {0}
     if _may_write_by_number(status, int(user), groups) if not ids.owner else _may_write_without_root(status, ids):
         return ""
     mode = f"{stat.S_IMODE(status.st_mode):04o}"

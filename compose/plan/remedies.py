@@ -76,9 +76,9 @@ def port_in_use(project: Project, path: Path, taken: TakenPort, holder: str) -> 
 
 def _publishes(port: Port, taken: TakenPort) -> bool:
     first, _, last = str(port.get("published") or "").partition("-")
-    if not first.isdigit() or (port.get("protocol") or "tcp") != taken.protocol:
+    if not first.isdecimal() or (port.get("protocol") or "tcp") != taken.protocol:
         return False
-    return int(first) <= taken.port <= int(last if last.isdigit() else first)
+    return int(first) <= taken.port <= int(last if last.isdecimal() else first)
 
 
 def _command_path(name: str, service: Service) -> Path:

@@ -137,6 +137,6 @@ class Pulls:
 def split(address: str) -> tuple[str, int]:
     """Host and port of ``host:port`` or ``[host]:port``. Raises InvalidParameter."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise InvalidParameter(f"{address!r} is no HOST:PORT")
     return host.strip("[]"), int(port)

@@ -233,7 +233,7 @@ def _score(platform: Mapping[str, object], wanted: Platform) -> int:
     if wanted.architecture == "arm":
         # A newer core runs what was built for an older one.
         have, want = variant[1:] or "7", wanted.variant[1:] or "7"
-        return 10 + int(have) if have.isdigit() and want.isdigit() and int(have) <= int(want) else 0
+        return 10 + int(have) if have.isdecimal() and want.isdecimal() and int(have) <= int(want) else 0
     if wanted.architecture == "amd64":
         # x86-64-v2 and so on: only the baseline is safe.
         return 50 if not variant or variant == "v1" else 0

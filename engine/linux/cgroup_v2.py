@@ -295,11 +295,11 @@ def block_stats(io_stat: str) -> oci.BlockCounters:
     for line in io_stat.splitlines():
         device, *pairs = line.split()
         major, _, minor = device.partition(":")
-        if not (major.isdigit() and minor.isdigit()):
+        if not (major.isdecimal() and minor.isdecimal()):
             continue
         for pair in pairs:
             name, _, value = pair.partition("=")
-            if name in keys and value.isdigit():
+            if name in keys and value.isdecimal():
                 table, operation = keys[name]
                 entry: oci.BlockCount = {"major": int(major), "minor": int(minor), "op": operation, "value": int(value)}
                 found[table].append(entry)

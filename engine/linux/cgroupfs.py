@@ -56,7 +56,7 @@ def read_or_none(path: str) -> str | None:
 def read_number(path: str) -> int | None:
     """The number in the file; None when there is no such file, or it says ``max``."""
     text = read_or_none(path)
-    return int(text) if text is not None and text.lstrip("-").isdigit() else None
+    return int(text) if text is not None and text.lstrip("-").isdecimal() else None
 
 
 def keyed(text: str | None) -> dict[str, int]:
@@ -64,7 +64,7 @@ def keyed(text: str | None) -> dict[str, int]:
     found: dict[str, int] = {}
     for line in (text or "").splitlines():
         name, _, number = line.partition(" ")
-        if number.lstrip("-").isdigit():
+        if number.lstrip("-").isdecimal():
             found[name] = int(number)
     return found
 

@@ -40,7 +40,7 @@ class Stack:
         name = f"{prefix}_{port}" + ("" if protocol == "tcp" else f"_{protocol.upper()}")
         if name not in self.environment:
             known = [found.removeprefix(f"{prefix}_") for found in self.environment if found.startswith(f"{prefix}_")]
-            ports = ", ".join(text for text in known if text[0].isdigit()) or "none"
+            ports = ", ".join(text for text in known if text[0].isdecimal()) or "none"
             raise StackError(
                 f"nothing leads to {service}:{port}/{protocol}: neither published nor exposed (ports that are: {ports})"
             )

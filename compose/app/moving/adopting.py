@@ -19,6 +19,7 @@ from ...labels import (
     PROJECT,
     SERVICE,
     WORKING_DIR,
+    number,
 )
 from ...plan.digest import content_digests, service_digest
 from ..choices import Choices, Silent
@@ -77,9 +78,8 @@ class Adoption:
             return own, f"its files have no service {service}"
         digest = service_digest(project, service, content_digests(project))
         facts = Facts(api=self._api, image_id=image["Id"], config_hash=digest.config_hash, containers=made)
-        number = tags.get(NUMBER, "1")
         try:
-            request = create_request(project, service, int(number) if number.isdigit() else 1, facts)
+            request = create_request(project, service, number(tags, NUMBER, 1), facts)
         except ComposeError as error:
             return own, str(error)
         if request.files:

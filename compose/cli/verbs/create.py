@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ..flags.pulling import pull_policy
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def run(args: Namespace) -> int:
         scale=parse_scale(args.scale),
         start=False,
         build=True if args.build else False if args.no_build else None,
-        pull=args.pull or "",
+        pull=pull_policy(args.pull),
         all_resources=args.all_resources,
     )
     session = Session(args)

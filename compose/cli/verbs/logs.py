@@ -71,7 +71,7 @@ def moment(text: str | None) -> str | None:
 
 def tail_count(text: str) -> str:
     """A number of lines, or all, which a negative number means as well. An argparse type."""
-    if text == "all" or (text.startswith("-") and text[1:].isascii() and text[1:].isdigit()):
+    if text == "all" or (text.startswith("-") and text[1:].isascii() and text[1:].isdecimal()):
         return "all"
     if text.isascii() and text.isdigit():
         return text

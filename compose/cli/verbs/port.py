@@ -25,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     text, _, protocol = args.private_port.partition("/")
-    if not text.isdigit():
+    if not text.isdecimal():
         raise OperationError(f"invalid port {args.private_port!r}")
     found = Session(args).container_of(args.service, args.index)
     wanted = (int(text), (protocol or args.protocol).lower())

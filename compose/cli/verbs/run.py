@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...app.session import require_services
+from ..flags.pulling import pull_policy
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def one_off_options(args: Namespace) -> OneOffOptions:
         dependencies=not args.no_deps,
         remove_orphans=args.remove_orphans,
         build=args.build,
-        pull=args.pull or "",
+        pull=pull_policy(args.pull),
         quiet_pull=args.quiet_pull,
         quiet_build=args.quiet_build,
     )

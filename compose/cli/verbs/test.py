@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..flags.parser import integer
+from ..flags.pulling import pull_policy
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _set_up(session: Session, args: Namespace, base: str) -> str:
         with_dependencies=not args.no_deps,
         wait=True,
         build=True if args.build else None,
-        pull=args.pull or "",
+        pull=pull_policy(args.pull),
     )
     result = converge(session, options, wait_timeout=args.wait_timeout)
     return failure_report(session, result) if result.failures else ""

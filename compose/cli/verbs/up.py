@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...app.session import is_set
 from ...errors import UsageError
 from ..flags.parser import integer, is_true
+from ..flags.pulling import pull_policy
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ def check(args: Namespace) -> None:
         raise UsageError("--force-recreate and --no-recreate are incompatible")
     if args.always_recreate_deps and args.no_recreate:
         raise UsageError("--always-recreate-deps and --no-recreate are incompatible")
-    if args.pull not in (None, "always", "missing", "never", "policy", "build", "if_not_present"):
-        raise UsageError(f'invalid --pull option "{args.pull}": one of always, missing, never')
+    pull_policy(args.pull)
 
 
 def up_options(args: Namespace) -> UpOptions:
@@ -149,7 +149,7 @@ def up_options(args: Namespace) -> UpOptions:
         renew_volumes=args.renew_anon_volumes,
         timeout=args.timeout,
         build=build,
-        pull=args.pull or "",
+        pull=pull_policy(args.pull),
         all_resources=args.all_resources,
     )
 

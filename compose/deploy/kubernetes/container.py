@@ -121,7 +121,7 @@ def _ports(tree: Service) -> list[pods.ContainerPort]:
         key = (port["target"], (port.get("protocol") or "tcp").upper())
         body = found.setdefault(key, {"containerPort": key[0], "protocol": key[1]})
         published = port.get("published") or ""
-        if port.get("mode") == "host" and published.isdigit():
+        if port.get("mode") == "host" and published.isdecimal():
             body["hostPort"] = int(published)
     return list(found.values())
 
@@ -189,7 +189,7 @@ def user_ids(
         return None
     # Names are the image's own, but for the one that every image has.
     user, group = ("0" if one == "root" else one for one in (user, group))
-    if user.isdigit() and (not group or group.isdigit()):
+    if user.isdecimal() and (not group or group.isdecimal()):
         return int(user), int(group) if group else None
     if known is not None:
         return known

@@ -157,7 +157,7 @@ def _wishes(options: LogOptions) -> LogWishes:
     found: LogWishes = {}
     if options.since is not None:
         found["since"] = max(int(time.time() - float(options.since)), 1)
-    if options.tail and options.tail.isdigit():
+    if options.tail and options.tail.isdecimal():
         found["tail_lines"] = int(options.tail)
     return found
 

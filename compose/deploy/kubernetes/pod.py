@@ -179,7 +179,7 @@ def _security(name: str, tree: Service, facts: Facts, findings: Findings, has_vo
     body: pods.PodSecurityContext = {}
     groups = []
     for index, one in enumerate(tree.get("group_add") or ()):
-        if one.isdigit():
+        if one.isdecimal():
             groups.append(int(one))
         else:
             findings.refuse(
@@ -193,7 +193,7 @@ def _security(name: str, tree: Service, facts: Facts, findings: Findings, has_vo
         body["sysctls"] = sysctls
     ids = (
         user_ids(tree["user"], facts.users.get(name), ("services", name, "user"), findings)
-        if has_volumes and (tree.get("user") or "").partition(":")[0].isdigit()
+        if has_volumes and (tree.get("user") or "").partition(":")[0].isdecimal()
         else None
     )
     if ids is not None and ids[0]:

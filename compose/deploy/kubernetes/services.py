@@ -109,13 +109,13 @@ def _published(project: Project, name: str, facts: Facts, findings: Findings) ->
 
 
 def _kind(ports: Sequence[Port]) -> str:
-    numbers = [int(port["published"]) for port in ports if (port.get("published") or "").isdigit()]
+    numbers = [int(port["published"]) for port in ports if (port.get("published") or "").isdecimal()]
     return "NodePort" if not numbers or all(one in NODE_PORTS for one in numbers) else "LoadBalancer"
 
 
 def _published_port(port: Port, protocol: str) -> bodies.ServicePort:
     published = port.get("published") or ""
-    number = int(published) if published.isdigit() and published != "0" else port["target"]
+    number = int(published) if published.isdecimal() and published != "0" else port["target"]
     body: bodies.ServicePort = {
         "name": port.get("name") or f"{protocol}-{number}-{port['target']}",
         "port": number,

@@ -154,4 +154,4 @@ class Watch:
 def _version(tree: Object) -> int:
     """Resource versions are opaque by contract, and numbers by fact; where they are none, the newest word counts."""
     text = tree["metadata"].get("resourceVersion") or "0"
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() else 0

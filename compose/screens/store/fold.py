@@ -276,7 +276,7 @@ def _after(one: Container, action: str, attributes: Mapping[str, str]) -> Contai
         return replace(one, state="paused")
     if action == "die":
         code = str(attributes.get("exitCode") or "")
-        return replace(one, state="exited", health="", exit_code=int(code) if code.lstrip("-").isdigit() else 255)
+        return replace(one, state="exited", health="", exit_code=int(code) if code.lstrip("-").isdecimal() else 255)
     if action.startswith("health_status: "):
         return replace(one, health=action.partition(": ")[2])
     if action == "rename" and attributes.get("name"):

@@ -57,7 +57,7 @@ def _asked(query: QueryParams, wanted: Filter, *, follow: bool) -> Query:
         "stderr": 1,
         "timestamps": 1,
         "follow": int(follow),
-        "tail": last if last.isdigit() or last == "all" else "1000",
+        "tail": last if last.isdecimal() or last == "all" else "1000",
         "since": query.get("since") or None,
         "until": query.get("until") or None,
     }

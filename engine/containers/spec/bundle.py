@@ -212,7 +212,7 @@ def _sysctls(spec: ContainerSpec, ids: int) -> dict[str, str]:
                 f"failed to create shim task: OCI runtime create failed: runc create failed: {_misplaced(name, spec)}: unknown"
             )
         values[name] = value
-    if ids and (groups := values.get(_PING, "").split()) and len(groups) == 2 and groups[1].isdigit():
+    if ids and (groups := values.get(_PING, "").split()) and len(groups) == 2 and groups[1].isdecimal():
         # The kernel takes only groups that there are: all, in a user namespace, are fewer.
         values[_PING] = f"{groups[0]} {min(int(groups[1]), idmap.IDS - 1)}"
     return values

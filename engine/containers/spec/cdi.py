@@ -157,7 +157,7 @@ def _names(request: DeviceRequest, kinds: Mapping[str, _Kind], directories: Sequ
     single = sorted((name for name in kind.devices if name != "all"), key=lambda name: (len(name), name))
     if count < 0:
         return [f"{_GPU_KIND}=all"] if "all" in kind.devices else [f"{_GPU_KIND}={name}" for name in single]
-    numbered = [name for name in single if name.isdigit()] or single
+    numbered = [name for name in single if name.isdecimal()] or single
     if count > len(numbered):
         raise InvalidParameter(f"{count} GPUs were asked for, {len(numbered)} are there")
     return [f"{_GPU_KIND}={name}" for name in numbered[:count]]

@@ -300,8 +300,8 @@ def _bad(why: str) -> InvalidParameter:
 
 def _version(release: str) -> tuple[int, int]:
     major, _, rest = release.partition(".")
-    digits = "".join(character if character.isdigit() else " " for character in rest).split(" ")[0]
-    return int(major) if major.isdigit() else 0, int(digits or 0)
+    digits = "".join(character if character.isdecimal() else " " for character in rest).split(" ")[0]
+    return int(major) if major.isdecimal() else 0, int(digits or 0)
 
 
 def compile_profile(profile: Profile) -> bytes:

@@ -29,7 +29,7 @@ def key(version: str) -> tuple[int, _Key, _Key]:
         epoch, rest = "0", version
     upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
     # A revision that is not there counts as 0 (deb-version(7)).
-    return (int(epoch) if epoch.isdigit() else 0, _key(upstream), _key(revision or "0"))
+    return (int(epoch) if epoch.isdecimal() else 0, _key(upstream), _key(revision or "0"))
 
 
 def satisfies(version: str, relation: str, wanted: str) -> bool:

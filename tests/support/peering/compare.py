@@ -21,6 +21,7 @@ _PLAIN = [
     # A host with many networks gives slices of another size.
     (re.compile(r"(?<=<address>/)(16|20)\b"), "<size>"),
 ]
+_NAMING = ("Names", "Name", "Destination", "PrivatePort", "RepoTags", "Path")  # what tells the members of a list apart
 _PRIVATE = {
     "Pid",
     "Created",
@@ -122,14 +123,7 @@ def _sorted(value: Any) -> Any:
         if named and len(named) == len(members):
             return sorted(
                 members,
-                key=lambda member: str(
-                    member.get(
-                        "Names",
-                        member.get(
-                            "Name", member.get("Destination", member.get("PrivatePort", member.get("RepoTags", "")))
-                        ),
-                    )
-                ),
+                key=lambda member: str(next((member[key] for key in _NAMING if key in member), "")),
             )
         return members
     return value

@@ -39,8 +39,11 @@ REASONS = (
     Reason(
         r"/restart event missing: network ", "a restart keeps its network namespace, and its place in every network"
     ),
+    Reason(
+        r"/containers/create status: 400 .* / 409 .*already in use by container",
+        "what cannot be is told before the name that it cannot have",
+    ),
     Reason(r"exist on Windows only", "what Linux does not have is refused"),
-    Reason(r"status: 400 .* / 409 .*already in use by container", "of two faults another one is told first"),
     Reason(r"/containers/create event missing: container destroy", "what was refused has never been there"),
     Reason(r"/tag status: 400 .* / 404 .*invalid reference", "a name that cannot be one is the request's fault"),
     Reason(r"status: 400 .* / 500 .*nvalid signal", "a signal that there is not is the request's fault"),
@@ -54,7 +57,6 @@ REASONS = (
         r"/restart status: 404 .* / 500 .*network .* not found", "a network that is not there is 404, as for a start"
     ),
     Reason(r"EndpointsConfig is nil", "no settings are empty settings: docker-py sends null"),
-    Reason(r"status: 400 .* / 404 .*No such container", "of two faults another one is told first"),
     Reason(
         r"/containers/create status: 201 .*user configured subnets", "addresses are chosen when the container starts"
     ),
@@ -66,14 +68,8 @@ REASONS = (
         r"(DELETE \S+|/kill|/stop) event \w+: container unpause",
         "whether a killed container is thawed first is a race of Docker's",
     ),
-    Reason(r"/networks/create status: 409 .*already exists.* / 400 ", "of two faults another one is told first"),
     Reason(r"/images/create status: 400 .* / 500 ", "pulling nothing is the request's fault"),
     Reason(r"driver\.mtu: \d+ / 1500", "the default bridge takes the size of packets from the link to the outside"),
-    Reason(r"/networks/create status: 403 .* / 409 .*already exists", "of two faults another one is told first"),
-    Reason(
-        r"status: (400|403|501) .* / (400|404) |status: 404 .* / 409 .*already exists|status: 404 .*No such (image|container|network).* / (400|500) ",
-        "of two faults another one is told first",
-    ),
     Reason(r"Networks\.\S+\.NetworkID:  / <id>", "a network that is gone has no id"),
     Reason(r"/start event missing: volume ", "a start that fails before its volumes are mounted has mounted none"),
     Reason(r"/prune status: 400 .* / 500 ", "what cannot be read is the request's fault"),
@@ -85,7 +81,6 @@ REASONS = (
     Reason(r"Sandbox(ID|Key): <set> / $", "a container without network is on the network none"),
     Reason(r"event extra: network (dis)?connect .*'none'", "a container without network is on the network none"),
     Reason(r"BlkioWeight|Block I/O weight|/update body\.Warnings: 0 / 1", "weights of BFQ are applied here"),
-    Reason(r"/changes .*body\[\d+\]\.Path: ", "changes are told in the order of their paths"),
     Reason(r"Decoding seccomp profile failed", "what cannot be read is the request's fault"),
     Reason(r"body\.Error\.Message: ", "words of one's own beside the same status"),
     Reason(

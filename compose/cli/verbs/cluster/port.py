@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def run(args: Namespace) -> int:
     text, _, protocol = args.private_port.partition("/")
-    if not text.isdigit():
+    if not text.isdecimal():
         raise OperationError(f"invalid port {args.private_port!r}")
     kind = (protocol or args.protocol).lower()
     _, backend = for_verb(args)

@@ -112,10 +112,10 @@ def _exposed(items: Sequence[str]) -> dict[str, dict[str, str]]:
         ports, _, protocol = text.partition("/")
         first, dash, last = ports.partition("-")
         for number in (first, last if dash else first):
-            if not number.isdigit() or int(number) > 65535:
+            if not number.isdecimal() or int(number) > 65535:
                 raise ValueError(
                     f'invalid range format for --expose: {text}, error: strconv.ParseUint: parsing "{number}":'
-                    f" {'value out of range' if number.isdigit() else 'invalid syntax'}"
+                    f" {'value out of range' if number.isdecimal() else 'invalid syntax'}"
                 )
         for port in range(int(first), int(last or first) + 1):
             result[f"{port}/{protocol or 'tcp'}"] = {}

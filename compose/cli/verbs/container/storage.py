@@ -230,7 +230,7 @@ def gpus(text: str) -> bodies.DeviceRequest:
         if key == "driver":
             request["Driver"] = value
         elif key == "count":
-            if value != "all" and not value.lstrip("-").isdigit():
+            if value != "all" and not value.lstrip("-").isdecimal():
                 raise ValueError(f'count must be an integer: strconv.Atoi: parsing "{value}": invalid syntax')
             request["Count"] = -1 if value == "all" else int(value)
         elif key == "device":

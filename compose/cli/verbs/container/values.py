@@ -98,7 +98,7 @@ def device_rate(text: str) -> bodies.ThrottleDevice:
 def device_count(text: str) -> bodies.ThrottleDevice:
     """``PATH:OPERATIONS``."""
     path, rate = _device_and(text)
-    if not rate.isdigit():
+    if not rate.isdecimal():
         raise ValueError(
             f"invalid rate for device: {text}. The correct format is <device-path>:<number>."
             " Number must be a positive integer"
@@ -109,7 +109,7 @@ def device_count(text: str) -> bodies.ThrottleDevice:
 def device_weight(text: str) -> bodies.WeightDevice:
     """``PATH:WEIGHT``."""
     path, weight = _device_and(text)
-    if not weight.isdigit() or (int(weight) and not 10 <= int(weight) <= 1000):
+    if not weight.isdecimal() or (int(weight) and not 10 <= int(weight) <= 1000):
         raise ValueError(f"invalid weight for device: {text}")
     return {"Path": path, "Weight": int(weight)}
 
