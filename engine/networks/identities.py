@@ -65,7 +65,7 @@ def release(index: int, known: Iterable[Neighbour]) -> list[Request]:
 def hold(port: int, mac: str) -> Request:
     """Frames for this hardware address go to the port with this index, until the port goes."""
     head = _NDMSG.pack(socket.AF_BRIDGE, port, _NO_ARP, _IN_MASTER | _STICKY, 0)
-    return Request(f"hold {mac} at its port", _RTM_NEWNEIGH, _SET, head + _hardware(mac))
+    return Request(f"hold {mac} at its port", _RTM_NEWNEIGH, _SET, head + _hardware(mac), (errno.ENODEV,))
 
 
 def _entry(index: int, address: str) -> bytes:

@@ -242,7 +242,10 @@ class Kernel:
                 requests.append(links.set_master(endpoint.veth, index))
                 requests.append(links.port_options(endpoint.veth, isolated=not network.icc))
         self._route().run(requests)
-        self._bind(pairs)
+        try:
+            self._bind(pairs)
+        except NetlinkError as error:
+            log.warning("addresses of containers that run can be taken by others until these start again: %s", error)
 
     def remove_strays(self, known: Collection[str]) -> None:
         """Delete bridges with this instance's prefix that belong to no network (a crash between kernel and record)."""

@@ -347,8 +347,9 @@ class Networks:
         """
         with self._lock:
             gone = self._registry.known_containers() - live.keys()
+            left = [endpoint for container_id in gone for endpoint in self._registry.of_container(container_id)]
+            self._registry.delete_endpoints(left)
             for container_id in gone:
-                self._registry.delete_endpoints(self._registry.of_container(container_id))
                 self._registry.set_resolver(container_id, None)
             led = self._publication.recover(live, gone)
             networks = self._registry.networks()
@@ -359,10 +360,8 @@ class Networks:
                 if drivers.of(network).has_links
                 and any(item.attached for item in self._registry.of_network(network.id))
             ]
-            self._kernel.rebuild(
-                busy,
-                led,
-            )
+            self._kernel.rebuild(busy, led)
+            self._kernel.let_go(left, None)
             self._kernel.reattach(
                 (network, endpoint)
                 for network in busy

@@ -125,6 +125,12 @@ def addresses(link: str) -> set[str]:
         return {address for address, _ in links.addresses_of(netlink, links.index_of(netlink.fileno(), link))}
 
 
+def bound(link: str) -> dict[str, str]:
+    """The neighbours behind a link that nobody can change by what he says."""
+    lines = [line.split() for line in Path("/proc/net/arp").read_text().splitlines()[1:]]
+    return {line[0]: line[3] for line in lines if line[5] == link and int(line[2], 16) & 0x4}  # ATF_PERM
+
+
 def own_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.77", 9))
@@ -495,6 +501,7 @@ def test_recover_after_a_crash(instance: Instance) -> None:
     instance.networks.recover({ref("web").id: allocation.ports})
     assert tcp("127.0.0.1", port).startswith("web ")
     assert instance.networks.endpoints(ref("dead").id) == ()
+    assert bound(network.bridge).keys() == {instance.networks.endpoints(ref("web").id)[0].ipv4_address}
     zone = (instance.layout.network_run(network.id) / "zone.json").read_text()
     assert '"site"' in zone and "dead" not in zone
     # a bridge that somebody deleted comes back with its ports
@@ -504,6 +511,9 @@ def test_recover_after_a_crash(instance: Instance) -> None:
     instance.networks = instance.load()
     instance.networks.recover({ref("web").id: allocation.ports})
     assert tcp("127.0.0.1", port).startswith("web ")
+    # and whose the addresses on it are is settled again
+    (endpoint,) = instance.networks.endpoints(ref("web").id)
+    assert bound(network.bridge) == {endpoint.ipv4_address: endpoint.mac_address}
 
 
 _FOREIGN = """

@@ -116,8 +116,8 @@ class Bridge(Driver):
 
     def bind(self, netlink: Netlink, network: Network, endpoint: Endpoint) -> list[Request]:
         bridge, port = (links.index_of(netlink.fileno(), name) for name in (network.bridge, endpoint.veth))
-        if not (bridge and port):
-            return []
+        if not (bridge and port and endpoint.mac_address):
+            return []  # gone again, or of a release that has not written its hardware address down
         return [identities.hold(port, endpoint.mac_address), *identities.bind(bridge, identities.neighbours(endpoint))]
 
     def release(self, netlink: Netlink, network: Network, endpoint: Endpoint) -> list[Request]:
