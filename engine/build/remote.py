@@ -258,6 +258,7 @@ class _Git:
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_SSH_COMMAND": identity.command(),
+            "GIT_SSH_VARIANT": "ssh",  # git would ask a command that it does not know what it is
             "LC_ALL": "C",
             **({"SSH_AUTH_SOCK": identity.agent} if identity.agent else {}),
         }

@@ -303,7 +303,8 @@ def test_submodules_have_no_keys_of_the_engines_user(bench: Bench, asked: Path, 
         subprocess.run([*git, "init", "--quiet", name], cwd=tmp_path, check=True)
         (tmp_path / name / "Dockerfile").write_text("FROM busybox\nCOPY . /all\n")
     (tmp_path / "private/secret").write_text("only for the engine's user")
-    (tmp_path / "public/.gitmodules").write_text('[submodule "s"]\n\tpath = s\n\turl = git@127.0.0.1:private\n')
+    url = "git@127.0.0.1:private" if lent else "ssh://git@127.0.0.1:1/private"
+    (tmp_path / "public/.gitmodules").write_text(f'[submodule "s"]\n\tpath = s\n\turl = {url}\n')
     for name in ("private", "public"):
         subprocess.run([*git, "add", "."], cwd=tmp_path / name, check=True)
         if name == "public":
