@@ -207,9 +207,14 @@ def test_deep_documents_are_refused() -> None:
             manifest.document(text, "the manifest")
 
 
-@pytest.mark.parametrize("change", ["VOLUME [", "CMD " + "[" * 100_000, "VOLUME " + "[" * 100_000, 'VOLUME ["a", 1]'])
+@pytest.mark.parametrize("change", ["VOLUME [", "CMD " + "[" * 100_000, "VOLUME " + "[" * 100_000])
 def test_changes_that_are_no_json(change: str) -> None:
     assert apply_changes({}, [change])
+
+
+def test_changes_that_are_json_of_another_kind() -> None:
+    with pytest.raises(InvalidParameter, match="arrays must be comprised of strings only"):
+        apply_changes({}, ['VOLUME ["a", 1]'])
 
 
 # Dockerfiles ---------------------------------------------------------------------------------------------------------
