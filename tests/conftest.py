@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
 
 
-_MAY_SKIP = ("rootless", "slow", "peer", "cgroup2", "cluster", "browser")
+_MAY_SKIP = ("rootless", "slow", "peer", "cgroup2", "apparmor", "cluster", "browser")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

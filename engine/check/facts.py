@@ -7,10 +7,9 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
 from typing import NamedTuple
 
-from ..linux import userns
+from ..linux import lsm, userns
 
 
 class Owned(NamedTuple):
@@ -90,7 +89,7 @@ def read(instance: Instance, top: Path = Path("/")) -> Facts:
         warnings=instance.warnings,
         ids=0 if userns.is_initial() else userns.count(),
         userns_mode=instance.userns_mode,
-        profiles=which("apparmor_parser") is not None,
+        profiles=bool(lsm.apparmor_parser()),
     )
 
 

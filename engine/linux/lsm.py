@@ -8,15 +8,28 @@ is where /sys and /proc are looked for. Not here: which profile or label a conta
 from __future__ import annotations
 
 import os
+from shutil import which
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ATTRIBUTES = "proc/thread-self/attr"
+_SECURITYFS = "sys/kernel/security/apparmor"
+_SUPERUSERS_PATH = "/usr/sbin:/sbin"
+
+
+def apparmor_parser() -> str:
+    """The program that compiles and loads profiles; "" without it. PATH alone would not do: Debian's ``su`` keeps the PATH of an
+    ordinary user, which leaves out the directory that it is in."""
+    return which("apparmor_parser") or which("apparmor_parser", path=_SUPERUSERS_PATH) or ""
 
 
 def apparmor_is_active(root: str = "/") -> bool:
     """Whether the kernel enforces AppArmor profiles, and its file system to look at them is mounted."""
     try:
         with open(os.path.join(root, "sys/module/apparmor/parameters/enabled")) as file:
-            return file.read(1) == "Y" and os.path.isdir(os.path.join(root, "sys/kernel/security/apparmor"))
+            return file.read(1) == "Y" and os.path.isdir(os.path.join(root, _SECURITYFS))
     except OSError:
         return False
 
@@ -28,16 +41,47 @@ def selinux_is_active(root: str = "/") -> bool:
 
 def apparmor_profiles(root: str = "/") -> frozenset[str]:
     """Names of the loaded profiles. Raises OSError."""
-    with open(os.path.join(root, "sys/kernel/security/apparmor/profiles")) as file:
-        return frozenset(line.rpartition(" (")[0] for line in file)
+    directory = os.path.join(root, _SECURITYFS)
+    try:
+        with open(os.path.join(directory, "profiles")) as file:
+            return frozenset(line.rpartition(" (")[0] for line in file)
+    except PermissionError:
+        # The list is root's of the machine alone. The tree that says the same is everybody's.
+        return frozenset(_names(os.path.join(directory, "policy/profiles")))
+
+
+def _names(directory: str) -> Iterator[str]:
+    for entry in os.listdir(directory):
+        try:
+            with open(os.path.join(directory, entry, "name")) as file:
+                yield file.read().strip()
+        except FileNotFoundError:
+            continue  # unloaded meanwhile
 
 
 def execute_under_profile(name: str, root: str = "/") -> None:
     """The next execve(2) of this thread changes to the AppArmor profile. Raises OSError: ENOENT when it is not loaded."""
+    _write(_apparmor("exec", root), f"exec {name}")
+
+
+def open_own_profile(root: str = "/") -> int:
+    """A descriptor by which this process, and no other, changes to a profile without execve(2)."""
+    return os.open(_apparmor("current", root), os.O_WRONLY | os.O_CLOEXEC)
+
+
+def change_profile(descriptor: int, name: str) -> None:
+    """``descriptor`` is `open_own_profile`'s, and is closed. Raises OSError: ENOENT when the profile is not loaded."""
+    try:
+        os.write(descriptor, f"changeprofile {name}".encode())
+    finally:
+        os.close(descriptor)
+
+
+def _apparmor(name: str, root: str) -> str:
     # AppArmor's own file is there from Linux 5.8 on; before, and without other modules, it is the common one.
     directory = os.path.join(root, _ATTRIBUTES)
-    own = os.path.join(directory, "apparmor/exec")
-    _write(own if os.path.exists(own) else os.path.join(directory, "exec"), f"exec {name}")
+    own = os.path.join(directory, "apparmor", name)
+    return own if os.path.exists(own) else os.path.join(directory, name)
 
 
 def execute_with_label(label: str, root: str = "/") -> None:

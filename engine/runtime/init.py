@@ -10,15 +10,19 @@ import os
 import signal
 from typing import NoReturn
 
-from ..linux import process
+from ..linux import lsm, process
 
 _NEVER_FORWARDED = {signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP}
 # Raised by our own faults, not meant for the program.
 _SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGABRT}
 
 
-def fork_program(terminal: bool) -> None:
-    """Return in a child, which becomes the program. The caller itself stays behind as init and never returns."""
+def fork_program(terminal: bool, own_profile: tuple[str, int] | None = None) -> None:
+    """Return in a child, which becomes the program. The caller itself stays behind as init and never returns.
+
+    ``own_profile`` is what AppArmor is to hold it to, by a descriptor of `lsm.open_own_profile`: the program's, for a process may
+    signal and trace only those of its own profile, and ``kill 1`` is for everybody in the container.
+    """
     waited = signal.valid_signals() - _NEVER_FORWARDED - _SYNCHRONOUS | {signal.SIGCHLD}
     # Blocked before the fork: a signal that comes early is kept, not lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)
@@ -27,6 +31,8 @@ def fork_program(terminal: bool) -> None:
     pid = os.fork()
     if pid:
         process.set_dumpable(False)
+        if own_profile is not None:
+            lsm.change_profile(own_profile[1], own_profile[0])
         process.set_title("/sbin/docker-init --")
         process.set_name("docker-init")  # what ps shows; scripts look for it
         process.close_all_except((0, 1, 2))

@@ -93,7 +93,7 @@ def compile_launch(
             steps.append(operations.LimitResources(spec.cgroup, host.hierarchies, _limits(spec)))
         steps.append(operations.JoinCgroup(spec.cgroup, host.hierarchies))
     steps.append(operations.SetOomScore(int(process.get("oomScoreAdj") or host.oom_score)))
-    steps += confinement(process)
+    steps += confinement(process, reaper=spec.init)
     steps += _open_sources(binds.sources, host)
     steps.append(filesystem.IsolateMounts())
     steps += _enter_user(spec, own, binds) if own.user >= 0 else _enter(spec, own.network, binds)
@@ -410,10 +410,10 @@ def identity(
     return steps
 
 
-def confinement(process: oci.Process) -> list[Operation]:
+def confinement(process: oci.Process, *, reaper: bool = False) -> list[Operation]:
     """The kernel's security modules, for launch and exec: nothing where the configuration names neither."""
     profile, label = process.get("apparmorProfile") or "", process.get("selinuxLabel") or ""
-    return [operations.ConfineNext(profile, label)] if profile or label else []
+    return [operations.ConfineNext(profile, label, reaper)] if profile or label else []
 
 
 def _devices_unguarded(spec: LaunchSpec, host: Host) -> bool:

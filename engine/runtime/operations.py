@@ -193,15 +193,19 @@ class JoinKeyring(NamedTuple):
 
 
 class ConfineNext(NamedTuple):
-    """What the program will run under, told while the host's /proc is there: an AppArmor profile, an SELinux label."""
+    """What the program will run under, told while the host's /proc is there: an AppArmor profile, an SELinux label. With
+    ``reaper`` this process executes nothing, and changes to the profile itself once the program is another's."""
 
     profile: str
     label: str
+    reaper: bool = False
 
     def execute(self, stage: Stage) -> None:
         try:
             if self.profile:
                 lsm.execute_under_profile(self.profile)
+                if self.reaper:
+                    stage.own_profile = self.profile, lsm.open_own_profile()
             if self.label:
                 lsm.execute_with_label(self.label)
         except OSError as error:
@@ -387,7 +391,7 @@ class Execute(NamedTuple):
 
     def execute(self, stage: Stage) -> None:
         if self.reaper:
-            init.fork_program(self.terminal)
+            init.fork_program(self.terminal, stage.own_profile)
         try:
             os.execve(stage.program, self.args, stage.environment)
         except OSError as error:

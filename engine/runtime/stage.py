@@ -78,6 +78,7 @@ class Stage:
         "identity",
         "nodes",
         "not_left",
+        "own_profile",
         "pending_directory",
         "pids_fd",
         "program",
@@ -97,6 +98,7 @@ class Stage:
         self.sources: list[int] = []
         self.nodes: dict[str, int] = {}
         self.not_left: set[str] = set()
+        self.own_profile: tuple[str, int] | None = None
         self.identity = users.Identity(0, 0, (0,), "/", "root")
         self.pending_directory = ""
 

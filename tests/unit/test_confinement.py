@@ -21,7 +21,7 @@ CONTEXTS = """process = "system_u:system_r:container_t:s0"
 content = "system_u:object_r:virt_var_lib_t:s0"
 file = "system_u:object_r:container_file_t:s0"
 """
-APPARMOR = Modules(apparmor=True, loadable=True)
+APPARMOR = Modules(apparmor=True, available=True)
 SELINUX = Modules(selinux=True, contexts=CONTEXTS)
 
 
@@ -39,7 +39,7 @@ def decide(modules: Modules, *entries: str, privileged: bool = False) -> Confine
 
 
 def test_what_the_kernel_enforces(tmp_path: Path) -> None:
-    assert apparmor.modules(str(tmp_path)) == Modules(loadable=apparmor.modules().loadable)
+    assert apparmor.modules(str(tmp_path)) == Modules()
     enabled = {"sys__module__apparmor__parameters__enabled": "Y\n"}
     tree(tmp_path, **enabled)
     assert not lsm.apparmor_is_active(str(tmp_path)), "securityfs is not mounted"

@@ -12,7 +12,7 @@ import anyio
 
 from ....version import __version__ as VERSION
 from ... import shapes
-from ...containers.spec import cdi
+from ...containers.spec import apparmor, cdi
 from ...errors import InvalidParameter
 from ...events import OWN_TYPES, matches
 from ...images.types import Platform
@@ -176,15 +176,22 @@ def _info(daemon: Daemon, images: int) -> Info:
         "ContainerdCommit": {"ID": "", "Expected": ""},
         "RuncCommit": {"ID": "", "Expected": ""},
         "InitCommit": {"ID": "", "Expected": ""},
-        "SecurityOptions": [
-            "name=seccomp,profile=builtin",
-            *(["name=cgroupns"] if os.path.exists("/proc/self/ns/cgroup") else []),
-            *([] if userns.is_initial() else ["name=rootless"]),
-        ],
+        "SecurityOptions": _security_options(),
         "Warnings": _withheld(),
         "CDISpecDirs": [str(directory) for directory in cdi.DIRECTORIES],
         "FirewallBackend": {"Driver": "nftables", "Info": []},
     }
+
+
+def _security_options() -> list[str]:
+    """In dockerd's order, what every container is held to: SELinux leaves those without labels alone."""
+    named = {
+        "name=apparmor": apparmor.modules().available,
+        "name=seccomp,profile=builtin": True,
+        "name=rootless": not userns.is_initial(),
+        "name=cgroupns": os.path.exists("/proc/self/ns/cgroup"),
+    }
+    return [name for name, there in named.items() if there]
 
 
 def _withheld() -> list[str]:

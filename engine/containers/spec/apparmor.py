@@ -6,21 +6,18 @@ processes; it mounts nothing, and writes to no file of /proc and /sys that is th
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
-from shutil import which
 
 from ...errors import EngineError
-from ...linux import lsm
+from ...linux import lsm, userns
 from .confinement import DEFAULT_PROFILE, Modules
 
-_PARSER = "apparmor_parser"
 _PATIENCE = 60.0
 _CONTEXTS = "contexts/lxc_contexts"
 
-PROFILE = f"""#include <tunables/global>
-
-profile {DEFAULT_PROFILE} flags=(attach_disconnected,mediate_deleted) {{
+_RULES = f"""
   #include <abstractions/base>
 
   file,
@@ -35,29 +32,56 @@ profile {DEFAULT_PROFILE} flags=(attach_disconnected,mediate_deleted) {{
   signal (send,receive) peer={DEFAULT_PROFILE},
   ptrace (read,readby,trace,tracedby) peer={DEFAULT_PROFILE},
 
-  # Of /proc only the directories of processes are the container's own.
+  # Of /proc only the directories of processes are the container's own, and "sys" has rules of its own.
   deny @{{PROC}}/* w,
-  deny @{{PROC}}/{{acpi,bus,fs,irq,scsi}}/** wklx,
+  deny @{{PROC}}/[^0-9s]*/** wklx,
+  deny @{{PROC}}/s[^y]*/** wklx,
+  deny @{{PROC}}/sy[^s]*/** wklx,
+  deny @{{PROC}}/sys[^/]*/** wklx,
   deny @{{PROC}}/{{kcore,kmem,mem,sysrq-trigger,timer_stats}} rwklx,
-  # Parameters of the kernel that no namespace keeps apart.
-  deny @{{PROC}}/sys/{{abi,debug,dev,sunrpc,user,vm}}/** wklx,
-  deny @{{PROC}}/sys/fs/[^m]** wklx,
-  deny @{{PROC}}/sys/kernel/[^ms]** wklx,
+  # Of the kernel's parameters only those of shared memory, which an IPC namespace keeps apart.
+  deny @{{PROC}}/sys/[^k]** wklx,
+  deny @{{PROC}}/sys/k[^e]** wklx,
+  deny @{{PROC}}/sys/kernel/[^s]** wklx,
+  deny @{{PROC}}/sys/kernel/s[^h]** wklx,
+  deny @{{PROC}}/sys/kernel/sh[^m]** wklx,
 
   # Of /sys only control groups, and those are mounted read-only.
-  deny /sys/{{block,bus,class,dev,devices,hypervisor,module,power}}/** wklx,
+  deny /sys/[^f]** wklx,
+  deny /sys/f[^s]** wklx,
   deny /sys/fs/[^c]** wklx,
-  deny /sys/kernel/** wklx,
+  deny /sys/fs/c[^g]** wklx,
   deny /sys/firmware/** rwklx,
   deny /sys/kernel/security/** rwklx,
   deny /sys/devices/virtual/powercap/** rwklx,
+"""
+
+_VERSION = f"{DEFAULT_PROFILE}//{hashlib.sha256(_RULES.encode()).hexdigest()[:16]}"
+"""An empty profile inside the profile, whose name tells in the kernel's list which text was loaded: after an upgrade it is not ours."""
+
+PROFILE = f"""#include <tunables/global>
+
+profile {DEFAULT_PROFILE} flags=(attach_disconnected,mediate_deleted) {{{_RULES}
+  profile {_VERSION.rpartition("/")[2]} {{
+  }}
 }}
 """
 
 
 def modules(root: str = "/") -> Modules:
     """What the host enforces. ``root`` is where /sys and /etc are looked for."""
-    return Modules(lsm.apparmor_is_active(root), lsm.selinux_is_active(root), bool(which(_PARSER)), _contexts(root))
+    active = lsm.apparmor_is_active(root)
+    return Modules(
+        apparmor=active,
+        selinux=lsm.selinux_is_active(root),
+        available=active and (_can_load() or DEFAULT_PROFILE in lsm.apparmor_profiles(root)),
+        contexts=_contexts(root),
+    )
+
+
+def _can_load() -> bool:
+    """Only root of the machine loads profiles. An ordinary user's containers run under one that is there already."""
+    return userns.is_initial() and bool(lsm.apparmor_parser())
 
 
 def _contexts(root: str) -> str:
@@ -70,13 +94,14 @@ def _contexts(root: str) -> str:
 
 
 def ensure_loaded(profile: str, root: str = "/") -> None:
-    """Load the default profile where it is missing. Raises EngineError when a profile is not to be had."""
-    if profile in lsm.apparmor_profiles(root):
+    """Load the default profile where it is missing, or another release's. Raises EngineError when a profile is not to be had."""
+    loaded = lsm.apparmor_profiles(root)
+    if profile in loaded and (profile != DEFAULT_PROFILE or _VERSION in loaded or not _can_load()):
         return
     if profile != DEFAULT_PROFILE:
         raise EngineError(f"AppArmor profile {profile} is not loaded")
     try:
-        command = [which(_PARSER) or _PARSER, "--skip-cache", "--replace"]
+        command = [lsm.apparmor_parser(), "--skip-cache", "--replace"]
         subprocess.run(command, input=PROFILE, text=True, capture_output=True, check=True, timeout=_PATIENCE)
     except subprocess.CalledProcessError as error:
         raise EngineError(f"cannot load AppArmor profile {profile}: {error.stderr.strip()}") from None

@@ -23,12 +23,12 @@ _PARTS = ("user", "role", "type", "level")
 
 @dataclass(frozen=True, slots=True)
 class Modules:
-    """What this host's kernel enforces. ``contexts`` is the text of SELinux's lxc_contexts; ``loadable``: profiles of
-    AppArmor can be compiled here."""
+    """What this host's kernel enforces. ``contexts`` is the text of SELinux's lxc_contexts; ``available``: the
+    default profile of AppArmor is loaded, or can be."""
 
     apparmor: bool = False
     selinux: bool = False
-    loadable: bool = False
+    available: bool = False
     contexts: str = ""
 
 
@@ -58,13 +58,14 @@ def _profile(options: SecurityOptions, modules: Modules, *, privileged: bool) ->
             f"security option apparmor={asked} cannot be applied: AppArmor is not active on this host"
             " (apparmor=unconfined asks for none)"
         )
-    if asked == DEFAULT_PROFILE and not modules.loadable:
+    if asked == DEFAULT_PROFILE and not modules.available:
         raise InvalidParameter(
-            f"security option apparmor={asked} cannot be applied: apparmor_parser, which compiles it, is not installed"
+            f"security option apparmor={asked} cannot be applied: it is not loaded, and cannot be:"
+            " that takes root and apparmor_parser (package apparmor)"
         )
     if asked:
         return asked
-    return DEFAULT_PROFILE if modules.apparmor and modules.loadable and not privileged else ""
+    return DEFAULT_PROFILE if modules.apparmor and modules.available and not privileged else ""
 
 
 def _labels(options: SecurityOptions, modules: Modules) -> tuple[str, str]:

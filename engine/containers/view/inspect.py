@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...errors import EngineError
+from ...errors import EngineError, InvalidParameter
 from ...networks.types import ContainerRef
 from ...networks.zones import dns_names
 from ...timestamps import rfc3339
 from ..life.state import status_text
-from ..spec import fields
+from ..spec import apparmor, confinement, fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..life.container import Container
     from ..life.service import Containers
     from ..spec import bodies
+    from ..spec.confinement import Confinement
     from ..spec.record import MountPoint
     from ..spec.shown import (
         ContainerInspect,
@@ -39,6 +41,7 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
     run, state = layout.container_run(record.id), layout.container_state(record.id)
     shares = spec.network.joins
     command = spec.command
+    confined = _confined(container)
     shown = container.state.to_docker()
     if (health := health_of(container)) is not None:
         shown["Health"] = health
@@ -62,9 +65,9 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
         "RestartCount": container.state.restart_count,
         "Driver": "overlay2",
         "Platform": record.platform,
-        "MountLabel": "",
-        "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "MountLabel": confined.file_label,
+        "ProcessLabel": confined.label,
+        "AppArmorProfile": confined.profile,
         "ExecIDs": [one.id for one in container.execs.values() if one.exit_code is None] or None,
         "HostConfig": host,
         "GraphDriver": {
@@ -83,6 +86,20 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
     if (described := containers.images.contents.of_platform(record.image)) is not None:
         body["ImageManifestDescriptor"] = described
     return body
+
+
+def _confined(container: Container) -> Confinement:
+    """What the kernel's security modules hold the container to; as Docker says it, once it has been started."""
+    modules, spec = apparmor.modules(), container.record.spec
+    if container.state.started_at is None or not (modules.apparmor or modules.selinux):
+        return confinement.NOTHING
+    try:
+        confined = confinement.decide(spec.security, modules, privileged=spec.privileged)
+    except InvalidParameter:  # a module, or a policy, that was there and is not any more
+        return confinement.NOTHING
+    if modules.apparmor and not confined.profile:
+        return replace(confined, profile=confinement.UNCONFINED)
+    return confined
 
 
 def health_of(container: Container) -> HealthShown | None:
