@@ -8,7 +8,7 @@ import re
 import shlex
 from typing import NamedTuple
 
-VERSION = 1
+VERSION = 2
 MARK = "# Made by `pycompose engine install`"
 """How a unit of ours begins. Others are neither replaced nor removed."""
 
@@ -24,7 +24,8 @@ StartLimitBurst=5
 
 [Service]
 ExecStart={command}
-# Containers run on while the engine is stopped or replaced.
+# Containers run on while the engine is stopped or replaced. When the machine goes down they are stopped in order, before systemd kills them.
+ExecStop={stop}
 KillMode=process
 Delegate=yes
 Restart=on-failure
@@ -48,6 +49,7 @@ Description=Socket of the pycompose engine{of}
 ListenStream={socket}
 SocketMode=0600
 DirectoryMode=0700
+RemoveOnStop=yes
 
 [Install]
 WantedBy=sockets.target
@@ -79,6 +81,7 @@ class Installation(NamedTuple):
             "of": "" if self.root is None else f" of {_literal(self.root)}",
             "after": "" if self.user else "Wants=network-online.target\nAfter=network-online.target\n",
             "command": " ".join(map(_quoted, self.command)),
+            "stop": " ".join(map(_quoted, (*self.command[:-1], "stop", "--at-shutdown"))),
             "socket": _literal(self.socket),
             "target": "default.target" if self.user else "multi-user.target",
         }

@@ -125,6 +125,8 @@ class System:
         """Our engine only."""
         return self._engine.ask(Request("GET", "/pycompose/engine/check", versioned=False), _FINDINGS)
 
-    def engine_stop(self, *, force: bool = False) -> None:
-        """Our engine only: stop it; with ``force``, even while containers run."""
-        self._engine.call(Request("POST", "/pycompose/engine/stop", {"force": force}, versioned=False))
+    def engine_stop(self, *, force: bool = False, shutdown: bool = False) -> None:
+        """Our engine only: stop it; with ``force``, even while containers run; with ``shutdown`` those with a restart policy run again
+        with the next one."""
+        words = {"force": force, "shutdown": shutdown}
+        self._engine.call(Request("POST", "/pycompose/engine/stop", words, versioned=False))

@@ -81,7 +81,7 @@ class Container:
         self._kill: Timer | None = None
         self._delay = 0.0
         self._attempts = 0
-        self._manual = self._by_policy = False
+        self._manual = self._by_policy = self._last_run = False
         self._stopped: list[Callable[[str], None]] = []
         self._size = (0, 0)
         self.files = -1
@@ -100,7 +100,7 @@ class Container:
         """Run; ``done`` gets the started document or the failure. A launch.json that has changed is read again."""
         if self.run is not None or self._restart is not None:
             raise Refused("the container is already running")
-        self._manual = self._by_policy = False
+        self._manual = self._by_policy = self._last_run = False
         self._delay = 0.0
         try:
             self._renew()
@@ -293,7 +293,8 @@ class Container:
         self._loop.watch(pidfd, deleted)
 
     def _ended(self, code: int, oom: bool, ran_for: float, error: str) -> None:
-        decision = restart.decide(self.policy, code, self._attempts, ran_for, self._manual, self._delay)
+        held = self._manual or self._last_run
+        decision = restart.decide(self.policy, code, self._attempts, ran_for, held, self._delay)
         self._delay, self._attempts = decision or (0.0, self._attempts)
         self._record(
             status="exited" if decision is None else "restarting",
@@ -356,9 +357,23 @@ class Container:
         self._announce_exit()
         return True
 
+    def wind_up(self, done: Callable[[str], None]) -> None:
+        """The machine goes down: as `stop`, with the container's own signal and grace, but nobody has asked for it. So what its
+        policy says after a boot holds."""
+        self._last_run = True
+        if self._restart is not None:
+            self._restart.cancel()
+            self._restart = None
+            self._record(status="exited")
+            self._announce_exit()
+        self._end(self.spec.stop_signal, self.spec.stop_timeout, done)
+
     def stop(self, number: int, grace: float | None, done: Callable[[str], None]) -> None:
         """Signal, SIGKILL after ``grace`` seconds; ``done("")`` when the container is down, or with what went wrong."""
         self.forbid_restart()
+        self._end(number, grace, done)
+
+    def _end(self, number: int, grace: float | None, done: Callable[[str], None]) -> None:
         if self.run is None:
             done("")
             return

@@ -328,8 +328,7 @@ class Shim:
     def _terminated(self) -> None:
         """SIGTERM (the machine goes down): stop the container as its owner would, then end."""
         self._wake[0].recv(64)
-        spec = self.container.spec
-        self.container.stop(spec.stop_signal, spec.stop_timeout, self._terminated_container)
+        self.container.wind_up(self._terminated_container)
 
     def _terminated_container(self, problem: str) -> None:
         if not problem:

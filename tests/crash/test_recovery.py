@@ -282,6 +282,31 @@ def test_stop_is_refused_while_containers_run(engine: EngineRoot) -> None:
     assert state(engine, id)["Running"]
 
 
+def test_containers_that_the_machine_took_down_come_back_with_it(engine: EngineRoot) -> None:
+    """With their own signal, all at once, and as if nobody had asked for it: by policy after the boot."""
+    script = "trap 'echo quit; exit 0' QUIT; echo ready; while :; do sleep 0.01; done"
+    names = {"always": "running", "unless-stopped": "running", "no": "exited"}
+    ids = {}
+    for name in names:
+        wanted: dict[str, Any] = {"Image": "busybox", "Cmd": ["sh", "-c", script], "StopSignal": "SIGQUIT"}
+        wanted["HostConfig"] = {"RestartPolicy": {"Name": name}}
+        ids[name] = str(engine.json("POST", f"/containers/create?name={name}", wanted)["Id"])
+        engine.json("POST", f"/containers/{ids[name]}/start")
+    by_hand = run(engine, "by-hand", ["sleep", "1000"], RestartPolicy={"Name": "unless-stopped"})
+    engine.json("POST", f"/containers/{by_hand}/stop?t=0")
+    for id in ids.values():
+        wait_for(lambda id=id: b"ready" in engine.request("GET", f"/containers/{id}/logs?stdout=1")[1], engine.log)
+    pids = engine.pid, engine.keeper_pid
+    status, body = engine.request("POST", "/pycompose/engine/stop?shutdown=1", timeout=60)
+    assert status == 204, body
+    engine.await_gone(*pids)
+    engine.start()
+    for name, expected in names.items():
+        wait_for(lambda name=name, expected=expected: state(engine, ids[name])["Status"] == expected, engine.log)
+        assert b"quit" in engine.request("GET", f"/containers/{ids[name]}/logs?stdout=1")[1]
+    assert state(engine, by_hand)["Status"] == "exited"
+
+
 def test_an_adopted_shim_is_killed(engine: EngineRoot) -> None:
     """Nobody's child: the keeper that would bury it was killed before. Its container ends, and nothing of it stays."""
     id = run(engine, "orphan", ["sleep", "1000"], PidMode="host")

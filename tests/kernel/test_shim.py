@@ -531,6 +531,23 @@ def test_sigterm_stops_the_container(tmp_path: Path) -> None:
         await shim.closed.wait()
         assert made.status("a")["status"] == "exited"
         assert made.status("a")["exit_code"] == 0
+        assert not made.status("a")["manual"], "nobody asked for it: unless-stopped has to start it after the boot"
+        shim.close()
+
+    scenario(tmp_path / "root", steps)
+
+
+def test_sigterm_calls_a_pending_restart_off(tmp_path: Path) -> None:
+    async def steps(made: Bench, client: KeeperClient) -> None:
+        policy = {"name": "unless-stopped", "delay": 1000}
+        shim = await client.fork_shim(made.launch("a", "/bin/sh", "-c", "exit 3", restart=policy))
+        await shim.start()
+        await until(lambda: made.status("a")["status"] == "restarting")
+        assert shim.pid is not None
+        os.kill(shim.pid, signal.SIGTERM)
+        await shim.closed.wait()
+        status = made.status("a")
+        assert (status["status"], status["exit_code"], status["manual"]) == ("exited", 3, False)
         shim.close()
 
     scenario(tmp_path / "root", steps)

@@ -29,8 +29,10 @@ def test_units() -> None:
     units = SYSTEM.units()
     service, socket = units["/etc/systemd/system/pycompose.service"], units["/etc/systemd/system/pycompose.socket"]
     assert service.startswith(MARK) and socket.startswith(MARK)
+    assert "\nExecStop=/usr/bin/pycompose engine stop --at-shutdown\n" in service
     for line in ("KillMode=process", "Delegate=yes", "ExecStart=/usr/bin/pycompose engine run", "Restart=on-failure"):
         assert f"\n{line}\n" in service
+    assert "\nRemoveOnStop=yes\n" in socket, "an uninstalled engine leaves no dead socket"
     assert "WantedBy=multi-user.target" in service and "ListenStream=/run/pycompose/engine.sock" in socket
     user = SYSTEM._replace(user=True, directory="/home/u/.config/systemd/user").units()
     text = user["/home/u/.config/systemd/user/pycompose.service"]

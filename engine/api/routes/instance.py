@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import anyio
+
 from ....version import __version__ as VERSION
 from ...check import judge, read
 from ...check.facts import Instance
@@ -54,8 +56,12 @@ async def check(daemon: Daemon, request: Request) -> Response:
 
 
 async def stop_(daemon: Daemon, request: Request) -> Response:
-    """End engine and keeper. With running containers only by force, which stops them first."""
-    if request.flag("force"):
+    """End engine and keeper. With running containers only by force, which stops them first, or because the machine goes down."""
+    if request.flag("shutdown"):
+        async with anyio.create_task_group() as group:
+            for container in list(daemon.containers):
+                group.start_soon(stop.wind_up, daemon.containers, container)
+    elif request.flag("force"):
         for container in daemon.containers:
             if container.state.active:
                 try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 import anyio
@@ -37,6 +39,21 @@ async def stop(containers: Containers, container: Container, *, grace: int | Non
         with anyio.CancelScope(shield=True):
             await end(containers, container, grace, signal)
     containers.publish(container, "stop")
+
+
+async def wind_up(containers: Containers, container: Container) -> None:
+    """The machine goes down: as `stop`, but nobody has asked for it, so the next engine does what the restart policy says."""
+    async with container.lock:
+        shim = container.shim
+        if not container.state.active or shim is None:
+            return
+        with anyio.CancelScope(shield=True):
+            facts = (await shim.prepared()).state
+            pidfd = process.open_pidfd(facts.shim_pid, facts.shim_starttime)
+            if pidfd is not None:
+                process.send_signal(pidfd, SIGTERM)
+                os.close(pidfd)
+            await container.until(lambda: not container.state.active)
 
 
 async def end(containers: Containers, container: Container, grace: int | None, signal: str) -> None:

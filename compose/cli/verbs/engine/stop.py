@@ -19,11 +19,18 @@ STOP_TIMEOUT = 60.0
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="Stop the containers that still run")
+    parser.add_argument(
+        "--at-shutdown",
+        action="store_true",
+        help="Only while systemd ends the machine or your session: stop the containers, too, and let the next engine start those with a restart policy",
+    )
 
 
 def run(args: Namespace) -> int:
     import os
 
+    if args.at_shutdown and not _is_shutdown(user=os.geteuid() != 0):
+        return 0
     try:
         engine = own_engine(args)
     except NotRunning:
@@ -34,7 +41,7 @@ def run(args: Namespace) -> int:
     except ProcessLookupError:
         handle = None
     try:
-        engine.system.engine_stop(force=args.force)
+        engine.system.engine_stop(force=args.force, shutdown=args.at_shutdown)
         engine.close()
         if handle is not None and not select.select([handle], [], [], STOP_TIMEOUT)[0]:
             raise OperationError(
@@ -47,3 +54,14 @@ def run(args: Namespace) -> int:
         if handle is not None:
             os.close(handle)
     return 0
+
+
+def _is_shutdown(*, user: bool) -> bool:
+    """Whether systemd, or the user's, is on its way out."""
+    import subprocess
+
+    command = ["systemctl", *(("--user",) if user else ()), "is-system-running"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "stopping"
+    except OSError:
+        return False
