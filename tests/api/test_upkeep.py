@@ -11,23 +11,8 @@ from support.busybox_image import busybox_rootfs
 from support.command import Command
 from support.engine_root import assert_nothing_left, wait_for
 
-from pycompose.engine.api import upkeep
-
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def test_a_look_that_was_missed_is_due_at_once() -> None:
-    assert upkeep.due(0.0, 1e9, 3600) == 0
-    assert upkeep.due(1e9 - 600, 1e9, 3600) == 3000
-    assert upkeep.due(1e9 + 5, 1e9, 3600) == 0, "the clock was set back"
-
-
-def test_an_image_is_unused_from_the_last_look_that_saw_it_in_use() -> None:
-    times = upkeep.seen({"a": 10.0, "b": 10.0, "gone": 1.0, "ahead": 99.0}, ["a", "b", "new", "ahead"], ["b"], 50.0)
-    assert times == {"a": 10.0, "b": 50.0, "new": 50.0, "ahead": 50.0}
-    assert upkeep.unused({**times, "c": 5.0}, 50.0, 39.0) == ["c", "a"]
-    assert upkeep.unused(times, 50.0, 40.0) == [], "not before the time is over"
 
 
 @pytest.mark.root
