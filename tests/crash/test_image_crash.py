@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.engine_root import wait_for
 from support.fake_registry import Handler, Registry, digest_of, fake_registry
+from support.image_store import tar
 
 from pycompose.engine.images.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from pycompose.engine.images.service import Images
@@ -50,16 +51,6 @@ else:
     images.import_rootfs(open(sys.argv[3], "rb"), ref="imported")
 images.close()
 """
-
-
-def tar(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 def content(seed: int) -> dict[str, bytes]:

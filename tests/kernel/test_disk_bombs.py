@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.fake_registry import Handler, Registry, fake_registry
+from support.image_store import image_store
 
 from pycompose.engine.images.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
-from pycompose.engine.images.service import Images
 from pycompose.engine.layout import Layout
-from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pycompose.engine.images.service import Images
 
 pytestmark = pytest.mark.root
 
@@ -40,14 +41,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def images(disk: Path) -> Iterator[Images]:
-    layout = Layout.for_root(disk / "engine")
-    store = Store(layout.database)
-    made = Images(layout, store, lambda *event: None)
-    made.recover()
-    yield made
-    made.close()
-    store.close()
-    assert sum(path.stat().st_size for path in layout.ingest.iterdir()) == 0
+    with image_store(disk / "engine") as made:
+        yield made
+    ingest = Layout.for_root(disk / "engine").ingest
+    assert sum(path.stat().st_size for path in ingest.iterdir()) == 0
 
 
 class Watched(io.BytesIO):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.fake_registry import Handler, Registry, digest_of, fake_registry
 from support.hostile import variants
+from support.image_store import image_store
 
 from pycompose.engine.api.http import encode
 from pycompose.engine.containers.spec import merge, validate
@@ -29,16 +30,16 @@ from pycompose.engine.images.manifest import (
     select,
 )
 from pycompose.engine.images.registry.transfer import Downloads
-from pycompose.engine.images.service import Images
 from pycompose.engine.images.transport import Transport
 from pycompose.engine.images.types import Image, Platform
 from pycompose.engine.layout import Layout
 from pycompose.engine.shapes import normalize
-from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pycompose.engine.images.service import Images
 
 pytestmark = pytest.mark.root
 
@@ -54,14 +55,9 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Images]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setitem(Transport.__init__.__kwdefaults__ or {}, "sleep", lambda seconds: None)
     monkeypatch.setattr(Downloads.__init__, "__defaults__", (lambda seconds: None,))
-    layout = Layout.for_root(tmp_path / "engine")
-    store = Store(layout.database)
-    made = Images(layout, store, lambda *event: None)
-    made.recover()
-    yield made
-    made.close()
-    store.close()
-    assert list(layout.ingest.iterdir()) == []
+    with image_store(tmp_path / "engine") as made:
+        yield made
+    assert list(Layout.for_root(tmp_path / "engine").ingest.iterdir()) == []
 
 
 def layer() -> bytes:

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.chroot_runner import chroot_runner
+from support.image_store import image_store
 
 from pycompose.engine.errors import EngineError, NotFound
 from pycompose.engine.images.bootstrap import archive as archive_module
 from pycompose.engine.images.bootstrap.archive import Archive
 from pycompose.engine.images.bootstrap.freshness import NewestDates, identity
 from pycompose.engine.images.bootstrap.suites import Source
-from pycompose.engine.images.service import Images
 from pycompose.engine.images.transport import Transport
 from pycompose.engine.layout import Layout
 from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pycompose.engine.images.service import Images
 
 pytestmark = [
     pytest.mark.root,
@@ -36,14 +38,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
-    layout = Layout.for_root(tmp_path_factory.mktemp("bootstrap"))
-    store = Store(layout.database)
-    made = Images(layout, store, lambda *event: None)
-    made.recover()
-    yield made
-    made.close()
-    store.close()
-    assert list(layout.ingest.iterdir()) == []
+    root = tmp_path_factory.mktemp("bootstrap")
+    with image_store(root) as made:
+        yield made
+    assert list(Layout.for_root(root).ingest.iterdir()) == []
 
 
 def packages(root: Path) -> dict[str, str]:

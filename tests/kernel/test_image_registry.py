@@ -9,7 +9,6 @@ import os
 import shutil
 import socket
 import ssl
-import tarfile
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import pytest
 import zstandard
 from support.busybox_image import busybox_rootfs
 from support.fake_registry import Handler, Registry, cut_after, digest_of, fake_registry, receive_only
+from support.image_store import tar
 from support.registry import available, certificate, registry
 from support.throttle import relay
 
@@ -89,16 +89,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setitem(Transport.__init__.__kwdefaults__ or {}, "sleep", waits.append)
     monkeypatch.setattr(Downloads.__init__, "__defaults__", (waits.append,))
     return waits
-
-
-def tar(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 def publish(

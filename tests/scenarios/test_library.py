@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from support.busybox_image import busybox_rootfs
-from support.command import PYCOMPOSE, Command
-from support.engine_root import assert_nothing_left
+from support.command import root_with_box
 
 from pycompose import (
     AsyncStack,
@@ -51,16 +49,8 @@ asyncio.run(cells())
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("engine")
-    subprocess.run(
-        [str(PYCOMPOSE), "--root", str(directory), "image", "import", "-c", 'CMD ["sh"]', "-", "box"],
-        input=busybox_rootfs().read(),
-        capture_output=True,
-        check=True,
-    )
-    yield directory
-    Command(directory, directory)("engine", "stop", "--force")
-    assert_nothing_left(directory)
+    with root_with_box(tmp_path_factory.mktemp("engine")) as directory:
+        yield directory
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from support.busybox_image import busybox_rootfs
-from support.command import PYCOMPOSE, Command
-from support.engine_root import assert_nothing_left, wait_for
+from support.command import PYCOMPOSE, Command, root_with_box
+from support.engine_root import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +26,8 @@ SLEEPER = "image: box, command: sleep 600, stop_signal: SIGKILL"
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("engine")
-    subprocess.run(
-        [str(PYCOMPOSE), "--root", str(directory), "image", "import", "-c", 'CMD ["sh"]', "-", "box"],
-        input=busybox_rootfs().read(),
-        capture_output=True,
-        check=True,
-    )
-    yield directory
-    Command(directory, directory)("engine", "stop", "--force")
-    assert_nothing_left(directory)
+    with root_with_box(tmp_path_factory.mktemp("engine")) as directory:
+        yield directory
 
 
 @pytest.fixture

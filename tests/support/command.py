@@ -8,11 +8,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pycompose.compose.cli.show.fault import WORDS
+
+from .busybox_image import busybox_rootfs
+from .engine_root import assert_nothing_left
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PYCOMPOSE = Path(sys.executable).with_name("pycompose")
 
@@ -70,3 +77,13 @@ class Command:
         """`ps --all`, by container name."""
         rows = map(json.loads, self(*arguments, "ps", "--all", "--format", "json").stdout.splitlines())
         return {row["Name"]: row for row in rows}
+
+
+@contextmanager
+def root_with_box(root: Path) -> Iterator[Path]:
+    """An engine with busybox as the image ``box``, whose command is a shell; it is ended, and nothing may be left."""
+    command = Command(root, root)
+    command("image", "import", "-c", 'CMD ["sh"]', "-", "box", stdin=busybox_rootfs().read())
+    yield root
+    command("engine", "stop", "--force")
+    assert_nothing_left(root)
