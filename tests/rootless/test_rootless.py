@@ -11,11 +11,15 @@ import socket
 import subprocess
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker
 import pytest
 from support.busybox_image import busybox_rootfs
+from support.command import free_port
 from support.engine_root import wait_for
 from support.ordinary_user import OrdinaryUser, census, ordinary_user
 
@@ -40,9 +44,7 @@ def user(request: pytest.FixtureRequest) -> Iterator[OrdinaryUser]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 def project(user: OrdinaryUser, name: str, text: str) -> Path:
@@ -196,6 +198,70 @@ def test_the_network_leads_out_and_in(user: OrdinaryUser, port: int, kind: socke
     with socket.socket(socket.AF_INET, kind) as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended do not count
         again.bind(("0.0.0.0", port))  # given back with the container
+
+
+def test_ports_come_and_go_while_another_transfers(user: OrdinaryUser, port: int) -> None:
+    """Out by the uplink and in by the shim: what is under way loses nothing."""
+    user.run("container", "run", "-d", "--name", "long", "-p", f"{port}:9", "busybox:test", "sleep", "1000")
+    over = threading.Event()
+    found: dict[str, tuple[int, int]] = {}
+
+    def transfer(name: str, sending: socket.socket, server: socket.socket) -> None:
+        receiving, _ = server.accept()
+        with sending, receiving, ThreadPoolExecutor(1) as pool:
+            counted = pool.submit(count, receiving)
+            sent = 0
+            while not over.is_set():
+                sending.sendall(bytes(1 << 18))
+                sent += 1 << 18
+            sending.shutdown(socket.SHUT_WR)
+            found[name] = sent, counted.result()
+
+    def count(receiving: socket.socket) -> int:
+        total = 0
+        while data := receiving.recv(1 << 18):
+            assert not data.strip(b"\0")
+            total += len(data)
+        return total
+
+    try:
+        container = first_process(user, "long")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+            host = probe.getsockname()[0]
+        outgoing, inside_server = (within(container, socket.SOCK_STREAM) for _ in range(2))
+        with socket.create_server((host, 0)) as server, inside_server:
+            inside_server.bind(("0.0.0.0", 9))
+            inside_server.listen(1)
+            outgoing.connect(server.getsockname())
+            incoming = socket.create_connection(("127.0.0.1", port), 5)
+            ways = (("out", outgoing, server), ("in", incoming, inside_server))
+            threads = [threading.Thread(target=transfer, args=way) for way in ways]
+            for thread in threads:
+                thread.start()
+            try:
+                for _ in range(2):
+                    for name in ("brief1", "brief2"):
+                        web = "echo hello >/index.html; exec httpd -f -p 80 -h /"
+                        options = (
+                            "-d",
+                            "--name",
+                            name,
+                            "-p",
+                            f"127.0.0.1:{free_port()}:80",
+                            "-p",
+                            f"{free_port()}:7/udp",
+                        )
+                        user.run("container", "run", *options, "busybox:test", "sh", "-c", web)
+                    user.run("container", "rm", "-f", "brief1", "brief2")
+            finally:
+                over.set()
+                for thread in threads:
+                    thread.join(20)
+        assert set(found) == {"out", "in"}
+        assert all(sent == received > 1 << 20 for sent, received in found.values()), found
+    finally:
+        user.run("container", "rm", "-f", "long", "brief1", "brief2", check=False)
 
 
 def test_what_root_alone_may_do_is_refused_in_one_line(user: OrdinaryUser) -> None:
@@ -366,6 +432,19 @@ def owner_in_layers(archive: Path, name: str) -> tuple[int, int]:
                     if member.name.removeprefix("./") == name:
                         return member.uid, member.gid
     raise AssertionError(f"{name} is in no layer of {archive}")
+
+
+def test_a_container_that_ends_while_it_is_committed(user: OrdinaryUser) -> None:
+    """Without control groups it is paused by signals, and may have ended before it is to go on."""
+    user.run("container", "ls")
+    with closing(docker.APIClient(f"unix://{user.runtime}/engine.sock", version="1.45")) as client:
+        for _ in range(20):
+            made = client.create_container("busybox:test", ["touch", "/made"])["Id"]
+            client.start(made)
+            image = client.commit(made)["Id"]
+            client.wait(made)
+            client.remove_container(made)
+            client.remove_image(image)
 
 
 def test_what_is_killed_comes_back_and_containers_go_on(user: OrdinaryUser, port: int) -> None:

@@ -41,6 +41,15 @@ class Wish:
     config: Mapping[str, object]
 
 
+async def _go_on(containers: Containers, container: Container) -> None:
+    try:
+        await stop.unpause(containers, container)
+    except EngineError:
+        if container.state.status == "paused":
+            raise
+        # It had ended as it was paused, or somebody else has let it go on.
+
+
 async def commit(containers: Containers, container: Container, wish: Wish, *, pause: bool) -> Image:
     """The new image. ``pause`` freezes the container meanwhile."""
     name = reference.parse(wish.ref).with_default_tag.familiar if wish.ref else ""
@@ -55,8 +64,8 @@ async def commit(containers: Containers, container: Container, wish: Wish, *, pa
         image = await containers.blocking(_commit, containers, container, wish)
         containers.publish(container, "commit", imageID=image.id, imageRef=name, comment=wish.comment)
     finally:
-        if frozen and container.state.status == "paused":
-            await stop.unpause(containers, container)
+        if frozen:
+            await _go_on(containers, container)
     return image
 
 
