@@ -296,6 +296,15 @@ def test_an_engine_wide_default_bounded_ranges_and_kills(engine: EngineRoot) -> 
         engine.json("DELETE", f"/containers/{name}?force=1")
 
 
+def test_the_next_container_does_not_inherit_what_a_removed_one_has_left(command: Command) -> None:
+    """By its ids, which are others: of six in a row hardly two have the same among thousands, and never all."""
+    show = ("container", "run", "--rm", "--userns", "auto", "bare", "cat", "/proc/self/uid_map")
+    try:
+        assert len({command(*show).stdout.split()[1] for _ in range(6)}) > 3
+    finally:
+        ended(command)
+
+
 def test_two_engines_never_give_the_same_ids(engine: EngineRoot, tmp_path: Path) -> None:
     """The same ranges are configured for both: what one has given, the other has not."""
     root = tmp_path / "other"

@@ -85,15 +85,13 @@ def test_refused_elsewhere() -> None:
 
 def test_ranges_never_overlap_and_end() -> None:
     ids = Ids("host", 100000, 3)
-    all_three = list(userspace.unused(ids, (), "abc"))
-    assert sorted(all_three) == [100000, 165536, 231072]
-    assert list(userspace.unused(ids, [0, 7, all_three[1]], "abc")) == [all_three[0], all_three[2]]
-    assert not list(userspace.unused(ids, all_three, "abc"))
+    for begin in range(3):
+        all_three = list(userspace.unused(ids, (), begin))
+        assert sorted(all_three) == [100000, 165536, 231072]
+        assert all_three[0] == 100000 + begin * 65536
+        assert list(userspace.unused(ids, [0, 7, all_three[1]], begin)) == [all_three[0], all_three[2]]
+        assert not list(userspace.unused(ids, all_three, begin))
     assert "no range of ids is left for a user namespace: 3 containers have one" in str(userspace.nothing_left(ids))
-
-
-def test_ranges_of_engines_begin_at_different_places() -> None:
-    assert next(userspace.unused(Ids(), (), "one")) != next(userspace.unused(Ids(), (), "other"))
 
 
 def test_no_two_engines_take_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,9 @@ async def reserve(containers: Containers, id: str, wanted: Wanted, given: int = 
     if found != userspace.OWN:
         return found
     used = {container.record.ids for container in containers if container.id != id}
-    ranges = userspace.unused(containers.ids, used, containers.layout.instance)
+    # Anywhere: what a container that was removed has left in bind mounts should not be the next one's, and engines seldom
+    # ask for the same.
+    ranges = userspace.unused(containers.ids, used, random.randrange(containers.ids.ranges))
     candidates = itertools.chain((given,), ranges) if given else ranges
     try:
         taken = await containers.blocking(idranges.take, candidates, containers.layout.container_state(id))

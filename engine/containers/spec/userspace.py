@@ -8,7 +8,6 @@ not given          as engine.yaml says (userns)      the other's, or the host's
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -114,11 +113,9 @@ def base(mode: str, donors: Sequence[Donor]) -> int:
     return first.base
 
 
-def unused(ids: Ids, used: Collection[int], instance: str) -> Iterator[int]:
-    """Where the ranges begin that none of this engine's containers has. Engines begin at different places, so that they seldom
-    ask for the same."""
+def unused(ids: Ids, used: Collection[int], begin: int) -> Iterator[int]:
+    """Where the ranges begin that none of this engine's containers has, from the ``begin``-th on."""
     taken = set(used)
-    begin = zlib.crc32(instance.encode()) % ids.ranges
     for step in range(ids.ranges):
         found = ids.first + (begin + step) % ids.ranges * idmap.IDS
         if found not in taken:
