@@ -12,7 +12,9 @@ import pytest
 import yaml
 from cluster.conftest import remove_namespace
 
+from pycompose.compose.client import Engine, choose
 from pycompose.compose.deploy.kubernetes.client import connect
+from pycompose.compose.deploy.swarm.labels import STACK as STACK_LABEL
 
 if TYPE_CHECKING:
     from cluster.conftest import Lab
@@ -229,3 +231,50 @@ def test_what_a_clock_has_started_is_no_change(kubernetes: Lab) -> None:
     assert kubernetes.run("run", "by-hand", code=9).stdout == "done by hand\n"
     kubernetes.run("down", "-v")
     assert kubernetes.objects() == {}
+
+
+VOLUMES = """
+services:
+  each:
+    image: "@IMAGE@"
+    command: [sleep, "100000"]
+    init: true
+    stop_grace_period: 1s
+    volumes: ["cache:/cache", "shared:/shared"]
+    deploy: {mode: global, endpoint_mode: dnsrr}
+  one:
+    image: "@IMAGE@"
+    command: [sleep, "100000"]
+    init: true
+    stop_grace_period: 1s
+    volumes: ["shared:/shared", "own:/own"]
+    deploy: {endpoint_mode: dnsrr}
+volumes:
+  cache: {driver: local}
+  own:
+  shared: {driver_opts: {type: tmpfs, device: tmpfs}}
+"""
+
+
+@pytest.mark.parametrize("goes_first", [False, True], ids=["at once", "after the services"])
+def test_volumes_of_every_node_go_when_asked_to(swarm: Lab, goes_first: bool) -> None:
+    """Pinned ones, one on each node, and those whose options say where their data is."""
+    if not swarm.nodes:
+        pytest.skip("the engines of the nodes are not known: PYCOMPOSE_TEST_SWARM_NODES")
+    swarm.write(VOLUMES)
+    swarm.run("deploy")
+
+    def volumes() -> set[str]:
+        found = set()
+        for address in (swarm.to.removeprefix("swarm:"), *(one.partition("=")[2] for one in swarm.nodes)):
+            with closing(Engine(choose({}, os.geteuid(), host=address))) as node:
+                found |= {one["Name"] for one in node.volumes.list({"label": [f"{STACK_LABEL}={NAME}"]})}
+        return found
+
+    assert volumes() == {f"{NAME}_{name}" for name in ("cache", "own", "shared")}
+    if goes_first:
+        swarm.run("down")
+        assert volumes()
+    swarm.run("down", "-v")
+    assert volumes() == set()
+    assert swarm.objects() == {}

@@ -14,10 +14,10 @@ from ..findings import Findings
 from ..images import Unknown
 from ..objects import Cluster
 from ..plan import Gate, Rules, plan_deployment, plan_removal
-from .convert import convert, gates
+from .convert import PIN, convert, gates
 from .labels import SERVICE, STACK
 from .listing import published, units
-from .observe import aligned, observe, proposed, require_manager
+from .observe import aligned, observe, proposed, require_manager, volumes_at
 from .perform import TRIES, Hands
 from .places import FIXED, PLACES
 from .versions import check as check_versions
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ...model.service import HealthCheck
     from ...plan.plan import Plan
     from ..backend import LogLine, LogOptions
-    from ..objects import Wanted
+    from ..objects import Found, Wanted
     from ..plan import Options
     from ..target import Target
     from ..units import Unit
@@ -94,7 +94,19 @@ class SwarmBackend:
 
     def plan_removal(self, *, volumes: bool) -> Plan:
         require_manager(self._engine)
-        return plan_removal(self._name, Cluster(observe(self._engine, self._name)), volumes=volumes)
+        objects = observe(self._engine, self._name)
+        if volumes:
+            pinned = {(one.name, one.id) for one in objects.values() if one.kind == PIN}
+            there = [one for one in self._volumes() if (one.body["volume"], one.id) not in pinned]
+            objects = {one.key: one for one in there} | objects
+        return plan_removal(self._name, Cluster(objects), volumes=volumes)
+
+    def _volumes(self) -> Iterator[Found]:
+        """The project's volumes on all nodes whose engines can be asked. One that cannot be counts only where tasks tell of a volume."""
+        for node in self._engine.swarm.nodes():
+            with suppress(OperationError, EngineError):
+                engine = self._nodes.engine(str(node["Description"]["Hostname"]), str(node["ID"]))
+                yield from list(volumes_at(engine, self._name, node))
 
     def hands(self, project: Project | None) -> Hands:
         return Hands(self._engine, project, self._watch, self._name)

@@ -72,13 +72,13 @@ def pins(engine: Engine, project: str) -> Iterator[Found]:
 
 
 def volumes_everywhere(engine: Engine, project: str, services: Sequence[bodies.Service]) -> Iterator[Found]:
-    """Volumes of global services, on each node where a task of theirs was: no label of a node tells of them."""
+    """Volumes that are not pinned, on each node where a task that uses them was: no label of a node tells of them."""
     names = {
         (one["ID"], mount["Source"])
         for one in services
-        if {"Global", "GlobalJob"} & one["Spec"]["Mode"].keys()
         for mount in one["Spec"]["TaskTemplate"]["ContainerSpec"].get("Mounts") or ()
         if mount["Type"] == "volume" and is_own(mount, project)
+        if has_options(mount) or {"Global", "GlobalJob"} & one["Spec"]["Mode"].keys()
     }
     if not names:
         return
@@ -96,9 +96,20 @@ def volumes_everywhere(engine: Engine, project: str, services: Sequence[bodies.S
 
 
 def is_own(mount: bodies.Mount, project: str) -> bool:
-    """Whether a volume is the project's, and its data on the node: options would say that it is elsewhere."""
-    options = mount.get("VolumeOptions") or {}
-    return (options.get("Labels") or {}).get(STACK) == project and not options.get("DriverConfig")
+    return ((mount.get("VolumeOptions") or {}).get("Labels") or {}).get(STACK) == project
+
+
+def has_options(mount: bodies.Mount) -> bool:
+    """Whether the volume says where its data is: then there is one of its name on each node that has used it."""
+    driver = (mount.get("VolumeOptions") or {}).get("DriverConfig") or {}
+    return bool(driver.get("Options")) or driver.get("Name", "local") != "local"
+
+
+def volumes_at(engine: Engine, project: str, node: bodies.Node) -> Iterator[Found]:
+    """Volumes that a node's own engine has of the project: what is left when the services have gone already."""
+    host = node["Description"]["Hostname"]
+    for one in engine.volumes.list({"label": [f"{STACK}={project}"]}):
+        yield Found(VOLUME, f"{one['Name']}@{host}", node["ID"], 0, {"volume": one["Name"]}, kept=True)
 
 
 def network_form(tree: Network) -> dict[str, object]:
