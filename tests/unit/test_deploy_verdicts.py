@@ -87,6 +87,14 @@ def test_a_version_that_came_back_before_is_the_one_that_is_wanted() -> None:
     assert swarm.judge(tree, [task(), task()], NODES, NOW, is_changed=False).state == IS_READY
 
 
+def test_a_failed_update_tells_of_its_own_tasks_only() -> None:
+    tree = service(status="rollback_completed")
+    tree["UpdateStatus"]["StartedAt"] = "2023-11-14T22:14:00.25Z"
+    tasks = [task("rejected", error="No such image: y", since=JUST_NOW), task("rejected", "b", "No such image: x")]
+    verdict = swarm.judge(tree, tasks, NODES, NOW)
+    assert [one.reason for one in verdict.troubles] == ["No such image: y"]
+
+
 def test_swarm_troubles_name_task_node_and_hint() -> None:
     (one,) = swarm.troubles_of([task("rejected", error="No such image: x")] * 2, NODES)
     assert (one.unit, one.node, one.reason) == ("1.trejecteda", "n1", "No such image: x")

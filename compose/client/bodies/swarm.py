@@ -267,6 +267,7 @@ class ServiceSpec(TypedDict, total=False):
 
 class UpdateStatus(TypedDict, total=False):
     State: str
+    StartedAt: str
     Message: str
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..objects import COMPLETED
 from ..state import FAILED, READY, WAITING, Trouble, Verdict
 from .hints import hint
-from .times import seconds_since
+from .times import epoch, seconds_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,8 +124,12 @@ def _stopped(
         "rollback_completed": "its update failed and was rolled back",
     }
     state = WAITING if status == "rollback_started" else FAILED
-    message = str((service.get("UpdateStatus") or {}).get("Message") or "")
-    found = troubles_of([task for task in tasks if task["Status"]["State"] in _BAD], nodes)
+    update = service.get("UpdateStatus") or {}
+    message = str(update.get("Message") or "")
+    began = epoch(str(update.get("StartedAt") or ""))
+    # Tasks of updates before this one are still listed, as many as the swarm keeps.
+    own = [task for task in tasks if epoch(task["CreatedAt"]) >= began]
+    found = troubles_of([task for task in own if task["Status"]["State"] in _BAD], nodes)
     if not found and message:
         found = (Trouble(message),)
     return Verdict(state, words[status], found, running)
