@@ -72,6 +72,19 @@ def checked(table: Mapping[str, Field], body: Mapping[str, object], where: str) 
     return result
 
 
+def inner(
+    body: Mapping[str, object], name: str, where: str = "", kind: Literal["object", "map"] = "object"
+) -> dict[str, Json]:
+    """What the object ``name`` of a body holds; nothing when it is absent or null. Raises InvalidParameter for all else."""
+    found = checked({name: Field(kind)}, body, where).get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def flag(body: Mapping[str, object], name: str) -> bool:
+    """Whether a member is true. Raises InvalidParameter for what is not a truth value."""
+    return checked({name: Field("bool")}, body, "").get(name) is True
+
+
 def convert(field: Field, value: object, where: str) -> object:
     """``value`` in the type of ``field``. Raises InvalidParameter."""
     found = _READERS[field.kind](value, field.members, where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import re
 import socket
 import tarfile
 import time
@@ -208,6 +209,51 @@ def test_every_post_answers_as_published(ask: Client, things: dict[str, str], ve
     removed = ask.ask("DELETE", f"/v{version}/images/{image}")[1]
     wrong += document.answer("DELETE /images/{name}", removed)
     assert not wrong, "\n".join(wrong)
+
+
+_BODIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "POST /commit": ("/commit?container={container}&repo=documents&tag=body", {}),
+    "POST /containers/create": ("/containers/create", {"Image": "none"}),
+    "POST /containers/{id}/exec": ("/containers/none/exec", {"Cmd": ["true"]}),
+    "POST /containers/{id}/update": ("/containers/{container}/update", {}),
+    "POST /exec/{id}/start": ("/exec/none/start", {}),
+    "POST /networks/create": ("/networks/create", {"Name": "host"}),
+    "POST /networks/{id}/connect": ("/networks/{network}/connect", {"Container": "none"}),
+    "POST /networks/{id}/disconnect": ("/networks/{network}/disconnect", {"Container": "none"}),
+    "POST /volumes/create": ("/volumes/create", {"Name": "bodies"}),
+}
+_OTHERS = {
+    "POST /containers/{id}/update": ".Init",  # which an update does not read, with dockerd 28 neither
+    "POST /networks/{id}/connect": ".Container",
+    "POST /networks/{id}/disconnect": ".Container",
+    "POST /volumes/create": ".ClusterVolumeSpec",
+}
+_NO_BODY = re.compile(r"POST /(auth|swarm|services|secrets|configs|plugins|session|build|images|nodes)")
+"""What is refused whatever its body is, and bodies that are no JSON. What is asked for would be refused for its name, so nothing is made."""
+
+
+@pytest.mark.parametrize("version", ["1.41", "1.44", "1.47", "1.51", "1.52", "1.55"])
+def test_every_member_of_a_body_is_read_as_published(ask: Client, things: dict[str, str], version: str) -> None:
+    """An empty value of the published kind is never refused for its kind, and one of another kind always is."""
+    document = Document(version)
+    found = []
+    bodies = [call for call, one in document.calls.items() if "body" in one and call.startswith("POST")]
+    for call in bodies:
+        if _NO_BODY.match(call):
+            continue
+        path, body = _BODIES[call]
+        for member, right, wrong in document.values(call):
+            if member.endswith((".Volumes.x", ".ExposedPorts.x")) or ".PortBindings.x" in member:
+                continue  # keys are paths and ports, and what empty objects hold is not looked at
+            if member.startswith(_OTHERS.get(call, "-")):
+                continue
+            for value, refused in ((right, False), (wrong, True)):
+                status, answer = ask.ask("POST", f"/v{version}{path.format(**things)}", body | value)
+                words = str(answer.get("message")) if isinstance(answer, dict) else ""
+                if status >= 500 or (status == 400 and words.startswith("invalid JSON")) != refused:
+                    found.append(f"{call} {member}: {json.dumps(value)}: {status} {words}")
+    ask.ask("DELETE", "/volumes/bodies")
+    assert not found, "\n".join(found)
 
 
 def test_every_published_call_has_an_answer() -> None:

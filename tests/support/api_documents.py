@@ -29,6 +29,16 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "array": (list,),
 }
 
+_EMPTY: Mapping[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "object": {}, "array": []}
+_OTHER: Mapping[str, Any] = {
+    "string": 7,
+    "integer": "x",
+    "number": "x",
+    "boolean": "x",
+    "object": [],
+    "array": {"x": 1},
+}
+
 
 # reducing ----------------------------------------------------------------------------------------------------------------
 def reduced(node: Any) -> Any:
@@ -115,6 +125,32 @@ class Document:
     def body(self, call: str) -> dict[str, Any]:
         """The members of a request's body, by name."""
         return self.members(_data()["schemas"][self.calls[call]["body"]])
+
+    def values(self, call: str) -> Iterator[tuple[str, Any, Any]]:
+        """For each member of a request's body, at any depth: its path, a body with an empty value of its kind there, and one with
+        a value of another kind."""
+        for path, right, wrong in self._values(_data()["schemas"][self.calls[call]["body"]], 4):
+            if path:
+                yield path, right, wrong
+
+    def _values(self, schema: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any, Any]]:
+        schema = self._resolved(schema)
+        kind = schema.get("type", "object" if "properties" in schema or "allOf" in schema else "")
+        kind = kind[0] if isinstance(kind, list) else kind
+        if kind not in _EMPTY:
+            return
+        yield "", schema["enum"][0] if "enum" in schema else _EMPTY[kind], _OTHER[kind]
+        if not depth:
+            return
+        parts = [(f".{name}", {name: one}) for name, one in self.members(schema).items()] if kind == "object" else []
+        if kind == "array" and "items" in schema:
+            parts = [("[0]", {"": schema["items"]})]
+        elif kind == "object" and not parts and schema.get("additionalProperties"):
+            parts = [(".x", {"x": schema["additionalProperties"]})]
+        for name, part in parts:
+            ((key, inner),) = part.items()
+            for path, right, wrong in self._values(inner, depth - 1):
+                yield f"{name}{path}", *([one] if kind == "array" else {key: one} for one in (right, wrong))
 
     def members(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         schema = self._resolved(schema)

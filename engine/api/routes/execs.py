@@ -9,6 +9,7 @@ from ....grammar import signals
 from ...containers.life import archive, attach, execs, pump
 from ...containers.spec import validate
 from ...errors import Conflict, InvalidParameter
+from ...shapes import Field, checked, flag
 from ..http import Response
 from ..router import Route
 from .containers import size
@@ -31,10 +32,10 @@ async def create(daemon: Daemon, request: Request) -> Response:
 
 async def start(daemon: Daemon, request: Request) -> Response | None:
     body = await request.json()
+    detach, tty = flag(body, "Detach"), flag(body, "Tty")
+    rows, columns = _console(checked({"ConsoleSize": Field("ints")}, body, "").get("ConsoleSize"))
     execution = execs.find(daemon.containers, request["id"])
-    detach, tty = bool(body.get("Detach")), bool(body.get("Tty"))
     execs.check_startable(execution)
-    rows, columns = _console(body.get("ConsoleSize"))
     if detach:
         await execs.run(daemon.containers, execution, rows=rows, columns=columns)
         daemon.containers.spawn(f"output of exec {execution.id[:12]}", lambda: attach.drain(execution))

@@ -8,6 +8,7 @@ from ....grammar import booleans
 from ...containers.life import update
 from ...errors import InvalidParameter, NotFound
 from ...networks.types import endpoint_settings
+from ...shapes import flag, inner
 from .. import leased
 from ..http import Response
 from ..router import Route
@@ -62,10 +63,7 @@ async def prune(daemon: Daemon, request: Request) -> Response:
 
 async def connect(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
-    settings = body.get("EndpointConfig") or {}
-    if not isinstance(settings, dict):
-        raise InvalidParameter("invalid JSON: EndpointConfig: want an object")
-    asked = endpoint_settings(settings, "EndpointConfig")
+    asked = endpoint_settings(inner(body, "EndpointConfig"), "EndpointConfig")
     container = daemon.containers.get(_container(body))
     await update.connect(daemon.containers, container, request["id"], asked)
     return Response(200)
@@ -73,7 +71,7 @@ async def connect(daemon: Daemon, request: Request) -> Response:
 
 async def disconnect(daemon: Daemon, request: Request) -> Response:
     body = await request.json()
-    force = bool(body.get("Force"))
+    force = flag(body, "Force")
     try:
         container = daemon.containers.get(_container(body))
     except NotFound:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ...errors import InvalidParameter, NotFound, Unavailable
+from ...shapes import inner, pairs
 from ...volumes.types import check_filters
 from .. import leased, transfer
 from ..http import Response
@@ -49,10 +50,7 @@ async def create(daemon: Daemon, request: Request) -> Response:
 
 
 def _strings(body: Mapping[str, object], member: str) -> dict[str, str]:
-    value = body.get(member) or {}
-    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        raise InvalidParameter(f"invalid JSON: {member}: want a map of strings")
-    return value
+    return pairs(inner(body, member, kind="map"))
 
 
 async def inspect(daemon: Daemon, request: Request) -> Response:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from ... import shapes
 from ...errors import EngineError, InvalidParameter, NotFound
 from ...images.types import Platform
 from ...linux import paths, userns
@@ -61,10 +62,7 @@ async def create(
     if not body:
         raise InvalidParameter("config cannot be empty in order to create a container")
     wanted = fields.config(body)
-    host_body = body.get("HostConfig") or {}
-    if not isinstance(host_body, dict):
-        raise InvalidParameter("invalid JSON: HostConfig: want an object")
-    host = fields.host_config(host_body)
+    host, given = fields.host_config(shapes.inner(body, "HostConfig")), _given_endpoints(body)
     host["RestartPolicy"] = validate.restart_policy(host["RestartPolicy"])
     validate.config(wanted)
     warnings = validate.host_config(host, wanted)
@@ -93,7 +91,7 @@ async def create(
     _check_partners(containers, draft)
     id = secrets.token_hex(32)
     _complete(draft, config, id, containers.log_config)
-    spec = draft.completed(config, endpoints(body, host, config, one_network=one_network))
+    spec = draft.completed(config, endpoints(given, host, config, one_network=one_network))
     spec.check()
     for request in spec.endpoints:
         try:
@@ -247,10 +245,9 @@ def _port_bindings(given: Mapping[str, Sequence[HostPort] | None]) -> dict[str, 
 
 
 def endpoints(
-    body: Mapping[str, object], host: HostConfig, config: Config, *, one_network: bool = False
+    given: dict[str, EndpointSettings], host: HostConfig, config: Config, *, one_network: bool = False
 ) -> dict[str, EndpointSettings]:
     """The networks asked for, NetworkMode's first; settings as the client gave them."""
-    given = _given_endpoints(body)
     if one_network and len(given) > 1:
         raise InvalidParameter(f"Container cannot be connected to network endpoints: {', '.join(sorted(given))}")
     mode = host["NetworkMode"]
@@ -288,15 +285,9 @@ def endpoints(
 
 
 def _given_endpoints(body: Mapping[str, object]) -> dict[str, EndpointSettings]:
-    networking = body.get("NetworkingConfig") or {}
-    given = networking.get("EndpointsConfig") if isinstance(networking, dict) else None
-    given = given or {}
-    if not isinstance(given, dict) or not all(isinstance(value, dict | None) for value in given.values()):
-        raise InvalidParameter("invalid JSON: NetworkingConfig.EndpointsConfig: want a map of objects")
-    return {
-        name: endpoint_settings(settings or {}, f"NetworkingConfig.EndpointsConfig.{name}")
-        for name, settings in given.items()
-    }
+    networking, where = shapes.inner(body, "NetworkingConfig"), "NetworkingConfig.EndpointsConfig"
+    given = shapes.inner(networking, "EndpointsConfig", "NetworkingConfig")
+    return {name: endpoint_settings(shapes.inner(given, name, where), f"{where}.{name}") for name in given}
 
 
 def _check_endpoint(request: EndpointRequest) -> None:

@@ -49,6 +49,16 @@ async def rename(containers: Containers, container: Container, name: str) -> Non
         containers.publish(container, "rename", oldName=f"/{old}")
 
 
+_UNCHANGED = (
+    *("CgroupParent", "CpuCount", "CpuPercent", "DeviceCgroupRules", "DeviceRequests", "Devices", "IOMaximumBandwidth"),
+    *("IOMaximumIOps", "KernelMemoryTCP", "MemorySwappiness", "OomKillDisable", "Ulimits"),
+)
+_OF_AN_UPDATE = {
+    name: fields.HOST_CONFIG[name] for name in (*resources.UPDATABLE, *resources.UPDATABLE_RULES, *_UNCHANGED)
+}
+"""What clients may say of limits. Docker reads all of it, and changes some."""
+
+
 def check(body: Mapping[str, object]) -> None:
     """What is wrong with a body for every container. Raises InvalidParameter."""
     changed, policy = _asked(body)
@@ -106,6 +116,7 @@ async def update(containers: Containers, container: Container, body: Mapping[str
 
 def _asked(body: Mapping[str, object]) -> tuple[Mapping[str, object], RestartPolicy]:
     """What an update body changes: some of the limits, and the restart policy when it has a name."""
+    shapes.checked(_OF_AN_UPDATE, body, "")
     names = [name for name in resources.UPDATABLE if body.get(name) not in (None, 0, "")]
     names += [name for name in resources.UPDATABLE_RULES if body.get(name) is not None]
     if body.get("PidsLimit") is not None:
@@ -113,7 +124,7 @@ def _asked(body: Mapping[str, object]) -> tuple[Mapping[str, object], RestartPol
     changed = {name: shapes.convert(fields.HOST_CONFIG[name], body[name], name) for name in dict.fromkeys(names)}
     if isinstance(limit := changed.get("PidsLimit"), int):
         changed["PidsLimit"] = max(limit, 0)  # every number below is no limit
-    policy = shapes.convert(fields.HOST_CONFIG["RestartPolicy"], body.get("RestartPolicy") or {}, "RestartPolicy")
+    policy = shapes.convert(fields.HOST_CONFIG["RestartPolicy"], shapes.inner(body, "RestartPolicy"), "RestartPolicy")
     return changed, cast("RestartPolicy", policy)
 
 

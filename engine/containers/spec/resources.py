@@ -9,7 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from ...errors import EngineError, InvalidParameter
+from ...errors import InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -182,7 +182,7 @@ def _numbers(path: str) -> oci.DeviceNumbers:
     try:
         info = os.stat(path)
     except OSError as error:
-        raise EngineError(f"no such device {path}: {error.strerror}") from None
+        raise InvalidParameter(f'no such device "{path}": {error.strerror}') from None
     return {"major": os.major(info.st_rdev), "minor": os.minor(info.st_rdev)}
 
 
