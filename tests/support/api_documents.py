@@ -150,7 +150,10 @@ class Document:
         for name, part in parts:
             ((key, inner),) = part.items()
             for path, right, wrong in self._values(inner, depth - 1):
-                yield f"{name}{path}", *([one] if kind == "array" else {key: one} for one in (right, wrong))
+                if kind == "array":
+                    yield f"{name}{path}", [right], [wrong]
+                else:
+                    yield f"{name}{path}", {key: right}, {key: wrong}
 
     def members(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         schema = self._resolved(schema)
