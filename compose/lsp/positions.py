@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lsprotocol import types
 
 _LINE_END = re.compile(r"\r\n|\r")
+_ANY_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def normalised(text: str) -> str:
@@ -21,6 +22,27 @@ def _width(character: str, encoding: str) -> int:
     if encoding == types.PositionEncodingKind.Utf8:
         return len(character.encode("utf-8", "surrogatepass"))
     return 2 if ord(character) > 0xFFFF else 1
+
+
+def edited(text: str, change: types.TextDocumentContentChangeEvent, encoding: str) -> str:
+    """``text``, with the editor's own line ends, after one change. A change without a range is the whole text. Places behind the end
+    of a line or of the text are that end."""
+    if not isinstance(change, types.TextDocumentContentChangePartial):
+        return change.text
+    start, end = (_offset(text, at, encoding) for at in (change.range.start, change.range.end))
+    return text[:start] + change.text + text[max(start, end) :]
+
+
+def _offset(text: str, at: types.Position, encoding: str) -> int:
+    begin = 0
+    for _ in range(at.line):
+        found = _ANY_LINE_END.search(text, begin)
+        if found is None:
+            return len(text)
+        begin = found.end()
+    end = _ANY_LINE_END.search(text, begin)
+    line = text[begin : end.start() if end is not None else len(text)]
+    return begin + Text(line, encoding).column(types.Position(0, at.character))
 
 
 class Text(NamedTuple):

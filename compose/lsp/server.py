@@ -9,21 +9,37 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from ...version import __version__
 from ..errors import ComposeError
 from ..screens.store import derive, read
 from . import analysis, answers, family, homes, symbols
 from .place import key_at
-from .positions import Text, normalised
+from .positions import Text, edited, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from ..client import Engine
 
 QUIET = 0.2
 """Seconds without a key that make a pause in typing, in which the files are looked at."""
+
+
+class Protocol(LanguageServerProtocol):
+    """pygls takes more characters for line ends than the protocol knows (such as U+2028, which a string in YAML may hold): edits that
+    come after one would go to other lines. So they are made here."""
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(
+        self, params: types.DidChangeTextDocumentParams
+    ) -> Generator[object, object, None]:
+        text = self.workspace.get_text_document(params.text_document.uri).source
+        for one in params.content_changes:
+            text = edited(text, one, str(self.workspace.position_encoding))
+        params.content_changes = [types.TextDocumentContentChangeWholeDocument(text)]
+        yield from super().lsp_text_document__did_change(params)
 
 
 class Files:
@@ -131,7 +147,7 @@ class Files:
 
 def make_server(engine: Engine | None) -> LanguageServer:
     """The server with all it can."""
-    server = LanguageServer("pycompose", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full)
+    server = LanguageServer("pycompose", __version__, protocol_cls=Protocol)
     files = Files(server, engine)
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
