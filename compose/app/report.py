@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ from ..run.perform.prestart import HookFailed
 from .results import StackError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..client import Engine
     from ..client.bodies.containers import Container, ContainerState
     from ..client.http import Query
@@ -125,10 +129,26 @@ def container_lines(engine: Engine, identity: str) -> list[str]:
     if tail:
         lines.append(f"  last {len(tail)} log line{'s'[: len(tail) != 1]}:")
         lines += [f"    {one}" for one in tail]
-    hint = hint_for(tree, state) or _hint_of_one_id(engine, tree, state)
+    hint = _hint_of_room(output_of(state), tail) or hint_for(tree, state) or _hint_of_one_id(engine, tree, state)
     if hint:
         lines.append(f"  hint: {hint}")
     return lines
+
+
+_NO_ROOM = os.strerror(errno.ENOSPC).lower()
+
+
+def output_of(state: ContainerState) -> list[str]:
+    """What the engine said of the start, and what the last health probe wrote."""
+    probes = (state.get("Health") or {}).get("Log") or [{}]
+    return [str(state.get("Error") or ""), *str(probes[-1].get("Output") or "").splitlines()]
+
+
+def _hint_of_room(*said: Sequence[str]) -> str:
+    """A program writes that there was no room, on whatever disk: most often it is the one that has all volumes and images."""
+    if not any(_NO_ROOM in line.lower() for lines in said for line in lines):
+        return ""
+    return "the disk is full: `system df` tells what takes the room, `system prune` frees what nothing uses"
 
 
 def _hint_of_one_id(engine: Engine, tree: Container, state: ContainerState) -> str:
