@@ -28,6 +28,7 @@ class Target:
     directory: str = ""
     files: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
     @property
     def options(self) -> list[str]:
@@ -36,6 +37,7 @@ class Target:
             found += ["--project-directory", self.directory] if self.directory else []
             found += [word for name in self.files for word in ("--file", name)]
             found += [word for name in self.env_files for word in ("--env-file", name)]
+            found += [word for name in self.profiles for word in ("--profile", name)]
         return found
 
 

@@ -33,20 +33,20 @@ class Runner:
             self._environment.pop(name, None)
 
     def ask(self, words: Sequence[str]) -> tuple[int, str]:
-        """Exit code and output of something that only reads."""
+        """Exit code and answer of something that only reads; warnings are no part of an answer, and of a failure all is told."""
         try:
             done = subprocess.run(
                 [*self._command, *words],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                capture_output=True,
                 env=self._environment,
                 timeout=QUESTION_LIMIT,
                 check=False,
             )
         except subprocess.TimeoutExpired:
             return 1, f"no answer within {QUESTION_LIMIT:.0f} seconds\n"
-        return done.returncode, done.stdout[:OUTPUT_LIMIT].decode("utf-8", "replace")
+        said = done.stdout + done.stderr if done.returncode else done.stdout
+        return done.returncode, said[:OUTPUT_LIMIT].decode("utf-8", "replace")
 
     def _start(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

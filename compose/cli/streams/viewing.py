@@ -41,7 +41,7 @@ def project_of(session: Session) -> Target | None:
     if identity.name is None or not files:
         return None
     env_files = tuple(os.path.abspath(name) for name in session.choices.env_files)
-    return Target(identity.name, identity.directory or "", files, env_files)
+    return Target(identity.name, identity.directory or "", files, env_files, session.choices.profiles)
 
 
 def open_view(session: Session, args: Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -15,6 +16,7 @@ from textual.widgets.option_list import Option
 from ...errors import ComposeError
 from .. import commands
 from ..loglines import plain
+from ..profiles import with_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,9 +92,10 @@ class Confirm(ModalScreen[bool]):
 
 async def _show(context: Context, wish: Wish, place: Static, *, preview: bool) -> None:
     try:
-        words = commands.command(
-            wish.name, context.target(wish.project), wish.service, wish.value, wish.to, preview=preview
-        )
+        target = context.target(wish.project)
+        if target is not None:
+            target = await asyncio.to_thread(with_profiles, context.runner, target, context.store.latest[1])
+        words = commands.command(wish.name, target, wish.service, wish.value, wish.to, preview=preview)
     except ComposeError as error:
         place.update(Text(str(error)))
         return
