@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from ...errors import ComposeError
 from .. import commands
 from ..excerpts import annotated
+from ..profiles import with_profiles
 from . import details
 from .console import console
 from .live import live
@@ -144,7 +145,7 @@ class Site:
 
     async def explain(self, request: Request) -> Response:
         """Where a value comes from, in the words of `explain`."""
-        target = self._target(request.query_params.get("project", ""))
+        target = await self._target(request.query_params.get("project", ""))
         path = request.query_params.get("path", "")
         if target is None or not target.files or path.startswith("-"):
             return JSONResponse({"text": "The Compose file of this project is not on this machine."})
@@ -153,15 +154,19 @@ class Site:
 
     async def act(self, request: Request) -> Response:
         """Preview or do: JSON with action, project, service, value, preview. The answer is the command's output."""
-        if int(request.headers.get("content-length") or 0) > BODY_LIMIT:
-            return PlainTextResponse("too long\n", 413)
+        body = b""
+        async for block in request.stream():
+            body += block
+            if len(body) > BODY_LIMIT:
+                return PlainTextResponse("too long\n", 413)
         try:
-            said = await request.json()
+            said = json.loads(body)
             name, project, *given = (
                 str(said.get(key) or "") for key in ("action", "project", "service", "value", "to")
             )
             preview = said.get("preview") is not False
-            words = commands.command(name, self._target(project), *given, preview=preview)
+            target = await self._target(project)
+            words = commands.command(name, target, *given, preview=preview)
         except (ValueError, AttributeError):
             return PlainTextResponse("no action\n", 400)
         except ComposeError as error:
@@ -169,13 +174,14 @@ class Site:
         if self._context.read_only and not preview:
             return PlainTextResponse("this page only shows (--read-only)\n", 403)
         output = self._context.runner.run(words)
-        target = self._target(project)
         if preview and "plan" in words and target is not None:
             output = annotated(output, target)
         return StreamingResponse(output, media_type="text/plain; charset=utf-8")
 
-    def _target(self, project: str) -> commands.Target | None:
-        return commands.of_state(self._context.store.latest[1], project, self._context.here)
+    async def _target(self, project: str) -> commands.Target | None:
+        state = self._context.store.latest[1]
+        found = commands.of_state(state, project, self._context.here)
+        return await asyncio.to_thread(with_profiles, self._context.runner, found, state) if found else None
 
     async def _answer(
         self, function: Callable[P, Mapping[str, object]], *arguments: P.args, **options: P.kwargs
