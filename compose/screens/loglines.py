@@ -22,7 +22,7 @@ LEVELS = ("error", "warning", "info", "debug")
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
 )
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
 _LEVEL = re.compile(
     r"\b(?:(?P<error>err|error|errors|fatal|crit|critical|panic|emerg|alert|exception|traceback)"
     r"|(?P<warning>warn|warning)|(?P<info>info|notice)|(?P<debug>debug|trace))\b",
@@ -40,12 +40,18 @@ class Line(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """``text`` without terminal escapes; other control characters become visible."""
+    """``text`` without terminal escapes; other control characters become visible, and so do those that turn
+    the order of what follows (U+202E and its kin)."""
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
     if not text.isprintable():
-        text = _CONTROLS.sub(lambda one: "" if one[0] == "\r" else f"\\x{ord(one[0]):02x}", text)
+        text = _CONTROLS.sub(_shown, text)
     return text
+
+
+def _shown(control: re.Match[str]) -> str:
+    number = ord(control[0])
+    return "" if control[0] == "\r" else f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def level(text: str) -> str:

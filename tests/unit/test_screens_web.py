@@ -15,6 +15,7 @@ from pycompose.compose.screens import commands
 from pycompose.compose.screens.excerpts import Excerpts, hidden
 from pycompose.compose.screens.loglines import SEARCH_LIMIT, SearchError, Splitter, level, make_filter, plain
 from pycompose.compose.screens.logreader import BACKLOG, FRAME, Tail
+from pycompose.compose.screens.profiles import profiles
 from pycompose.compose.screens.store import fold, holdings
 from pycompose.compose.screens.store.state import Place, State
 from pycompose.compose.screens.web.console import Screen
@@ -189,6 +190,22 @@ def test_a_hundred_services_are_laid_out_quickly() -> None:
     assert len(view["graph"]["boxes"]) == 100 and len(view["graph"]["routes"]) == 99
 
 
+def test_profiles_that_a_stack_was_started_with() -> None:
+    declared = {"web": (), "debug": ("dev",), "mail": ("dev", "all"), "tools": ("ops", "all"), "shell": ("ops",)}
+    for there, expected in (
+        ({"web"}, ()),
+        ({"web", "debug", "mail"}, ("dev",)),
+        # Nobody knows whether mail was named, or dev began before it was there: the one that is there is enabled at least.
+        ({"web", "debug"}, ("dev",)),
+        ({"web", "debug", "mail", "tools"}, ("dev", "all")),
+        ({"tools", "shell"}, ("ops",)),
+        ({"gone"}, ()),
+    ):
+        assert profiles(declared, {"web"}, there) == expected, there
+    # One that the settings of the project enable stays enabled when another one is named.
+    assert profiles(declared, {"web", "debug", "mail"}, {"web", "shell", "tools"}) == ("dev", "all", "ops")
+
+
 def test_lines_are_text() -> None:
     splitter = Splitter("web")
     hostile = b"2024-01-01T00:00:00.1Z <script>alert(1)</script> \x1b[31mred\x1b[0m\x1b]0;title\x07\x9b5n\x08 \r\n2024-01-01T00:00:00.2Z rest"
@@ -197,6 +214,10 @@ def test_lines_are_text() -> None:
     assert splitter.feed(1, b" of it\n")[0].text == "rest of it"
     assert len(splitter.feed(1, b"x" * 100_000)) == 1
     assert plain("\x1bP1;2|evil\x1b\\ok\x1b[?25h") == "ok"
+    # Letters of a family that are joined stay so; what turns the order of what follows does not.
+    assert (
+        plain("\u202egpj.exe \u2067 \U0001f469\u200d\U0001f467") == "\\u202egpj.exe \\u2067 \U0001f469\u200d\U0001f467"
+    )
     words = {
         "2024 [ERROR] x": "error",
         "WARN: y": "warning",

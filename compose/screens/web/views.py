@@ -177,14 +177,15 @@ def project_view(state: State, name: str) -> Section | None:
             for one in found.services
         ],
         "jobs": [_container(one) for one in containers if one.oneoff],
-        "graph": graph(services, blamed),
+        "graph": graph(name, services, blamed),
         "timeline": [asdict(bar) for bar in derive.timeline(found, state.happenings, oneoff)],
     }
 
 
-def graph(services: Mapping[str, derive.Service], blamed: frozenset[str]) -> Section:
-    """Boxes and paths of the live graph; ``blamed`` is the chain from what broke to all that wait for it."""
-    drawn = [_drawn(one) for one in services.values()]
+def graph(project: str, services: Mapping[str, derive.Service], blamed: frozenset[str]) -> Section:
+    """Boxes and paths of the live graph; ``blamed`` is the chain from what broke to all that wait for it. Networks and volumes are
+    named as the Compose file names them, without their project."""
+    drawn = [_drawn(one, f"{project}_") for one in services.values()]
     edges = [
         Edge(need.service, one.name, need.condition, need.required) for one in services.values() for need in one.needs
     ]
@@ -221,8 +222,10 @@ def graph(services: Mapping[str, derive.Service], blamed: frozenset[str]) -> Sec
     }
 
 
-def _drawn(one: derive.Service) -> Drawn:
+def _drawn(one: derive.Service, prefix: str) -> Drawn:
     ports = dict.fromkeys(port.text for each in one.containers for port in each.ports)
-    networks = dict.fromkeys(name for each in one.containers for name in each.networks)
-    volumes = dict.fromkeys(mount.name for each in one.containers for mount in each.mounts if mount.kind == "volume")
+    networks = dict.fromkeys(name.removeprefix(prefix) for each in one.containers for name in each.networks)
+    volumes = dict.fromkeys(
+        mount.name.removeprefix(prefix) for each in one.containers for mount in each.mounts if mount.kind == "volume"
+    )
     return Drawn(one.name, one.condition, one.detail, tuple(ports), tuple(networks), tuple(volumes))

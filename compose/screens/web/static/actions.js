@@ -3,6 +3,15 @@
 import { h } from "./dom.js";
 
 const dialog = document.getElementById("action");
+let opener = "";
+
+// The browser gives the focus back to the button that opened the dialog; when the page was drawn anew meanwhile, that is another element.
+dialog.addEventListener("close", () => {
+  const active = document.activeElement;
+  if (active && active !== document.body && !dialog.contains(active)) return;
+  const again = [...document.querySelectorAll("button[data-key]")].find((one) => one.getAttribute("data-key") === opener);
+  (again || document.getElementById("main")).focus();
+});
 
 export function actions(state, project, service, names) {
   if (state.about.read_only) return h("p", { class: "quiet" }, "This page only shows (--read-only).");
@@ -60,6 +69,7 @@ function start(state, project, service, name, chosen = "") {
   for (const one of [input, goal]) if (one && shows) one.addEventListener("change", () => { if ([input, goal].every((each) => !each || each.value)) preview(); });
   dialog.replaceChildren(...[h("h2", { id: "action-title" }, what), input && h("p", null, h("label", { for: "value" }, name === "scale" ? "Number of containers " : "Name "), input), goal && h("p", null, h("label", { for: "to" }, "Name at the registry "), goal),
     title, output, h("div", { class: "bar" }, go, close)].filter(Boolean));
+  opener = `do ${name}${chosen && ` ${chosen}`}`;
   dialog.showModal();
   if (!(wants || goal) || !shows) preview();
 }

@@ -107,7 +107,8 @@ const owner = (state, name) => users(state, (one) => one === name).length ? h("a
 
 export function events(state) { return [h("h1", null, "Events"), eventList(state.events)]; }
 
-export function eventList(found) {
+// Of one project its name is left out: it is at the top of the page.
+export function eventList(found, project) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Events" }, h("table", null, h("tbody", null,
-    found.slice(-150).reverse().map((one) => h("tr", null, h("td", { class: "quiet when" }, clock(one.at)), h("td", { class: one.grave ? "bad" : null }, one.words), h("td", { class: "quiet wide" }, one.project))))));
+    found.slice(-150).reverse().map((one) => h("tr", null, h("td", { class: "quiet when" }, clock(one.at)), h("td", { class: one.grave ? "bad" : null }, one.words), !project && h("td", { class: "quiet wide" }, one.project))))));
 }

@@ -1,12 +1,13 @@
 // A log view that draws only the lines in sight, however many there are; what is older than the newest 200,000 is let go.
 
-import { h, put, stream } from "./dom.js";
+import { count, h, put, stream } from "./dom.js";
 
 const KEPT = 200000, HIGH = 18, WRAPPED = 1000;
 
 export class LogView {
-  constructor(ids) {
-    this.ids = ids; this.lines = []; this.wrap = false; this.stick = true; this.skipped = 0; this.planned = false;
+  // Names of containers are shown without that of their project.
+  constructor(ids, project) {
+    this.ids = ids; this.prefix = `${project}-`; this.lines = []; this.wrap = false; this.stick = true; this.skipped = 0; this.planned = false;
     this.window = h("div", { class: "window" });
     this.pad = h("div", { class: "pad" }, this.window);
     this.log = h("div", { class: "log", tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Log lines" }, this.pad);
@@ -51,7 +52,7 @@ export class LogView {
       if (frame.skipped) { this.skipped += frame.skipped; this.lines.push(["", "", 0, "note", `… ${frame.skipped} lines were faster than anybody reads; search finds them`, this.lines.length ? this.lines[this.lines.length - 1][5] : ""]); }
       this.merge(frame.lines);
       if (this.lines.length > KEPT * 1.1) this.lines = this.lines.slice(-KEPT);
-      this.note.textContent = `${this.lines.length} lines${frame.end ? ", complete" : ""}`;
+      this.note.textContent = `${count(this.lines.length, "line")}${frame.end ? ", complete" : ""}`;
       this.plan();
     };
     this.plan();
@@ -101,7 +102,7 @@ export class LogView {
 
   line([at, source, , level, text]) {
     const time = at ? new Date(at) : null;
-    return h("div", { class: `line ${level}` }, time && h("time", null, `${time.toLocaleTimeString()} `), this.ids.length > 1 && source && h("span", { class: "from" }, `${source} `), text);
+    return h("div", { class: `line ${level}` }, time && h("time", null, `${time.toLocaleTimeString()} `), this.ids.length > 1 && source && h("span", { class: "from" }, `${source.startsWith(this.prefix) ? source.slice(this.prefix.length) : source} `), text);
   }
 
   close() { if (this.socket) { const own = this.socket; this.socket = null; own.close(); } }

@@ -81,6 +81,8 @@ function draw() {
 }
 
 window.addEventListener("hashchange", open);
+// The part of the address behind # names the view, so this link must not change it.
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 window.addEventListener("redraw", draw);
 window.addEventListener("acted", () => { if (view && view.acted) view.acted(); });
 ask("/about").then((about) => { state.about = about; draw(); });

@@ -19,7 +19,7 @@ export class Project {
   update() {
     const found = this.state.project, { places, state } = this;
     if (found === undefined) return;
-    const bar = actions(state, this.name, "", ["up", "rebuild", "start", "stop", "restart", "down", "snapshot save"]);
+    const bar = actions(state, this.name, "", ["up", "rebuild", "start", "stop", "restart", "down", ...(state.engine && state.engine.own ? ["snapshot save"] : [])]);
     if (found === null) {
       put(places.head, h("h1", null, this.name), h("p", null, "This project has no containers."), actions(state, this.name, "", ["up"]));
       for (const name of ["alarm", "graph", "services", "timeline"]) put(places[name]);
@@ -34,10 +34,10 @@ export class Project {
       one.containers.map(ports), [...new Set(one.containers.map((each) => each.image))].join(", ")])),
     found.jobs.length > 0 && [h("h2", null, "Containers of jobs and runs"), table("Containers of jobs and runs", ["Name", "State", "Image"], found.jobs.map((one) => [one.name, word(one.condition, one.status || one.condition), one.image]))]);
     put(places.timeline, found.timeline.length > 0 && [h("h2", null, "Last start"), timeline(found.timeline)]);
-    put(places.events, h("h2", null, "Events"), eventList(state.events.filter((one) => one.project === this.name)));
+    put(places.events, h("h2", null, "Events"), eventList(state.events.filter((one) => one.project === this.name), this.name));
     this.held();
     const ids = found.services.flatMap((one) => one.containers.map((each) => each.id));
-    if (!this.log && ids.length) { this.log = new LogView(ids); this.logs.replaceChildren(h("h2", null, "Logs of all services"), this.log.element); }
+    if (!this.log && ids.length) { this.log = new LogView(ids, this.name); this.logs.replaceChildren(h("h2", null, "Logs of all services"), this.log.element); }
     else if (this.log) this.log.follow(ids);
   }
 

@@ -20,9 +20,11 @@ export class Service {
   }
 
   arrow(event, name) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = TABS[(TABS.indexOf(name) + step + TABS.length) % TABS.length];
+    const at = TABS.indexOf(name), last = TABS.length - 1;
+    const to = { ArrowRight: at < last ? at + 1 : 0, ArrowLeft: at ? at - 1 : last, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const next = TABS[to];
     document.getElementById(`tab-${next}`).focus();
     this.open(next);
   }
@@ -52,7 +54,7 @@ export class Service {
     for (const one of this.tabs.children) { const own = one.id === `tab-${name}`; one.setAttribute("aria-selected", String(own)); one.setAttribute("tabindex", own ? "0" : "-1"); }
     this.panel.setAttribute("aria-labelledby", `tab-${name}`);
     if (!this.container) { put(this.panel, h("p", null, "There is no container to look at.")); return; }
-    if (name === "logs") { this.part = new LogView(this.service.containers.map((one) => one.id)); this.panel.replaceChildren(this.part.element); return; }
+    if (name === "logs") { this.part = new LogView(this.service.containers.map((one) => one.id), this.project); this.panel.replaceChildren(this.part.element); return; }
     if (name === "terminal") { this.part = new Terminal(this.container, this.state.about.read_only); this.panel.replaceChildren(this.part.element); return; }
     put(this.panel, h("p", { class: "quiet" }, "Reading from the engine…"));
     if (name === "files") { this.files("/"); return; }
@@ -84,7 +86,7 @@ export class Service {
 
   mounts() {
     const one = this.service.containers.find((each) => each.id === this.container);
-    return one && one.mounts.length ? table("Mounts", ["Path in the container", "Kind", "What", "Writable"], one.mounts.map((each) => [h("code", null, each.target), each.kind, h("code", null, each.name || each.source), each.writable ? "yes" : "no"])) : h("p", null, "Nothing is mounted.");
+    return one && one.mounts.length ? table("Mounts", ["Path", "Kind", "What", "Writable"], one.mounts.map((each) => [h("code", null, each.target), each.kind, h("code", null, each.name || each.source), each.writable ? "yes" : "no"])) : h("p", null, "Nothing is mounted.");
   }
 
   async files(path) {
