@@ -95,6 +95,12 @@ def convert(field: Field, value: object, where: str) -> object:
     return found
 
 
+_ONE_OR_MORE = (
+    "Cmd",
+    "Entrypoint",
+    "HostConfig.CapAdd",
+    "HostConfig.CapDrop",
+)  # a string is a list of one, as to Docker
 _WRONG = object()
 """What a reader gives for a value that is not of its kind."""
 
@@ -115,7 +121,7 @@ def _bool(value: object, inner: Members, where: str) -> object:
 
 
 def _strings(value: object, inner: Members, where: str) -> object:
-    if isinstance(value, str) and where in ("Cmd", "Entrypoint"):
+    if isinstance(value, str) and where in _ONE_OR_MORE:
         return [value]
     return list(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else _WRONG
 

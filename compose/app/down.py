@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def take_down(session: Session, options: DownOptions) -> Convergence:
     """Stop and remove. Returns with failures recorded, not raised."""
+    from dataclasses import replace
+
     from ..plan.observe import list_built
     from ..plan.reconcile.down import reconcile_down
     from ..run.execute import run_plan
@@ -25,6 +27,7 @@ def take_down(session: Session, options: DownOptions) -> Convergence:
     from .dryrun import dry_run
 
     listener = session.listener
+    options = replace(options, by_name=bool(session.choices.project_name) and not session.choices.files)
     with project_lock(str(session.engine.endpoint.address), session.name):
         snapshot = _observe(session)
         project = _model(session, snapshot, needed=options.images != "")

@@ -56,9 +56,12 @@ def has_compose(environment: Mapping[str, str]) -> bool:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
     ("session", "compose"),
-    [("docker", {}), ("docker-options", {}), ("docker-verbs", {}), ("compose", _COMPOSE), ("compose", _OURS)],
-    ids=["docker", "docker-options", "docker-verbs", "compose", "pycompose"],
-)
+    [
+        ("docker", {}), ("docker-options", {}), ("docker-verbs", {}), ("compose", _COMPOSE), ("compose", _OURS),
+        ("compose-options", _OURS),
+    ],
+    ids=["docker", "docker-options", "docker-verbs", "compose", "pycompose", "pycompose-options"],
+)  # fmt: skip
 def test_the_command_does_the_same(
     engine: EngineRoot, docker: dockerd.Dockerd, tmp_path: Path, session: str, compose: Mapping[str, str]
 ) -> None:

@@ -277,6 +277,17 @@ def test_down_leaves_one_off_containers(project: Command) -> None:
     assert project.ps() == {}
 
 
+def test_down_of_a_named_project_goes_by_what_the_engine_has(project: Command) -> None:
+    write(project, f"  web: {{{SLEEPER}}}\n  db: {{{SLEEPER}}}\n")
+    project("up", "-d")
+    write(project, f"  web: {{{SLEEPER}}}\n")
+    project("-p", "life", "-f", "compose.yaml", "down")
+    assert states(project) == {"db": "running"}, "an orphan of the file that was named stays"
+    project("-p", "life", "down")
+    assert project.ps() == {}
+    assert project("network", "ls", "-q", "--filter", "name=life_").stdout == ""
+
+
 def test_down_of_one_service(project: Command) -> None:
     write(
         project,

@@ -105,3 +105,8 @@ def test_the_image_brings_its_own_check() -> None:
 def test_specs_are_equal_by_what_was_asked() -> None:
     one, other = spec(CapAdd=["CHOWN"]), spec(CapAdd=["CHOWN"])
     assert one.capabilities and one == other
+
+
+def test_a_capability_that_is_a_string_is_a_list_of_one() -> None:
+    host = fields.host_config({"CapAdd": "NET_ADMIN", "CapDrop": "CHOWN"})
+    assert (host["CapAdd"], host["CapDrop"]) == (["NET_ADMIN"], ["CHOWN"])

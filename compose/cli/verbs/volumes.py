@@ -28,6 +28,7 @@ def run(args: Namespace) -> int:
     session = Session(args)
     found = session.engine.volumes.list({"label": [f"{PROJECT}={session.name}"]})
     if args.services:
+        session.require_declared(args.services)
         used = {
             mount.get("Name")
             for one in session.containers(args.services)

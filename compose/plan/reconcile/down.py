@@ -35,7 +35,7 @@ def reconcile_down(
 ) -> Plan:
     """Everything of the project away: containers, then networks and, where asked, volumes and images.
 
-    Containers that `run` made stay unless ``remove_orphans``, and, with ``project``, those of services it does not have. ``built`` are
+    Containers that `run` made stay unless ``remove_orphans``, and, with ``project`` (but ``by_name``), those of services it does not have. ``built`` are
     the images that were built for the project; they matter where images are to go.
     """
     operations: list[Operation] = []
@@ -43,7 +43,7 @@ def reconcile_down(
     containers = [one for one in snapshot.containers if not one.oneoff or one.hook or options.remove_orphans]
     if options.services:
         containers = [one for one in containers if one.service in options.services]
-    elif project is not None and not options.remove_orphans:
+    elif project is not None and not options.remove_orphans and not options.by_name:
         known = {*project.services, *project.disabled_services, *project.jobs, *project.disabled_jobs}
         orphans = [one for one in containers if one.service not in known]
         if orphans:

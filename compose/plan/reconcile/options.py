@@ -38,10 +38,12 @@ class UpOptions:
 @dataclass(frozen=True, slots=True)
 class DownOptions:
     """``services`` empty means all. ``images`` is "" (none), ``local`` (what builds have made) or ``all``;
-    ``timeout`` is the grace in seconds, 0 kills, None leaves it to the service."""
+    ``timeout`` is the grace in seconds, 0 kills, None leaves it to the service. ``by_name``: the project was named and its files
+    were not, so that no service is an orphan for not being in a file that lies here."""
 
     services: tuple[str, ...] = ()
     volumes: bool = False
     remove_orphans: bool = False
     images: str = ""
     timeout: int | None = None
+    by_name: bool = False

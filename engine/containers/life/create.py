@@ -219,7 +219,8 @@ def _complete(draft: ContainerSpec, config: Config, id: str, log: LogConfig) -> 
     if host["Privileged"] and not options.label:
         host["SecurityOpt"] = [*(host["SecurityOpt"] or ()), "label=disable"]  # as Docker shows what it does on SELinux
     host["MaskedPaths"], host["ReadonlyPaths"] = security.shown_paths(host, options)
-    if exposed := [*(config["ExposedPorts"] or ()), *(host["PortBindings"] or ())]:
+    published = () if config["NetworkDisabled"] else host["PortBindings"] or ()
+    if exposed := [*(config["ExposedPorts"] or ()), *published]:
         config["ExposedPorts"] = {_port_name(port): {} for port in exposed}
     if not config["Hostname"]:
         if mode == "host" or host["UTSMode"] == "host":

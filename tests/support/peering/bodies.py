@@ -70,7 +70,7 @@ HOST: dict[str, list[Any]] = {
         {"Name": "always", "MaximumRetryCount": 3}, {"Name": "on-failure", "MaximumRetryCount": -1}, {"Name": "no", "MaximumRetryCount": 1},
     ],
     "AutoRemove": [True],
-    "NetworkMode": ["default", "none", "host", "bridge", "n1", "n2", "container:c1", "container:nosuch", "nosuch", "", "container:", "{id:c1}", "service:x"],
+    "NetworkMode": ["default", "none", "host", "bridge", "n1", "n2", "container:w1", "container:nosuch", "nosuch", "", "container:", "{id:w1}", "service:x"],
     "Memory": [67108864, 1, 0, -1, 6291456, "64m"],
     "MemorySwap": [67108864, -1, 134217728, 1],
     "MemoryReservation": [33554432, 1, 671088640],
@@ -95,10 +95,10 @@ HOST: dict[str, list[Any]] = {
     "Dns": [["1.1.1.1"], ["bogus"], []],
     "DnsSearch": [["example.org"], ["."], ["bad domain"]],
     "DnsOptions": [["ndots:2"], ["bogus"], [""]],
-    "Links": [["c1:alias"], ["nosuch"], ["c1"], ["c1:a:b"], [""]],
-    "VolumesFrom": [["c1"], ["nosuch"], ["c2:ro"], ["c1:bogus"], [""], ["c1:ro,z"]],
-    "IpcMode": ["private", "shareable", "none", "host", "bogus", "container:c1", "container:nosuch", ""],
-    "PidMode": ["host", "container:c1", "container:nosuch", "bogus", "", "private"],
+    "Links": [["w1:alias"], ["nosuch"], ["w1"], ["w1:a:b"], [""]],
+    "VolumesFrom": [["w1"], ["nosuch"], ["w2:ro"], ["w1:bogus"], [""], ["w1:ro,z"]],
+    "IpcMode": ["private", "shareable", "none", "host", "bogus", "container:w1", "container:nosuch", ""],
+    "PidMode": ["host", "container:w1", "container:nosuch", "bogus", "", "private"],
     "UTSMode": ["host", "bogus", ""],
     "UsernsMode": ["host", "bogus", ""],
     "CgroupnsMode": ["private", "host", "bogus"],
@@ -128,7 +128,7 @@ HOST: dict[str, list[Any]] = {
 ENDPOINTS: list[Any] = [
     {"n1": {"Aliases": ["one", "two"]}}, {"n1": {}}, {"n2": {"IPAMConfig": {"IPv4Address": "10.251.0.77"}}}, {"n1": {"IPAMConfig": {"IPv4Address": "bogus"}}},
     {"n1": {"IPAMConfig": {"IPv4Address": "10.9.9.9"}}}, {"nosuch": {}}, {"n1": {"MacAddress": "02:42:00:00:00:07"}}, {"n1": {"MacAddress": "bogus"}},
-    {"n1": {}, "n2": {}}, {"n1": None}, {"bridge": {"Aliases": ["a"]}}, {"n1": {"Links": ["c1:x"]}}, {"n1": {"GwPriority": 5}}, {"n1": {"DriverOpts": {"a": "b"}}}, {"n2": {"IPAMConfig": {"IPv6Address": "fd00::7"}}},
+    {"n1": {}, "n2": {}}, {"n1": None}, {"bridge": {"Aliases": ["a"]}}, {"n1": {"Links": ["w1:x"]}}, {"n1": {"GwPriority": 5}}, {"n1": {"DriverOpts": {"a": "b"}}}, {"n2": {"IPAMConfig": {"IPv6Address": "fd00::7"}}},
     {"n2": {"IPAMConfig": {"LinkLocalIPs": ["169.254.1.1"]}}},
 ]  # fmt: skip
 NETWORK: dict[str, list[Any]] = {

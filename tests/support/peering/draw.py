@@ -13,7 +13,7 @@ from .steps import Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_CONTAINERS = ("c1", "c2", "c3", "c4")
+_CONTAINERS = ("w1", "w2", "w3", "w4")
 _NETWORKS = ("n1", "n2", "n3")
 _VOLUMES = ("v1", "v2", "v3")
 _IMAGES = (
@@ -33,23 +33,23 @@ _SIGNALS = ("", "SIGTERM", "KILL", "9", "0", "BOGUS", "99", "SIGUSR1", "term", "
 _PLAIN = {"Image": "busybox", "Cmd": bodies.WAITS}
 _BEGINNING = (
     Step("POST", "/networks/create", {"Name": "n2", "IPAM": {"Config": [{"Subnet": "10.251.0.0/24"}]}}, "net:n2"),
-    Step("POST", "/containers/create?name=c1", _PLAIN, "id:c1"),
-    Step("POST", "/containers/c1/start", settle="c1"),
+    Step("POST", "/containers/create?name=w1", _PLAIN, "id:w1"),
+    Step("POST", "/containers/w1/start", settle="w1"),
     Step(
         "POST",
-        "/containers/create?name=c2",
+        "/containers/create?name=w2",
         {**_PLAIN, "HostConfig": {"NetworkMode": "n2", "Binds": ["v1:/data"]}},
-        "id:c2",
+        "id:w2",
     ),
-    Step("POST", "/containers/c2/start", settle="c2"),
-    Step("POST", "/containers/c1/exec", {"Cmd": ["echo", "hello"], "AttachStdout": True}, "exec:e1"),
+    Step("POST", "/containers/w2/start", settle="w2"),
+    Step("POST", "/containers/w1/exec", {"Cmd": ["echo", "hello"], "AttachStdout": True}, "exec:e1"),
     Step(
         "POST",
-        "/containers/create?name=c3",
+        "/containers/create?name=w3",
         {"Image": "busybox", "Cmd": ["sh", "-c", "exit 3"], "Labels": {"k": "v"}},
-        "id:c3",
+        "id:w3",
     ),
-    Step("POST", "/containers/c3/start", settle="c3"),
+    Step("POST", "/containers/w3/start", settle="w3"),
 )
 
 
@@ -174,7 +174,7 @@ class Drawer:
         )
 
     def _rename(self) -> Step:
-        new = self._one((*_CONTAINERS, "c5", "", "b@d", "/c2", "x"))
+        new = self._one((*_CONTAINERS, "c5", "", "b@d", "/w2", "x"))
         step = self._about("POST", "rename" + self._query(name=new))
         return Step(step.method, step.path, None, "", (*step.touches, "/containers/c5/json"), "")
 
@@ -317,9 +317,9 @@ class Drawer:
 
     def _list(self) -> Step:
         table = {
-            "status": ["running", "exited", "created", "paused", "dead", "bogus", "restarting"], "name": ["c1", "c", "^/c2$", "[", "nosuch"],
-            "label": ["k", "k=v", "k=x", "=", ""], "label!": ["k"], "id": ["{id:c1}", "{short:c2}", "zz"], "exited": ["0", "3", "137", "7", "x"], "ancestor": ["busybox", "nosuch", "t1"],
-            "before": ["c1", "nosuch"], "since": ["c2", "nosuch"], "volume": ["v1", "/data", "nosuch"], "network": ["n1", "bridge", "none", "nosuch"],
+            "status": ["running", "exited", "created", "paused", "dead", "bogus", "restarting"], "name": ["w1", "w", "^/w2$", "[", "nosuch"],
+            "label": ["k", "k=v", "k=x", "=", ""], "label!": ["k"], "id": ["{id:w1}", "{short:w2}", "zz"], "exited": ["0", "3", "137", "7", "x"], "ancestor": ["busybox", "nosuch", "t1"],
+            "before": ["w1", "nosuch"], "since": ["w2", "nosuch"], "volume": ["v1", "/data", "nosuch"], "network": ["n1", "bridge", "none", "nosuch"],
             "publish": ["80", "80/tcp", "1-100/udp", "x"], "expose": ["80/tcp", "x", "53/udp"], "health": ["none", "starting", "bogus"], "is-task": ["false", "true", "x"],
         }  # fmt: skip
         query = self._query(
@@ -511,7 +511,7 @@ class Drawer:
         table = {
             "type": ["container", "network", "bogus"],
             "event": ["start", "bogus"],
-            "container": ["c1"],
+            "container": ["w1"],
             "label": ["k"],
             "bogus": ["1"],
         }
@@ -527,14 +527,14 @@ class Drawer:
             self._one(("GET", "POST", "PUT", "DELETE", "HEAD")),
             self._one(
                 (
-                    "/containers/c1",
+                    "/containers/w1",
                     "/containers",
                     "/images",
                     "/bogus",
                     "/containers/create",
                     "/volumes/v1/x",
                     "/networks/n1/x",
-                    "/containers/c1/bogus",
+                    "/containers/w1/bogus",
                     "/exec/x",
                     "/images/busybox",
                     "/services",

@@ -116,6 +116,9 @@ class Peer:
                 if tag != "busybox:latest":
                     self.request("DELETE", f"/images/{tag}?force=1")
         self.aliases.clear()
+        assert self.request("GET", "/images/busybox/json").status == 200, (
+            f"{self.name} has lost what sessions begin with"
+        )
 
     def _body(self, body: Any) -> bytes | None:
         if body is None:

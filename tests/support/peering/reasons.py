@@ -18,12 +18,34 @@ REASONS = (
     Reason(r"Networks\.none: .* / <missing>", "a container without network is on the network none"),
     Reason(r"body\.message: ", "words of one's own beside the same status"),
     Reason(
-        r"status: 400 .* / 500 .*(strconv|failed to parse value|invalid filter)",
+        r"status: 400 .* / 500 .*(strconv|failed to parse value|invalid filter|syntax error in pattern)",
         "what cannot be read is the client's fault here: 400 as documented",
     ),
     Reason(r"/archive status: 400 .* / 500 ", "what cannot be done with a path or an archive is the request's fault"),
     Reason(r"/attach body", "what is written before the stream begins"),
-    Reason(r"bad DNS option or search domain", "what no resolver can read is refused at once"),
+    Reason(r"bad (DNS option or search domain|nameserver address)", "what no resolver can read is refused at once"),
+    Reason(r"/exec status: 400 .*Invalid escape keys.* / 500 ", "what cannot be read is the request's fault"),
+    Reason(
+        r"/containers/create status: 400 .*invalid user namespace mode.* / 201 ",
+        "a mode that there is not is refused, not ignored",
+    ),
+    Reason(
+        r"/containers/create status: 400 .* / 404 .*No such image",
+        "what cannot be is told before the image that is not there",
+    ),
+    Reason(
+        r"/exec status: 404 .*No such container.* / 400 .*invalid JSON",
+        "the container is looked for before the body is read",
+    ),
+    Reason(
+        r"/networks/create status: 404 .*plugin .* not found.* / 409 .*already exists",
+        "what there is no driver for is told before the name that it cannot have",
+    ),
+    Reason(r"/containers/create status: 400 .*invalid reference format.* / 201 ", "a container has an image"),
+    Reason(
+        r"/containers/create status: 404 .*does not match the specified platform.* / 400 ",
+        "the image of the platform is looked for before the body is read",
+    ),
     Reason(r"exec body\.DetachKeys", "shown as they were given, not in Docker's own form"),
     Reason(r"/images/get status: 400 ", "saving nothing is a mistake"),
     Reason(r"a%2Fb/\w+ status: 404 .*page not found", "no container's name has a slash"),
