@@ -6,8 +6,7 @@ A command is begun, and then waited for: whoever waits may give up in between, f
 from __future__ import annotations
 
 import contextlib
-import secrets
-from dataclasses import replace
+import os
 from typing import TYPE_CHECKING, Protocol
 
 from ..dataclass import dataclass, field
@@ -175,9 +174,11 @@ def begin_run(
     check_supported(project, session)
     options = options or OneOffOptions()
     if command:
+        from dataclasses import replace  # here: it imports inspect, which costs more than exec itself
+
         options = replace(options, command=tuple(command))
     world = prepare_world(session, service, options)
-    slug = secrets.token_hex(6)
+    slug = os.urandom(6).hex()
     how = Attachment(f"{project.name}-{service}-run-{slug}", slug, stdin=given is not None)
     identity = create(session, world, service, options, how)
     try:

@@ -11,7 +11,20 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = {"yaml", "jsonschema", "networkx", "anyio", "asyncio", "pyroute2", "urllib3", "http.client", "ssl", "email"}
+HEAVY = {
+    "inspect",
+    "random",
+    "yaml",
+    "jsonschema",
+    "networkx",
+    "anyio",
+    "asyncio",
+    "pyroute2",
+    "urllib3",
+    "http.client",
+    "ssl",
+    "email",
+}
 
 PROGRAM = """
 import sys
