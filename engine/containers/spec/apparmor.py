@@ -57,7 +57,8 @@ _RULES = f"""
 """
 
 _VERSION = f"{DEFAULT_PROFILE}//{hashlib.sha256(_RULES.encode()).hexdigest()[:16]}"
-"""An empty profile inside the profile, whose name tells in the kernel's list which text was loaded: after an upgrade it is not ours."""
+"""An empty profile inside the profile, whose name tells in the kernel's list that this text was loaded, which after an upgrade it was not.
+The kernel keeps those of earlier texts beside it, so an older release leaves a newer one's text alone."""
 
 PROFILE = f"""#include <tunables/global>
 
