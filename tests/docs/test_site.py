@@ -25,6 +25,10 @@ def test_the_site_builds(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Start in five minutes" in (tmp_path / "site" / "start.html").read_text()
+    barred = [
+        page.name for page in (tmp_path / "site").rglob("*.html") if re.search(r"<td><code>[^<]*\\\|", page.read_text())
+    ]
+    assert barred == [], "a backslash is shown before a bar"
     assert (tmp_path / "site" / "search" / "search_index.json").stat().st_size > 10_000
 
 
