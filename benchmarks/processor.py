@@ -21,7 +21,7 @@ def seconds(pids: Sequence[int]) -> float:
 
 def _of(pid: int) -> float:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return 0.0
     # proc_pid_stat(5): utime, stime, cutime, cstime are the fields 14 to 17, counted from behind the name.
@@ -46,7 +46,7 @@ def parents() -> dict[int, int]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                text = Path(f"/proc/{entry}/stat").read_text()
+                text = Path(f"/proc/{entry}/stat").read_text(errors="replace")
             except OSError:
                 continue
             found[int(entry)] = int(text.rpartition(")")[2].split()[1])

@@ -142,7 +142,7 @@ def _sockets(pid: str) -> set[str]:
 
 def _name(pid: str) -> str:
     try:
-        with open(f"/proc/{pid}/comm") as file:
+        with open(f"/proc/{pid}/comm", errors="replace") as file:
             return file.read().strip()
     except OSError:
         return "a program"

@@ -126,7 +126,7 @@ def start_time(pid: int) -> int | None:
 def parent(pid: int) -> int:
     """Of a thread the process it belongs to, of a process its parent; 0 when it is gone."""
     try:
-        with open(f"/proc/{pid}/status") as file:
+        with open(f"/proc/{pid}/status", errors="replace") as file:
             fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
     except OSError:
         return 0

@@ -69,5 +69,5 @@ def _server(address: str) -> int:
 
 def _spent(pid: int) -> float:
     """Seconds of processor time so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100

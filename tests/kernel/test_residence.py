@@ -64,7 +64,7 @@ def test_a_session_that_ends_leaves_containers_alone(tmp_path: Path, scope: list
 
 
 def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
 
 
 def test_what_was_logged_outlives_the_engine(tmp_path: Path) -> None:

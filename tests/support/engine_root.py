@@ -219,7 +219,7 @@ def wait_for(condition: Any, message: Any, patience: float = _PATIENCE) -> None:
 
 def _alive(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat") as file:
+        with open(f"/proc/{pid}/stat", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):  # the second when it ends between opening and reading
         return False

@@ -71,7 +71,9 @@ class ResidentProcess:
             if entry.isdigit():
                 try:
                     words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
-                    ended = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+                    ended = (
+                        Path(f"/proc/{entry}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX"
+                    )
                 except (FileNotFoundError, ProcessLookupError):
                     continue
                 if os.fsencode(self.path) in words and not ended:
@@ -120,6 +122,6 @@ class ResidentProcess:
 
 def parent(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0

@@ -85,7 +85,7 @@ def begin(engine: EngineRoot, owner: int) -> str:
     (engine.layout.volumes / "data" / "_data" / "file").write_text("seeded")
     engine.json("POST", "/pycompose/snapshots", {"group": "g", "name": "seed", "volumes": {"data": "data"}})
     start(engine, "db", ["sh", "-c", "echo changed >/data/file; exec sleep 1000"], {**NETWORK, "Binds": ["data:/data"]})
-    fields = Path(f"/proc/{owner}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{owner}/stat").read_text(errors="replace").rpartition(")")[2].split()
     lease = engine.json("POST", "/pycompose/leases", {"owner": {"pid": owner, "starttime": int(fields[19])}})["Id"]
     start(engine, "leased", ["sleep", "1000"], NETWORK, Labels={"io.pycompose.lease": lease})
     start(engine, "ended", ["sh", "-c", "exit 7"], NETWORK)
