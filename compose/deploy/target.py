@@ -46,12 +46,15 @@ class Target:
 def find_target(project: Project, word: str, context: str = "") -> Target:
     """The target that ``--to`` names: a kind, ``KIND:CONTEXT``, or a name in the file's x-deploy. Without a word the only one there.
     Raises `UsageError` and, for a section that makes no sense, `LoadError`."""
-    declared = declared_targets(project)
-    if word in declared:
-        return _with_context(declared[word], context)
+    section = project.extensions.get(SECTION)
+    if isinstance(section, dict) and word in section:
+        return _with_context(_target(project, word, section[word]), context)
     kind, _, named = word.partition(":")
     if kind in KINDS:
         return Target(kind, context or named)
+    if section is not None and not isinstance(section, dict):
+        raise _wrong(project, (SECTION,), "must be a mapping of targets")
+    declared = declared_targets(project)
     if not word and len(declared) == 1:
         return _with_context(next(iter(declared.values())), context)
     known = ", ".join([*KINDS, *declared])
@@ -67,13 +70,14 @@ def _with_context(target: Target, context: str) -> Target:
 
 
 def declared_targets(project: Project) -> dict[str, Target]:
-    """The targets of x-deploy by name."""
+    """The targets of x-deploy by name: what says where ``to``. Files also keep a fragment for their services there."""
     section = project.extensions.get(SECTION)
-    if section is None:
-        return {}
-    if not isinstance(section, dict):
-        raise _wrong(project, (SECTION,), "must be a mapping of targets")
-    return {str(name): _target(project, str(name), tree) for name, tree in section.items()}
+    targets = section.items() if isinstance(section, dict) else ()
+    return {
+        str(name): _target(project, str(name), tree)
+        for name, tree in targets
+        if isinstance(tree, dict) and "to" in tree
+    }
 
 
 def _target(project: Project, name: str, tree: Json) -> Target:

@@ -263,6 +263,7 @@ def _loaded(loader: Loader, found: source.Source, options: LoadOptions, *, keep:
         "configs": bound.configs,
         "secrets": bound.secrets,
         "models": bound.models,
+        **{key: tree[key] for key in tree if key.startswith("x-")},
     }
     project = Project(
         name=name,

@@ -99,3 +99,12 @@ def test_a_job_that_only_the_clock_starts_is_not_run_on_a_cluster_either(
     )
     assert cli.main(["-f", str(file), "run", "--to", "kubernetes:nowhere", "j"]) != 0
     assert "cannot be started by hand" in capsys.readouterr().err
+
+
+def test_a_target_that_makes_no_sense_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("x-deploy:\n  p:\n    to: swarm\n    contxt: x\nservices: {a: {image: x}}\n")
+    assert cli.main(["-f", str(file), "deploy", "p"]) == 15
+    assert f"{file}:4:5: x-deploy.p.contxt: unknown key" in capsys.readouterr().err

@@ -291,6 +291,13 @@ def test_targets_are_named_by_kind_context_and_the_file() -> None:
         find_target(make_project(SERVICES), "")
 
 
+def test_a_fragment_that_is_called_as_the_targets_is_none() -> None:
+    project = make_project(SERVICES, extensions={"x-deploy": {"restart_policy": {"condition": "any"}, "replicas": 2}})
+    assert find_target(project, "kubernetes") == Target("kubernetes")
+    with pytest.raises(UsageError, match=r"say where to with --to: swarm, kubernetes$"):
+        find_target(project, "")
+
+
 @pytest.mark.parametrize(
     ("section", "words"),
     [
