@@ -48,8 +48,8 @@ def stack(tmp_path: Path) -> Iterator[Command]:
 class Pane:
     """A tmux server of its own with one window of 80×24 that runs a command."""
 
-    def __init__(self, directory: Path, command: str) -> None:
-        self._socket = str(directory / "tmux")
+    def __init__(self, directory: Path, command: str, name: str = "tmux") -> None:
+        self._socket = str(directory / name)
         self("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-c", str(directory), command)
 
     def __call__(self, *words: str) -> str:
@@ -137,5 +137,40 @@ def test_the_menu_of_up_opens_it(stack: Command, tmp_path: Path) -> None:
         pane("send-keys", "d")
         pane.shows("code 0")
         assert stack.ps()["shop-db-1"]["State"] == "running"
+    finally:
+        pane("kill-server")
+
+
+LONG = "a-service-whose-name-goes-on-and-on-until-the-63rd-character-is"
+
+
+def test_it_follows_the_size_of_its_terminal(stack: Command, tmp_path: Path) -> None:
+    """Started in a poor terminal, made wider and narrower under way, left alone without anybody attached, and looked at by a second."""
+    (tmp_path / "compose.yaml").write_text(
+        f"{FILE}  {LONG}: {{image: box, command: sleep 600, stop_grace_period: 0s}}\n"
+    )
+    stack("up", "--detach")
+    pane = Pane(tmp_path, f"unset COLUMNS LINES; TERM=vt100 {PYCOMPOSE} --root {stack.root} tui; sleep 600")
+    try:
+        # State and name are both in sight, in 80 columns and with a name of 63 characters.
+        text = pane.shows("2 of 3 run, look first at job", "✗ ", "…", "exited, exit code 3", "ready to serve")
+        (line,) = (one for one in text.splitlines() if "a-service-" in one)
+        assert "running" in line and line.split()[1].startswith("a-service-") and line.split()[1].endswith("acter-is")
+        pane("resize-window", "-x", "160", "-y", "40")
+        text = pane.shows(LONG, "2 of 3 run, look first at job", "q quit")
+        assert max(map(len, text.splitlines())) > 80
+        pane("resize-window", "-x", "60", "-y", "16")
+        pane.shows("2 of 3 run", "exited, exit code 3")
+        # A second terminal attaches, is as large as it is, and goes; the view is as it was.
+        other = Pane(tmp_path, f"unset TMUX; {TMUX} -S {tmp_path / 'tmux'} attach; sleep 600", "second")
+        try:
+            pane("set-option", "window-size", "latest")
+            other.shows("1 logs", "2 of 3 run, look first at job", "ready to serve")
+        finally:
+            other("kill-server")
+        stack("pause", "db")
+        pane.shows("‖ ", "paused")
+        stack("unpause", "db")
+        pane("send-keys", "q")
     finally:
         pane("kill-server")

@@ -31,7 +31,8 @@ def run(args: Namespace) -> int:
     from ...screens.runner import Runner
     from ...screens.store.feed import Feed, Store
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # It is drawn on standard error, as Textual does.
+    if not all(one.isatty() for one in (sys.stdin, sys.stdout, sys.stderr)):
         raise ComposeError("tui needs a terminal")
     session = Session(args)
     engine, store, here = following(session), Store(), project_of(session)

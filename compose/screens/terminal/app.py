@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,6 +10,8 @@ from rich.text import Text
 from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
 from textual.containers import VerticalScroll
+from textual.events import Resize
+from textual.geometry import Size
 from textual.widgets import DataTable, Footer, Input, RichLog, Static, TabbedContent, TabPane
 
 from ...app.report import container_lines
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
 
 PACE = 0.1
 """Seconds between two looks at the store and the logs: what changes faster is drawn once."""
+
+OTHERS = 46
+"""Columns that a name leaves to state, use and ports at least."""
+
+MISSED = 5
+"""So many looks that find another size than is drawn mean that the signal of it was missed."""
 
 KEPT = 5000
 """Log lines that can be scrolled back to."""
@@ -73,9 +82,10 @@ class View(App[None]):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.shared = context
-        self._version = -1
+        self._version, self._wide, self._unlike = -1, 0, 0
         self._widths: list[int] = []
         self._rows: dict[str, rows.Row] = {}
+        self._drawn: dict[str, tuple[Text, ...]] = {}
         self._chosen = f"{context.project}/" if context.project else ""
         self._tail: Tail | None = None
         self._readers: list[Reader] = []
@@ -122,10 +132,26 @@ class View(App[None]):
     def on_unmount(self) -> None:
         self._stop_reading()
 
+    def _measure(self) -> None:
+        """The signal for a new size is missed when it comes while the view starts or is busy; that it stays another one tells."""
+        if self.is_headless:
+            return
+        size = Size(*shutil.get_terminal_size())
+        if size == self.screen.size:
+            self._unlike = 0
+        elif (unlike := self._unlike + 1) < MISSED:
+            self._unlike = unlike
+        else:
+            self._unlike = 0
+            resized = Resize(size, size)
+            self.post_message(resized)
+            self.screen.post_message(resized)
+
     def _look(self) -> None:
+        self._measure()
         version, state = self.shared.store.latest
-        if version != self._version:
-            self._version = version
+        if (version, self.size.width) != (self._version, self._wide):
+            self._version, self._wide = version, self.size.width
             self._draw_rows(state)
         # Columns get their widths once the table is idle; lines that were drawn before that would stay as they are.
         widths = [one.get_render_width(self.list) for one in self.list.ordered_columns]
@@ -138,27 +164,27 @@ class View(App[None]):
         trouble = "" if state.connected else f"The engine is away: {state.trouble}" if state.trouble else "Connecting…"
         self.trouble.update(Text(trouble))
         found = {one.key: one for one in rows.rows(state)}
-        table = self.list
+        table, drawn = self.list, {key: self._cells(one) for key, one in found.items()}
         if list(found) != list(self._rows):
             self._rows = found
             table.clear()
-            for key, one in found.items():
-                table.add_row(*self._cells(one), key=key)
+            for key, cells in drawn.items():
+                table.add_row(*cells, key=key)
             if self._chosen in found:
                 table.move_cursor(row=list(found).index(self._chosen))
         else:
-            for key, one in found.items():
-                for column, before, after in zip(
-                    table.columns, self._cells(self._rows[key]), self._cells(one), strict=True
-                ):
+            self._rows = found
+            for key, cells in drawn.items():
+                for column, before, after in zip(table.columns, self._drawn[key], cells, strict=True):
                     if before != after:
                         table.update_cell(key, column, after, update_width=True)
-            self._rows = found
+        self._drawn = drawn
         self._details(state)
 
     def _cells(self, one: rows.Row) -> tuple[Text, ...]:
         style = rows.colour(one.condition)
-        name = Text(one.name, style="bold") if not one.service else Text(f"  {one.name}")
+        shown = rows.fitting(one.name, self.size.width - OTHERS)
+        name = Text(shown, style="bold") if not one.service else Text(f"  {shown}")
         return (
             Text(rows.mark(one.condition), style=style),
             name,
@@ -253,7 +279,8 @@ class View(App[None]):
         if skipped:
             self.lines.write(Text(f"… {skipped} lines were faster than anybody reads", style="dim"))
         for one in sorted(lines, key=lambda line: line.at):
-            prefix = f"{one.source} " if len(self._sources) > 1 else ""
+            own = self._chosen.partition("/")[0]
+            prefix = f"{one.source.removeprefix(f'{own}-')} " if len(self._sources) > 1 else ""
             self.lines.write(Text(f"{prefix}{one.text}", style=_STYLES.get(level(one.text), "")))
 
     # keys

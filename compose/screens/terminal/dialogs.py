@@ -126,7 +126,9 @@ class Output(ModalScreen[None]):
             yield Static(Text("\n[escape] close" + ("" if self.preview else "; it goes on")), id="keys")
 
     def on_mount(self) -> None:
-        self.run_worker(_show(self.shared, self.wish, self.query_one("#output", Static), preview=self.preview))
+        work = _show(self.shared, self.wish, self.query_one("#output", Static), preview=self.preview)
+        # An action is the view's and not this screen's: closed at once, it begins all the same.
+        (self if self.preview else self.app).run_worker(work)
 
 
 class Menu(ModalScreen["Choice | None"]):

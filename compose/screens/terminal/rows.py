@@ -55,13 +55,19 @@ def colour(condition: str) -> str:
     return "red" if condition in derive.BROKEN else COLOURS.get(condition, "")
 
 
+def fitting(name: str, most: int) -> str:
+    """A long name loses its middle: beginnings are often alike, and so are ends."""
+    most = max(most, 18)
+    return name if len(name) <= most else f"{name[: most - 9]}…{name[-8:]}"
+
+
 def rows(state: State) -> list[Row]:
     """Every project with its services below it."""
     found = []
     for project in derive.projects(state):
         words = f"{project.running} of {project.total} run"
         if project.blame:
-            words += f", look first at {', '.join(project.blame)}"
+            words += f", look first at {', '.join(fitting(one, 28) for one in project.blame)}"
         found.append(Row(project.name, "", project.condition, project.name, words, "", ""))
         for service in project.services:
             latest = [ring[-1] for one in service.containers if (ring := state.usage.get(one.id))]
