@@ -8,7 +8,6 @@ is where /sys and /proc are looked for. Not here: which profile or label a conta
 from __future__ import annotations
 
 import os
-from shutil import which
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ _SUPERUSERS_PATH = "/usr/sbin:/sbin"
 def apparmor_parser() -> str:
     """The program that compiles and loads profiles; "" without it. PATH alone would not do: Debian's ``su`` keeps the PATH of an
     ordinary user, which leaves out the directory that it is in."""
+    from shutil import which  # here: keeper and shims, which look for nothing, would carry it along
+
     return which("apparmor_parser") or which("apparmor_parser", path=_SUPERUSERS_PATH) or ""
 
 

@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import pytest
-from support.engine_root import wait_for
+from support.engine_root import EngineRoot, wait_for
 
 if TYPE_CHECKING:
-    from support.engine_root import EngineRoot
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRoot]:
+    """One that has told of nothing yet."""
+    with EngineRoot(tmp_path_factory.mktemp("engine")) as running:
+        running.import_busybox()
+        yield running
 
 
 def _told(engine: EngineRoot, path: str) -> list[tuple[str, str, dict[str, str]]]:

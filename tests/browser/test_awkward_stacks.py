@@ -98,6 +98,7 @@ def test_long_names_and_lines_push_nothing_out_of_sight(page: Page, stack: Comma
             ".some((text) => text.getBBox().width > one.querySelector('rect').getBBox().width)).map((one) => one.dataset.service)"
         )
         assert wide == []
+        page.locator(".log .line .from", has_text="broken-1").nth(8).wait_for()
         assert page.locator(".log .line .from", has_text=PROJECT).count() == 0
         assert page.locator(".log .line .from", has_text="broken-1").count() == 9
         # What would turn the order of letters is shown as what it is.
