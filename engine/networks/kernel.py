@@ -181,8 +181,8 @@ class Kernel:
         route = self._route()
         try:
             route.run([request for pair in pairs for request in drivers.of(pair[0]).release(route, *pair)])
-        except NetlinkError as error:
-            log.warning("an address stays bound until it is given away again: %s", error)
+        except (NetlinkError, MemoryError) as error:  # a container's end is not to wait for that
+            log.warning("an address stays bound until it is given away again: %s", error or "Cannot allocate memory")
 
     def let_go(self, endpoints: Collection[Endpoint], netns_fd: int | None) -> None:
         """What is left on the host of links whose namespace is about to go. Links on a parent of the host go at once: the
