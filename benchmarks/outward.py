@@ -93,6 +93,10 @@ def rootless(user: OrdinaryUser, folder: Path) -> Iterator[Contender]:
         user.run("engine", "stop", "--force")
 
 
+def comm(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 @contextlib.contextmanager
 def namespace_of(user: OrdinaryUser) -> Iterator[int]:
     """A process of the user's in a user and network namespace of its own."""
@@ -101,9 +105,9 @@ def namespace_of(user: OrdinaryUser) -> Iterator[int]:
     ) as holder:
         own = os.readlink("/proc/self/ns/net")
         try:
-            while os.readlink(f"/proc/{holder.pid}/ns/net") == own:
+            # unshare(1) maps the user last, and then becomes the program.
+            while os.readlink(f"/proc/{holder.pid}/ns/net") == own or comm(holder.pid) != "sleep":
                 time.sleep(0.01)
-            time.sleep(0.2)
             yield holder.pid
         finally:
             holder.kill()

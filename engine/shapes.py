@@ -8,11 +8,11 @@ without regard to case, unknown members are dropped, null is as good as absent.
 from __future__ import annotations
 
 import json
-import re
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..grammar import patterns
 from .errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     Members: TypeAlias = "Mapping[str, Field] | None"
 
-_REPEATS = 3  # in a pattern that a filter gives
+_SPECIAL = frozenset(r"\.+*?()|[]{}^$")
+"""Characters by which a filter's name is an expression."""
+
 Kind = Literal[
     "string",
     "int",
@@ -246,14 +248,11 @@ def truth(key: str, values: Sequence[str]) -> bool:
 
 
 def name_matches(name: str, pattern: str) -> bool:
-    """A filter's name: a regular expression found anywhere in ``name``, as in Docker, or the name itself. What is no expression matches
-    nothing else; neither does one that could be tried for ages, since Go's engine never goes back and this one does."""
-    if name == pattern:
-        return True
-    repeats = re.findall(r"(\)?)[*+{]", pattern)
-    if ")" in repeats or len(repeats) > _REPEATS:
-        return False
+    """A filter's name: an expression found anywhere in ``name``, as in Docker, or the name itself. What is no expression
+    matches nothing else."""
+    if not _SPECIAL.intersection(pattern):
+        return pattern in name
     try:
-        return re.search(pattern, name) is not None
-    except (re.error, RecursionError, OverflowError):
+        return name == pattern or patterns.compiled(pattern).search(name) is not None
+    except ValueError:
         return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...grammar import patterns
 from ..convert.healthcheck import PROBES
 from .normalize import is_true
 from .tree import Map
@@ -43,13 +44,7 @@ def _log(value: Map, path: Path, report: Callable[[Path, str], None]) -> None:
     if bool(value.get("line")) == bool(value.get("regex")):
         report(path, "needs either `line` or `regex`")
     elif value.get("regex"):
-        import re2
-
-        options = re2.Options()
-        options.log_errors = False
         try:
-            re2.compile(str(value["regex"]), options)  # type: ignore[no-untyped-call]
-        except re2.error as error:
-            reason = error.args[0]
-            words = reason.decode() if isinstance(reason, bytes) else reason
-            report((*path, "regex"), f"is no regular expression: {words}")
+            patterns.compiled(str(value["regex"]))
+        except ValueError as error:
+            report((*path, "regex"), f"is no regular expression: {error}")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-import re2
+from ...grammar import patterns
+
+if TYPE_CHECKING:
+    from ...grammar.patterns import Pattern
 
 LINE_LIMIT = 16 * 1024
 """Bytes of one line that are shown; what a program writes without line ends comes in lines of this length."""
 
 SEARCH_LIMIT = 1000
 """Characters of a search at most."""
-
-_SEARCH_MEMORY = 1024 * 1024
-"""Bytes that a compiled search may take; what wants more is refused."""
 
 LEVELS = ("error", "warning", "info", "debug")
 
@@ -80,12 +80,6 @@ class Splitter:
         return Line(at, self.source, stream, plain(text))
 
 
-class Pattern(Protocol):
-    """What is used of a compiled search."""
-
-    def search(self, text: str) -> object | None: ...
-
-
 class SearchError(ValueError):
     """A search that cannot be made; its text says why."""
 
@@ -114,17 +108,9 @@ def make_filter(text: str, levels: str, *, regex: bool) -> Filter:
 
 
 def _compiled(text: str, *, regex: bool) -> Pattern:
-    """RE2 takes time in proportion to its input, whatever the pattern: Python's re could hold the server up for years."""
     if len(text) > SEARCH_LIMIT:
         raise SearchError(f"a search has at most {SEARCH_LIMIT} characters")
-    options = re2.Options()
-    options.literal = not regex
-    options.case_sensitive = False
-    options.log_errors = False
-    options.max_mem = _SEARCH_MEMORY
     try:
-        pattern: Pattern = re2.compile(text, options)  # type: ignore[no-untyped-call]
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-        raise SearchError(f"no regular expression: {reason}") from None
-    return pattern
+        return patterns.compiled(text, literal=not regex, case_sensitive=False)
+    except ValueError as error:
+        raise SearchError(f"no regular expression: {error}") from None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import select
-import tarfile
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from support.archives import tar
 
 if TYPE_CHECKING:
     import docker
@@ -20,13 +19,7 @@ pytestmark = pytest.mark.root
 
 
 def _context(**files: str) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return out.getvalue()
+    return tar({name: text.encode() for name, text in files.items()})
 
 
 def _build(engine: EngineRoot, context: bytes, query: str = "") -> list[dict[str, Any]]:

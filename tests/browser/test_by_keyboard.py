@@ -5,25 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.screening import VIEWS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
     from support.command import Command
 
 pytestmark = [pytest.mark.root, pytest.mark.browser]
-
-VIEWS = (
-    "#/",
-    "#/p/shop",
-    "#/p/shop/s/db",
-    "#/images",
-    "#/volumes",
-    "#/networks",
-    "#/builds",
-    "#/events",
-    "#/engine",
-    "#/p/nobody",
-)
 
 NUMBERED = """() => {
   const all = [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
@@ -51,7 +39,7 @@ def _go(page: Page, view: str) -> None:
     page.wait_for_function("() => document.activeElement === document.getElementById('main')")
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [*VIEWS, "#/p/nobody"])
 def test_all_of_a_view_is_reached_and_nothing_keeps_the_focus(page: Page, view: str) -> None:
     _go(page, view)
     names = page.evaluate(NUMBERED)

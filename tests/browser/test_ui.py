@@ -8,6 +8,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 import pytest
+from support.screening import VIEWS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,17 +161,7 @@ def test_axe_finds_nothing_serious(context: BrowserContext, address: str, look: 
     page.goto(f"{own}#/p/shop")
     page.wait_for_selector(".graph [data-service=db]")
     found = []
-    for place in (
-        "#/",
-        "#/p/shop",
-        "#/p/shop/s/db",
-        "#/images",
-        "#/volumes",
-        "#/networks",
-        "#/builds",
-        "#/events",
-        "#/engine",
-    ):
+    for place in VIEWS:
         page.goto(own + place)
         page.wait_for_selector("h1")
         if place.endswith("/db"):

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.archives import tar
 from support.engine_root import wait_for
 from support.fake_registry import Handler, Registry, digest_of, fake_registry
-from support.image_store import tar
 
 from pycompose.engine.images.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from pycompose.engine.images.service import Images

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
+from support.archives import tar
 from support.busybox_image import busybox_rootfs
 from support.fake_registry import Handler, Registry, cut_after, digest_of, fake_registry, receive_only
-from support.image_store import tar
 from support.registry import available, certificate, registry
 from support.throttle import relay
 

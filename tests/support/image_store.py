@@ -1,9 +1,7 @@
-"""An engine's images without the engine, and archives to fill them from."""
+"""An engine's images without the engine."""
 
 from __future__ import annotations
 
-import io
-import tarfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,7 @@ from pycompose.engine.layout import Layout
 from pycompose.engine.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -26,14 +24,3 @@ def image_store(root: Path) -> Iterator[Images]:
     yield images
     images.close()
     store.close()
-
-
-def tar(files: Mapping[str, bytes]) -> bytes:
-    """An archive of plain files."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
     from .command import Command
 
+VIEWS = (
+    "#/",
+    "#/p/shop",
+    "#/p/shop/s/db",
+    "#/images",
+    "#/volumes",
+    "#/networks",
+    "#/builds",
+    "#/events",
+    "#/engine",
+)
+"""Where the page has a view of its own, for a project called shop with a service called db."""
+
 
 def asked(
     app: ASGIApp, method: str, path: str, headers: dict[str, str], query: str = ""

@@ -186,7 +186,7 @@ def _info(daemon: Daemon, images: int) -> Info:
 def _security_options() -> list[str]:
     """In dockerd's order, what every container is held to: SELinux leaves those without labels alone."""
     named = {
-        "name=apparmor": apparmor.modules().available,
+        "name=apparmor": apparmor.lately().available,
         "name=seccomp,profile=builtin": True,
         "name=rootless": not userns.is_initial(),
         "name=cgroupns": os.path.exists("/proc/self/ns/cgroup"),

@@ -78,7 +78,7 @@ async def create(
     _by_id(containers, host)
     draft = ContainerSpec(wanted, host)
     draft.check()
-    confinement.decide(draft.security, apparmor.modules(), privileged=draft.privileged)
+    confinement.decide(draft.security, apparmor.lately(), privileged=draft.privileged)
     image = _image(containers.images, wanted["Image"], platform)
     _check_platform(image, wanted["Image"], platform)
     config = merge.with_image(wanted, image.process)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from ...documents import NewerFormat
 from ...errors import Conflict, EngineError, NotModified
 from ...linux import cgroups, process
 from ...linux.cgroup import Cgroup, Hierarchies
 from ...linux.cgroup_none import Unconfined
-from ...runtime.client import RequestError, ShimLost
+from ...runtime.client import RequestError, ShimError, ShimLost
 from ..spec import bundle, validate
 from . import takeover
 
@@ -48,7 +49,10 @@ async def wind_up(containers: Containers, container: Container) -> None:
         if not container.state.active or shim is None:
             return
         with anyio.CancelScope(shield=True):
-            facts = (await shim.prepared()).state
+            try:
+                facts = (await shim.prepared()).state
+            except (ShimError, NewerFormat):  # the others are to end in order all the same
+                return
             pidfd = process.open_pidfd(facts.shim_pid, facts.shim_starttime)
             if pidfd is not None:
                 process.send_signal(pidfd, SIGTERM)

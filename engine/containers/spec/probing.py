@@ -11,26 +11,20 @@ Docker's Engine API has ``CMD``, ``CMD-SHELL`` and ``NONE``; another engine refu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from ....grammar import patterns
 from ...errors import InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ....grammar.patterns import Pattern
     from .bodies import Config
 
 DEFAULT_STATUSES = ((200, 399),)
 MAX_WORD = 4096
 MAX_HEADERS = 32
-_REGEX_MEMORY = 1 << 20
-
-
-class Pattern(Protocol):
-    """What is used of a compiled expression."""
-
-    def search(self, data: bytes, /) -> object | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,20 +174,11 @@ def _port(kind: str, values: Mapping[str, list[str]]) -> int:
     return int(text)
 
 
-@cache
 def _compile(pattern: str) -> Pattern:
-    """RE2 takes time in proportion to its input, whatever the pattern: Python's re could hold the engine up for years."""
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _REGEX_MEMORY
     try:
-        compiled: Pattern = re2.compile(pattern, options)  # type: ignore[no-untyped-call]
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-        raise InvalidParameter(f"Healthcheck LOG: invalid regex: {reason}") from None
-    return compiled
+        return patterns.compiled(pattern)
+    except ValueError as error:
+        raise InvalidParameter(f"Healthcheck LOG: invalid regex: {error}") from None
 
 
 _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, list[str]]], Probing]]] = {

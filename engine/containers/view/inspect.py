@@ -90,8 +90,10 @@ def inspect(containers: Containers, container: Container, *, version: tuple[int,
 
 def _confined(container: Container) -> Confinement:
     """What the kernel's security modules hold the container to; as Docker says it, once it has been started."""
-    modules, spec = apparmor.modules(), container.record.spec
-    if container.state.started_at is None or not (modules.apparmor or modules.selinux):
+    if container.state.started_at is None:
+        return confinement.NOTHING
+    modules, spec = apparmor.lately(), container.record.spec
+    if not (modules.apparmor or modules.selinux):
         return confinement.NOTHING
     try:
         confined = confinement.decide(spec.security, modules, privileged=spec.privileged)

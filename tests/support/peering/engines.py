@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import tarfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from support.archives import tar
 from support.engine_root import UnixConnection
 
 if TYPE_CHECKING:
@@ -126,18 +125,8 @@ class Peer:
         if isinstance(body, dict) and "raw" in body:
             return str(body["raw"]).encode()
         if isinstance(body, dict) and "tar" in body:
-            return _tar(body["tar"])
+            return tar({name: text.encode() for name, text in body["tar"].items()})
         return self.named(json.dumps(body)).encode()
-
-
-def _tar(members: dict[str, str]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content.encode()))
-    return out.getvalue()
 
 
 def _decoded(content: bytes) -> Any:
