@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ...grammar import durations
+from ...grammar.numerals import natural
 from ..errors import UsageError
 
 
@@ -21,9 +22,9 @@ def start_time(pid: int) -> int | None:
 def parse_owner(text: str) -> dict[str, int | float]:
     """The owner of a request to the engine. Raises `UsageError`, also for a process or descriptor that is not there."""
     kind, _, value = text.partition(":")
-    if kind == "pid" and value.isdecimal():
+    if kind == "pid" and natural(value) is not None:
         return process(int(value))
-    if kind == "fd" and value.isdecimal():
+    if kind == "fd" and natural(value) is not None:
         try:
             os.fstat(int(value))
         except OSError as error:

@@ -107,7 +107,7 @@ def _from_host(host: str, environment: Mapping[str, str], origin: str) -> Endpoi
         name, _, port = rest.rstrip("/").rpartition(":")
         if not name:
             name, port = rest.rstrip("/"), "2376" if tls else "2375"
-        if not port.isdecimal() or not 0 < int(port) < 65536:
+        if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
             raise UsageError(f"{origin}: {host!r} has no valid port")
         return Endpoint(Address(None, name.strip("[]"), int(port), tls), origin=origin)
     if scheme == "ssh":

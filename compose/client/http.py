@@ -23,6 +23,7 @@ _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _HEAD_LIMIT = 256 * 1024
 _BLOCK = 256 * 1024
 _UNIX_PATH_LIMIT = 107
+_LENGTH_DIGITS = 20
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection; answers have timeouts of their own."""
@@ -220,7 +221,7 @@ class Connection:
             del self._buffer[: end + 4]
             protocol, _, rest = lines[0].partition(" ")
             code, _, reason = rest.partition(" ")
-            if not protocol.startswith("HTTP/1.") or not code.isdecimal():
+            if not protocol.startswith("HTTP/1.") or len(code) != 3 or not code.isdecimal():
                 raise EngineError(f"the engine at {self.address} sent no HTTP answer")
             headers: dict[str, str] = {}
             for line in lines[1:]:
@@ -272,7 +273,9 @@ class Response:
         self._closed = False
         self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
         length = headers.get("content-length")
-        self._remaining: int | None = int(length) if length is not None and length.isdecimal() else None
+        self._remaining: int | None = (
+            int(length) if length is not None and length.isdecimal() and len(length) <= _LENGTH_DIGITS else None
+        )
         if status == 101:  # from here on the stream is the two sides' own, and ends when it is closed
             self._remaining, self._chunked = None, False
         elif method == "HEAD" or status in (204, 304) or 100 <= status < 200:

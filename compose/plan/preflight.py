@@ -7,6 +7,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...grammar.numerals import natural
 from ..convert.healthcheck import probe_of
 from ..errors import Diagnostic
 from ..labels import image_name
@@ -54,7 +55,7 @@ def fixed_ports(project: Project, names: Iterable[str]) -> Iterator[WantedPort]:
     for name in names:
         for index, port in enumerate(project.services[name].get("ports") or ()):
             published = str(port.get("published") or "")
-            if published.isdecimal() and int(published) > 0:
+            if natural(published):
                 protocol = str(port.get("protocol") or "tcp")
                 yield WantedPort(protocol, _address(port), int(published), name, ("services", name, "ports", index))
 
@@ -175,7 +176,7 @@ def _missing(project: Project, item: Mount) -> str:
 def _not_writable(project: Project, service: Service, item: Mount, ids: Ids) -> str:
     user, _, group = str(service.get("user") or "").partition(":")
     matched = (item.get("bind") or {}).get("x-idmap")
-    if not user.isdecimal() or int(user) == 0 or item.get("read_only") or service.get("userns_mode") or matched:
+    if not natural(user) or item.get("read_only") or service.get("userns_mode") or matched:
         return ""
     try:
         status = os.stat(str(item["source"]))
@@ -183,7 +184,7 @@ def _not_writable(project: Project, service: Service, item: Mount, ids: Ids) -> 
         return ""
     if not stat.S_ISDIR(status.st_mode):
         return ""
-    groups = {int(one) for one in (group, *map(str, service.get("group_add") or ())) if one.isdecimal()} or {0}
+    groups = {int(one) for one in (group, *map(str, service.get("group_add") or ())) if natural(one) is not None} or {0}
     if _may_write_by_number(status, int(user), groups) if not ids.owner else _may_write_without_root(status, ids):
         return ""
     mode = f"{stat.S_IMODE(status.st_mode):04o}"

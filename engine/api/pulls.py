@@ -12,6 +12,7 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
+from ...grammar.numerals import natural
 from ..errors import ClientGone, EngineError, InvalidParameter, NotFound
 from ..images import reference
 from . import transfer
@@ -137,6 +138,7 @@ class Pulls:
 def split(address: str) -> tuple[str, int]:
     """Host and port of ``host:port`` or ``[host]:port``. Raises InvalidParameter."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    number = natural(port)
+    if not host or not number or number > 65535:
         raise InvalidParameter(f"{address!r} is no HOST:PORT")
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), number

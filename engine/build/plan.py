@@ -10,6 +10,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...grammar.numerals import natural
 from .dockerfile.arguments import ArgumentError
 from .dockerfile.errors import DockerfileError, Span, did_you_mean
 from .dockerfile.instructions import Copy, From, Instruction, Onbuild, Run, Workdir
@@ -241,8 +242,8 @@ def _target(stages: list[Planned], target: str) -> int:
     for stage in reversed(stages):
         if stage.name == target.lower():
             return stage.index
-    if target.isdecimal() and int(target) < len(stages):
-        return int(target)
+    if (number := natural(target)) is not None and number < len(stages):
+        return number
     hint = did_you_mean(target, (stage.label for stage in stages))
     raise DockerfileError(f'target stage "{target}" could not be found{hint}')
 
@@ -286,9 +287,9 @@ def _named(
     verb: str,
 ) -> Source:
     index = names.get(word.lower())
-    if index is None and verb == "copy" and word.isdecimal():
-        index = int(word)
-        if index >= count:
+    if index is None and verb == "copy":
+        index = natural(word)
+        if index is not None and index >= count:
             raise DockerfileError(f"invalid stage index {index}", instruction.span, parsing=False)
     if index is None:
         return Scratch() if word == SCRATCH else _outside(word, contexts)

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...grammar.numerals import natural
 from .. import bounds
 from ..errors import EngineError, NotFound
 from ..shapes import decode, members, objects
@@ -233,7 +234,8 @@ def _score(platform: Mapping[str, object], wanted: Platform) -> int:
     if wanted.architecture == "arm":
         # A newer core runs what was built for an older one.
         have, want = variant[1:] or "7", wanted.variant[1:] or "7"
-        return 10 + int(have) if have.isdecimal() and want.isdecimal() and int(have) <= int(want) else 0
+        older, newer = natural(have), natural(want)
+        return 10 + older if older is not None and newer is not None and older <= newer else 0
     if wanted.architecture == "amd64":
         # x86-64-v2 and so on: only the baseline is safe.
         return 50 if not variant or variant == "v1" else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....grammar.numerals import natural
 from ...errors import OperationError
 from ..flags.parser import integer
 from ..session import Session
@@ -25,10 +26,11 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     text, _, protocol = args.private_port.partition("/")
-    if not text.isdecimal():
+    number = natural(text)
+    if number is None:
         raise OperationError(f"invalid port {args.private_port!r}")
     found = Session(args).container_of(args.service, args.index)
-    wanted = (int(text), (protocol or args.protocol).lower())
+    wanted = (number, (protocol or args.protocol).lower())
     for one in found.get("Ports") or ():
         if (one["PrivatePort"], one.get("Type")) == wanted:
             if not one.get("PublicPort"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....grammar.numerals import natural
 from ...labels import image_name
 from ..words import command_words
 from .names import dns_name
@@ -189,8 +190,9 @@ def user_ids(
         return None
     # Names are the image's own, but for the one that every image has.
     user, group = ("0" if one == "root" else one for one in (user, group))
-    if user.isdecimal() and (not group or group.isdecimal()):
-        return int(user), int(group) if group else None
+    uid, gid = natural(user), natural(group)
+    if uid is not None and (not group or gid is not None):
+        return uid, gid
     if known is not None:
         return known
     words = f"user {given} is a name of the image's, and Kubernetes takes numbers"

@@ -6,6 +6,7 @@ import io
 import tarfile
 from typing import TYPE_CHECKING
 
+from ....grammar.numerals import natural
 from ...client import NotFound
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ def resolve(user: str, read: Callable[[str], str]) -> tuple[int, int]:
     uid = _number(name) if mine is None else _number(mine[2])
     if not group:
         return uid, 0 if mine is None else _number(mine[3])
-    if group.isdecimal():
-        return uid, int(group)
+    if (gid := natural(group)) is not None:
+        return uid, gid
     groups = [line.split(":") for line in read("/etc/group").splitlines()]
     return uid, next((_number(one[2]) for one in groups if len(one) > 2 and one[0] == group), 0)
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return natural(text) or 0
 
 
 def read_file(engine: Engine, identity: str, path: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....grammar import patterns
+from ....grammar.numerals import natural
 from ...errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def statuses(text: str) -> tuple[tuple[int, int], ...]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         ends = (first, last if dash else first)
-        if not all(end.isascii() and end.isdigit() and 100 <= int(end) <= 599 for end in ends) or ends[0] > ends[1]:
+        if not all(natural(end) in range(100, 600) for end in ends) or ends[0] > ends[1]:
             raise InvalidParameter(f"Healthcheck HTTP: status must be 100 to 599 or a range of them, not {part!r}")
         found.append((int(ends[0]), int(ends[1])))
     return tuple(found)

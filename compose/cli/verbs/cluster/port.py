@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .....grammar.numerals import natural
 from ....errors import OperationError
 from .opening import for_verb
 
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
 
 def run(args: Namespace) -> int:
     text, _, protocol = args.private_port.partition("/")
-    if not text.isdecimal():
+    number = natural(text)
+    if number is None:
         raise OperationError(f"invalid port {args.private_port!r}")
     kind = (protocol or args.protocol).lower()
     _, backend = for_verb(args)
-    found = backend.addresses(args.service, int(text), kind)
+    found = backend.addresses(args.service, number, kind)
     if not found:
         raise OperationError(f"no port {text}/{kind} of service {args.service} is published")
     print("\n".join(found))

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .....grammar.numerals import natural
 from .....grammar.ports import parse as parse_ports
 from .endpoints import endpoints
 from .limits import limits
@@ -112,7 +113,7 @@ def _exposed(items: Sequence[str]) -> dict[str, dict[str, str]]:
         ports, _, protocol = text.partition("/")
         first, dash, last = ports.partition("-")
         for number in (first, last if dash else first):
-            if not number.isdecimal() or int(number) > 65535:
+            if natural(number) not in range(65536):
                 raise ValueError(
                     f'invalid range format for --expose: {text}, error: strconv.ParseUint: parsing "{number}":'
                     f" {'value out of range' if number.isdecimal() else 'invalid syntax'}"

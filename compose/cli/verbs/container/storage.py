@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .....grammar import sizes
+from .....grammar.numerals import natural
 from ....shortforms import parse_volume
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def gpus(text: str) -> bodies.DeviceRequest:
         if key == "driver":
             request["Driver"] = value
         elif key == "count":
-            if value != "all" and not value.lstrip("-").isdecimal():
+            if value != "all" and natural(value.removeprefix("-")) is None:
                 raise ValueError(f'count must be an integer: strconv.Atoi: parsing "{value}": invalid syntax')
             request["Count"] = -1 if value == "all" else int(value)
         elif key == "device":

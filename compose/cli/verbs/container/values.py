@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .....grammar import restart, sizes, ulimits
+from .....grammar.numerals import natural
 
 if TYPE_CHECKING:
     from ....convert import bodies
@@ -98,20 +99,22 @@ def device_rate(text: str) -> bodies.ThrottleDevice:
 def device_count(text: str) -> bodies.ThrottleDevice:
     """``PATH:OPERATIONS``."""
     path, rate = _device_and(text)
-    if not rate.isdecimal():
+    number = natural(rate)
+    if number is None:
         raise ValueError(
             f"invalid rate for device: {text}. The correct format is <device-path>:<number>."
             " Number must be a positive integer"
         )
-    return {"Path": path, "Rate": int(rate)}
+    return {"Path": path, "Rate": number}
 
 
 def device_weight(text: str) -> bodies.WeightDevice:
     """``PATH:WEIGHT``."""
     path, weight = _device_and(text)
-    if not weight.isdecimal() or (int(weight) and not 10 <= int(weight) <= 1000):
+    number = natural(weight)
+    if number is None or (number and not 10 <= number <= 1000):
         raise ValueError(f"invalid weight for device: {text}")
-    return {"Path": path, "Weight": int(weight)}
+    return {"Path": path, "Weight": number}
 
 
 def _device_and(text: str) -> tuple[str, str]:
