@@ -32,6 +32,8 @@ LIMIT = 0.2
 LOOK = 0.04
 FIRST = 0.02
 """Before the first look at a turn: nearly all are over by then, and the kernel is asked nothing about them."""
+MOST = 16
+"""Descriptors whose callbacks run in one turn."""
 REPORT_VARIABLE = "PYCOMPOSE_LOOP_REPORT"
 """Names a file to which reports are appended as well; tests that start an engine set it."""
 
@@ -188,14 +190,26 @@ class Watchdog:
 
 
 class _Selector(selectors.EpollSelector):
+    """A turn begins with MOST descriptors: hundreds that are ready at once would make one turn of all their callbacks."""
+
     def __init__(self, watchdog: Watchdog) -> None:
         super().__init__()
         self._watchdog = watchdog
+        self._turns = 0
+        self._left: dict[int, int] = {}
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self._watchdog.rest()
         try:
-            return super().select(timeout)
+            ready = super().select(timeout)
+            if len(ready) > MOST:
+                # The kernel tells of the others again. Who has waited longest comes first then: who is always ready keeps nobody out.
+                self._turns += 1
+                since = {key.fd: self._left.get(key.fd, self._turns) for key, _ in ready}
+                ready.sort(key=lambda one: since[one[0].fd])
+                self._left = {key.fd: since[key.fd] for key, _ in ready[MOST:]}
+                del ready[MOST:]
+            return ready
         finally:
             self._watchdog.turn()
 

@@ -1,4 +1,4 @@
-"""Whole numbers that strangers write. Python's int() takes the digits of every script, and raises for kilobytes of them."""
+"""Whole numbers that other people have written. Python's int() takes the digits of every script, and raises for kilobytes of them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import threading
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from pycompose.engine.watchdog import LIMIT, Held, watched_loop
+from pycompose.engine.watchdog import LIMIT, MOST, Held, watched_loop
 
 
 def watch(work: object) -> list[Held]:
@@ -77,3 +78,39 @@ def test_an_idle_loop_has_an_idle_watchdog() -> None:
 
 def _switches(status: Path) -> int:
     return sum(int(line.split()[1]) for line in status.read_text().splitlines() if "ctxt_switches" in line)
+
+
+def test_a_turn_takes_so_many_descriptors_and_keeps_nobody_out() -> None:
+    """More than one turn takes are ready for ever, and read nothing: whoever else is ready comes to its turn all the same."""
+    loop = watched_loop(lambda _: None)
+    calls: list[list[int]] = [[]]
+    quiet: set[int] = set()
+    pairs = [socket.socketpair() for _ in range(4 * MOST)]
+    busy, late = pairs[: 2 * MOST], pairs[2 * MOST :]
+
+    def ready(index: int, end: socket.socket) -> None:
+        if not calls[-1]:
+            loop.call_soon(calls.append, [])
+        calls[-1].append(index)
+        if index >= len(busy):
+            end.recv(1)
+            quiet.add(index)
+            if len(quiet) == len(late):
+                loop.stop()
+
+    try:
+        for index, (end, other) in enumerate(pairs):
+            end.setblocking(False)
+            loop.add_reader(end, ready, index, end)
+            other.send(b"x")
+        loop.call_later(10, loop.stop)
+        loop.run_forever()
+        assert len(quiet) == len(late)
+        assert max(map(len, calls)) <= MOST
+        assert len(calls) < 20
+    finally:
+        for end, other in pairs:
+            loop.remove_reader(end)
+            end.close()
+            other.close()
+        loop.close()
